@@ -1,0 +1,40 @@
+# Every target sets up what it needs first; a finished setup costs a fraction of a second.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint bench requirements
+
+BIN := .venv/bin
+PYTHON ?=
+ARGS ?=
+KEEP ?=
+
+help: ## Say what each target does
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1|\2/' \
+		| while IFS='|' read -r target words; do printf '  make %-13s %s\n' "$$target" "$$words"; done
+
+setup: ## Make .venv with the pinned packages; PYTHON=... names the interpreter
+	@PYTHON='$(PYTHON)' .ci/setup
+
+demo: setup ## Sell, cancel and refund in both channels, and check the outcome; KEEP=1 leaves all running
+	@$(BIN)/giftcert demo $(if $(KEEP),--keep) $(ARGS)
+
+up: setup ## Start the whole stack here until Ctrl-C; ARGS="--ports auto" where ports are taken
+	@$(BIN)/giftcert up $(ARGS)
+
+test: setup ## Run all tests; ARGS="tests/unit -x" for some
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style, types and the layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure against the floors and write docs/performance.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Versions that still fit are kept; ARGS=--upgrade moves all of them, ARGS="--upgrade-package NAME" one.
+requirements: setup ## Pin the versions and hashes of requirements*.in anew; ARGS=--upgrade for the newest
+	@for name in requirements requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+			--custom-compile-command 'make requirements' $(ARGS) "$$name.in" --output-file "$$name.txt" || exit 1; \
+	done
