@@ -1,0 +1,1 @@
+"""What the doors of the gift-certificate service share."""

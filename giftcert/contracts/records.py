@@ -1,0 +1,29 @@
+"""A public event with everything the stream tells of it, before storage gives it an id and a sequence number."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from giftcert.domain.messages import Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """One event of the stream. Amounts are minor units of ``currency``; what does not apply is ``None``.
+
+    ``status``, ``refund_state``, ``balance`` and ``held`` are those after the event.
+    """
+
+    event_type: str
+    occurred_at: datetime
+    channel: str | None
+    payload: dict[str, Any]
+    cause: Cause | None = None
+    sale_channel: str | None = None
+    status: str | None = None
+    refund_state: str | None = None
+    product: str | None = None
+    nominal: int | None = None
+    currency: str | None = None
+    balance: int | None = None
+    held: int | None = None

@@ -1,0 +1,21 @@
+"""Amounts of money, always in minor units of one ISO 4217 currency."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units (kopecks, cents) of a currency."""
+
+    amount: int
+    currency: str
+
+
+def worth_of_refund(nominal: int, refunded: int, price: int) -> int:
+    """Return what a refund of part of the price is worth in nominal units: nominal x refunded / price, rounded up.
+
+    A certificate may be sold under its nominal, so money back and value taken are different units.
+    """
+    if price <= 0:
+        return nominal
+    return -(-nominal * refunded // price)

@@ -1,0 +1,259 @@
+"""The state of a certificate: complete, immutable, changed only by ``evolve``."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from giftcert.domain.events import Awaited, RefundReason, ReleaseReason
+from giftcert.domain.messages import (
+    Allocation,
+    Line,
+    OwnLine,
+    Recipient,
+)
+
+
+class Status(StrEnum):
+    """Where a certificate stands in its life; ``blocked`` is a flag beside it."""
+
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    ORDERED = "ordered"
+    ISSUED = "issued"
+    PARTIALLY_REDEEMED = "partiallyRedeemed"
+    REDEEMED = "redeemed"
+    REFUNDED = "refunded"
+    EXPIRED = "expired"
+    RETIRED = "retired"
+
+
+ISSUED_STATUSES = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED, Status.REDEEMED})
+"""Sold and in the buyer's hands."""
+
+
+class RefundState(StrEnum):
+    """The refund state of a case, or of all cases of a sale."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    AWAITING_CAPTURE = "awaitingCapture"
+    PENDING_DETAILS = "pendingDetails"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+
+
+OPEN_REFUND_STATES = frozenset(
+    {RefundState.REQUESTED, RefundState.AWAITING_CAPTURE, RefundState.PENDING_DETAILS}
+)
+REFUND_STATE_PRECEDENCE = (
+    RefundState.PENDING_DETAILS,
+    RefundState.AWAITING_CAPTURE,
+    RefundState.REQUESTED,
+    RefundState.COMPLETED,
+    RefundState.REJECTED,
+)
+
+
+class PaymentKind(StrEnum):
+    """What a payment message says happened to the money."""
+
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    REFUNDED = "refunded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment message of an order, in the order in which its topic told it."""
+
+    key: str
+    kind: PaymentKind
+    payment_id: str
+    tender: str
+    amount: int
+    currency: str
+    occurred_at: datetime
+    refund_id: str | None = None
+    allocations: tuple[Allocation, ...] = ()
+    extends_until: datetime | None = None
+
+
+class Withdrawal(StrEnum):
+    """How a line left an order."""
+
+    CANCELLED = "cancelled"
+    REMOVED = "removed"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawnLine:
+    """A line that was cancelled, removed or returned; ``at`` is business time."""
+
+    line: Line
+    how: Withdrawal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """All that a certificate has been told of one order, whoever holds its lines."""
+
+    order_id: str
+    version: int = 0
+    stated: bool = False
+    channel: str | None = None
+    customer_id: str | None = None
+    currency: str | None = None
+    total: int = 0
+    lines: tuple[Line, ...] = ()
+    own: OwnLine | None = None
+    cancelled: bool = False
+    withdrawn: tuple[WithdrawnLine, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    earlier_payments_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A channel's claim on the certificate; ``ended`` tells a past one."""
+
+    reservation_id: str
+    channel: str
+    reserved_at: datetime
+    reserved_until: datetime
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundCase:
+    """One refund of one sale. ``refunded`` is the money of it that is back; ``counted`` what completion counted."""
+
+    refund_case_id: str
+    state: RefundState
+    amount: int
+    refund_id: str | None = None
+    awaiting: Awaited | None = None
+    waits_until: datetime | None = None
+    overdue: bool = False
+    reason: RefundReason | None = None
+    opened_at: datetime | None = None
+    pending_since: datetime | None = None
+    alerts: int = 0
+    counted: int = 0
+    taken: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is still to come or to be decided."""
+        return self.state in OPEN_REFUND_STATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """One certificate under one order line; money, refund cases and deadlines belong to it."""
+
+    order_id: str
+    line_id: str
+    amount: int
+    nominal: int = 0
+    channel: str | None = None
+    customer_id: str | None = None
+    opened_at: datetime | None = None
+    unpaid_until: datetime | None = None
+    unpaid_alerts: int = 0
+    unpaid_alerted_at: datetime | None = None
+    issued_at: datetime | None = None
+    valid_until: datetime | None = None
+    ended: ReleaseReason | None = None
+    alerted_amount: int = 0
+    cases: tuple[RefundCase, ...] = ()
+
+    @property
+    def open_case(self) -> RefundCase | None:
+        """The case that is not closed; there is at most one at a time."""
+        return next((case for case in self.cases if case.is_open), None)
+
+    @property
+    def refund_state(self) -> RefundState:
+        """The first state in precedence that any case has."""
+        states = {case.state for case in self.cases}
+        return next((state for state in REFUND_STATE_PRECEDENCE if state in states), RefundState.NONE)
+
+    def is_for(self, order_id: str, line_id: str) -> bool:
+        """Return whether this is the sale under that order line."""
+        return self.order_id == order_id and self.line_id == line_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An order line that was not given this certificate; money that comes for it is reported."""
+
+    order_id: str
+    line_id: str
+    reason: str
+    alerted_amount: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """How the buyer wants to be written to, as CRM last said."""
+
+    client_id: str
+    locale: str | None = None
+    preferred_channel: str | None = None
+    merged_into: str | None = None
+    blocked: bool = False
+    occurred_at: datetime | None = None
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateState:
+    """Everything the rules need to know of one certificate. Amounts in minor units of ``currency``."""
+
+    certificate_id: str
+    product: str
+    currency: str
+    nominal: int
+    status: Status = Status.AVAILABLE
+    blocked: bool = False
+    balance: int = 0
+    held: int = 0
+    reservation: Reservation | None = None
+    sale: Sale | None = None
+    past_sales: tuple[Sale, ...] = ()
+    orders: tuple[OrderFacts, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    client: Client | None = None
+
+    @property
+    def refund_state(self) -> RefundState:
+        """The refund state of the current sale."""
+        return self.sale.refund_state if self.sale else RefundState.NONE
+
+    @property
+    def any_refund_state(self) -> RefundState:
+        """The refund state over current and earlier sales, as support searches it."""
+        sales = (*self.past_sales, self.sale) if self.sale else self.past_sales
+        states = {sale.refund_state for sale in sales}
+        return next((state for state in REFUND_STATE_PRECEDENCE if state in states), RefundState.NONE)
+
+    @property
+    def shown_status(self) -> str:
+        """The status as the outside sees it: ``blocked`` while the flag is set."""
+        return "blocked" if self.blocked else self.status.value
+
+    @property
+    def sale_channel(self) -> str | None:
+        """Who sold it; before an order, who reserved it."""
+        if self.sale:
+            return self.sale.channel
+        live = self.reservation and not self.reservation.ended
+        return self.reservation.channel if self.reservation and live else None
+
+    def order(self, order_id: str) -> OrderFacts:
+        """Return what is known of an order; nothing known is an empty ``OrderFacts``."""
+        known = next((order for order in self.orders if order.order_id == order_id), None)
+        return known or OrderFacts(order_id=order_id)

@@ -1,0 +1,110 @@
+"""The one settings class: environment variables prefixed ``GIFTCERT_``; nothing set means embedded."""
+
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All that can be set, with the values of the embedded stack as defaults.
+
+    Durations are ISO 8601 (``PT30M``) or seconds. An address that is set makes that part external.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="GIFTCERT_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    state_dir: Path = Field(Path(".giftcert"), description="All state of the embedded stack; may be deleted")
+
+    database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
+    database_pool_size: int = Field(16, ge=1, description="Connections of one process")
+    temporal_address: str | None = Field(None, description="host:port of the Temporal frontend")
+    temporal_namespace: str = Field("default", description="Namespace of the workflows")
+    temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
+    kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
+    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+
+    topic_orders: str = "All_SalesOrder"
+    topic_payments: str = "All_Payments"
+    topic_clients: str = "All_Clients"
+    topic_stream: str = "GiftCertificates.Stream"
+    topic_partitions: int = Field(8, ge=1, description="Partitions of a topic that `giftcert setup` makes")
+    ingest_group: str = Field("giftcert-ingest", description="Consumer group of ingest")
+
+    keyring: Path | None = Field(None, description="Tink keyset file; unset means the embedded key")
+    jwt_issuer: str = "giftcert-embedded"
+    jwt_audience: str = "giftcert"
+    jwt_jwks: Path | None = Field(None, description="JWK set with the issuer's public keys; unset means embedded")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8080, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    postgres_port: int = Field(5433, ge=0, le=65535, description="Embedded PostgreSQL")
+    temporal_port: int = Field(7233, ge=0, le=65535, description="Embedded Temporal frontend")
+    temporal_ui_port: int = Field(8233, ge=0, le=65535, description="Embedded Temporal Web UI")
+    kafka_port: int = Field(9092, ge=0, le=65535, description="Embedded Kafka")
+
+    channels: tuple[str, ...] = Field(("im", "pos"), description="Sales channels; one task queue each")
+    worker_channels: tuple[str, ...] | None = Field(None, description="Channels one worker serves; unset: all")
+    products_file: Path | None = Field(None, description="Products as JSON; unset means the built-in samples")
+    default_product: str | None = Field("GC-5000", description="Given where a request names no product")
+
+    require_idempotency_key: bool = False
+    reservation_cap: int = Field(10_000, ge=1, description="Unordered reservations one caller may hold")
+    query_timeout: timedelta = Field(timedelta(seconds=2), description="Wait for a workflow before the stored value")
+
+    # Deadlines of the lifecycle.
+    clock_skew: timedelta = Field(timedelta(minutes=5), description="Allowed between channels' clocks and ours")
+    cooling_period: timedelta = Field(timedelta(hours=72), description="Rest of a released certificate")
+    unpaid_after_order: timedelta = Field(timedelta(hours=72))
+    unpaid_after_authorization: timedelta = Field(timedelta(days=7))
+    unpaid_after_void: timedelta = Field(timedelta(hours=2))
+    refund_capture_wait: timedelta = Field(timedelta(hours=24), description="awaitingCapture to notCaptured")
+    refund_allocation_wait: timedelta = Field(timedelta(hours=24), description="requested to allocationMissing")
+    refund_payment_wait: timedelta = Field(
+        timedelta(days=7), description="requested to refundPaymentMissing or amountMismatch"
+    )
+    refund_stuck_after: timedelta = Field(timedelta(hours=24), description="First alert.refundStuck")
+    cancelled_without_refund_after: timedelta = Field(timedelta(days=7))
+    escalation_factor: float = Field(2.0, ge=1, description="Each repeated alert waits this much longer")
+    escalation_longest: timedelta = Field(timedelta(days=30), description="Longest wait between repeated alerts")
+    certificates_buy_certificates: bool = False
+    payment_horizon: timedelta = Field(timedelta(days=90), description="How long payments of unknown orders are kept")
+
+    reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
+    pool_low_threshold: int = Field(1_000, ge=0)
+    log_level: str = "INFO"
+    log_json: bool = False
+
+    @property
+    def embedded_postgres(self) -> bool:
+        """Whether PostgreSQL is ours to start."""
+        return self.database_url is None
+
+    @property
+    def embedded_temporal(self) -> bool:
+        """Whether Temporal is ours to start."""
+        return self.temporal_address is None
+
+    @property
+    def embedded_kafka(self) -> bool:
+        """Whether Kafka is ours to start."""
+        return self.kafka_bootstrap_servers is None
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Read the settings once from the environment and ``.env``.
+
+    Raises:
+        pydantic.ValidationError: a value does not fit; the message names the variable.
+    """
+    return Settings()

@@ -1,0 +1,1 @@
+"""Temporal workflows: thin loops that wait, ask the domain and run one activity."""

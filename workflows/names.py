@@ -1,0 +1,25 @@
+"""What doors and workflows call each other: workflow ids, task queues, signals. Imports no I/O library."""
+
+import re
+
+from giftcert.domain.messages import Message
+
+CERTIFICATE_WORKFLOW = "CertificateWorkflow"
+MAINTENANCE_QUEUE = "maintenance"
+
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def workflow_id(certificate_id: str) -> str:
+    """Return the id of the workflow that leads a certificate; there is one open run at most."""
+    return f"certificate-{certificate_id}"
+
+
+def task_queue(channel: str) -> str:
+    """Return the task queue on which certificates sold by a channel run, so that channels scale apart."""
+    return f"certificates-{channel}"
+
+
+def signal_of(message: Message) -> str:
+    """Return the signal that carries a message: its class name in snake case."""
+    return _WORD_START.sub("_", type(message).__name__).lower()
