@@ -156,7 +156,8 @@ CREATE TABLE disclosures (
     purpose text NOT NULL,
     notification_id text,
     disclosed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    event_id uuid NOT NULL
+    sequence integer NOT NULL, -- of its audit.cvcDisclosed
+    UNIQUE (certificate_id, sequence)
 );
 CREATE INDEX disclosures_certificate ON disclosures (certificate_id, disclosed_at);
 

@@ -1,0 +1,74 @@
+"""The connections of one process to PostgreSQL."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from giftcert.settings import Settings
+
+IDLE_IN_TRANSACTION_LIMIT = "10s"
+"""A process that stops in the middle of a transaction loses its locks after this."""
+
+
+class NoDatabaseAddressError(Exception):
+    """No address of PostgreSQL is set, and this process does not start one."""
+
+    def __init__(self) -> None:
+        super().__init__("GIFTCERT_DATABASE_URL is not set")
+
+
+def make_engine(settings: Settings, application_name: str = "giftcert") -> AsyncEngine:
+    """Return the engine of this process; no connection is made yet.
+
+    Args:
+        settings: address and number of connections.
+        application_name: shown in ``pg_stat_activity``.
+
+    Raises:
+        NoDatabaseAddressError: no address is set.
+    """
+    if settings.database_url is None:
+        raise NoDatabaseAddressError
+    return engine_at(
+        settings.database_url.get_secret_value(),
+        application_name=application_name,
+        pool_size=settings.database_pool_size,
+    )
+
+
+def engine_at(database_url: str, *, application_name: str = "giftcert", pool_size: int = 5) -> AsyncEngine:
+    """Return an engine for an address as ``make_engine`` does for the settings."""
+    server_settings = {
+        "application_name": application_name,
+        "timezone": "UTC",
+        "jit": "off",  # our statements are short; compiling them costs more than running them
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_LIMIT,
+    }
+    engine = create_async_engine(
+        driver_url(database_url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        connect_args={"server_settings": server_settings, "timeout": 5},
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_lost_connection)
+    return engine
+
+
+def driver_url(database_url: str) -> URL:
+    """Return the address for asyncpg; libpq's ``sslmode`` is called ``ssl`` there."""
+    url = make_url(database_url)
+    if "sslmode" in url.query:
+        query = dict(url.query)
+        query["ssl"] = query.pop("sslmode")
+        url = url.set(query=query)
+    return url.set(drivername="postgresql+asyncpg")
+
+
+def _refuse_lost_connection(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:  # noqa: ANN401
+    """Have the pool connect anew where the server has gone: asyncpg knows it, where a ping costs a trip."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError

@@ -1,0 +1,40 @@
+"""Bring the tables to the newest revision."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from giftcert.storage.engine import driver_url
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+ADVISORY_LOCK = 0x67696674  # "gift": any number that no other user of the database takes
+
+
+def migrate(database_url: str) -> None:
+    """Upgrade the database to the newest revision; several at once wait for each other and do it once.
+
+    Runs an event loop of its own: from another loop, ``await asyncio.to_thread(migrate, database_url)``.
+    """
+    asyncio.run(_upgrade(database_url))
+
+
+async def _upgrade(database_url: str) -> None:
+    engine = create_async_engine(driver_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            # Held until the transaction ends: a second migration waits here, then finds nothing left to do.
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+            await connection.run_sync(_upgrade_on)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_on(connection: Connection) -> None:
+    configuration = Config(attributes={"connection": connection})
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(configuration, "head")

@@ -1,0 +1,18 @@
+"""The first tables, as 0001_first_tables.sql says them."""
+
+import re
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    for statement in re.split(r";\s*$", script, flags=re.MULTILINE):
+        if statement.strip():
+            op.get_bind().exec_driver_sql(statement)
