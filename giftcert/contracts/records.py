@@ -1,4 +1,4 @@
-"""A public event with everything the stream tells of it, before storage gives it an id and a sequence number."""
+"""A public event with all that the stream tells of it, before storage gives it id and sequence number."""
 
 from dataclasses import dataclass
 from datetime import datetime
