@@ -1,0 +1,88 @@
+"""docker-compose.yml against the Compose specification, and against what the service expects."""
+
+import json
+import re
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from giftcert.settings import Settings
+from tests.unit.specs.mermaid import ROOT
+
+SOURCE = (ROOT / "docker-compose.yml").read_text("utf-8")
+DOORS = ("api", "ingest", "worker", "dispatch")
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    document = yaml.safe_load(SOURCE)
+    assert isinstance(document, dict)
+    return document
+
+
+@pytest.fixture
+def specification() -> dict[str, Any]:
+    vendored = resources.files("check_jsonschema").joinpath("builtin_schemas", "vendor", "compose-spec.json")
+    document = json.loads(vendored.read_text("utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+def test_the_compose_file_follows_the_compose_specification(
+    compose: dict[str, Any], specification: dict[str, Any]
+) -> None:
+    jsonschema.validators.validator_for(specification)(specification).validate(compose)
+
+
+def test_the_specification_refuses_what_compose_does_not_know(
+    compose: dict[str, Any], specification: dict[str, Any]
+) -> None:
+    compose["services"]["api"]["comand"] = ["api"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validators.validator_for(specification)(specification).validate(compose)
+
+
+def test_every_door_runs_from_the_one_dockerfile(compose: dict[str, Any]) -> None:
+    for door in DOORS:
+        service = compose["services"][door]
+        assert service["command"] == [door]
+        assert (ROOT / service["build"]["dockerfile"]).is_file()
+
+
+def test_every_long_running_service_tells_its_health_and_waits_for_those_it_needs(
+    compose: dict[str, Any],
+) -> None:
+    services = compose["services"]
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            once = how["condition"] == "service_completed_successfully"
+            assert once is (services[needed]["restart"] == "on-failure"), f"{name} waits for {needed}"
+            assert once or "healthcheck" in services[needed], f"{name} waits for {needed}"
+    assert all("healthcheck" in services[door] for door in DOORS)
+
+
+def test_every_image_is_pinned_to_one_version(compose: dict[str, Any]) -> None:
+    images = {service["image"] for service in compose["services"].values()} - {"giftcert:local"}
+    assert all(re.fullmatch(r"[\w./-]+:\d+(\.\d+)+", image) for image in images), images
+
+
+def test_every_setting_that_compose_gives_is_one_of_the_service(compose: dict[str, Any]) -> None:
+    known = {f"GIFTCERT_{name.upper()}" for name in Settings.model_fields}
+    given = {name for door in DOORS for name in compose["services"][door]["environment"]}
+    assert given <= known, given - known
+
+
+def test_the_compose_file_holds_no_password_of_its_own() -> None:
+    secrets = re.findall(r"(?:PASSWORD|PWD): (.+)", SOURCE) + re.findall(r"://\w+:([^@\n]+)@", SOURCE)
+    assert secrets
+    assert all(re.fullmatch(r'"?\$\{\w+:\?[^}]+\}"?', secret) for secret in secrets), secrets
+
+
+def test_files_that_compose_mounts_exist(compose: dict[str, Any]) -> None:
+    mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
+    sources = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
+    assert sources
+    assert all((ROOT / source).is_file() for source in sources)
