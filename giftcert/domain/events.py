@@ -64,7 +64,6 @@ class Reserved:
     type: ClassVar[str] = "issue.reserved"
     reservation_id: str
     reserved_until: datetime
-    nominal: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +137,8 @@ class RefundCompleted:
     type: ClassVar[str] = "refund.completed"
     refund_case_id: str
     refund_id: str | None
+    order_id: str
+    line_id: str
     amount: int
     taken: int
     uncovered: int
@@ -165,6 +166,8 @@ class RefundResolved:
 
     type: ClassVar[str] = "refund.resolved"
     refund_case_id: str
+    order_id: str
+    line_id: str
     decision: str
     amount: int
     uncovered: int
@@ -306,6 +309,15 @@ class ClientRecorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationOpened:
+    """Private: what the reservation needs beside the public ``issue.reserved``."""
+
+    channel: str
+    reserved_at: datetime
+    nominal: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaleOpened:
     """Private: what the sale needs beside the public ``issue.ordered``."""
 
@@ -372,6 +384,7 @@ PrivateEvent: TypeAlias = (
     OrderRecorded
     | PaymentRecorded
     | ClientRecorded
+    | ReservationOpened
     | SaleOpened
     | SaleRepriced
     | LineRefused

@@ -355,5 +355,11 @@ DeadlineMessage: TypeAlias = UnpaidDeadlinePassed | RefundDeadlinePassed | Valid
 SpendingMessage: TypeAlias = SpendingReported | AuthorizeRedemption | VoidRedemption
 PersonMessage: TypeAlias = ResolveRefund | RequestNotification | Block | Unblock | Retire
 Message: TypeAlias = (
-    OrderMessage | PaymentMessage | ClientUpdated | PoolMessage | DeadlineMessage | SpendingMessage | PersonMessage
+    OrderMessage
+    | PaymentMessage
+    | ClientUpdated
+    | PoolMessage
+    | DeadlineMessage
+    | SpendingMessage
+    | PersonMessage
 )

@@ -34,7 +34,9 @@ class Product:
         """Return whether an order line may carry this nominal; a fixed product needs none."""
         if self.nominal is not None:
             return nominal is None or nominal == self.nominal
-        return nominal is not None and (self.least_nominal or 1) <= nominal <= (self.greatest_nominal or nominal)
+        return nominal is not None and (self.least_nominal or 1) <= nominal <= (
+            self.greatest_nominal or nominal
+        )
 
     def allows_price(self, price: int, nominal: int) -> bool:
         """Return whether a line may cost this: the nominal less the greatest discount, or nothing at all."""

@@ -9,7 +9,6 @@ from giftcert.domain.messages import (
     Allocation,
     Line,
     OwnLine,
-    Recipient,
 )
 
 
@@ -120,9 +119,9 @@ class Reservation:
     """A channel's claim on the certificate; ``ended`` tells a past one."""
 
     reservation_id: str
-    channel: str
-    reserved_at: datetime
     reserved_until: datetime
+    channel: str | None = None
+    reserved_at: datetime | None = None
     ended: bool = False
 
 

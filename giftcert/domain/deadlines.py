@@ -1,0 +1,73 @@
+"""When the certificate next has something due, and the message that says so."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from giftcert.domain import messages as m
+from giftcert.domain import orders
+from giftcert.domain.policy import Policy
+from giftcert.domain.refunds import next_case_deadline
+from giftcert.domain.state import CertificateState, Sale, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An instant and what to tell the certificate then."""
+
+    at: datetime
+    message: m.DeadlineMessage
+
+
+def next_deadline(state: CertificateState, policy: Policy) -> Deadline | None:
+    """Return the earliest deadline, or ``None`` if nothing is due ever.
+
+    Granted instants are carried in the state; only the intervals of repeated alerts follow the policy as it now is.
+    """
+    return min(deadlines(state, policy), key=lambda deadline: deadline.at, default=None)
+
+
+def deadlines(state: CertificateState, policy: Policy) -> tuple[Deadline, ...]:
+    """Return all deadlines, in no order."""
+    sales = (*state.past_sales, state.sale) if state.sale else state.past_sales
+    found = [deadline for sale in sales for deadline in _case_deadlines(sale, policy)]
+    if state.sale is not None and state.status == Status.ORDERED and state.sale.open_case is None:
+        found.append(_unpaid(state, state.sale, policy))
+    if state.sale is not None and state.status in {Status.ISSUED, Status.PARTIALLY_REDEEMED}:
+        found += _validity(state.sale)
+    return tuple(found)
+
+
+def _case_deadlines(sale: Sale, policy: Policy) -> tuple[Deadline, ...]:
+    due = ((case, next_case_deadline(case, policy)) for case in sale.cases)
+    return tuple(
+        Deadline(
+            at,
+            m.RefundDeadlinePassed(
+                key=_key("refund", case.refund_case_id, at), refund_case_id=case.refund_case_id
+            ),
+        )
+        for case, at in due
+        if at is not None
+    )
+
+
+def _unpaid(state: CertificateState, sale: Sale, policy: Policy) -> Deadline:
+    """The latest of what the order, its authorisations and its voids granted; alerts ever less often after that."""
+    granted = [sale.unpaid_until, orders.paid_late(state.order(sale.order_id))]
+    if sale.unpaid_alerted_at is not None:
+        granted.append(sale.unpaid_alerted_at + policy.escalation(sale.unpaid_alerts))
+    at = max(instant for instant in granted if instant is not None)
+    return Deadline(at, m.UnpaidDeadlinePassed(key=_key("unpaid", sale.order_id, at)))
+
+
+def _validity(sale: Sale) -> list[Deadline]:
+    if sale.valid_until is None:
+        return []
+    return [
+        Deadline(sale.valid_until, m.ValidityEnded(key=_key("validity", sale.order_id, sale.valid_until)))
+    ]
+
+
+def _key(what: str, of: str, at: datetime) -> str:
+    """A deadline is told once: its key is what it is about and its instant."""
+    return f"deadline:{what}:{of}:{at.isoformat()}"

@@ -1,0 +1,129 @@
+"""The lifecycle as one full matrix, status x message. The core obeys it; the diagram and the tests read it.
+
+Each cell says what a message does to a certificate of that status: a rule with the statuses it may lead to, ignored
+(known, nothing follows), or unexpected (``error.unexpectedEvent``). ``NOT_YET`` marks rules that the service does
+not carry out so far; such a message is answered like an unexpected one, and said to be so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from giftcert.domain import messages as m
+from giftcert.domain.state import Status
+
+
+class Rule(StrEnum):
+    """The rule that a cell names; ``decide`` has the function of each."""
+
+    IGNORED = "ignored"
+    UNEXPECTED = "unexpected"
+    NOT_YET = "notYet"
+    RESERVE = "reserve"
+    EXTEND_RESERVATION = "extendReservation"
+    RELEASE_RESERVATION = "releaseReservation"
+    RESERVATION_LAPSED = "reservationLapsed"
+    RETIRE = "retire"
+    ORDER = "order"
+    PAYMENT = "payment"
+    CLIENT = "client"
+    UNPAID = "unpaid"
+    REFUND_DEADLINE = "refundDeadline"
+    VALIDITY_ENDED = "validityEnded"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    NOTIFY_AGAIN = "notifyAgain"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a message does in a status: the rule, and the statuses to which it may lead besides staying."""
+
+    rule: Rule
+    to: tuple[Status, ...] = ()
+
+
+MessageType: TypeAlias = type[m.Message]
+S = Status
+_SOLD = (S.ISSUED, S.PARTIALLY_REDEEMED, S.REDEEMED)
+_ENDED = (S.REFUNDED, S.EXPIRED, S.RETIRED)
+IGNORED = Cell(Rule.IGNORED)
+UNEXPECTED = Cell(Rule.UNEXPECTED)
+NOT_YET = Cell(Rule.NOT_YET)
+
+_ORDER_CELLS = {
+    S.AVAILABLE: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED)),
+    S.RESERVED: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED)),
+    S.ORDERED: Cell(Rule.ORDER, (S.AVAILABLE, S.ISSUED)),
+    **{status: Cell(Rule.ORDER, (S.REFUNDED,)) for status in _SOLD},
+    **{status: Cell(Rule.ORDER) for status in _ENDED},
+}
+_PAYMENT_CELLS = {
+    S.AVAILABLE: Cell(Rule.PAYMENT, (S.ORDERED, S.ISSUED)),
+    S.RESERVED: Cell(Rule.PAYMENT),
+    S.ORDERED: Cell(Rule.PAYMENT, (S.AVAILABLE, S.ISSUED)),
+    **{status: Cell(Rule.PAYMENT, (S.REFUNDED,)) for status in _SOLD},
+    **{status: Cell(Rule.PAYMENT) for status in _ENDED},
+}
+_ALL_CLIENT = dict.fromkeys(Status, Cell(Rule.CLIENT))
+_SPENDING = {
+    status: NOT_YET if status in (*_SOLD, S.REFUNDED, S.EXPIRED) else UNEXPECTED for status in Status
+}
+
+
+def _only(cells: dict[Status, Cell], other: Cell = UNEXPECTED) -> dict[Status, Cell]:
+    return {status: cells.get(status, other) for status in Status}
+
+
+_ROWS: dict[MessageType, dict[Status, Cell]] = {
+    m.Reserve: _only({S.AVAILABLE: Cell(Rule.RESERVE, (S.RESERVED,))}),
+    m.ExtendReservation: _only({S.RESERVED: Cell(Rule.EXTEND_RESERVATION)}),
+    m.ReleaseReservation: _only({S.RESERVED: Cell(Rule.RELEASE_RESERVATION, (S.AVAILABLE,))}),
+    m.ReservationLapsed: _only({S.RESERVED: Cell(Rule.RESERVATION_LAPSED, (S.AVAILABLE,))}, IGNORED),
+    m.OrderStated: _ORDER_CELLS,
+    m.OrderCancelled: _ORDER_CELLS,
+    m.LinesReturned: _ORDER_CELLS,
+    m.PaymentAuthorized: _PAYMENT_CELLS,
+    m.PaymentCaptured: _PAYMENT_CELLS,
+    m.PaymentVoided: _PAYMENT_CELLS,
+    m.PaymentRefunded: _PAYMENT_CELLS,
+    m.SpendingReported: _SPENDING,
+    m.AuthorizeRedemption: _SPENDING,
+    m.VoidRedemption: _SPENDING,
+    m.ClientUpdated: _ALL_CLIENT,
+    m.UnpaidDeadlinePassed: _only({S.ORDERED: Cell(Rule.UNPAID, (S.AVAILABLE,))}, IGNORED),
+    m.RefundDeadlinePassed: dict.fromkeys(Status, Cell(Rule.REFUND_DEADLINE)),
+    m.ValidityEnded: _only(
+        {status: Cell(Rule.VALIDITY_ENDED, (S.EXPIRED,)) for status in (S.ISSUED, S.PARTIALLY_REDEEMED)},
+        IGNORED,
+    ),
+    m.HoldLapsed: _only(dict.fromkeys(_SOLD, NOT_YET), IGNORED),
+    m.ResolveRefund: dict.fromkeys(Status, NOT_YET),
+    m.RequestNotification: _only(dict.fromkeys((S.ISSUED, S.PARTIALLY_REDEEMED), Cell(Rule.NOTIFY_AGAIN))),
+    m.Block: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED, S.ORDERED, *_SOLD), Cell(Rule.BLOCK))),
+    m.Unblock: dict.fromkeys(Status, Cell(Rule.UNBLOCK)),
+    m.Retire: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED), Cell(Rule.RETIRE, (S.RETIRED,)))),
+}
+
+MATRIX: dict[tuple[Status, MessageType], Cell] = {
+    (status, message): cells[status] for message, cells in _ROWS.items() for status in Status
+}
+
+
+def cell(status: Status, message: m.Message) -> Cell:
+    """Return what the message does to a certificate of that status."""
+    return MATRIX[status, type(message)]
+
+
+def render(label: Callable[[MessageType], str] = lambda message: message.__name__) -> str:
+    """Return the lifecycle as a Mermaid state diagram: one arrow per pair of statuses, with its messages."""
+    arrows: dict[tuple[Status, Status], list[str]] = {}
+    for (status, message), found in MATRIX.items():
+        for target in found.to:
+            arrows.setdefault((status, target), []).append(label(message))
+    lines = ["stateDiagram-v2", f"    [*] --> {S.AVAILABLE.value}: pool"]
+    for (status, target), names in sorted(arrows.items()):
+        lines.append(f"    {status.value} --> {target.value}: {', '.join(names)}")
+    lines += [f"    {status.value} --> [*]" for status in _ENDED]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,37 @@
+"""Rules of time and people: validity, block, unblock, retire, writing to the client again."""
+
+from giftcert.domain import events as e
+from giftcert.domain import sale
+from giftcert.domain.decision import Decision
+from giftcert.domain.messages import Block, RequestNotification, Retire, Unblock, ValidityEnded
+
+
+def validity_ended(decision: Decision, _: ValidityEnded) -> None:
+    """The rest of the balance is breakage."""
+    current = decision.state.sale
+    if current is None or current.valid_until is None or decision.now < current.valid_until:
+        return
+    decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
+
+
+def block(decision: Decision, message: Block) -> None:
+    """Spending and disclosure stop; facts are still recorded and clocks run."""
+    if not decision.state.blocked:
+        decision.record(e.Blocked(reason=message.reason, by=message.by))
+
+
+def unblock(decision: Decision, message: Unblock) -> None:
+    """All as it was, and what waited for it is judged again."""
+    if decision.state.blocked:
+        decision.record(e.Unblocked(reason=message.reason, by=message.by))
+        sale.settle(decision)
+
+
+def notify_again(decision: Decision, _: RequestNotification) -> None:
+    """The client never got it: ask CRM to write again."""
+    decision.record(sale.notification(decision))
+
+
+def retire(decision: Decision, message: Retire) -> None:
+    """Operations withdraw what has not been sold."""
+    decision.record(e.Retired(reason=message.reason, by=message.by))

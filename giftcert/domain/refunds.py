@@ -1,0 +1,343 @@
+"""What happens to a certificate line whose money goes back. "Refunds" in the lifecycle; the first match wins."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from giftcert.domain import events as e
+from giftcert.domain import orders
+from giftcert.domain.decision import Decision
+from giftcert.domain.evolve import find_case
+from giftcert.domain.messages import RefundDeadlinePassed
+from giftcert.domain.policy import Policy
+from giftcert.domain.refund_lines import has_foreign_refund, refund_ids, refund_shares
+from giftcert.domain.state import OrderFacts, RefundCase, RefundState, Sale, Status, Withdrawal
+
+_OVERDUE_REASON = {
+    e.Awaited.PAYMENT: e.RefundReason.REFUND_PAYMENT_MISSING,
+    e.Awaited.REST: e.RefundReason.AMOUNT_MISMATCH,
+    e.Awaited.CAPTURE: e.RefundReason.NOT_CAPTURED,
+    e.Awaited.ALLOCATION: e.RefundReason.ALLOCATION_MISSING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the money of one line stands. ``captured`` and ``refunded`` leave out what earlier cases have counted."""
+
+    price: int
+    captured: int
+    refunded: int
+    settled: int
+    unassigned: int
+    withdrawal: Withdrawal | None
+    foreign: bool
+    refund_id: str | None
+    has_open_case: bool
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether a refund, a withdrawal or an open case has to be judged before anything else."""
+        return (
+            self.withdrawal is not None
+            or self.refunded > 0
+            or self.unassigned > 0
+            or self.foreign
+            or self.has_open_case
+        )
+
+
+def standing(facts: OrderFacts, sale: Sale) -> Standing:
+    """Return how the money of a sale's line stands after all that is known of its order."""
+    shares = refund_shares(facts)
+    share = shares.of(sale.line_id)
+    settled = min(share, sum(case.counted for case in sale.cases))
+    known = refund_ids(facts, sale.line_id)
+    return Standing(
+        price=sale.amount,
+        captured=orders.captured_for_line(facts, sale.line_id) - settled,
+        refunded=share - settled,
+        settled=settled,
+        unassigned=shares.unassigned if shares.may_mean(sale.line_id) else 0,
+        withdrawal=orders.withdrawal_of(facts, sale.line_id),
+        foreign=has_foreign_refund(facts, sale.line_id),
+        refund_id=known[-1] if known else None,
+        has_open_case=sale.open_case is not None,
+    )
+
+
+# Verdicts -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No refund of this line is left to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something has yet to come; after a while a person is asked."""
+
+    awaiting: e.Awaited
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskPerson:
+    """The refund cannot be carried out as it stands."""
+
+    reason: e.RefundReason
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The refund is carried out; ``taken`` leaves the balance (nominal units)."""
+
+    amount: int
+    taken: int
+
+
+Verdict: TypeAlias = Nothing | Wait | AskPerson | Complete
+
+
+def judge_unissued(decision: Decision, sale: Sale, line: Standing) -> e.ReleaseReason | None:
+    """Judge the refunds of a line whose certificate is not issued; return why it now goes back, if it does."""
+    verdict = _unissued_verdict(line)
+    _apply(decision, sale, line, verdict, before_issue=True)
+    if isinstance(verdict, Complete):
+        return e.ReleaseReason.REFUNDED_BEFORE_ISSUE
+    if isinstance(verdict, Nothing) and line.withdrawal is not None:
+        removed = line.withdrawal == Withdrawal.REMOVED
+        return e.ReleaseReason.LINE_REMOVED if removed else e.ReleaseReason.ORDER_CANCELLED
+    return None
+
+
+def _unissued_verdict(line: Standing) -> Verdict:  # noqa: PLR0911 - one row of the table each
+    if line.foreign:
+        return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
+    if line.refunded == line.captured > 0:
+        return Complete(line.refunded, taken=0)
+    if line.captured <= 0 and (line.refunded > 0 or line.unassigned > 0):
+        return Wait(e.Awaited.CAPTURE, line.refunded or line.unassigned)
+    if line.refunded > line.captured:
+        return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, line.refunded)
+    if line.refunded > 0:
+        return Wait(e.Awaited.REST, line.refunded)
+    if line.unassigned > 0:
+        return Wait(e.Awaited.ALLOCATION, line.unassigned)
+    if line.withdrawal is not None and line.captured > 0:
+        return Wait(e.Awaited.PAYMENT, line.captured)
+    return Nothing()
+
+
+def judge_issued(decision: Decision, sale: Sale, line: Standing) -> None:
+    """Judge the refunds of a line whose certificate was issued."""
+    _apply(decision, sale, line, _issued_verdict(decision, line), before_issue=False)
+
+
+def _issued_verdict(decision: Decision, line: Standing) -> Verdict:
+    verdict = _money_verdict(decision, line)
+    if verdict is not None:
+        return verdict
+    if line.refunded > 0:
+        return _certificate_verdict(decision, line)
+    if line.unassigned > 0:
+        return Wait(e.Awaited.ALLOCATION, line.unassigned)
+    if line.withdrawal is not None and decision.state.status != Status.REFUNDED:
+        return Wait(e.Awaited.PAYMENT, line.captured)
+    return Nothing()
+
+
+def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noqa: PLR0911 - one row each
+    """Rows that look at the money alone."""
+    if line.foreign:
+        return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
+    if line.price == 0 and line.withdrawal is not None and decision.state.status != Status.REFUNDED:
+        if _spent(decision) or decision.state.held:
+            return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, 0)
+        return Complete(0, taken=decision.state.balance)
+    if line.refunded == 0:
+        return None
+    if line.captured + line.settled == 0:
+        return Wait(e.Awaited.CAPTURE, line.refunded)
+    if line.refunded > line.captured:
+        return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, line.refunded)
+    if line.settled >= line.price:
+        return AskPerson(e.RefundReason.ALREADY_REFUNDED, line.refunded)
+    return None
+
+
+def _certificate_verdict(decision: Decision, line: Standing) -> Verdict:  # noqa: PLR0911 - one row of the table each
+    """Rows that look at the certificate, for a refund that the money allows."""
+    state = decision.state
+    if state.status == Status.EXPIRED:
+        return AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, line.refunded)
+    if state.blocked:
+        return AskPerson(e.RefundReason.CERTIFICATE_BLOCKED, line.refunded)
+    if state.held > 0:
+        return AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, line.refunded)
+    if _spent(decision):
+        return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, line.refunded)
+    if line.refunded + line.settled == line.price:
+        return Complete(line.refunded, taken=state.balance)
+    if line.refunded + line.settled > line.price:
+        return AskPerson(e.RefundReason.AMOUNT_MISMATCH, line.refunded)
+    return Wait(e.Awaited.REST, line.refunded)
+
+
+def _spent(decision: Decision) -> bool:
+    """Whether anything of the nominal has been spent; what refunds took is not spending."""
+    state = decision.state
+    taken = sum(case.taken for case in state.sale.cases) if state.sale else 0
+    return state.balance + state.held + taken < state.nominal
+
+
+# Cases --------------------------------------------------------------------------------------------
+
+
+def _apply(decision: Decision, sale: Sale, line: Standing, verdict: Verdict, *, before_issue: bool) -> None:
+    case = sale.open_case
+    match verdict:
+        case Nothing():
+            if case is not None:
+                decision.record(_closed_by_itself(sale, case))
+        case Wait():
+            _wait(decision, sale, line, verdict, before_issue=before_issue)
+        case AskPerson():
+            _ask(decision, sale, line, verdict, before_issue=before_issue)
+        case Complete():
+            decision.record(
+                e.RefundCompleted(
+                    refund_case_id=case.refund_case_id if case else decision.new_id(),
+                    refund_id=line.refund_id,
+                    order_id=sale.order_id,
+                    line_id=sale.line_id,
+                    amount=verdict.amount,
+                    taken=verdict.taken,
+                    uncovered=0,
+                    before_issue=before_issue,
+                )
+            )
+
+
+def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait, *, before_issue: bool) -> None:
+    case = sale.open_case
+    same = (
+        case is not None
+        and case.awaiting == verdict.awaiting
+        and case.amount == verdict.amount
+        and case.refund_id == line.refund_id
+    )
+    if not same:
+        decision.record(_requested(decision, sale, line, verdict))
+    elif case is not None and case.overdue:
+        overdue = AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount)
+        _ask(decision, sale, line, overdue, before_issue=before_issue)
+
+
+def _requested(decision: Decision, sale: Sale, line: Standing, verdict: Wait) -> e.RefundRequested:
+    return e.RefundRequested(
+        refund_case_id=sale.open_case.refund_case_id if sale.open_case else decision.new_id(),
+        refund_id=line.refund_id,
+        amount=verdict.amount,
+        order_id=sale.order_id,
+        line_id=sale.line_id,
+        awaiting=verdict.awaiting,
+        waits_until=decision.now + _patience(decision.policy, verdict.awaiting),
+    )
+
+
+def _patience(policy: Policy, awaiting: e.Awaited) -> timedelta:
+    if awaiting == e.Awaited.CAPTURE:
+        return policy.refund_capture_wait
+    if awaiting == e.Awaited.ALLOCATION:
+        return policy.refund_allocation_wait
+    return policy.refund_payment_wait
+
+
+def _ask(decision: Decision, sale: Sale, line: Standing, verdict: AskPerson, *, before_issue: bool) -> None:
+    case = sale.open_case
+    asked = (
+        case is not None
+        and case.state == RefundState.PENDING_DETAILS
+        and (case.reason, case.amount, case.refund_id) == (verdict.reason, verdict.amount, line.refund_id)
+    )
+    if asked:
+        return
+    decision.record(
+        e.RefundPendingDetails(
+            refund_case_id=case.refund_case_id if case else decision.new_id(),
+            refund_id=line.refund_id,
+            amount=verdict.amount,
+            order_id=sale.order_id,
+            line_id=sale.line_id,
+            reason=verdict.reason,
+            allowed_decisions=("approve",) if before_issue else ("approve", "reject"),
+            web_url=decision.terms.web_url,
+        )
+    )
+
+
+def _closed_by_itself(sale: Sale, case: RefundCase) -> e.RefundResolved:
+    return e.RefundResolved(
+        refund_case_id=case.refund_case_id,
+        order_id=sale.order_id,
+        line_id=sale.line_id,
+        decision="reject",
+        amount=0,
+        uncovered=0,
+        resolved_by="system",
+        note="the refund does not mean this line",
+    )
+
+
+# Deadlines ----------------------------------------------------------------------------------------
+
+
+def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) -> bool:
+    """Mark what has not come in time, or repeat the alert of a case that waits for a person.
+
+    Returns:
+        Whether the sale has to be judged anew.
+    """
+    found = find_case(decision.state, message.refund_case_id)
+    if found is None or not found[1].is_open:
+        return False
+    sale, case = found
+    if case.state == RefundState.PENDING_DETAILS:
+        decision.record(_stuck_alert(decision, sale, case))
+        return False
+    decision.record(e.RefundOverdue(refund_case_id=case.refund_case_id))
+    if sale.ended is not None and case.awaiting == e.Awaited.PAYMENT:
+        decision.record(
+            e.CancelledWithoutRefundAlerted(
+                refund_case_id=case.refund_case_id,
+                order_id=sale.order_id,
+                line_id=sale.line_id,
+                amount=case.amount,
+                web_url=decision.terms.web_url,
+            )
+        )
+    return True
+
+
+def _stuck_alert(decision: Decision, sale: Sale, case: RefundCase) -> e.RefundStuckAlerted:
+    return e.RefundStuckAlerted(
+        refund_case_id=case.refund_case_id,
+        order_id=sale.order_id,
+        line_id=sale.line_id,
+        reason=case.reason or e.RefundReason.REFUND_PAYMENT_MISSING,
+        amount=case.amount,
+        since=case.pending_since or decision.now,
+        attempt=case.alerts + 1,
+        web_url=decision.terms.web_url,
+    )
+
+
+def next_case_deadline(case: RefundCase, policy: Policy) -> datetime | None:
+    """Return when something is next due on an open case; promised waits stand, escalation follows the policy."""
+    if case.state == RefundState.PENDING_DETAILS and case.pending_since is not None:
+        waits = (policy.escalation(sent) for sent in range(case.alerts + 1))
+        return case.pending_since + sum(waits, timedelta())
+    return case.waits_until if case.is_open and not case.overdue else None
