@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     )
 
     state_dir: Path = Field(Path(".giftcert"), description="All state of the embedded stack; may be deleted")
+    cache_dir: Path = Field(Path(".build"), description="Where the jars of the embedded Kafka are kept")
 
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
     database_pool_size: int = Field(16, ge=1, description="Connections of one process")
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="/metrics and /healthz of worker, ingest or dispatch; unset: none"
+    )
     postgres_port: int = Field(5433, ge=0, le=65535, description="Embedded PostgreSQL")
     temporal_port: int = Field(7233, ge=0, le=65535, description="Embedded Temporal frontend")
     temporal_ui_port: int = Field(8233, ge=0, le=65535, description="Embedded Temporal Web UI")

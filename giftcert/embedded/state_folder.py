@@ -1,0 +1,70 @@
+"""The one folder that holds all state of an embedded stack; it may be deleted when no stack runs."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from giftcert.embedded.errors import StackError
+
+
+class StateFolder:
+    """Where each part keeps its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @property
+    def logs(self) -> Path:
+        """What the parts said, a file each."""
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """The records of running processes."""
+        return self.root / "run"
+
+    @property
+    def keys(self) -> Path:
+        """The keys of this stack."""
+        return self.root / "keys"
+
+    @property
+    def addresses(self) -> Path:
+        """The addresses of the running stack, password included, for commands run beside it."""
+        return self.root / "addresses.json"
+
+    def create(self) -> None:
+        """Make the folder; others may not read it.
+
+        Run as root it can be passed through by others, because PostgreSQL then runs as another user.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for folder in (self.logs, self.run, self.keys):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o700)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one stack; the system lets go when the process ends, however it does.
+
+        Raises:
+            StackError: another stack holds it.
+        """
+        with (self.root / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip() or "unknown"
+                raise StackError(
+                    f"a stack is running on {self.root} already (process {holder}): "
+                    "end it, or set GIFTCERT_STATE_DIR to another folder"
+                ) from None
+            lock.seek(0)
+            lock.truncate()
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
