@@ -1,11 +1,12 @@
 """What can be said of a Mermaid diagram without Mermaid: its lines, brackets, nodes and arrows."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _NODE = re.compile(r'^(?P<id>\w+)(?:[\[({/]+)"(?P<label>[^"]+)"[\])}/]+$')
-_ARROW = re.compile(r'^(?P<tail>\w+) (?:-->|<-->)(?:\|"[^"]+"\|)? (?P<head>\w+)$')
+_ARROW = re.compile(r'^(?P<tail>\w+) -->(?:\|"[^"]+"\|)? (?P<head>\w+)$')
 _SUBGRAPH = re.compile(r'^subgraph (?P<id>\w+) \["(?P<label>[^"]+)"\]$')
+_DIRECTION = re.compile(r"^direction (?:TB|LR)$")
 _TRANSITION = re.compile(r"^(?:\w+|\[\*\]) --> (?:\w+|\[\*\])(?: ?: .+)?$")
 
 
@@ -13,36 +14,41 @@ class StructureError(Exception):
     """A line that no diagram of ours would hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Flowchart:
-    """The labels by node id, and the arrows as pairs of node ids."""
+    """The first line of each label by node id, the members of each subgraph, and the arrows between ids."""
 
-    nodes: dict[str, str]
-    arrows: frozenset[tuple[str, str]]
+    nodes: dict[str, str] = field(default_factory=dict)
+    subgraphs: dict[str, set[str]] = field(default_factory=dict)
+    arrows: set[tuple[str, str]] = field(default_factory=set)
 
 
 def read_flowchart(diagram: str) -> Flowchart:
     """Read a flowchart written in our plain style: one node, arrow or subgraph a line.
 
     Raises:
-        StructureError: a line is none of these, a subgraph stays open, or an arrow has an unknown end.
+        StructureError: a line is none of these, a subgraph stays open, or a node and the arrows do not meet.
     """
-    nodes: dict[str, str] = {}
-    arrows: set[tuple[str, str]] = set()
-    depth = 0
+    chart = Flowchart()
+    inside: list[str] = []
     for line in _body(diagram):
         if node := _NODE.match(line):
-            nodes[node["id"]] = node["label"].partition("<br/>")[0]
+            chart.nodes[node["id"]] = node["label"].partition("<br/>")[0]
+            for subgraph in inside:
+                chart.subgraphs[subgraph].add(node["id"])
         elif arrow := _ARROW.match(line):
-            arrows.add((arrow["tail"], arrow["head"]))
-        elif _SUBGRAPH.match(line) or line == "end":
-            depth += -1 if line == "end" else 1
-        else:
+            chart.arrows.add((arrow["tail"], arrow["head"]))
+        elif subgraph_line := _SUBGRAPH.match(line):
+            inside.append(subgraph_line["id"])
+            chart.subgraphs[subgraph_line["id"]] = set()
+        elif line == "end" and inside:
+            inside.pop()
+        elif not _DIRECTION.match(line):
             raise StructureError(line)
-    ends = {end for arrow in arrows for end in arrow}
-    if depth or ends != set(nodes):
-        raise StructureError(f"open subgraphs: {depth}; nodes and arrows disagree on {ends ^ set(nodes)}")
-    return Flowchart(nodes, frozenset(arrows))
+    if inside:
+        raise StructureError(f"open: {inside}")
+    _check_ends(chart)
+    return chart
 
 
 def kind(diagram: str) -> str:
@@ -59,6 +65,15 @@ def kind(diagram: str) -> str:
     else:
         raise StructureError(header)
     return header
+
+
+def _check_ends(chart: Flowchart) -> None:
+    ends = {end for arrow in chart.arrows for end in arrow}
+    if unknown := ends - set(chart.nodes) - set(chart.subgraphs):
+        raise StructureError(f"arrows to nowhere: {unknown}")
+    reached = ends.union(*(members for name, members in chart.subgraphs.items() if name in ends))
+    if lonely := set(chart.nodes) - reached:
+        raise StructureError(f"without an arrow: {lonely}")
 
 
 def _check_states(diagram: str) -> None:
