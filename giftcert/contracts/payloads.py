@@ -1,7 +1,7 @@
 """How values travel to and from Temporal: plain JSON, so that the Web UI shows them, typed by msgspec.
 
-temporalio's own JSON converter knows no bytes inside dataclasses and is several times slower. Only the JSON part
-is replaced; ``None``, bytes and protobuf messages go as everywhere else, failures too. A type that may be one of
+temporalio's own JSON converter knows no bytes inside dataclasses and is several times slower. Only the JSON
+part is replaced; ``None``, bytes and protobuf messages go as everywhere, failures too. A type that may be one of
 several dataclasses cannot be decoded: annotate one dataclass with optional fields instead.
 """
 

@@ -1,0 +1,98 @@
+"""``All_Clients``: how clients want to be written to, as CRM says it. A null value erases a client."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import structs
+
+from giftcert.contracts.checks import in_utc, require_sound_text
+from giftcert.contracts.fields import LONGEST_IDENTIFIER, Identifier, Record, ShortText
+from giftcert.contracts.identity import content, join
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read, unknown_type
+from giftcert.domain.messages import Cause, ClientUpdated
+
+UPDATED = "client.updated"
+ERASED = "client.erased"
+"""Our name for a null value; the topic has no such type."""
+EVENT_TYPES = frozenset({UPDATED})
+
+
+class ClientRecord(Record, frozen=True, kw_only=True, gc=False):
+    """A client's settings as they now are, or that they are erased."""
+
+    client_id: Identifier
+    locale: ShortText | None = None
+    preferred_channel: ShortText | None = None
+    merged_into: Identifier | None = None
+    blocked: bool = False
+
+    @property
+    def erased(self) -> bool:
+        """Whether CRM has erased the client; ids remain."""
+        return self.event_type == ERASED
+
+
+_DECODER: msgspec.json.Decoder[ClientRecord] = msgspec.json.Decoder(ClientRecord)
+
+
+def decode_client(
+    key: bytes | None, value: bytes | None, written_at: datetime
+) -> ClientRecord | UnknownEventType:
+    """Decode a client message and hold it against the contract.
+
+    Args:
+        key: the client id, all that a null value tells.
+        value: the message, or ``None``, which erases the client.
+        written_at: the record's own time, which stands in for that of an erasure.
+
+    Raises:
+        MalformedRecord: it breaks the contract.
+    """
+    if value is None or value == b"null":  # some writers serialise what should be no value
+        return _erasure(key, written_at)
+    try:
+        record = read(_DECODER, value)
+    except MalformedRecord:
+        unknown = unknown_type(value, EVENT_TYPES)
+        if unknown is None:
+            raise
+        return unknown
+    if record.event_type not in EVENT_TYPES:
+        return UnknownEventType(record.event_type)
+    require_sound_text(value, record)
+    if record.merged_into == record.client_id:
+        raise MalformedRecord("invalidField", "mergedInto: expected another client")
+    return structs.replace(record, occurred_at=in_utc(record.occurred_at, "occurredAt"))
+
+
+def identity(record: ClientRecord) -> str:
+    """Return what all repeats of a client message share: client, type, instant and what it says."""
+    moment = record.occurred_at.strftime("%Y%m%dT%H%M%S.%fZ")
+    return join(record.event_type, record.client_id, moment, content(record).hex()[:16])
+
+
+def client_message(record: ClientRecord, topic: str) -> ClientUpdated:
+    """Return what a certificate of the client is told of a record that stood on ``topic``."""
+    return ClientUpdated(
+        key=identity(record),
+        cause=Cause(topic, record.event_id),
+        occurred_at=record.occurred_at,
+        client_id=record.client_id,
+        locale=record.locale,
+        preferred_channel=record.preferred_channel,
+        merged_into=record.merged_into,
+        blocked=record.blocked,
+        erased=record.erased,
+    )
+
+
+def _erasure(key: bytes | None, written_at: datetime) -> ClientRecord:
+    try:
+        client_id = (key or b"").decode()
+    except UnicodeDecodeError:
+        raise MalformedRecord("invalidField", "key: expected UTF-8") from None
+    if not 1 <= len(client_id) <= LONGEST_IDENTIFIER or "\0" in client_id:
+        raise MalformedRecord("invalidField", "key: expected the client id")
+    written_at = in_utc(written_at, "timestamp")
+    event_id = join(ERASED, client_id, written_at.strftime("%Y%m%dT%H%M%S.%fZ"))
+    return ClientRecord(event_id=event_id, event_type=ERASED, occurred_at=written_at, client_id=client_id)

@@ -1,0 +1,87 @@
+"""Reading a record that may be malformed, or of a type that we do not know."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+T = TypeVar("T")
+
+
+class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of reading that it is
+    """A record that breaks its contract.
+
+    ``reason`` is the stable word of ``error.malformedEvent``: ``emptyValue``, ``invalidJson``, ``missingField``,
+    ``invalidField``, ``duplicateLine``, ``duplicateCertificate``, ``overAllocated``, ``certificateMissing``,
+    ``refundIdMissing``, ``unknownChannel``. ``detail`` names the field and what was expected, never the value.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class UnknownEventType(msgspec.Struct, frozen=True):
+    """A message of a type that the contract does not name: skipped and counted."""
+
+    event_type: str
+
+
+class _TypeOnly(msgspec.Struct, rename="camel"):
+    event_type: str
+
+
+_TYPE: msgspec.json.Decoder[_TypeOnly] = msgspec.json.Decoder(_TypeOnly)
+
+
+def present(value: bytes | None) -> bytes:
+    """Return the value of a record on a topic where a null means nothing.
+
+    Raises:
+        MalformedRecord: ``emptyValue``.
+    """
+    if value is None:
+        raise MalformedRecord("emptyValue", "the record has no value")
+    return value
+
+
+def read(decoder: msgspec.json.Decoder[T], value: bytes) -> T:
+    """Decode a value.
+
+    Raises:
+        MalformedRecord: it is no JSON, or does not have the decoder's shape.
+    """
+    try:
+        return decoder.decode(value)
+    except _UNREADABLE as error:
+        raise _malformed(error) from None  # the original may quote the value
+
+
+def unknown_type(value: bytes, known: frozenset[str]) -> UnknownEventType | None:
+    """Return the type of a value if it is none of the known; such a message may have any shape otherwise."""
+    try:
+        event_type = _TYPE.decode(value).event_type
+    except _UNREADABLE:
+        return None
+    return None if event_type in known else UnknownEventType(event_type)
+
+
+def _malformed(error: Exception) -> MalformedRecord:
+    if not isinstance(error, msgspec.ValidationError):
+        return MalformedRecord("invalidJson", "the value is not JSON in UTF-8")
+    text = str(error)
+    at = _PATH.search(text)
+    path = at["path"] if at else ""
+    what = text[: at.start()] if at else text
+    missing = _MISSING.search(what)
+    if missing:
+        return MalformedRecord(
+            "missingField", f"{'.'.join(filter(None, (path, missing['field'])))}: required"
+        )
+    if not what.startswith("Expected "):  # such messages quote the value
+        what = "expected another value"
+    return MalformedRecord("invalidField", f"{path or 'value'}: {what[0].lower()}{what[1:].replace('`', '')}")

@@ -1,0 +1,88 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from records import client, raw, without
+
+from giftcert.contracts.clients import ClientRecord, client_message, decode_client, identity
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
+from giftcert.domain.messages import Cause, ClientUpdated
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def updated(**changes: Any) -> ClientRecord:
+    record = decode_client(b"C-77", raw(client(**changes)), NOON)
+    assert isinstance(record, ClientRecord)
+    return record
+
+
+def erased(at: datetime = NOON) -> ClientRecord:
+    record = decode_client(b"C-77", None, at)
+    assert isinstance(record, ClientRecord)
+    return record
+
+
+def test_settings_are_told_as_crm_says_them() -> None:
+    record = updated(mergedInto="C-78", blocked=True)
+
+    assert client_message(record, "All_Clients") == ClientUpdated(
+        key=identity(record),
+        cause=Cause("All_Clients", "cl-1"),
+        occurred_at=datetime(2026, 11, 23, 10, tzinfo=UTC),
+        client_id="C-77",
+        locale="ru-RU",
+        preferred_channel="email",
+        merged_into="C-78",
+        blocked=True,
+    )
+
+
+@pytest.mark.parametrize("value", [None, b"null"])
+def test_a_null_value_erases_all_but_the_id(value: bytes | None) -> None:
+    record = decode_client(b"C-77", value, NOON)
+    assert isinstance(record, ClientRecord)
+    message = client_message(record, "All_Clients")
+
+    assert message.erased
+    assert (message.client_id, message.locale, message.preferred_channel) == ("C-77", None, None)
+    assert message.occurred_at == NOON
+
+
+def test_an_erasure_read_twice_is_one_and_a_later_one_another() -> None:
+    assert identity(erased()) == identity(erased())
+    assert identity(erased()) != identity(erased(NOON + timedelta(seconds=1)))
+
+
+def test_a_resent_update_is_the_same_and_a_changed_one_is_not() -> None:
+    assert identity(updated()) == identity(updated(eventId="cl-2"))
+    assert identity(updated()) != identity(updated(locale="en-GB"))
+
+
+def test_a_type_that_the_contract_does_not_name_is_told_apart() -> None:
+    assert decode_client(b"C-77", raw(client(eventType="client.scored")), NOON) == UnknownEventType(
+        "client.scored"
+    )
+    assert decode_client(b"C-77", b'{"eventType": "client.scored"}', NOON) == UnknownEventType(
+        "client.scored"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field"),
+    [
+        (b"C-77", raw(without(client(), "clientId")), "clientId"),
+        (b"C-77", raw(client(blocked="no")), "blocked"),
+        (b"C-77", raw(client(mergedInto="C-77")), "mergedInto"),
+        (b"C-77", b"{", "JSON"),
+        (None, None, "key"),
+        (b"\xff", None, "key"),
+        (b"", None, "key"),
+        (b"C\x00", None, "key"),
+    ],
+)
+def test_a_client_message_that_breaks_the_contract_is_refused(
+    key: bytes | None, value: bytes | None, field: str
+) -> None:
+    with pytest.raises(MalformedRecord, match=field):
+        decode_client(key, value, NOON)
