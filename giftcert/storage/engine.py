@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from giftcert.settings import Settings
 
@@ -56,6 +57,18 @@ def engine_at(database_url: str, *, application_name: str = "giftcert", pool_siz
     )
     event.listen(engine.sync_engine, "checkout", _refuse_lost_connection)
     return engine
+
+
+async def driver_of(connection: AsyncConnection) -> asyncpg.Connection[asyncpg.Record]:
+    """Return asyncpg's own connection, for COPY; it is in the transaction once a statement has run.
+
+    Raises:
+        TypeError: the connection is not one of asyncpg.
+    """
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not isinstance(driver, asyncpg.Connection):
+        raise TypeError("not a connection of asyncpg")
+    return driver
 
 
 def driver_url(database_url: str) -> URL:

@@ -1,0 +1,185 @@
+"""Claims on the pool: one statement, so one transaction and one trip, that a channel's buyer waits for.
+
+The order of the pool index is the rule: never reserved certificates come first, then the longest released. One that
+still rests is taken only when nothing else is left, because those that rest are the last of that order.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+from uuid_utils.compat import uuid7
+
+from giftcert.domain.numbers import mask
+from giftcert.domain.products import Product
+from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
+
+LOCK_WAIT = "150ms"
+"""How long a claim on a near-empty pool waits for certificates that others hold locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What a channel asks of the pool. ``nominal`` in minor units; ``None`` if open-value and not chosen yet."""
+
+    product: Product
+    quantity: int
+    channel: str
+    caller: str
+    nominal: int | None
+    now: datetime
+
+    @property
+    def reserved_until(self) -> datetime:
+        """When the reservations run out."""
+        return self.now + self.product.reservation
+
+
+Claim: TypeAlias = dict[str, Any]
+"""One certificate given, under the names by which the channel is told and, on a repeat, told again."""
+
+
+# $1 product, $2 quantity, $3 reservation ids, $4 event ids, $5 channel, $6 caller, $7 now, $8 reserved until,
+# $9 the same as the event's payload writes it, $10 nominal (0: not chosen), $11 currency;
+# with a key also $12 call, $13 key, $14 digest of the parameters, $15 what all claims of the answer share,
+# $16 the masked part of the number, $17 the instant before which keys are forgotten.
+_PICK = """
+WITH picked AS MATERIALIZED (
+    SELECT certificate_id, last_four FROM certificates
+    WHERE product_id = $1 AND status = 'available' AND NOT blocked
+    ORDER BY available_since, certificate_id LIMIT {limit} FOR UPDATE {skip_locked}
+), given AS MATERIALIZED ( -- all or nothing
+    SELECT certificate_id, last_four, row_number() OVER () AS nth FROM picked
+    WHERE (SELECT count(*) FROM picked) = $2
+)"""
+# A repeat while the first runs waits here for the first to end; one that lost gets no row, and claims nothing.
+_REMEMBER = """, remembered AS (
+    INSERT INTO idempotency_keys AS known (caller, call, idempotency_key, parameters, answer, answered_at)
+    SELECT $6, $12, $13, $14, jsonb_agg(jsonb_build_object('certificateId', certificate_id,
+        'reservationId', ($3::uuid[])[nth], 'maskedNumber', $16::text || last_four) || $15::jsonb ORDER BY nth), $7
+    FROM given HAVING count(*) > 0
+    ON CONFLICT (caller, call, idempotency_key) DO UPDATE
+    SET parameters = excluded.parameters, answer = excluded.answer, answered_at = excluded.answered_at
+    WHERE known.answered_at < $17
+    RETURNING true
+)"""
+_CLAIM = """, claimed AS (
+    UPDATE certificates AS c SET status = 'reserved', nominal = $10, reservation_id = ($3::uuid[])[nth],
+        reservation_channel = $5, reserved_at = $7, reserved_until = $8, reservation_ended = false, sequence = sequence + 1, version = version + 1
+    FROM given {remembered} WHERE c.certificate_id = given.certificate_id
+    RETURNING c.certificate_id, c.reservation_id, c.sequence, c.refund_state, c.last_four, nth
+), reserved AS (
+    INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
+    SELECT reservation_id, certificate_id, $5, $6, $7, $8 FROM claimed
+), told AS (
+    INSERT INTO events (event_id, shard, stream_key, certificate_id, sequence, event_type, occurred_at, channel,
+        sale_channel, status, refund_state, product_id, nominal, currency, balance, held, payload)
+    SELECT ($4::uuid[])[nth], crc32(certificate_id::text::bytea) % 32, certificate_id::text, certificate_id, sequence,
+        'issue.reserved', $7, $5, $5, 'reserved', refund_state, $1, $10, $11, 0, 0,
+        jsonb_build_object('reservationId', reservation_id, 'reservedUntil', $9::text)
+    FROM claimed
+)
+SELECT certificate_id, reservation_id, last_four FROM claimed ORDER BY nth
+"""
+
+
+def _statement(*, keyed: bool, single: bool, skip_locked: bool) -> str:
+    # A limit that is written out lets the server plan once for all: with a parameter it must expect any number.
+    pick = _PICK.format(limit="1" if single else "$2", skip_locked="SKIP LOCKED" if skip_locked else "")
+    claim = _CLAIM.format(remembered=", remembered" if keyed else "")
+    return pick + (_REMEMBER if keyed else "") + claim
+
+
+_STATEMENTS = {
+    (keyed, single, skip_locked): _statement(keyed=keyed, single=single, skip_locked=skip_locked)
+    for keyed in (True, False)
+    for single in (True, False)
+    for skip_locked in (True, False)
+}
+
+
+class ClaimRepository:
+    """Claims certificates on connections of its own pool, each claim a transaction of its own."""
+
+    def __init__(self, connections: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._connections = connections
+
+    async def claim(self, request: ClaimRequest, key: IdempotencyKey | None = None) -> list[Claim]:
+        """Reserve as many certificates as asked, or none.
+
+        Returns:
+            The claims; empty where the pool holds too few, or where the key has been used.
+        """
+        parameters = _parameters(request, key)
+        rows = await self._connections.fetch(
+            _STATEMENTS[key is not None, request.quantity == 1, True], *parameters
+        )
+        return [_claim(request, row) for row in rows]
+
+    async def claim_patiently(self, request: ClaimRequest, key: IdempotencyKey | None = None) -> list[Claim]:
+        """Do as ``claim`` but wait a little for certificates that others hold locked.
+
+        Where the pool is nearly empty the claim that holds a lock may yet be undone, and its certificate be free.
+        """
+        parameters = _parameters(request, key)
+        async with self._connections.acquire() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+            try:
+                async with connection.transaction():
+                    rows = await connection.fetch(
+                        _STATEMENTS[key is not None, request.quantity == 1, False], *parameters
+                    )
+            except asyncpg.LockNotAvailableError:
+                return []
+        return [_claim(request, row) for row in rows]
+
+
+def _parameters(request: ClaimRequest, key: IdempotencyKey | None) -> list[Any]:
+    quantity = request.quantity
+    parameters = [
+        request.product.id,
+        quantity,
+        [uuid7() for _ in range(quantity)],
+        [uuid7() for _ in range(quantity)],
+        request.channel,
+        request.caller,
+        request.now,
+        request.reserved_until,
+        json_instant(request.reserved_until),
+        request.nominal or 0,
+        request.product.currency,
+    ]
+    if key is None:
+        return parameters
+    shared = msgspec.json.encode(_shared(request)).decode()
+    masked = mask("", request.product.number_length - 4)
+    return [*parameters, key.call, key.key, key.parameters, shared, masked, request.now - REMEMBERED_FOR]
+
+
+def _shared(request: ClaimRequest) -> dict[str, Any]:
+    """What all claims of one answer have in common, under the names of the answer."""
+    amount = (
+        None if request.nominal is None else {"amount": request.nominal, "currency": request.product.currency}
+    )
+    return {
+        "product": request.product.id,
+        "nominal": amount,
+        "channel": request.channel,
+        "reservedUntil": json_instant(request.reserved_until),
+    }
+
+
+def _claim(request: ClaimRequest, row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "certificateId": str(row["certificate_id"]),
+        "reservationId": str(row["reservation_id"]),
+        "maskedNumber": mask(row["last_four"], request.product.number_length),
+        **_shared(request),
+    }
+
+
+def json_instant(moment: datetime) -> str:
+    """Return an instant as msgspec writes it: RFC 3339 with ``Z``, microseconds where there are any."""
+    return moment.isoformat().removesuffix("+00:00") + "Z"
