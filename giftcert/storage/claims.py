@@ -67,7 +67,8 @@ _REMEMBER = """, remembered AS (
 )"""
 _CLAIM = """, claimed AS (
     UPDATE certificates AS c SET status = 'reserved', nominal = $10, reservation_id = ($3::uuid[])[nth],
-        reservation_channel = $5, reserved_at = $7, reserved_until = $8, reservation_ended = false, sequence = sequence + 1, version = version + 1
+        reservation_channel = $5, reserved_at = $7, reserved_until = $8, reservation_ended = false,
+        sequence = sequence + 1, version = version + 1
     FROM given {remembered} WHERE c.certificate_id = given.certificate_id
     RETURNING c.certificate_id, c.reservation_id, c.sequence, c.refund_state, c.last_four, nth
 ), reserved AS (

@@ -59,7 +59,7 @@ def engine_at(database_url: str, *, application_name: str = "giftcert", pool_siz
     return engine
 
 
-async def driver_of(connection: AsyncConnection) -> asyncpg.Connection[asyncpg.Record]:
+async def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
     """Return asyncpg's own connection, for COPY; it is in the transaction once a statement has run.
 
     Raises:
