@@ -1,0 +1,159 @@
+"""Bearer tokens (JWT, RFC 7519): who calls, in which roles, for which channels."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, import_key
+from joserfc.jwt import JWTClaimsRegistry
+
+from giftcert.security.errors import KeyFileError, TokenError
+from giftcert.security.key_files import read_json, write_secret
+
+# Signatures with a public key only: a shared secret would let every reader of tokens make some.
+_ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
+_OUR_ALGORITHM = "ES256"
+_LEEWAY_SECONDS = 30
+_REMEMBERED_TOKENS = 4096
+EMBEDDED_KEY_PREFIX = "embedded-"
+"""How the ids of keys of an embedded stack begin, so that they are known wherever they are copied."""
+
+
+class Role(StrEnum):
+    """What a caller may be."""
+
+    CHANNEL = "channel"
+    CRM = "crm"
+    SUPPORT = "support"
+    OPS = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as the token says."""
+
+    subject: str
+    roles: frozenset[str]
+    channels: frozenset[str]
+
+
+class TokenIssuer:
+    """Signs tokens with the private key of an embedded stack; outside of it the company's issuer does."""
+
+    def __init__(self, key: ECKey, issuer: str, audience: str) -> None:
+        self._key = key
+        self._issuer = issuer
+        self._audience = audience
+
+    @classmethod
+    def load(cls, private_key: Path, issuer: str, audience: str) -> "TokenIssuer":
+        """Read the private key.
+
+        Raises:
+            KeyFileError: the file cannot be read or is no private key.
+        """
+        try:
+            key = import_key(read_json(private_key), "EC")
+        except (JoseError, ValueError, KeyError):
+            raise KeyFileError(f"{private_key} is no private key") from None
+        return cls(key, issuer, audience)
+
+    def issue(
+        self, subject: str, roles: Iterable[str], channels: Iterable[str], now: datetime, lifetime: timedelta
+    ) -> str:
+        """Return a signed token."""
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "iat": int(now.timestamp()),
+            "exp": int((now + lifetime).timestamp()),
+            "roles": sorted(roles),
+            "channels": sorted(channels),
+        }
+        header = {"alg": _OUR_ALGORITHM, "kid": self._key.kid}
+        return jwt.encode(header, claims, self._key, algorithms=[_OUR_ALGORITHM])
+
+
+class TokenVerifier:
+    """Checks tokens against the public keys of the issuer."""
+
+    def __init__(self, keys: KeySet, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._signed_claims = lru_cache(_REMEMBERED_TOKENS)(self._decode)
+
+    @classmethod
+    def load(cls, jwks: Path, issuer: str, audience: str) -> "TokenVerifier":
+        """Read the public keys (JWK set, RFC 7517).
+
+        Raises:
+            KeyFileError: the file cannot be read, is no key set, or is empty.
+        """
+        try:
+            keys = KeySet.import_key_set(read_json(jwks))  # type: ignore[arg-type] # checked by what it raises
+        except (JoseError, ValueError, KeyError, TypeError):
+            raise KeyFileError(f"{jwks} is no JWK set") from None
+        if not keys.keys:
+            raise KeyFileError(f"{jwks} holds no key")
+        return cls(keys, issuer, audience)
+
+    @property
+    def trusts_embedded_keys(self) -> bool:
+        """Whether any of the keys was made by an embedded stack."""
+        return any((key.kid or "").startswith(EMBEDDED_KEY_PREFIX) for key in self._keys)
+
+    def verify(self, token: str, now: datetime) -> Caller:
+        """Return who calls.
+
+        Raises:
+            TokenError: the token is refused; the message may be shown to the caller.
+        """
+        claims = self._signed_claims(token)
+        registry = JWTClaimsRegistry(
+            now=int(now.timestamp()),
+            leeway=_LEEWAY_SECONDS,
+            iss={"essential": True, "value": self._issuer},
+            aud={"essential": True, "value": self._audience},
+            sub={"essential": True},
+            exp={"essential": True},
+        )
+        try:
+            registry.validate(dict(claims))
+        except JoseError as error:
+            raise TokenError(f"the token is refused: {error.error}") from None
+        return Caller(str(claims["sub"]), _names(claims, "roles"), _names(claims, "channels"))
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        try:
+            return jwt.decode(token, self._keys, algorithms=_ALGORITHMS).claims
+        except (JoseError, ValueError) as error:
+            reason = error.error if isinstance(error, JoseError) else "malformed"
+            raise TokenError(f"the token is refused: {reason}") from None
+
+
+def _names(claims: dict[str, Any], claim: str) -> frozenset[str]:
+    values = claims.get(claim, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TokenError(f"the token is refused: {claim} is no list of names")
+    return frozenset(values)
+
+
+def create_signing_keys(private_key: Path, jwks: Path, *, embedded: bool) -> None:
+    """Make a key pair: the private key with file mode 600, the public one as a JWK set.
+
+    Raises:
+        KeyFileError: a file is there already or cannot be written.
+    """
+    key = ECKey.generate_key("P-256", private=True)
+    kid = (EMBEDDED_KEY_PREFIX if embedded else "") + key.thumbprint()
+    write_secret(private_key, {**key.as_dict(private=True), "kid": kid})
+    public = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": _OUR_ALGORITHM}
+    write_secret(jwks, {"keys": [public]})
