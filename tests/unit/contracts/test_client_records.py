@@ -2,11 +2,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from records import client, raw, without
 
 from giftcert.contracts.clients import ClientRecord, client_message, decode_client, identity
 from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
 from giftcert.domain.messages import Cause, ClientUpdated
+from tests.unit.contracts.topic_records import client, raw, without
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

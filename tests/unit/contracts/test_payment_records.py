@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import CERTIFICATE, payment, raw, without
 
 from giftcert.contracts.identity import content
 from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
@@ -25,6 +24,7 @@ from giftcert.domain.messages import (
     PaymentVoided,
     SpendingReported,
 )
+from tests.unit.contracts.topic_records import CERTIFICATE, payment, raw, without
 
 
 def paid(**changes: Any) -> PaymentRecord:

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import CERTIFICATE, certificate_line, goods_line, order, raw, withdrawal, without
 
 from giftcert.contracts.checks import require_known_channel
 from giftcert.contracts.identity import content
@@ -26,6 +25,15 @@ from giftcert.domain.messages import (
     OrderStated,
     OwnLine,
     Recipient,
+)
+from tests.unit.contracts.topic_records import (
+    CERTIFICATE,
+    certificate_line,
+    goods_line,
+    order,
+    raw,
+    withdrawal,
+    without,
 )
 
 
