@@ -1,0 +1,69 @@
+"""The repository itself: nothing of one machine, no address of an index, no secret, no dead link."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PINS = ["requirements.txt", "requirements-dev.txt"]
+README_FILES = {"README.md", "README.ru.md"}
+SETUP_FILES = {".ci", ".env.example", ".gitignore", "Makefile", "docker-compose.yml", "pyproject.toml"}
+PIN_FILES = {*PINS, "requirements.in", "requirements-dev.in"}
+FOLDERS = {
+    *("activities", "api", "benchmarks", "chaos", "deploy", "docs"),
+    *("giftcert", "kafka_ingest", "simulators", "specs", "tests", "worker.py", "workflows"),
+}
+MACHINE_PATH = re.compile(r"(?<![\w.$}/~-])/(?:home|root|work|Users|tmp)/\w")
+SECRET = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}"  # a signed token
+    r'|"(?:keyMaterialType|typeUrl)"\s*:'  # a key set of Tink in clear
+    r'|"d"\s*:\s*"[\w-]{40,}"'  # the private part of a JWK
+    r"|\bAKIA[0-9A-Z]{16}\b"
+)
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def hits(pattern: re.Pattern[str]) -> Iterator[str]:
+    for path in tracked_files():
+        text = path.read_text("utf-8", errors="replace")
+        for found in pattern.finditer(text):
+            yield f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
+
+
+def test_the_top_level_is_the_one_in_the_readme() -> None:
+    top = {path.relative_to(ROOT).parts[0] for path in tracked_files()}
+    assert top <= FOLDERS | README_FILES | SETUP_FILES | PIN_FILES
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    assert list(hits(MACHINE_PATH)) == []
+
+
+def test_no_file_holds_a_secret() -> None:
+    assert list(hits(SECRET)) == []
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_every_pin_has_a_hash_and_none_an_address(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    requirements = re.split(r"\n(?=\w)", text.partition("make requirements\n")[2])
+    assert all("==" in pin and "--hash=sha256:" in pin for pin in requirements)
+    assert not re.search(r"://|index-url|find-links", text)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [path for path in tracked_files() if path.suffix == ".md"]
+    links = [
+        (path, link) for path in documents for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8"))
+    ]
+    assert links
+    assert [(path.name, link) for path, link in links if not (path.parent / link).exists()] == []
