@@ -1,0 +1,127 @@
+"""What a process says about itself: structured logs without secrets, metrics, and a health check."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from giftcert.redaction import redact
+from giftcert.settings import Settings
+
+_REQUEST_LIMIT_SECONDS = 5
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structlog and the standard library's loggers to standard error, redacted.
+
+    JSON when asked for or when nobody watches a terminal, else lines for people.
+    """
+    as_json = settings.log_json or not sys.stderr.isatty()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+
+
+class Health:
+    """Whether this process does its work; the text says what it waits for when it does not."""
+
+    def __init__(self) -> None:
+        self._waiting_for: str | None = "start"
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What is waited for, or None when all is well."""
+        return self._waiting_for
+
+    def ready(self) -> None:
+        """Say that the work goes on."""
+        self._waiting_for = None
+
+    def waits_for(self, what: str) -> None:
+        """Say that the work stands still until something comes back."""
+        self._waiting_for = what
+
+
+@asynccontextmanager
+async def metrics_server(settings: Settings) -> AsyncIterator[Health]:
+    """Serve ``/healthz`` and ``/metrics`` while the body runs, if ``GIFTCERT_METRICS_PORT`` is set.
+
+    ``/healthz`` answers 200 as soon as the yielded `Health` is ready, else 503 with what it waits for.
+    """
+    health = Health()
+    if settings.metrics_port is None:
+        yield health
+        return
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _answer(reader, writer, health)
+
+    server = await asyncio.start_server(answer, settings.metrics_host, settings.metrics_port)
+    try:
+        yield health
+    finally:
+        server.close()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, health: Health) -> None:
+    try:
+        async with asyncio.timeout(_REQUEST_LIMIT_SECONDS):
+            request = (await reader.readline()).split(b" ")
+            while (await reader.readline()).strip():
+                pass
+            writer.write(_response(request[1] if len(request) > 1 else b"", health))
+            await writer.drain()
+    except (OSError, TimeoutError, ValueError):  # a scraper that left or speaks something else
+        writer.transport.abort()
+    finally:
+        writer.close()
+
+
+def _response(path: bytes, health: Health) -> bytes:
+    match path.partition(b"?")[0]:
+        case b"/metrics":
+            return _http("200 OK", CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+        case b"/healthz" if health.waiting_for is None:
+            return _http("200 OK", "application/json", b'{"status": "ok"}')
+        case b"/healthz":
+            body = f'{{"status": "waiting", "for": "{health.waiting_for}"}}'.encode()
+            return _http("503 Service Unavailable", "application/json", body)
+        case _:
+            return _http("404 Not Found", "text/plain", b"/healthz and /metrics are here")
+
+
+def _http(status: str, content_type: str, body: bytes) -> bytes:
+    head = (
+        "HTTP/1.1 " + status,
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
