@@ -1,0 +1,189 @@
+"""Events that no certificate's decision makes: of the pool, of disclosures, of people's acts, of inputs gone wrong.
+
+Each is a dataclass of its payload, like the events of the domain; ``about_product``, ``about_certificate`` and
+``about_input`` make the record of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, TypeAlias
+
+from giftcert.contracts.payload import payload_of
+from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import standing
+from giftcert.domain.events import PublicEvent
+from giftcert.domain.messages import Cause
+from giftcert.domain.state import CertificateState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimsRefused:
+    """So many 409s since the last one told: there was nothing to give."""
+
+    type: ClassVar[str] = "issue.blocked"
+    attempts: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLow:
+    """Fewer certificates are left than the threshold."""
+
+    type: ClassVar[str] = "alert.poolLow"
+    available: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLoaded:
+    """A batch of certificates was generated or imported."""
+
+    type: ClassVar[str] = "audit.imported"
+    batch_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvcDisclosed:
+    """Number and CVC are about to be given out."""
+
+    type: ClassVar[str] = "audit.cvcDisclosed"
+    disclosed_to: str
+    purpose: str
+    notification_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvcRefused:
+    """Number and CVC were asked for and not given; ``reason`` is the type of the problem answered."""
+
+    type: ClassVar[str] = "audit.cvcRefused"
+    disclosed_to: str
+    purpose: str
+    notification_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorActed:
+    """Support or operations did something that no other event tells."""
+
+    type: ClassVar[str] = "audit.operatorActed"
+    who: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputMalformed:
+    """A record breaks its contract; the original is in quarantine."""
+
+    type: ClassVar[str] = "error.malformedEvent"
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    reason: str
+    detail: str
+    component: str = "ingest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateUnknown:
+    """A record names a certificate that we never made."""
+
+    type: ClassVar[str] = "error.unknownCertificate"
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    reason: str
+    detail: str
+    component: str = "ingest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputUnexpected:
+    """A record contradicts an earlier one (``contradictsEarlier``), or cannot be applied to anything."""
+
+    type: ClassVar[str] = "error.unexpectedEvent"
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    reason: str
+    detail: str
+    component: str = "ingest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessingFailed:
+    """A part of the service keeps failing; where it is about one input, its place is told."""
+
+    type: ClassVar[str] = "error.processingFailed"
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    event_id: str | None
+    reason: str
+    detail: str
+    component: str
+
+
+ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
+CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused | OperatorActed
+InputNotice: TypeAlias = InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed
+Notice: TypeAlias = ProductNotice | CertificateNotice | InputNotice
+
+
+def about_product(
+    notice: ProductNotice, product: str, occurred_at: datetime, channel: str | None = None
+) -> EventRecord:
+    """Return the record of a notice whose stream key is the product."""
+    return EventRecord(
+        event_type=notice.type,
+        occurred_at=occurred_at,
+        channel=channel,
+        product=product,
+        payload=payload_of(notice),
+    )
+
+
+def about_certificate(
+    notice: CertificateNotice,
+    state: CertificateState,
+    occurred_at: datetime,
+    channel: str | None = None,
+) -> EventRecord:
+    """Return the record of a notice about a certificate, which it does not change."""
+    return EventRecord(
+        event_type=notice.type,
+        occurred_at=occurred_at,
+        channel=channel,
+        payload=payload_of(notice),
+        **standing(state),
+    )
+
+
+def about_input(
+    notice: InputNotice | OperatorActed | PublicEvent,
+    occurred_at: datetime,
+    channel: str | None = None,
+    cause: Cause | None = None,
+) -> EventRecord:
+    """Return the record of what an input tells of no certificate of ours; its key is ``<topic>-<partition>``.
+
+    A domain event may be told so too: money for a line whose certificate nobody knows.
+    """
+    return EventRecord(
+        event_type=notice.type,
+        occurred_at=occurred_at,
+        channel=channel,
+        cause=cause,
+        payload=payload_of(notice),
+    )
+
+
+def input_key(topic: str, partition: int) -> str:
+    """Return the stream key of what is about an input and no certificate."""
+    return f"{topic}-{partition}"

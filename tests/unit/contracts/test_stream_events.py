@@ -1,0 +1,131 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import stamp
+from giftcert.domain import events as e
+from giftcert.domain.messages import Cause, Recipient
+from giftcert.domain.state import CertificateState, Sale, Status
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+IN_POOL = CertificateState(certificate_id="c-1", product="GC-5000", currency="RUB", nominal=500_000)
+ORDERED = CertificateState(
+    certificate_id="c-1",
+    product="GC-5000",
+    currency="RUB",
+    nominal=500_000,
+    status=Status.ORDERED,
+    sale=Sale(order_id="IM-1001", line_id="2", amount=450_000, channel="im"),
+)
+CAUSE = Cause("All_Payments", "pay-1")
+ISSUED = e.Issued(
+    order_id="IM-1001",
+    line_id="2",
+    amount=450_000,
+    payment_ids=("P-9",),
+    valid_until=NOON + timedelta(days=365),
+)
+
+
+def stamped(before: CertificateState, *events: e.Event, **changes: Any) -> tuple[EventRecord, ...]:
+    given = {"at": NOON, "occurred_at": NOON, "channel": "im", "cause": CAUSE} | changes
+    return stamp(before, events, **given)
+
+
+def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
+    (record,) = stamped(ORDERED, ISSUED)
+
+    assert record == EventRecord(
+        event_type="issue.completed",
+        occurred_at=NOON,
+        channel="im",
+        cause=CAUSE,
+        sale_channel="im",
+        status="issued",
+        refund_state="none",
+        product="GC-5000",
+        nominal=500_000,
+        currency="RUB",
+        balance=500_000,
+        held=0,
+        payload={
+            "orderId": "IM-1001",
+            "lineId": "2",
+            "amount": 450_000,
+            "paymentIds": ["P-9"],
+            "validUntil": "2027-11-23T12:00:00Z",
+        },
+    )
+
+
+def test_before_issue_balance_and_held_are_nothing() -> None:
+    (record,) = stamped(IN_POOL, e.Reserved(reservation_id="r", reserved_until=NOON))
+
+    assert (record.balance, record.held, record.status) == (0, 0, "reserved")
+
+
+def test_private_events_are_not_told() -> None:
+    assert stamped(ORDERED, e.SaleRepriced(amount=1, nominal=500_000)) == ()
+
+
+def test_private_events_complete_the_public_one_before_them() -> None:
+    open_value = CertificateState(certificate_id="c-1", product="GC-OPEN", currency="RUB", nominal=0)
+    opened = e.SaleOpened(channel="pos", customer_id=None, nominal=300_000, opened_at=NOON, unpaid_until=NOON)
+    ordered = e.Ordered(order_id="PS-1", line_id="1", amount=300_000)
+
+    first, second = stamped(open_value, ordered, opened, ISSUED)
+
+    assert (first.status, first.sale_channel, first.nominal, first.balance) == ("ordered", "pos", 300_000, 0)
+    assert (second.status, second.balance) == ("issued", 300_000)
+
+
+def test_a_nominal_that_nobody_chose_yet_does_not_apply() -> None:
+    open_value = CertificateState(certificate_id="c-1", product="GC-OPEN", currency="RUB", nominal=0)
+    (record,) = stamped(open_value, e.Reserved(reservation_id="r", reserved_until=NOON))
+
+    assert record.nominal is None
+
+
+def test_a_release_still_tells_who_had_sold() -> None:
+    released = e.Released(reservation_id=None, order_id="IM-1001", reason=e.ReleaseReason.UNPAID)
+    (record,) = stamped(ORDERED, released)
+
+    assert (record.status, record.sale_channel, record.payload["reason"]) == ("available", "im", "unpaid")
+
+
+def test_a_block_shows_as_the_status() -> None:
+    (record,) = stamped(ORDERED, e.Blocked(reason="stolen", by="anna"))
+
+    assert record.status == "blocked"
+
+
+def test_nested_fields_and_absent_ones_are_told_too() -> None:
+    asked = e.NotificationRequested(
+        notification_id="n",
+        kind="certificateIssued",
+        order_id="IM-1001",
+        customer_id=None,
+        recipient=Recipient("R-5", "email", "ru-RU"),
+        preferred_channel=None,
+        locale="ru-RU",
+        valid_until=NOON,
+        suppressed=False,
+    )
+    (record,) = stamped(ORDERED, asked)
+
+    assert record.payload["recipient"] == {"ref": "R-5", "channel": "email", "locale": "ru-RU"}
+    assert record.payload["customerId"] is None
+
+
+def test_an_error_names_the_input_and_the_part_that_found_it() -> None:
+    (record,) = stamped(ORDERED, e.UnexpectedMessage(reason="statusDoesNotAllow", detail="no"))
+
+    assert record.payload == {
+        "topic": "All_Payments",
+        "partition": None,
+        "offset": None,
+        "eventId": "pay-1",
+        "component": "workflow",
+        "reason": "statusDoesNotAllow",
+        "detail": "no",
+    }
