@@ -1,0 +1,36 @@
+"""How every client of ours reaches Kafka: addresses, TLS and SASL of the settings, for aiokafka."""
+
+import ssl
+from typing import Any
+
+from giftcert.settings import Settings
+
+
+class NoKafkaAddressError(Exception):
+    """No address of Kafka is set, and this process does not start one."""
+
+    def __init__(self) -> None:
+        super().__init__("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS is not set")
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments that aiokafka's producer, consumer and admin client share.
+
+    Raises:
+        NoKafkaAddressError: no address is set.
+        OSError: the file of trusted certificates cannot be read.
+    """
+    if settings.kafka_bootstrap_servers is None:
+        raise NoKafkaAddressError
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
+        options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    if settings.kafka_security_protocol.startswith("SASL_"):
+        password = settings.kafka_sasl_password
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = password.get_secret_value() if password else None
+    return options
