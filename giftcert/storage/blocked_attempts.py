@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.notices import ClaimsRefused, about_product
 from giftcert.storage.events import EventRepository
 
 TOLD_EVERY = timedelta(seconds=1)
@@ -64,16 +63,7 @@ class BlockedAttemptRepository:
             await self._connection.execute(_TAKE_DUE, {"now": now, "told_before": now - TOLD_EVERY})
         ).all()
         for row in rows:
-            await EventRepository(self._connection).append_keyed(row.product_id, [_blocked(row)])
+            refused = ClaimsRefused(attempts=row.attempts, first_at=row.first_at, last_at=row.last_at)
+            record = about_product(refused, row.product_id, row.last_at, row.channel)
+            await EventRepository(self._connection).append_keyed(row.product_id, [record])
         return sum(row.attempts for row in rows)
-
-
-def _blocked(row: Any) -> EventRecord:  # noqa: ANN401 - a row of _TAKE_DUE
-    payload = {"attempts": row.attempts, "firstAt": row.first_at, "lastAt": row.last_at}
-    return EventRecord(
-        event_type="issue.blocked",
-        occurred_at=row.last_at,
-        channel=row.channel,
-        product=row.product_id,
-        payload=payload,
-    )

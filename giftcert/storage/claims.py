@@ -78,7 +78,7 @@ _CLAIM = """, claimed AS (
     INSERT INTO events (event_id, shard, stream_key, certificate_id, sequence, event_type, occurred_at, channel,
         sale_channel, status, refund_state, product_id, nominal, currency, balance, held, payload)
     SELECT ($4::uuid[])[nth], crc32(certificate_id::text::bytea) % 32, certificate_id::text, certificate_id, sequence,
-        'issue.reserved', $7, $5, $5, 'reserved', refund_state, $1, $10, $11, 0, 0,
+        'issue.reserved', $7, $5, $5, 'reserved', refund_state, $1, nullif($10, 0), $11, 0, 0,
         jsonb_build_object('reservationId', reservation_id, 'reservedUntil', $9::text)
     FROM claimed
 )

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.notices import PoolLoaded, about_product
 from giftcert.domain.numbers import number_from_digits
 from giftcert.domain.products import Product
 from giftcert.storage.engine import driver_of
@@ -102,7 +102,8 @@ class PoolRepository:
             count = min(CHUNK, quantity - made)
             await self._copy_new(product, batch_id, count, sealer)
             progress(made + count)
-        await EventRepository(self._connection).append_keyed(product.id, [_imported(product, batch, now)])
+        loaded = about_product(PoolLoaded(batch_id=str(batch_id), count=quantity), product.id, now)
+        await EventRepository(self._connection).append_keyed(product.id, [loaded])
         return batch_id
 
     async def counts(self, now: datetime, cooling_period: timedelta) -> list[PoolCount]:
@@ -150,15 +151,3 @@ def _new_certificates(
 
 def _random_digits(length: int) -> str:
     return f"{secrets.randbelow(10**length):0{length}d}"
-
-
-def _imported(product: Product, batch: dict[str, Any], now: datetime) -> EventRecord:
-    return EventRecord(
-        event_type="audit.imported",
-        occurred_at=now,
-        channel=None,
-        product=product.id,
-        nominal=product.nominal,
-        currency=product.currency,
-        payload={"batchId": str(batch["batch_id"]), "count": batch["quantity"]},
-    )

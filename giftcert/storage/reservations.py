@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.contracts.payload import payload_of
 from giftcert.contracts.records import EventRecord
-from giftcert.domain.events import ReleaseReason
+from giftcert.domain.events import Released, ReleaseReason
 from giftcert.storage.events import EventRepository
 
 _COLUMNS = """r.reservation_id, r.certificate_id, r.channel, r.reserved_at, r.reserved_until, r.resolution,
@@ -63,10 +64,11 @@ _RELEASE_LAPSED = text(f"""
         FROM released WHERE r.reservation_id = released.reservation_id
     ), told AS (
         INSERT INTO events (event_id, shard, stream_key, certificate_id, sequence, event_type, occurred_at, channel,
-            status, refund_state, product_id, nominal, currency, balance, held, payload)
+            sale_channel, status, refund_state, product_id, nominal, currency, balance, held, payload)
         SELECT uuidv7(), crc32(certificate_id::text::bytea) % 32, certificate_id::text, certificate_id, sequence,
-            'issue.released', :now, reservation_channel, CASE WHEN blocked THEN 'blocked' ELSE status END,
-            refund_state, product_id, nominal, currency, balance, held,
+            'issue.released', :now, reservation_channel, reservation_channel,
+            CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id, nullif(nominal, 0),
+            currency, balance, held,
             jsonb_build_object('reservationId', reservation_id, 'orderId', NULL, 'reason', 'reservationExpired')
         FROM released
     )
@@ -141,16 +143,18 @@ class ReservationRepository:
 
 
 def _released(reservation: ReservationRow, reason: ReleaseReason, now: datetime) -> EventRecord:
+    event = Released(reservation_id=str(reservation.reservation_id), order_id=None, reason=reason)
     return EventRecord(
-        event_type="issue.released",
+        event_type=event.type,
         occurred_at=now,
         channel=reservation.channel,
+        sale_channel=reservation.channel,
         status="blocked" if reservation.blocked else "available",
         refund_state=reservation.refund_state,
         product=reservation.product_id,
-        nominal=reservation.nominal,
+        nominal=reservation.nominal or None,
         currency=reservation.currency,
         balance=0,
         held=0,
-        payload={"reservationId": str(reservation.reservation_id), "orderId": None, "reason": reason.value},
+        payload=payload_of(event),
     )

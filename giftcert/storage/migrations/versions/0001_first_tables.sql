@@ -130,6 +130,7 @@ CREATE TABLE events (
     CHECK ((certificate_id IS NULL) = (sequence IS NULL))
 );
 CREATE UNIQUE INDEX events_sequence ON events (certificate_id, sequence) WHERE certificate_id IS NOT NULL;
+CREATE INDEX events_refund ON events ((payload ->> 'refundId')) WHERE payload ? 'refundId';
 CREATE INDEX events_unpublished ON events (shard, position) WHERE published_at IS NULL;
 
 -- A shard is one stream of work that one process at a time carries out, in order.
