@@ -1,0 +1,49 @@
+"""Plays every scenario against a running service; the exit status is 0 only if all of it came out.
+
+``python -m simulators.demo``, or ``giftcert demo``, which starts the service as well.
+"""
+
+import argparse
+import asyncio
+import sys
+
+import httpx
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from simulators.addresses import CommandError
+from simulators.demo.performance import Options, perform
+
+
+def options_of(arguments: list[str] | None = None) -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
+    parser.add_argument("--sales", type=int, default=300, help="certificates sold at least")
+    parser.add_argument(
+        "--goods", type=int, default=None, help="orders of goods; ten times the sales if not said"
+    )
+    parser.add_argument("--pace", type=float, default=15.0, help="stories begun a second")
+    parser.add_argument(
+        "--patience", type=float, default=90.0, help="seconds until what is missing is missing"
+    )
+    given = parser.parse_args(arguments)
+    goods = 10 * given.sales if given.goods is None else given.goods
+    return Options(sales=given.sales, goods=goods, pace=given.pace, patience=given.patience)
+
+
+def main() -> None:
+    """Run the demo and end with its verdict."""
+    options, console, came_out = options_of(), Console(), False
+    try:
+        came_out = asyncio.run(perform(options, console))
+    except* (CommandError, httpx.TransportError, KafkaError, OSError) as problems:
+        for problem in problems.exceptions:
+            console.print(f"demo: {type(problem).__name__}: {problem}", style="red", soft_wrap=True)
+    console.print(
+        "[bold green]All of it came out.[/]" if came_out else "[bold red]Not all of it came out.[/]"
+    )
+    sys.exit(0 if came_out else 1)
+
+
+if __name__ == "__main__":
+    main()

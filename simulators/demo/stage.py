@@ -1,0 +1,81 @@
+"""Plays the programme: at a pace, so many stories at once, until each came out or patience ends."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulators.baskets import goods_order
+from simulators.demo.play import Play, World
+from simulators.demo.scenarios import Scenario, channels_of
+from simulators.programs import paced
+
+AT_ONCE = 48
+"""Stories under way at the same time, those that wait for a deadline not counted."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """The stories being played."""
+
+    world: World
+    pace: float
+    plays: dict[Scenario, list[Play]] = field(default_factory=dict)
+    on_done: Callable[[], None] = lambda: None
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def perform(self, programme: dict[Scenario, int], patience: float) -> None:
+        """Play everything, and return when all came out as expected or so many seconds have passed."""
+        waiting: list[asyncio.Task[None]] = []
+        try:
+            async with asyncio.timeout(patience):
+                async for number in paced(self.pace, len(cues := self._cues(programme))):
+                    waiting.append(await self._begin(*cues[number - 1]))
+                await asyncio.gather(*waiting)
+        except TimeoutError:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _cues(self, programme: dict[Scenario, int]) -> list[tuple[Scenario, Play]]:
+        """Return every playing, those that wait first and the others in no order."""
+        cues = [
+            (scenario, Play(self.world, self.world.channels[channel]))
+            for scenario, times in programme.items()
+            for channel in channels_of(scenario, times)
+        ]
+        for scenario, play in cues:
+            self.plays.setdefault(scenario, []).append(play)
+        random.shuffle(cues)
+        return sorted(cues, key=lambda cue: not cue[0].waits)
+
+    async def _begin(self, scenario: Scenario, play: Play) -> "asyncio.Task[None]":
+        if scenario.waits:
+            return asyncio.create_task(self._play(scenario, play))
+        await self._places.acquire()
+        task = asyncio.create_task(self._play(scenario, play))
+        task.add_done_callback(lambda _: self._places.release())
+        return task
+
+    async def _play(self, scenario: Scenario, play: Play) -> None:
+        """Play one story and wait for what it expects; what goes wrong is kept as what was seen of it."""
+        try:
+            await scenario.story(play)
+            await play.until_come_out()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
+            play.failure = f"{type(error).__name__}: {error}"
+            return
+        self.on_done()
+
+
+async def sell_goods(world: World, count: int, rate: float, on_sold: Callable[[], None]) -> list[str]:
+    """Order and pay goods in both channels, so many a second; return the ids of these orders."""
+    sold: list[str] = []
+    async for number in paced(rate, count):
+        channel = world.channels["pos" if number % 2 else "im"]
+        order = goods_order(channel.name, f"{channel.name.upper()}-{world.run}-G{number}")
+        sold.append(order.order_id)
+        await asyncio.gather(channel.orders.place(order), channel.payments.authorize(order))
+        await channel.payments.capture(order)
+        on_sold()
+    return sold

@@ -1,0 +1,42 @@
+"""The demo's scenarios through the whole stack, as ``make demo`` plays them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulators.demo.scenarios import SCENARIOS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def state_folder() -> Iterator[Path]:
+    """Outside pytest's own folder, which it closes to the user of PostgreSQL."""
+    with tempfile.TemporaryDirectory(prefix="giftcert-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def demo(state_folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "giftcert.cli", "demo", "--ports", "auto", *arguments],
+        env=ours | {"GIFTCERT_STATE_DIR": str(state_folder), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_scenario_of_the_demo_comes_out(state_folder: Path) -> None:
+    run = demo(state_folder, "--sales", "40", "--goods", "100")
+    shown = run.stdout + run.stderr
+    assert run.returncode == 0, shown
+    for scenario in SCENARIOS:
+        assert scenario.name in shown
+    assert "All of it came out." in shown
+    assert "http" in shown.partition("A refund that waits for a person:")[2]

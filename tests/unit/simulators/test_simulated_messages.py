@@ -1,0 +1,105 @@
+"""What simulated channels write is what contracts.md shows and what the service reads."""
+
+import msgspec
+import pytest
+
+from giftcert.contracts import orders, payments
+from simulators.baskets import certificate_order, goods_order
+from simulators.messages import (
+    Order,
+    OrderMessage,
+    PaymentMessage,
+    order_cancelled,
+    order_created,
+    order_returned,
+    payment_authorized,
+    payment_captured,
+    payment_refunded,
+    resent,
+)
+from simulators.payments import order_to_pay
+from simulators.service import Reservation
+
+
+@pytest.fixture
+def order(reservation: Reservation) -> Order:
+    return certificate_order("IM-1", [reservation], goods=2, discount_percent=10)
+
+
+def order_messages(order: Order) -> list[OrderMessage]:
+    line = order.certificate_lines[0].line_id
+    return [order_created(order), order_cancelled(order), order_returned(order, (line,))]
+
+
+def payment_messages(order: Order) -> list[PaymentMessage]:
+    line = order.certificate_lines[0]
+    return [
+        payment_authorized(order),
+        payment_captured(order),
+        payment_captured(order, amount=1, capture=2),
+        payment_refunded(order, line, line.amount),
+        payment_refunded(order, line, line.amount, currency="EUR"),
+    ]
+
+
+def test_the_service_reads_every_order_message(order: Order) -> None:
+    for message in order_messages(order):
+        record = orders.decode_order(msgspec.json.encode(message))
+        assert isinstance(record, orders.OrderRecord)
+        assert (record.order_id, record.event_type) == (order.order_id, message.event_type)
+
+
+def test_the_service_reads_every_payment_message(order: Order) -> None:
+    for message in payment_messages(order):
+        record = payments.decode_payment(msgspec.json.encode(message))
+        assert isinstance(record, payments.PaymentRecord)
+        assert (record.payment_id, record.amount) == (order.payment_id, message.amount)
+
+
+def test_a_message_sent_again_is_the_same_business_under_another_event_id(order: Order) -> None:
+    for order_message in order_messages(order):
+        first, again = (
+            orders.decode_order(msgspec.json.encode(one)) for one in (order_message, resent(order_message))
+        )
+        assert isinstance(first, orders.OrderRecord)
+        assert isinstance(again, orders.OrderRecord)
+        assert first.event_id != again.event_id
+        assert orders.identity(first) == orders.identity(again)
+    for payment_message in payment_messages(order):
+        first_payment, again_payment = (
+            payments.decode_payment(msgspec.json.encode(one))
+            for one in (payment_message, resent(payment_message))
+        )
+        assert isinstance(first_payment, payments.PaymentRecord)
+        assert isinstance(again_payment, payments.PaymentRecord)
+        assert payments.identity(first_payment) == payments.identity(again_payment)
+
+
+def test_a_basket_names_its_certificate_after_the_goods_at_its_price(
+    order: Order, reservation: Reservation
+) -> None:
+    line = order.certificate_lines[0]
+    assert (line.line_id, line.certificate_id, line.amount) == ("3", reservation.certificate_id, 450_000)
+    assert order.total == sum(one.amount for one in order.lines)
+
+
+def test_a_cancellation_without_lines_means_all_of_a_later_version(order: Order) -> None:
+    told = msgspec.json.decode(msgspec.json.encode(order_cancelled(order)))
+    assert "lines" not in told
+    assert told["orderVersion"] == 2
+
+
+def test_goods_orders_name_no_certificate() -> None:
+    probe = orders.probe_order(msgspec.json.encode(order_created(goods_order("pos", "POS-1"))))
+    assert isinstance(probe, orders.OrderProbe)
+    assert not probe.names_certificate
+
+
+def test_payments_pay_new_orders_of_their_channel_alone(order: Order) -> None:
+    created = msgspec.json.encode(order_created(order))
+    paid = order_to_pay(created, "im")
+    assert paid is not None
+    assert (paid.order_id, paid.total) == (order.order_id, order.total)
+    assert order_to_pay(created, "pos") is None
+    assert order_to_pay(msgspec.json.encode(order_cancelled(order)), "im") is None
+    assert order_to_pay(b"\xff", "im") is None
