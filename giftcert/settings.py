@@ -1,11 +1,14 @@
 """The one settings class: environment variables prefixed ``GIFTCERT_``; nothing set means embedded."""
 
+from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from giftcert.domain.policy import Policy
 
 
 class Settings(BaseSettings):
@@ -27,7 +30,9 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field("default", description="Namespace of the workflows")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
     kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
-    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
     kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
@@ -38,12 +43,15 @@ class Settings(BaseSettings):
     topic_clients: str = "All_Clients"
     topic_stream: str = "GiftCertificates.Stream"
     topic_partitions: int = Field(8, ge=1, description="Partitions of a topic that `giftcert setup` makes")
+    topic_replication: int = Field(-1, ge=-1, description="Copies of those; -1: as the broker is set")
     ingest_group: str = Field("giftcert-ingest", description="Consumer group of ingest")
 
     keyring: Path | None = Field(None, description="Tink keyset file; unset means the embedded key")
     jwt_issuer: str = "giftcert-embedded"
     jwt_audience: str = "giftcert"
-    jwt_jwks: Path | None = Field(None, description="JWK set with the issuer's public keys; unset means embedded")
+    jwt_jwks: Path | None = Field(
+        None, description="JWK set with the issuer's public keys; unset means embedded"
+    )
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=0, le=65535)
@@ -56,37 +64,63 @@ class Settings(BaseSettings):
     temporal_ui_port: int = Field(8233, ge=0, le=65535, description="Embedded Temporal Web UI")
     kafka_port: int = Field(9092, ge=0, le=65535, description="Embedded Kafka")
 
+    embedded_pool: int = Field(
+        2_000, ge=0, description="Certificates that `giftcert up` makes of a product that has none"
+    )
+
     channels: tuple[str, ...] = Field(("im", "pos"), description="Sales channels; one task queue each")
-    worker_channels: tuple[str, ...] | None = Field(None, description="Channels one worker serves; unset: all")
+    worker_channels: tuple[str, ...] | None = Field(
+        None, description="Channels one worker serves; unset: all"
+    )
     products_file: Path | None = Field(None, description="Products as JSON; unset means the built-in samples")
     default_product: str | None = Field("GC-5000", description="Given where a request names no product")
 
     require_idempotency_key: bool = False
     reservation_cap: int = Field(10_000, ge=1, description="Unordered reservations one caller may hold")
-    query_timeout: timedelta = Field(timedelta(seconds=2), description="Wait for a workflow before the stored value")
+    query_timeout: timedelta = Field(
+        timedelta(seconds=2), description="Wait for a workflow before the stored value"
+    )
 
     # Deadlines of the lifecycle.
-    clock_skew: timedelta = Field(timedelta(minutes=5), description="Allowed between channels' clocks and ours")
+    clock_skew: timedelta = Field(
+        timedelta(minutes=5), description="Allowed between channels' clocks and ours"
+    )
     cooling_period: timedelta = Field(timedelta(hours=72), description="Rest of a released certificate")
     unpaid_after_order: timedelta = Field(timedelta(hours=72))
     unpaid_after_authorization: timedelta = Field(timedelta(days=7))
     unpaid_after_void: timedelta = Field(timedelta(hours=2))
     refund_capture_wait: timedelta = Field(timedelta(hours=24), description="awaitingCapture to notCaptured")
-    refund_allocation_wait: timedelta = Field(timedelta(hours=24), description="requested to allocationMissing")
+    refund_allocation_wait: timedelta = Field(
+        timedelta(hours=24), description="requested to allocationMissing"
+    )
     refund_payment_wait: timedelta = Field(
         timedelta(days=7), description="requested to refundPaymentMissing or amountMismatch"
     )
     refund_stuck_after: timedelta = Field(timedelta(hours=24), description="First alert.refundStuck")
     cancelled_without_refund_after: timedelta = Field(timedelta(days=7))
     escalation_factor: float = Field(2.0, ge=1, description="Each repeated alert waits this much longer")
-    escalation_longest: timedelta = Field(timedelta(days=30), description="Longest wait between repeated alerts")
+    escalation_longest: timedelta = Field(
+        timedelta(days=30), description="Longest wait between repeated alerts"
+    )
     certificates_buy_certificates: bool = False
-    payment_horizon: timedelta = Field(timedelta(days=90), description="How long payments of unknown orders are kept")
+    payment_horizon: timedelta = Field(
+        timedelta(days=90), description="How long payments of unknown orders are kept"
+    )
 
     reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
     pool_low_threshold: int = Field(1_000, ge=0)
     log_level: str = "INFO"
     log_json: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        """The deadlines of the lifecycle as the domain takes them."""
+        return Policy(**{field.name: getattr(self, field.name) for field in fields(Policy)})
+
+    def workflow_url(self, certificate_id: str) -> str:
+        """Return where support opens the workflow of a certificate."""
+        namespace = self.temporal_namespace
+        return f"{self.temporal_ui_url}/namespaces/{namespace}/workflows/certificate-{certificate_id}"
 
     @property
     def embedded_postgres(self) -> bool:

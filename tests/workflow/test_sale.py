@@ -1,0 +1,96 @@
+"""A certificate's workflow over a sale: the messages of its order, deadlines, and what the stream is told."""
+
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import EventType
+from workflow_support import Sale
+
+
+async def test_an_order_and_its_payment_issue_the_certificate(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.authorized(), sale.captured())
+    await sale.until_status("issued")
+    assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert (await sale.row()).balance == 500_000
+
+
+async def test_a_payment_before_its_order_issues_when_the_order_comes(sale: Sale) -> None:
+    await sale.tell(sale.captured(), sale.ordered())
+    await sale.until_status("issued")
+    assert [event.sequence for event in await sale.events()] == [1, 2, 3]
+
+
+async def test_a_message_told_twice_is_applied_once(sale: Sale) -> None:
+    order, capture = sale.ordered(), sale.captured()
+    await sale.tell(order, order, capture, capture, order)
+    await sale.until_status("issued")
+    assert len(await sale.events()) == 3
+
+
+async def test_an_order_unpaid_for_72_hours_goes_back_to_the_pool(sale: Sale, caught_up: None) -> None:  # noqa: ARG001
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    assert "available" in await sale.until_ended()
+    assert await sale.event_types() == ["issue.ordered", "alert.unpaid", "issue.released"]
+
+
+async def test_an_unpaid_order_stays_while_ingest_lags_behind_its_deadline(sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    await sale.environment.sleep(timedelta(hours=73))
+    assert (await sale.row()).status == "ordered"
+    await sale.tell(sale.captured())
+    await sale.until_status("issued")
+
+
+async def test_a_full_refund_ends_the_certificate_and_its_run(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    await sale.tell(sale.refunded())
+    assert "refunded" in await sale.until_ended()
+    assert (await sale.row()).balance == 0
+    assert (await sale.event_types())[-1] == "refund.completed"
+
+
+async def test_a_message_for_a_finished_certificate_starts_a_run_from_the_stored_state(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.captured(), sale.refunded())
+    await sale.until_ended()
+    await sale.tell(sale.refunded(700_000))
+    await sale.until_told("refund.pendingDetails")
+    assert (await sale.row()).any_refund_state == "pendingDetails"
+
+
+async def test_a_cancelled_unpaid_order_lets_the_certificate_go(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.cancelled())
+    await sale.until_ended()
+    assert (await sale.event_types())[-1] == "issue.released"
+
+
+async def test_a_return_without_its_money_asks_a_person_after_seven_days(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    await sale.tell(sale.cancelled())
+    await sale.until_told("refund.requested")
+    await sale.environment.sleep(timedelta(days=7, minutes=1))
+    await sale.until_told("refund.pendingDetails")
+    await sale.environment.sleep(timedelta(days=1, minutes=1))
+    await sale.until_told("alert.refundStuck")
+
+
+async def test_an_ordinary_sale_takes_two_transitions_and_one_timer(sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    await sale.tell(sale.authorized())
+    await sale.tell(sale.captured())
+    await sale.until_status("issued")
+    history = await sale.handle.fetch_history()
+    kinds = [event.event_type for event in history.events]
+    assert kinds.count(EventType.EVENT_TYPE_TIMER_STARTED) == 1
+    assert kinds.count(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED) == 0
+    assert (await sale.row()).version == 3
+
+
+async def test_the_query_returns_sealed_secrets_and_the_status(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    secrets = await sale.handle.query("sealed_secrets")
+    assert secrets["status"] == "issued"

@@ -1,0 +1,217 @@
+"""A time-skipping Temporal, a real PostgreSQL, and one worker per test on a queue of its own."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.certificates import CertificateActivities
+from giftcert.contracts.payloads import DATA_CONVERTER
+from giftcert.domain.messages import (
+    Cause,
+    Line,
+    Message,
+    OrderCancelled,
+    OrderStated,
+    OwnLine,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentRefunded,
+)
+from giftcert.settings import Settings
+from giftcert.storage.engine import engine_at
+from worker import sandbox
+from workflows.certificate import CertificateWorkflow
+from workflows.names import signal_of, workflow_id
+from workflows.run_input import CertificateInput
+
+PRICE = 500_000
+
+
+@pytest.fixture(scope="session")
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    server = Path(sys.executable).parent / "temporal-test-server"  # of the requirements
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(server), data_converter=DATA_CONVERTER
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    made = engine_at(database_url)
+    async with made.begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO products VALUES ('GC-5000', 'RUB', 500000, NULL, NULL, '365 days', '30 min', '2 h',
+                '30 min', '1 day', 20, 16, 6)""")
+        )
+        await connection.execute(
+            text("INSERT INTO batches VALUES (gen_random_uuid(), 'GC-5000', 1000, 'generate')")
+        )
+    yield made
+    await made.dispose()
+
+
+@dataclass
+class Sale:
+    """One reserved certificate, and the messages of an order that sells it."""
+
+    environment: WorkflowEnvironment
+    engine: AsyncEngine
+    queue: str
+    certificate_id: str
+    reservation_id: str
+    started_at: datetime
+    order_id: str = field(default_factory=lambda: f"IM-{uuid4().hex[:12]}")
+    sent: int = 0
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        return self.environment.client.get_workflow_handle(workflow_id(self.certificate_id))
+
+    def _common(self) -> dict[str, Any]:
+        self.sent += 1
+        return {
+            "key": f"{self.order_id}:{self.sent}",
+            "cause": Cause("All_SalesOrder", f"e-{self.sent}"),
+            "occurred_at": self.started_at,
+            "channel": "im",
+            "order_id": self.order_id,
+        }
+
+    def ordered(self, version: int = 1, amount: int = PRICE, *, own: bool = True) -> OrderStated:
+        return OrderStated(
+            **self._common(),
+            order_version=version,
+            customer_id="C-1",
+            currency="RUB",
+            total=amount,
+            lines=(Line("1", "giftCertificate", amount),),
+            own=OwnLine("1", amount, reservation_id=self.reservation_id) if own else None,
+        )
+
+    def cancelled(self, version: int = 2) -> OrderCancelled:
+        return OrderCancelled(**self._common(), order_version=version, line_ids=None)
+
+    def _payment(self) -> dict[str, Any]:
+        return {**self._common(), "payment_id": "P-1", "tender": "card", "amount": PRICE, "currency": "RUB"}
+
+    def authorized(self) -> PaymentAuthorized:
+        return PaymentAuthorized(**self._payment())
+
+    def captured(self, amount: int = PRICE) -> PaymentCaptured:
+        return PaymentCaptured(**{**self._payment(), "amount": amount}, capture_id=f"K-{self.sent}")
+
+    def refunded(self, amount: int = PRICE) -> PaymentRefunded:
+        return PaymentRefunded(**{**self._payment(), "amount": amount}, refund_id=f"R-{self.sent}")
+
+    async def tell(self, *messages: Message) -> None:
+        """Deliver messages as ingest does: signal-with-start, in order."""
+        for message in messages:
+            await self.environment.client.start_workflow(
+                CertificateWorkflow.run,
+                CertificateInput(certificate_id=self.certificate_id),
+                id=workflow_id(self.certificate_id),
+                task_queue=self.queue,
+                start_signal=signal_of(message),
+                start_signal_args=[message],
+            )
+
+    async def row(self) -> Any:
+        async with self.engine.connect() as connection:
+            query = text("SELECT * FROM certificates WHERE certificate_id = CAST(:id AS uuid)")
+            return (await connection.execute(query, {"id": self.certificate_id})).one()
+
+    async def event_types(self) -> list[str]:
+        return [event.event_type for event in await self.events()]
+
+    async def events(self) -> list[Any]:
+        async with self.engine.connect() as connection:
+            query = text("SELECT * FROM events WHERE certificate_id = CAST(:id AS uuid) ORDER BY sequence")
+            return list(await connection.execute(query, {"id": self.certificate_id}))
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a condition; the time limit of the test ends it."""
+        while not await condition():  # noqa: ASYNC110 - the condition is in another process
+            await asyncio.sleep(0.01)
+
+    async def until_status(self, status: str) -> None:
+        async def reached() -> bool:
+            return bool((await self.row()).status == status)
+
+        await self.until(reached)
+
+    async def until_told(self, event_type: str) -> None:
+        async def told() -> bool:
+            return event_type in await self.event_types()
+
+        await self.until(told)
+
+    async def until_ended(self) -> str:
+        """Wait for the run to end; time is skipped until it does."""
+        return str(await self.handle.result())
+
+
+async def reserve(engine: AsyncEngine, now: datetime) -> tuple[str, str]:
+    """Put a certificate into the pool and reserve it for the internet store."""
+    certificate_id, reservation_id = str(uuid4()), str(uuid4())
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO certificates (certificate_id, product_id, batch_id, number_sealed,
+                number_fingerprint, last_four, cvc_sealed, currency, nominal, status, reservation_id,
+                reservation_channel, reserved_at, reserved_until, reservation_ended, sequence, version)
+                SELECT CAST(:id AS uuid), 'GC-5000', batch_id, 'n', CAST(:id AS text)::bytea, '1234', 'c', 'RUB',
+                500000, 'reserved', CAST(:reservation AS uuid), 'im', :now, :until, false, 0, 1
+                FROM batches LIMIT 1"""),
+            {
+                "id": certificate_id,
+                "reservation": reservation_id,
+                "now": now,
+                "until": now + timedelta(minutes=30),
+            },
+        )
+    return certificate_id, reservation_id
+
+
+@pytest.fixture
+async def queue(environment: WorkflowEnvironment, engine: AsyncEngine) -> AsyncIterator[str]:
+    """The queue of a worker that runs for this test."""
+    activities = CertificateActivities(engine, Settings(_env_file=None))
+    name = f"certificates-{uuid4().hex[:8]}"
+    async with Worker(
+        environment.client,
+        task_queue=name,
+        workflows=[CertificateWorkflow],
+        activities=[activities.load_certificate, activities.apply_transition],
+        workflow_runner=sandbox(),
+    ):
+        yield name
+
+
+@pytest.fixture
+async def sale(environment: WorkflowEnvironment, engine: AsyncEngine, queue: str) -> Sale:
+    now = await environment.get_current_time()
+    now = now.astimezone(UTC)
+    certificate_id, reservation_id = await reserve(engine, now)
+    return Sale(environment, engine, queue, certificate_id, reservation_id, now)
+
+
+@pytest.fixture
+async def caught_up(engine: AsyncEngine) -> None:
+    """Ingest has read everything, for ever."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, '3000-01-01')
+                ON CONFLICT (topic, partition) DO UPDATE SET caught_up_to = '3000-01-01'""")
+        )

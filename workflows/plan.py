@@ -1,0 +1,73 @@
+"""What a run would change: messages decided in order on the stored state. Pure; the workflow carries it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import stamp
+from giftcert.domain import events as e
+from giftcert.domain.decide import decide
+from giftcert.domain.evolve import fold
+from giftcert.domain.identifiers import NewId
+from giftcert.domain.messages import Message, OrderStated
+from giftcert.domain.policy import Terms
+from giftcert.domain.state import CertificateState, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message and the instant at which the workflow first took it; decided anew, it is decided as of then.
+
+    ``due`` is the instant of the deadline that a time message tells of.
+    """
+
+    message: Message
+    at: datetime
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The state after the messages, and the public events on the way.
+
+    ``released_on_time`` is the deadline that alone sends the certificate back to the pool, if one does.
+    """
+
+    state: CertificateState
+    events: tuple[EventRecord, ...]
+    released_on_time: datetime | None
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it can stay in the workflow until something else is stored.
+
+        Only of a certificate that is ordered: a pool certificate's messages have to be known as applied, or they
+        would hold its reservation for ever.
+        """
+        return not self.events and self.state.status == Status.ORDERED
+
+
+def make_plan(state: CertificateState, received: Sequence[Received], terms: Terms, new_id: NewId) -> Plan:
+    """Decide the messages in order, each on the state after the one before."""
+    records: list[EventRecord] = []
+    released_on_time: datetime | None = None
+    for one in received:
+        events = decide(state, one.message, one.at, terms, new_id)
+        records += stamp(
+            state,
+            events,
+            at=one.at,
+            occurred_at=getattr(one.message, "occurred_at", one.at),
+            channel=getattr(one.message, "channel", None) or state.sale_channel,
+            cause=getattr(one.message, "cause", None),
+        )
+        if one.due is not None and any(isinstance(event, e.Released) for event in events):
+            released_on_time = one.due
+        state = fold(state, events, one.at)
+    return Plan(state, tuple(records), released_on_time)
+
+
+def names_line(message: Message) -> bool:
+    """Return whether the message asks for an order line that another certificate may hold."""
+    return isinstance(message, OrderStated) and message.own is not None
