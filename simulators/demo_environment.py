@@ -1,6 +1,7 @@
 """What the demo's stack is set to, so that deadlines of days pass while one watches.
 
-``demo_environment()`` gives the settings; ``python -m simulators.demo_environment`` prints them as JSON.
+``demo_environment()`` gives the settings; ``python -m simulators.demo_environment`` prints them as JSON. The
+products file says how many certificates there are of each; the tiny pool is emptied, whatever it holds.
 """
 
 import json

@@ -9,6 +9,7 @@ from time import monotonic
 from uuid import uuid4
 
 from simulators.addresses import CommandError
+from simulators.topics import BrokerUnreachableError
 
 
 def number_of_run() -> str:
@@ -30,5 +31,5 @@ def run(program: Coroutine[None, None, None]) -> None:
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(program)
-    except CommandError as error:
+    except (CommandError, BrokerUnreachableError) as error:
         sys.exit(str(error))

@@ -71,6 +71,10 @@ class Service:
         self._headers = {"Authorization": f"Bearer {token}"}
         self._attempts = attempts
 
+    async def ready(self) -> None:
+        """Make sure that the API is there with all that it needs."""
+        await self._call("GET", "/readyz")
+
     async def next_certificate(self, channel: str, product: str, key: str | None = None) -> Reservation:
         """Reserve one certificate. The same key gives the same reservation again."""
         wanted = {"channel": channel, "product": product}

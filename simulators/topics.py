@@ -1,13 +1,23 @@
 """Writing to and reading from the topics, with nothing of the service between."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
 
 from simulators.addresses import Addresses
+
+
+# Trouble is raised to whoever runs the program; lines of the library's own would stand among the progress bars.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+
+class BrokerUnreachableError(Exception):
+    """There is no Kafka at the address; the message names it and the setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +61,8 @@ async def open_writer(addresses: Addresses) -> AsyncIterator[Writer]:
     producer = AIOKafkaProducer(
         bootstrap_servers=addresses.bootstrap_servers, enable_idempotence=True, linger_ms=2
     )
-    await producer.start()
     try:
+        await _start(producer, addresses)
         yield Writer(producer)
     finally:
         await producer.stop()
@@ -101,11 +111,21 @@ async def open_reader(addresses: Addresses, topic: str, *, group: str | None = N
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    await consumer.start()
     try:
+        await _start(consumer, addresses)
         yield Reader(consumer, has_group=group is not None)
     finally:
         await consumer.stop()
+
+
+async def _start(client: AIOKafkaProducer | AIOKafkaConsumer, addresses: Addresses) -> None:
+    try:
+        await client.start()
+    except KafkaConnectionError as error:
+        where = addresses.bootstrap_servers
+        raise BrokerUnreachableError(
+            f"no Kafka at {where}, as SIMULATORS_KAFKA_BOOTSTRAP_SERVERS says"
+        ) from error
 
 
 def _record(raw: ConsumerRecord) -> Record:

@@ -11,8 +11,10 @@ import httpx
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from simulators.addresses import CommandError
+from simulators.addresses import Addresses, CommandError
 from simulators.demo.performance import Options, perform
+from simulators.service import RefusedError
+from simulators.topics import BrokerUnreachableError
 
 
 def options_of(arguments: list[str] | None = None) -> Options:
@@ -31,14 +33,22 @@ def options_of(arguments: list[str] | None = None) -> Options:
     return Options(sales=given.sales, goods=goods, pace=given.pace, patience=given.patience)
 
 
+def _tell(console: Console, problems: BaseExceptionGroup[Exception], form: str = "{1}: {0}") -> None:
+    for problem in problems.exceptions:
+        console.print(f"demo: {form.format(problem, type(problem).__name__)}", style="red", soft_wrap=True)
+
+
 def main() -> None:
     """Run the demo and end with its verdict."""
     options, console, came_out = options_of(), Console(), False
     try:
         came_out = asyncio.run(perform(options, console))
-    except* (CommandError, httpx.TransportError, KafkaError, OSError) as problems:
-        for problem in problems.exceptions:
-            console.print(f"demo: {type(problem).__name__}: {problem}", style="red", soft_wrap=True)
+    except* (CommandError, BrokerUnreachableError) as problems:
+        _tell(console, problems, "{0}")
+    except* (httpx.TransportError, RefusedError) as problems:
+        _tell(console, problems, f"the API at {Addresses.from_environment().api_url}: {{1}}: {{0}}")
+    except* (KafkaError, OSError) as problems:
+        _tell(console, problems)
     console.print(
         "[bold green]All of it came out.[/]" if came_out else "[bold red]Not all of it came out.[/]"
     )

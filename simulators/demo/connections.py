@@ -32,6 +32,7 @@ class Connections:
     async def begin(self) -> None:
         """Fold what the stream already tells, so that this run's events are told from earlier ones."""
         world = self.world
+        await self.support.ready()
         await self.crm_reader.skip_to_end()
         await self.catch_up()
         world.journal.begin()

@@ -14,6 +14,7 @@ from simulators.demo.connections import Connections, connected
 from simulators.demo.findings import Finding
 from simulators.demo.scenarios import programme
 from simulators.demo.stage import Stage, sell_goods
+from simulators.fold import Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ async def perform(options: Options, console: Console) -> bool:
     report.show_findings(console, "Scenarios", "scenario (times played)", told)
     report.show_findings(console, "Always true", "what was checked", always)
     report.show_latency(console, _times(connections))
+    console.print(_figures(connections.world.journal.fold))
     console.print(f"A refund that waits for a person: {waiting or 'none has an address'}", soft_wrap=True)
     return waiting is not None and all(finding.holds for finding in (*told, *always))
 
@@ -99,6 +101,17 @@ def _judge_scenarios(stage: Stage) -> list[Finding]:
         )
         for scenario, plays in stage.plays.items()
     ]
+
+
+def _figures(fold: Fold) -> str:
+    """Return what BI reports of the whole stream; liability, and so this line, counts earlier runs too."""
+    amounts = {
+        "revenue": fold.figures.revenue,
+        "liability": fold.liability,
+        "discount": fold.figures.discount,
+    }
+    told = ", ".join(f"{name} {amount / 100:,.2f}" for name, amount in amounts.items())
+    return f"BI over the whole stream: {fold.figures.issued} issued, {told}, {fold.repeats} repeats dropped"
 
 
 def _waiting_refund(connections: Connections) -> str | None:

@@ -23,7 +23,7 @@ def progress_on(console: Console) -> Progress:
 
 def show_findings(console: Console, title: str, subject: str, findings: Iterable[Finding]) -> None:
     """Print one table of what was expected and seen."""
-    table = Table(title=title, title_justify="left", show_lines=True)
+    table = Table(title=title, title_justify="left", row_styles=("", "on grey11"))
     table.add_column(subject, max_width=34)
     for heading in ("expected", "seen"):
         table.add_column(heading, overflow="fold")

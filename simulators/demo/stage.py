@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulators.baskets import goods_order
+from simulators.channel import Channel
 from simulators.demo.play import Play, World
 from simulators.demo.scenarios import Scenario, channels_of
+from simulators.messages import Order
 from simulators.programs import paced
 
 AT_ONCE = 48
@@ -71,11 +73,15 @@ class Stage:
 async def sell_goods(world: World, count: int, rate: float, on_sold: Callable[[], None]) -> list[str]:
     """Order and pay goods in both channels, so many a second; return the ids of these orders."""
     sold: list[str] = []
-    async for number in paced(rate, count):
-        channel = world.channels["pos" if number % 2 else "im"]
-        order = goods_order(channel.name, f"{channel.name.upper()}-{world.run}-G{number}")
-        sold.append(order.order_id)
-        await asyncio.gather(channel.orders.place(order), channel.payments.authorize(order))
-        await channel.payments.capture(order)
-        on_sold()
+    async with asyncio.TaskGroup() as customers:
+        async for number in paced(rate, count):
+            channel = world.channels["pos" if number % 2 else "im"]
+            order = goods_order(channel.name, f"{channel.name.upper()}-{world.run}-G{number}")
+            sold.append(order.order_id)
+            customers.create_task(_buy_goods(channel, order)).add_done_callback(lambda _: on_sold())
     return sold
+
+
+async def _buy_goods(channel: Channel, order: Order) -> None:
+    await asyncio.gather(channel.orders.place(order), channel.payments.authorize(order))
+    await channel.payments.capture(order)
