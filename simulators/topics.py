@@ -11,7 +11,6 @@ from aiokafka.errors import KafkaConnectionError
 
 from simulators.addresses import Addresses
 
-
 # Trouble is raised to whoever runs the program; lines of the library's own would stand among the progress bars.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
