@@ -24,7 +24,7 @@ def state_folder() -> Iterator[Path]:
 def demo(state_folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
     return subprocess.run(
-        [sys.executable, "-m", "giftcert.cli", "demo", "--ports", "auto", *arguments],
+        [sys.executable, "-m", "giftcert.cli", "demo", *arguments],
         env=ours | {"GIFTCERT_STATE_DIR": str(state_folder), "COLUMNS": "200"},
         capture_output=True,
         text=True,
