@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain import messages as m
-from giftcert.domain import orders
+from giftcert.domain.line_money import unpaid_at
 from giftcert.domain.policy import Policy
 from giftcert.domain.refunds import next_case_deadline
 from giftcert.domain.state import CertificateState, Sale, Status
@@ -30,10 +30,8 @@ def deadlines(state: CertificateState, policy: Policy) -> tuple[Deadline, ...]:
     """Return all deadlines, in no order."""
     sales = (*state.past_sales, state.sale) if state.sale else state.past_sales
     found = [deadline for sale in sales for deadline in _case_deadlines(sale, policy)]
-    if state.sale is not None and state.status == Status.ORDERED and state.sale.open_case is None:
-        found.append(_unpaid(state, state.sale, policy))
-    if state.sale is not None and state.status in {Status.ISSUED, Status.PARTIALLY_REDEEMED}:
-        found += _validity(state.sale)
+    if state.sale is not None:
+        found += _unpaid(state, state.sale, policy) + _validity(state, state.sale)
     return tuple(found)
 
 
@@ -51,21 +49,18 @@ def _case_deadlines(sale: Sale, policy: Policy) -> tuple[Deadline, ...]:
     )
 
 
-def _unpaid(state: CertificateState, sale: Sale, policy: Policy) -> Deadline:
-    """The latest of what the order, its authorisations and its voids granted; alerts ever less often after that."""
-    granted = [sale.unpaid_until, orders.paid_late(state.order(sale.order_id))]
-    if sale.unpaid_alerted_at is not None:
-        granted.append(sale.unpaid_alerted_at + policy.escalation(sale.unpaid_alerts))
-    at = max(instant for instant in granted if instant is not None)
-    return Deadline(at, m.UnpaidDeadlinePassed(key=_key("unpaid", sale.order_id, at)))
-
-
-def _validity(sale: Sale) -> list[Deadline]:
-    if sale.valid_until is None:
+def _unpaid(state: CertificateState, sale: Sale, policy: Policy) -> list[Deadline]:
+    at = unpaid_at(state.order(sale.order_id), sale, policy)
+    if state.status != Status.ORDERED or sale.open_case is not None or at is None:
         return []
-    return [
-        Deadline(sale.valid_until, m.ValidityEnded(key=_key("validity", sale.order_id, sale.valid_until)))
-    ]
+    return [Deadline(at, m.UnpaidDeadlinePassed(key=_key("unpaid", sale.order_id, at)))]
+
+
+def _validity(state: CertificateState, sale: Sale) -> list[Deadline]:
+    at = sale.valid_until
+    if state.status not in {Status.ISSUED, Status.PARTIALLY_REDEEMED} or at is None:
+        return []
+    return [Deadline(at, m.ValidityEnded(key=_key("validity", sale.order_id, at)))]
 
 
 def _key(what: str, of: str, at: datetime) -> str:

@@ -10,11 +10,10 @@ from datetime import datetime
 from functools import reduce
 from typing import assert_never
 
+from giftcert.domain import clients, orders, refund_lines
 from giftcert.domain import events as e
-from giftcert.domain import orders
 from giftcert.domain.state import (
     CertificateState,
-    Client,
     OrderFacts,
     RefundCase,
     RefundState,
@@ -201,17 +200,15 @@ def _with_order(state: CertificateState, facts: OrderFacts) -> CertificateState:
 
 
 def _client_recorded(state: CertificateState, event: e.ClientRecorded) -> CertificateState:
+    """An erased client's recipients are forgotten in its orders too; ids remain."""
     message = event.message
-    client = Client(
-        client_id=message.client_id,
-        locale=message.locale,
-        preferred_channel=message.preferred_channel,
-        merged_into=message.merged_into,
-        blocked=message.blocked,
-        occurred_at=message.occurred_at,
-        erased=message.erased,
+    known = tuple(
+        orders.without_recipient(facts)
+        if message.erased and facts.customer_id == message.client_id
+        else facts
+        for facts in state.orders
     )
-    return replace(state, client=client)
+    return replace(state, clients=clients.record_client(state.clients, message), orders=known)
 
 
 def _unpaid_alerted(state: CertificateState, event: e.UnpaidAlerted, at: datetime) -> CertificateState:
@@ -308,12 +305,15 @@ def _completed(state: CertificateState, event: e.RefundCompleted) -> Certificate
         if found
         else RefundCase(refund_case_id=event.refund_case_id, state=RefundState.COMPLETED, amount=event.amount)
     )
+    shares = refund_lines.refund_shares(state.order(event.order_id))
     case = replace(
         known,
         state=RefundState.COMPLETED,
         refund_id=event.refund_id,
         reason=None,
         counted=event.amount,
+        counted_refunds=shares.refund_ids(event.line_id),
+        before_issue=event.before_issue,
         taken=event.taken,
     )
     state = _with_case(state, case, event.order_id, event.line_id)

@@ -54,7 +54,7 @@ NOT_YET = Cell(Rule.NOT_YET)
 
 _ORDER_CELLS = {
     S.AVAILABLE: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED)),
-    S.RESERVED: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED)),
+    S.RESERVED: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED, S.AVAILABLE)),
     S.ORDERED: Cell(Rule.ORDER, (S.AVAILABLE, S.ISSUED)),
     **{status: Cell(Rule.ORDER, (S.REFUNDED,)) for status in _SOLD},
     **{status: Cell(Rule.ORDER) for status in _ENDED},
@@ -102,7 +102,7 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
     m.ResolveRefund: dict.fromkeys(Status, NOT_YET),
     m.RequestNotification: _only(dict.fromkeys((S.ISSUED, S.PARTIALLY_REDEEMED), Cell(Rule.NOTIFY_AGAIN))),
     m.Block: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED, S.ORDERED, *_SOLD), Cell(Rule.BLOCK))),
-    m.Unblock: dict.fromkeys(Status, Cell(Rule.UNBLOCK)),
+    m.Unblock: _only({S.ISSUED: Cell(Rule.UNBLOCK, (S.REFUNDED,))}, Cell(Rule.UNBLOCK)),
     m.Retire: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED), Cell(Rule.RETIRE, (S.RETIRED,)))),
 }
 

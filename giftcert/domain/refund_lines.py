@@ -3,71 +3,110 @@
 Computed over all messages of the order and anew at each, so every certificate of the order gets the same answer.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from giftcert.domain import orders
+from giftcert.domain import line_money, orders
 from giftcert.domain.messages import Line
-from giftcert.domain.state import OrderFacts, Payment
+from giftcert.domain.state import OrderFacts, Payment, WithdrawnLine
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one refund gives back of one line; ``line_id`` is ``None`` while nobody can say which line it means."""
+
+    refund_id: str
+    line_id: str | None
+    amount: int
 
 
 @dataclass(slots=True)
 class RefundShares:
     """How the refunded money of an order spreads over its lines, in minor units of the order's currency.
 
-    ``unassigned`` must be certificate money, but of which line nobody said; it may be any of ``candidates``.
+    What has no line must be certificate money; it may be any of ``candidates``. ``of_whole_order`` says that all
+    captured money is back.
     """
 
-    by_line: dict[str, int] = field(default_factory=dict)
+    shares: list[Share] = field(default_factory=list)
     goods: int = 0
-    unassigned: int = 0
     candidates: tuple[str, ...] = ()
+    of_whole_order: bool = False
 
-    def of(self, line_id: str) -> int:
-        """Return the money back that means a line."""
-        return self.by_line.get(line_id, 0)
+    def of(self, line_id: str | None, besides: Collection[str] = ()) -> int:
+        """Return the money back that means a line, leaving some refunds out."""
+        return sum(
+            share.amount
+            for share in self.shares
+            if share.line_id == line_id and share.refund_id not in besides
+        )
 
-    def may_mean(self, line_id: str) -> bool:
-        """Return whether unassigned money may be that of a line."""
-        return self.unassigned > 0 and line_id in self.candidates
+    def unassigned_for(self, line_id: str, besides: Collection[str] = ()) -> int:
+        """Return the money back that may be that of a line, but nobody said so."""
+        return self.of(None, besides) if line_id in self.candidates else 0
+
+    def refund_ids(self, line_id: str) -> tuple[str, ...]:
+        """Return the refunds that mean or may mean a line, in the order of their topic."""
+        may_mean = (line_id, None) if line_id in self.candidates else (line_id,)
+        return tuple(dict.fromkeys(share.refund_id for share in self.shares if share.line_id in may_mean))
 
 
 def refund_shares(facts: OrderFacts) -> RefundShares:
     """Return which lines the order's refunds mean, refunds in another currency left out."""
-    refunds = orders.in_order_currency(facts, orders.refunds(facts))
+    refunds = line_money.in_order_currency(facts, line_money.refunds(facts))
     whole = _whole_order(facts, refunds)
     return whole or _Spread(facts, refunds).result()
 
 
-def has_foreign_refund(facts: OrderFacts, line_id: str) -> bool:
-    """Return whether a refund in another currency may mean the line: allocated to it, or allocated to none."""
-    known = orders.in_order_currency(facts, orders.refunds(facts))
-    foreign = (one for one in orders.refunds(facts) if one not in known)
-    return any(
-        not one.allocations or any(part.line_id == line_id for part in one.allocations) for one in foreign
-    )
+def foreign_refund_ids(facts: OrderFacts, line_id: str) -> tuple[str, ...]:
+    """Return refunds in another currency that may mean the line: allocated to it, or allocated to none."""
+    known = line_money.in_order_currency(facts, line_money.refunds(facts))
+    foreign = (one for one in line_money.refunds(facts) if one not in known)
+    return tuple(_id(one) for one in foreign if _may_mean(one, line_id))
 
 
-def refund_ids(facts: OrderFacts, line_id: str) -> tuple[str, ...]:
-    """Return the refunds that may mean a line: those allocated to it and those allocated to no line."""
-    return tuple(
-        one.refund_id or ""
-        for one in orders.refunds(facts)
-        if not one.allocations or any(part.line_id == line_id for part in one.allocations)
-    )
+def _may_mean(refund: Payment, line_id: str) -> bool:
+    return not refund.allocations or any(part.line_id == line_id for part in refund.allocations)
+
+
+def _id(refund: Payment) -> str:
+    return refund.refund_id or refund.key
 
 
 def _whole_order(facts: OrderFacts, refunds: tuple[Payment, ...]) -> RefundShares | None:
-    """Rule 2: refunds that together equal all captures mean every line, whole."""
-    captured = orders.captured_sum(facts)
+    """Rule 2: refunds that together equal all captures mean every line, whole.
+
+    Each line is told the latest refunds that may have brought its money; an allocation says more than the total.
+    """
+    captured = line_money.captured_sum(facts)
     if captured == 0 or sum(one.amount for one in refunds) != captured:
         return None
-    lines = orders.all_lines(facts)
-    by_line = {line.line_id: orders.captured_for_line(facts, line.line_id) for line in lines}
-    for line in lines:  # an allocation says more than the total does
-        by_line[line.line_id] = max(by_line[line.line_id], orders.allocated_sum(refunds, line.line_id))
-    goods = sum(by_line[line.line_id] for line in lines if not line.is_certificate)
-    return RefundShares(by_line=by_line, goods=goods)
+    shares: list[Share] = []
+    for line in orders.all_lines(facts):
+        shares += _whole_line(facts, refunds, line)
+    goods = sum(share.amount for share in shares if _is_goods(facts, share.line_id))
+    return RefundShares(shares=shares, goods=goods, of_whole_order=True)
+
+
+def _whole_line(facts: OrderFacts, refunds: tuple[Payment, ...], line: Line) -> list[Share]:
+    lacks = line_money.captured_for_line(facts, line.line_id)
+    lacks -= line_money.allocated_sum(refunds, line.line_id)
+    shares: list[Share] = []
+    for refund in reversed(refunds):
+        part = min(max(0, lacks), line_money.unallocated(refund))
+        lacks -= part
+        part += line_money.allocated_sum((refund,), line.line_id)
+        if part:
+            shares.insert(0, Share(_id(refund), line.line_id, part))
+    return shares
+
+
+def _is_goods(facts: OrderFacts, line_id: str | None) -> bool:
+    return any(
+        line.line_id == line_id and not line.is_certificate and line_id is not None
+        for line in orders.all_lines(facts)
+    )
 
 
 class _Spread:
@@ -76,59 +115,71 @@ class _Spread:
     def __init__(self, facts: OrderFacts, refunds: tuple[Payment, ...]) -> None:
         self.facts = facts
         self.refunds = refunds
-        self.shares = RefundShares()
+        self.answer = RefundShares()
         self.lines = orders.all_lines(facts)
-        self.goods_money = orders.captured_sum(facts) - orders.certificate_amounts(facts)
-        self.withdrawn_at = orders.first_withdrawal_at(facts)
+        self.withdrawn = {one.line.line_id: one for one in facts.withdrawn}
+        self.goods_money = line_money.captured_sum(facts) - sum(
+            self._certificate_money(line) for line in self.lines if line.is_certificate
+        )
+
+    def _certificate_money(self, line: Line) -> int:
+        """What of the captures is not for goods: the price, or what was captured for a line that was withdrawn."""
+        if line.line_id in self.withdrawn:
+            return line_money.captured_for_line(self.facts, line.line_id)
+        return line.amount
 
     def result(self) -> RefundShares:
         for refund in self.refunds:
-            self._allocate(refund)
+            for part in refund.allocations:  # rule 1
+                self._give(refund, part.line_id, part.amount)
         for refund in self.refunds:
-            left = refund.amount - sum(part.amount for part in refund.allocations)
+            left = line_money.unallocated(refund)
             if left > 0:
-                self._spread(left, refund.occurred_at)
-        self.shares.candidates = tuple(
+                self._spread(refund, left)
+        self.answer.candidates = tuple(
             line.line_id for line in self.lines if self._lacks_certificate_money(line)
         )
-        return self.shares
+        return self.answer
 
-    def _allocate(self, refund: Payment) -> None:
-        """Rule 1: allocated refunds go to their lines."""
-        for part in refund.allocations:
-            self._give(part.line_id, part.amount)
-
-    def _spread(self, left: int, occurred_at: datetime) -> None:
-        before_any_withdrawal = self.withdrawn_at is None or occurred_at < self.withdrawn_at
-        if before_any_withdrawal and self._fits_goods(left):  # rule 3
-            self.shares.goods += left
+    def _spread(self, refund: Payment, left: int) -> None:
+        if not self._follows_a_withdrawal(refund.occurred_at) and self._fits_goods(left):  # rule 3
+            self.answer.goods += left
             return
-        for line in self.lines:  # rule 4
-            share = min(left, self._lack_of_withdrawn(line))
+        for one in self._withdrawn_in_turn(refund.occurred_at):  # rule 4
+            share = min(left, self._lack_of_withdrawn(one.line))
             if share:
-                self._give(line.line_id, share)
+                self._give(refund, one.line.line_id, share)
                 left -= share
-        if left and self._fits_goods(left):  # rule 5
-            self.shares.goods += left
+        if self._fits_goods(left):  # rule 5
+            self.answer.goods += left
         else:  # rule 6
-            self.shares.unassigned += left
+            self.answer.shares.append(Share(_id(refund), None, left))
+
+    def _follows_a_withdrawal(self, refunded_at: datetime) -> bool:
+        return any(one.at <= refunded_at for one in self.withdrawn.values())
+
+    def _withdrawn_in_turn(self, refunded_at: datetime) -> list[WithdrawnLine]:
+        """Withdrawn lines in lineId order, but first those that were withdrawn when the refund occurred.
+
+        Otherwise a later return would take over the refund of an earlier one.
+        """
+        return sorted(self.withdrawn.values(), key=lambda one: (one.at > refunded_at, one.line.line_id))
 
     def _fits_goods(self, amount: int) -> bool:
-        return amount <= self.goods_money - self.shares.goods
+        return amount == 0 or amount <= self.goods_money - self.answer.goods
 
-    def _give(self, line_id: str, amount: int) -> None:
-        self.shares.by_line[line_id] = self.shares.of(line_id) + amount
-        line = next((one for one in self.lines if one.line_id == line_id), None)
-        if line is not None and not line.is_certificate:
-            self.shares.goods += amount
+    def _give(self, refund: Payment, line_id: str, amount: int) -> None:
+        self.answer.shares.append(Share(_id(refund), line_id, amount))
+        if _is_goods(self.facts, line_id):
+            self.answer.goods += amount
 
     def _lack_of_withdrawn(self, line: Line) -> int:
-        if orders.withdrawal_of(self.facts, line.line_id) is None:
-            return 0
-        owed = orders.captured_for_line(self.facts, line.line_id) if line.is_certificate else line.amount
-        return max(0, owed - self.shares.of(line.line_id))
+        owed = line.amount
+        if line.is_certificate:
+            owed = line_money.captured_for_line(self.facts, line.line_id)
+        return max(0, owed - self.answer.of(line.line_id))
 
     def _lacks_certificate_money(self, line: Line) -> bool:
         """Before its capture is known a refund may still mean the line, so the price counts until then."""
-        owed = max(line.amount, orders.captured_for_line(self.facts, line.line_id))
-        return line.is_certificate and owed > self.shares.of(line.line_id)
+        owed = max(line.amount, line_money.captured_for_line(self.facts, line.line_id))
+        return line.is_certificate and owed > self.answer.of(line.line_id)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from giftcert.domain import events as e
-from giftcert.domain import orders
+from giftcert.domain import line_money, orders
 from giftcert.domain.decision import Decision
 from giftcert.domain.evolve import find_case
 from giftcert.domain.messages import RefundDeadlinePassed
 from giftcert.domain.policy import Policy
-from giftcert.domain.refund_lines import has_foreign_refund, refund_ids, refund_shares
+from giftcert.domain.refund_lines import RefundShares, foreign_refund_ids, refund_shares
 from giftcert.domain.state import OrderFacts, RefundCase, RefundState, Sale, Status, Withdrawal
 
 _OVERDUE_REASON = {
@@ -23,12 +23,17 @@ _OVERDUE_REASON = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How the money of one line stands. ``captured`` and ``refunded`` leave out what earlier cases have counted."""
+    """How the money of one line stands. ``captured`` and ``refunded`` leave out what earlier cases have counted.
+
+    ``settled`` is what they counted since the certificate was issued, ``returned`` what they ever counted.
+    """
 
     price: int
     captured: int
     refunded: int
     settled: int
+    returned: int
+    returned_elsewhere: int
     unassigned: int
     withdrawal: Withdrawal | None
     foreign: bool
@@ -50,19 +55,57 @@ class Standing:
 def standing(facts: OrderFacts, sale: Sale) -> Standing:
     """Return how the money of a sale's line stands after all that is known of its order."""
     shares = refund_shares(facts)
-    share = shares.of(sale.line_id)
-    settled = min(share, sum(case.counted for case in sale.cases))
-    known = refund_ids(facts, sale.line_id)
+    counted = {refund_id for case in sale.cases for refund_id in case.counted_refunds}
+    foreign = foreign_refund_ids(facts, sale.line_id)
+    new = [one for one in (*shares.refund_ids(sale.line_id), *foreign) if one not in counted]
+    returned = sum(case.counted for case in sale.cases)
+    captured, refunded = _money(facts, sale, shares, counted)
     return Standing(
         price=sale.amount,
-        captured=orders.captured_for_line(facts, sale.line_id) - settled,
-        refunded=share - settled,
-        settled=settled,
-        unassigned=shares.unassigned if shares.may_mean(sale.line_id) else 0,
+        captured=captured,
+        refunded=refunded,
+        settled=sum(case.counted for case in sale.cases if not case.before_issue),
+        returned=returned,
+        returned_elsewhere=_returned_of_gone_lines(facts, shares),
+        unassigned=shares.unassigned_for(sale.line_id, counted),
         withdrawal=orders.withdrawal_of(facts, sale.line_id),
-        foreign=has_foreign_refund(facts, sale.line_id),
-        refund_id=known[-1] if known else None,
+        foreign=bool(foreign),
+        refund_id=new[-1] if new else None,
         has_open_case=sale.open_case is not None,
+    )
+
+
+def _money(facts: OrderFacts, sale: Sale, shares: RefundShares, counted: set[str]) -> tuple[int, int]:
+    """What is captured for the line, and what of it is back, both besides what was counted."""
+    returned = sum(case.counted for case in sale.cases)
+    captured = line_money.captured_for_line(facts, sale.line_id, returned)
+    refunded = shares.of(sale.line_id, counted)
+    if not shares.of_whole_order:
+        return captured, refunded
+    if not refunded:  # all of it was counted
+        return 0, 0
+    new = tuple(one for one in line_money.refunds(facts) if one.refund_id not in counted)
+    return captured, max(captured, line_money.allocated_sum(new, sale.line_id))
+
+
+def payment_test(facts: OrderFacts, sale: Sale, *, any_tender: bool) -> line_money.PaymentTest:
+    """Return the test whether a sale's line is paid, after what went back of it and of lines that are gone."""
+    line = standing(facts, sale)
+    return line_money.PaymentTest(
+        sale.line_id,
+        amount=sale.amount,
+        any_tender=any_tender,
+        returned=line.returned,
+        returned_elsewhere=line.returned_elsewhere,
+    )
+
+
+def _returned_of_gone_lines(facts: OrderFacts, shares: RefundShares) -> int:
+    """Money that went back for lines no longer in the order; it pays for no other line."""
+    counted = line_money.in_order_currency(facts, line_money.captures(facts))
+    return sum(
+        max(0, shares.of(line_id) - line_money.allocated_sum(counted, line_id))
+        for line_id in line_money.gone_lines(facts)
     )
 
 
@@ -154,6 +197,8 @@ def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noq
     if line.foreign:
         return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
     if line.price == 0 and line.withdrawal is not None and decision.state.status != Status.REFUNDED:
+        if decision.state.status == Status.EXPIRED:  # nobody can tell any more whether it was spent
+            return AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, 0)
         if _spent(decision) or decision.state.held:
             return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, 0)
         return Complete(0, taken=decision.state.balance)
@@ -200,8 +245,7 @@ def _apply(decision: Decision, sale: Sale, line: Standing, verdict: Verdict, *, 
     case = sale.open_case
     match verdict:
         case Nothing():
-            if case is not None:
-                decision.record(_closed_by_itself(sale, case))
+            close_open_case(decision, sale)
         case Wait():
             _wait(decision, sale, line, verdict, before_issue=before_issue)
         case AskPerson():
@@ -279,6 +323,12 @@ def _ask(decision: Decision, sale: Sale, line: Standing, verdict: AskPerson, *, 
     )
 
 
+def close_open_case(decision: Decision, sale: Sale) -> None:
+    """Nothing is left to decide here: the line and its money have gone to another certificate."""
+    if sale.open_case is not None:
+        decision.record(_closed_by_itself(sale, sale.open_case))
+
+
 def _closed_by_itself(sale: Sale, case: RefundCase) -> e.RefundResolved:
     return e.RefundResolved(
         refund_case_id=case.refund_case_id,
@@ -305,6 +355,9 @@ def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) ->
     if found is None or not found[1].is_open:
         return False
     sale, case = found
+    due = next_case_deadline(case, decision.policy)
+    if due is None or decision.now < due:
+        return False
     if case.state == RefundState.PENDING_DETAILS:
         decision.record(_stuck_alert(decision, sale, case))
         return False

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from giftcert.domain import clients, line_money, orders, refunds
 from giftcert.domain import events as e
-from giftcert.domain import orders, refunds
 from giftcert.domain.decision import Decision
 from giftcert.domain.messages import (
     ClientUpdated,
@@ -25,7 +25,8 @@ from giftcert.domain.state import OrderFacts, Reservation, Sale, Status
 
 def order_recorded(decision: Decision, message: OrderMessage) -> None:
     """A message about an order: remember it, place the certificate on the line that names it, judge all again."""
-    if orders.is_stale(decision.state.order(message.order_id), message):
+    before = decision.state.order(message.order_id)
+    if orders.record_order(before, message) == before:
         return
     decision.record(e.OrderRecorded(message))
     match message:
@@ -52,9 +53,8 @@ def payment_recorded(decision: Decision, message: PaymentMessage) -> None:
 
 def client_updated(decision: Decision, message: ClientUpdated) -> None:
     """CRM says how the buyer wants to be written to; an older word than the last changes nothing."""
-    known = decision.state.client
-    older = known is not None and known.occurred_at is not None and message.occurred_at < known.occurred_at
-    if not older:
+    known = decision.state.clients
+    if clients.record_client(known, message) != known:
         decision.record(e.ClientRecorded(message))
 
 
@@ -64,7 +64,10 @@ def unpaid_deadline_passed(decision: Decision, _: UnpaidDeadlinePassed) -> None:
     if sale is None or sale.open_case is not None:
         return
     facts = decision.state.order(sale.order_id)
-    captured = orders.captured_sum(facts) - sum(one.amount for one in orders.refunds(facts))
+    due = line_money.unpaid_at(facts, sale, decision.policy)
+    if due is None or decision.now < due:
+        return
+    captured = line_money.captured_sum(facts) - line_money.refunded_sum(facts)
     decision.record(_unpaid_alert(decision, sale, facts, max(0, captured)))
     if captured <= 0:
         _release(decision, sale, e.ReleaseReason.UNPAID)
@@ -74,7 +77,8 @@ def unpaid_deadline_passed(decision: Decision, _: UnpaidDeadlinePassed) -> None:
 def _unpaid_alert(decision: Decision, sale: Sale, facts: OrderFacts, captured: int) -> e.UnpaidAlerted:
     reason = "nothingCaptured"
     if captured:
-        reason = "tenderNotAllowed" if orders.is_tender_refused(facts, sale.line_id) else "partlyCaptured"
+        any_tender = refunds.payment_test(facts, sale, any_tender=True)
+        reason = "tenderNotAllowed" if line_money.is_paid(facts, any_tender) else "partlyCaptured"
     elif facts.earlier_payments_unknown:
         reason = "earlierPaymentsUnknown"
     return e.UnpaidAlerted(
@@ -82,7 +86,7 @@ def _unpaid_alert(decision: Decision, sale: Sale, facts: OrderFacts, captured: i
         line_id=sale.line_id,
         amount=sale.amount,
         captured=captured,
-        missing=max(0, orders.effective_total(facts) - captured),
+        missing=max(0, line_money.effective_total(facts) - captured),
         reason=reason,
         attempt=sale.unpaid_alerts + 1,
         web_url=decision.terms.web_url,
@@ -100,6 +104,8 @@ def _named(decision: Decision, message: OrderStated, own: OwnLine) -> None:
     refusal = _refusal(decision, message, own)
     if refusal is None:
         _open_sale(decision, message, own)
+    elif message.line_holder == LineHolder.ISSUED:  # the line's money paid for that one
+        _conflict(decision, message, own, refusal)
     else:
         _refuse(decision, message, own, refusal)
 
@@ -182,9 +188,7 @@ def _open_sale(decision: Decision, message: OrderStated, own: OwnLine) -> None:
 def _named_again(decision: Decision, sale: Sale, message: OrderStated, own: OwnLine) -> None:
     nominal = _nominal_of(decision, own)
     if own.line_id != sale.line_id:
-        _conflict(
-            decision, message, own, ("otherLine", "the certificate stands on another line of the order")
-        )
+        _refuse(decision, message, own, ("otherLine", "the certificate stands on another line of the order"))
         return
     if own.amount == sale.amount and nominal == sale.nominal:
         return
@@ -238,7 +242,8 @@ def _settle_sale(decision: Decision) -> None:
 
 
 def _settle_ordered(decision: Decision, sale: Sale, facts: OrderFacts) -> None:
-    if orders.is_replaced(facts, sale.line_id) and sale.open_case is None:
+    if _has_gone_to_another(facts, sale):
+        refunds.close_open_case(decision, sale)
         _release(decision, sale, e.ReleaseReason.LINE_REMOVED)
         return
     standing = refunds.standing(facts, sale)
@@ -247,20 +252,23 @@ def _settle_ordered(decision: Decision, sale: Sale, facts: OrderFacts) -> None:
         if reason is not None:
             _release(decision, sale, reason)
         return
-    test = orders.PaymentTest(
-        sale.line_id, any_tender=decision.policy.certificates_buy_certificates, refunded=standing.settled
-    )
-    if orders.is_paid(facts, test):
+    test = refunds.payment_test(facts, sale, any_tender=decision.policy.certificates_buy_certificates)
+    if line_money.is_paid(facts, test):
         _issue(decision, sale, facts, test)
 
 
-def _issue(decision: Decision, sale: Sale, facts: OrderFacts, test: orders.PaymentTest) -> None:
+def _has_gone_to_another(facts: OrderFacts, sale: Sale) -> bool:
+    """Whether the line lives on with another certificate, and its money with it."""
+    return orders.is_replaced(facts, sale.line_id) and orders.withdrawal_of(facts, sale.line_id) is None
+
+
+def _issue(decision: Decision, sale: Sale, facts: OrderFacts, test: line_money.PaymentTest) -> None:
     decision.record(
         e.Issued(
             order_id=sale.order_id,
             line_id=sale.line_id,
             amount=sale.amount,
-            payment_ids=orders.paying_ids(facts, test),
+            payment_ids=line_money.paying_ids(facts, test),
             valid_until=decision.now + decision.product.validity,
         )
     )
@@ -269,17 +277,18 @@ def _issue(decision: Decision, sale: Sale, facts: OrderFacts, test: orders.Payme
 
 def notification(decision: Decision) -> e.NotificationRequested:
     """Return the request to write to the client; a blocked client's says so, a merged one names the survivor."""
-    sale, client = decision.state.sale, decision.state.client
+    sale, known = decision.state.sale, decision.state.clients
     if sale is None or sale.valid_until is None:
         raise ValueError("only an issued certificate is announced")
     facts = decision.state.order(sale.order_id)
+    customer_id = clients.survivor_of(known, sale.customer_id)
+    client = clients.find_client(known, customer_id) or clients.find_client(known, sale.customer_id)
     erased = client is not None and client.erased
-    survivor = client.merged_into if client else None
     return e.NotificationRequested(
         notification_id=decision.new_id(),
         kind="certificateIssued",
         order_id=sale.order_id,
-        customer_id=survivor or sale.customer_id,
+        customer_id=customer_id,
         recipient=facts.own.recipient if facts.own and not erased else None,
         preferred_channel=client.preferred_channel if client else None,
         locale=client.locale if client else None,
@@ -303,19 +312,22 @@ def _settle_past(decision: Decision, past: Sale) -> None:
     """Late money of a sale that was released: take the certificate back if it is still free, else say so."""
     facts = decision.state.order(past.order_id)
     standing = refunds.standing(facts, past)
-    if orders.is_replaced(facts, past.line_id) and past.open_case is None:
-        return
-    if standing.is_touched:
+    if _has_gone_to_another(facts, past):
+        refunds.close_open_case(decision, past)
+    elif standing.is_touched:
         refunds.judge_unissued(decision, past, standing)
-    elif standing.captured > 0:
-        _late_money(decision, past, facts, standing.captured)
+    elif standing.captured > past.alerted_amount:
+        _late_money(decision, past, standing.captured)
 
 
-def _late_money(decision: Decision, past: Sale, facts: OrderFacts, captured: int) -> None:
-    free = decision.state.status == Status.AVAILABLE and not decision.state.blocked
-    if free and facts.own is not None and facts.own.line_id == past.line_id:
-        _reclaim(decision, past, facts)
-    elif captured > past.alerted_amount:
+def _late_money(decision: Decision, past: Sale, captured: int) -> None:
+    """A capture that nobody was told of yet; what was told, the channel repairs with another certificate."""
+    state = decision.state
+    if any(past.is_for(one.order_id, one.line_id) for one in state.refusals):
+        return  # the order named it again in vain; its money is told with the refusal
+    if state.status == Status.AVAILABLE and not state.blocked:
+        _reclaim(decision, past, state.order(past.order_id))
+    else:
         decision.record(_payment_alert(decision, past.order_id, past.line_id, captured, "noLongerFree"))
 
 
@@ -337,9 +349,8 @@ def _settle_refusals(decision: Decision) -> None:
     """Money for a line that got no certificate: the channel has to repair it."""
     for refusal in decision.state.refusals:
         facts = decision.state.order(refusal.order_id)
-        captured = orders.captured_for_line(facts, refusal.line_id)
-        still_named = facts.own is not None and facts.own.line_id == refusal.line_id
-        if still_named and captured > refusal.alerted_amount:
+        captured = line_money.captured_for_line(facts, refusal.line_id)
+        if captured > refusal.alerted_amount and not orders.is_replaced(facts, refusal.line_id):
             alert = _payment_alert(decision, refusal.order_id, refusal.line_id, captured, refusal.reason)
             decision.record(alert)
 

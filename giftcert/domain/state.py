@@ -101,14 +101,12 @@ class OrderFacts:
 
     order_id: str
     version: int = 0
-    stated: bool = False
     channel: str | None = None
     customer_id: str | None = None
     currency: str | None = None
     total: int = 0
     lines: tuple[Line, ...] = ()
     own: OwnLine | None = None
-    cancelled: bool = False
     withdrawn: tuple[WithdrawnLine, ...] = ()
     payments: tuple[Payment, ...] = ()
     earlier_payments_unknown: bool = False
@@ -127,7 +125,11 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundCase:
-    """One refund of one sale. ``refunded`` is the money of it that is back; ``counted`` what completion counted."""
+    """One refund of one sale.
+
+    ``counted`` is the money that its completion counted, ``counted_refunds`` the refunds that it came of,
+    ``before_issue`` whether the certificate was not issued then. ``taken`` is in nominal units.
+    """
 
     refund_case_id: str
     state: RefundState
@@ -141,6 +143,8 @@ class RefundCase:
     pending_since: datetime | None = None
     alerts: int = 0
     counted: int = 0
+    counted_refunds: tuple[str, ...] = ()
+    before_issue: bool = False
     taken: int = 0
 
     @property
@@ -197,14 +201,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """How the buyer wants to be written to, as CRM last said."""
+    """How a buyer wants to be written to, as CRM last said."""
 
     client_id: str
+    occurred_at: datetime
     locale: str | None = None
     preferred_channel: str | None = None
     merged_into: str | None = None
     blocked: bool = False
-    occurred_at: datetime | None = None
     erased: bool = False
 
 
@@ -225,7 +229,7 @@ class CertificateState:
     past_sales: tuple[Sale, ...] = ()
     orders: tuple[OrderFacts, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    client: Client | None = None
+    clients: tuple[Client, ...] = ()
 
     @property
     def refund_state(self) -> RefundState:
