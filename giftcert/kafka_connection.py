@@ -34,3 +34,26 @@ def connection_options(settings: Settings) -> dict[str, Any]:
         options["sasl_plain_username"] = settings.kafka_sasl_username
         options["sasl_plain_password"] = password.get_secret_value() if password else None
     return options
+
+
+def librdkafka_options(settings: Settings) -> dict[str, Any]:
+    """Return the same for confluent-kafka, which we use to make and check topics.
+
+    Raises:
+        NoKafkaAddressError: no address is set.
+    """
+    if settings.kafka_bootstrap_servers is None:
+        raise NoKafkaAddressError
+    password = settings.kafka_sasl_password
+    options = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        "log_level": 3,  # what fails is raised; the rest is chatter on standard error
+    }
+    if settings.kafka_ssl_cafile is not None:
+        options["ssl.ca.location"] = str(settings.kafka_ssl_cafile)
+    if settings.kafka_security_protocol.startswith("SASL_"):
+        options["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl.username"] = settings.kafka_sasl_username or ""
+        options["sasl.password"] = password.get_secret_value() if password else ""
+    return options

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
 
+    disclosures_per_caller: str = Field("6000/minute", description="Requests for CVCs of one caller")
+    disclosures_per_certificate: str = Field("10/hour", description="Requests for the CVC of one certificate")
+    serve_metrics: bool = Field(True, description="Whether the API answers /metrics")
+    serve_docs: bool = Field(True, description="Whether the API answers /docs and /openapi.json")
+    access_log: bool = Field(True, description="One line per request, without query, body or token")
+
     # Deadlines of the lifecycle.
     clock_skew: timedelta = Field(
         timedelta(minutes=5), description="Allowed between channels' clocks and ours"

@@ -1,7 +1,7 @@
 """Where the parts of a running stack can be reached."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,26 +52,44 @@ def running_addresses(settings: Settings) -> Addresses:
     return Addresses.load(StateFolder(settings.state_dir).addresses)
 
 
-def with_running_stack(settings: Settings) -> Settings:
+SERVERS = ("database_url", "temporal_address", "kafka_bootstrap_servers")
+
+
+def with_running_stack(settings: Settings, needed: Iterable[str] = SERVERS) -> Settings:
     """Fill addresses that are not set with those of the running embedded stack, so that commands find it.
 
     Raises:
-        StackError: an address is not set and no stack runs on the state folder.
+        StackError: an address that is needed is not set and no stack runs on the state folder.
     """
     running = running_addresses(settings)
-    found: dict[str, object] = {}
-    if settings.database_url is None and running.database_url:
-        found["database_url"] = SecretStr(running.database_url)
-    if settings.temporal_address is None:
-        found["temporal_address"] = running.temporal_address
-        found["temporal_ui_url"] = running.temporal_ui_url or settings.temporal_ui_url
-    if settings.kafka_bootstrap_servers is None:
-        found["kafka_bootstrap_servers"] = running.kafka_bootstrap_servers
-    filled = settings.model_copy(update=found)
-    for name in ("database_url", "temporal_address", "kafka_bootstrap_servers"):
+    url = running.database_url
+    found: dict[str, object] = {
+        "database_url": SecretStr(url) if url else None,
+        "temporal_address": running.temporal_address,
+        "kafka_bootstrap_servers": running.kafka_bootstrap_servers,
+    }
+    if settings.temporal_address is None and running.temporal_ui_url is not None:
+        found["temporal_ui_url"] = running.temporal_ui_url
+    unset = {
+        name: value for name, value in found.items() if name not in SERVERS or getattr(settings, name) is None
+    }
+    filled = settings.model_copy(update=unset)
+    for name in needed:
         if getattr(filled, name) is None:
             raise StackError(
                 f"GIFTCERT_{name.upper()} is not set and no stack runs on {settings.state_dir}: "
-                "start `giftcert up` or set it"
+                "start `giftcert up`, or set it"
             )
     return filled
+
+
+def with_database(settings: Settings) -> tuple[Settings, str]:
+    """Return the settings with the address of the database, and that address.
+
+    Raises:
+        StackError: as `with_running_stack`.
+    """
+    filled = with_running_stack(settings, ["database_url"])
+    if filled.database_url is None:
+        raise StackError("GIFTCERT_DATABASE_URL is not set")
+    return filled, filled.database_url.get_secret_value()

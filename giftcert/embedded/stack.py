@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 
 from giftcert.embedded.addresses import Addresses
+from giftcert.embedded.errors import first_error
 from giftcert.embedded.keeper import Keeper, Report
 from giftcert.embedded.pid_files import end_leftovers
 from giftcert.embedded.programs import Program
@@ -64,7 +65,7 @@ class EmbeddedStack:
             return await self._start()
         except BaseExceptionGroup as group:
             await self._cleanup.aclose()
-            raise _first_error(group) from None
+            raise first_error(group) from None
         except BaseException:
             await self._cleanup.aclose()
             raise
@@ -80,6 +81,8 @@ class EmbeddedStack:
     async def lost(self) -> str:
         """Wait until a server dies that no other can replace; return its name."""
         waits = {asyncio.create_task(keeper.lost.wait()): keeper for keeper in self._keepers}
+        if not waits:
+            await asyncio.Event().wait()
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -134,9 +137,3 @@ class EmbeddedStack:
         self._cleanup.push_async_callback(guardian.stop, _GRACE_SECONDS)
         await guardian.launch()
         await guardian.make_ready()
-
-
-def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error that came first; the others follow from the stop that it caused."""
-    first = group.exceptions[0]
-    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,104 @@
+"""``giftcert demo``: the simulators against a running stack, or against a fresh one of its own."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from giftcert.cli.errors import CommandError
+from giftcert.cli.running import run_to_end, run_until_told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from giftcert.embedded.addresses import Addresses
+    from giftcert.embedded.whole import Ready
+
+
+def demo(
+    context: typer.Context,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C")] = False,
+) -> int:
+    """Sell, cancel and refund in both channels and check the outcome; other options go to the simulators."""
+    from giftcert.embedded.addresses import running_addresses
+    from giftcert.settings import load_settings
+
+    settings = load_settings()
+    running = running_addresses(settings)
+    if running.api_url is not None:
+        return _against(running, settings.state_dir, context.args)
+    return _on_its_own(settings.state_dir / "demo", context.args, keep=keep)
+
+
+def _against(running: "Addresses", state_dir: "Path", arguments: Sequence[str]) -> int:
+    codes = []
+
+    async def work() -> None:
+        codes.append(await _play(_environment(running, state_dir), arguments))
+
+    run_to_end(work)
+    return codes[0]
+
+
+def _on_its_own(state_dir: "Path", arguments: Sequence[str], *, keep: bool) -> int:
+    """Start a stack under the demo's own settings, on a state that earlier demos have not used up."""
+    from giftcert.embedded.servers import StackOptions
+    from giftcert.embedded.whole import WholeStack
+    from giftcert.settings import Settings
+
+    for name, value in _demo_settings().items():
+        os.environ.setdefault(name, value)  # for this process and for the parts that it starts
+    os.environ["GIFTCERT_STATE_DIR"] = str(state_dir.resolve())
+    shutil.rmtree(state_dir, ignore_errors=True)
+    codes = []
+
+    async def use(ready: "Ready") -> None:
+        environment = _environment(ready.addresses, ready.state_folder)
+        codes.append(await _play(environment, arguments))
+        if keep:
+            typer.echo(f"all goes on until Ctrl-C; state and logs in {ready.state_folder}")
+            await asyncio.Event().wait()
+
+    async def work() -> None:
+        report = lambda part, line: typer.echo(f"{part:<10} {line}")  # noqa: E731
+        await WholeStack(Settings(), StackOptions(any_free_port=True), report).run(use)
+
+    run_until_told(work, insist=False)
+    return codes[0] if codes else 1
+
+
+def _demo_settings() -> dict[str, str]:
+    """Ask the simulators which settings their stories need."""
+    import subprocess
+
+    command = [sys.executable, "-m", "simulators.demo_environment"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if answer.returncode != 0:
+        raise CommandError("the simulators are not installed: run the demo from a clone")
+    settings: dict[str, str] = json.loads(answer.stdout)
+    return settings
+
+
+def _environment(addresses: "Addresses", state_folder: "Path") -> Mapping[str, str]:
+    return {
+        **os.environ,
+        **addresses.environment(),
+        "GIFTCERT_STATE_DIR": str(state_folder),
+        "SIMULATORS_API_URL": addresses.api_url or "",
+    }
+
+
+async def _play(environment: Mapping[str, str], arguments: Sequence[str]) -> int:
+    command = (sys.executable, "-m", "simulators.demo", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()

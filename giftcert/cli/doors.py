@@ -1,0 +1,55 @@
+"""The four doors as processes: each runs until it is told to end."""
+
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from giftcert.cli.running import run_until_told
+
+if TYPE_CHECKING:
+    from giftcert.settings import Settings
+
+MODULES = {
+    "api": "api.main",
+    "worker": "worker",
+    "ingest": "kafka_ingest.main",
+    "dispatch": "giftcert.dispatch.main",
+}
+
+
+def api() -> None:
+    """Answer channels, CRM and support over HTTP."""
+    _serve("api")
+
+
+def worker() -> None:
+    """Run the certificates' workflows and their activities."""
+    _serve("worker")
+
+
+def ingest() -> None:
+    """Read orders, payments and clients from Kafka and tell the certificates."""
+    _serve("ingest")
+
+
+def dispatch() -> None:
+    """Publish what is committed to the stream."""
+    _serve("dispatch")
+
+
+def _serve(door: str) -> None:
+    # Loaded before the word to start, so that in `giftcert up` it costs no time after the servers are ready.
+    serve: Callable[[Settings], Awaitable[None]] = importlib.import_module(MODULES[door]).serve
+
+    async def work() -> None:
+        from giftcert.embedded.addresses import with_running_stack
+        from giftcert.embedded.key_rule import refuse_embedded_keys
+        from giftcert.settings import load_settings
+        from giftcert.telemetry import configure_logging
+
+        settings = with_running_stack(load_settings())
+        refuse_embedded_keys(settings)
+        configure_logging(settings)
+        await serve(settings)
+
+    run_until_told(work)

@@ -1,0 +1,70 @@
+"""The products as a file: JSON, a list of objects with the fields of `ProductLine`."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from giftcert.domain.products import Product
+from giftcert.settings import Settings
+
+SAMPLES = Path(__file__).parent / "embedded" / "products.json"
+_OF_DOMAIN = Product("", "")
+
+
+class ProductFileError(Exception):
+    """The file of products cannot be used; the message names the file and what is wrong."""
+
+
+class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """One product. Amounts are minor units of ``currency``, durations ISO 8601 (``P365D``, ``PT30M``).
+
+    A fixed product has ``nominal``, an open-value product ``leastNominal`` and ``greatestNominal``. ``pool`` is
+    how many certificates an embedded stack makes of it when it finds none; unset means the setting's number.
+    """
+
+    id: str
+    currency: str
+    nominal: int | None = None
+    least_nominal: int | None = None
+    greatest_nominal: int | None = None
+    validity: timedelta = _OF_DOMAIN.validity
+    reservation: timedelta = _OF_DOMAIN.reservation
+    reservation_limit: timedelta = _OF_DOMAIN.reservation_limit
+    hold: timedelta = _OF_DOMAIN.hold
+    hold_limit: timedelta = _OF_DOMAIN.hold_limit
+    greatest_discount_percent: int = _OF_DOMAIN.greatest_discount_percent
+    number_length: int = _OF_DOMAIN.number_length
+    cvc_length: int = _OF_DOMAIN.cvc_length
+    pool: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the fields must be together; msgspec says where in the file it is."""
+        bounds = (self.least_nominal, self.greatest_nominal)
+        if (self.nominal is None) == (None in bounds) or (self.nominal is not None and any(bounds)):
+            raise ValueError("give either nominal, or leastNominal and greatestNominal")
+
+    def product(self) -> Product:
+        """Return the product as the domain knows it."""
+        fields = msgspec.structs.asdict(self)
+        del fields["pool"]
+        return Product(**fields)
+
+
+def read_products(settings: Settings) -> list[ProductLine]:
+    """Return the products of the configured file, or the samples.
+
+    Raises:
+        ProductFileError: the file cannot be read or does not fit.
+    """
+    path = settings.products_file or SAMPLES
+    try:
+        lines = msgspec.json.decode(path.read_bytes(), type=list[ProductLine])
+    except OSError as error:
+        raise ProductFileError(f"GIFTCERT_PRODUCTS_FILE: {path} cannot be read: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise ProductFileError(f"GIFTCERT_PRODUCTS_FILE: {path}: {error}") from None
+    ids = [line.id for line in lines]
+    if len(set(ids)) != len(ids):
+        raise ProductFileError(f"GIFTCERT_PRODUCTS_FILE: {path}: a product id stands there twice")
+    return lines
