@@ -1,0 +1,1 @@
+"""The HTTP door: one module per resource, everything else put together in ``main``."""

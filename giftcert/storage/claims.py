@@ -161,18 +161,20 @@ def _parameters(request: ClaimRequest, key: IdempotencyKey | None) -> list[Any]:
 
 def _shared(request: ClaimRequest) -> dict[str, Any]:
     """What all claims of one answer have in common, under the names of the answer."""
-    amount = (
-        None if request.nominal is None else {"amount": request.nominal, "currency": request.product.currency}
-    )
+    return shared_answer(request.product, request.nominal, request.channel, request.reserved_until)
+
+
+def shared_answer(product: Product, nominal: int | None, channel: str, reserved_until: datetime) -> Claim:
+    """Return what an answer says of product and reservation; ``nominal`` is ``None`` if not chosen yet."""
     return {
-        "product": request.product.id,
-        "nominal": amount,
-        "channel": request.channel,
-        "reservedUntil": json_instant(request.reserved_until),
+        "product": product.id,
+        "nominal": None if nominal is None else {"amount": nominal, "currency": product.currency},
+        "channel": channel,
+        "reservedUntil": json_instant(reserved_until),
     }
 
 
-def _claim(request: ClaimRequest, row: asyncpg.Record) -> dict[str, Any]:
+def _claim(request: ClaimRequest, row: asyncpg.Record) -> Claim:
     return {
         "certificateId": str(row["certificate_id"]),
         "reservationId": str(row["reservation_id"]),

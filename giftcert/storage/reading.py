@@ -12,6 +12,7 @@ _FOUND = """c.certificate_id, c.product_id, c.currency, nullif(c.nominal, 0) AS 
     CASE WHEN c.blocked THEN 'blocked' ELSE c.status END AS status, c.refund_state, c.balance, c.held, c.order_id,
     c.line_id, c.customer_id"""
 _CONDITIONS = {
+    "certificate_id": "c.certificate_id = :certificate_id",
     "order_id": """(c.order_id = :order_id OR EXISTS (SELECT FROM order_certificates AS o
         WHERE o.certificate_id = c.certificate_id AND o.order_id = :order_id))""",
     "refund_id": """c.certificate_id IN (SELECT e.certificate_id FROM events AS e
@@ -21,6 +22,7 @@ _CONDITIONS = {
     "customer_id": "c.customer_id = :customer_id",
     "last_four": "c.last_four = :last_four",
 }
+_ANSWERS = text("SELECT FROM certificates LIMIT 0")
 _HISTORY = text("""
     SELECT event_id, sequence, event_type, occurred_at, recorded_at, channel, status, refund_state, nominal, currency,
         balance, held, payload
@@ -82,13 +84,17 @@ class ReadingRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
+    async def answers(self) -> None:
+        """Return if the database is there and migrated."""
+        await self._connection.execute(_ANSWERS)
+
     async def search(
         self, criteria: dict[str, Any], after: UUID | None, limit: int
     ) -> list[FoundCertificate]:
         """Return certificates that fit all criteria, in the order of their ids, from behind ``after``.
 
         Args:
-            criteria: values by name: ``order_id`` (now or ever), ``refund_id``, ``reservation_id``,
+            criteria: values by name: ``certificate_id``, ``order_id`` (now or ever), ``refund_id``, ``reservation_id``,
                 ``customer_id``, ``last_four``; at least one.
             after: the last id of the page before.
             limit: the length of a page.

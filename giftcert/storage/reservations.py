@@ -7,18 +7,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.contracts.payload import payload_of
-from giftcert.contracts.records import EventRecord
-from giftcert.domain.events import Released, ReleaseReason
-from giftcert.storage.events import EventRepository
-
-_COLUMNS = """r.reservation_id, r.certificate_id, r.channel, r.reserved_at, r.reserved_until, r.resolution,
-    c.product_id, c.currency, c.nominal, c.last_four, c.blocked, c.refund_state"""
 # The certificate's row is the lock: an order that names it and the sweep take the same.
-_LOCK = text(f"""
-    SELECT {_COLUMNS} FROM certificates AS c JOIN reservations AS r USING (certificate_id)
+_LOCK = text("""
+    SELECT r.reservation_id, r.certificate_id, r.channel, r.reserved_until, r.resolution, c.last_four
+    FROM certificates AS c JOIN reservations AS r USING (certificate_id)
     WHERE r.reservation_id = :reservation_id FOR UPDATE OF c, r
-""")  # noqa: S608 - made of constants
+""")
 _EXTEND = text("""
     WITH certificate AS (
         UPDATE certificates SET reserved_until = :until, version = version + 1 WHERE certificate_id = :certificate_id
@@ -31,7 +25,7 @@ _RELEASE = text("""
             version = version + 1
         WHERE certificate_id = :certificate_id
     )
-    UPDATE reservations SET resolved_at = :now, resolution = :resolution WHERE reservation_id = :reservation_id
+    UPDATE reservations SET resolved_at = :now, resolution = 'channelReleased' WHERE reservation_id = :reservation_id
 """)
 _LIVE = text("SELECT count(*) FROM reservations WHERE reserved_by = :caller AND resolved_at IS NULL")
 _ANY_ENDED = text("""
@@ -78,20 +72,14 @@ _RELEASE_LAPSED = text(f"""
 
 @dataclass(frozen=True, slots=True)
 class ReservationRow:
-    """A reservation and what the stream tells of its certificate. ``resolution`` is ``None`` while it lives."""
+    """A reservation of a certificate; ``resolution`` is ``None`` while it lives."""
 
     reservation_id: UUID
     certificate_id: UUID
     channel: str
-    reserved_at: datetime
     reserved_until: datetime
     resolution: str | None
-    product_id: str
-    currency: str
-    nominal: int
     last_four: str
-    blocked: bool
-    refund_state: str
 
 
 class ReservationRepository:
@@ -111,12 +99,9 @@ class ReservationRepository:
         await self._connection.execute(_EXTEND, ids | {"until": until})
 
     async def release(self, reservation: ReservationRow, now: datetime) -> None:
-        """End a locked live reservation because its channel gives the certificate back."""
-        reason = ReleaseReason.CHANNEL_RELEASED
+        """End a locked live reservation because its channel gives the certificate back; the caller tells."""
         ids = {"certificate_id": reservation.certificate_id, "reservation_id": reservation.reservation_id}
-        await self._connection.execute(_RELEASE, ids | {"now": now, "resolution": reason.value})
-        record = _released(reservation, reason, now)
-        await EventRepository(self._connection).append(str(reservation.certificate_id), [record])
+        await self._connection.execute(_RELEASE, ids | {"now": now})
 
     async def release_lapsed(self, limit: int, now: datetime) -> int:
         """End at most so many reservations whose time is over and whose order cannot be on its way any more.
@@ -140,21 +125,3 @@ class ReservationRepository:
     async def any_ended(self, reservation_ids: list[UUID]) -> bool:
         """Return whether at least one of these reservations is no more."""
         return bool((await self._connection.execute(_ANY_ENDED, {"ids": reservation_ids})).scalar_one())
-
-
-def _released(reservation: ReservationRow, reason: ReleaseReason, now: datetime) -> EventRecord:
-    event = Released(reservation_id=str(reservation.reservation_id), order_id=None, reason=reason)
-    return EventRecord(
-        event_type=event.type,
-        occurred_at=now,
-        channel=reservation.channel,
-        sale_channel=reservation.channel,
-        status="blocked" if reservation.blocked else "available",
-        refund_state=reservation.refund_state,
-        product=reservation.product_id,
-        nominal=reservation.nominal or None,
-        currency=reservation.currency,
-        balance=0,
-        held=0,
-        payload=payload_of(event),
-    )

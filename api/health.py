@@ -1,0 +1,72 @@
+"""``/healthz``, ``/readyz``, ``/metrics`` and what the types of problems mean: for machines and newcomers."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from api import problems
+from api.schemas import PartStatus
+from api.services import Services, services_of
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.reading import ReadingRepository
+
+router = APIRouter(tags=["operation"])
+metrics_router = APIRouter(tags=["operation"])
+OK, AWAY = "ok", "away"
+
+
+@router.get("/healthz", operation_id="isAlive")
+async def is_alive() -> dict[str, str]:
+    """Answer as long as the process does."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz",
+    operation_id="isReady",
+    response_model=PartStatus,
+    responses={503: {"model": PartStatus, "description": "The database is away"}},
+)
+async def is_ready(request: Request) -> Response:
+    """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
+    services = services_of(request)
+    database, temporal = await asyncio.gather(_database(services), services.secrets.is_reachable())
+    parts = {
+        "database": OK if database else AWAY,
+        "temporal": OK if temporal else AWAY,
+        "kafka": "not needed here",
+    }
+    body = {"status": "ready" if database else "notReady", "parts": parts}
+    return JSONResponse(body, 200 if database else 503)
+
+
+@router.get("/problems/{name}", operation_id="explainProblem", include_in_schema=False)
+async def explain_problem(name: str) -> dict[str, Any]:
+    """Explain a type of problem."""
+    problem = problems.PROBLEMS.get(name)
+    if problem is None:
+        raise problems.ProblemError(problems.NOT_FOUND)
+    return {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "explanation": problem.explanation,
+    }
+
+
+@metrics_router.get("/metrics", operation_id="readMetrics", response_class=Response)
+async def read_metrics() -> Response:
+    """Metrics in the format of Prometheus."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(services: Services) -> bool:
+    try:
+        async with asyncio.timeout(1), services.engine.connect() as connection:
+            await ReadingRepository(connection).answers()
+    except DATABASE_ERRORS:
+        return False
+    return True

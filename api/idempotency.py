@@ -1,0 +1,78 @@
+"""Idempotency-Key: the same call under the same key is answered as it was at first."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import Header, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api import problems
+from api.services import services_of
+from giftcert.clock import utc_now
+from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
+from giftcert.storage.reservations import ReservationRepository
+
+HIT = {"Idempotency-Hit": "true"}
+"""Header of an answer that comes again."""
+HIT_HEADER = {
+    "headers": {
+        "Idempotency-Hit": {
+            "description": "`true` on an answer that was given before under the same Idempotency-Key",
+            "schema": {"type": "string", "enum": ["true"]},
+        }
+    }
+}
+"""The same for the OpenAPI document."""
+
+
+async def sent_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=64,
+            description="Repeats of this call under the same key get the same answer for 24 hours.",
+            examples=["5f0c9a52-order-IM-1001"],
+        ),
+    ] = None,
+) -> str | None:
+    """Return the key that the caller sent.
+
+    Raises:
+        ProblemError: 422 where the settings want one and there is none.
+    """
+    if idempotency_key is None and services_of(request).settings.require_idempotency_key:
+        raise problems.ProblemError(problems.IDEMPOTENCY_KEY_REQUIRED)
+    return idempotency_key
+
+
+def key_of(caller: str, call: str, key: str | None, parameters: Mapping[str, Any]) -> IdempotencyKey | None:
+    """Return the key with what it belongs to; ``parameters`` is all that makes two calls the same."""
+    if key is None:
+        return None
+    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted")).digest()
+    return IdempotencyKey(caller, call, key, digest)
+
+
+async def remembered_claims(connection: AsyncConnection, key: IdempotencyKey) -> list[dict[str, Any]] | None:
+    """Return the claims that were answered under the key, if there were any.
+
+    Raises:
+        ProblemError: 422 for other parameters; 410 if a reservation has since ended.
+    """
+    remembered = await IdempotencyRepository(connection).find(key, utc_now())
+    if remembered is None:
+        return None
+    if remembered.parameters != key.parameters:
+        raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
+    claims: list[dict[str, Any]] = json.loads(remembered.answer)
+    reservations = [UUID(claim["reservationId"]) for claim in claims]
+    if await ReservationRepository(connection).any_ended(reservations):
+        raise problems.ProblemError(problems.RESERVATION_ENDED)
+    return claims

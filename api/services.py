@@ -1,0 +1,73 @@
+"""What the endpoints work with, made once per process and put together here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.caps import ReservationCap
+from api.catalogue import Catalogue
+from api.limits import DisclosureLimits
+from api.refusals import RefusalLedger
+from api.sealed_secrets import WorkflowSecrets
+from giftcert.security import Keyring, TokenVerifier, keyring_of, token_verifier_of
+from giftcert.settings import Settings
+from giftcert.storage.claims import ClaimRepository
+from giftcert.storage.engine import claim_connections, make_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that an endpoint may need."""
+
+    settings: Settings
+    engine: AsyncEngine
+    claims: ClaimRepository
+    catalogue: Catalogue
+    cap: ReservationCap
+    refusals: RefusalLedger
+    limits: DisclosureLimits
+    secrets: WorkflowSecrets
+    keyring: Keyring
+    tokens: TokenVerifier
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that answers this request."""
+    services: Services = request.app.state.services
+    return services
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Make the services, keep their background work going, and close them.
+
+    Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
+
+    Raises:
+        KeyFileError: the keyring or the public keys cannot be read.
+    """
+    engine = make_engine(settings, "giftcert-api")
+    refusals = RefusalLedger(engine)
+    async with claim_connections(settings) as connections:
+        telling = asyncio.create_task(refusals.tell_leftovers())
+        try:
+            yield Services(
+                settings=settings,
+                engine=engine,
+                claims=ClaimRepository(connections),
+                catalogue=Catalogue(engine),
+                cap=ReservationCap(engine, settings.reservation_cap),
+                refusals=refusals,
+                limits=DisclosureLimits(settings),
+                secrets=WorkflowSecrets(settings),
+                keyring=keyring_of(settings),
+                tokens=token_verifier_of(settings),
+            )
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+            await engine.dispose()

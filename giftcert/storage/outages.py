@@ -1,0 +1,26 @@
+"""How the absence of PostgreSQL shows itself through asyncpg and SQLAlchemy."""
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+DATABASE_ERRORS = (
+    DBAPIError,
+    PoolTimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,  # TimeoutError is one
+)
+"""All that a repository's statement may raise; ``is_database_away`` tells which mean an outage."""
+
+# Class 08: connection lost; 53: no room; 57: shutting down or not up yet.
+_AWAY_CLASSES = ("08", "53", "57")
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Return whether an error means that the database cannot be reached now, rather than that we asked wrongly."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.connection_invalidated or is_database_away(error.orig.__cause__ or error.orig)
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_AWAY_CLASSES)
+    return isinstance(error, (OSError, PoolTimeoutError, asyncpg.InterfaceError))
