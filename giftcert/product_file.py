@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -9,6 +10,7 @@ from giftcert.domain.products import Product
 from giftcert.settings import Settings
 
 SAMPLES = Path(__file__).parent / "embedded" / "products.json"
+_Positive = Annotated[int, msgspec.Meta(gt=0)]
 _OF_DOMAIN = Product("", "")
 
 
@@ -23,26 +25,30 @@ class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     how many certificates an embedded stack makes of it when it finds none; unset means the setting's number.
     """
 
-    id: str
-    currency: str
-    nominal: int | None = None
-    least_nominal: int | None = None
-    greatest_nominal: int | None = None
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    nominal: _Positive | None = None
+    least_nominal: _Positive | None = None
+    greatest_nominal: _Positive | None = None
     validity: timedelta = _OF_DOMAIN.validity
     reservation: timedelta = _OF_DOMAIN.reservation
     reservation_limit: timedelta = _OF_DOMAIN.reservation_limit
     hold: timedelta = _OF_DOMAIN.hold
     hold_limit: timedelta = _OF_DOMAIN.hold_limit
-    greatest_discount_percent: int = _OF_DOMAIN.greatest_discount_percent
-    number_length: int = _OF_DOMAIN.number_length
-    cvc_length: int = _OF_DOMAIN.cvc_length
-    pool: int | None = None
+    greatest_discount_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = (
+        _OF_DOMAIN.greatest_discount_percent
+    )
+    number_length: Annotated[int, msgspec.Meta(ge=12, le=19)] = _OF_DOMAIN.number_length
+    cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8)] = _OF_DOMAIN.cvc_length
+    pool: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         """Check what the fields must be together; msgspec says where in the file it is."""
         bounds = (self.least_nominal, self.greatest_nominal)
         if (self.nominal is None) == (None in bounds) or (self.nominal is not None and any(bounds)):
             raise ValueError("give either nominal, or leastNominal and greatestNominal")
+        if (self.least_nominal or 0) > (self.greatest_nominal or 0):
+            raise ValueError("leastNominal is above greatestNominal")
 
     def product(self) -> Product:
         """Return the product as the domain knows it."""

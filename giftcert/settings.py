@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from giftcert.domain.policy import Policy
@@ -18,7 +18,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="GIFTCERT_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix="GIFTCERT_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     state_dir: Path = Field(Path(".giftcert"), description="All state of the embedded stack; may be deleted")
@@ -127,6 +132,13 @@ class Settings(BaseSettings):
         """Return where support opens the workflow of a certificate."""
         namespace = self.temporal_namespace
         return f"{self.temporal_ui_url}/namespaces/{namespace}/workflows/certificate-{certificate_id}"
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql://")
+        return url
 
     @property
     def embedded_postgres(self) -> bool:

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from giftcert.cli.example import example
+from giftcert.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"GIFTCERT_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_set_means_embedded() -> None:
+    settings = Settings()
+    assert settings.embedded_postgres
+    assert settings.embedded_temporal
+    assert settings.embedded_kafka
+
+
+def test_an_address_that_is_set_makes_that_part_external(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTCERT_TEMPORAL_ADDRESS", "temporal:7233")
+    settings = Settings()
+    assert not settings.embedded_temporal
+    assert settings.embedded_postgres
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIFTCERT_DATABASE_URL", "")
+    assert Settings().embedded_postgres
+
+
+@pytest.mark.parametrize("url", ["mysql://a:hunter2@b/c", "db:5432", "postgresql:/hunter2"])
+def test_an_address_that_is_no_postgresql_is_refused_by_the_name_of_its_setting(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("GIFTCERT_DATABASE_URL", url)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert refused.value.errors()[0]["loc"] == ("database_url",)
+
+
+def test_the_example_file_names_every_setting_with_its_default() -> None:
+    assert (ROOT / ".env.example").read_text() == example(), "run: giftcert config --example > .env.example"
+
+
+def test_the_example_file_read_back_gives_the_defaults(tmp_path: Path) -> None:
+    uncommented = [line.removeprefix("#") for line in example().splitlines() if line.startswith("#GIFTCERT_")]
+    (tmp_path / "all.env").write_text("\n".join(uncommented))
+    assert Settings(_env_file=tmp_path / "all.env") == Settings()
