@@ -24,9 +24,12 @@ class PublishError(Exception):
 class Publisher:
     """Publishes windows with an idempotent producer, made at need and dropped at the first doubt."""
 
-    def __init__(self, topic: str, connection_options: dict[str, Any]) -> None:
+    def __init__(
+        self, topic: str, connection_options: dict[str, Any], limit: timedelta = PUBLISH_LIMIT
+    ) -> None:
         self._topic = topic
         self._options = connection_options
+        self._limit = limit
         self._producer: AIOKafkaProducer | None = None
 
     async def publish(self, events: Sequence[StoredEvent]) -> None:
@@ -36,7 +39,7 @@ class Publisher:
             PublishError: not all were acknowledged in time; the producer is gone with all that it still held.
         """
         try:
-            async with asyncio.timeout(PUBLISH_LIMIT.total_seconds()):
+            async with asyncio.timeout(self._limit.total_seconds()):
                 await self._send(await self._started(), events)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.drop()

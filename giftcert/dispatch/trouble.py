@@ -12,7 +12,7 @@ from giftcert.clock import utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input
 from giftcert.storage.outbox import OutboxRepository
 
-PATIENCE_SECONDS = 10.0
+PATIENCE = timedelta(seconds=10)
 TOLD_EVERY = timedelta(minutes=1)
 DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What PostgreSQL away, restarted or out of patience looks like; asyncpg's own where it is used directly."""
@@ -23,9 +23,10 @@ _log = structlog.get_logger(__name__)
 class Trouble:
     """Counts how long publishing has failed; all lanes of a process share it, and all processes one event a minute."""
 
-    def __init__(self, engine: AsyncEngine, topic: str) -> None:
+    def __init__(self, engine: AsyncEngine, topic: str, patience: timedelta = PATIENCE) -> None:
         self._engine = engine
         self._topic = topic
+        self._patience = patience.total_seconds()
         self._since: float | None = None
 
     def over(self) -> None:
@@ -37,7 +38,7 @@ class Trouble:
         now = asyncio.get_running_loop().time()
         if self._since is None:
             self._since = now
-        if now - self._since >= PATIENCE_SECONDS:
+        if now - self._since >= self._patience:
             await self._tell(error)
 
     async def _tell(self, error: Exception) -> None:

@@ -1,0 +1,46 @@
+"""Events as others record them, and what the tables say of them."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.contracts.records import EventRecord
+from giftcert.domain.messages import Cause
+from giftcert.storage.events import EventRepository
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def reserved(number: int = 1) -> EventRecord:
+    return EventRecord(
+        event_type="issue.reserved",
+        occurred_at=NOON,
+        channel="im",
+        payload={"reservationId": f"r-{number}", "reservedUntil": "2026-11-23T12:30:00Z"},
+        cause=Cause("All_SalesOrder", f"so-{number}"),
+        sale_channel="im",
+        status="reserved",
+        refund_state="none",
+        product="GC-5000",
+        nominal=500_000,
+        currency="RUB",
+        balance=0,
+        held=0,
+    )
+
+
+async def append(engine: AsyncEngine, certificate_id: str, *records: EventRecord) -> None:
+    async with engine.begin() as connection:
+        await EventRepository(connection).append(certificate_id, records)
+
+
+async def event_ids(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        return set((await connection.execute(text("SELECT event_id::text FROM events"))).scalars())
+
+
+async def unpublished(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        statement = text("SELECT count(*) FROM events WHERE published_at IS NULL")
+        return int((await connection.execute(statement)).scalar_one())

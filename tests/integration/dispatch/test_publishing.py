@@ -1,0 +1,149 @@
+import asyncio
+import json
+from random import Random
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.storage.events import EventRepository
+from giftcert.storage.shards import SHARDS, shard_of
+from tests.integration.dispatch.dispatchers import StartDispatcher
+from tests.integration.dispatch.recorded import append, event_ids, reserved, unpublished
+from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
+
+pytestmark = pytest.mark.integration
+
+
+async def none_waits(engine: AsyncEngine) -> None:
+    while await unpublished(engine):  # noqa: ASYNC110 - a table tells nobody
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("dispatching")
+async def test_an_event_reaches_the_stream_under_its_certificate_with_cloud_events_headers(
+    engine: AsyncEngine, certificates: list[str], reader: StreamReader
+) -> None:
+    await append(engine, certificates[0], reserved())
+
+    told = await reader.next()
+
+    assert told.key == certificates[0]
+    assert told.event["eventType"] == "issue.reserved"
+    assert (told.event["certificateId"], told.event["sequence"]) == (certificates[0], 1)
+    assert told.event["payload"] == {"reservationId": "r-1", "reservedUntil": "2026-11-23T12:30:00Z"}
+    assert told.event["cause"] == {"topic": "All_SalesOrder", "eventId": "so-1"}
+    assert told.headers["ce_id"].decode() == told.event_id
+    assert told.headers["ce_subject"].decode() == certificates[0]
+    await none_waits(engine)
+
+
+async def append_often(engine: AsyncEngine, certificates: list[str], seed: int) -> None:
+    """Append bursts to certificates by chance; every fifth transaction is rolled back."""
+    chance = Random(seed)
+    for number in range(60):
+        records = [reserved(number) for _ in range(chance.randint(1, 4))]
+        async with engine.connect() as connection, connection.begin() as transaction:
+            await EventRepository(connection).append(chance.choice(certificates), records)
+            if number % 5 == 0:
+                await transaction.rollback()
+
+
+async def test_two_dispatchers_keep_the_order_of_every_certificate(
+    engine: AsyncEngine, certificates: list[str], reader: StreamReader, start_dispatcher: StartDispatcher
+) -> None:
+    first, second = await start_dispatcher(), await start_dispatcher()
+    await asyncio.gather(*(append_often(engine, certificates, seed) for seed in range(6)))
+    recorded = await event_ids(engine)
+
+    told = await reader.until(recorded)
+    await none_waits(engine)
+
+    assert (first.returncode, second.returncode) == (None, None)
+    assert {one.event_id for one in told} == recorded
+    assert len(told) == len(recorded)
+    for sequences in first_sequences(told).values():
+        assert sequences == list(range(1, len(sequences) + 1))
+
+
+@pytest.mark.usefixtures("dispatching")
+async def test_an_event_is_not_told_before_it_is_committed(
+    engine: AsyncEngine, certificates: list[str], reader: StreamReader
+) -> None:
+    shard = shard_of(certificates[0])
+    neighbour = next(f"key-{number}" for number in range(50 * SHARDS) if shard_of(f"key-{number}") == shard)
+    async with engine.begin() as uncommitted:
+        await EventRepository(uncommitted).append(certificates[0], [reserved()])
+        async with engine.begin() as connection:
+            await EventRepository(connection).append_keyed(neighbour, [reserved()])
+        assert (await reader.next()).key == neighbour
+    assert (await reader.next()).key == certificates[0]
+
+
+async def test_a_dispatcher_killed_between_publishing_and_marking_is_repeated_with_the_same_content(
+    engine: AsyncEngine, certificates: list[str], reader: StreamReader, start_dispatcher: StartDispatcher
+) -> None:
+    await append(engine, certificates[0], *(reserved(number) for number in range(1, 6)))
+    recorded = await event_ids(engine)
+    async with engine.begin() as holding:  # so that the mark waits for us
+        await holding.execute(text("SELECT FROM events FOR UPDATE"))
+        killed = await start_dispatcher()
+        told_before = list(await reader.until(recorded))
+        killed.kill()
+        await killed.wait()
+    assert await unpublished(engine) == 5
+
+    await start_dispatcher()
+    for _ in range(5):
+        await reader.next()
+    repeated = reader.told[5:]
+
+    assert [one.raw for one in repeated] == [one.raw for one in told_before]
+    assert [one.headers for one in repeated] == [one.headers for one in told_before]
+    assert [one.event["sequence"] for one in repeated] == [1, 2, 3, 4, 5]
+    await none_waits(engine)
+
+
+@pytest.mark.usefixtures("dispatching")
+async def test_a_long_backlog_is_published_window_by_window(
+    engine: AsyncEngine, certificates: list[str], reader: StreamReader
+) -> None:
+    await append(engine, certificates[0], *(reserved(number) for number in range(1_200)))
+
+    told = await reader.until(await event_ids(engine))
+
+    assert first_sequences(told)[certificates[0]] == list(range(1, 1_201))
+
+
+@pytest.mark.usefixtures("dispatching")
+async def test_a_lost_connection_to_postgresql_is_made_anew(
+    engine: AsyncEngine, certificates: list[str], reader: StreamReader
+) -> None:
+    await append(engine, certificates[0], reserved(1))
+    await reader.next()
+    async with engine.connect() as connection:
+        ended = await connection.execute(
+            text("""
+                SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE application_name = 'giftcert-dispatch' AND datname = current_database()
+            """)
+        )
+        assert ended.scalar_one() > 0
+    await append(engine, certificates[0], reserved(2))
+
+    told = await reader.until(await event_ids(engine))
+
+    assert first_sequences(told)[certificates[0]] == [1, 2]
+
+
+async def test_the_same_order_holds_for_keys_that_are_no_certificate(
+    engine: AsyncEngine, reader: StreamReader, start_dispatcher: StartDispatcher
+) -> None:
+    async with engine.begin() as connection:
+        for number in range(20):
+            await EventRepository(connection).append_keyed("GC-5000", [reserved(number)])
+    await start_dispatcher()
+
+    told = await reader.until(await event_ids(engine))
+
+    assert [json.loads(one.raw)["payload"]["reservationId"] for one in told] == [f"r-{n}" for n in range(20)]

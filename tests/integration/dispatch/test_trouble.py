@@ -1,0 +1,184 @@
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.dispatch.doorbell import Doorbell
+from giftcert.dispatch.lane import Lane
+from giftcert.dispatch.publisher import Publisher, PublishError
+from giftcert.dispatch.trouble import Trouble
+from giftcert.storage.outbox import OutboxRepository
+from giftcert.storage.shards import shard_of
+from giftcert.telemetry import Health
+from tests.integration.dispatch.conftest import new_topic
+from tests.integration.dispatch.dispatchers import end, spawn
+from tests.integration.dispatch.recorded import append, event_ids, reserved
+from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
+
+pytestmark = pytest.mark.integration
+
+
+class OwnKafka:
+    """A Kafka that a test may stop without disturbing others."""
+
+    def __init__(self, address: str, topic: str, broker: psutil.Process) -> None:
+        self.address = address
+        self.topic = topic
+        self._broker = broker
+
+    def hang(self) -> None:
+        self._broker.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._broker.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+async def own_kafka(tmp_path: Path) -> AsyncIterator[OwnKafka]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "giftcert.embedded", "kafka", "--throw-away", "--owner", str(os.getpid())),
+        env={**os.environ, "GIFTCERT_STATE_DIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    address = json.loads(await process.stdout.readline())["kafka_bootstrap_servers"]
+    broker = next(one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "java")
+    kafka = OwnKafka(address, await new_topic(address), broker)
+    yield kafka
+    kafka.go_on()
+    process.terminate()
+    await process.wait()
+
+
+@asynccontextmanager
+async def hasty_dispatcher(engine: AsyncEngine, kafka: OwnKafka) -> AsyncIterator[Health]:
+    """A dispatcher of one lane that gives up after half a second and tells of it at once."""
+    health = Health()
+    doorbell = Doorbell(engine, health)
+    publisher = Publisher(kafka.topic, {"bootstrap_servers": kafka.address}, timedelta(seconds=0.5))
+    trouble = Trouble(engine, kafka.topic, patience=timedelta())
+    lane = Lane(engine, publisher, doorbell, trouble, health)
+    tasks = [asyncio.create_task(doorbell.watch()), asyncio.create_task(lane.run())]
+    try:
+        yield health
+    finally:
+        doorbell.end()
+        await asyncio.gather(*tasks)
+
+
+async def until_true(engine: AsyncEngine, condition: str) -> None:
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        while not (await connection.execute(text(f"SELECT {condition}"))).scalar_one():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+TOLD_OF_TROUBLE = "EXISTS (SELECT FROM events WHERE event_type = 'error.processingFailed')"
+PUBLISHING = """EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+    AND state = 'idle in transaction' AND query LIKE '%FROM events WHERE shard%')"""
+
+
+async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
+    engine: AsyncEngine, certificates: list[str], own_kafka: OwnKafka
+) -> None:
+    one, other = certificates[0], certificates[1]
+    reading = StreamReader(own_kafka.address, own_kafka.topic)
+    async with reading as reader, hasty_dispatcher(engine, own_kafka) as health:
+        await append(engine, one, reserved(1))
+        await reader.next()
+        own_kafka.hang()
+        await append(engine, one, reserved(2), reserved(3))
+        await until_true(engine, TOLD_OF_TROUBLE)
+        assert health.waiting_for == "Kafka"
+        await append(engine, one, reserved(4))
+        await append(engine, other, reserved(5))
+        own_kafka.go_on()
+        told = await reader.until(await event_ids(engine))
+        await until_true(engine, "NOT EXISTS (SELECT FROM events WHERE published_at IS NULL)")
+
+    assert first_sequences([each for each in told if each.key in {one, other}]) == {
+        one: [1, 2, 3, 4],
+        other: [1],
+    }
+    failures = {each.event_id: each for each in told if each.key == own_kafka.topic}
+    assert [each.event["payload"]["component"] for each in failures.values()] == ["dispatch"]
+
+
+async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
+    engine: AsyncEngine, certificates: list[str], own_kafka: OwnKafka
+) -> None:
+    await append(engine, certificates[0], *(reserved(number) for number in range(1, 4)))
+    async with engine.connect() as connection:
+        window = await OutboxRepository(connection).window(shard_of(certificates[0]), 10)
+    publisher = Publisher(own_kafka.topic, {"bootstrap_servers": own_kafka.address}, timedelta(seconds=0.5))
+    await publisher.publish(window[:1])
+    own_kafka.hang()
+
+    with pytest.raises(PublishError, match="TimeoutError"):
+        await publisher.publish(window[1:])
+    own_kafka.go_on()
+    patient = Publisher(own_kafka.topic, {"bootstrap_servers": own_kafka.address})
+    await patient.publish(window[1:])
+    await patient.drop()
+
+    async with StreamReader(own_kafka.address, own_kafka.topic) as reader:
+        told = await reader.until({event.event_id for event in window})
+    assert first_sequences(told)[certificates[0]] == [1, 2, 3]
+
+
+async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
+    engine: AsyncEngine, certificates: list[str], own_kafka: OwnKafka, fresh_database_url: str
+) -> None:
+    certificate = certificates[0]
+    frozen = await spawn(fresh_database_url, own_kafka.address, own_kafka.topic)
+    async with StreamReader(own_kafka.address, own_kafka.topic) as reader:
+        await append(engine, certificate, reserved(1))
+        await reader.next()
+        own_kafka.hang()
+        await append(engine, certificate, reserved(2))
+        await until_true(engine, PUBLISHING)
+        frozen.send_signal(signal.SIGSTOP)
+        own_kafka.go_on()
+        other = await spawn(fresh_database_url, own_kafka.address, own_kafka.topic)
+        await append(engine, certificate, reserved(3))
+        await reader.until(await event_ids(engine))
+        await until_true(engine, "NOT EXISTS (SELECT FROM events WHERE published_at IS NULL)")
+
+        frozen.send_signal(signal.SIGCONT)
+        await end(other)
+        await append(engine, certificate, reserved(4))
+        told = await reader.until(await event_ids(engine))
+        await end(frozen)
+
+    assert first_sequences(told)[certificate] == [1, 2, 3, 4]
+
+
+async def test_trouble_that_goes_on_is_told_once_a_minute_by_all_processes_together(
+    engine: AsyncEngine,
+) -> None:
+    first = Trouble(engine, "stream", patience=timedelta())
+    second = Trouble(engine, "stream", patience=timedelta())
+    for trouble in (first, second, first):
+        await trouble.goes_on(PublishError("away"))
+
+    assert len(await event_ids(engine)) == 1
+
+
+async def test_trouble_that_soon_ends_is_not_told(engine: AsyncEngine) -> None:
+    trouble = Trouble(engine, "stream", patience=timedelta(hours=1))
+    await trouble.goes_on(PublishError("away"))
+    trouble.over()
+    await trouble.goes_on(PublishError("away"))
+
+    assert not await event_ids(engine)
