@@ -1,8 +1,4 @@
-"""PostgreSQL, Temporal and Kafka as local processes, behind `EmbeddedStack`."""
+"""PostgreSQL, Temporal and Kafka as local processes, and the service on top: see ``stack`` and ``whole``.
 
-from giftcert.embedded.addresses import Addresses
-from giftcert.embedded.errors import StackError
-from giftcert.embedded.servers import StackOptions
-from giftcert.embedded.stack import EmbeddedStack
-
-__all__ = ["Addresses", "EmbeddedStack", "StackError", "StackOptions"]
+Nothing is imported here: the guardian and the in-memory broker are processes of this package that stay small.
+"""

@@ -1,0 +1,40 @@
+"""Stand-ins for parts, and folders that the user of PostgreSQL can enter."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stand_ins import READY, MakeProgram, Reports
+
+from giftcert.embedded.programs import Program
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A folder outside the one of the run, which pytest closes to the user of PostgreSQL."""
+    folder = Path(tempfile.mkdtemp(prefix="giftcert-test-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> MakeProgram:
+    def make(code: str, name: str = "part", **changes: object) -> Program:
+        mark = tmp_path / f"{name}.ready"
+
+        async def is_ready() -> bool:
+            return mark.exists()
+
+        command = (sys.executable, "-c", code.format(ready=READY), str(mark))
+        program = Program(name=name, command=command, log=tmp_path / f"{name}.log", is_ready=is_ready)
+        return Program(**{field: getattr(program, field) for field in Program.__slots__} | changes)
+
+    return make

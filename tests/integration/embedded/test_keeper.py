@@ -1,0 +1,144 @@
+"""What becomes of a part that dies, hangs, or never gets ready."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports, holds
+
+from giftcert.embedded.errors import StackError
+from giftcert.embedded.keeper import Keeper
+from giftcert.embedded.programs import Program
+
+
+@asynccontextmanager
+async def kept(program: Program, folder: Path, reports: Reports) -> AsyncIterator[Keeper]:
+    keeper = Keeper(program, folder, reports)
+    try:
+        await keeper.launch()
+        await keeper.make_ready()
+        yield keeper
+    finally:
+        await keeper.stop(0.2)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def records(folder: Path) -> list[Path]:
+    return list(folder.glob("part.*.json"))
+
+
+def pid_of(keeper: Keeper) -> int:
+    assert keeper.pid is not None
+    return keeper.pid
+
+
+async def test_a_part_is_reported_when_it_is_ready(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async with kept(stand_in(OBEDIENT, address="127.0.0.1:1"), tmp_path, reports):
+        (line,) = reports.of("ready")
+    assert line.startswith("ready  127.0.0.1:1  ")
+
+
+async def test_a_part_that_dies_is_reported_and_started_again(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async with kept(stand_in(OBEDIENT), tmp_path, reports) as keeper:
+        first = pid_of(keeper)
+        os.kill(first, signal.SIGKILL)
+        await holds(lambda: len(reports.of("ready")) == 2)
+        assert reports.of("was killed by SIGKILL; starting it again in 0.5 s")
+        assert pid_of(keeper) != first
+
+
+async def test_a_part_that_dies_again_and_again_is_started_after_ever_longer_waits(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async with kept(stand_in("{ready}; import time; time.sleep(0.3); sys.exit(3)"), tmp_path, reports):
+        await holds(lambda: len(reports.of("starting it again")) >= 3)
+    waits = [line.rsplit("in ", 1)[1] for line in reports.of("ended with 3")]
+    assert waits[:3] == ["0.5 s", "1 s", "2 s"]
+
+
+async def test_the_last_words_of_a_dead_part_are_told(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    with pytest.raises(StackError, match=r"part ended with 2 \(no such table\) before it was ready"):
+        async with kept(stand_in("import sys; print('no such table'); sys.exit(2)"), tmp_path, reports):
+            pass
+
+
+async def test_a_part_that_never_gets_ready_is_not_called_ready(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    with pytest.raises(StackError, match="part was not ready within 0 s"):
+        async with kept(stand_in("import signal; signal.pause()", ready_within=0.3), tmp_path, reports):
+            pass
+    assert not reports.of("ready  ")
+
+
+async def test_a_program_that_is_not_there_is_named(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    with pytest.raises(StackError, match="part cannot be started"):
+        async with kept(stand_in("", command=("/nowhere/program",)), tmp_path, reports):
+            pass
+
+
+async def test_a_part_that_hangs_is_killed_after_its_grace(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async with kept(stand_in(DEAF), tmp_path, reports) as keeper:
+        pid = pid_of(keeper)
+    assert not psutil.pid_exists(pid)
+    assert reports.of("killed: it did not end within")
+
+
+async def test_what_a_part_started_ends_with_it(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    code = "import subprocess; child = subprocess.Popen(['sleep', '600']); {ready}; import signal; signal.pause()"
+    async with kept(stand_in(code), tmp_path, reports) as keeper:
+        (child,) = psutil.Process(pid_of(keeper)).children()
+    await holds(lambda: has_ended(child))
+
+
+async def test_a_part_that_cannot_be_replaced_is_lost(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async with kept(stand_in(OBEDIENT, replaceable=False), tmp_path, reports) as keeper:
+        os.kill(pid_of(keeper), signal.SIGKILL)
+        async with asyncio.timeout(20):
+            await keeper.lost.wait()
+    assert not reports.of("starting it again")
+
+
+async def test_no_record_is_left_of_a_part_that_was_ended(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async with kept(stand_in(OBEDIENT), tmp_path, reports):
+        assert records(tmp_path)
+    assert not records(tmp_path)
+
+
+async def test_a_part_with_a_lifeline_starts_at_the_word_and_ends_with_the_line(
+    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+) -> None:
+    code = "import sys; assert sys.stdin.readline() == 'go\\n'; {ready}; sys.stdin.read()"
+    keeper = Keeper(stand_in(code, lifeline=True), tmp_path, reports)
+    await keeper.launch()
+    assert keeper.pid is not None
+    await keeper.make_ready()
+    await keeper.stop(5)
+    assert not reports.of("killed")
