@@ -54,7 +54,7 @@ def sandbox() -> SandboxedWorkflowRunner:
 
 def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Sequence[Worker]:
     """Return one worker per channel and one for maintenance, not started."""
-    certificates = CertificateActivities(engine, settings)
+    certificates = CertificateActivities(engine, settings, build_id())
     maintenance = MaintenanceActivities(engine)
     channels = settings.worker_channels or settings.channels
     workers = [

@@ -26,9 +26,10 @@ from giftcert.storage.events import EventRepository
 class CertificateActivities:
     """Activities on one process's connections. Each is idempotent: run twice, it has the effect of once."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+    def __init__(self, engine: AsyncEngine, settings: Settings, build: str = "") -> None:
         self._engine = engine
         self._settings = settings
+        self._build = build
 
     @activity.defn(name=LOAD_CERTIFICATE)
     async def load_certificate(self, certificate_id: str) -> Loaded:
@@ -67,7 +68,7 @@ class CertificateActivities:
         version = await certificates.change(transition.state, transition.keys, transition.at)
         if transition.events:
             await EventRepository(connection).append(transition.certificate_id, transition.events)
-        return TransitionAnswer(outcome=Outcome.APPLIED, version=version)
+        return TransitionAnswer(outcome=Outcome.APPLIED, version=version, build=self._build)
 
     async def _lock(self, certificates: CertificateRepository, transition: Transition) -> Locked:
         try:
@@ -100,6 +101,7 @@ class CertificateActivities:
             terms=Terms(stored.product, self._settings.policy, self._settings.workflow_url(certificate_id)),
             number_sealed=stored.number_sealed,
             cvc_sealed=stored.cvc_sealed,
+            build=self._build,
         )
 
 

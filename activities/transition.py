@@ -15,13 +15,17 @@ APPLY_TRANSITION = "apply_transition"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A certificate as stored, with its terms and its sealed secrets; ``version`` is that of the lifecycle."""
+    """A certificate as stored, with its terms and its sealed secrets; ``version`` is that of the lifecycle.
+
+    ``build`` is the deployment whose worker read it.
+    """
 
     state: CertificateState
     version: int
     terms: Terms
     number_sealed: bytes
     cvc_sealed: bytes
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,12 @@ class TransitionAnswer:
     """The outcome; ``current`` is the stored certificate where the workflow has to decide again.
 
     ``applied_keys`` are those of the transition's messages that had been applied before; ``holder`` is how far
-    the certificate that stands on the order line has come.
+    the certificate that stands on the order line has come; ``build`` the deployment whose worker carried it out.
     """
 
     outcome: Outcome
     version: int = 0
     current: Loaded | None = None
     applied_keys: tuple[str, ...] = ()
+    build: str = ""
     holder: LineHolder | None = None

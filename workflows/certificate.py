@@ -78,7 +78,7 @@ class CertificateWorkflow:
         self._rang = False
         self._retry_at: datetime | None = None
         self._retries = 0
-        self._build = workflow.info().get_current_build_id()
+        self._newer_build = False
 
     @workflow.run
     async def run(self, start: CertificateInput) -> str:
@@ -228,6 +228,7 @@ class CertificateWorkflow:
         match answer.outcome:
             case Outcome.APPLIED:
                 self._stored = replace(self._loaded, state=plan.state, version=answer.version)
+                self._newer_build = answer.build != self._loaded.build
                 self._known, self._remembered = plan.state, []
                 self._retry_at, self._retries = (
                     (self._retry_at, self._retries) if self._held_back else (None, 0)
@@ -361,7 +362,7 @@ class CertificateWorkflow:
         """Whether to go on in a new run: the history grew long, or a newer deployment woke the certificate."""
         info = workflow.info()
         long = info.is_continue_as_new_suggested() or info.get_current_history_length() > HISTORY_LIMIT
-        return long or info.get_current_build_id() != self._build
+        return long or self._newer_build
 
     def _carried(self) -> Carried:
         waiting = (*self._remembered, *self._held_back, *self._inbox)

@@ -29,6 +29,7 @@ async def test_a_message_told_twice_is_applied_once(sale: Sale) -> None:
 async def test_an_order_unpaid_for_72_hours_goes_back_to_the_pool(sale: Sale, caught_up: None) -> None:  # noqa: ARG001
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
+    await sale.environment.sleep(timedelta(hours=72, minutes=1))
     assert "available" in await sale.until_ended()
     assert await sale.event_types() == ["issue.ordered", "alert.unpaid", "issue.released"]
 

@@ -1,6 +1,7 @@
 """A time-skipping Temporal, a real PostgreSQL, and one worker per test on a queue of its own."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,13 +13,17 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.certificates import CertificateActivities
 from giftcert.contracts.payloads import DATA_CONVERTER
 from giftcert.domain.messages import (
+    Allocation,
     Cause,
     Line,
     Message,
@@ -32,6 +37,7 @@ from giftcert.domain.messages import (
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
 from worker import sandbox
+from workflows import search_attributes
 from workflows.certificate import CertificateWorkflow
 from workflows.names import signal_of, workflow_id
 from workflows.run_input import CertificateInput
@@ -45,6 +51,13 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(server), data_converter=DATA_CONVERTER
     ) as started:
+        await started.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                search_attributes={
+                    key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in search_attributes.ALL
+                }
+            )
+        )
         yield started
 
 
@@ -114,7 +127,8 @@ class Sale:
         return PaymentCaptured(**{**self._payment(), "amount": amount}, capture_id=f"K-{self.sent}")
 
     def refunded(self, amount: int = PRICE) -> PaymentRefunded:
-        return PaymentRefunded(**{**self._payment(), "amount": amount}, refund_id=f"R-{self.sent}")
+        fields = {**self._payment(), "amount": amount, "allocations": (Allocation("1", amount),)}
+        return PaymentRefunded(**fields, refund_id=f"R-{self.sent}")
 
     async def tell(self, *messages: Message) -> None:
         """Deliver messages as ingest does: signal-with-start, in order."""
@@ -159,7 +173,7 @@ class Sale:
         await self.until(told)
 
     async def until_ended(self) -> str:
-        """Wait for the run to end; time is skipped until it does."""
+        """Wait for the latest run to end, and return how it did."""
         return str(await self.handle.result())
 
 
@@ -200,18 +214,21 @@ async def queue(environment: WorkflowEnvironment, engine: AsyncEngine) -> AsyncI
 
 
 @pytest.fixture
-async def sale(environment: WorkflowEnvironment, engine: AsyncEngine, queue: str) -> Sale:
+async def sale(environment: WorkflowEnvironment, engine: AsyncEngine, queue: str) -> AsyncIterator[Sale]:
     now = await environment.get_current_time()
     now = now.astimezone(UTC)
     certificate_id, reservation_id = await reserve(engine, now)
-    return Sale(environment, engine, queue, certificate_id, reservation_id, now)
+    made = Sale(environment, engine, queue, certificate_id, reservation_id, now)
+    yield made
+    with contextlib.suppress(RPCError):  # it has ended, or was never started
+        await made.handle.terminate()
 
 
 @pytest.fixture
-async def caught_up(engine: AsyncEngine) -> None:
+async def caught_up(engine: AsyncEngine) -> AsyncIterator[None]:
     """Ingest has read everything, for ever."""
     async with engine.begin() as connection:
-        await connection.execute(
-            text("""INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, '3000-01-01')
-                ON CONFLICT (topic, partition) DO UPDATE SET caught_up_to = '3000-01-01'""")
-        )
+        await connection.execute(text("INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, '3000-01-01')"))
+    yield
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM ingest_marks"))
