@@ -132,7 +132,9 @@ def answer(error: ProblemError) -> Response:
         "status": problem.status,
         "detail": problem.explanation,
     }
-    headers = {"WWW-Authenticate": "Bearer"} if problem is UNAUTHENTICATED else {}
+    headers = {"Cache-Control": "no-store"}
+    if problem is UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     return Response(

@@ -1,6 +1,7 @@
 """Counts refused claims (409) durably before they are answered, without a transaction for each."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -49,15 +50,16 @@ class RefusalLedger:
             self._writing = asyncio.create_task(self._write_all())
         await asyncio.shield(written)
 
-    async def tell_leftovers(self) -> None:
-        """Tell for ever, at most once a second, what no later refusal tells; what a crash left first of all."""
-        while True:
+    async def tell_leftovers(self, stop: asyncio.Event) -> None:
+        """Tell until stopped, at most once a second, what no later refusal tells; first what a crash left."""
+        while not stop.is_set():
             try:
                 async with self._engine.begin() as connection:
                     await BlockedAttemptRepository(connection).tell_due(utc_now())
             except DATABASE_ERRORS as error:
                 _LOG.warning("refusals wait to be told", error=type(error).__name__)
-            await asyncio.sleep(TOLD_EVERY.total_seconds())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), TOLD_EVERY.total_seconds())
 
     async def _write_all(self) -> None:
         while self._waiting and self._written is not None:

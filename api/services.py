@@ -35,6 +35,9 @@ class Services:
     tokens: TokenVerifier
 
 
+CLOSE_SECONDS = 2
+
+
 def services_of(request: Request) -> Services:
     """Return the services of the application that answers this request."""
     services: Services = request.app.state.services
@@ -52,8 +55,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     engine = make_engine(settings, "giftcert-api")
     refusals = RefusalLedger(engine)
+    stop = asyncio.Event()
     async with claim_connections(settings) as connections:
-        telling = asyncio.create_task(refusals.tell_leftovers())
+        telling = asyncio.create_task(refusals.tell_leftovers(stop))
         try:
             yield Services(
                 settings=settings,
@@ -68,6 +72,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 tokens=token_verifier_of(settings),
             )
         finally:
-            telling.cancel()
-            await asyncio.wait([telling])
+            stop.set()
+            await asyncio.wait([telling], timeout=CLOSE_SECONDS)
+            telling.cancel()  # while the database is away it may take longer
             await engine.dispose()

@@ -11,7 +11,7 @@ REMEMBERED_FOR = timedelta(hours=24)
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:identity, 0))")
 _FIND = text("""
-    SELECT parameters, answer FROM idempotency_keys
+    SELECT parameters, CAST(answer AS text) AS answer FROM idempotency_keys
     WHERE caller = :caller AND call = :call AND idempotency_key = :key AND answered_at >= :since
 """)
 _REMEMBER = text("""

@@ -25,7 +25,7 @@ _CONDITIONS = {
 _ANSWERS = text("SELECT FROM certificates LIMIT 0")
 _HISTORY = text("""
     SELECT event_id, sequence, event_type, occurred_at, recorded_at, channel, status, refund_state, nominal, currency,
-        balance, held, payload
+        balance, held, CAST(payload AS text) AS payload
     FROM events WHERE certificate_id = :certificate_id AND sequence > :after ORDER BY sequence LIMIT :limit
 """)
 # Ids of refund cases are UUIDv7, so their order is that of their opening.

@@ -1,0 +1,127 @@
+"""An application on a database of its own, the callers of its tests, and certificates for them."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.main import create_app
+from giftcert.domain.products import Product
+from giftcert.security import TokenIssuer, keyring_of
+from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.settings import Settings
+from giftcert.storage.pool import PoolRepository
+from giftcert.storage.products import ProductRepository
+
+NOWHERE = "127.0.0.1:1"
+"""Nobody listens here: Temporal is away."""
+FIXED = Product("GC-5000", "RUB", nominal=500_000)
+OPEN = Product("GC-OPEN", "RUB", least_nominal=50_000, greatest_nominal=1_000_000)
+
+
+def settings_for(database_url: str, folder: Path, **others: Any) -> Settings:
+    """Settings with keys in a folder, and nothing but the database reachable."""
+    values: dict[str, Any] = {
+        "database_url": database_url,
+        "state_dir": folder,
+        "temporal_address": NOWHERE,
+        "kafka_bootstrap_servers": NOWHERE,
+        "query_timeout": timedelta(milliseconds=300),
+    }
+    settings = Settings(_env_file=None, **(values | others))
+    EmbeddedKeys.of(settings).ensure()
+    return settings
+
+
+@dataclass
+class Api:
+    """The application as its callers see it."""
+
+    client: httpx.AsyncClient
+    settings: Settings
+
+    def headers(
+        self,
+        role: str = "channel",
+        subject: str = "shop",
+        channels: Iterable[str] = ("im", "pos"),
+        key: str | None = None,
+    ) -> dict[str, str]:
+        issuer = TokenIssuer.load(
+            EmbeddedKeys.of(self.settings).private_key, self.settings.jwt_issuer, self.settings.jwt_audience
+        )
+        token = issuer.issue(subject, [role], channels, datetime.now(UTC), timedelta(hours=1))
+        return {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+
+    async def next(self, key: str | None = None, **query: str) -> httpx.Response:
+        """Reserve one certificate as the channel ``im`` of the shop."""
+        wanted = {"channel": "im", "product": "GC-5000"} | query
+        return await self.client.get("/certificates/next", params=wanted, headers=self.headers(key=key))
+
+    async def reserve(self, key: str | None = None, **body: Any) -> httpx.Response:
+        """Reserve several certificates as the channel ``im`` of the shop."""
+        wanted = {"channel": "im", "product": "GC-5000", "quantity": 1} | body
+        return await self.client.post("/reservations", json=wanted, headers=self.headers(key=key))
+
+    async def as_role(self, role: str, path: str, **query: Any) -> httpx.Response:
+        """Ask with the token of a role."""
+        return await self.client.get(path, params=query or None, headers=self.headers(role, subject=role))
+
+
+@asynccontextmanager
+async def open_api(settings: Settings) -> AsyncIterator[Api]:
+    """Run an application within this process."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            yield Api(client, settings)
+
+
+@dataclass
+class Stock:
+    """Fills the pool and looks into the tables."""
+
+    engine: AsyncEngine
+    settings: Settings
+
+    async def fill(self, quantity: int, product: Product = FIXED) -> None:
+        async with self.engine.begin() as connection:
+            await ProductRepository(connection).put([FIXED, OPEN, product])
+            if quantity:
+                pool = PoolRepository(connection)
+                await pool.generate(product, quantity, keyring_of(self.settings), datetime.now(UTC))
+
+    async def run(self, statement: str, **values: Any) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement), values)
+
+    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        async with self.engine.connect() as connection:
+            result = await connection.execute(text(statement), values)
+            return [dict(row) for row in result.mappings()]
+
+    async def events(self, certificate_id: str | None = None) -> list[dict[str, Any]]:
+        condition = "certificate_id = :id" if certificate_id else "certificate_id IS NULL"
+        values = {"id": certificate_id} if certificate_id else {}
+        return await self.rows(f"SELECT * FROM events WHERE {condition} ORDER BY position", **values)  # noqa: S608
+
+    async def make(self, status: str, **columns: Any) -> str:
+        """Put one certificate of the pool into a status, and return its id."""
+        [row] = await self.rows("SELECT certificate_id FROM certificates WHERE status = 'available' LIMIT 1")
+        held_by_order = status in {"ordered", "issued", "partiallyRedeemed", "redeemed"}
+        order = {"order_id": "IM-1", "line_id": str(row["certificate_id"])} if held_by_order else {}
+        values = {"status": status, "reservation_ended": status != "reserved"} | order | columns
+        changes = ", ".join(f"{name} = :{name}" for name in values)
+        await self.run(
+            f"UPDATE certificates SET {changes} WHERE certificate_id = :id",  # noqa: S608
+            id=row["certificate_id"],
+            **values,
+        )
+        return str(row["certificate_id"])

@@ -1,0 +1,94 @@
+from typing import Any
+
+import pytest
+
+from api.problems import PROBLEMS
+from tests.integration.api.calling import Api, Stock
+
+pytestmark = pytest.mark.integration
+SECRET = "4000000000000002"
+
+
+def assert_problem(reply: Any, status: int, name: str) -> None:
+    body = reply.json()
+    assert reply.status_code == body["status"] == status
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.headers["cache-control"] == "no-store"
+    assert body["type"] == f"/problems/{name}"
+    assert body["title"] == PROBLEMS[name].title
+    assert body["detail"]
+
+
+@pytest.mark.parametrize("header", [None, "Basic abc", "Bearer", "Bearer not.a.token"])
+async def test_a_caller_without_a_valid_token_is_unauthenticated(api: Api, header: str | None) -> None:
+    headers = {"Authorization": header} if header else {}
+    reply = await api.client.get("/products", headers=headers)
+    assert_problem(reply, 401, "unauthenticated")
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_token_without_the_role_is_refused(api: Api) -> None:
+    assert_problem(await api.as_role("crm", "/pool"), 403, "role-not-allowed")
+
+
+async def test_an_unknown_path_and_method_are_problems_too(api: Api) -> None:
+    assert_problem(await api.client.get("/nothing"), 404, "not-found")
+    assert_problem(await api.client.put("/products"), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        (f"/certificates/{SECRET}", "certificateId"),
+        (f"/certificates?lastFour={SECRET}", "lastFour"),
+        (f"/certificates?orderId=1&limit={SECRET}", "limit"),
+        (f"/refunds?state={SECRET}", "state"),
+    ],
+)
+async def test_a_wrong_value_is_named_by_its_field_and_never_repeated(
+    api: Api, path: str, field: str
+) -> None:
+    reply = await api.as_role("support", path)
+    assert_problem(reply, 422, "invalid-request")
+    assert [error["field"] for error in reply.json()["errors"]] == [field]
+    assert SECRET not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ("{", "body"),
+        ("[]", "body"),
+        ("", "body"),
+        ('{"channel": "im"}', "quantity"),
+        (f'{{"channel": "im", "quantity": 1, "number": "{SECRET}"}}', "number"),
+        (f'{{"channel": "{SECRET}", "quantity": 1}}', "channel"),
+    ],
+)
+async def test_a_body_that_does_not_fit_is_named_by_its_field(api: Api, body: str, field: str) -> None:
+    headers = api.headers() | {"Content-Type": "application/json"}
+    reply = await api.client.post("/reservations", content=body, headers=headers)
+    assert_problem(reply, 422, "invalid-request")
+    assert [error["field"] for error in reply.json()["errors"]] == [field]
+    assert SECRET not in reply.text
+
+
+async def test_a_failure_of_ours_shows_no_trace(api: Api, stock: Stock) -> None:
+    await stock.run("ALTER TABLE reservations RENAME COLUMN reserved_by TO taken_by")
+    await stock.fill(1)
+    reply = await api.next()
+    assert_problem(reply, 500, "internal-error")
+    assert "reserved_by" not in reply.text
+
+
+@pytest.mark.parametrize("name", sorted(PROBLEMS))
+async def test_every_type_of_problem_explains_itself(api: Api, name: str) -> None:
+    reply = await api.client.get(PROBLEMS[name].type)
+    assert reply.status_code == 200
+    assert reply.json()["title"] == PROBLEMS[name].title
+
+
+async def test_metrics_tell_of_requests_by_route(api: Api) -> None:
+    await api.client.get("/healthz")
+    metrics = (await api.client.get("/metrics")).text
+    assert 'giftcert_http_request_seconds_count{method="GET",route="/healthz",status="200"}' in metrics
