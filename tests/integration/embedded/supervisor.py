@@ -1,0 +1,40 @@
+"""A supervisor to be killed: starts a stack with one part that ignores SIGTERM, prints all process ids.
+
+Run as ``python supervisor.py STATE_FOLDER [postgres]``.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from giftcert.embedded.keeper import Keeper
+from giftcert.embedded.programs import Program
+from giftcert.embedded.servers import StackOptions
+from giftcert.embedded.stack import EmbeddedStack, silent
+from giftcert.settings import Settings
+
+DEAF = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+)
+
+
+async def main(state: Path, parts: list[str]) -> None:
+    settings = Settings(state_dir=state)
+    options = StackOptions(any_free_port=True, durable=False)
+    log = state / "deaf.log"
+
+    async def is_deaf() -> bool:
+        return "deaf" in log.read_text()
+
+    async with EmbeddedStack(settings, parts=parts, options=options):
+        program = Program(name="deaf", command=(sys.executable, "-c", DEAF), log=log, is_ready=is_deaf)
+        keeper = Keeper(program, state / "run", silent)
+        await keeper.launch()
+        await keeper.make_ready()
+        records = [json.loads(path.read_text()) for path in (state / "run").glob("*.json")]
+        print(json.dumps({record["part"]: record["pid"] for record in records}), flush=True)
+        await asyncio.Event().wait()
+
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,122 @@
+"""No process outlives its supervisor, however that ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from stand_ins import Reports, holds
+
+from giftcert.embedded.pid_files import PidFile
+from giftcert.embedded.servers import StackOptions
+from giftcert.embedded.stack import EmbeddedStack
+from giftcert.settings import Settings
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[3]
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+StartSupervisor = Callable[..., tuple["subprocess.Popen[str]", dict[str, psutil.Process]]]
+
+
+@pytest.fixture
+def start_supervisor(state_dir: Path) -> Iterator[StartSupervisor]:
+    supervisors: list[subprocess.Popen[str]] = []
+    started: list[psutil.Process] = []
+
+    def start(*parts: str) -> tuple["subprocess.Popen[str]", dict[str, psutil.Process]]:
+        supervisor = subprocess.Popen(
+            [sys.executable, str(SUPERVISOR), str(state_dir), *parts],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        supervisors.append(supervisor)
+        assert supervisor.stdout is not None
+        with supervisor.stdout as answer:
+            pids = json.loads(answer.readline())
+        found = {part: psutil.Process(pid) for part, pid in pids.items()}
+        started.extend(found.values())
+        return supervisor, found
+
+    yield start
+    for supervisor in supervisors:
+        supervisor.kill()
+        supervisor.wait()
+    for process in started:
+        if process.is_running():
+            process.kill()
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def test_parts_end_when_their_supervisor_is_killed_even_one_that_ignores_sigterm(
+    start_supervisor: StartSupervisor,
+) -> None:
+    supervisor, parts = start_supervisor("postgres")
+    backends = parts["postgres"].children()
+    supervisor.kill()
+    supervisor.wait()
+    await holds(lambda: all(has_ended(process) for process in [*parts.values(), *backends]))
+    assert set(parts) == {"deaf", "guardian", "postgres"}
+
+
+async def test_a_guardian_that_was_killed_is_replaced(start_supervisor: StartSupervisor) -> None:
+    supervisor, parts = start_supervisor()
+    parts["guardian"].kill()
+    await holds(
+        lambda: any(
+            "giftcert.embedded.guardian" in child.cmdline()
+            for child in psutil.Process(supervisor.pid).children()
+            if child.status() != psutil.STATUS_ZOMBIE and child.pid != parts["guardian"].pid
+        )
+    )
+
+
+async def test_the_next_stack_ends_what_an_earlier_one_left(
+    start_supervisor: StartSupervisor, state_dir: Path, reports: Reports
+) -> None:
+    supervisor, parts = start_supervisor()
+    parts["guardian"].kill()
+    supervisor.kill()
+    supervisor.wait()
+    assert not has_ended(parts["deaf"])
+    settings = Settings(state_dir=state_dir)
+    async with EmbeddedStack(settings, parts=[], options=StackOptions(any_free_port=True), report=reports):
+        assert has_ended(parts["deaf"])
+    assert ("deaf", "ended: an earlier stack had left it behind") in reports.lines
+
+
+@pytest.fixture
+def bystander() -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+async def test_a_process_that_only_has_the_id_of_an_old_part_is_left_alone(
+    state_dir: Path, reports: Reports, bystander: "subprocess.Popen[bytes]"
+) -> None:
+    (state_dir / "run").mkdir()
+    earlier = psutil.Process(bystander.pid).create_time() - 3600
+    PidFile("worker", bystander.pid, earlier, signal.SIGTERM).save(state_dir / "run")
+    async with EmbeddedStack(Settings(state_dir=state_dir), parts=[], report=reports):
+        assert bystander.poll() is None
+    assert reports.lines == []
+
+
+async def test_a_supervisor_that_is_told_to_end_leaves_nothing(start_supervisor: StartSupervisor) -> None:
+    supervisor, parts = start_supervisor("postgres")
+    os.kill(supervisor.pid, signal.SIGINT)
+    supervisor.wait(timeout=20)
+    await holds(lambda: all(has_ended(process) for process in (parts["postgres"], parts["guardian"])))
