@@ -66,7 +66,7 @@ def evolve(state: CertificateState, event: e.Event, at: datetime) -> Certificate
         case e.RefundResolved():
             return _resolved(state, event)
         case e.RefundStuckAlerted():
-            return _change_case(state, event.refund_case_id, alerts=event.attempt)
+            return _change_case(state, event.refund_case_id, alerts=event.attempt, alerted_at=at)
         case e.UnpaidAlerted():
             return _unpaid_alerted(state, event, at)
         case e.PaymentWithoutCertificateAlerted():

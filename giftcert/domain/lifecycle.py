@@ -3,9 +3,11 @@
 Each cell says what a message does to a certificate of that status: a rule with the statuses it may lead to, ignored
 (known, nothing follows), or unexpected (``error.unexpectedEvent``). ``NOT_YET`` marks rules that the service does
 not carry out so far; such a message is answered like an unexpected one, and said to be so.
+
+After a change draw it anew: ``python -m giftcert.domain.lifecycle > specs/diagrams/lifecycle.mmd``.
 """
 
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -52,21 +54,7 @@ IGNORED = Cell(Rule.IGNORED)
 UNEXPECTED = Cell(Rule.UNEXPECTED)
 NOT_YET = Cell(Rule.NOT_YET)
 
-_ORDER_CELLS = {
-    S.AVAILABLE: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED)),
-    S.RESERVED: Cell(Rule.ORDER, (S.ORDERED, S.ISSUED, S.AVAILABLE)),
-    S.ORDERED: Cell(Rule.ORDER, (S.AVAILABLE, S.ISSUED)),
-    **{status: Cell(Rule.ORDER, (S.REFUNDED,)) for status in _SOLD},
-    **{status: Cell(Rule.ORDER) for status in _ENDED},
-}
-_PAYMENT_CELLS = {
-    S.AVAILABLE: Cell(Rule.PAYMENT, (S.ORDERED, S.ISSUED)),
-    S.RESERVED: Cell(Rule.PAYMENT),
-    S.ORDERED: Cell(Rule.PAYMENT, (S.AVAILABLE, S.ISSUED)),
-    **{status: Cell(Rule.PAYMENT, (S.REFUNDED,)) for status in _SOLD},
-    **{status: Cell(Rule.PAYMENT) for status in _ENDED},
-}
-_ALL_CLIENT = dict.fromkeys(Status, Cell(Rule.CLIENT))
+
 _SPENDING = {
     status: NOT_YET if status in (*_SOLD, S.REFUNDED, S.EXPIRED) else UNEXPECTED for status in Status
 }
@@ -76,24 +64,53 @@ def _only(cells: dict[Status, Cell], other: Cell = UNEXPECTED) -> dict[Status, C
     return {status: cells.get(status, other) for status in Status}
 
 
+def _always(rule: Rule, to: dict[Status, tuple[Status, ...]]) -> dict[Status, Cell]:
+    """The same rule in every status, leading on from some."""
+    return {status: Cell(rule, to.get(status, ())) for status in Status}
+
+
 _ROWS: dict[MessageType, dict[Status, Cell]] = {
     m.Reserve: _only({S.AVAILABLE: Cell(Rule.RESERVE, (S.RESERVED,))}),
     m.ExtendReservation: _only({S.RESERVED: Cell(Rule.EXTEND_RESERVATION)}),
     m.ReleaseReservation: _only({S.RESERVED: Cell(Rule.RELEASE_RESERVATION, (S.AVAILABLE,))}),
     m.ReservationLapsed: _only({S.RESERVED: Cell(Rule.RESERVATION_LAPSED, (S.AVAILABLE,))}, IGNORED),
-    m.OrderStated: _ORDER_CELLS,
-    m.OrderCancelled: _ORDER_CELLS,
-    m.LinesReturned: _ORDER_CELLS,
-    m.PaymentAuthorized: _PAYMENT_CELLS,
-    m.PaymentCaptured: _PAYMENT_CELLS,
-    m.PaymentVoided: _PAYMENT_CELLS,
-    m.PaymentRefunded: _PAYMENT_CELLS,
+    m.OrderStated: _always(
+        Rule.ORDER,
+        {
+            S.AVAILABLE: (S.ORDERED, S.ISSUED),
+            S.RESERVED: (S.ORDERED, S.ISSUED, S.AVAILABLE),
+            S.ORDERED: (S.AVAILABLE, S.ISSUED),
+            S.ISSUED: (S.REFUNDED,),
+        },
+    ),
+    # What is cancelled leaves its money to the other lines of the order.
+    m.OrderCancelled: _always(
+        Rule.ORDER,
+        {
+            S.AVAILABLE: (S.ORDERED, S.ISSUED),
+            S.ORDERED: (S.AVAILABLE, S.ISSUED),
+            S.ISSUED: (S.REFUNDED,),
+        },
+    ),
+    # A return may show that a refund meant another line, and so let this one be issued.
+    m.LinesReturned: _always(Rule.ORDER, {S.ORDERED: (S.AVAILABLE, S.ISSUED), S.ISSUED: (S.REFUNDED,)}),
+    m.PaymentAuthorized: _always(Rule.PAYMENT, {}),
+    m.PaymentCaptured: _always(
+        Rule.PAYMENT,
+        {
+            S.AVAILABLE: (S.ORDERED, S.ISSUED),
+            S.ORDERED: (S.AVAILABLE, S.ISSUED),
+            S.ISSUED: (S.REFUNDED,),
+        },
+    ),
+    m.PaymentVoided: _always(Rule.PAYMENT, {}),
+    m.PaymentRefunded: _always(Rule.PAYMENT, {S.ORDERED: (S.AVAILABLE,), S.ISSUED: (S.REFUNDED,)}),
     m.SpendingReported: _SPENDING,
     m.AuthorizeRedemption: _SPENDING,
     m.VoidRedemption: _SPENDING,
-    m.ClientUpdated: _ALL_CLIENT,
+    m.ClientUpdated: _always(Rule.CLIENT, {}),
     m.UnpaidDeadlinePassed: _only({S.ORDERED: Cell(Rule.UNPAID, (S.AVAILABLE,))}, IGNORED),
-    m.RefundDeadlinePassed: dict.fromkeys(Status, Cell(Rule.REFUND_DEADLINE)),
+    m.RefundDeadlinePassed: _always(Rule.REFUND_DEADLINE, {}),
     m.ValidityEnded: _only(
         {status: Cell(Rule.VALIDITY_ENDED, (S.EXPIRED,)) for status in (S.ISSUED, S.PARTIALLY_REDEEMED)},
         IGNORED,
@@ -102,7 +119,7 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
     m.ResolveRefund: dict.fromkeys(Status, NOT_YET),
     m.RequestNotification: _only(dict.fromkeys((S.ISSUED, S.PARTIALLY_REDEEMED), Cell(Rule.NOTIFY_AGAIN))),
     m.Block: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED, S.ORDERED, *_SOLD), Cell(Rule.BLOCK))),
-    m.Unblock: _only({S.ISSUED: Cell(Rule.UNBLOCK, (S.REFUNDED,))}, Cell(Rule.UNBLOCK)),
+    m.Unblock: _always(Rule.UNBLOCK, {S.ISSUED: (S.REFUNDED,)}),
     m.Retire: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED), Cell(Rule.RETIRE, (S.RETIRED,)))),
 }
 
@@ -116,14 +133,18 @@ def cell(status: Status, message: m.Message) -> Cell:
     return MATRIX[status, type(message)]
 
 
-def render(label: Callable[[MessageType], str] = lambda message: message.__name__) -> str:
+def render() -> str:
     """Return the lifecycle as a Mermaid state diagram: one arrow per pair of statuses, with its messages."""
     arrows: dict[tuple[Status, Status], list[str]] = {}
     for (status, message), found in MATRIX.items():
         for target in found.to:
-            arrows.setdefault((status, target), []).append(label(message))
+            arrows.setdefault((status, target), []).append(message.__name__)
     lines = ["stateDiagram-v2", f"    [*] --> {S.AVAILABLE.value}: pool"]
     for (status, target), names in sorted(arrows.items()):
         lines.append(f"    {status.value} --> {target.value}: {', '.join(names)}")
     lines += [f"    {status.value} --> [*]" for status in _ENDED]
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -5,6 +5,7 @@ Pure functions over ``OrderFacts``, computed anew from all that is known. Amount
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from giftcert.domain.messages import Line
 from giftcert.domain.orders import all_lines, find_line, withdrawal_of
@@ -69,8 +70,11 @@ def effective_total(facts: OrderFacts) -> int:
 
 
 def _for_live_lines(facts: OrderFacts, counted: tuple[Payment, ...]) -> int:
-    """The money of captures that may pay for what is left of the order: what a gone line was given is its own."""
-    return sum(payment.amount for payment in counted) - allocated_sum(counted, *gone_lines(facts))
+    """The money of captures that may pay for what is in the order now: what another line was given is its own."""
+    gone = gone_lines(facts)
+    live = {line.line_id for line in facts.lines if line.line_id not in gone}
+    elsewhere = (part for one in counted for part in one.allocations if part.line_id not in live)
+    return sum(payment.amount for payment in counted) - sum(part.amount for part in elsewhere)
 
 
 def _is_in_reached_total(facts: OrderFacts, line: Line, counted: tuple[Payment, ...], returned: int) -> bool:
@@ -113,9 +117,7 @@ def _spill(facts: OrderFacts, counted: tuple[Payment, ...], line: Line, returned
         return 0
     own = allocated_sum(counted, line.line_id)
     left = sum(unallocated(payment) for payment in counted) - max(0, returned - own)
-    for one in _by_claim(facts, line, last=returned > 0):
-        if one == line:
-            break
+    for one in takewhile(lambda one: one != line, _by_claim(facts, line, last=returned > 0)):
         left -= max(0, one.amount - allocated_sum(counted, one.line_id))
     return min(max(0, left), max(0, line.amount - max(0, own - returned)))
 

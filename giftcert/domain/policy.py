@@ -24,8 +24,8 @@ class Policy:
 
     def escalation(self, alerts_sent: int) -> timedelta:
         """Return the wait after so many alerts: each longer than the one before, up to the longest."""
-        factor = self.escalation_factor ** min(alerts_sent, 64)
-        return min(self.refund_stuck_after * factor, self.escalation_longest)
+        seconds = self.refund_stuck_after.total_seconds() * self.escalation_factor ** min(alerts_sent, 64)
+        return timedelta(seconds=min(seconds, self.escalation_longest.total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from giftcert.domain import events as e
 from giftcert.domain import line_money, orders
@@ -263,6 +263,8 @@ def _apply(decision: Decision, sale: Sale, line: Standing, verdict: Verdict, *, 
                     before_issue=before_issue,
                 )
             )
+        case _:
+            assert_never(verdict)
 
 
 def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait, *, before_issue: bool) -> None:
@@ -391,6 +393,5 @@ def _stuck_alert(decision: Decision, sale: Sale, case: RefundCase) -> e.RefundSt
 def next_case_deadline(case: RefundCase, policy: Policy) -> datetime | None:
     """Return when something is next due on an open case; promised waits stand, escalation follows the policy."""
     if case.state == RefundState.PENDING_DETAILS and case.pending_since is not None:
-        waits = (policy.escalation(sent) for sent in range(case.alerts + 1))
-        return case.pending_since + sum(waits, timedelta())
+        return (case.alerted_at or case.pending_since) + policy.escalation(case.alerts)
     return case.waits_until if case.is_open and not case.overdue else None

@@ -8,8 +8,6 @@ from giftcert.domain.decision import Decision
 from giftcert.domain.messages import (
     ClientUpdated,
     LineHolder,
-    LinesReturned,
-    OrderCancelled,
     OrderMessage,
     OrderStated,
     OwnLine,
@@ -20,6 +18,9 @@ from giftcert.domain.messages import (
 )
 from giftcert.domain.state import OrderFacts, Reservation, Sale, Status
 
+MOST_ROUNDS = 8
+"""How often all is judged at one message; a few rounds settle it, and none may keep a worker for ever."""
+
 # Messages -----------------------------------------------------------------------------------------
 
 
@@ -29,11 +30,8 @@ def order_recorded(decision: Decision, message: OrderMessage) -> None:
     if orders.record_order(before, message) == before:
         return
     decision.record(e.OrderRecorded(message))
-    match message:
-        case OrderStated(own=OwnLine() as own):
-            _named(decision, message, own)
-        case OrderStated() | OrderCancelled() | LinesReturned():
-            pass
+    if isinstance(message, OrderStated) and message.own is not None:
+        _named(decision, message, message.own)
     settle(decision)
 
 
@@ -220,14 +218,19 @@ def _refuse(decision: Decision, message: OrderStated, own: OwnLine, refusal: tup
 
 def settle(decision: Decision) -> None:
     """Apply what now follows from all that is known, until nothing more does."""
-    for _ in range(8):
-        before = len(decision.events)
-        _settle_sale(decision)
-        for past in decision.state.past_sales:
-            _settle_past(decision, past)
-        _settle_refusals(decision)
-        if len(decision.events) == before:
-            return
+    rounds = 1
+    while _settle_once(decision) and rounds < MOST_ROUNDS:
+        rounds += 1
+
+
+def _settle_once(decision: Decision) -> bool:
+    """Judge current sale, past sales and refused lines once; return whether anything followed."""
+    before = len(decision.events)
+    _settle_sale(decision)
+    for past in decision.state.past_sales:
+        _settle_past(decision, past)
+    _settle_refusals(decision)
+    return len(decision.events) > before
 
 
 def _settle_sale(decision: Decision) -> None:

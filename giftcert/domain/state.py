@@ -142,6 +142,7 @@ class RefundCase:
     opened_at: datetime | None = None
     pending_since: datetime | None = None
     alerts: int = 0
+    alerted_at: datetime | None = None
     counted: int = 0
     counted_refunds: tuple[str, ...] = ()
     before_issue: bool = False
