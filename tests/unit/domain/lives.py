@@ -1,0 +1,176 @@
+"""Random lives of a certificate: messages of every class, sensible or not, in any order, and time passing."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from giftcert.domain import messages as m
+from giftcert.domain.deadlines import next_deadline
+from giftcert.domain.state import Status
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import Certificate
+
+ORDERS = (make.ORDER, "IM-2")
+AMOUNTS = (100_000, 250_000, 500_000, 750_000, 1_000_000)
+ALLOCATIONS = (None, None, {"2": 500_000}, {"2": 250_000}, {"1": 250_000}, {"3": 500_000})
+
+
+@dataclass(frozen=True)
+class Spent:
+    """So much of the balance is spent, and so much held, as redemptions will do."""
+
+    spent: int
+    held: int
+
+
+@dataclass(frozen=True)
+class Waited:
+    """Time passes; deadlines are told as they come."""
+
+    time: timedelta
+
+
+@dataclass(frozen=True)
+class DeadlineTold:
+    """The next deadline comes, whatever the hour."""
+
+
+Move = m.Message | Spent | Waited | DeadlineTold
+
+a_line = st.sampled_from(
+    (
+        make.goods(),
+        make.gift("2"),
+        make.gift("3"),
+        make.gift("2", 450_000),
+        make.gift("2", 100),
+        make.gift("2", 0),
+    )
+)
+lines = st.lists(a_line, min_size=1, max_size=3, unique_by=lambda line: line.line_id)
+line_ids = st.sampled_from(((), ("1",), ("2",), ("3",), ("2", "3")))
+
+
+@st.composite
+def stated(draw: st.DrawFn) -> m.OrderStated:
+    return make.ordered(
+        *draw(lines),
+        own=draw(st.sampled_from(("2", "2", "2", "3", None))),
+        version=draw(st.integers(1, 6)),
+        order_id=draw(st.sampled_from(ORDERS)),
+        reservation_id=draw(st.sampled_from((make.RESERVATION, make.RESERVATION, "R-2", None))),
+        currency=draw(st.sampled_from(("RUB", "RUB", "RUB", "EUR"))),
+        customer_id=draw(st.sampled_from(("C-77", "C-78", None))),
+        line_holder=draw(st.sampled_from((None, None, *m.LineHolder))),
+    )
+
+
+@st.composite
+def withdrawn(draw: st.DrawFn) -> m.OrderCancelled | m.LinesReturned:
+    say = draw(st.sampled_from((make.cancelled, make.returned)))
+    minutes = draw(st.integers(0, 5)) * make.MINUTE
+    order_id, version = draw(st.sampled_from(ORDERS)), draw(st.integers(2, 6))
+    return say(*draw(line_ids), version=version, order_id=order_id, at=make.NOON + minutes)
+
+
+@st.composite
+def paid(draw: st.DrawFn) -> m.PaymentMessage:
+    order_id, payment_id = draw(st.sampled_from(ORDERS)), draw(st.sampled_from(("P-1", "P-2")))
+    say = draw(st.sampled_from((make.authorized, make.voided, make.captured, make.captured)))
+    if say is not make.captured:
+        return say(payment_id=payment_id, order_id=order_id)
+    return make.captured(
+        draw(st.sampled_from(AMOUNTS)),
+        payment_id,
+        to=draw(st.sampled_from(ALLOCATIONS)),
+        order_id=order_id,
+        tender=draw(st.sampled_from(("card", "card", "giftCertificate"))),
+        currency=draw(st.sampled_from(("RUB", "RUB", "RUB", "RUB", "EUR"))),
+    )
+
+
+@st.composite
+def refunded(draw: st.DrawFn) -> m.PaymentRefunded:
+    return make.refunded(
+        draw(st.sampled_from(AMOUNTS)),
+        draw(st.sampled_from(("r-1", "r-2", "r-3"))),
+        to=draw(st.sampled_from(ALLOCATIONS)),
+        order_id=draw(st.sampled_from(ORDERS)),
+        currency=draw(st.sampled_from(("RUB", "RUB", "RUB", "RUB", "EUR"))),
+        at=make.NOON + draw(st.integers(0, 5)) * make.MINUTE,
+    )
+
+
+@st.composite
+def client(draw: st.DrawFn) -> m.ClientUpdated:
+    return make.client(
+        draw(st.sampled_from(("C-77", "C-78"))),
+        at=make.NOON + draw(st.integers(0, 5)) * make.MINUTE,
+        merged_into=draw(st.sampled_from((None, "C-77", "C-78"))),
+        blocked=draw(st.booleans()),
+        erased=draw(st.booleans()),
+    )
+
+
+reservations = st.sampled_from((make.RESERVATION, "R-2"))
+spent = st.builds(Spent, st.sampled_from((0, 100_000, 500_000)), st.sampled_from((0, 100_000)))
+waited = st.builds(Waited, st.sampled_from((make.HOUR, make.DAY, 8 * make.DAY, 400 * make.DAY)))
+anything = st.sampled_from(make.a_message_of_each_class())
+move: st.SearchStrategy[Move] = st.one_of(
+    st.builds(make.reserve, reservations),
+    st.builds(make.given_back, reservations),
+    stated(),
+    stated(),
+    withdrawn(),
+    paid(),
+    paid(),
+    refunded(),
+    client(),
+    anything,
+    spent,
+    waited,
+    st.just(DeadlineTold()),
+)
+# Most lives begin with a sale, or nothing much would happen in them.
+beginnings: st.SearchStrategy[tuple[Move, ...]] = st.sampled_from(
+    (
+        (),
+        (make.reserve(),),
+        (make.reserve(), make.ordered(make.goods(), make.gift())),
+        (make.reserve(), make.ordered(), make.captured()),
+        (make.reserve(), make.ordered(make.goods(), make.gift()), make.captured(750_000)),
+        (make.reserve(), make.ordered(), Waited(8 * make.DAY)),
+    )
+)
+lives = st.builds(lambda first, rest: (*first, *rest), beginnings, st.lists(move, max_size=14))
+
+
+def message_of(found: Certificate, step: Move) -> m.Message | None:
+    """Return what a step tells the certificate; the clock goes on, spending is done in place."""
+    match step:
+        case Spent():
+            spend(found, step)
+            return None
+        case Waited():
+            found.clock += step.time
+            return None
+        case DeadlineTold():
+            due = next_deadline(found.state, found.terms.policy)
+            found.clock = max(found.clock, due.at) if due else found.clock
+            return due and due.message
+        case _:
+            return step
+
+
+def spend(found: Certificate, step: Spent) -> None:
+    """Spend and hold what is there; a stand-in until redemptions are decided."""
+    if found.status not in {Status.ISSUED, Status.PARTIALLY_REDEEMED}:
+        return
+    balance = max(0, found.state.balance - step.spent)
+    held = min(balance, step.held)
+    anything_spent = balance + found.state.held < found.state.nominal
+    status = Status.PARTIALLY_REDEEMED if anything_spent else Status.ISSUED
+    if balance + found.state.held == 0:
+        status = Status.REDEEMED
+    found.state = replace(found.state, balance=balance - held, held=found.state.held + held, status=status)

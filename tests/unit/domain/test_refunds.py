@@ -1,0 +1,315 @@
+"""The refund table, first match wins, as far as nothing is spent."""
+
+from dataclasses import replace
+
+import pytest
+
+from giftcert.domain import events as e
+from giftcert.domain import messages as m
+from giftcert.domain.state import RefundState, Status
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spendable
+
+BOTH = (make.goods(), make.gift())
+TO_THE_LINE = {"2": 500_000}
+
+
+def pending(found: Certificate) -> e.RefundReason:
+    assert found.state.refund_state == RefundState.PENDING_DETAILS
+    assert not spendable(found)
+    reason = found.only(e.RefundPendingDetails).reason
+    assert found.case.reason == reason
+    return reason
+
+
+# Not issued ---------------------------------------------------------------------------------------
+
+
+def test_a_refund_known_before_its_capture_never_sends_a_notification() -> None:
+    found = sold().tell(make.refunded(to=TO_THE_LINE))
+    assert (found.told, found.case.state) == (["refund.requested"], RefundState.AWAITING_CAPTURE)
+    found.tell(make.captured())
+    assert found.told == ["refund.completed", "issue.released"]
+    assert found.all(e.NotificationRequested) == []
+
+
+def test_a_refund_without_capture_asks_a_person_after_a_day_who_may_only_approve() -> None:
+    found = sold().tell(make.refunded(to=TO_THE_LINE)).wait(make.DAY)
+    assert pending(found) == e.RefundReason.NOT_CAPTURED
+    assert found.only(e.RefundPendingDetails).allowed_decisions == ("approve",)
+
+
+def test_capture_and_refund_known_before_the_order_release_it_at_once() -> None:
+    found = reserved().tell(make.captured(), make.refunded(), make.ordered())
+    assert found.told == ["issue.ordered", "refund.completed", "issue.released"]
+    assert found.status == Status.AVAILABLE
+
+
+def test_more_back_than_captured_before_issue_asks_a_person() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(400_000, to={"2": 400_000}))
+    assert pending(found) == e.RefundReason.EXCEEDS_CAPTURED
+
+
+def test_a_refund_before_issue_in_another_currency_asks_a_person() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
+    assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
+
+
+def test_a_part_back_before_issue_waits_seven_days_for_the_rest() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
+    assert found.only(e.RefundRequested).awaiting == e.Awaited.REST
+    assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+    found.tell(make.refunded(200_000, to={"2": 200_000}))
+    assert found.told == ["refund.completed", "issue.released"]
+
+
+def test_a_refund_that_names_no_line_waits_a_day_for_its_allocation() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(100_000))
+    assert found.only(e.RefundRequested).awaiting == e.Awaited.ALLOCATION
+    assert pending(found.wait(make.DAY)) == e.RefundReason.ALLOCATION_MISSING
+
+
+def test_a_case_closes_by_itself_when_the_refund_turns_out_to_mean_another_line() -> None:
+    two = (make.gift("2"), make.gift("3"))
+    found = sold(*two).tell(make.captured(400_000), make.refunded(100_000))
+    assert found.case.is_open
+    found.tell(make.captured(100_000, to={"3": 100_000}), make.cancelled("3"))
+    assert found.told[0] == "refund.resolved"
+    assert found.only(e.RefundResolved).resolved_by == "system"
+    assert found.state.refund_state == RefundState.REJECTED
+
+
+# Issued -------------------------------------------------------------------------------------------
+
+
+def test_the_whole_price_back_refunds_the_certificate() -> None:
+    found = issued().tell(make.refunded(refund_id="refund-1"))
+    assert (found.status, found.told) == (Status.REFUNDED, ["refund.completed"])
+    event = found.only(e.RefundCompleted)
+    assert (event.refund_id, event.amount, event.taken, event.uncovered) == ("refund-1", 500_000, 500_000, 0)
+    assert not event.before_issue
+    assert (found.state.balance, found.state.refund_state) == (0, RefundState.COMPLETED)
+
+
+def test_a_discounted_certificate_is_refunded_at_its_price_and_loses_its_nominal() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=400_000)), make.captured(400_000))
+    event = found.tell(make.refunded(400_000)).only(e.RefundCompleted)
+    assert (event.amount, event.taken) == (400_000, 500_000)
+
+
+def test_several_refunds_reach_the_price_together() -> None:
+    found = issued(*BOTH).tell(make.refunded(200_000, "r-1", to={"2": 200_000}))
+    assert (found.told, found.status) == (["refund.requested"], Status.ISSUED)
+    case = found.case.refund_case_id
+    found.tell(make.refunded(300_000, "r-2", to={"2": 300_000}))
+    event = found.only(e.RefundCompleted)
+    assert (event.refund_case_id, event.refund_id, event.amount) == (case, "r-2", 500_000)
+
+
+def test_a_repeated_refund_changes_nothing() -> None:
+    found = issued().tell(make.refunded(refund_id="r-1"))
+    assert found.tell(make.refunded(refund_id="r-1")).last == ()
+
+
+def test_the_certificate_sold_in_another_currency_than_its_refund_asks_a_person() -> None:
+    found = issued().tell(make.refunded(currency="EUR", refund_id="r-eur"))
+    assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
+    event = found.only(e.RefundPendingDetails)
+    assert (event.refund_id, event.allowed_decisions) == ("r-eur", ("approve", "reject"))
+    assert event.web_url == "http://web/certificate"
+
+
+def test_a_refund_in_another_currency_allocated_elsewhere_does_not_mean_the_certificate() -> None:
+    found = issued(*BOTH).tell(make.refunded(100, currency="EUR", to={"1": 100}))
+    assert found.told == []
+
+
+@pytest.mark.parametrize(
+    "message", [make.cancelled(), make.returned(), make.ordered(make.goods(), own=None, version=2)]
+)
+def test_a_free_certificate_that_is_withdrawn_is_refunded_with_nothing(message: m.OrderMessage) -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=0), make.goods()), message)
+    assert found.status == Status.REFUNDED
+    event = found.only(e.RefundCompleted)
+    assert (event.amount, event.taken) == (0, 500_000)
+
+
+def test_a_free_certificate_that_was_spent_asks_a_person() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=0)))
+    found.state = replace(found.state, balance=400_000, status=Status.PARTIALLY_REDEEMED)
+    assert pending(found.tell(make.returned())) == e.RefundReason.CERTIFICATE_REDEEMED
+
+
+def test_a_free_certificate_that_expired_asks_a_person() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=0))).wait(365 * make.DAY)
+    found.tell(make.returned())
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
+
+
+def test_money_back_that_was_never_captured_waits_a_day_for_its_capture() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=0))).tell(make.refunded(100, to={"2": 100}))
+    assert found.case.state == RefundState.AWAITING_CAPTURE
+    assert pending(found.wait(make.DAY)) == e.RefundReason.NOT_CAPTURED
+
+
+def test_more_back_than_was_captured_asks_a_person() -> None:
+    found = issued().tell(make.refunded(600_000))
+    assert found.case.state == RefundState.REQUESTED  # names no line
+    found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
+    assert pending(found) == e.RefundReason.EXCEEDS_CAPTURED
+
+
+def test_money_back_beyond_the_price_asks_a_person_as_more_than_captured() -> None:
+    found = issued().tell(make.refunded(), make.refunded(100, to={"2": 100}))
+    assert found.status == Status.REFUNDED
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.EXCEEDS_CAPTURED
+
+
+def test_a_price_captured_twice_and_refunded_twice_asks_a_person_about_the_second() -> None:
+    twice = make.captured(1_000_000, to={"2": 1_000_000})
+    found = sold().tell(twice, make.refunded(500_000, to=TO_THE_LINE))
+    assert found.status == Status.REFUNDED
+    found.tell(make.refunded(500_000, to=TO_THE_LINE))
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALREADY_REFUNDED
+
+
+def test_more_back_than_the_price_of_what_was_captured_twice_asks_a_person() -> None:
+    twice = make.captured(1_000_000, to={"2": 1_000_000})
+    found = sold().tell(twice, make.refunded(700_000, to={"2": 700_000}))
+    assert pending(found) == e.RefundReason.AMOUNT_MISMATCH
+
+
+def test_the_refund_of_an_expired_certificate_asks_a_person() -> None:
+    found = issued().wait(365 * make.DAY)
+    assert found.status == Status.EXPIRED
+    found.tell(make.refunded())
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
+
+
+def test_the_refund_of_a_blocked_certificate_waits_and_is_carried_out_when_unblocked() -> None:
+    found = issued().tell(make.block(), make.refunded())
+    assert pending(found) == e.RefundReason.CERTIFICATE_BLOCKED
+    found.tell(make.unblock())
+    assert (found.told, found.status) == (["audit.unblocked", "refund.completed"], Status.REFUNDED)
+
+
+def test_the_refund_of_a_certificate_with_an_open_hold_asks_a_person() -> None:
+    found = issued()
+    found.state = replace(found.state, balance=400_000, held=100_000)
+    assert pending(found.tell(make.refunded())) == e.RefundReason.REDEMPTION_IN_PROGRESS
+
+
+def test_the_refund_of_a_spent_certificate_asks_a_person() -> None:
+    found = issued()
+    found.state = replace(found.state, balance=400_000, status=Status.PARTIALLY_REDEEMED)
+    assert pending(found.tell(make.refunded())) == e.RefundReason.CERTIFICATE_REDEEMED
+
+
+def test_less_than_the_price_back_asks_a_person_after_seven_days() -> None:
+    found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(7 * make.DAY - make.MINUTE)
+    assert found.told == []
+    assert pending(found.wait(make.MINUTE)) == e.RefundReason.AMOUNT_MISMATCH
+
+
+def test_each_further_part_gives_the_rest_seven_days_again() -> None:
+    found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(6 * make.DAY)
+    found.tell(make.refunded(100_000, to={"2": 100_000})).wait(6 * make.DAY)
+    assert found.told == []
+    assert pending(found.wait(make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+
+
+def test_a_returned_line_without_refund_payment_asks_a_person_after_seven_days() -> None:
+    found = issued(*BOTH).tell(make.returned()).wait(7 * make.DAY)
+    assert pending(found) == e.RefundReason.REFUND_PAYMENT_MISSING
+    found.tell(make.refunded(to=TO_THE_LINE))
+    assert found.status == Status.REFUNDED
+
+
+def test_a_refund_of_the_television_never_freezes_the_gift() -> None:
+    found = issued(*BOTH).tell(make.refunded(250_000))
+    assert found.told == []
+    assert spendable(found)
+
+
+def test_the_television_s_refund_is_not_named_as_that_of_the_gift_returned_later() -> None:
+    found = issued(*BOTH).tell(make.refunded(250_000, "tv"))
+    found.tell(make.returned(at=make.NOON + make.HOUR))
+    assert found.only(e.RefundRequested).refund_id is None
+
+
+def test_certificate_money_back_without_allocation_freezes_the_lines_it_may_mean() -> None:
+    found = issued(make.gift("2"), make.gift("3")).tell(make.refunded())
+    assert (found.told, spendable(found)) == (["refund.requested"], False)
+    assert pending(found.wait(make.DAY)) == e.RefundReason.ALLOCATION_MISSING
+
+
+def test_one_refund_of_two_returned_lines_is_carried_out_for_one_only() -> None:
+    two = (make.gift("2"), make.gift("3"))
+    messages: tuple[m.Message, ...] = (
+        make.captured(1_000_000),
+        make.returned("3"),
+        make.refunded(500_000, at=make.NOON + make.MINUTE),
+        make.returned("2", version=3, at=make.NOON + make.HOUR),
+    )
+    second = sold(*two).tell(*messages)
+    third = reserved().tell(make.ordered(*two, own="3"), *messages)
+    assert (second.status, third.status) == (Status.ISSUED, Status.REFUNDED)
+    assert second.case.state == RefundState.REQUESTED
+
+
+def test_a_later_refund_of_the_whole_order_leaves_what_is_refunded_as_it_is() -> None:
+    found = issued(make.gift("2"), make.gift("3")).tell(make.returned(), make.refunded(500_000))
+    assert found.status == Status.REFUNDED
+    assert found.tell(make.refunded(500_000)).told == []
+
+
+# Deadlines ----------------------------------------------------------------------------------------
+
+
+def test_a_case_that_waits_for_a_person_is_told_of_ever_less_often() -> None:
+    found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
+    found.wait(make.DAY - make.MINUTE)
+    assert found.told == []
+    found.wait(60 * make.DAY)
+    alerts = found.all(e.RefundStuckAlerted)
+    assert [alert.attempt for alert in alerts] == list(range(1, len(alerts) + 1))
+    assert alerts[0].reason == e.RefundReason.EXCEEDS_CAPTURED
+    assert alerts[0].since == make.NOON
+    assert 4 <= len(alerts) <= 7
+
+
+def test_a_further_message_about_the_refund_starts_its_clock_anew() -> None:
+    found = issued(*BOTH).tell(make.returned()).wait(7 * make.DAY)
+    found.tell(make.refunded(200_000, to={"2": 200_000}))
+    assert (found.told, found.case.state) == (["refund.requested"], RefundState.REQUESTED)
+    assert (found.case.pending_since, found.case.alerts) == (None, 0)
+    assert found.case.opened_at == make.NOON
+
+
+def test_the_deadline_of_a_case_that_is_closed_or_not_due_does_nothing() -> None:
+    found = issued(*BOTH).tell(make.returned())
+    early = m.RefundDeadlinePassed(key="early", refund_case_id=found.case.refund_case_id)
+    assert found.tell(early).last == ()
+    found.tell(make.refunded(to=TO_THE_LINE))
+    found.clock += 8 * make.DAY
+    assert found.tell(early).last == ()
+
+
+def test_unrelated_messages_do_not_ask_a_person_again() -> None:
+    found = issued(*BOTH).tell(make.refunded(600_000, to={"2": 600_000}))
+    assert found.told == ["refund.pendingDetails"]
+    assert found.tell(make.authorized()).told == []
+    found = issued(*BOTH).tell(make.returned())
+    assert found.tell(make.authorized()).told == []
+
+
+def test_a_case_that_waits_for_years_goes_on_being_told_of() -> None:
+    found = issued().tell(make.refunded(600_000, to={"2": 600_000})).wait(3650 * make.DAY)
+    assert len(found.all(e.RefundStuckAlerted)) > 100
+
+
+def test_alerts_that_an_outage_kept_back_do_not_come_all_at_once() -> None:
+    found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
+    found.clock += 100 * make.DAY
+    found.wait(make.HOUR)
+    assert found.told == ["alert.refundStuck"]

@@ -1,0 +1,97 @@
+"""Products, amounts, numbers, identifiers, intervals and who may see a CVC."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from giftcert.domain.disclosure import DisclosureRefusal, refuse_disclosure
+from giftcert.domain.identifiers import uuid7
+from giftcert.domain.money import Money, worth_of_refund
+from giftcert.domain.numbers import is_number, mask, number_from_digits
+from giftcert.domain.policy import Policy
+from giftcert.domain.products import Product
+from giftcert.domain.state import RefundState
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import Certificate, issued, reserved, sold
+from tests.unit.domain.profiles import searched
+
+
+@given(st.text("0123456789", min_size=15, max_size=15))
+@searched(50)
+def test_a_made_number_has_its_check_digit(digits: str) -> None:
+    number = number_from_digits(digits)
+    assert is_number(number)
+    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
+    assert not is_number(wrong)
+
+
+def test_what_is_no_number_is_none() -> None:
+    assert not is_number("")
+    assert not is_number("12a4")
+    assert not is_number("٤٥٦")
+
+
+def test_only_the_last_four_digits_are_shown() -> None:
+    assert mask("1234") == "************1234"
+    assert mask("1234", length=10) == "******1234"
+
+
+def test_identifiers_sort_by_the_instant_at_which_they_were_made() -> None:
+    first, second = uuid7(make.NOON, (1 << 74) - 1), uuid7(make.NOON + timedelta(milliseconds=1), 0)
+    assert first < second
+    assert (UUID(first).version, UUID(first).variant) == (7, "specified in RFC 4122")
+
+
+@pytest.mark.parametrize(
+    ("nominal", "refunded", "price", "worth"),
+    [(500, 400, 400, 500), (500, 1, 400, 2), (500, 200, 400, 250), (500, 0, 0, 500)],
+)
+def test_a_refund_is_worth_its_part_of_the_nominal_rounded_up(
+    nominal: int, refunded: int, price: int, worth: int
+) -> None:
+    assert worth_of_refund(nominal, refunded, price) == worth
+    assert Money(worth, "RUB").amount == worth
+
+
+def test_bounds_of_an_open_value_product_may_be_open() -> None:
+    product = Product(id="ANY", currency="RUB")
+    assert product.is_open_value
+    assert product.allows_nominal(1)
+    assert not product.allows_nominal(0)
+    assert not make.FIXED.is_open_value
+
+
+def test_alerts_come_ever_less_often_up_to_the_longest_wait() -> None:
+    policy = Policy()
+    waits = [policy.escalation(sent) for sent in range(100)]
+    assert waits[:3] == [timedelta(hours=24), timedelta(hours=48), timedelta(hours=96)]
+    assert waits == sorted(waits)
+    assert waits[-1] == policy.escalation_longest
+
+
+@pytest.mark.parametrize(
+    ("found", "refusal"),
+    [
+        (Certificate(), DisclosureRefusal.NOT_ACTIVE),
+        (reserved(), DisclosureRefusal.NOT_ISSUED),
+        (sold(), DisclosureRefusal.NOT_ISSUED),
+        (issued(), None),
+        (issued().tell(make.block()), DisclosureRefusal.NOT_ISSUED),
+        (issued().tell(make.returned()), DisclosureRefusal.NOT_ISSUED),
+        (issued().tell(make.refunded()), DisclosureRefusal.NOT_ACTIVE),
+    ],
+)
+def test_a_cvc_is_shown_of_a_spendable_certificate_only(
+    found: Certificate, refusal: DisclosureRefusal | None
+) -> None:
+    assert refuse_disclosure(found.state) == refusal
+
+
+def test_support_finds_the_refund_states_of_earlier_sales_too() -> None:
+    found = sold().tell(make.cancelled(), make.captured())
+    assert found.state.any_refund_state == RefundState.REQUESTED
+    assert Certificate().state.any_refund_state == RefundState.NONE
+    assert issued().state.sale_channel == "im"
