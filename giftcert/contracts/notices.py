@@ -150,7 +150,7 @@ def about_product(
 
 
 def about_certificate(
-    notice: CertificateNotice,
+    notice: CertificateNotice | InputNotice,
     state: CertificateState,
     occurred_at: datetime,
     channel: str | None = None,
@@ -170,6 +170,7 @@ def about_input(
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,
+    currency: str | None = None,
 ) -> EventRecord:
     """Return the record of what an input tells of no certificate of ours; its key is ``<topic>-<partition>``.
 
@@ -180,7 +181,7 @@ def about_input(
         occurred_at=occurred_at,
         channel=channel,
         cause=cause,
-        payload=payload_of(notice),
+        payload=payload_of(notice, currency),
     )
 
 

@@ -2,20 +2,43 @@
 
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
+
+from giftcert.domain.money import MINOR_UNITS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def payload_of(event: "DataclassInstance") -> dict[str, Any]:
+def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[str, Any]:
     """Return the fields of an event dataclass as the stream names them; nested dataclasses alike.
 
-    Instants become RFC 3339 in UTC, enums their values, tuples lists.
+    Instants become RFC 3339 in UTC, enums their values, tuples lists, and money an object of amount and currency.
+
+    Args:
+        event: the dataclass.
+        currency: of the certificate; needed by events that tell of money.
     """
-    return {camel_case(field.name): _plain(getattr(event, field.name)) for field in fields(event)}
+    money = _money_fields(type(event))
+    return {
+        camel_case(field.name): _money(getattr(event, field.name), currency)
+        if field.name in money
+        else _plain(getattr(event, field.name))
+        for field in fields(event)
+    }
+
+
+@lru_cache(maxsize=128)
+def _money_fields(kind: type) -> frozenset[str]:
+    """The fields that the dataclass annotates as amounts of money."""
+    hints = get_type_hints(kind, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if MINOR_UNITS in getattr(hint, "__metadata__", ()))
+
+
+def _money(amount: int | None, currency: str | None) -> dict[str, Any] | None:
+    return None if amount is None else {"amount": amount, "currency": currency}
 
 
 @lru_cache(maxsize=512)

@@ -39,7 +39,7 @@ def stamp(
             event_type=event.type,
             occurred_at=occurred_at,
             channel=channel,
-            payload=_payload(event, cause),
+            payload=_payload(event, cause, after.currency),
             cause=cause,
             **standing(after, sold_by),
         )
@@ -83,8 +83,8 @@ def _told(
         yield told, sold_by, state
 
 
-def _payload(event: PublicEvent, cause: Cause | None) -> dict[str, Any]:
-    payload = payload_of(event)
+def _payload(event: PublicEvent, cause: Cause | None, currency: str) -> dict[str, Any]:
+    payload = payload_of(event, currency)
     if event.type.startswith("error."):  # every error says where its input stands, as far as that is known
         place = {"topic": cause and cause.topic, "eventId": cause and cause.event_id}
         payload = {**place, "partition": None, "offset": None, "component": COMPONENT} | payload

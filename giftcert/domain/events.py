@@ -19,6 +19,7 @@ from giftcert.domain.messages import (
     PaymentVoided,
     Recipient,
 )
+from giftcert.domain.money import MinorUnits
 
 
 class ReleaseReason(StrEnum):
@@ -83,7 +84,7 @@ class Ordered:
     type: ClassVar[str] = "issue.ordered"
     order_id: str
     line_id: str
-    amount: int
+    amount: MinorUnits
     reclaimed: bool = False
     replaces: str | None = None
 
@@ -95,7 +96,7 @@ class Issued:
     type: ClassVar[str] = "issue.completed"
     order_id: str
     line_id: str
-    amount: int
+    amount: MinorUnits
     payment_ids: tuple[str, ...]
     valid_until: datetime
 
@@ -123,7 +124,7 @@ class RefundRequested:
     type: ClassVar[str] = "refund.requested"
     refund_case_id: str
     refund_id: str | None
-    amount: int
+    amount: MinorUnits
     order_id: str
     line_id: str
     awaiting: Awaited
@@ -139,9 +140,9 @@ class RefundCompleted:
     refund_id: str | None
     order_id: str
     line_id: str
-    amount: int
-    taken: int
-    uncovered: int
+    amount: MinorUnits
+    taken: MinorUnits
+    uncovered: MinorUnits
     before_issue: bool
 
 
@@ -152,7 +153,7 @@ class RefundPendingDetails:
     type: ClassVar[str] = "refund.pendingDetails"
     refund_case_id: str
     refund_id: str | None
-    amount: int
+    amount: MinorUnits
     order_id: str
     line_id: str
     reason: RefundReason
@@ -169,8 +170,8 @@ class RefundResolved:
     order_id: str
     line_id: str
     decision: str
-    amount: int
-    uncovered: int
+    amount: MinorUnits
+    uncovered: MinorUnits
     resolved_by: str
     note: str
 
@@ -182,7 +183,7 @@ class Expired:
     type: ClassVar[str] = "audit.expired"
     reason: str
     by: str
-    breakage: int
+    breakage: MinorUnits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,9 +220,9 @@ class UnpaidAlerted:
     type: ClassVar[str] = "alert.unpaid"
     order_id: str
     line_id: str
-    amount: int
-    captured: int
-    missing: int
+    amount: MinorUnits
+    captured: MinorUnits
+    missing: MinorUnits
     reason: str
     attempt: int
     web_url: str | None
@@ -234,7 +235,7 @@ class PaymentWithoutCertificateAlerted:
     type: ClassVar[str] = "alert.paymentWithoutCertificate"
     order_id: str
     line_id: str
-    amount: int
+    amount: MinorUnits
     reason: str
     web_url: str | None
 
@@ -248,7 +249,7 @@ class RefundStuckAlerted:
     order_id: str
     line_id: str
     reason: RefundReason
-    amount: int
+    amount: MinorUnits
     since: datetime
     attempt: int
     web_url: str | None
@@ -262,7 +263,7 @@ class CancelledWithoutRefundAlerted:
     refund_case_id: str
     order_id: str
     line_id: str
-    amount: int
+    amount: MinorUnits
     web_url: str | None
 
 
@@ -332,7 +333,7 @@ class SaleOpened:
 class SaleRepriced:
     """Private: the order gave the unissued line another amount or nominal."""
 
-    amount: int
+    amount: MinorUnits
     nominal: int
 
 

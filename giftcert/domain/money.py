@@ -1,6 +1,11 @@
 """Amounts of money, always in minor units of one ISO 4217 currency."""
 
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+MINOR_UNITS = "minor units"
+MinorUnits: TypeAlias = Annotated[int, MINOR_UNITS]
+"""A whole number of kopecks or cents of the certificate's currency; the stream tells it with that currency."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
         payload={
             "orderId": "IM-1001",
             "lineId": "2",
-            "amount": 450_000,
+            "amount": {"amount": 450_000, "currency": "RUB"},
             "paymentIds": ["P-9"],
             "validUntil": "2027-11-23T12:00:00Z",
         },
