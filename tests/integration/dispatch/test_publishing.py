@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.storage.events import EventRepository
 from giftcert.storage.shards import SHARDS, shard_of
+from tests.event_schemas import validate_event
 from tests.integration.dispatch.dispatchers import StartDispatcher
 from tests.integration.dispatch.recorded import append, event_ids, reserved, unpublished
 from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
@@ -28,6 +29,7 @@ async def test_an_event_reaches_the_stream_under_its_certificate_with_cloud_even
 
     told = await reader.next()
 
+    validate_event(told.event)
     assert told.key == certificates[0]
     assert told.event["eventType"] == "issue.reserved"
     assert (told.event["certificateId"], told.event["sequence"]) == (certificates[0], 1)

@@ -1,0 +1,33 @@
+"""Holds an event of the stream against its published schema: for every test that sees one."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+SCHEMAS = Path(__file__).parent.parent / "specs" / "schemas"
+
+
+@cache
+def validator_of(name: str) -> Draft202012Validator:
+    """Return the validator of a message type; formats (instants, UUIDs) are checked too."""
+    schema = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def validate_event(envelope: dict[str, Any]) -> None:
+    """Fail unless an event is as its schema says, with no field beyond it.
+
+    Readers have to bear fields that they do not know, so the schemas allow them; but what we publish is all in them.
+    """
+    event_type = envelope["eventType"]
+    assert (SCHEMAS / f"{event_type}.json").exists(), f"{event_type} has no schema"
+    validator = validator_of(event_type)
+    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(envelope)]
+    assert not errors, f"{event_type}: {errors}"
+    schema = validator.schema
+    assert isinstance(schema, dict)
+    assert set(envelope) == set(schema["properties"])
+    assert set(envelope["payload"]) == set(schema["properties"]["payload"]["properties"]), event_type

@@ -1,0 +1,195 @@
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from giftcert.contracts.clients import decode_client
+from giftcert.contracts.generate import files, main
+from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.orders import decode_order
+from giftcert.contracts.payload import camel_case
+from giftcert.contracts.payments import decode_payment
+from giftcert.contracts.specification.catalogue import EventKind, catalogue
+from tests.event_schemas import SCHEMAS, validate_event, validator_of
+from tests.unit.contracts.test_stream_events import NOON
+from tests.unit.contracts.topic_records import (
+    CERTIFICATE,
+    certificate_line,
+    client,
+    goods_line,
+    order,
+    payment,
+    raw,
+    withdrawal,
+    without,
+)
+
+KINDS = catalogue()
+SPECS = SCHEMAS.parent
+ADDED_TO_ERRORS = {"topic", "partition", "offset", "eventId", "component"}
+
+
+def test_the_published_files_are_those_that_the_code_makes() -> None:
+    published = {path.relative_to(SPECS) for path in SCHEMAS.rglob("*.json")} | {Path("asyncapi.yaml")}
+
+    assert published == set(files()), "run python -m giftcert.contracts.generate"
+    for path, text in files().items():
+        assert (SPECS / path).read_text(encoding="utf-8") == text, (
+            f"{path}: run python -m giftcert.contracts.generate"
+        )
+
+
+def test_generating_removes_what_no_longer_exists(tmp_path: Path) -> None:
+    main(tmp_path)
+    left_over = tmp_path / "schemas" / "issue.dreamt.json"
+    left_over.write_text("{}")
+
+    main(tmp_path)
+
+    assert not left_over.exists()
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")} == set(files())
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_schema_is_a_schema(path: Path) -> None:
+    Draft202012Validator.check_schema(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.event_type)
+def test_every_event_type_has_an_example_that_its_schema_allows(kind: EventKind) -> None:
+    example = json.loads((SCHEMAS / "examples" / f"{kind.event_type}.json").read_text(encoding="utf-8"))
+
+    validate_event(example)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.event_type)
+def test_every_class_that_makes_an_event_has_the_fields_of_its_schema(kind: EventKind) -> None:
+    schema = json.loads((SCHEMAS / f"{kind.event_type}.json").read_text(encoding="utf-8"))
+    published = set(schema["properties"]["payload"]["properties"])
+
+    for maker in kind.classes:
+        told = {camel_case(field.name) for field in fields(maker)}
+        assert (told | ADDED_TO_ERRORS if kind.is_error else told) == published, maker
+
+
+@pytest.mark.parametrize("change", ["drop", "retype", "add"])
+def test_an_event_that_is_not_as_published_fails(change: str) -> None:
+    example = json.loads((SCHEMAS / "examples" / "issue.completed.json").read_text(encoding="utf-8"))
+    payload = example["payload"]
+    if change == "drop":
+        del payload["orderId"]
+    elif change == "retype":
+        payload["validUntil"] = "next year"
+    else:
+        payload["cvc"] = "123456"
+
+    with pytest.raises(AssertionError):
+        validate_event(example)
+
+
+def decoded(record: dict[str, Any]) -> bool:
+    try:
+        if record["eventType"].startswith("order."):
+            decode_order(raw(record))
+        elif record["eventType"].startswith("payment."):
+            decode_payment(raw(record))
+        else:
+            decode_client(None, raw(record), NOON)
+    except MalformedRecord:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        order(),
+        order(eventType="order.changed", customerId=None, note="unknown"),
+        order(lines=[goods_line(quantity=0.5), certificate_line(quantity=1, recipient=None)]),
+        withdrawal(),
+        withdrawal(lines=["2"]),
+        withdrawal(eventType="order.returned", lines=[{"lineId": "2"}]),
+        payment(),
+        payment(eventType="payment.authorized", allocations=None),
+        payment(eventType="payment.voided", allocations=[]),
+        payment(eventType="payment.refunded", refundId="R-1"),
+        payment(tender="giftCertificate", certificateId=CERTIFICATE),
+        client(),
+        client(locale=None, mergedInto="C-78"),
+    ],
+)
+def test_what_a_consumer_contract_allows_is_read(record: dict[str, Any]) -> None:
+    assert validator_of(record["eventType"]).is_valid(record)
+    assert decoded(record)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        without(order(), "currency"),
+        order(total=-1),
+        order(currency="rub"),
+        order(orderVersion=0),
+        order(occurredAt="yesterday"),
+        order(lines=[without(certificate_line(), "certificateId")]),
+        order(lines=[certificate_line(quantity=2)]),
+        order(lines=[certificate_line(recipient={"channel": "pigeon"})]),
+        withdrawal(lines=[]),
+        withdrawal(eventType="order.returned"),
+        payment(eventType="payment.refunded"),
+        payment(tender="giftCertificate"),
+        payment(amount="5"),
+        payment(allocations=[{"lineId": "2"}]),
+        client(blocked=None),
+        without(client(), "clientId"),
+    ],
+)
+def test_what_a_consumer_contract_forbids_is_malformed(record: dict[str, Any]) -> None:
+    assert not validator_of(record["eventType"]).is_valid(record)
+    assert not decoded(record)
+
+
+def asyncapi() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((SPECS / "asyncapi.yaml").read_text(encoding="utf-8"))
+    return document
+
+
+def references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        here = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return here + [found for value in node.values() for found in references(value)]
+    if isinstance(node, list):
+        return [found for value in node for found in references(value)]
+    return []
+
+
+def test_asyncapi_names_the_four_topics() -> None:
+    addresses = {channel["address"] for channel in asyncapi()["channels"].values()}
+
+    assert addresses == {"All_SalesOrder", "All_Payments", "All_Clients", "GiftCertificates.Stream"}
+
+
+def test_asyncapi_refers_only_to_what_exists_and_to_every_schema() -> None:
+    document = asyncapi()
+    found = references(document)
+    for reference in found:
+        if reference.startswith("#/"):
+            node: Any = document
+            for part in reference[2:].split("/"):
+                node = node[part]
+        else:
+            assert (SPECS / reference).exists(), reference
+
+    referred = {Path(reference).name for reference in found if not reference.startswith("#")}
+    assert referred == {path.name for path in SCHEMAS.glob("*.json")}
+
+
+def test_asyncapi_has_every_message_in_a_channel() -> None:
+    document = asyncapi()
+    in_channels = {name for channel in document["channels"].values() for name in channel["messages"]}
+
+    assert in_channels == set(document["components"]["messages"])
