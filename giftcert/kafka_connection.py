@@ -1,9 +1,14 @@
 """How every client of ours reaches Kafka: addresses, TLS and SASL of the settings, for aiokafka."""
 
+import logging
 import ssl
 from typing import Any
 
 from giftcert.settings import Settings
+
+_quiet = logging.getLogger("giftcert.librdkafka")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
 
 
 class NoKafkaAddressError(Exception):
@@ -37,7 +42,7 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 
 def librdkafka_options(settings: Settings) -> dict[str, Any]:
-    """Return the same for confluent-kafka, which we use to make and check topics.
+    """Return the same for confluent-kafka, with which topics are made and checked.
 
     Raises:
         NoKafkaAddressError: no address is set.
@@ -45,10 +50,10 @@ def librdkafka_options(settings: Settings) -> dict[str, Any]:
     if settings.kafka_bootstrap_servers is None:
         raise NoKafkaAddressError
     password = settings.kafka_sasl_password
-    options = {
+    options: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "security.protocol": settings.kafka_security_protocol,
-        "log_level": 3,  # what fails is raised; the rest is chatter on standard error
+        "logger": _quiet,  # what fails is raised; librdkafka would write it to standard error as well
     }
     if settings.kafka_ssl_cafile is not None:
         options["ssl.ca.location"] = str(settings.kafka_ssl_cafile)

@@ -3,6 +3,8 @@
 import sys
 import traceback
 
+from typer.exceptions import TyperException
+
 from giftcert.redaction import redact_text
 
 INTERRUPTED = 130
@@ -34,7 +36,9 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _one_line(error: BaseException) -> str:
-    text = _settings_problem(error) or " ".join(str(error).split()) or type(error).__name__
+    # A usage error names the option only in its formatted message.
+    said = error.format_message() if isinstance(error, TyperException) else str(error)
+    text = _settings_problem(error) or " ".join(said.split()) or type(error).__name__
     ours = type(error).__module__.startswith(("giftcert.", "typer."))
     return text if ours or _settings_problem(error) else f"{type(error).__name__}: {text}"
 

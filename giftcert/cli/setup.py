@@ -37,7 +37,8 @@ def prepare() -> None:
         done = await setup(settings)
         if url == running_addresses(settings).database_url:
             done += await filling.fill_empty_pool(settings)
-        say({}, "; ".join(done) or "everything was there already", as_json=False)
+        summary = "tables, topics, namespace, schedules and products are in place"
+        say({}, "\n".join([*done, summary]), as_json=False)
 
     run_to_end(work)
 

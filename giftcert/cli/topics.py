@@ -17,7 +17,7 @@ from giftcert.settings import Settings
 
 # The stream is kept for ever: BI grows by reading it from its beginning.
 STREAM_CONFIGURATION = {"cleanup.policy": "delete", "retention.ms": "-1"}
-_ANSWER_SECONDS = 20
+_ANSWER_SECONDS = 10
 
 
 def ensure_topics(settings: Settings, *, inputs_too: bool, in_memory: bool) -> list[str]:

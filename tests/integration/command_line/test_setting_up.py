@@ -1,0 +1,122 @@
+"""Migrate, setup and pool on real servers, each as often as one likes."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from command_runs import RunCommand
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined] # exported all the same
+from temporalio.client import Client
+
+from giftcert.cli.topics import stream_deviations
+from giftcert.security.tokens import create_signing_keys
+
+pytestmark = pytest.mark.integration
+REPEATS = 6
+
+
+@pytest.fixture
+def addresses(fresh_database_url: str, kafka: str, temporal_address: str) -> dict[str, str]:
+    name = uuid4().hex[:8]
+    return {
+        "database_url": fresh_database_url,
+        "kafka_bootstrap_servers": kafka,
+        "temporal_address": temporal_address,
+        "temporal_namespace": f"test-{name}",
+        "topic_stream": f"Stream-{name}",
+    }
+
+
+def test_setup_makes_what_is_missing_and_nothing_twice(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    first = json.loads(giftcert("setup", "--json", **addresses).stdout)["done"]
+    second = json.loads(giftcert("setup", "--json", **addresses).stdout)["done"]
+    assert f"topic {addresses['topic_stream']} made" in first
+    assert f"namespace {addresses['temporal_namespace']} made" in first
+    assert "product GC-5000 added" in first
+    assert second == []
+
+
+def test_topics_of_others_are_not_made_where_kafka_is_not_ours(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    done = json.loads(giftcert("setup", "--json", **addresses).stdout)["done"]
+    assert not [line for line in done if "All_" in line]
+
+
+def test_the_stream_is_kept_for_ever_even_if_somebody_changed_it(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    giftcert("setup", **addresses)
+    admin, stream = (
+        AdminClient({"bootstrap.servers": addresses["kafka_bootstrap_servers"]}),
+        addresses["topic_stream"],
+    )
+    assert stream_deviations(admin, stream) == {}
+    entry = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, stream, incremental_configs=[entry])
+    for answer in admin.incremental_alter_configs([resource]).values():
+        answer.result()
+    assert stream_deviations(admin, stream) == {"retention.ms": "1000"}
+    assert "is kept for ever now" in giftcert("setup", **addresses).stdout
+    assert stream_deviations(admin, stream) == {}
+
+
+async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    assert giftcert("setup", **addresses).returncode == 0
+    client = await Client.connect(addresses["temporal_address"], namespace=addresses["temporal_namespace"])
+    found = await client.count_workflows('RefundState = "pendingDetails" AND Product = "GC-5000"')
+    assert found.count == 0
+    schedules = [entry.id async for entry in await client.list_schedules()]
+    assert schedules == ["reservation-sweep"]
+
+
+@pytest.fixture
+def own_keys(giftcert: RunCommand, tmp_path: Path) -> dict[str, str]:
+    keys = {"keyring": str(tmp_path / "keyring.json"), "jwt_jwks": str(tmp_path / "jwks.json")}
+    create_signing_keys(tmp_path / "private.json", tmp_path / "jwks.json", embedded=False)
+    assert giftcert("keys", "init", **keys).returncode == 0
+    return keys
+
+
+def test_a_pool_is_made_and_counted(
+    giftcert: RunCommand, addresses: dict[str, str], own_keys: dict[str, str]
+) -> None:
+    giftcert("setup", **addresses)
+    assert giftcert("pool", "status", **addresses).stdout == "the pool is empty\n"
+    made = giftcert(
+        "pool", "generate", "--product", "GC-5000", "--count", "10", "--json", **addresses, **own_keys
+    )
+    assert json.loads(made.stdout)["count"] == 10
+    counted = json.loads(giftcert("pool", "status", "--json", **addresses).stdout)
+    assert counted == [{"product": "GC-5000", "statuses": {"available": 10}, "cooling": 0}]
+
+
+def test_keys_of_an_embedded_stack_seal_nothing_for_another_database(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    giftcert("setup", **addresses)
+    giftcert("keys", "init")
+    done = giftcert("pool", "generate", "--product", "GC-5000", "--count", "10", **addresses)
+    assert done.returncode == 1
+    assert "GIFTCERT_KEYRING" in done.stderr
+
+
+def test_an_unknown_product_is_named_with_those_that_there_are(
+    giftcert: RunCommand, addresses: dict[str, str], own_keys: dict[str, str]
+) -> None:
+    giftcert("setup", **addresses)
+    done = giftcert("pool", "generate", "--product", "GC-7", "--count", "10", **addresses, **own_keys)
+    assert done.returncode == 1
+    assert "there is no product GC-7; there are: GC-1000, GC-3000, GC-5000, GC-OPEN" in done.stderr
+
+
+def test_exit_codes_are_right_however_often_a_command_runs(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    codes = [giftcert("setup", **addresses).returncode for _ in range(REPEATS)]
+    assert codes == [0] * REPEATS
