@@ -25,7 +25,7 @@ def files() -> dict[Path, str]:
     return {
         **{Path(f"schemas/{name}.json"): _json(schema) for name, schema in schemas.items()},
         **{Path(f"schemas/examples/{kind.event_type}.json"): _json(example(kind)) for kind in kinds},
-        Path("asyncapi.yaml"): yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110),
+        Path("asyncapi.yaml"): _yaml(document),
     }
 
 
@@ -43,6 +43,13 @@ def main(folder: Path) -> None:
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def _yaml(value: object) -> str:
+    copied = msgspec.json.decode(
+        msgspec.json.encode(value)
+    )  # what stands twice is written twice, without anchors
+    return yaml.safe_dump(copied, sort_keys=False, allow_unicode=True, width=110)
 
 
 if __name__ == "__main__":
