@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -43,13 +44,16 @@ from workflows.names import signal_of, workflow_id
 from workflows.run_input import CertificateInput
 
 PRICE = 500_000
+HISTORIES = Path(__file__).parent / "histories"
+RECORD = "GIFTCERT_RECORD_HISTORIES" in os.environ
+"""Set it to store the histories of these tests anew: only after a change that old runs may not survive."""
 
 
 @pytest.fixture(scope="session")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     server = Path(sys.executable).parent / "temporal-test-server"  # of the requirements
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server), data_converter=DATA_CONVERTER
+        test_server_existing_path=str(server), data_converter=DATA_CONVERTER, identity="test-client"
     ) as started:
         await started.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
@@ -198,29 +202,65 @@ async def reserve(engine: AsyncEngine, now: datetime) -> tuple[str, str]:
     return certificate_id, reservation_id
 
 
+@dataclass
+class Deployment:
+    """The worker of a test: its queue, and the build that it says it is."""
+
+    queue: str
+    activities: CertificateActivities
+
+    def upgrade(self) -> None:
+        """Let the worker be a newer build from now on."""
+        self.activities._build += "+"
+
+
 @pytest.fixture
-async def queue(environment: WorkflowEnvironment, engine: AsyncEngine) -> AsyncIterator[str]:
-    """The queue of a worker that runs for this test."""
-    activities = CertificateActivities(engine, Settings(_env_file=None))
-    name = f"certificates-{uuid4().hex[:8]}"
+async def deployment(environment: WorkflowEnvironment, engine: AsyncEngine) -> AsyncIterator[Deployment]:
+    """A worker that runs for this test on a queue of its own."""
+    activities = CertificateActivities(engine, Settings(_env_file=None), "build-1")
+    queue = f"certificates-{uuid4().hex[:8]}"
     async with Worker(
         environment.client,
-        task_queue=name,
+        task_queue=queue,
         workflows=[CertificateWorkflow],
         activities=[activities.load_certificate, activities.apply_transition],
         workflow_runner=sandbox(),
+        identity="test-worker",
     ):
-        yield name
+        yield Deployment(queue, activities)
 
 
 @pytest.fixture
-async def sale(environment: WorkflowEnvironment, engine: AsyncEngine, queue: str) -> AsyncIterator[Sale]:
-    now = await environment.get_current_time()
-    now = now.astimezone(UTC)
-    certificate_id, reservation_id = await reserve(engine, now)
-    made = Sale(environment, engine, queue, certificate_id, reservation_id, now)
+async def sale(
+    environment: WorkflowEnvironment,
+    engine: AsyncEngine,
+    deployment: Deployment,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Sale]:
+    """A reserved certificate whose workflow ends with the test."""
+    now = (await environment.get_current_time()).astimezone(UTC)
+    made = Sale(environment, engine, deployment.queue, *await reserve(engine, now), now)
     yield made
+    if RECORD:
+        await record_history(made, request.node.name)
     with contextlib.suppress(RPCError):  # it has ended, or was never started
+        await made.handle.terminate()
+
+
+async def record_history(sale: Sale, name: str) -> None:
+    """Store the history of a sale, to be replayed against later workflow code."""
+    history = await sale.handle.fetch_history()
+    HISTORIES.mkdir(exist_ok=True)
+    HISTORIES.joinpath(f"{name.removeprefix('test_')}.json").write_text(history.to_json() + "\n")
+
+
+@pytest.fixture
+async def other_sale(sale: Sale) -> AsyncIterator[Sale]:
+    """Another reserved certificate, for the same order."""
+    ids = await reserve(sale.engine, sale.started_at)
+    made = Sale(sale.environment, sale.engine, sale.queue, *ids, sale.started_at, sale.order_id, sent=100)
+    yield made
+    with contextlib.suppress(RPCError):
         await made.handle.terminate()
 
 

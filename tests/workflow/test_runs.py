@@ -1,0 +1,119 @@
+"""Runs of the workflow: repeats, races with other writers, renewal, and histories of earlier code."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
+from temporalio.worker import Replayer
+from workflow_support import HISTORIES, Deployment, Sale
+
+from giftcert.contracts.payloads import DATA_CONVERTER
+from worker import sandbox
+from workflows.certificate import CertificateWorkflow
+
+
+async def test_a_newer_build_goes_on_in_a_new_run_in_the_middle_of_a_sale(
+    sale: Sale, deployment: Deployment
+) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    first = (await sale.handle.describe()).run_id
+    deployment.upgrade()
+    await sale.tell(sale.authorized(), sale.captured())
+    await sale.until_status("issued")
+
+    async def renewed() -> bool:
+        return (await sale.handle.describe()).run_id != first
+
+    await sale.until(renewed)
+    await sale.tell(sale.refunded())
+    assert "refunded" in await sale.until_ended()
+    assert [event.sequence for event in await sale.events()] == [1, 2, 3, 4]
+
+
+async def test_a_message_told_to_the_run_before_renewal_is_dropped_after_it(
+    sale: Sale, deployment: Deployment
+) -> None:
+    order, capture = sale.ordered(), sale.captured()
+    await sale.tell(order)
+    await sale.until_status("ordered")
+    deployment.upgrade()
+    await sale.tell(capture)
+    await sale.until_status("issued")
+    await sale.tell(order, capture, sale.refunded())
+    await sale.until_status("refunded")
+    assert len(await sale.events()) == 4
+
+
+async def test_an_act_of_the_api_that_came_first_makes_the_workflow_decide_again(sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    async with sale.engine.begin() as connection:
+        change = text("""UPDATE certificates SET version = version + 1, blocked = true
+            WHERE certificate_id = CAST(:id AS uuid)""")
+        await connection.execute(change, {"id": sale.certificate_id})
+    await sale.tell(sale.captured())
+    await sale.until_status("issued")
+    assert (await sale.row()).blocked
+
+
+async def test_a_certificate_waits_until_another_leaves_the_order_line(sale: Sale, other_sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    await other_sale.tell(other_sale.ordered(version=2), other_sale.captured())
+    await other_sale.environment.sleep(timedelta(seconds=1))
+    assert (await other_sale.row()).status == "reserved"
+    await sale.tell(sale.ordered(version=2, own=False))
+    await sale.until_status("available")
+    await other_sale.environment.sleep(timedelta(minutes=10))
+    await other_sale.until_status("issued")
+    assert (await sale.event_types())[-1] == "issue.released"
+
+
+async def test_a_line_whose_certificate_is_issued_takes_no_other(sale: Sale, other_sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    await other_sale.tell(other_sale.ordered(version=2))
+    await other_sale.until_told("error.orderConflict")
+    (event,) = await other_sale.events()
+    assert event.payload["reason"] == "lineAlreadyIssued"
+    assert (await other_sale.row()).status == "reserved"
+
+
+async def test_a_message_at_the_very_end_of_a_run_is_not_lost(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    late = [sale.refunded(700_000 + number) for number in range(5)]
+    await asyncio.gather(sale.tell(sale.refunded()), *(sale.tell(message) for message in late))
+
+    async def all_applied() -> bool:
+        async with sale.engine.connect() as connection:
+            count = text("SELECT count(*) FROM applied_messages WHERE certificate_id = CAST(:id AS uuid)")
+            applied = (await connection.execute(count, {"id": sale.certificate_id})).scalar_one()
+        return bool(applied == 8)
+
+    await sale.until(all_applied)
+    assert (await sale.row()).any_refund_state == "pendingDetails"
+
+
+async def test_an_unknown_certificate_fails_its_run_in_plain_words(sale: Sale) -> None:
+    sale.certificate_id = "00000000-0000-7000-8000-000000000000"
+    await sale.tell(sale.ordered())
+
+    async def failed() -> bool:
+        return (await sale.handle.describe()).status == WorkflowExecutionStatus.FAILED
+
+    await sale.until(failed)
+
+
+STORED = {path.stem: path.read_text() for path in sorted(HISTORIES.glob("*.json"))}
+
+
+@pytest.mark.parametrize("name", STORED)
+async def test_a_stored_history_replays_with_todays_code(name: str) -> None:
+    replayer = Replayer(
+        workflows=[CertificateWorkflow], data_converter=DATA_CONVERTER, workflow_runner=sandbox()
+    )
+    await replayer.replay_workflow(WorkflowHistory.from_json(f"certificate-{name}", STORED[name]))
