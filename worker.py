@@ -18,6 +18,7 @@ from activities.maintenance import MaintenanceActivities
 from activities.temporal_client import connect
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.engine import make_engine
+from giftcert.telemetry import metrics_server
 from workflows.certificate import CertificateWorkflow
 from workflows.maintenance import ReservationSweepWorkflow
 from workflows.names import MAINTENANCE_QUEUE, task_queue
@@ -99,7 +100,8 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
 async def serve(settings: Settings) -> None:
     """Run until cancelled."""
-    async with running(settings):
+    async with metrics_server(settings) as health, running(settings):
+        health.ready()
         await asyncio.Event().wait()
 
 

@@ -15,7 +15,7 @@ from giftcert.embedded.servers import Server, Servers, StackOptions, embedded_pa
 from giftcert.embedded.state_folder import StateFolder
 from giftcert.settings import Settings
 
-_GRACE_SECONDS = 4.0
+_GRACE_SECONDS = 3.5
 _LEFTOVER_GRACE_SECONDS = 5.0
 
 

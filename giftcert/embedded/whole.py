@@ -19,8 +19,8 @@ from giftcert.embedded.stack import EmbeddedStack
 from giftcert.security.embedded_keys import EmbeddedKeys
 from giftcert.settings import Settings
 
-# With as much again for the servers, all is over within ten seconds even if a part on each level hangs.
-_DOOR_GRACE_SECONDS = 4.0
+# With that of the servers all is over within ten seconds, even if a part on each level hangs.
+_DOOR_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)

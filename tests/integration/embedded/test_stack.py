@@ -13,7 +13,6 @@ from stand_ins import Reports
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from giftcert.embedded import kafka_jars
 from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.servers import StackOptions
@@ -44,7 +43,7 @@ async def write_everywhere(addresses: Addresses) -> None:
 
 
 async def make_topic(addresses: Addresses) -> None:
-    admin = AdminClient({"bootstrap.servers": addresses.kafka_bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": addresses.kafka_bootstrap_servers or ""})
     await asyncio.gather(*map(asyncio.wrap_future, admin.create_topics([NewTopic("kept", 1)]).values()))
 
 
@@ -148,7 +147,7 @@ async def test_commands_find_the_running_stack_and_only_that(state_dir: Path) ->
 async def test_without_java_the_in_memory_broker_serves_and_it_is_said(
     state_dir: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_jars.shutil, "which", lambda _: None)
+    monkeypatch.setenv("PATH", str(state_dir))
     async with EmbeddedStack(settings_of(state_dir), parts=["kafka"], report=reports) as addresses:
         assert addresses.kafka_in_memory
         async with AIOKafkaProducer(bootstrap_servers=addresses.kafka_bootstrap_servers) as producer:
