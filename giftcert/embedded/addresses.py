@@ -1,6 +1,8 @@
 """Where the parts of a running stack can be reached."""
 
 import json
+import os
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from giftcert.embedded.errors import StackError
+from giftcert.embedded.pid_files import PidFile
 from giftcert.embedded.state_folder import StateFolder
 from giftcert.settings import Settings
 
@@ -34,17 +37,20 @@ class Addresses:
         return {name: value for name, value in variables.items() if value is not None}
 
     def save(self, path: Path) -> None:
-        """Write them where commands run beside the stack look; readable by the owner alone."""
+        """Write them, with who holds the stack, where commands run beside it look; the owner alone reads it."""
+        holder = PidFile.of("supervisor", os.getpid(), signal.SIGTERM)
         path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)))
+        path.write_text(json.dumps({"holder": asdict(holder) if holder else None, "addresses": asdict(self)}))
 
     @classmethod
     def load(cls, path: Path) -> "Addresses":
-        """Read what a running stack wrote; all None when none runs."""
+        """Read what a stack wrote; all None when it does not run any more, though it could not say so."""
         try:
-            return cls(**json.loads(path.read_text()))
-        except FileNotFoundError:
+            content = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):
             return cls()
+        runs = content["holder"] is not None and PidFile(**content["holder"]).process() is not None
+        return cls(**content["addresses"]) if runs else cls()
 
 
 def running_addresses(settings: Settings) -> Addresses:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from stand_ins import Reports, holds
 
+from giftcert.embedded.addresses import Addresses, running_addresses
 from giftcert.embedded.pid_files import PidFile
 from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.stack import EmbeddedStack
@@ -68,6 +69,17 @@ async def test_parts_end_when_their_supervisor_is_killed_even_one_that_ignores_s
     supervisor.wait()
     await holds(lambda: all(has_ended(process) for process in [*parts.values(), *backends]))
     assert set(parts) == {"deaf", "guardian", "postgres"}
+
+
+async def test_a_stack_that_was_killed_is_not_taken_for_a_running_one(
+    start_supervisor: StartSupervisor, state_dir: Path
+) -> None:
+    supervisor, _ = start_supervisor("postgres")
+    assert running_addresses(Settings(state_dir=state_dir)).database_url is not None
+    supervisor.kill()
+    supervisor.wait()
+    assert (state_dir / "addresses.json").exists()
+    assert running_addresses(Settings(state_dir=state_dir)) == Addresses()
 
 
 async def test_a_guardian_that_was_killed_is_replaced(start_supervisor: StartSupervisor) -> None:
