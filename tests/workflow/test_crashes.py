@@ -1,0 +1,75 @@
+"""A crash between any two steps of a transition: the certificate ends as if nothing had happened."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from workflow_support import Sale
+
+from activities.certificates import CertificateActivities
+from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.events import EventRepository
+
+Step = Callable[..., Awaitable[Any]]
+STEPS = [
+    (CertificateRepository, "load"),
+    (CertificateRepository, "lock"),
+    (CertificateRepository, "change"),
+    (EventRepository, "append"),
+    (CertificateActivities, "_apply"),  # leaving it commits
+]
+
+
+class CrashError(OSError):
+    """What a process or connection that ends in the middle of a step looks like to its caller."""
+
+
+def crashing_once(step: Step, moment: str) -> Step:
+    """Return the step, which fails the first time: before it does anything, or after it did all."""
+    crashes = [moment]
+
+    async def stepped(*arguments: Any, **named: Any) -> Any:
+        if crashes == ["before"]:
+            crashes.clear()
+            raise CrashError("before the step")
+        answer = await step(*arguments, **named)
+        if crashes:
+            crashes.clear()
+            raise CrashError("after the step")
+        return answer
+
+    return stepped
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("owner", "name"), STEPS, ids=lambda value: getattr(value, "__name__", value))
+async def test_a_crash_around_a_step_leaves_no_trace(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, moment: str
+) -> None:
+    monkeypatch.setattr(owner, name, crashing_once(getattr(owner, name), moment))
+    await sale.tell(sale.ordered(), sale.authorized(), sale.captured())
+    await sale.environment.sleep(5)  # past the wait before the next attempt
+    await sale.until_status("issued")
+    assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert [event.sequence for event in await sale.events()] == [1, 2, 3]
+
+
+async def test_an_answer_lost_after_the_commit_is_found_already_applied(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied, lost = CertificateActivities._apply, []
+
+    async def losing(self: CertificateActivities, connection: Any, transition: Any) -> Any:
+        answer = await applied(self, connection, transition)
+        if not lost:
+            await connection.commit()
+            lost.append(transition.certificate_id)
+            raise CrashError("after the commit")
+        return answer
+
+    monkeypatch.setattr(CertificateActivities, "_apply", losing)
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.environment.sleep(5)
+    await sale.until_status("issued")
+    assert lost
+    assert len(await sale.events()) == 3
