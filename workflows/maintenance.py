@@ -19,7 +19,7 @@ class ReservationSweepWorkflow:
         """Return how many certificates went back."""
         released = 0
         while True:
-            batch = await workflow.execute_activity(
+            batch: int = await workflow.execute_activity(
                 RELEASE_LAPSED_RESERVATIONS,
                 result_type=int,
                 start_to_close_timeout=ACTIVITY_LIMIT,
