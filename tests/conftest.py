@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -135,3 +136,11 @@ def temporal_address(server: ServerAddresses) -> str:
     """The frontend of a Temporal development server shared by all workers: give ids and queues of your own."""
     address: str = server("temporal")["temporal_address"]
     return address
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """A folder for a stack, outside that of the run, which pytest closes to the user of PostgreSQL."""
+    folder = Path(tempfile.mkdtemp(prefix="giftcert-test-"))
+    yield folder
+    shutil.rmtree(folder)

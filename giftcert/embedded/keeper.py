@@ -137,7 +137,7 @@ class Keeper:
 
     def _how_it_ended(self, code: int) -> str:
         if code < 0:
-            return f"was killed by {signal.Signals(-code).name}{self._last_words()}"
+            return f"was killed by {signal.Signals(-code).name}"  # its last words are about something else
         return f"ended with {code}{self._last_words()}"
 
     def _last_words(self) -> str:

@@ -33,7 +33,7 @@ class Program:
     log: Path
     address: str = ""
     is_ready: Callable[[], Awaitable[bool]] = at_once
-    ready_within: float = 20.0
+    ready_within: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM

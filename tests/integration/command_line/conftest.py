@@ -8,19 +8,32 @@ from pathlib import Path
 import pytest
 from command_runs import RunCommand
 
+from giftcert.security.tokens import create_signing_keys
+
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(scope="session")
+def clean_environment() -> dict[str, str]:
+    """Our environment with no settings of ours, and the project on Python's path."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
+    path = [environment.get("PYTHONPATH"), str(ROOT)]
+    return {
+        **environment,
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "GIFTCERT_CACHE_DIR": str(ROOT / ".build"),  # the jars of Kafka are fetched once
+    }
+
+
 @pytest.fixture
-def giftcert(tmp_path: Path) -> RunCommand:
+def giftcert(tmp_path: Path, clean_environment: dict[str, str]) -> RunCommand:
     """Run a command in an empty folder, with no settings but those given."""
 
     def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
         chosen = {f"GIFTCERT_{name.upper()}": value for name, value in settings.items()}
         return subprocess.run(
             [sys.executable, "-m", "giftcert.cli", *arguments],
-            env={**clean, **chosen, "PYTHONPATH": str(ROOT)},
+            env={**clean_environment, **chosen},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -29,3 +42,12 @@ def giftcert(tmp_path: Path) -> RunCommand:
         )
 
     return run
+
+
+@pytest.fixture
+def own_keys(giftcert: RunCommand, tmp_path: Path) -> dict[str, str]:
+    """Keys that are not those of an embedded stack, as settings."""
+    keys = {"keyring": str(tmp_path / "keyring.json"), "jwt_jwks": str(tmp_path / "jwks.json")}
+    create_signing_keys(tmp_path / "private.json", tmp_path / "jwks.json", embedded=False)
+    assert giftcert("keys", "init", **keys).returncode == 0
+    return keys

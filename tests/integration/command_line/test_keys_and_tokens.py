@@ -19,7 +19,11 @@ def test_a_token_carries_its_roles_and_channels(giftcert: RunCommand, tmp_path: 
         tmp_path / ".giftcert" / "keys" / "jwks.json", "giftcert-embedded", "giftcert"
     )
     caller = verifier.verify(token, utc_now() + timedelta(hours=1))
-    assert (caller.subject, caller.roles, caller.channels) == ("shop", frozenset({"channel"}), frozenset({"im"}))
+    assert (caller.subject, caller.roles, caller.channels) == (
+        "shop",
+        frozenset({"channel"}),
+        frozenset({"im"}),
+    )
 
 
 def test_no_tokens_are_made_for_another_issuer(giftcert: RunCommand, tmp_path: Path) -> None:

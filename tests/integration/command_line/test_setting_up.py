@@ -1,7 +1,6 @@
 """Migrate, setup and pool on real servers, each as often as one likes."""
 
 import json
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,7 +9,6 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from temporalio.client import Client
 
 from giftcert.cli.topics import stream_deviations
-from giftcert.security.tokens import create_signing_keys
 
 pytestmark = pytest.mark.integration
 REPEATS = 6
@@ -73,14 +71,6 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     assert found.count == 0
     schedules = [entry.id async for entry in await client.list_schedules()]
     assert schedules == ["reservation-sweep"]
-
-
-@pytest.fixture
-def own_keys(giftcert: RunCommand, tmp_path: Path) -> dict[str, str]:
-    keys = {"keyring": str(tmp_path / "keyring.json"), "jwt_jwks": str(tmp_path / "jwks.json")}
-    create_signing_keys(tmp_path / "private.json", tmp_path / "jwks.json", embedded=False)
-    assert giftcert("keys", "init", **keys).returncode == 0
-    return keys
 
 
 def test_a_pool_is_made_and_counted(

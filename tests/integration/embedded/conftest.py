@@ -1,9 +1,6 @@
-"""Stand-ins for parts, and folders that the user of PostgreSQL can enter."""
+"""Stand-ins for parts, and what is reported of them."""
 
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +12,6 @@ from giftcert.embedded.programs import Program
 @pytest.fixture
 def reports() -> Reports:
     return Reports()
-
-
-@pytest.fixture
-def state_dir() -> Iterator[Path]:
-    """A folder outside the one of the run, which pytest closes to the user of PostgreSQL."""
-    folder = Path(tempfile.mkdtemp(prefix="giftcert-test-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
