@@ -1,7 +1,6 @@
 """What the demo's stack is set to, so that deadlines of days pass while one watches.
 
-``demo_environment()`` gives the settings. ``python -m simulators.demo_environment`` prints them as JSON, and which
-pools to fill beyond what the products file says: none. The tiny pool is emptied, whatever it holds.
+``demo_environment()`` gives the settings; ``python -m simulators.demo_environment`` prints them as JSON.
 """
 
 import json
@@ -27,4 +26,4 @@ def demo_environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"environment": demo_environment(), "pool": {}}, indent=2))  # noqa: T201
+    print(json.dumps(demo_environment(), indent=2))  # noqa: T201
