@@ -31,11 +31,15 @@ def is_met(expectation: Expectation, journal: Journal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The whole public story of one sale: its events in order, and how the certificate stands at the end."""
+    """The whole public story of one sale: its events in order, and how the certificate stands at the end.
+
+    ``otherwise`` is the story where the topics were read in another order; the buyer's outcome is the same.
+    """
 
     events: tuple[str, ...]
     status: str
     refund_state: str = "none"
+    otherwise: "Outcome | None" = None
 
     @property
     def writes_a_letter(self) -> bool:
@@ -76,8 +80,8 @@ class CertificateTells:
 
     @property
     def expected(self) -> str:
-        """The story."""
-        return str(self.outcome)
+        """The story, or either of two."""
+        return " or ".join(map(str, self._stories))
 
     def seen(self, journal: Journal) -> str:
         """Return the story so far."""
@@ -86,7 +90,12 @@ class CertificateTells:
             return "nothing"
         last = life[-1]
         so_far = Outcome(tuple(map(label, life)), last.status or "unknown", last.refund_state or "none")
-        return str(so_far)
+        return self.expected if str(so_far) in map(str, self._stories) else str(so_far)
+
+    @property
+    def _stories(self) -> tuple[Outcome, ...]:
+        one = self.outcome
+        return (one, one.otherwise) if one.otherwise else (one,)
 
 
 @dataclass(frozen=True, slots=True)

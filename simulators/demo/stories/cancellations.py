@@ -1,5 +1,7 @@
 """Orders that are cancelled, before and after their money came."""
 
+from dataclasses import replace
+
 from simulators.demo.expectations import ORDERED
 from simulators.demo.play import Play
 from simulators.demo.stories.parts import REFUNDED, refund, sold_and_written
@@ -30,10 +32,15 @@ async def paid_after_cancellation(play: Play) -> None:
 
 
 async def cancelled_when_partly_paid(play: Play) -> None:
-    """Half of the money was taken: the certificate waits until that half is back."""
-    outcome = ORDERED.then(
-        "refund.requested", "refund.completed", "issue.released refundedBeforeIssue", status="available"
+    """Half of the money was taken: the certificate waits until that half is back.
+
+    Where the cancellation is read before the capture, the certificate goes first and the money after it.
+    """
+    late = ORDERED.then(
+        "issue.released orderCancelled", "refund.requested", "refund.completed", status="available"
     )
+    refunded = ("refund.requested", "refund.completed", "issue.released refundedBeforeIssue")
+    outcome = replace(ORDERED.then(*refunded, status="available"), otherwise=late)
     reservation = await play.reserve(outcome)
     order = play.basket(reservation)
     await play.place(order)
