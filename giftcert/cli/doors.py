@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from giftcert.cli.running import run_until_told
 
 if TYPE_CHECKING:
+    import asyncio
+
     from giftcert.settings import Settings
 
 MODULES = {
@@ -52,4 +54,11 @@ def _serve(door: str) -> None:
         configure_logging(settings)
         await serve(settings)
 
-    run_until_told(work)
+    run_until_told(work, loop=None if door == "worker" else _fast_loop)
+
+
+def _fast_loop() -> "asyncio.AbstractEventLoop":
+    """Return a loop of uvloop: faster for many small requests and messages; a worker gained nothing from it."""
+    import uvloop
+
+    return uvloop.new_event_loop()

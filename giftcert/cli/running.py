@@ -10,6 +10,7 @@ from giftcert.cli.errors import INTERRUPTED
 from giftcert.embedded.parent import Lifeline, has_lifeline
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 
 def run_to_end(work: Work) -> None:
@@ -23,17 +24,19 @@ def run_to_end(work: Work) -> None:
         raise KeyboardInterrupt
 
 
-def run_until_told(work: Work, *, insist: bool = True) -> None:
+def run_until_told(work: Work, *, insist: bool = True, loop: LoopFactory | None = None) -> None:
     """Run work that goes on until it is told to end, which is its success.
 
     Args:
         work: is cancelled by the first SIGINT or SIGTERM and cleans up before it ends.
         insist: a second signal ends the process at once.
+        loop: makes the event loop; asyncio's own by default.
 
     Raises:
         Exception: it failed.
     """
-    asyncio.run(_until_done_or_told(work, insist=insist))
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_until_done_or_told(work, insist=insist))
 
 
 async def _until_done_or_told(work: Work, *, insist: bool) -> bool:
