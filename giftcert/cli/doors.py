@@ -51,6 +51,10 @@ def _serve(door: str) -> None:
 
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
+        if door == "api":  # the others never open a seal
+            from giftcert.cli.keyring_check import check_keyring_of
+
+            await check_keyring_of(settings)
         configure_logging(settings)
         await serve(settings)
 

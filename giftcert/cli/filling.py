@@ -4,6 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.keyring_check import check_keyring
 from giftcert.clock import utc_now
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.product_file import read_products
@@ -20,7 +21,7 @@ async def generate(
     """Make certificates of a product; return the batch.
 
     Raises:
-        CommandError: the database knows no such product.
+        CommandError: the database knows no such product, or its pool was sealed by another keyring.
         StackError: keys of an embedded stack would seal certificates of an external database.
     """
     refuse_embedded_keys(settings)
@@ -64,6 +65,7 @@ async def _make(
             if product_id not in products:
                 known = ", ".join(products) or "none; run `giftcert setup` first"
                 raise CommandError(f"there is no product {product_id}; there are: {known}")
+            await check_keyring(connection, keyring)
             product = products[product_id]
             return await PoolRepository(connection).generate(product, quantity, keyring, utc_now(), progress)
     finally:

@@ -39,6 +39,7 @@ _COUNTS = text("""
     SELECT product_id, CASE WHEN blocked THEN 'blocked' ELSE status END AS shown, count(*) AS certificates
     FROM certificates GROUP BY product_id, shown
 """)
+_SAMPLE = text("SELECT certificate_id, number_sealed FROM certificates LIMIT 1")
 _COOLING = text("""
     SELECT product_id, count(*) AS certificates FROM certificates
     WHERE status = 'available' AND NOT blocked AND available_since > :since GROUP BY product_id
@@ -105,6 +106,11 @@ class PoolRepository:
         loaded = about_product(PoolLoaded(batch_id=str(batch_id), count=quantity), product.id, now)
         await EventRepository(self._connection).append_keyed(product.id, [loaded])
         return batch_id
+
+    async def sealed_sample(self) -> tuple[UUID, bytes] | None:
+        """Return the id and the sealed number of any certificate, by which a wrong keyring is noticed."""
+        row = (await self._connection.execute(_SAMPLE)).first()
+        return None if row is None else (row.certificate_id, row.number_sealed)
 
     async def counts(self, now: datetime, cooling_period: timedelta) -> list[PoolCount]:
         """Return the counts of every product that has certificates."""

@@ -1,6 +1,7 @@
 """Migrate, setup and pool on real servers, each as often as one likes."""
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -94,6 +95,25 @@ def test_keys_of_an_embedded_stack_seal_nothing_for_another_database(
     done = giftcert("pool", "generate", "--product", "GC-5000", "--count", "10", **addresses)
     assert done.returncode == 1
     assert "GIFTCERT_KEYRING" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["pool", "generate", "--product", "GC-1000", "--count", "1"], ["api"]])
+def test_a_keyring_that_did_not_seal_the_pool_is_refused(
+    giftcert: RunCommand,
+    addresses: dict[str, str],
+    own_keys: dict[str, str],
+    tmp_path: Path,
+    command: list[str],
+) -> None:
+    giftcert("setup", **addresses)
+    giftcert("pool", "generate", "--product", "GC-5000", "--count", "1", **addresses, **own_keys)
+    others = {**own_keys, "keyring": str(tmp_path / "other.json")}
+    giftcert("keys", "init", **others)
+    refused = giftcert(*command, **addresses, **others)
+    assert refused.returncode == 1
+    assert (
+        "GIFTCERT_KEYRING: the certificates in this database were sealed by another keyring" in refused.stderr
+    )
 
 
 def test_an_unknown_product_is_named_with_those_that_there_are(
