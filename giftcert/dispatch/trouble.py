@@ -14,7 +14,13 @@ from giftcert.storage.outbox import OutboxRepository
 
 PATIENCE = timedelta(seconds=10)
 TOLD_EVERY = timedelta(minutes=1)
-DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DATABASE_ERRORS = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a server that ends in the middle of an answer may look like
+    OSError,
+)
 """What PostgreSQL away, restarted or out of patience looks like; asyncpg's own where it is used directly."""
 
 _log = structlog.get_logger(__name__)

@@ -13,6 +13,7 @@ from giftcert.contracts.records import EventRecord
 from giftcert.storage.events import EventRepository
 from giftcert.storage.shards import shard_of
 
+_LOOK_SECONDS = 5.0  # then the server is taken for gone
 # Ordered as the index of unpublished events, so that it is read whatever the statistics say: a bare EXISTS scanned
 # the table once they were taken with a backlog.
 _ANY = "SELECT shard FROM events WHERE published_at IS NULL ORDER BY shard, position LIMIT 1"
@@ -57,7 +58,7 @@ async def has_unpublished(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
 
     Asked hundreds of times a second, so it needs no transaction and goes to asyncpg directly.
     """
-    return await driver.fetchval(_ANY) is not None
+    return await driver.fetchval(_ANY, timeout=_LOOK_SECONDS) is not None
 
 
 class OutboxRepository:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -88,8 +89,10 @@ async def dispatching(fresh_database_url: str, kafka: str, topic: str) -> AsyncI
     )
     task = asyncio.create_task(serve(settings))
     yield
+    assert not task.done(), task  # it runs until it is told to end, whatever happens
     task.cancel()
-    await asyncio.wait([task])
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 @pytest.fixture
