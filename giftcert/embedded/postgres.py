@@ -102,7 +102,7 @@ class Postgres:
 
     async def _is_ready(self) -> bool:
         try:
-            connection = await asyncpg.connect(self._url("postgres"), timeout=2)
+            connection = await asyncpg.connect(self._url("postgres"), timeout=2, ssl=False)
         except (OSError, asyncpg.CannotConnectNowError, TimeoutError):
             return False
         try:
