@@ -35,7 +35,9 @@ class Stack:
         self._listener.start()
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, self.reports
+        if not line:
+            self.close()
+            raise AssertionError("\n".join(self.reports))
         self.addresses: dict[str, Any] = json.loads(line)
         self.state_dir = state_dir
 
