@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.client import Client
@@ -25,7 +26,7 @@ class RawSale:
         return self.told
 
     @workflow.signal
-    def tell(self, _message: dict[str, object]) -> None:
+    def tell(self, _message: dict[str, Any]) -> None:
         """Count one message."""
         self.told += 1
 
