@@ -93,15 +93,15 @@ CREATE UNIQUE INDEX reservations_one_live ON reservations (certificate_id) WHERE
 CREATE INDEX reservations_live_of_caller ON reservations (reserved_by) WHERE resolved_at IS NULL;
 
 CREATE TABLE idempotency_keys (
-    caller text NOT NULL,
-    call text NOT NULL,
-    idempotency_key text NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 64),
+    caller text COLLATE "C" NOT NULL, -- compared byte by byte: every claim with a key waits for it
+    call text COLLATE "C" NOT NULL,
+    idempotency_key text COLLATE "C" NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 64),
     parameters bytea NOT NULL, -- SHA-256 of the call's parameters
     answer jsonb NOT NULL,
     answered_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (caller, call, idempotency_key)
 );
-CREATE INDEX idempotency_keys_age ON idempotency_keys (answered_at);
+CREATE INDEX idempotency_keys_age ON idempotency_keys USING brin (answered_at);
 
 -- Public events: written with the change they tell of, published by dispatch afterwards.
 CREATE TABLE events (
@@ -169,7 +169,8 @@ CREATE INDEX disclosures_certificate ON disclosures (certificate_id, disclosed_a
 -- Ingest ------------------------------------------------------------------------------------------------------------
 
 -- Orders that name, or once named, a certificate. `snapshot` is the order as it now is, with the certificate of each
--- line. While `recheck` is set, payments that another process committed at the same instant may still be unseen.
+-- line. While `recheck` is set, payments that another process committed at the same instant may still be unseen;
+-- `recheck_fence` is a transaction id given after the mapping was committed (ADR 41).
 CREATE TABLE orders (
     order_id text PRIMARY KEY,
     version integer NOT NULL,
@@ -248,6 +249,12 @@ CREATE TABLE unmatched_payments (
 ) PARTITION BY RANGE (received_on);
 CREATE INDEX unmatched_payments_order ON unmatched_payments (order_id);
 CREATE TABLE unmatched_payments_default PARTITION OF unmatched_payments DEFAULT;
+-- The first day that is still kept; '-infinity' until the first days are dropped.
+CREATE TABLE payment_horizon (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    kept_since date NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO payment_horizon DEFAULT VALUES;
 
 CREATE TABLE clients (
     client_id text PRIMARY KEY,
@@ -257,10 +264,12 @@ CREATE TABLE clients (
     blocked boolean NOT NULL DEFAULT false,
     erased boolean NOT NULL DEFAULT false,
     occurred_at timestamptz NOT NULL,
+    event_id text NOT NULL,
     message_key text NOT NULL
 );
+CREATE INDEX clients_merged ON clients (merged_into) WHERE merged_into IS NOT NULL;
 
--- Everything of the partition up to this instant of our clock is committed.
+-- Everything of the partition up to this instant of our clock is committed; '-infinity' until that is so for once.
 CREATE TABLE ingest_marks (
     topic text NOT NULL,
     partition integer NOT NULL,
@@ -268,6 +277,7 @@ CREATE TABLE ingest_marks (
     PRIMARY KEY (topic, partition)
 );
 
+-- Records that could not be applied. Key and value are sealed by the keyring, as they may hold anything.
 CREATE TABLE quarantine (
     topic text NOT NULL,
     partition integer NOT NULL,

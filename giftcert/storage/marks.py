@@ -1,0 +1,47 @@
+"""How far ingest has caught up: our clock's instant up to which each partition is committed here."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.storage.engine import driver_of
+
+# A partition without a row would not hold anything back, so each gets one before any is caught up.
+_REGISTER = """
+    INSERT INTO ingest_marks (topic, partition, caught_up_to)
+    SELECT topic, partition, '-infinity' FROM unnest($1::text[], $2::integer[]) AS new (topic, partition)
+    ON CONFLICT DO NOTHING
+"""
+# While a newly mapped order may still have payments that its certificates were not told of, nobody is beyond it.
+_ADVANCE = """
+    INSERT INTO ingest_marks AS known (topic, partition, caught_up_to)
+    SELECT topic, partition, least(instant, (SELECT min(mapped_at) FROM orders WHERE recheck))
+    FROM unnest($1::text[], $2::integer[], $3::timestamptz[]) AS new (topic, partition, instant)
+    ORDER BY topic, partition
+    ON CONFLICT (topic, partition) DO UPDATE
+    SET caught_up_to = greatest(known.caught_up_to, excluded.caught_up_to)
+"""
+
+
+class MarkRepository:
+    """Writes marks; the caller owns the transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def register(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Have every partition hold releases back until it is caught up for the first time."""
+        pairs = list(partitions)
+        driver = await driver_of(self._connection)
+        await driver.execute(_REGISTER, [topic for topic, _ in pairs], [number for _, number in pairs])
+
+    async def advance(self, marks: Sequence[tuple[str, int, datetime]]) -> None:
+        """Move marks, as (topic, partition, instant), forward; none ever moves back."""
+        driver = await driver_of(self._connection)
+        await driver.execute(
+            _ADVANCE,
+            [topic for topic, _, _ in marks],
+            [partition for _, partition, _ in marks],
+            [instant for _, _, instant in marks],
+        )
