@@ -1,0 +1,99 @@
+"""Marks: for each partition, the instant of our clock up to which all of it is committed here."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.clock import utc_now
+from giftcert.storage.marks import MarkRepository
+from giftcert.storage.outages import DATABASE_ERRORS
+from kafka_ingest import metrics
+from kafka_ingest.trouble import Trouble
+
+EVERY_SECONDS = 1.0
+KAFKA_SECONDS = 5.0
+KAFKA, PART = "Kafka's end offsets", "marks"
+
+
+class Marking:
+    """Reads the ends of the assigned partitions and, once everything below is committed, moves their marks."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        engine: AsyncEngine,
+        topics: Iterable[str],
+        reached: Callable[[TopicPartition, int], int],
+    ) -> None:
+        self._consumer = consumer
+        self._engine = engine
+        self._topics = tuple(topics)
+        self._reached = reached
+        self._ends: dict[TopicPartition, tuple[datetime, int]] = {}
+
+    async def run(self, trouble: Trouble) -> None:
+        """Do it every second, whether records come or not."""
+        while True:
+            try:
+                await self.round()
+            except (KafkaError, IllegalStateError) as error:
+                await trouble.goes_on(KAFKA, error)
+            except DATABASE_ERRORS as error:
+                await trouble.goes_on(PART, error)
+            else:
+                trouble.over(KAFKA)
+                trouble.over(PART)
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def round(self) -> None:
+        """Move the marks of partitions that are committed beyond an end that was read.
+
+        Raises:
+            aiokafka.errors.KafkaError: the ends could not be read.
+            TimeoutError: Kafka did not answer.
+        """
+        assigned = self._consumer.assignment()
+        at = utc_now()  # before the ends are read: what is written later is not below them
+        async with asyncio.timeout(KAFKA_SECONDS):
+            ends = await self._consumer.end_offsets(assigned) if assigned else {}
+            reached = {one: self._reached(one, await self._consumer.position(one)) for one in ends}
+        for partition in self._ends.keys() - ends.keys():
+            del self._ends[partition]
+        marks = self._caught_up(reached) if self._ends else {}
+        for partition, end in ends.items():
+            self._ends.setdefault(partition, (at, end))
+        marks |= self._caught_up(reached)
+        self._measure(ends, reached)
+        await self._write(marks)
+
+    def _caught_up(self, reached: dict[TopicPartition, int]) -> dict[TopicPartition, datetime]:
+        """Return the marks of those that have reached the end last read, and forget that end."""
+        marks = {
+            partition: at for partition, (at, end) in self._ends.items() if reached.get(partition, -1) >= end
+        }
+        for partition in marks:
+            del self._ends[partition]
+        return marks
+
+    async def _write(self, marks: dict[TopicPartition, datetime]) -> None:
+        async with self._engine.begin() as connection:
+            repository = MarkRepository(connection)
+            await repository.register(self._all_partitions())
+            await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
+
+    def _all_partitions(self) -> list[tuple[str, int]]:
+        """All partitions of the topics, ours or not: one that nobody reads yet holds back too."""
+        return [
+            (topic, partition)
+            for topic in self._topics
+            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
+
+    def _measure(self, ends: dict[TopicPartition, int], reached: dict[TopicPartition, int]) -> None:
+        for topic in self._topics:
+            behind = (end - reached[one] for one, end in ends.items() if one.topic == topic)
+            metrics.LAG.labels(topic).set(sum(max(0, left) for left in behind))

@@ -1,0 +1,86 @@
+"""A record that cannot be applied: what the stream is told of it; the record itself goes to quarantine."""
+
+from dataclasses import dataclass
+
+from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.notices import (
+    CertificateUnknown,
+    InputMalformed,
+    InputNotice,
+    InputUnexpected,
+    ProcessingFailed,
+)
+from giftcert.redaction import redact_text
+from kafka_ingest.source import SourceRecord
+
+COMPONENT = "ingest"
+LONGEST_DETAIL = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record and its error event."""
+
+    source: SourceRecord
+    notice: InputNotice
+    channel: str | None = None
+
+
+def malformed(source: SourceRecord, error: MalformedRecord) -> Rejection:
+    """Return the rejection of a record that breaks its contract."""
+    notice = InputMalformed(
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        event_id=None,  # whatever stands there was not checked, and the stream keeps it for ever
+        reason=error.reason,
+        detail=_shortened(error.detail),
+    )
+    return Rejection(source, notice)
+
+
+def contradiction(source: SourceRecord, event_id: str, event_type: str, channel: str) -> Rejection:
+    """Return the rejection of a message that says something else than an earlier one of the same identity."""
+    notice = InputUnexpected(
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        event_id=event_id,
+        reason="contradictsEarlier",
+        detail=f"another {event_type} of the same identity was received before, with other content",
+    )
+    return Rejection(source, notice, channel)
+
+
+def unknown_certificate(source: SourceRecord, event_id: str, detail: str, channel: str) -> Rejection:
+    """Return the rejection of a message that names a certificate we never made."""
+    notice = CertificateUnknown(
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        event_id=event_id,
+        reason="unknownCertificate",
+        detail=_shortened(detail),
+    )
+    return Rejection(source, notice, channel)
+
+
+def failed(source: SourceRecord, error: Exception) -> Rejection:
+    """Return the rejection of a record that made its transaction fail for its own sake.
+
+    Only the kind of the error is told: its text may quote the record.
+    """
+    notice = ProcessingFailed(
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        event_id=None,
+        reason="recordFails",
+        detail=type(getattr(error, "orig", None) or error).__name__,
+        component=COMPONENT,
+    )
+    return Rejection(source, notice)
+
+
+def _shortened(detail: str) -> str:
+    return redact_text(detail)[:LONGEST_DETAIL]
