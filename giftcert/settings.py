@@ -88,9 +88,9 @@ class Settings(BaseSettings):
 
     disclosures_per_caller: str = Field("6000/minute", description="Requests for CVCs of one caller")
     disclosures_per_certificate: str = Field("10/hour", description="Requests for the CVC of one certificate")
-    serve_metrics: bool = Field(True, description="Whether the API answers /metrics")
-    serve_docs: bool = Field(True, description="Whether the API answers /docs and /openapi.json")
-    access_log: bool = Field(True, description="One line per request, without query, body or token")
+    serve_metrics: bool = Field(default=True, description="Whether the API answers /metrics")
+    serve_docs: bool = Field(default=True, description="Whether the API answers /docs and /openapi.json")
+    access_log: bool = Field(default=True, description="One line per request, without query, body or token")
 
     # Deadlines of the lifecycle.
     clock_skew: timedelta = Field(
