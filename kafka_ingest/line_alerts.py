@@ -29,5 +29,6 @@ def alert_unknown_lines(
             order_id=ledger.order_id, line_id=line_id, amount=captured, reason=REASON, web_url=None
         )
         cause = Cause(source.topic, record.event_id)
-        event = about_input(alert, record.occurred_at, record.channel, cause)
+        currency = ledger.snapshot.currency if ledger.snapshot else None
+        event = about_input(alert, record.occurred_at, record.channel, cause, currency)
         gathering.plan.alerts.append((input_key(source.topic, source.partition), event))

@@ -8,6 +8,7 @@ from giftcert.clock import utc_now
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.contracts.payments import encode_payment
 from giftcert.contracts.records import EventRecord
+from giftcert.domain.messages import Cause
 from giftcert.security.keyring import Keyring
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.deliveries import DeliveryRepository, UnsentDelivery
@@ -116,4 +117,6 @@ def _seal(source: SourceRecord, data: bytes | None, keyring: Keyring) -> bytes |
 
 
 def _event(rejection: Rejection) -> EventRecord:
-    return about_input(rejection.notice, utc_now(), rejection.channel)
+    notice = rejection.notice
+    cause = Cause(rejection.source.topic, notice.event_id) if notice.event_id is not None else None
+    return about_input(notice, utc_now(), rejection.channel, cause)
