@@ -164,6 +164,8 @@ def _is_paid_by(facts: OrderFacts, test: PaymentTest, told: tuple[Payment, ...])
     allowed = counted if test.any_tender else _without_certificates(counted)
     if allocated_sum(allowed, test.line_id) - test.returned >= test.amount:
         return True
+    if sum(payment.amount for payment in counted) - refunded_sum(facts) < test.amount:
+        return False  # whatever it was for, what is left does not pay for this line
     returned = test.returned + test.returned_elsewhere
     total_reached = _for_live_lines(facts, counted) - returned >= effective_total(facts)
     return total_reached and _for_live_lines(facts, allowed) - returned >= _certificates_cost(facts, test)

@@ -94,11 +94,11 @@ def _whole_line(facts: OrderFacts, refunds: tuple[Payment, ...], line: Line) -> 
     lacks -= line_money.allocated_sum(refunds, line.line_id)
     shares: list[Share] = []
     for refund in reversed(refunds):
-        part = min(max(0, lacks), line_money.unallocated(refund))
+        free, own = line_money.unallocated(refund), line_money.allocated_sum((refund,), line.line_id)
+        part = min(max(0, lacks), free)
         lacks -= part
-        part += line_money.allocated_sum((refund,), line.line_id)
-        if part:
-            shares.insert(0, Share(_id(refund), line.line_id, part))
+        if free or own:
+            shares.insert(0, Share(_id(refund), line.line_id, part + own))
     return shares
 
 

@@ -64,7 +64,7 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
         price=sale.amount,
         captured=captured,
         refunded=refunded,
-        settled=sum(case.counted for case in sale.cases if not case.before_issue),
+        settled=_settled(sale),
         returned=returned,
         returned_elsewhere=_returned_of_gone_lines(facts, shares),
         unassigned=shares.unassigned_for(sale.line_id, counted),
@@ -76,16 +76,21 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
 
 
 def _money(facts: OrderFacts, sale: Sale, shares: RefundShares, counted: set[str]) -> tuple[int, int]:
-    """What is captured for the line, and what of it is back, both besides what was counted."""
-    returned = sum(case.counted for case in sale.cases)
-    captured = line_money.captured_for_line(facts, sale.line_id, returned)
-    refunded = shares.of(sale.line_id, counted)
+    """What is captured for the line, and what of it is back, both besides what was counted.
+
+    An issued certificate was paid: a later version with a higher total takes nothing of that away.
+    """
+    captured = line_money.captured_for_line(facts, sale.line_id, sum(case.counted for case in sale.cases))
+    if sale.issued_at is not None:
+        captured = max(captured, sale.amount - _settled(sale))
     if not shares.of_whole_order:
-        return captured, refunded
-    if not refunded:  # all of it was counted
-        return 0, 0
+        return captured, shares.of(sale.line_id, counted)
     new = tuple(one for one in line_money.refunds(facts) if one.refund_id not in counted)
-    return captured, max(captured, line_money.allocated_sum(new, sale.line_id))
+    return (captured, max(captured, line_money.allocated_sum(new, sale.line_id))) if new else (0, 0)
+
+
+def _settled(sale: Sale) -> int:
+    return sum(case.counted for case in sale.cases if not case.before_issue)
 
 
 def payment_test(facts: OrderFacts, sale: Sale, *, any_tender: bool) -> line_money.PaymentTest:
@@ -187,7 +192,8 @@ def _issued_verdict(decision: Decision, line: Standing) -> Verdict:
         return _certificate_verdict(decision, line)
     if line.unassigned > 0:
         return Wait(e.Awaited.ALLOCATION, line.unassigned)
-    if line.withdrawal is not None and decision.state.status != Status.REFUNDED:
+    came_again = line.captured > 0  # money for a line whose price is back
+    if line.withdrawal is not None and (decision.state.status != Status.REFUNDED or came_again):
         return Wait(e.Awaited.PAYMENT, line.captured)
     return Nothing()
 

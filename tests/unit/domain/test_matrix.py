@@ -136,8 +136,8 @@ ARROWS: list[tuple[Callable[[], Certificate], m.Message]] = [
     (lambda: sold(*BOTH).tell(make.captured(500_000)), make.cancelled("1")),
     (sold, make.returned()),
     (
-        lambda: reserved().tell(
-            make.ordered(*BOTH, total=700_000), make.refunded(250_000), make.captured(700_000)
+        lambda: sold(*BOTH).tell(
+            make.refunded(250_000), make.captured(700_000, to={"1": 200_000, "2": 500_000})
         ),
         make.returned("1"),
     ),
