@@ -1,0 +1,90 @@
+"""What users of such systems report, and must not happen here: the stories that concern the sale and its refund."""
+
+from giftcert.domain import events as e
+from giftcert.domain.state import Status
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import issued, reserved, sold, spendable
+from tests.unit.domain.lives import Spent, spend
+
+BOTH = (make.goods(), make.gift())
+
+
+def test_a_paid_order_does_not_run_out() -> None:
+    found = reserved().tell(make.captured())
+    found.clock += make.HOUR  # the reservation is over, and its order comes only now
+    found.tell(make.lapsed(), make.ordered(at=make.NOON + make.MINUTE))
+    assert found.status == Status.ISSUED
+    found.wait(30 * make.DAY)
+    assert found.status == Status.ISSUED
+
+
+def test_a_code_that_was_sent_does_not_go_back_to_the_pool() -> None:
+    for message in (make.cancelled(), make.returned(), make.refunded(), make.voided(), make.given_back()):
+        found = issued().tell(message).wait(400 * make.DAY)
+        assert found.status not in {Status.AVAILABLE, Status.RESERVED}
+        assert found.tell(make.reserve("R-2")).only(e.UnexpectedMessage)
+
+
+def test_one_is_issued_when_authorisation_and_capture_coincide() -> None:
+    both = (make.authorized(), make.captured())
+    for first, second in (both, both[::-1]):
+        found = reserved().tell(first, second, make.ordered())
+        assert len(found.all(e.Issued)) == 1
+        found = sold().tell(first, second)
+        assert len(found.all(e.Issued)) == 1
+
+
+def test_nothing_is_issued_before_it_is_paid() -> None:
+    found = sold(*BOTH).tell(make.authorized(750_000), make.captured(749_999))
+    assert (found.status, found.all(e.NotificationRequested)) == (Status.ORDERED, [])
+
+
+def test_a_part_of_the_order_back_does_not_remove_every_card_of_it() -> None:
+    lines = (make.goods(), make.gift("2"), make.gift("3"))
+    kept = issued(*lines)
+    given_back = reserved().tell(make.ordered(*lines, own="3"), make.captured(1_250_000))
+    for found in (kept, given_back):
+        found.tell(make.returned("3"), make.refunded(500_000, at=make.NOON + make.MINUTE))
+    assert (kept.status, spendable(kept)) == (Status.ISSUED, True)
+    assert given_back.status == Status.REFUNDED
+
+
+def test_a_till_that_sends_its_day_again_doubles_nothing() -> None:
+    day = (make.ordered(*BOTH), make.captured(750_000), make.returned("1"), make.refunded(250_000, "r-1"))
+    found = reserved().tell(*day)
+    state, told = found.state, len(found.public())
+    found.tell(*day).tell(*day)
+    assert (found.state, len(found.public())) == (state, told)
+
+
+def test_a_payment_that_came_before_its_order_is_not_lost() -> None:
+    found = reserved().tell(make.captured(750_000), make.ordered(*BOTH))
+    assert found.status == Status.ISSUED
+
+
+def test_a_stale_save_does_not_overwrite_paid() -> None:
+    found = issued(*BOTH).tell(make.ordered(*BOTH, version=3))
+    for stale in (make.ordered(make.goods(), own=None, version=2), make.cancelled(version=2)):
+        found.tell(stale)
+        assert (found.status, found.last) == (Status.ISSUED, ())
+
+
+def test_a_wrong_currency_is_not_accepted() -> None:
+    found = sold().tell(make.captured(currency="KZT"))
+    assert found.status == Status.ORDERED
+    assert reserved().tell(make.ordered(currency="KZT")).told == ["error.orderConflict"]
+
+
+def test_a_purchased_card_already_spent_is_not_refunded_by_itself() -> None:
+    found = issued()
+    spend(found, Spent(spent=100_000, held=0))
+    found.tell(make.returned(), make.refunded())
+    assert found.status == Status.PARTIALLY_REDEEMED
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+
+
+def test_an_expired_card_is_not_announced_or_refunded_by_itself() -> None:
+    found = issued().wait(366 * make.DAY)
+    found.tell(make.refunded())
+    assert found.status == Status.EXPIRED
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
