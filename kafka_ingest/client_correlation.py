@@ -22,13 +22,14 @@ def apply_client(gathering: Gathering, source: SourceRecord, record: ClientRecor
         gathering.merges.setdefault(record.merged_into, []).append(record.client_id)
     bought = _bought(gathering, record.client_id)
     for certificate_id, channel in bought.items():
-        tell_of_customer(gathering, [certificate_id], record.client_id, channel)
+        served = gathering.served_channel(channel)
+        tell_of_customer(gathering, [certificate_id], record.client_id, served)
     gathering.count(source, "new" if bought else "kept")
 
 
-def _bought(gathering: Gathering, client_id: str) -> dict[str, str]:
+def _bought(gathering: Gathering, client_id: str) -> dict[str, str | None]:
     """Return the certificates of a client, and of those that this batch merges into it, with their channels."""
-    bought: dict[str, str] = {}
+    bought: dict[str, str | None] = {}
     passed: list[str] = [client_id]
     for one in passed:  # grows while it is walked
         bought.update(gathering.known.buyers.get(one, ()))

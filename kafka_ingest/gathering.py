@@ -81,6 +81,11 @@ class Gathering:
         delivery = NewDelivery(certificate_id, message.key, channel, encode_message(message))
         self.plan.deliveries.append(delivery)
 
+    def served_channel(self, *candidates: str | None) -> str:
+        """Return the first of the channels that has workers; any, where none of them has."""
+        served = self.topics.channels
+        return next((one for one in candidates if one in served), served[0])
+
     def count(self, source: SourceRecord, outcome: str) -> None:
         """Count a record of a topic under its outcome."""
         self.plan.counts[source.topic, outcome] += 1

@@ -110,6 +110,8 @@ async def _clients(connection: AsyncConnection, selection: Selection) -> dict[st
     return await ClientRepository(connection).latest(wanted) if wanted else {}
 
 
-async def _buyers(connection: AsyncConnection, selection: Selection) -> dict[str, list[tuple[str, str]]]:
+async def _buyers(
+    connection: AsyncConnection, selection: Selection
+) -> dict[str, list[tuple[str, str | None]]]:
     told = {client.client_id for _, client in selection.clients}
     return await ClientRepository(connection).certificates_of(told) if told else {}

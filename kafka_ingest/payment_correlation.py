@@ -55,9 +55,7 @@ def _tell_spent(gathering: Gathering, source: SourceRecord, record: PaymentRecor
     spent = record.spent_certificate_id
     if spent is None or not _spends_ours(gathering, record):
         return
-    channels = gathering.topics.channels
-    paid_in = record.channel if record.channel in channels else channels[0]
-    channel = gathering.known.certificates[spent] or paid_in
+    channel = gathering.served_channel(gathering.known.certificates[spent], record.channel)
     gathering.tell(spent, spending_message(record, source.topic), channel)
 
 

@@ -27,7 +27,7 @@ class Known:
     contents: Mapping[str, bytes] = field(default_factory=dict)
     histories: Mapping[str, list[PastMessage]] = field(default_factory=dict)
     clients: Mapping[str, StoredClient] = field(default_factory=dict)
-    buyers: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    buyers: Mapping[str, list[tuple[str, str | None]]] = field(default_factory=dict)
     payments_were_dropped: bool = False
 
 

@@ -92,10 +92,10 @@ class ClientRepository:
             for row in await driver.fetch(_LATEST, list(client_ids))
         }
 
-    async def certificates_of(self, client_ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
+    async def certificates_of(self, client_ids: Iterable[str]) -> dict[str, list[tuple[str, str | None]]]:
         """Return the sold certificates of clients, or of clients merged into them, as (certificate id, channel)."""
         driver = await driver_of(self._connection)
-        bought: dict[str, list[tuple[str, str]]] = {}
+        bought: dict[str, list[tuple[str, str | None]]] = {}
         for client_id, certificate_id, channel in await driver.fetch(_CERTIFICATES, list(client_ids)):
             bought.setdefault(client_id, []).append((certificate_id, channel))
         return bought

@@ -109,8 +109,8 @@ class Memory:
             payments_were_dropped=self.payments_were_dropped,
         )
 
-    def _buyers(self) -> dict[str, list[tuple[str, str]]]:
-        buyers: dict[str, list[tuple[str, str]]] = {}
+    def _buyers(self) -> dict[str, list[tuple[str, str | None]]]:
+        buyers: dict[str, list[tuple[str, str | None]]] = {}
         for order in self.orders.values():
             for one in order.certificates:
                 buyers.setdefault(order.customer_id or "", []).append((one, order.snapshot.channel))

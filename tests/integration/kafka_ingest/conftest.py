@@ -1,0 +1,30 @@
+"""A database of its own for each test, with certificates in the pool."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.security.keyring import Keyring
+from giftcert.storage.engine import engine_at
+from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
+
+
+@pytest.fixture
+async def engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = engine_at(fresh_database_url, pool_size=10)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def keyring_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ingest") / "keyring.json"
+    Keyring.create(path)
+    return path
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine, keyring_file: Path) -> Store:
+    return Store(engine, Keyring.load(keyring_file), await add_certificates(engine, 4))

@@ -1,0 +1,192 @@
+"""Batches of records in PostgreSQL: what is stored, once, whatever comes again."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from giftcert.domain.messages import ClientUpdated, OrderStated, PaymentCaptured
+from tests.integration.kafka_ingest.ingest_store import TOPICS, Store
+from tests.unit.contracts.topic_records import certificate_line, client, goods_line, order, payment
+
+pytestmark = pytest.mark.integration
+
+
+async def test_goods_leave_one_compact_row_per_payment(store: Store) -> None:
+    committed = await store.commit(
+        store.order_record(order(lines=[goods_line()])), store.payment_record(payment())
+    )
+    assert committed.counts == {(TOPICS.orders, "goods"): 1, (TOPICS.payments, "unmatched"): 1}
+    assert await store.value("SELECT count(*) FROM unmatched_payments") == 1
+    assert await store.value("SELECT count(*) FROM orders") == 0
+    assert not committed.unsent
+
+
+async def test_a_sale_reaches_its_certificate_in_any_order_of_the_topics(store: Store) -> None:
+    await store.commit(store.payment_record(payment(eventType="payment.authorized")))
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    committed = await store.commit(store.payment_record(payment()))
+    assert await store.kinds() == ["OrderStated", "PaymentAuthorized", "PaymentCaptured"]
+    assert await store.value("SELECT count(*) FROM unmatched_payments") == 0
+    assert [one.follows for one in committed.unsent] == [False, True, True], (
+        "all that is unsent is handed over"
+    )
+
+
+async def test_what_is_moved_from_the_waiting_payments_keeps_its_place_and_content(store: Store) -> None:
+    await store.commit(store.payment_record(payment(), partition=3))
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    [(partition, offset, event_id)] = await store.rows(
+        "SELECT partition, record_offset, event_id FROM inbox WHERE event_type = 'payment.captured'"
+    )
+    assert (partition, offset, event_id) == (3, 0, "pay-1")
+    await store.commit(store.payment_record(payment(eventId="again"), partition=3))
+    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    assert not await store.events()
+
+
+async def test_a_certificate_that_joins_late_hears_the_history_from_the_inbox(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line(0)])), store.payment_record(payment()))
+    lines = [store.line(0), store.line(1, lineId="3")]
+    await store.commit(store.order_record(order(lines=lines, orderVersion=2, eventType="order.changed")))
+    first, paid, second = await store.told(1)
+    assert isinstance(first, OrderStated)
+    assert first.own is None
+    assert isinstance(paid, PaymentCaptured)
+    assert isinstance(second, OrderStated)
+    assert second.own is not None
+
+
+async def test_a_till_that_sends_its_day_again_doubles_nothing(store: Store) -> None:
+    def day(sending: int) -> list[object]:
+        return [
+            store.order_record(order(lines=[store.line()], eventId=f"o-{sending}")),
+            store.payment_record(payment(eventType="payment.authorized", eventId=f"a-{sending}")),
+            store.payment_record(payment(captureId="K-1", eventId=f"c-{sending}")),
+        ]
+
+    await store.commit(*day(1))
+    before = await store.everything()
+    committed = await store.commit(*day(2))
+    assert await store.everything() == before
+    assert committed.counts[TOPICS.payments, "repeat"] == 2
+
+
+async def test_a_contradiction_is_told_and_kept_once(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line()])), store.payment_record(payment()))
+    other = store.payment_record(payment(allocations=None, eventId="pay-2"))
+    for _ in range(2):
+        await store.commit(other)
+    [(event_type, payload)] = await store.events()
+    assert event_type == "error.unexpectedEvent"
+    assert payload["reason"] == "contradictsEarlier"
+    assert payload["offset"] == other.offset
+    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    assert await store.value("SELECT count(*) FROM quarantine") == 1
+
+
+async def test_malformed_bytes_are_told_once_and_kept_sealed(store: Store) -> None:
+    broken = store.payment_record(b'\x00\xff{"cvc": "123456"}')
+    good = store.payment_record(payment())
+    for _ in range(2):
+        await store.commit(broken, good)
+    [(event_type, payload)] = await store.events()
+    assert (event_type, payload["topic"], payload["offset"]) == ("error.malformedEvent", TOPICS.payments, 0)
+    [(key, value)] = await store.rows("SELECT record_key, record_value FROM quarantine")
+    assert b"123456" not in value
+    context = f"{TOPICS.payments}:0:0".encode()
+    assert store.keyring.open(value, context).encode("latin-1") == broken.value
+    assert store.keyring.open(key, context) == "k"
+
+
+async def test_a_tombstone_where_none_is_meant_is_malformed(store: Store) -> None:
+    await store.commit(store.order_record(None))
+    assert await store.rows("SELECT reason, record_value FROM quarantine") == [("emptyValue", None)]
+
+
+async def test_an_unknown_certificate_is_told_and_its_money_alerted(store: Store) -> None:
+    line = certificate_line(certificateId="01936f5e-0000-7000-8000-00000000dead")
+    await store.commit(store.order_record(order(lines=[line], total=500_000)))
+    paid = store.payment_record(payment(amount=500_000, allocations=None))
+    for _ in range(2):
+        await store.commit(paid)
+    assert [event for event, _ in await store.events()] == [
+        "error.unknownCertificate",
+        "alert.paymentWithoutCertificate",
+    ]
+    [(_, alert)] = (await store.events())[1:]
+    assert alert["amount"] == {"amount": 500_000, "currency": "RUB"}
+    assert await store.rows("SELECT line_id, alerted_amount FROM unknown_lines") == [("2", 500_000)]
+
+
+async def test_a_repaired_line_is_forgotten_as_unknown(store: Store) -> None:
+    line = certificate_line(certificateId="01936f5e-0000-7000-8000-00000000dead")
+    await store.commit(store.order_record(order(lines=[line])))
+    repaired = order(lines=[store.line()], orderVersion=2, eventType="order.changed")
+    await store.commit(store.order_record(repaired))
+    assert await store.value("SELECT count(*) FROM unknown_lines") == 0
+    assert await store.kinds() == ["OrderStated", "OrderStated"]
+
+
+async def test_spending_reaches_the_certificate_that_pays(store: Store) -> None:
+    spent = store.certificates[1]
+    await store.commit(store.payment_record(payment(tender="giftCertificate", certificateId=spent)))
+    await store.commit(store.order_record(order(lines=[store.line(0)])))
+    assert await store.kinds(1) == ["SpendingReported"]
+    assert await store.kinds(0) == ["OrderStated", "PaymentCaptured"]
+    assert await store.value("SELECT count(*) FROM inbox") == 2
+
+
+async def test_clients_are_kept_by_their_latest_word(store: Store) -> None:
+    later = client(locale="en-GB", occurredAt="2026-11-23T12:00:00Z")
+    await store.commit(store.client_record(later), store.client_record(client()))
+    await store.commit(store.client_record(client(eventId="again")))
+    assert await store.rows("SELECT locale FROM clients") == [("en-GB",)]
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    told = await store.told()
+    assert isinstance(told[0], ClientUpdated)
+    assert told[0].locale == "en-GB"
+    assert told[0].occurred_at == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+async def test_a_client_is_told_to_sold_certificates_and_to_those_not_applied_yet(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line(0)])))
+    await store.rows_changed(
+        "UPDATE certificates SET status = 'issued', customer_id = 'C-0', order_id = 'X', line_id = '1' "
+        "WHERE certificate_id = :id",
+        id=store.certificates[1],
+    )
+    await store.commit(store.client_record(client(clientId="C-0", mergedInto="C-77"), "C-0"))
+    await store.commit(store.client_record(client(locale="en-GB")))
+    assert await store.kinds(0) == ["OrderStated", "ClientUpdated"]
+    told = await store.told(1)
+    assert [message.client_id for message in told if isinstance(message, ClientUpdated)] == ["C-0", "C-77"]
+
+
+async def test_a_client_is_not_told_to_certificates_that_are_back_in_the_pool(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line(0)])))
+    await store.rows_changed(
+        "INSERT INTO applied_messages (certificate_id, message_key) SELECT certificate_id, message_key FROM deliveries"
+    )
+    await store.commit(store.client_record(client()))
+    assert await store.kinds(0) == ["OrderStated"]
+
+
+async def test_a_record_that_spoils_its_transaction_is_found_among_good_ones(store: Store) -> None:
+    records = [store.payment_record(payment(orderId=f"IM-{nth}")) for nth in range(20)]
+    poison = store.order_record(order(orderId="a\0b", lines=[goods_line()]))
+    sale = store.order_record(order(lines=[store.line()]))
+    committed = await store.commit(*records[:7], poison, *records[7:], sale)
+    assert await store.value("SELECT count(*) FROM unmatched_payments") == 20
+    assert await store.kinds() == ["OrderStated"]
+    [(event_type, payload)] = await store.events()
+    assert event_type == "error.processingFailed"
+    assert (payload["topic"], payload["offset"], payload["reason"]) == (TOPICS.orders, 0, "recordFails")
+    assert committed.counts[TOPICS.orders, "failed"] == 1
+    assert [one.certificate_id for one in committed.unsent] == [store.certificates[0]]
+
+
+async def test_a_poison_that_comes_again_is_told_once(store: Store) -> None:
+    poison = store.order_record(order(orderId="a\0b", lines=[goods_line()]))
+    for _ in range(2):
+        await store.commit(poison)
+    assert len(await store.events()) == 1
