@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import Header, Request
+from fastapi import Header
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import problems
-from api.services import services_of
 from giftcert.clock import utc_now
+from giftcert.security import Caller
+from giftcert.settings import Settings
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.reservations import ReservationRepository
 
@@ -29,35 +30,33 @@ HIT_HEADER = {
 """The same for the OpenAPI document."""
 
 
-async def sent_key(
-    request: Request,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=64,
-            description="Repeats of this call under the same key get the same answer for 24 hours.",
-            examples=["5f0c9a52-order-IM-1001"],
-        ),
-    ] = None,
-) -> str | None:
-    """Return the key that the caller sent.
+SentKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=64,
+        description="Repeats of this call under the same key get the same answer for 24 hours.",
+        examples=["5f0c9a52-order-IM-1001"],
+    ),
+]
+"""The header as a parameter of an endpoint."""
+
+
+def key_of(
+    settings: Settings, caller: Caller, call: str, key: str | None, parameters: Mapping[str, Any]
+) -> IdempotencyKey | None:
+    """Return the key that was sent with what it belongs to; ``parameters`` is all that makes two calls the same.
 
     Raises:
-        ProblemError: 422 where the settings want one and there is none.
+        ProblemError: 422 where the settings want a key and there is none.
     """
-    if idempotency_key is None and services_of(request).settings.require_idempotency_key:
-        raise problems.ProblemError(problems.IDEMPOTENCY_KEY_REQUIRED)
-    return idempotency_key
-
-
-def key_of(caller: str, call: str, key: str | None, parameters: Mapping[str, Any]) -> IdempotencyKey | None:
-    """Return the key with what it belongs to; ``parameters`` is all that makes two calls the same."""
     if key is None:
+        if settings.require_idempotency_key:
+            raise problems.ProblemError(problems.IDEMPOTENCY_KEY_REQUIRED)
         return None
     digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted")).digest()
-    return IdempotencyKey(caller, call, key, digest)
+    return IdempotencyKey(caller.subject, call, key, digest)
 
 
 async def remembered_claims(connection: AsyncConnection, key: IdempotencyKey) -> list[dict[str, Any]] | None:

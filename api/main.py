@@ -1,6 +1,7 @@
 """The HTTP application, and the process that serves it."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -71,12 +72,15 @@ async def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         lifespan="off",  # a failure to start is ours to tell, in one line
         ws="none",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(configuration)
     async with open_services(settings) as app.state.services:
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays; looking through it again would hold up requests
         await _serve(server, settings)
 
 

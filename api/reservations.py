@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query, Request, Security
+from fastapi import APIRouter, Path, Query, Request, Security
 from starlette.responses import Response
 
 from api import problems
@@ -12,14 +12,13 @@ from api.callers import Bearer
 from api.claiming import claim, make_request
 from api.documentation import may_answer
 from api.ending import extend, release
-from api.idempotency import HIT, HIT_HEADER, key_of, sent_key
+from api.idempotency import HIT, HIT_HEADER, SentKey, key_of
 from api.schemas import Reservation, ReservationOrder
 from api.services import services_of
 from giftcert.security import Caller, Role
 
 router = APIRouter(tags=["reservations"])
 ChannelCaller = Annotated[Caller, Security(Bearer(Role.CHANNEL))]
-SentKey = Annotated[str | None, Depends(sent_key)]
 Name = Annotated[str, Query(min_length=1, max_length=64)]
 ReservationId = Annotated[UUID, Path(alias="reservationId")]
 _CLAIMING = may_answer(
@@ -49,14 +48,15 @@ _ENDING = may_answer(
 async def reserve_next(
     request: Request,
     caller: ChannelCaller,
-    key: SentKey,
     channel: Annotated[Name, Query(examples=["im"])],
     product: Annotated[Name | None, Query(examples=["GC-5000"])] = None,
+    key: SentKey = None,
 ) -> Response:
     """Reserve the next certificate of a product's pool for a channel."""
     wanted = await make_request(request, caller, channel, product, 1, None)
-    used = key_of(caller.subject, "next", key, {"channel": channel, "product": wanted.product.id})
-    given = await claim(services_of(request), wanted, used)
+    services = services_of(request)
+    used = key_of(services.settings, caller, "next", key, {"channel": channel, "product": wanted.product.id})
+    given = await claim(services, wanted, used)
     return _json(given.claims[0], again=given.again)
 
 
@@ -68,13 +68,14 @@ async def reserve_next(
     responses={**_CLAIMING, 201: HIT_HEADER},
 )
 async def reserve_many(
-    request: Request, caller: ChannelCaller, key: SentKey, body: ReservationOrder
+    request: Request, caller: ChannelCaller, body: ReservationOrder, key: SentKey = None
 ) -> Response:
     """Reserve several certificates, all or none; open-value products may name a nominal."""
     wanted = await make_request(request, caller, body.channel, body.product, body.quantity, body.nominal)
     parameters = {**body.model_dump(), "product": wanted.product.id}
-    used = key_of(caller.subject, "reservations", key, parameters)
-    given = await claim(services_of(request), wanted, used)
+    services = services_of(request)
+    used = key_of(services.settings, caller, "reservations", key, parameters)
+    given = await claim(services, wanted, used)
     return _json(given.claims, 201, again=given.again)
 
 
@@ -85,11 +86,12 @@ async def reserve_many(
     responses={**_ENDING, 200: HIT_HEADER},
 )
 async def extend_reservation(
-    request: Request, caller: ChannelCaller, key: SentKey, reservation_id: ReservationId
+    request: Request, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
     """Keep the certificate for the product's reservation time from now on, up to the product's limit."""
-    used = key_of(caller.subject, "extend", key, {"reservationId": str(reservation_id)})
-    extended = await extend(services_of(request), caller, reservation_id, used)
+    services = services_of(request)
+    used = key_of(services.settings, caller, "extend", key, {"reservationId": str(reservation_id)})
+    extended = await extend(services, caller, reservation_id, used)
     return _json(extended.claim, again=extended.again)
 
 
@@ -100,11 +102,12 @@ async def extend_reservation(
     responses={**_ENDING, 204: HIT_HEADER},
 )
 async def release_reservation(
-    request: Request, caller: ChannelCaller, key: SentKey, reservation_id: ReservationId
+    request: Request, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
     """Give the certificate back to the pool."""
-    used = key_of(caller.subject, "release", key, {"reservationId": str(reservation_id)})
-    again = await release(services_of(request), caller, reservation_id, used)
+    services = services_of(request)
+    used = key_of(services.settings, caller, "release", key, {"reservationId": str(reservation_id)})
+    again = await release(services, caller, reservation_id, used)
     return Response(status_code=204, headers=HIT if again and key else {})
 
 

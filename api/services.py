@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.caps import ReservationCap
 from api.catalogue import Catalogue
+from api.known_callers import KnownCallers
 from api.limits import DisclosureLimits
 from api.refusals import RefusalLedger
 from api.sealed_secrets import WorkflowSecrets
-from giftcert.security import Keyring, TokenVerifier, keyring_of, token_verifier_of
+from giftcert.security import Keyring, keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository
 from giftcert.storage.engine import claim_connections, make_engine
@@ -32,7 +33,7 @@ class Services:
     limits: DisclosureLimits
     secrets: WorkflowSecrets
     keyring: Keyring
-    tokens: TokenVerifier
+    callers: KnownCallers
 
 
 CLOSE_SECONDS = 2
@@ -69,7 +70,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 limits=DisclosureLimits(settings),
                 secrets=WorkflowSecrets(settings),
                 keyring=keyring_of(settings),
-                tokens=token_verifier_of(settings),
+                callers=KnownCallers(token_verifier_of(settings)),
             )
         finally:
             stop.set()

@@ -20,7 +20,7 @@ _CONDITIONS = {
     "reservation_id": """c.certificate_id = (SELECT r.certificate_id FROM reservations AS r
         WHERE r.reservation_id = :reservation_id)""",
     "customer_id": "c.customer_id = :customer_id",
-    "last_four": "c.last_four = :last_four",
+    "last_four": "c.last_four = :last_four AND c.order_id IS NOT NULL",
 }
 _ANSWERS = text("SELECT FROM certificates LIMIT 0")
 _HISTORY = text("""
@@ -95,7 +95,7 @@ class ReadingRepository:
 
         Args:
             criteria: values by name: ``certificate_id``, ``order_id`` (now or ever), ``refund_id``, ``reservation_id``,
-                ``customer_id``, ``last_four``; at least one.
+                ``customer_id``, ``last_four`` (of those with an order); at least one.
             after: the last id of the page before.
             limit: the length of a page.
         """

@@ -91,7 +91,7 @@ async def test_an_order_finds_the_certificates_that_it_once_named(api: Api, stoc
 
 async def test_a_search_is_paged(api: Api, stock: Stock) -> None:
     await stock.fill(5)
-    await stock.run("UPDATE certificates SET last_four = '1111'")
+    await stock.run("UPDATE certificates SET last_four = '1111', order_id = 'IM-1'")
     seen: list[str] = []
     query: dict[str, Any] = {"lastFour": "1111", "limit": 2}
     while True:
