@@ -1,0 +1,89 @@
+"""A crash between any two steps of a batch: it comes again, and the end is as if nothing had been."""
+
+from itertools import count
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.storage.engine import engine_at
+from kafka_ingest.failures import Failure, failure_of
+from kafka_ingest.source import KeptRecord
+from kafka_ingest.transaction import BatchWriter
+from tests.integration.kafka_ingest.cuttable import Cuttable, cuttable
+from tests.integration.kafka_ingest.ingest_store import TOPICS, Store, add_certificates
+from tests.unit.contracts.topic_records import client, goods_line, order, payment
+
+pytestmark = pytest.mark.integration
+ENOUGH = 100
+
+
+def everything_in_one_batch(store: Store, nth: int) -> list[KeptRecord]:
+    """A batch that needs every kind of step: joins, waiting payments, repeats, clients, rejections."""
+    first, second = store.line(2 * nth), store.line(2 * nth + 1, lineId="3")
+    ids = {"orderId": f"IM-{nth}", "customerId": f"C-{nth}"}
+    paid = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}"}
+    return [
+        store.client_record(client(clientId=f"C-{nth}"), f"C-{nth}"),
+        store.order_record(order(**ids, lines=[goods_line(), first])),
+        store.order_record(
+            order(**ids, lines=[goods_line(), first, second], orderVersion=2, eventType="order.changed")
+        ),
+        store.payment_record(payment(**paid, captureId="K-2")),
+        store.payment_record(payment(**paid, captureId="K-2", eventId="again")),
+        store.payment_record(payment(orderId=f"goods-{nth}")),
+        store.order_record(b"\xff"),
+        store.payment_record(b"{}"),
+    ]
+
+
+async def attempt(engine: AsyncEngine, store: Store, batch: list[KeptRecord]) -> Failure | None:
+    writer = BatchWriter(engine, TOPICS, store.keyring)
+    try:
+        await writer.commit(batch, writer.read(batch))
+    except Exception as error:  # noqa: BLE001 - what ingest makes of it is asserted
+        return failure_of(error)
+    return None
+
+
+async def check(store: Store, nth: int) -> None:
+    told = ["ClientUpdated", "OrderStated", "OrderStated", "PaymentAuthorized", "PaymentCaptured"]
+    assert sorted(await store.kinds(2 * nth)) == sorted(told)
+    assert sorted(await store.kinds(2 * nth + 1)) == sorted(told)
+    assert await store.value("SELECT count(*) FROM inbox WHERE order_id = :id", id=f"IM-{nth}") == 4
+    assert await store.value("SELECT count(*) FROM quarantine") == 2 * (nth + 1)
+    assert await store.value("SELECT count(*) FROM events") == 2 * (nth + 1)
+
+
+async def steps_survived(store: Store, way: Cuttable, engine: AsyncEngine, *, after_passing: bool) -> int:
+    """Cut the way to PostgreSQL at each step in turn; return how many steps there were."""
+    for nth in count():
+        waited = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}", "eventType": "payment.authorized"}
+        await store.commit(store.payment_record(payment(**waited)))
+        batch = everything_in_one_batch(store, nth)
+        way.cut_once_at(nth + 1, after_passing=after_passing)
+        failure = await attempt(engine, store, batch)
+        way.never_mind()
+        if failure is None:
+            assert not way.was_cut.is_set()
+            await check(store, nth)
+            return nth
+        assert failure is Failure.AWAY
+        assert await attempt(engine, store, batch) is None
+        await check(store, nth)
+        assert await attempt(engine, store, batch) is None, "offsets not committed: it comes once more"
+        await check(store, nth)
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("after_passing", [False, True], ids=["unheard", "unanswered"])
+async def test_a_crash_between_any_two_steps_changes_nothing(
+    fresh_database_url: str, store: Store, *, after_passing: bool
+) -> None:
+    store.certificates = await add_certificates(store.engine, 2 * ENOUGH)
+    async with cuttable(fresh_database_url) as (way, url):
+        engine = engine_at(url, pool_size=1)
+        warm = [store.payment_record(payment(orderId="goods"))]
+        assert await attempt(engine, store, warm) is None
+        steps = await steps_survived(store, way, engine, after_passing=after_passing)
+        await engine.dispose()
+    assert steps >= 15

@@ -1,0 +1,73 @@
+"""The days of payments that wait for their order."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from giftcert.clock import utc_now
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
+from kafka_ingest.horizon import DAYS_AHEAD, Horizon
+from tests.integration.kafka_ingest.ingest_store import Store
+from tests.unit.contracts.topic_records import order, payment
+
+pytestmark = pytest.mark.integration
+TODAY = date(2026, 11, 23)
+KEPT = timedelta(days=90)
+
+
+async def days(store: Store) -> list[str]:
+    found = await store.rows(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'unmatched_payments'::regclass ORDER BY 1"
+    )
+    return [name for (name,) in found]
+
+
+async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: Store) -> None:
+    horizon = Horizon(store.engine, KEPT)
+    await horizon.keep_up(TODAY)
+    await horizon.keep_up(TODAY)
+    assert len(await days(store)) == DAYS_AHEAD + 1
+    await horizon.keep_up(TODAY + KEPT + timedelta(days=2))
+    assert "unmatched_payments_20261124" not in await days(store)
+    assert "unmatched_payments_20261125" in await days(store)
+    assert await store.value("SELECT kept_since FROM payment_horizon") == date(2026, 11, 25)
+
+
+async def test_payments_of_today_stand_in_the_partition_of_today(store: Store) -> None:
+    today = utc_now().date()
+    await Horizon(store.engine, KEPT).keep_up(today)
+    await store.commit(store.payment_record(payment()))
+    assert await store.value("SELECT tableoid::regclass::text FROM unmatched_payments") == (
+        f"unmatched_payments_{today:%Y%m%d}"
+    )
+
+
+async def test_the_default_partition_catches_what_has_no_day(store: Store) -> None:
+    await store.commit(store.payment_record(payment()))
+    assert await store.value("SELECT count(*) FROM unmatched_payments_default") == 1
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+
+
+async def test_an_order_named_late_is_told_once_payments_have_been_dropped(store: Store) -> None:
+    horizon = Horizon(store.engine, KEPT)
+    await store.commit(store.order_record(order(orderId="A", orderVersion=2, lines=[store.line(0)])))
+    await horizon.keep_up(TODAY)
+    await horizon.keep_up(TODAY + KEPT + timedelta(days=2))
+    await store.commit(store.order_record(order(orderId="B", orderVersion=2, lines=[store.line(1)])))
+    await store.commit(store.order_record(order(orderId="C", lines=[store.line(2)])))
+    known = [(await store.told(nth))[0].earlier_payments_unknown for nth in range(3)]  # type: ignore[union-attr]
+    assert known == [False, True, False]
+
+
+async def test_rows_of_dropped_days_are_gone_and_others_are_not(store: Store) -> None:
+    async with store.engine.begin() as connection:
+        repository = UnmatchedPaymentRepository(connection)
+        await repository.make_days(TODAY, 3)
+        rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
+        await repository.keep(rows)
+        assert await repository.drop_before(TODAY + timedelta(days=2)) == [
+            "unmatched_payments_20261123",
+            "unmatched_payments_20261124",
+        ]
+        assert [row[1] for row in await repository.take(["IM-0", "IM-1", "IM-2"])] == ["IM-2"]

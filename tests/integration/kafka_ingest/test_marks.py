@@ -1,0 +1,54 @@
+"""Marks: until when everything of every partition is committed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from giftcert.storage.marks import MarkRepository
+from tests.integration.kafka_ingest.ingest_store import TOPICS, Store
+from tests.unit.contracts.topic_records import order
+
+pytestmark = pytest.mark.integration
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+async def advance(store: Store, at: datetime, partition: int = 0) -> None:
+    async with store.engine.begin() as connection:
+        await MarkRepository(connection).advance([(TOPICS.orders, partition, at)])
+
+
+async def least(store: Store) -> datetime | None:
+    """The least of all marks, if there is none that holds everything back."""
+    [(least,)] = await store.rows(
+        "SELECT CASE WHEN isfinite(min(caught_up_to)) THEN min(caught_up_to) END FROM ingest_marks"
+    )
+    found: datetime | None = least
+    return found
+
+
+async def test_a_partition_holds_back_until_it_is_caught_up_for_the_first_time(store: Store) -> None:
+    async with store.engine.begin() as connection:
+        await MarkRepository(connection).register([(TOPICS.orders, 0), (TOPICS.orders, 1)])
+    await advance(store, NOON)
+    assert await least(store) is None
+    await advance(store, NOON, partition=1)
+    assert await least(store) == NOON
+
+
+async def test_no_mark_moves_back(store: Store) -> None:
+    await advance(store, NOON)
+    await advance(store, NOON - timedelta(hours=1))
+    assert await least(store) == NOON
+    async with store.engine.begin() as connection:
+        await MarkRepository(connection).register([(TOPICS.orders, 0)])
+    assert await least(store) == NOON
+
+
+async def test_an_order_that_may_still_have_unseen_payments_holds_the_marks(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    mapped_at = await store.value("SELECT mapped_at FROM orders")
+    await advance(store, mapped_at + timedelta(minutes=1))
+    assert await least(store) == mapped_at
+    await store.settled()
+    await advance(store, mapped_at + timedelta(minutes=1))
+    assert await least(store) == mapped_at + timedelta(minutes=1)
