@@ -92,7 +92,7 @@ def _is_in_reached_total(facts: OrderFacts, line: Line, counted: tuple[Payment, 
 def captured_for_line(facts: OrderFacts, line_id: str, returned: int = 0) -> int:
     """Return the money captured for a line: its allocations, or its amount once the order's sum reaches its total.
 
-    Under the total, unallocated money goes to goods first; what no goods line can have taken is counted for the
+    Under the total, unallocated money goes to goods first; what they cannot have taken is counted for the
     certificate lines, so that no captured money of a certificate-only order goes unaccounted for.
 
     Args:
@@ -113,8 +113,6 @@ def captured_for_line(facts: OrderFacts, line_id: str, returned: int = 0) -> int
 
 def _spill(facts: OrderFacts, counted: tuple[Payment, ...], line: Line, returned: int) -> int:
     """Unallocated money beyond what the lines before this one lack."""
-    if not line.is_certificate:
-        return 0
     own = allocated_sum(counted, line.line_id)
     left = sum(unallocated(payment) for payment in counted) - max(0, returned - own)
     for one in takewhile(lambda one: one != line, _by_claim(facts, line, last=returned > 0)):

@@ -174,9 +174,7 @@ class _Spread:
             self.answer.goods += amount
 
     def _lack_of_withdrawn(self, line: Line) -> int:
-        owed = line.amount
-        if line.is_certificate:
-            owed = line_money.captured_for_line(self.facts, line.line_id)
+        owed = line_money.captured_for_line(self.facts, line.line_id)
         return max(0, owed - self.answer.of(line.line_id))
 
     def _lacks_certificate_money(self, line: Line) -> bool:

@@ -136,8 +136,8 @@ ARROWS: list[tuple[Callable[[], Certificate], m.Message]] = [
     (lambda: sold(*BOTH).tell(make.captured(500_000)), make.cancelled("1")),
     (sold, make.returned()),
     (
-        lambda: sold(*BOTH).tell(
-            make.refunded(250_000), make.captured(700_000, to={"1": 200_000, "2": 500_000})
+        lambda: sold(*BOTH, make.gift("3")).tell(
+            make.refunded(250_000), make.captured(750_000, to={"1": 250_000, "2": 500_000})
         ),
         make.returned("1"),
     ),

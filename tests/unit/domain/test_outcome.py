@@ -144,17 +144,27 @@ def payments(draw: st.DrawFn, orders: list[Record]) -> list[Record]:
     for _ in range(draw(st.integers(0, 5))):
         amount = draw(st.sampled_from((total, total, *AMOUNTS)))
         line = draw(st.sampled_from((None, None, *first.lines)))
-        to = {line.line_id: min(amount, line.amount)} if line else None
         if captured and draw(st.booleans()):
             back = min(amount, captured)
-            to = {line.line_id: min(back, line.amount)} if line else None
+            to = min(back, has(line, told, total)) if line else 0
             at = make.NOON + draw(st.integers(0, 8)) * make.MINUTE
-            told.append(make.refunded(back, to=to, at=at))
+            told.append(make.refunded(back, to={line.line_id: to} if line and to else None, at=at))
             captured -= back
         else:
-            told.append(make.captured(amount, f"P-{len(told)}", to=to))
+            to = min(amount, line.amount) if line else 0
+            told.append(
+                make.captured(amount, f"P-{len(told)}", to={line.line_id: to} if line and to else None)
+            )
             captured += amount
     return told
+
+
+def has(line: m.Line, told: list[Record], total: int) -> int:
+    """What a line surely has of the money: its allocations, or its amount where all is paid; less what is back."""
+    money = Book(told)
+    given = money.allocated(money.captures, line.line_id)
+    had = max(given, line.amount) if money.captured >= total else given
+    return max(0, had - money.allocated(money.refunds, line.line_id))
 
 
 @st.composite

@@ -71,6 +71,13 @@ def test_rule_4_later_refunds_fill_withdrawn_lines_in_lineid_order() -> None:
     assert found.refund_ids("3") == ("both",)
 
 
+def test_rule_4_withdrawn_goods_lack_no_more_than_was_captured_for_them() -> None:
+    facts = told(make.ordered(TELEVISION, A), make.cancelled("1"), make.captured(600_000))
+    facts = record_payment(facts, make.refunded(150_000, at=LATER), None)
+    found = refund_shares(facts)
+    assert (found.of("1"), found.of(None)) == (100_000, 50_000)
+
+
 def test_rule_4_withdrawn_goods_count_with_their_amount() -> None:
     found = shares(make.returned("1", "2"), make.refunded(600_000, at=LATER))
     assert (found.of("1"), found.of("2"), found.goods) == (250_000, 350_000, 250_000)
