@@ -16,12 +16,13 @@ GIFTCERT = (sys.executable, "-m", "giftcert.cli")
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where its parts are, and a token of a channel."""
+    """A running stack: where its parts are, its folder, and a token of a channel."""
 
     api_url: str
     kafka: str
     temporal: str
     database_url: str
+    folder: Path
     token: str
 
 
@@ -64,5 +65,6 @@ def _stack(addresses: dict[str, Any], environment: dict[str, str], pool: int) ->
         kafka=addresses["kafkaBootstrapServers"],
         temporal=addresses["temporalAddress"],
         database_url=addresses["databaseUrl"],
+        folder=Path(addresses["stateFolder"]),
         token=json.loads(token.stdout)["token"],
     )

@@ -1,0 +1,146 @@
+"""Kill each part in the middle of running sales, stop Temporal for a while, and see that no sale is lost.
+
+``python -m chaos``: starts a whole stack, sells at a steady pace, kills worker, ingest, dispatch and api with
+signal 9 in turn, then freezes Temporal, and ends with 0 only if every sale is issued and the stream, read by an
+independent consumer, tells each certificate's events once, in order and without a gap.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiokafka
+import httpx
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.sales import Shop, open_shop
+from benchmarks.stack import Stack, running_stack
+
+PARTS = ("worker", "ingest", "dispatch", "api")
+PER_SECOND = 4
+BETWEEN_SECONDS = 6
+PATIENCE_SECONDS = 120
+
+
+@dataclass
+class Telling:
+    """What the stream told of one certificate: event ids by sequence, in the order of their first coming."""
+
+    events: dict[int, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def take(self, sequence: int, event_id: str) -> None:
+        """Note an event; a repeat must be the same, a new one must be the next."""
+        known = self.events.get(sequence)
+        if known is None:
+            if sequence != len(self.events) + 1:
+                self.faults.append(f"{sequence} after {len(self.events)}")
+            self.events[sequence] = event_id
+        elif known != event_id:
+            self.faults.append(f"two events with sequence {sequence}")
+
+
+def pids_of(stack: Stack, part: str) -> list[psutil.Process]:
+    """Return the running processes of a part, as the stack wrote them down."""
+    records = [json.loads(path.read_text()) for path in Path(stack.folder, "run").glob(f"{part}.*.json")]
+    found = []
+    for record in records:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(record["pid"]))
+    return found
+
+
+async def kill(stack: Stack, part: str) -> None:
+    """End a part at once; the stack starts another."""
+    for process in pids_of(stack, part):
+        process.send_signal(signal.SIGKILL)
+    await asyncio.sleep(BETWEEN_SECONDS)
+
+
+async def freeze(stack: Stack, part: str, seconds: float) -> None:
+    """Stop a part for a while without ending it."""
+    frozen = [one for process in pids_of(stack, part) for one in (process, *process.children(recursive=True))]
+    for process in frozen:
+        process.suspend()
+    await asyncio.sleep(seconds)
+    for process in frozen:
+        process.resume()
+
+
+async def until_sold(shop: Shop) -> str:
+    """Sell one certificate; while the API is away the reservation is asked for again."""
+    while True:
+        try:
+            return await shop.sell()
+        except (httpx.TransportError, httpx.HTTPStatusError):
+            await asyncio.sleep(0.5)
+
+
+async def sell_while(shop: Shop, happening: Awaitable[None]) -> list[str]:
+    """Sell at a steady pace while something happens, then wait for every sale to be issued."""
+    going = asyncio.ensure_future(happening)
+    sales = []
+    while not going.done():
+        sales.append(asyncio.create_task(until_sold(shop)))
+        await asyncio.sleep(1 / PER_SECOND)
+    await going
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return list(await asyncio.gather(*sales))
+
+
+async def read_stream(stack: Stack) -> dict[str, Telling]:
+    """Read the whole stream with a consumer of its own."""
+    tellings: dict[str, Telling] = defaultdict(Telling)
+    async with aiokafka.AIOKafkaConsumer(
+        "GiftCertificates.Stream", bootstrap_servers=stack.kafka, auto_offset_reset="earliest"
+    ) as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(one) < end for one, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    event = json.loads(record.value)
+                    if event["certificateId"]:
+                        tellings[event["certificateId"]].take(event["sequence"], event["eventId"])
+    return tellings
+
+
+async def play(stack: Stack, frozen_seconds: float, report: Callable[[str, int], None]) -> list[str]:
+    """Carry out every failure; return what the stream tells wrong."""
+    async with open_shop(stack) as shop:
+        for part in PARTS:
+            report(f"{part} killed with signal 9", len(await sell_while(shop, kill(stack, part))))
+        sold = await sell_while(shop, freeze(stack, "temporal", frozen_seconds))
+        report(f"Temporal stopped for {frozen_seconds:g} s", len(sold))
+    tellings = await read_stream(stack)
+    return [f"{one}: {fault}" for one, telling in tellings.items() for fault in telling.faults]
+
+
+def main() -> int:
+    """Play all failures on a stack of its own and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frozen", type=float, default=60, help="seconds for which Temporal is stopped")
+    arguments = parser.parse_args()
+    console, table = Console(), Table("failure", "sales meanwhile", "all issued")
+
+    def report(failure: str, sales: int) -> None:
+        console.print(f"{failure}: {sales} sales, all issued")
+        table.add_row(failure, str(sales), "yes")
+
+    with running_stack(pool=0) as stack:
+        faults = asyncio.run(play(stack, arguments.frozen, report))
+    console.print(table)
+    console.print("\n".join(faults) or "the stream: in order, no gap, no contradicting repeat")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
