@@ -94,7 +94,9 @@ async def _keep(_: Any) -> None:  # noqa: ANN401 - a pooled connection of asyncp
 
 
 async def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
-    """Return asyncpg's own connection, for COPY; it is in the transaction once a statement has run.
+    """Return asyncpg's own connection, for COPY and arrays, within the transaction that ``connection`` is in.
+
+    SQLAlchemy begins a transaction with its first statement only; what the driver did before would be outside.
 
     Raises:
         TypeError: the connection is not one of asyncpg.
@@ -102,6 +104,8 @@ async def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.
     driver = (await connection.get_raw_connection()).driver_connection
     if not isinstance(driver, asyncpg.Connection):
         raise TypeError("not a connection of asyncpg")
+    if connection.in_transaction() and not driver.is_in_transaction():
+        await connection.exec_driver_sql("SELECT 1")
     return driver
 
 

@@ -10,15 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from giftcert.contracts.records import EventRecord
+from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.shards import shard_of
-
-
-class UnknownCertificateError(Exception):
-    """No certificate has this id."""
-
-    def __init__(self, certificate_id: str) -> None:
-        super().__init__(f"no certificate {certificate_id}")
-
 
 _COLUMNS = """event_type text, occurred_at timestamptz, channel text, sale_channel text, status text,
     refund_state text, product_id text, nominal bigint, currency text, balance bigint, held bigint,

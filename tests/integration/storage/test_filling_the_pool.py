@@ -1,0 +1,113 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from giftcert.domain.numbers import is_number
+from giftcert.domain.products import Product
+from giftcert.security import Keyring
+from giftcert.storage.pool import PoolRepository
+from giftcert.storage.products import ProductChangedError, ProductRepository
+from tests.integration.storage.pool_rows import GIFT, PlainSealer, Tables
+
+pytestmark = pytest.mark.integration
+
+
+async def test_numbers_are_valid_different_and_sealed_for_their_certificate(
+    tables: Tables, tmp_path: Path
+) -> None:
+    keyring = Keyring.create(tmp_path / "keyring.json")
+    product = Product("GC-LONG", "RUB", nominal=1_000, number_length=19, cvc_length=3)
+    progress: list[int] = []
+    async with tables.engine.begin() as connection:
+        await ProductRepository(connection).put([product])
+        batch_id = await PoolRepository(connection).generate(
+            product, 50, keyring, datetime.now(UTC), progress.append
+        )
+    rows = await tables.rows("SELECT * FROM certificates")
+    numbers = [keyring.open(row["number_sealed"], row["certificate_id"].bytes) for row in rows]
+    secrets = [keyring.open(row["cvc_sealed"], row["certificate_id"].bytes) for row in rows]
+    assert all(is_number(number) and len(number) == 19 for number in numbers)
+    assert len(set(numbers)) == 50
+    assert all(secret.isdigit() and len(secret) == 3 for secret in secrets)
+    assert [row["last_four"] for row in rows] == [number[-4:] for number in numbers]
+    assert [row["number_fingerprint"] for row in rows] == [keyring.fingerprint(number) for number in numbers]
+    assert {row["batch_id"] for row in rows} == {UUID(str(batch_id))}
+    assert progress == [50]
+
+
+async def test_a_batch_is_told_on_the_stream_of_its_product(tables: Tables) -> None:
+    batch_id = await tables.fill(7)
+    [event] = await tables.rows("SELECT * FROM events")
+    assert (event["event_type"], event["stream_key"], event["product_id"]) == (
+        "audit.imported",
+        "GC-5000",
+        "GC-5000",
+    )
+    assert event["payload"] == {"batchId": str(batch_id), "count": 7}
+
+
+async def test_a_number_that_exists_already_is_drawn_again(tables: Tables) -> None:
+    class Colliding(PlainSealer):
+        """Gives the first certificates a number that is taken."""
+
+        def __init__(self) -> None:
+            self.drawn = 0
+
+        def fingerprint(self, number: str) -> bytes:
+            self.drawn += 1
+            return b"taken" if self.drawn in {1, 3} else number.encode()
+
+    async with tables.engine.begin() as connection:
+        await ProductRepository(connection).put([GIFT])
+        pool, sealer = PoolRepository(connection), Colliding()
+        await pool.generate(GIFT, 1, sealer, datetime.now(UTC))
+        await pool.generate(GIFT, 5, sealer, datetime.now(UTC))
+    assert len(await tables.certificate_ids()) == 6
+
+
+async def test_a_batch_that_fails_leaves_nothing(tables: Tables) -> None:
+    class Broken(PlainSealer):
+        def seal(self, secret: str, context: bytes) -> bytes:  # noqa: ARG002
+            raise ValueError("broken")
+
+    async with tables.engine.connect() as connection:
+        await ProductRepository(connection).put([GIFT])
+        await connection.commit()
+        with pytest.raises(ValueError, match="broken"):
+            await PoolRepository(connection).generate(GIFT, 5, Broken(), datetime.now(UTC))
+        await connection.rollback()
+    for table in ("batches", "certificates", "events"):
+        assert await tables.rows(f"SELECT 1 FROM {table}") == []  # noqa: S608
+
+
+async def test_the_pool_is_counted_by_status(tables: Tables) -> None:
+    await tables.fill(5)
+    await tables.reserve(2)
+    ids = await tables.certificate_ids()
+    await tables.run(
+        "UPDATE certificates SET blocked = true WHERE certificate_id = CAST(:id AS uuid)", id=ids[-1]
+    )
+    lately = datetime.now(UTC) - timedelta(hours=1)
+    await tables.run(
+        "UPDATE certificates SET available_since = :at WHERE certificate_id = CAST(:id AS uuid)",
+        id=ids[-2],
+        at=lately,
+    )
+    async with tables.engine.connect() as connection:
+        [count] = await PoolRepository(connection).counts(datetime.now(UTC), timedelta(hours=72))
+    assert count.statuses == {"available": 2, "reserved": 2, "blocked": 1}
+    assert (count.available, count.cooling) == (2, 1)
+
+
+async def test_a_product_gets_new_terms_but_never_another_currency_or_nominal(tables: Tables) -> None:
+    longer = Product("GC-5000", "RUB", nominal=500_000, reservation=timedelta(hours=1))
+    async with tables.engine.connect() as connection:
+        products = ProductRepository(connection)
+        await products.put([GIFT])
+        await products.put([longer])
+        assert await products.all() == {"GC-5000": longer}
+        for changed in (Product("GC-5000", "EUR", nominal=500_000), Product("GC-5000", "RUB", nominal=1)):
+            with pytest.raises(ProductChangedError):
+                await products.put([changed])
