@@ -89,7 +89,8 @@ class Kafka:
 
     async def _format(self, java: tuple[str, ...]) -> None:
         shutil.rmtree(self._data, ignore_errors=True)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Never a "-" in front: the tool would take the id for another option, once in 64 starts.
+        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         code, output = await complete(
             *(*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
         )
