@@ -1,13 +1,17 @@
-"""A database of its own for each test, with certificates in the pool."""
+"""A database of its own for each test, with certificates in the pool; topics of its own where doors run."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
+from giftcert.cli.namespace import ensure_namespace
+from giftcert.contracts.payloads import DATA_CONVERTER
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
+from tests.integration.kafka_ingest.ingest_doors import Neighbours, make_neighbours
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
 
 
@@ -28,3 +32,27 @@ def keyring_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def store(engine: AsyncEngine, keyring_file: Path) -> Store:
     return Store(engine, Keyring.load(keyring_file), await add_certificates(engine, 4))
+
+
+@pytest.fixture
+async def temporal(temporal_address: str) -> Client:
+    client = await Client.connect(temporal_address, data_converter=DATA_CONVERTER)
+    await ensure_namespace(client)
+    return client
+
+
+@pytest.fixture
+async def neighbours(
+    store: Store,
+    keyring_file: Path,
+    fresh_database_url: str,
+    kafka: str,
+    temporal: Client,
+) -> AsyncIterator[Neighbours]:
+    addresses = {
+        "database_url": fresh_database_url,
+        "kafka": kafka,
+        "temporal": temporal.service_client.config.target_host,
+    }
+    async with await make_neighbours(store, keyring_file, addresses) as made:
+        yield made

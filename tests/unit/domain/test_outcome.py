@@ -81,9 +81,19 @@ class Book:
         return self.allocated(self.refunds, line_id) + unallocated
 
     def surely_owed_for_certificates(self) -> int:
-        """Money that no goods can have taken, of an order that gave up all its certificates."""
-        goods = sum(line.amount for line in self.lines.values() if not line.is_certificate)
-        return max(0, self.captured - self.refunded - goods)
+        """Money that no goods can have taken, of an order that gave up all its certificates; none of it is back.
+
+        Where some is back and names no line, which line has it is computed anew with every message: no naive book
+        can say which certificate is to speak of the rest.
+        """
+        if self.refunds:
+            return 0
+        goods = sum(
+            max(line.amount, self.allocated(self.captures, line.line_id))
+            for line in self.lines.values()
+            if not line.is_certificate
+        )
+        return max(0, self.captured - goods)
 
     @property
     def certificate_lines(self) -> list[str]:
