@@ -11,6 +11,7 @@ from fastapi import Header
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import problems
+from api.quick_route import LONGEST_NAME
 from giftcert.clock import utc_now
 from giftcert.security import Caller
 from giftcert.settings import Settings
@@ -35,7 +36,7 @@ SentKey = Annotated[
     Header(
         alias="Idempotency-Key",
         min_length=1,
-        max_length=64,
+        max_length=LONGEST_NAME,
         description="Repeats of this call under the same key get the same answer for 24 hours.",
         examples=["5f0c9a52-order-IM-1001"],
     ),

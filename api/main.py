@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )
     handle_problems(app)
+    app.include_router(reservations.next_router)
     for resource in (reservations, disclosures, certificates, products, pool, refunds, health):
         app.include_router(resource.router)
     if settings.serve_metrics:

@@ -13,13 +13,15 @@ from api.claiming import claim, make_request
 from api.documentation import may_answer
 from api.ending import extend, release
 from api.idempotency import HIT, HIT_HEADER, SentKey, key_of
+from api.quick_route import LONGEST_NAME, QuickRoute
 from api.schemas import Reservation, ReservationOrder
 from api.services import services_of
 from giftcert.security import Caller, Role
 
+next_router = APIRouter(tags=["reservations"], route_class=QuickRoute)
 router = APIRouter(tags=["reservations"])
 ChannelCaller = Annotated[Caller, Security(Bearer(Role.CHANNEL))]
-Name = Annotated[str, Query(min_length=1, max_length=64)]
+Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 ReservationId = Annotated[UUID, Path(alias="reservationId")]
 _CLAIMING = may_answer(
     problems.CHANNEL_NOT_ALLOWED,
@@ -39,7 +41,7 @@ _ENDING = may_answer(
 )
 
 
-@router.get(
+@next_router.get(
     "/certificates/next",
     operation_id="reserveNext",
     response_model=Reservation,
