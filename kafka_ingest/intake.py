@@ -32,6 +32,8 @@ class Batch:
     reading: Reading
     first: dict[TopicPartition, int]
     after: dict[TopicPartition, int]
+    assignment: int
+    """Counts the assignments of partitions; what was only read under an earlier one is read again."""
 
 
 class Intake:
@@ -54,7 +56,8 @@ class Intake:
         self._hand_over = hand_over
         self._committing: asyncio.Task[None] | None = None
         self._outstanding: list[Batch] = []  # taken from Kafka, not committed here
-        self._uncommitted: dict[TopicPartition, int] = {}  # committed here, Kafka not told yet
+        self._telling: set[asyncio.Task[None]] = set()  # Kafka is being told how far we are
+        self._assignment = 0
         self._retry_at: float | None = None
         self._pause = FIRST_PAUSE
 
@@ -69,17 +72,18 @@ class Intake:
                 await self.step()
         finally:
             await self.finished()
+            for telling in self._telling:
+                telling.cancel()
 
     async def step(self) -> None:
         """Take the next batch, if there is one, and begin to commit it as soon as the one before is committed."""
         self._stand_still()
         taken = await self._consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
         if not taken:
-            await self._idle()
             return
         batch = self._read(taken)
         await self.finished()
-        if batch in self._outstanding:  # else it was given back, or its partitions went to another process
+        if batch in self._outstanding and batch.assignment == self._assignment:  # else it comes again
             self._committing = asyncio.create_task(self._commit(batch))
 
     async def finished(self) -> None:
@@ -101,15 +105,16 @@ class Intake:
     # Rebalances -----------------------------------------------------------------------------------
 
     async def revoked(self) -> None:
-        """Finish what is under way before others get the partitions; what was only read is theirs to read again."""
+        """Finish what is under way before others get the partitions; what was only read is theirs to read again.
+
+        It stays outstanding until the new assignment, as the old one's positions are beyond it.
+        """
         await self.finished()
-        self._outstanding.clear()
-        self._uncommitted.clear()
+        self._assignment += 1
 
     def assigned(self) -> None:
-        """Pause new partitions too, if we stand still: a pause belongs to the assignment before."""
+        """Begin anew from the committed offsets. A pause belongs to the assignment before, so pause again."""
         self._outstanding.clear()
-        self._uncommitted.clear()
         self._stand_still()
 
     # Batches --------------------------------------------------------------------------------------
@@ -121,6 +126,7 @@ class Intake:
             reading=self._writer.read(records),
             first={partition: of_partition[0].offset for partition, of_partition in taken.items()},
             after={partition: of_partition[-1].offset + 1 for partition, of_partition in taken.items()},
+            assignment=self._assignment,
         )
         self._outstanding.append(batch)
         return batch
@@ -138,36 +144,37 @@ class Intake:
         for (topic, outcome), count in committed.counts.items():
             metrics.RECORDS.labels(topic, outcome).inc(count)
         self._hand_over(committed)
-        self._succeeded(batch)
-        await self._commit_offsets()
+        await self._succeeded(batch)
 
-    def _succeeded(self, batch: Batch) -> None:
+    async def _succeeded(self, batch: Batch) -> None:
         self._pause = FIRST_PAUSE
         self._trouble.over(POSTGRESQL)
         self._trouble.over(INGEST)
         if batch in self._outstanding:
             self._outstanding.remove(batch)
-            self._uncommitted |= batch.after
+            await self._commit_offsets(batch.after)
 
-    async def _commit_offsets(self) -> None:
-        """Tell Kafka how far we are. If that fails, the records come again one day and are known as repeats."""
-        offsets, self._uncommitted = self._uncommitted, {}
+    async def _commit_offsets(self, offsets: dict[TopicPartition, int]) -> None:
+        """Tell Kafka how far we are. If that fails, the records come again one day and are known as repeats.
+
+        aiokafka repeats it until the broker answers, so one that takes long is not waited for.
+        """
+        telling = asyncio.create_task(self._tell_kafka(offsets))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        await asyncio.wait({telling}, timeout=COMMIT_SECONDS)
+        if not telling.done():
+            await self._trouble.goes_on(KAFKA, TimeoutError())
+
+    async def _tell_kafka(self, offsets: dict[TopicPartition, int]) -> None:
         try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await self._consumer.commit(offsets)
+            await self._consumer.commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:  # the partitions are another's by now
             _log.info("offsets not committed", error=type(error).__name__)
-        except (KafkaError, TimeoutError) as error:
-            self._uncommitted = offsets | self._uncommitted
+        except KafkaError as error:
             await self._trouble.goes_on(KAFKA, error)
         else:
             self._trouble.over(KAFKA)
-
-    async def _idle(self) -> None:
-        if self._committing is not None and self._committing.done():
-            await self.finished()
-        if self._uncommitted and self._committing is None:
-            await self._commit_offsets()
 
     # PostgreSQL away ------------------------------------------------------------------------------
 

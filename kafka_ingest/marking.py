@@ -39,18 +39,16 @@ class Marking:
         """Do it every second, whether records come or not."""
         while True:
             try:
-                await self.round()
-            except (KafkaError, IllegalStateError) as error:
+                marks = await self.look()
+            except (KafkaError, IllegalStateError, TimeoutError) as error:
                 await trouble.goes_on(KAFKA, error)
-            except DATABASE_ERRORS as error:
-                await trouble.goes_on(PART, error)
             else:
                 trouble.over(KAFKA)
-                trouble.over(PART)
+                await self._write(marks, trouble)
             await asyncio.sleep(EVERY_SECONDS)
 
-    async def round(self) -> None:
-        """Move the marks of partitions that are committed beyond an end that was read.
+    async def look(self) -> dict[TopicPartition, datetime]:
+        """Read the ends and return the new marks of partitions that are committed beyond an end that was read.
 
         Raises:
             aiokafka.errors.KafkaError: the ends could not be read.
@@ -61,14 +59,12 @@ class Marking:
         async with asyncio.timeout(KAFKA_SECONDS):
             ends = await self._consumer.end_offsets(assigned) if assigned else {}
             reached = {one: self._reached(one, await self._consumer.position(one)) for one in ends}
-        for partition in self._ends.keys() - ends.keys():
-            del self._ends[partition]
-        marks = self._caught_up(reached) if self._ends else {}
+        self._measure(ends, reached)
+        self._ends = {partition: end for partition, end in self._ends.items() if partition in ends}
+        marks = self._caught_up(reached)
         for partition, end in ends.items():
             self._ends.setdefault(partition, (at, end))
-        marks |= self._caught_up(reached)
-        self._measure(ends, reached)
-        await self._write(marks)
+        return marks | self._caught_up(reached)
 
     def _caught_up(self, reached: dict[TopicPartition, int]) -> dict[TopicPartition, datetime]:
         """Return the marks of those that have reached the end last read, and forget that end."""
@@ -79,11 +75,16 @@ class Marking:
             del self._ends[partition]
         return marks
 
-    async def _write(self, marks: dict[TopicPartition, datetime]) -> None:
-        async with self._engine.begin() as connection:
-            repository = MarkRepository(connection)
-            await repository.register(self._all_partitions())
-            await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
+    async def _write(self, marks: dict[TopicPartition, datetime], trouble: Trouble) -> None:
+        try:
+            async with self._engine.begin() as connection:
+                repository = MarkRepository(connection)
+                await repository.register(self._all_partitions())
+                await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
+        except DATABASE_ERRORS as error:
+            await trouble.goes_on(PART, error)
+        else:
+            trouble.over(PART)
 
     def _all_partitions(self) -> list[tuple[str, int]]:
         """All partitions of the topics, ours or not: one that nobody reads yet holds back too."""

@@ -1,0 +1,43 @@
+"""What a failed transaction means for its batch."""
+
+import asyncpg
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from kafka_ingest.failures import Failure, failure_of
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (ConnectionRefusedError(), Failure.AWAY),
+        (TimeoutError(), Failure.AWAY),
+        (asyncpg.ConnectionDoesNotExistError(), Failure.AWAY),
+        (asyncpg.InterfaceError("connection is closed"), Failure.AWAY),
+        (asyncpg.AdminShutdownError(), Failure.AWAY),
+        (asyncpg.CannotConnectNowError(), Failure.AWAY),
+        (asyncpg.TooManyConnectionsError(), Failure.AWAY),
+        (asyncpg.DeadlockDetectedError(), Failure.RACE),
+        (asyncpg.SerializationError(), Failure.RACE),
+        (asyncpg.UniqueViolationError(), Failure.RACE),
+        (asyncpg.NumericValueOutOfRangeError(), Failure.RECORD),
+        (asyncpg.CharacterNotInRepertoireError(), Failure.RECORD),
+        (asyncpg.CheckViolationError(), Failure.RECORD),
+        (asyncpg.ProgramLimitExceededError(), Failure.RECORD),
+        (asyncpg.exceptions._base.DataError("invalid input"), Failure.RECORD),
+        (KeyError("a fault of ours that this record brings out"), Failure.RECORD),
+        (OverflowError(), Failure.RECORD),
+        (asyncpg.UndefinedTableError(), Failure.STANDING),
+        (asyncpg.InsufficientPrivilegeError(), Failure.STANDING),
+        (asyncpg.ReadOnlySQLTransactionError(), Failure.STANDING),
+    ],
+    ids=lambda value: value.name if isinstance(value, Failure) else type(value).__name__,
+)
+def test_each_error_means_one_thing(error: Exception, meaning: Failure) -> None:
+    assert failure_of(error) is meaning
+
+
+def test_sqlalchemys_wrapping_changes_nothing() -> None:
+    driver = Exception("the dialect's own")
+    driver.__cause__ = asyncpg.NumericValueOutOfRangeError()
+    assert failure_of(DBAPIError("SELECT", {}, driver)) is Failure.RECORD

@@ -1,0 +1,170 @@
+"""How far the intake says that it is, while batches are under way, fail, or are dropped by a rebalance."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from kafka_ingest.intake import Intake
+from kafka_ingest.reading import Reading
+from kafka_ingest.source import KeptRecord
+from kafka_ingest.transaction import Committed
+
+PARTITION = TopicPartition("orders", 0)
+
+
+@dataclass
+class Consumer:
+    """Stands in for aiokafka: gives what it is told to, remembers seeks, pauses and commits."""
+
+    given: asyncio.Queue[dict[TopicPartition, list[KeptRecord]]] = field(default_factory=asyncio.Queue)
+    position: int = 0
+    paused_now: set[TopicPartition] = field(default_factory=set)
+    commits: list[dict[TopicPartition, int]] = field(default_factory=list)
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def gives(self, *offsets: int) -> None:
+        self.taken.clear()
+        records = [KeptRecord("orders", 0, offset, b"", b"") for offset in offsets]
+        self.given.put_nowait({PARTITION: records} if records else {})
+
+    async def getmany(self, **_: Any) -> dict[TopicPartition, list[KeptRecord]]:
+        taken = await self.given.get()
+        for records in taken.values():
+            self.position = records[-1].offset + 1
+        self.taken.set()
+        return taken
+
+    def assignment(self) -> set[TopicPartition]:
+        return {PARTITION}
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        assert partition == PARTITION
+        self.position = offset
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        self.paused_now |= set(partitions)
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        self.paused_now -= set(partitions)
+
+    def paused(self) -> set[TopicPartition]:
+        return set(self.paused_now)
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.commits.append(offsets)
+
+
+@dataclass
+class Writer:
+    """Stands in for PostgreSQL: commits when it is let, or fails."""
+
+    may_commit: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: Exception | None = None
+    batches: list[list[int]] = field(default_factory=list)
+
+    def read(self, _: object) -> Reading:
+        return Reading()
+
+    async def commit(self, records: list[KeptRecord], _: Reading) -> Committed:
+        await self.may_commit.wait()
+        if self.failure:
+            raise self.failure
+        self.batches.append([record.offset for record in records])
+        return Committed()
+
+
+class Trouble:
+    """Stands in for what is told of trouble."""
+
+    def over(self, part: str) -> None:
+        pass
+
+    async def goes_on(self, part: str, error: BaseException) -> None:
+        pass
+
+
+@dataclass
+class Scene:
+    consumer: Consumer = field(default_factory=Consumer)
+    writer: Writer = field(default_factory=Writer)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.consumer, self.writer, Trouble(), lambda _: None)  # type: ignore[arg-type]
+
+    @property
+    def reached(self) -> int:
+        return self.intake.reached(PARTITION, self.consumer.position)
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene()
+
+
+async def test_what_is_only_read_is_not_reached(scene: Scene) -> None:
+    scene.consumer.gives(0, 1, 2)
+    await scene.intake.step()
+    assert (scene.consumer.position, scene.reached) == (3, 0)
+    scene.writer.may_commit.set()
+    await scene.intake.finished()
+    assert scene.reached == 3
+    assert scene.consumer.commits == [{PARTITION: 3}]
+
+
+async def test_the_next_batch_is_read_while_one_is_committed(scene: Scene) -> None:
+    scene.consumer.gives(0)
+    await scene.intake.step()
+    scene.consumer.gives(1)
+    second = asyncio.create_task(scene.intake.step())
+    await scene.consumer.taken.wait()
+    assert (scene.consumer.position, scene.reached) == (2, 0)
+    scene.writer.may_commit.set()
+    await second
+    await scene.intake.finished()
+    assert scene.writer.batches == [[0], [1]]
+    assert scene.reached == 2
+
+
+async def test_a_failed_batch_and_the_one_read_after_it_come_again(scene: Scene) -> None:
+    scene.writer.failure = OSError("away")
+    scene.writer.may_commit.set()
+    scene.consumer.gives(0, 1)
+    await scene.intake.step()
+    scene.consumer.gives(2)
+    await scene.intake.step()
+    await scene.intake.finished()
+    assert scene.consumer.position == 0
+    assert scene.reached == 0
+    assert scene.consumer.paused_now == {PARTITION}
+    assert scene.writer.batches == []
+
+
+async def test_a_batch_that_a_rebalance_drops_is_not_reached_by_the_old_position(scene: Scene) -> None:
+    scene.consumer.gives(0)
+    await scene.intake.step()
+    revoking = asyncio.create_task(scene.intake.revoked())
+    scene.consumer.gives(1)
+    second = asyncio.create_task(scene.intake.step())
+    await scene.consumer.taken.wait()
+    scene.writer.may_commit.set()
+    await asyncio.gather(revoking, second)
+    assert scene.writer.batches == [[0]]
+    assert (scene.consumer.position, scene.reached) == (2, 1)
+    scene.consumer.position = 1  # where the committed offsets stand
+    scene.intake.assigned()
+    assert scene.reached == 1
+
+
+async def test_a_new_assignment_is_paused_while_postgresql_is_away(scene: Scene) -> None:
+    scene.writer.failure = OSError("away")
+    scene.writer.may_commit.set()
+    scene.consumer.gives(0)
+    await scene.intake.step()
+    await scene.intake.finished()
+    scene.consumer.paused_now.clear()
+    await scene.intake.revoked()
+    scene.intake.assigned()
+    assert scene.consumer.paused_now == {PARTITION}
