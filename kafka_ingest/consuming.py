@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
-from kafka_ingest.intake import KAFKA, Intake
+from kafka_ingest.intake import INGEST, KAFKA, Intake
 from kafka_ingest.marking import Marking
 from kafka_ingest.transaction import BatchWriter, Committed
 from kafka_ingest.trouble import Trouble
@@ -67,6 +67,9 @@ class Consuming:
                 await self._once()
             except (KafkaError, OSError) as error:
                 await self._trouble.goes_on(KAFKA, error)
+            except Exception as error:  # noqa: BLE001 - a new consumer may do what the old one could not
+                _log.exception("the consumer is made anew")
+                await self._trouble.goes_on(INGEST, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -7,7 +7,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
-from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from kafka_ingest.trouble import Trouble
 
@@ -31,7 +30,7 @@ class Horizon:
         while True:
             try:
                 await self.keep_up(utc_now().date())
-            except DATABASE_ERRORS as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
                 await trouble.goes_on(PART, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:

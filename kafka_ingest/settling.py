@@ -9,7 +9,6 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage import ingest_fences
 from giftcert.storage.deliveries import UnsentDelivery
 from giftcert.storage.orders import OrderRepository
-from giftcert.storage.outages import DATABASE_ERRORS
 from kafka_ingest import metrics
 from kafka_ingest.correlation import settle
 from kafka_ingest.lookups import look_up_settling
@@ -55,7 +54,7 @@ class Settling:
             self._mapped.clear()
             try:
                 unsettled = await self.round()
-            except DATABASE_ERRORS as error:
+            except Exception as error:  # noqa: BLE001 - the orders stay flagged, which holds the marks back
                 await trouble.goes_on(PART, error)
                 unsettled = True
             else:

@@ -5,7 +5,6 @@ import asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.storage.deliveries import DeliveryRepository
-from giftcert.storage.outages import DATABASE_ERRORS
 from kafka_ingest import metrics
 from kafka_ingest.signalling import TEMPORAL, Signaller
 from kafka_ingest.trouble import Trouble
@@ -30,7 +29,7 @@ class Sweep:
         while True:
             try:
                 await self.round()
-            except DATABASE_ERRORS as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
                 await self._trouble.goes_on(PART, error)
             else:
                 self._trouble.over(PART)
