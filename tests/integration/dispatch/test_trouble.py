@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -37,10 +38,19 @@ class OwnKafka:
         self._broker = broker
 
     def hang(self) -> None:
+        """Stop the broker, and come back only when each of its threads stands still."""
         self._broker.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._broker.pid}/task")
+        while any(_state(thread) != "T" for thread in threads.iterdir()):
+            time.sleep(0.001)
 
     def go_on(self) -> None:
         self._broker.send_signal(signal.SIGCONT)
+
+
+def _state(thread: Path) -> str:
+    """The state letter of a thread, which stands behind its name in parentheses."""
+    return thread.joinpath("stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.fixture
