@@ -21,7 +21,7 @@ up: setup ## Start the whole stack here until Ctrl-C; ARGS="--ports auto" where 
 	@$(BIN)/giftcert up $(ARGS)
 
 test: setup ## Run all tests; ARGS="tests/unit -x" for some
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 lint: setup ## Check style, types and the layers
 	@$(BIN)/ruff check
