@@ -18,6 +18,7 @@ BATCH = 8_000
 """Records of one batch at most: a fifth of a second of work, so that the process goes on answering meanwhile."""
 WAIT_MILLISECONDS = 200
 COMMIT_SECONDS = 5.0
+FINISH_SECONDS = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 POSTGRESQL, KAFKA, INGEST = "PostgreSQL", "Kafka", "ingest"
 
@@ -71,9 +72,7 @@ class Intake:
             while True:
                 await self.step()
         finally:
-            await self.finished()
-            for telling in self._telling:
-                telling.cancel()
+            await self._end()
 
     async def step(self) -> None:
         """Take the next batch, if there is one, and begin to commit it as soon as the one before is committed."""
@@ -92,6 +91,14 @@ class Intake:
             await asyncio.shield(task)
             if self._committing is task:
                 self._committing = None
+
+    async def _end(self) -> None:
+        """Let what is being committed come to its end, unless that takes too long; it would come again."""
+        under_way = {task for task in (self._committing, *self._telling) if task is not None}
+        if under_way:
+            await asyncio.wait(under_way, timeout=FINISH_SECONDS)
+        for task in under_way:
+            task.cancel()
 
     def reached(self, partition: TopicPartition, position: int) -> int:
         """Return the offset below which everything of a partition is committed in PostgreSQL.

@@ -32,16 +32,14 @@ async def look_up(
         orders: those of the batch that are known, locked.
     """
     waited = await take_waiting(connection, _may_have_waiting(selection, orders))
-    repository = OrderRepository(connection)
-    certificates = await repository.certificates(selection.named_certificates)
     return waited, Known(
         orders=orders,
-        certificates=certificates,
+        certificates=await _certificates(connection, selection),
         contents=await _contents(connection, selection, waited),
         histories=await _histories(connection, selection, orders),
         clients=await _clients(connection, selection),
         buyers=await _buyers(connection, selection),
-        payments_were_dropped=await UnmatchedPaymentRepository(connection).some_were_dropped(),
+        payments_were_dropped=await _payments_were_dropped(connection, selection, orders),
     )
 
 
@@ -78,6 +76,20 @@ def _may_have_waiting(selection: Selection, orders: Mapping[str, KnownOrder]) ->
     """The orders that the batch may map, and those so new that a payment may have missed their mapping."""
     new = {order.order_id for _, order in selection.orders if order.order_id not in orders}
     return new | {order.order_id for order in orders.values() if order.recheck}
+
+
+async def _certificates(connection: AsyncConnection, selection: Selection) -> dict[str, str | None]:
+    named = selection.named_certificates
+    return await OrderRepository(connection).certificates(named) if named else {}
+
+
+async def _payments_were_dropped(
+    connection: AsyncConnection, selection: Selection, orders: Collection[str]
+) -> bool:
+    """Whether a first version may lack payments; asked only where the batch names an order for the first time."""
+    if all(order.order_id in orders for _, order in selection.orders):
+        return False
+    return await UnmatchedPaymentRepository(connection).some_were_dropped()
 
 
 async def _contents(
