@@ -1,7 +1,6 @@
 """Runs of the workflow: repeats, races with other writers, renewal, and histories of earlier code."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -62,12 +61,18 @@ async def test_an_act_of_the_api_that_came_first_makes_the_workflow_decide_again
 async def test_a_certificate_waits_until_another_leaves_the_order_line(sale: Sale, other_sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    await other_sale.tell(other_sale.ordered(version=2), other_sale.captured())
-    await other_sale.environment.sleep(timedelta(seconds=1))
+    capture = other_sale.captured()
+    await other_sale.tell(other_sale.ordered(version=2), capture)
+
+    async def captured() -> bool:
+        async with other_sale.engine.connect() as connection:
+            query = text("SELECT EXISTS (SELECT FROM applied_messages WHERE message_key = :key)")
+            return bool((await connection.execute(query, {"key": capture.key})).scalar_one())
+
+    await other_sale.until(captured)
     assert (await other_sale.row()).status == "reserved"
     await sale.tell(sale.ordered(version=2, own=False))
     await sale.until_status("available")
-    await other_sale.environment.sleep(timedelta(minutes=10))
     await other_sale.until_status("issued")
     assert (await sale.event_types())[-1] == "issue.released"
 

@@ -29,7 +29,7 @@ async def test_a_message_told_twice_is_applied_once(sale: Sale) -> None:
 async def test_an_order_unpaid_for_72_hours_goes_back_to_the_pool(sale: Sale, caught_up: None) -> None:  # noqa: ARG001
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    await sale.environment.sleep(timedelta(hours=72, minutes=1))
+    await sale.skip(timedelta(hours=72, minutes=1))
     assert "available" in await sale.until_ended()
     assert await sale.event_types() == ["issue.ordered", "alert.unpaid", "issue.released"]
 
@@ -37,7 +37,7 @@ async def test_an_order_unpaid_for_72_hours_goes_back_to_the_pool(sale: Sale, ca
 async def test_an_unpaid_order_stays_while_ingest_lags_behind_its_deadline(sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    await sale.environment.sleep(timedelta(hours=73))
+    await sale.skip(timedelta(hours=73))
     assert (await sale.row()).status == "ordered"
     await sale.tell(sale.captured())
     await sale.until_status("issued")
@@ -71,9 +71,9 @@ async def test_a_return_without_its_money_asks_a_person_after_seven_days(sale: S
     await sale.until_status("issued")
     await sale.tell(sale.cancelled())
     await sale.until_told("refund.requested")
-    await sale.environment.sleep(timedelta(days=7, minutes=1))
+    await sale.skip(timedelta(days=7, minutes=1))
     await sale.until_told("refund.pendingDetails")
-    await sale.environment.sleep(timedelta(days=1, minutes=1))
+    await sale.skip(timedelta(days=1, minutes=1))
     await sale.until_told("alert.refundStuck")
 
 

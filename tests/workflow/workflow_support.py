@@ -49,7 +49,7 @@ RECORD = "GIFTCERT_RECORD_HISTORIES" in os.environ
 """Set it to store the histories of these tests anew: only after a change that old runs may not survive."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     server = Path(sys.executable).parent / "temporal-test-server"  # of the requirements
     async with await WorkflowEnvironment.start_time_skipping(
@@ -175,6 +175,15 @@ class Sale:
             return event_type in await self.event_types()
 
         await self.until(told)
+
+    async def skip(self, duration: timedelta) -> None:
+        """Let time pass at once; the test server now and then leaves a request unanswered, which is asked again."""
+        for _ in range(6):
+            with contextlib.suppress(TimeoutError, RPCError):
+                async with asyncio.timeout(4):
+                    await self.environment.sleep(duration)
+                    return
+        raise TimeoutError("the test server does not skip time")
 
     async def until_ended(self) -> str:
         """Wait for the latest run to end, and return how it did."""
