@@ -114,6 +114,13 @@ class Settings(BaseSettings):
         timedelta(days=30), description="Longest wait between repeated alerts"
     )
     certificates_buy_certificates: bool = False
+    direct_spend_channels: tuple[str, ...] = Field(
+        (), description="Channels that may spend a certificate without having held the amount"
+    )
+    direct_spend_cap: int = Field(0, ge=0, description="Most that they may spend so at once, minor units")
+    refund_four_eyes_over: int | None = Field(
+        None, ge=0, description="Refunds of more take two persons, minor units; unset: none does"
+    )
     payment_horizon: timedelta = Field(
         timedelta(days=90), description="How long payments of unknown orders are kept"
     )

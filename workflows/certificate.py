@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         PaymentCaptured,
         PaymentRefunded,
         PaymentVoided,
+        RefundAssigned,
         SpendingReported,
     )
     from giftcert.domain.policy import Terms
@@ -140,6 +141,11 @@ class CertificateWorkflow:
     @workflow.signal
     def client_updated(self, message: ClientUpdated) -> None:
         """The buyer's settings changed."""
+        self._take(message)
+
+    @workflow.signal
+    def refund_assigned(self, message: RefundAssigned) -> None:
+        """A person said of another certificate of the order what a refund means."""
         self._take(message)
 
     @workflow.query

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import standing
-from giftcert.domain.events import PublicEvent
+from giftcert.domain.events import OperatorActed, PublicEvent
 from giftcert.domain.messages import Cause
 from giftcert.domain.state import CertificateState
 
@@ -63,15 +63,6 @@ class CvcRefused:
     purpose: str
     notification_id: str | None
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorActed:
-    """Support or operations did something that no other event tells."""
-
-    type: ClassVar[str] = "audit.operatorActed"
-    who: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +122,7 @@ class ProcessingFailed:
 
 
 ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
-CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused | OperatorActed
+CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused
 InputNotice: TypeAlias = InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed
 Notice: TypeAlias = ProductNotice | CertificateNotice | InputNotice
 
@@ -150,7 +141,7 @@ def about_product(
 
 
 def about_certificate(
-    notice: CertificateNotice | InputNotice,
+    notice: CertificateNotice | InputNotice | OperatorActed,
     state: CertificateState,
     occurred_at: datetime,
     channel: str | None = None,
@@ -166,7 +157,7 @@ def about_certificate(
 
 
 def about_input(
-    notice: InputNotice | OperatorActed | PublicEvent,
+    notice: InputNotice | PublicEvent,
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,

@@ -6,6 +6,7 @@ from datetime import datetime
 from giftcert.domain import messages as m
 from giftcert.domain.line_money import unpaid_at
 from giftcert.domain.policy import Policy
+from giftcert.domain.redemptions import open_holds
 from giftcert.domain.refunds import next_case_deadline
 from giftcert.domain.state import CertificateState, Sale, Status
 
@@ -32,7 +33,7 @@ def deadlines(state: CertificateState, policy: Policy) -> tuple[Deadline, ...]:
     found = [deadline for sale in sales for deadline in _case_deadlines(sale, policy)]
     if state.sale is not None:
         found += _unpaid(state, state.sale, policy) + _validity(state, state.sale)
-    return tuple(found)
+    return (*found, *_holds(state))
 
 
 def _case_deadlines(sale: Sale, policy: Policy) -> tuple[Deadline, ...]:
@@ -61,6 +62,19 @@ def _validity(state: CertificateState, sale: Sale) -> list[Deadline]:
     if state.status not in {Status.ISSUED, Status.PARTIALLY_REDEEMED} or at is None:
         return []
     return [Deadline(at, m.ValidityEnded(key=_key("validity", sale.order_id, at)))]
+
+
+def _holds(state: CertificateState) -> list[Deadline]:
+    return [
+        Deadline(
+            hold.expires_at,
+            m.HoldLapsed(
+                key=_key("hold", hold.redemption_id, hold.expires_at), redemption_id=hold.redemption_id
+            ),
+        )
+        for hold in open_holds(state)
+        if hold.expires_at is not None
+    ]
 
 
 def _key(what: str, of: str, at: datetime) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from giftcert.domain import events as e
 from giftcert.domain import messages as m
-from giftcert.domain import people, pool, refunds, sale
+from giftcert.domain import people, pool, refunds, resolution, sale, spending
 from giftcert.domain.decision import Decision
 from giftcert.domain.events import Event
 from giftcert.domain.identifiers import NewId
@@ -35,11 +35,6 @@ def _unexpected(decision: Decision, message: m.Message) -> None:
     decision.record(e.UnexpectedMessage(reason="statusDoesNotAllow", detail=detail))
 
 
-def _not_yet(decision: Decision, message: m.Message) -> None:
-    detail = f"{type(message).__name__} is not carried out by this version"
-    decision.record(e.UnexpectedMessage(reason="notSupportedYet", detail=detail))
-
-
 def _refund_deadline(decision: Decision, message: m.RefundDeadlinePassed) -> None:
     if refunds.refund_deadline_passed(decision, message):
         sale.settle(decision)
@@ -48,7 +43,6 @@ def _refund_deadline(decision: Decision, message: m.RefundDeadlinePassed) -> Non
 _RULES: dict[Rule, Callable[[Decision, m.Message], None]] = {
     Rule.IGNORED: _ignore,
     Rule.UNEXPECTED: _unexpected,
-    Rule.NOT_YET: _not_yet,
     Rule.RESERVE: pool.reserve,  # type: ignore[dict-item] # the matrix gives each rule its own messages only
     Rule.EXTEND_RESERVATION: pool.extend_reservation,  # type: ignore[dict-item]
     Rule.RELEASE_RESERVATION: pool.release_reservation,  # type: ignore[dict-item]
@@ -60,6 +54,12 @@ _RULES: dict[Rule, Callable[[Decision, m.Message], None]] = {
     Rule.UNPAID: sale.unpaid_deadline_passed,  # type: ignore[dict-item]
     Rule.REFUND_DEADLINE: _refund_deadline,  # type: ignore[dict-item]
     Rule.VALIDITY_ENDED: people.validity_ended,  # type: ignore[dict-item]
+    Rule.AUTHORIZE_REDEMPTION: spending.authorize,  # type: ignore[dict-item]
+    Rule.VOID_REDEMPTION: spending.void,  # type: ignore[dict-item]
+    Rule.HOLD_LAPSED: spending.hold_lapsed,  # type: ignore[dict-item]
+    Rule.SPENDING: spending.spending_reported,  # type: ignore[dict-item]
+    Rule.RESOLVE_REFUND: resolution.resolve_refund,  # type: ignore[dict-item]
+    Rule.REFUND_ASSIGNED: resolution.refund_assigned,  # type: ignore[dict-item]
     Rule.BLOCK: people.block,  # type: ignore[dict-item]
     Rule.UNBLOCK: people.unblock,  # type: ignore[dict-item]
     Rule.NOTIFY_AGAIN: people.notify_again,  # type: ignore[dict-item]

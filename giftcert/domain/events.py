@@ -49,6 +49,19 @@ class RefundReason(StrEnum):
     ALLOCATION_MISSING = "allocationMissing"
 
 
+class RejectionReason(StrEnum):
+    """Why a certificate does not pay for a purchase."""
+
+    NOT_ACTIVE = "notActive"
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+    REFUND_IN_PROGRESS = "refundInProgress"
+    CURRENCY_MISMATCH = "currencyMismatch"
+    INSUFFICIENT_BALANCE = "insufficientBalance"
+    HOLD_REQUIRED = "holdRequired"
+    EXCEEDS_HOLD = "exceedsHold"
+
+
 class Awaited(StrEnum):
     """What an open refund case waits for before a person is asked."""
 
@@ -115,6 +128,66 @@ class NotificationRequested:
     locale: str | None
     valid_until: datetime
     suppressed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionAuthorized:
+    """Part of the balance is held for a purchase."""
+
+    type: ClassVar[str] = "redemption.authorized"
+    redemption_id: str
+    amount: MinorUnits
+    order_id: str
+    payment_id: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionCaptured:
+    """A purchase is paid with the certificate; what was held beyond ``amount`` is free again."""
+
+    type: ClassVar[str] = "redemption.captured"
+    redemption_id: str
+    amount: MinorUnits
+    order_id: str
+    payment_id: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionVoided:
+    """A hold is given back; ``reason`` is paymentVoided, channelVoided or holdLapsed."""
+
+    type: ClassVar[str] = "redemption.voided"
+    redemption_id: str
+    amount: MinorUnits
+    order_id: str
+    payment_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionRestored:
+    """What was spent is on the certificate again."""
+
+    type: ClassVar[str] = "redemption.restored"
+    redemption_id: str
+    amount: MinorUnits
+    order_id: str
+    payment_id: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionRejected:
+    """The certificate does not pay for this purchase."""
+
+    type: ClassVar[str] = "redemption.rejected"
+    redemption_id: str | None
+    amount: MinorUnits
+    order_id: str
+    payment_id: str | None
+    reason: RejectionReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +341,28 @@ class CancelledWithoutRefundAlerted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionUncoveredAlerted:
+    """Goods were sold, or money came back, for which the certificate can answer no more."""
+
+    type: ClassVar[str] = "alert.redemptionUncovered"
+    redemption_id: str | None
+    order_id: str
+    payment_id: str | None
+    amount: MinorUnits
+    reason: str
+    web_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorActed:
+    """Support or operations did something that no other event tells."""
+
+    type: ClassVar[str] = "audit.operatorActed"
+    who: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConflicted:
     """An order line could not be applied to this certificate."""
 
@@ -354,6 +449,57 @@ class ReservationExtended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOpened:
+    """Private: what a hold needs beside the public ``redemption.authorized``."""
+
+    redemption_id: str
+    channel: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingRecorded:
+    """Private: a payment with this certificate as tender is known; ``redemption_id`` is the purchase it belongs to."""
+
+    key: str
+    payment_id: str
+    redemption_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundApproved:
+    """Private: a person allows so much (nominal units) to be taken once the money is back."""
+
+    refund_case_id: str
+    amount: int
+    waits_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundAgreed:
+    """Private: one of the two persons that a refund of this size takes has agreed."""
+
+    refund_case_id: str
+    decision: str
+    amount: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareAssigned:
+    """Private: a person said how much of a refund is a line's money; 0: it does not mean that line.
+
+    ``here`` says that it was decided about this certificate's own line, so that the others have yet to hear of it.
+    """
+
+    order_id: str
+    refund_id: str
+    line_id: str
+    amount: int
+    here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefundOverdue:
     """Private: what the case waited for has not come in time."""
 
@@ -366,6 +512,11 @@ PublicEvent: TypeAlias = (
     | Ordered
     | Issued
     | NotificationRequested
+    | RedemptionAuthorized
+    | RedemptionCaptured
+    | RedemptionVoided
+    | RedemptionRestored
+    | RedemptionRejected
     | RefundRequested
     | RefundCompleted
     | RefundPendingDetails
@@ -378,6 +529,8 @@ PublicEvent: TypeAlias = (
     | PaymentWithoutCertificateAlerted
     | RefundStuckAlerted
     | CancelledWithoutRefundAlerted
+    | RedemptionUncoveredAlerted
+    | OperatorActed
     | OrderConflicted
     | UnexpectedMessage
 )
@@ -390,6 +543,11 @@ PrivateEvent: TypeAlias = (
     | SaleRepriced
     | LineRefused
     | ReservationExtended
+    | HoldOpened
+    | SpendingRecorded
+    | RefundApproved
+    | RefundAgreed
+    | ShareAssigned
     | RefundOverdue
 )
 Event: TypeAlias = PublicEvent | PrivateEvent

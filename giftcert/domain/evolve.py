@@ -10,9 +10,11 @@ from datetime import datetime
 from functools import reduce
 from typing import assert_never
 
-from giftcert.domain import clients, orders, refund_lines
+from giftcert.domain import clients, orders, redemptions, refund_lines
 from giftcert.domain import events as e
 from giftcert.domain.state import (
+    Agreement,
+    AssignedShare,
     CertificateState,
     OrderFacts,
     RefundCase,
@@ -22,6 +24,10 @@ from giftcert.domain.state import (
     Sale,
     Status,
 )
+
+APPROVE, REJECT = "approve", "reject"
+BY_SYSTEM = "system"
+"""Who resolves a case that has nothing left to decide."""
 
 _REQUESTED_STATE = {
     e.Awaited.PAYMENT: RefundState.REQUESTED,
@@ -55,6 +61,18 @@ def evolve(state: CertificateState, event: e.Event, at: datetime) -> Certificate
             return _repriced(state, event)
         case e.Issued():
             return _issued(state, event, at)
+        case e.RedemptionAuthorized():
+            return redemptions.authorized(state, event)
+        case e.RedemptionCaptured():
+            return redemptions.captured(state, event)
+        case e.RedemptionVoided():
+            return redemptions.voided(state, event)
+        case e.RedemptionRestored():
+            return redemptions.restored(state, event)
+        case e.HoldOpened():
+            return redemptions.hold_opened(state, event)
+        case e.SpendingRecorded():
+            return redemptions.spending_recorded(state, event)
         case e.RefundRequested():
             return _with_case(state, _requested(state, event, at), event.order_id, event.line_id)
         case e.RefundPendingDetails():
@@ -65,6 +83,14 @@ def evolve(state: CertificateState, event: e.Event, at: datetime) -> Certificate
             return _completed(state, event)
         case e.RefundResolved():
             return _resolved(state, event)
+        case e.RefundApproved():
+            return _approved(state, event)
+        case e.RefundAgreed():
+            agreement = Agreement(event.decision, event.amount, event.by)
+            return _change_case(state, event.refund_case_id, agreement=agreement)
+        case e.ShareAssigned():
+            share = AssignedShare(event.refund_id, event.line_id, event.amount)
+            return _with_order(state, orders.record_share(state.order(event.order_id), share))
         case e.RefundStuckAlerted():
             return _change_case(state, event.refund_case_id, alerts=event.attempt, alerted_at=at)
         case e.UnpaidAlerted():
@@ -90,6 +116,9 @@ def evolve(state: CertificateState, event: e.Event, at: datetime) -> Certificate
             return replace(_end_reservation(state), status=Status.RETIRED, balance=0)
         case (
             e.NotificationRequested()
+            | e.RedemptionRejected()
+            | e.RedemptionUncoveredAlerted()
+            | e.OperatorActed()
             | e.CancelledWithoutRefundAlerted()
             | e.OrderConflicted()
             | e.UnexpectedMessage()
@@ -252,6 +281,7 @@ def _requested(state: CertificateState, event: e.RefundRequested, at: datetime) 
         awaiting=event.awaiting,
         waits_until=event.waits_until,
         opened_at=known.opened_at if known else at,
+        approved=known.approved if known else None,
     )
 
 
@@ -289,13 +319,13 @@ def _with_case(state: CertificateState, case: RefundCase, order_id: str, line_id
     return replace(state, past_sales=past)
 
 
-def _change_case(state: CertificateState, refund_case_id: str, **changes: object) -> CertificateState:
-    found = find_case(state, refund_case_id)
+def _change_case(known: CertificateState, refund_case_id: str, **changes: object) -> CertificateState:
+    found = find_case(known, refund_case_id)
     if found is None:
-        return state
+        return known
     sale, case = found
     changed = replace(case, **changes)  # type: ignore[arg-type] # dataclass fields by name
-    return _with_case(state, changed, sale.order_id, sale.line_id)
+    return _with_case(known, changed, sale.order_id, sale.line_id)
 
 
 def _completed(state: CertificateState, event: e.RefundCompleted) -> CertificateState:
@@ -305,19 +335,20 @@ def _completed(state: CertificateState, event: e.RefundCompleted) -> Certificate
         if found
         else RefundCase(refund_case_id=event.refund_case_id, state=RefundState.COMPLETED, amount=event.amount)
     )
-    shares = refund_lines.refund_shares(state.order(event.order_id))
+    facts = state.order(event.order_id)
+    refund_ids = refund_lines.refund_shares(facts).refund_ids(event.line_id)
     case = replace(
         known,
-        state=RefundState.COMPLETED,
+        state=known.state if known.state == RefundState.REJECTED else RefundState.COMPLETED,
         refund_id=event.refund_id,
         reason=None,
         counted=event.amount,
-        counted_refunds=shares.refund_ids(event.line_id),
+        counted_refunds=(*refund_ids, *refund_lines.foreign_refund_ids(facts, event.line_id)),
         before_issue=event.before_issue,
         taken=event.taken,
     )
     state = _with_case(state, case, event.order_id, event.line_id)
-    if event.before_issue:
+    if event.before_issue or case.state == RefundState.REJECTED:
         return state
     balance = state.balance - event.taken
     gone = balance == 0 and state.held == 0
@@ -325,10 +356,35 @@ def _completed(state: CertificateState, event: e.RefundCompleted) -> Certificate
 
 
 def _resolved(state: CertificateState, event: e.RefundResolved) -> CertificateState:
-    if event.decision != "reject":
-        return state
+    """An approved case goes on until its money is counted; a rejected one is over."""
     found = find_case(state, event.refund_case_id)
     if found is None:
         return state
-    rejected = replace(found[1], state=RefundState.REJECTED, reason=None)
-    return _with_case(state, rejected, event.order_id, event.line_id)
+    sale, case = found
+    if event.resolved_by != BY_SYSTEM:
+        state = _withdrawal_decided(state, sale, case)
+    decided = RefundState.REJECTED if event.decision == REJECT else RefundState.REQUESTED
+    return _change_case(state, event.refund_case_id, state=decided, reason=None, agreement=None)
+
+
+def _withdrawal_decided(state: CertificateState, sale: Sale, case: RefundCase) -> CertificateState:
+    """A person spoke of a line that had left the order; not where the question was which line a refund means."""
+    withdrawn = orders.withdrawal_of(state.order(sale.order_id), sale.line_id) is not None
+    not_asked = sale.issued_at is None or case.reason == e.RefundReason.ALLOCATION_MISSING
+    if not withdrawn or not_asked or state.sale is not sale:
+        return state
+    return replace(state, sale=replace(sale, withdrawal_decided=True))
+
+
+def _approved(state: CertificateState, event: e.RefundApproved) -> CertificateState:
+    return _change_case(
+        state,
+        event.refund_case_id,
+        approved=event.amount,
+        awaiting=e.Awaited.PAYMENT,
+        waits_until=event.waits_until,
+        overdue=False,
+        pending_since=None,
+        alerts=0,
+        alerted_at=None,
+    )

@@ -1,8 +1,7 @@
 """The lifecycle as one full matrix, status x message. The core obeys it; the diagram and the tests read it.
 
 Each cell says what a message does to a certificate of that status: a rule with the statuses it may lead to, ignored
-(known, nothing follows), or unexpected (``error.unexpectedEvent``). ``NOT_YET`` marks rules that the service does
-not carry out so far; such a message is answered like an unexpected one, and said to be so.
+(known, nothing follows), or unexpected (``error.unexpectedEvent``).
 
 After a change draw it anew: ``python -m giftcert.domain.lifecycle > specs/diagrams/lifecycle.mmd``.
 """
@@ -21,7 +20,6 @@ class Rule(StrEnum):
 
     IGNORED = "ignored"
     UNEXPECTED = "unexpected"
-    NOT_YET = "notYet"
     RESERVE = "reserve"
     EXTEND_RESERVATION = "extendReservation"
     RELEASE_RESERVATION = "releaseReservation"
@@ -32,6 +30,12 @@ class Rule(StrEnum):
     CLIENT = "client"
     UNPAID = "unpaid"
     REFUND_DEADLINE = "refundDeadline"
+    AUTHORIZE_REDEMPTION = "authorizeRedemption"
+    VOID_REDEMPTION = "voidRedemption"
+    HOLD_LAPSED = "holdLapsed"
+    SPENDING = "spending"
+    RESOLVE_REFUND = "resolveRefund"
+    REFUND_ASSIGNED = "refundAssigned"
     VALIDITY_ENDED = "validityEnded"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -52,12 +56,6 @@ _SOLD = (S.ISSUED, S.PARTIALLY_REDEEMED, S.REDEEMED)
 _ENDED = (S.REFUNDED, S.EXPIRED, S.RETIRED)
 IGNORED = Cell(Rule.IGNORED)
 UNEXPECTED = Cell(Rule.UNEXPECTED)
-NOT_YET = Cell(Rule.NOT_YET)
-
-
-_SPENDING = {
-    status: NOT_YET if status in (*_SOLD, S.REFUNDED, S.EXPIRED) else UNEXPECTED for status in Status
-}
 
 
 def _only(cells: dict[Status, Cell], other: Cell = UNEXPECTED) -> dict[Status, Cell]:
@@ -105,9 +103,18 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
     ),
     m.PaymentVoided: _always(Rule.PAYMENT, {}),
     m.PaymentRefunded: _always(Rule.PAYMENT, {S.ORDERED: (S.AVAILABLE,), S.ISSUED: (S.REFUNDED,)}),
-    m.SpendingReported: _SPENDING,
-    m.AuthorizeRedemption: _SPENDING,
-    m.VoidRedemption: _SPENDING,
+    # A refund that waits for a hold is carried out when the hold ends; a restored purchase counts as never made.
+    m.SpendingReported: _always(
+        Rule.SPENDING,
+        {
+            S.ISSUED: (S.PARTIALLY_REDEEMED, S.REDEEMED, S.REFUNDED),
+            S.PARTIALLY_REDEEMED: (S.ISSUED, S.REDEEMED, S.REFUNDED),
+            S.REDEEMED: (S.ISSUED, S.PARTIALLY_REDEEMED, S.REFUNDED),
+        },
+    ),
+    m.AuthorizeRedemption: _always(Rule.AUTHORIZE_REDEMPTION, {}),
+    m.VoidRedemption: _always(Rule.VOID_REDEMPTION, {S.ISSUED: (S.REFUNDED,)}),
+    m.RefundAssigned: _always(Rule.REFUND_ASSIGNED, {S.ORDERED: (S.ISSUED,), S.ISSUED: (S.REFUNDED,)}),
     m.ClientUpdated: _always(Rule.CLIENT, {}),
     m.UnpaidDeadlinePassed: _only({S.ORDERED: Cell(Rule.UNPAID, (S.AVAILABLE,))}, IGNORED),
     m.RefundDeadlinePassed: _always(Rule.REFUND_DEADLINE, {}),
@@ -115,8 +122,17 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
         {status: Cell(Rule.VALIDITY_ENDED, (S.EXPIRED,)) for status in (S.ISSUED, S.PARTIALLY_REDEEMED)},
         IGNORED,
     ),
-    m.HoldLapsed: _only(dict.fromkeys(_SOLD, NOT_YET), IGNORED),
-    m.ResolveRefund: dict.fromkeys(Status, NOT_YET),
+    m.HoldLapsed: _always(Rule.HOLD_LAPSED, {S.ISSUED: (S.REFUNDED,)}),
+    m.ResolveRefund: _always(
+        Rule.RESOLVE_REFUND,
+        {
+            S.ORDERED: (S.AVAILABLE,),
+            S.ISSUED: (S.REFUNDED,),
+            S.PARTIALLY_REDEEMED: (S.REFUNDED,),
+            S.REDEEMED: (S.REFUNDED,),
+            S.EXPIRED: (S.REFUNDED,),
+        },
+    ),
     m.RequestNotification: _only(dict.fromkeys((S.ISSUED, S.PARTIALLY_REDEEMED), Cell(Rule.NOTIFY_AGAIN))),
     m.Block: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED, S.ORDERED, *_SOLD), Cell(Rule.BLOCK))),
     m.Unblock: _always(Rule.UNBLOCK, {S.ISSUED: (S.REFUNDED,)}),

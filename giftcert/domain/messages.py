@@ -302,8 +302,22 @@ class VoidRedemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundAssigned:
+    """A person said how much of a refund, which named no line, is a line's money; 0: it does not mean that line.
+
+    It comes from the certificate of one line to all other certificates of the order, with what was agreed so far.
+    """
+
+    key: str
+    order_id: str
+    refund_id: str
+    line_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveRefund:
-    """CRM or support decides an open refund case (HTTP or CLI)."""
+    """CRM or support decides an open refund case (HTTP or CLI); ``amount`` is in nominal units."""
 
     key: str
     refund_case_id: str
@@ -351,6 +365,7 @@ class Retire:
 OrderMessage: TypeAlias = OrderStated | OrderCancelled | LinesReturned
 PaymentMessage: TypeAlias = PaymentAuthorized | PaymentCaptured | PaymentVoided | PaymentRefunded
 PoolMessage: TypeAlias = Reserve | ExtendReservation | ReleaseReservation | ReservationLapsed
+InternalMessage: TypeAlias = RefundAssigned
 DeadlineMessage: TypeAlias = UnpaidDeadlinePassed | RefundDeadlinePassed | ValidityEnded | HoldLapsed
 SpendingMessage: TypeAlias = SpendingReported | AuthorizeRedemption | VoidRedemption
 PersonMessage: TypeAlias = ResolveRefund | RequestNotification | Block | Unblock | Retire
@@ -358,6 +373,7 @@ Message: TypeAlias = (
     OrderMessage
     | PaymentMessage
     | ClientUpdated
+    | InternalMessage
     | PoolMessage
     | DeadlineMessage
     | SpendingMessage

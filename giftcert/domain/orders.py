@@ -20,7 +20,14 @@ from giftcert.domain.messages import (
     PaymentRefunded,
     PaymentVoided,
 )
-from giftcert.domain.state import OrderFacts, Payment, PaymentKind, Withdrawal, WithdrawnLine
+from giftcert.domain.state import (
+    AssignedShare,
+    OrderFacts,
+    Payment,
+    PaymentKind,
+    Withdrawal,
+    WithdrawnLine,
+)
 
 # Recording ----------------------------------------------------------------------------------------
 
@@ -115,6 +122,13 @@ def _payment(message: PaymentMessage, extends_until: datetime | None) -> Payment
         allocations=allocations,
         extends_until=extends_until,
     )
+
+
+def record_share(facts: OrderFacts, share: AssignedShare) -> OrderFacts:
+    """Return the facts with what a person said of a refund and a line; the first word stands."""
+    if any((one.refund_id, one.line_id) == (share.refund_id, share.line_id) for one in facts.assigned):
+        return facts
+    return replace(facts, assigned=(*facts.assigned, share))
 
 
 # Lines --------------------------------------------------------------------------------------------

@@ -8,7 +8,11 @@ from giftcert.domain.products import Product
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Intervals of the lifecycle; an instant granted from one of them is carried and never moves with it."""
+    """Intervals of the lifecycle; an instant granted from one of them is carried and never moves with it.
+
+    ``direct_spend_channels`` may spend up to ``direct_spend_cap`` without a hold; a refund of more than
+    ``refund_four_eyes_over`` takes two persons. Both are minor units.
+    """
 
     clock_skew: timedelta = timedelta(minutes=5)
     unpaid_after_order: timedelta = timedelta(hours=72)
@@ -21,6 +25,9 @@ class Policy:
     escalation_factor: float = 2.0
     escalation_longest: timedelta = timedelta(days=30)
     certificates_buy_certificates: bool = False
+    direct_spend_channels: tuple[str, ...] = ()
+    direct_spend_cap: int = 0
+    refund_four_eyes_over: int | None = None
 
     def escalation(self, alerts_sent: int) -> timedelta:
         """Return the wait after so many alerts: each longer than the one before, up to the longest."""

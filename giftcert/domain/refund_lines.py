@@ -25,13 +25,14 @@ class Share:
 class RefundShares:
     """How the refunded money of an order spreads over its lines, in minor units of the order's currency.
 
-    What has no line must be certificate money; it may be any of ``candidates``. ``of_whole_order`` says that all
-    captured money is back.
+    What has no line must be certificate money; it may be any of ``candidates``, but not a line that a person said
+    it does not mean (``disowned``, as refund and line). ``of_whole_order`` says that all captured money is back.
     """
 
     shares: list[Share] = field(default_factory=list)
     goods: int = 0
     candidates: tuple[str, ...] = ()
+    disowned: frozenset[tuple[str, str]] = frozenset()
     of_whole_order: bool = False
 
     def of(self, line_id: str | None, besides: Collection[str] = ()) -> int:
@@ -44,12 +45,23 @@ class RefundShares:
 
     def unassigned_for(self, line_id: str, besides: Collection[str] = ()) -> int:
         """Return the money back that may be that of a line, but nobody said so."""
-        return self.of(None, besides) if line_id in self.candidates else 0
+        return sum(share.amount for share in self.unassigned(line_id) if share.refund_id not in besides)
+
+    def unassigned(self, line_id: str) -> tuple[Share, ...]:
+        """Return what of which refunds may mean a line, but nobody said so."""
+        if line_id not in self.candidates:
+            return ()
+        return tuple(
+            share
+            for share in self.shares
+            if share.line_id is None and (share.refund_id, line_id) not in self.disowned
+        )
 
     def refund_ids(self, line_id: str) -> tuple[str, ...]:
         """Return the refunds that mean or may mean a line, in the order of their topic."""
-        may_mean = (line_id, None) if line_id in self.candidates else (line_id,)
-        return tuple(dict.fromkeys(share.refund_id for share in self.shares if share.line_id in may_mean))
+        may_mean = self.unassigned(line_id)
+        found = (share for share in self.shares if share.line_id == line_id or share in may_mean)
+        return tuple(dict.fromkeys(share.refund_id for share in found))
 
 
 def refund_shares(facts: OrderFacts) -> RefundShares:
@@ -115,7 +127,9 @@ class _Spread:
     def __init__(self, facts: OrderFacts, refunds: tuple[Payment, ...]) -> None:
         self.facts = facts
         self.refunds = refunds
-        self.answer = RefundShares()
+        self.answer = RefundShares(
+            disowned=frozenset((one.refund_id, one.line_id) for one in facts.assigned if one.amount == 0)
+        )
         self.lines = orders.all_lines(facts)
         self.withdrawn = {one.line.line_id: one for one in facts.withdrawn}
         self.goods_money = line_money.captured_sum(facts) - sum(
@@ -133,13 +147,20 @@ class _Spread:
             for part in refund.allocations:  # rule 1
                 self._give(refund, part.line_id, part.amount)
         for refund in self.refunds:
-            left = line_money.unallocated(refund)
+            left = line_money.unallocated(refund) - self._give_assigned(refund)
             if left > 0:
                 self._spread(refund, left)
         self.answer.candidates = tuple(
             line.line_id for line in self.lines if self._lacks_certificate_money(line)
         )
         return self.answer
+
+    def _give_assigned(self, refund: Payment) -> int:
+        """What a person gave to lines is as good as allocated; return how much that is."""
+        given = [one for one in self.facts.assigned if one.refund_id == _id(refund) and one.amount > 0]
+        for one in given:
+            self._give(refund, one.line_id, one.amount)
+        return sum(one.amount for one in given)
 
     def _spread(self, refund: Payment, left: int) -> None:
         if not self._follows_a_withdrawal(refund.occurred_at) and self._fits_goods(left):  # rule 3

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from giftcert.domain import events as e
-from giftcert.domain import line_money, orders
+from giftcert.domain import line_money, orders, redemptions
 from giftcert.domain.decision import Decision
-from giftcert.domain.evolve import find_case
+from giftcert.domain.evolve import APPROVE, BY_SYSTEM, REJECT, find_case
 from giftcert.domain.messages import RefundDeadlinePassed
+from giftcert.domain.money import worth_of_refund
 from giftcert.domain.policy import Policy
 from giftcert.domain.refund_lines import RefundShares, foreign_refund_ids, refund_shares
 from giftcert.domain.state import OrderFacts, RefundCase, RefundState, Sale, Status, Withdrawal
@@ -36,6 +37,7 @@ class Standing:
     returned_elsewhere: int
     unassigned: int
     withdrawal: Withdrawal | None
+    withdrawal_decided: bool
     foreign: bool
     refund_id: str | None
     has_open_case: bool
@@ -56,8 +58,8 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
     """Return how the money of a sale's line stands after all that is known of its order."""
     shares = refund_shares(facts)
     counted = {refund_id for case in sale.cases for refund_id in case.counted_refunds}
-    foreign = foreign_refund_ids(facts, sale.line_id)
-    new = [one for one in (*shares.refund_ids(sale.line_id), *foreign) if one not in counted]
+    foreign = [one for one in foreign_refund_ids(facts, sale.line_id) if one not in counted]
+    new = [one for one in shares.refund_ids(sale.line_id) if one not in counted] + foreign
     returned = sum(case.counted for case in sale.cases)
     captured, refunded = _money(facts, sale, shares, counted)
     return Standing(
@@ -69,6 +71,7 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
         returned_elsewhere=_returned_of_gone_lines(facts, shares),
         unassigned=shares.unassigned_for(sale.line_id, counted),
         withdrawal=orders.withdrawal_of(facts, sale.line_id),
+        withdrawal_decided=sale.withdrawal_decided,
         foreign=bool(foreign),
         refund_id=new[-1] if new else None,
         has_open_case=sale.open_case is not None,
@@ -140,10 +143,11 @@ class AskPerson:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The refund is carried out; ``taken`` leaves the balance (nominal units)."""
+    """The refund is carried out; ``taken`` leaves the balance, ``uncovered`` it cannot give (nominal units)."""
 
     amount: int
     taken: int
+    uncovered: int = 0
 
 
 Verdict: TypeAlias = Nothing | Wait | AskPerson | Complete
@@ -151,14 +155,21 @@ Verdict: TypeAlias = Nothing | Wait | AskPerson | Complete
 
 def judge_unissued(decision: Decision, sale: Sale, line: Standing) -> e.ReleaseReason | None:
     """Judge the refunds of a line whose certificate is not issued; return why it now goes back, if it does."""
-    verdict = _unissued_verdict(line)
+    verdict = _approved_before_issue(sale, line) or _unissued_verdict(line)
     _apply(decision, sale, line, verdict, before_issue=True)
-    if isinstance(verdict, Complete):
+    if isinstance(verdict, Complete) and line.refunded >= line.captured:
         return e.ReleaseReason.REFUNDED_BEFORE_ISSUE
     if isinstance(verdict, Nothing) and line.withdrawal is not None:
         removed = line.withdrawal == Withdrawal.REMOVED
         return e.ReleaseReason.LINE_REMOVED if removed else e.ReleaseReason.ORDER_CANCELLED
     return None
+
+
+def _approved_before_issue(sale: Sale, line: Standing) -> Verdict | None:
+    """What a person has approved is carried out as soon as money is back."""
+    case = sale.open_case
+    approved = case is not None and case.approved is not None
+    return Complete(line.refunded, taken=0) if approved and line.refunded > 0 else None
 
 
 def _unissued_verdict(line: Standing) -> Verdict:  # noqa: PLR0911 - one row of the table each
@@ -181,7 +192,31 @@ def _unissued_verdict(line: Standing) -> Verdict:  # noqa: PLR0911 - one row of 
 
 def judge_issued(decision: Decision, sale: Sale, line: Standing) -> None:
     """Judge the refunds of a line whose certificate was issued."""
-    _apply(decision, sale, line, _issued_verdict(decision, line), before_issue=False)
+    verdict = _approved_verdict(decision, sale, line) or _issued_verdict(decision, line)
+    _apply(decision, sale, line, verdict, before_issue=False)
+
+
+def _approved_verdict(decision: Decision, sale: Sale, line: Standing) -> Verdict | None:
+    """The approved amount is taken when the money comes, or everything if it is the full price."""
+    case = sale.open_case
+    if case is None or case.approved is None or line.refunded == 0:
+        return None
+    whole = line.refunded + line.settled >= line.price
+    balance = decision.state.balance
+    return complete(decision, line, balance if whole else min(case.approved, balance))
+
+
+def complete(decision: Decision, line: Standing, taken: int) -> Complete:
+    """Return the completion of what is back of a line, so much of it taken from the balance."""
+    worth = worth_of(decision, line)
+    return Complete(line.refunded, taken=taken, uncovered=max(0, worth - taken))
+
+
+def worth_of(decision: Decision, line: Standing) -> int:
+    """Return what the money back is worth in nominal units; nothing was paid for a line that cost nothing."""
+    if line.price == 0:
+        return decision.state.balance
+    return worth_of_refund(decision.state.nominal, line.refunded, line.price)
 
 
 def _issued_verdict(decision: Decision, line: Standing) -> Verdict:
@@ -192,8 +227,9 @@ def _issued_verdict(decision: Decision, line: Standing) -> Verdict:
         return _certificate_verdict(decision, line)
     if line.unassigned > 0:
         return Wait(e.Awaited.ALLOCATION, line.unassigned)
-    came_again = line.captured > 0  # money for a line whose price is back
-    if line.withdrawal is not None and (decision.state.status != Status.REFUNDED or came_again):
+    over = line.withdrawal_decided or decision.state.status == Status.REFUNDED
+    came_again = line.captured + line.settled > line.price  # money for a line whose price is back
+    if line.withdrawal is not None and (came_again or not over):
         return Wait(e.Awaited.PAYMENT, line.captured)
     return Nothing()
 
@@ -202,12 +238,9 @@ def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noq
     """Rows that look at the money alone."""
     if line.foreign:
         return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
-    if line.price == 0 and line.withdrawal is not None and decision.state.status != Status.REFUNDED:
-        if decision.state.status == Status.EXPIRED:  # nobody can tell any more whether it was spent
-            return AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, 0)
-        if _spent(decision) or decision.state.held:
-            return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, 0)
-        return Complete(0, taken=decision.state.balance)
+    withdrawn = line.withdrawal is not None and not line.withdrawal_decided
+    if line.price == 0 and withdrawn and decision.state.status != Status.REFUNDED:
+        return _free_verdict(decision, line)
     if line.refunded == 0:
         return None
     if line.captured + line.settled == 0:
@@ -217,6 +250,18 @@ def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noq
     if line.settled >= line.price:
         return AskPerson(e.RefundReason.ALREADY_REFUNDED, line.refunded)
     return None
+
+
+def _free_verdict(decision: Decision, line: Standing) -> Verdict:
+    """A line that cost nothing has left the order: there is no money to wait for."""
+    state = decision.state
+    if _spent(decision):
+        return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, line.refunded)
+    if state.status == Status.EXPIRED:
+        return AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, line.refunded)
+    if state.held > 0:
+        return AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, line.refunded)
+    return Complete(line.refunded, taken=state.balance)
 
 
 def _certificate_verdict(decision: Decision, line: Standing) -> Verdict:  # noqa: PLR0911 - one row of the table each
@@ -238,42 +283,47 @@ def _certificate_verdict(decision: Decision, line: Standing) -> Verdict:  # noqa
 
 
 def _spent(decision: Decision) -> bool:
-    """Whether anything of the nominal has been spent; what refunds took is not spending."""
-    state = decision.state
-    taken = sum(case.taken for case in state.sale.cases) if state.sale else 0
-    return state.balance + state.held + taken < state.nominal
+    """Whether purchases took anything that was not given back; what refunds took is not spending."""
+    return redemptions.spent(decision.state) > 0
 
 
 # Cases --------------------------------------------------------------------------------------------
 
 
 def _apply(decision: Decision, sale: Sale, line: Standing, verdict: Verdict, *, before_issue: bool) -> None:
-    case = sale.open_case
     match verdict:
         case Nothing():
             close_open_case(decision, sale)
         case Wait():
-            _wait(decision, sale, line, verdict, before_issue=before_issue)
+            _wait(decision, sale, line, verdict)
         case AskPerson():
-            _ask(decision, sale, line, verdict, before_issue=before_issue)
+            _ask(decision, sale, line, verdict)
         case Complete():
-            decision.record(
-                e.RefundCompleted(
-                    refund_case_id=case.refund_case_id if case else decision.new_id(),
-                    refund_id=line.refund_id,
-                    order_id=sale.order_id,
-                    line_id=sale.line_id,
-                    amount=verdict.amount,
-                    taken=verdict.taken,
-                    uncovered=0,
-                    before_issue=before_issue,
-                )
-            )
+            carry_out(decision, sale, line, verdict, before_issue=before_issue)
         case _:
             assert_never(verdict)
 
 
-def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait, *, before_issue: bool) -> None:
+def carry_out(
+    decision: Decision, sale: Sale, line: Standing, verdict: Complete, *, before_issue: bool
+) -> None:
+    """Count the money that is back, once, under the sale's open case or one of its own."""
+    case = sale.open_case
+    decision.record(
+        e.RefundCompleted(
+            refund_case_id=case.refund_case_id if case else decision.new_id(),
+            refund_id=line.refund_id,
+            order_id=sale.order_id,
+            line_id=sale.line_id,
+            amount=verdict.amount,
+            taken=verdict.taken,
+            uncovered=verdict.uncovered,
+            before_issue=before_issue,
+        )
+    )
+
+
+def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait) -> None:
     case = sale.open_case
     same = (
         case is not None
@@ -285,7 +335,7 @@ def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait, *, befo
         decision.record(_requested(decision, sale, line, verdict))
     elif case is not None and case.overdue:
         overdue = AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount)
-        _ask(decision, sale, line, overdue, before_issue=before_issue)
+        _ask(decision, sale, line, overdue)
 
 
 def _requested(decision: Decision, sale: Sale, line: Standing, verdict: Wait) -> e.RefundRequested:
@@ -308,7 +358,7 @@ def _patience(policy: Policy, awaiting: e.Awaited) -> timedelta:
     return policy.refund_payment_wait
 
 
-def _ask(decision: Decision, sale: Sale, line: Standing, verdict: AskPerson, *, before_issue: bool) -> None:
+def _ask(decision: Decision, sale: Sale, line: Standing, verdict: AskPerson) -> None:
     case = sale.open_case
     asked = (
         case is not None
@@ -325,10 +375,15 @@ def _ask(decision: Decision, sale: Sale, line: Standing, verdict: AskPerson, *, 
             order_id=sale.order_id,
             line_id=sale.line_id,
             reason=verdict.reason,
-            allowed_decisions=("approve",) if before_issue else ("approve", "reject"),
+            allowed_decisions=allowed_decisions(sale),
             web_url=decision.terms.web_url,
         )
     )
+
+
+def allowed_decisions(sale: Sale) -> tuple[str, ...]:
+    """Return what a person may decide: before issue there is nothing that could work again."""
+    return (APPROVE,) if sale.issued_at is None else (APPROVE, REJECT)
 
 
 def close_open_case(decision: Decision, sale: Sale) -> None:
@@ -342,10 +397,10 @@ def _closed_by_itself(sale: Sale, case: RefundCase) -> e.RefundResolved:
         refund_case_id=case.refund_case_id,
         order_id=sale.order_id,
         line_id=sale.line_id,
-        decision="reject",
+        decision=REJECT,
         amount=0,
         uncovered=0,
-        resolved_by="system",
+        resolved_by=BY_SYSTEM,
         note="the refund does not mean this line",
     )
 

@@ -78,6 +78,39 @@ class Payment:
     extends_until: datetime | None = None
 
 
+class RedemptionState(StrEnum):
+    """How far a redemption has come."""
+
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redemption:
+    """One purchase that the certificate pays for, in minor units.
+
+    ``held`` is what waits for its capture until ``expires_at``, ``spent`` what was captured, ``restored`` what of
+    that was given back. A purchase that was never held has no ``expires_at``.
+    """
+
+    redemption_id: str
+    state: RedemptionState
+    order_id: str
+    channel: str | None = None
+    payment_id: str | None = None
+    held: int = 0
+    spent: int = 0
+    restored: int = 0
+    expires_at: datetime | None = None
+
+    @property
+    def restorable(self) -> int:
+        """What may still be given back."""
+        return self.spent - self.restored
+
+
 class Withdrawal(StrEnum):
     """How a line left an order."""
 
@@ -95,6 +128,15 @@ class WithdrawnLine:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class AssignedShare:
+    """How much of a refund without allocations a person gave to a line; 0: the refund does not mean the line."""
+
+    refund_id: str
+    line_id: str
+    amount: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
     """All that a certificate has been told of one order, whoever holds its lines."""
@@ -109,6 +151,7 @@ class OrderFacts:
     own: OwnLine | None = None
     withdrawn: tuple[WithdrawnLine, ...] = ()
     payments: tuple[Payment, ...] = ()
+    assigned: tuple[AssignedShare, ...] = ()
     earlier_payments_unknown: bool = False
 
 
@@ -123,12 +166,22 @@ class Reservation:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What one person wants to decide about a refund that takes two."""
+
+    decision: str
+    amount: int | None
+    by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundCase:
     """One refund of one sale.
 
     ``counted`` is the money that its completion counted, ``counted_refunds`` the refunds that it came of,
-    ``before_issue`` whether the certificate was not issued then. ``taken`` is in nominal units.
+    ``before_issue`` whether the certificate was not issued then. ``taken`` is in nominal units; so is ``approved``,
+    what a person allows to be taken once the money is back. ``agreement`` waits for a second person.
     """
 
     refund_case_id: str
@@ -147,6 +200,8 @@ class RefundCase:
     counted_refunds: tuple[str, ...] = ()
     before_issue: bool = False
     taken: int = 0
+    approved: int | None = None
+    agreement: Agreement | None = None
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +211,11 @@ class RefundCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """One certificate under one order line; money, refund cases and deadlines belong to it."""
+    """One certificate under one order line; money, refund cases and deadlines belong to it.
+
+    ``withdrawal_decided`` says that a person decided about a line that had been returned, cancelled or removed, so
+    that no further money is awaited for it.
+    """
 
     order_id: str
     line_id: str
@@ -172,6 +231,7 @@ class Sale:
     valid_until: datetime | None = None
     ended: ReleaseReason | None = None
     alerted_amount: int = 0
+    withdrawal_decided: bool = False
     cases: tuple[RefundCase, ...] = ()
 
     @property
@@ -231,6 +291,8 @@ class CertificateState:
     orders: tuple[OrderFacts, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     clients: tuple[Client, ...] = ()
+    redemptions: tuple[Redemption, ...] = ()
+    spending_keys: tuple[str, ...] = ()
 
     @property
     def refund_state(self) -> RefundState:

@@ -11,7 +11,7 @@ from giftcert.contracts.envelope import StoredEvent, encode_event
 from giftcert.contracts.notices import input_key
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.specification.catalogue import About, EventKind
-from giftcert.domain.events import RefundReason, ReleaseReason
+from giftcert.domain.events import RefundReason, RejectionReason, ReleaseReason
 from giftcert.domain.messages import Recipient
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -26,6 +26,8 @@ _VALUES: dict[str, Any] = {
     "reclaimed": False,
     "replaces": None,
     "payment_ids": ("P-9",),
+    "payment_id": "P-12",
+    "redemption_id": "019ab0f1-d000-7abc-8def-0123456789ab",
     "valid_until": NOON + timedelta(days=365),
     "attempts": 17,
     "first_at": NOON,
@@ -74,6 +76,12 @@ _REASONS = {
     "refund.pendingDetails": RefundReason.CERTIFICATE_REDEEMED,
     "alert.refundStuck": RefundReason.CERTIFICATE_REDEEMED,
     "alert.unpaid": "notPaid",
+    "alert.redemptionUncovered": "exceedsHold",
+    "redemption.authorized": None,
+    "redemption.captured": None,
+    "redemption.voided": "holdLapsed",
+    "redemption.restored": None,
+    "redemption.rejected": RejectionReason.INSUFFICIENT_BALANCE,
     "alert.paymentWithoutCertificate": "lineRemoved",
     "audit.expired": "validityEnded",
     "audit.blocked": "reported stolen",
@@ -101,7 +109,7 @@ _REFUND_STATE_AFTER = {
     "refund.requested": "requested",
     "refund.pendingDetails": "pendingDetails",
     "refund.completed": "completed",
-    "refund.resolved": "pendingDetails",
+    "refund.resolved": "requested",
     "alert.refundStuck": "pendingDetails",
     "alert.cancelledWithoutRefund": "requested",
 }

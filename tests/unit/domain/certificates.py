@@ -101,6 +101,11 @@ def issued(*lines: m.Line, **given: Any) -> Certificate:
     return found.tell(make.captured(found.state.order(make.ORDER).total))
 
 
+def spent(amount: int, **given: Any) -> Certificate:
+    """Issued, and a purchase of this amount is paid with it."""
+    return issued(**given).tell(make.hold(amount), make.spending(amount=amount))
+
+
 def spendable(found: Certificate) -> bool:
     """Whether a shop would take it: issued, not blocked, no refund open."""
     sold_and_live = found.status in {Status.ISSUED, Status.PARTIALLY_REDEEMED}

@@ -280,18 +280,90 @@ def retire() -> m.Retire:
     return m.Retire(key=fresh("retire"), reason="misprint", by="ops-1")
 
 
-def spending(event_type: str = "payment.captured") -> m.SpendingReported:
+# Spending -----------------------------------------------------------------------------------------
+
+
+def hold(
+    amount: int = 100_000,
+    redemption_id: str = "D-1",
+    *,
+    order_id: str = "POS-5",
+    currency: str = "RUB",
+    until: datetime = NOON + 30 * MINUTE,
+) -> m.AuthorizeRedemption:
+    return m.AuthorizeRedemption(
+        key=fresh("hold"),
+        channel="pos",
+        redemption_id=redemption_id,
+        order_id=order_id,
+        amount=amount,
+        currency=currency,
+        expires_at=until,
+    )
+
+
+def unhold(redemption_id: str = "D-1") -> m.VoidRedemption:
+    return m.VoidRedemption(key=fresh("void"), channel="pos", redemption_id=redemption_id)
+
+
+def spending(
+    event_type: str = "payment.captured",
+    amount: int = 100_000,
+    redemption_id: str | None = None,
+    *,
+    order_id: str = "POS-5",
+    payment_id: str = "P-5",
+    currency: str = "RUB",
+    channel: str = "pos",
+) -> m.SpendingReported:
     return m.SpendingReported(
         key=fresh("spending"),
         cause=cause("All_Payments"),
         occurred_at=NOON,
-        channel="pos",
+        channel=channel,
         event_type=event_type,
-        order_id="POS-5",
-        payment_id="P-5",
-        redemption_id=None,
-        amount=100_000,
-        currency="RUB",
+        order_id=order_id,
+        payment_id=payment_id,
+        redemption_id=redemption_id,
+        amount=amount,
+        currency=currency,
+        refund_id=fresh("refund") if event_type == "payment.refunded" else None,
+    )
+
+
+def hold_lapsed(redemption_id: str = "D-1") -> m.HoldLapsed:
+    return m.HoldLapsed(key=fresh("hold-lapsed"), redemption_id=redemption_id)
+
+
+# Refund cases -------------------------------------------------------------------------------------
+
+
+def resolve(
+    refund_case_id: str = "none",
+    decision: str = "approve",
+    amount: int | None = None,
+    *,
+    by: str = "support-1",
+) -> m.ResolveRefund:
+    return m.ResolveRefund(
+        key=fresh("resolve"),
+        refund_case_id=refund_case_id,
+        decision=decision,
+        amount=amount,
+        resolved_by=by,
+        note="agreed by telephone",
+    )
+
+
+def assigned(
+    refund_id: str = "r-1", line_id: str = "3", amount: int = 0, order_id: str = ORDER
+) -> m.RefundAssigned:
+    return m.RefundAssigned(
+        key=f"assigned:{order_id}:{refund_id}:{line_id}",
+        order_id=order_id,
+        refund_id=refund_id,
+        line_id=line_id,
+        amount=amount,
     )
 
 
@@ -315,25 +387,11 @@ def a_message_of_each_class() -> tuple[m.Message, ...]:
         m.UnpaidDeadlinePassed(**deadline),
         m.RefundDeadlinePassed(**deadline, refund_case_id="none"),
         m.ValidityEnded(**deadline),
-        m.HoldLapsed(**deadline, redemption_id="none"),
-        m.AuthorizeRedemption(
-            key=fresh("hold"),
-            channel="pos",
-            redemption_id="D-1",
-            order_id="POS-5",
-            amount=100_000,
-            currency="RUB",
-            expires_at=NOON + HOUR,
-        ),
-        m.VoidRedemption(key=fresh("void"), channel="pos", redemption_id="D-1"),
-        m.ResolveRefund(
-            key=fresh("resolve"),
-            refund_case_id="none",
-            decision="approve",
-            amount=None,
-            resolved_by="support-1",
-            note="",
-        ),
+        hold_lapsed(),
+        hold(),
+        unhold(),
+        resolve(),
+        assigned(),
         m.RequestNotification(key=fresh("notify"), requested_by="support-1"),
         block(),
         unblock(),

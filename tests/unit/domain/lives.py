@@ -1,27 +1,18 @@
 """Random lives of a certificate: messages of every class, sensible or not, in any order, and time passing."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from hypothesis import strategies as st
 
 from giftcert.domain import messages as m
 from giftcert.domain.deadlines import next_deadline
-from giftcert.domain.state import Status
 from tests.unit.domain import factories as make
 from tests.unit.domain.certificates import Certificate
 
 ORDERS = (make.ORDER, "IM-2")
 AMOUNTS = (100_000, 250_000, 500_000, 750_000, 1_000_000)
 ALLOCATIONS = (None, None, {"2": 500_000}, {"2": 250_000}, {"1": 250_000}, {"3": 500_000})
-
-
-@dataclass(frozen=True)
-class Spent:
-    """So much of the balance is spent, and so much held, as redemptions will do."""
-
-    spent: int
-    held: int
 
 
 @dataclass(frozen=True)
@@ -32,11 +23,20 @@ class Waited:
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """A person decides the first open refund case, if there is one."""
+
+    decision: str
+    amount: int | None
+    by: str
+
+
+@dataclass(frozen=True)
 class DeadlineTold:
     """The next deadline comes, whatever the hour."""
 
 
-Move = m.Message | Spent | Waited | DeadlineTold
+Move = m.Message | Waited | DeadlineTold | Resolved
 
 a_line = st.sampled_from(
     (
@@ -114,7 +114,37 @@ def client(draw: st.DrawFn) -> m.ClientUpdated:
 
 
 reservations = st.sampled_from((make.RESERVATION, "R-2"))
-spent = st.builds(Spent, st.sampled_from((0, 100_000, 500_000)), st.sampled_from((0, 100_000)))
+redemption_ids = st.sampled_from(("D-1", "D-2", "D-3"))
+held = st.builds(
+    make.hold,
+    st.sampled_from((100_000, 200_000, 500_000)),
+    redemption_ids,
+    order_id=st.sampled_from(("POS-5", "POS-6")),
+)
+reported = st.builds(
+    make.spending,
+    st.sampled_from(
+        ("payment.authorized", "payment.captured", "payment.captured", "payment.voided", "payment.refunded")
+    ),
+    st.sampled_from((50_000, 100_000, 200_000, 500_000)),
+    st.one_of(redemption_ids, st.none()),
+    order_id=st.sampled_from(("POS-5", "POS-6")),
+    payment_id=st.sampled_from(("P-5", "P-6")),
+    currency=st.sampled_from(("RUB", "RUB", "RUB", "EUR")),
+    channel=st.sampled_from(("pos", "im")),
+)
+resolved = st.builds(
+    Resolved,
+    st.sampled_from(("approve", "reject")),
+    st.sampled_from((None, None, 0, 100_000, 500_000)),
+    st.sampled_from(("support-1", "support-2")),
+)
+assigned = st.builds(
+    make.assigned,
+    st.sampled_from(("r-1", "r-2")),
+    st.sampled_from(("2", "3")),
+    st.sampled_from((0, 100_000, 500_000)),
+)
 waited = st.builds(Waited, st.sampled_from((make.HOUR, make.DAY, 8 * make.DAY, 400 * make.DAY)))
 anything = st.sampled_from(make.a_message_of_each_class())
 move: st.SearchStrategy[Move] = st.one_of(
@@ -128,7 +158,13 @@ move: st.SearchStrategy[Move] = st.one_of(
     refunded(),
     client(),
     anything,
-    spent,
+    held,
+    held,
+    reported,
+    reported,
+    resolved,
+    resolved,
+    assigned,
     waited,
     st.just(DeadlineTold()),
 )
@@ -147,11 +183,10 @@ lives = st.builds(lambda first, rest: (*first, *rest), beginnings, st.lists(move
 
 
 def message_of(found: Certificate, step: Move) -> m.Message | None:
-    """Return what a step tells the certificate; the clock goes on, spending is done in place."""
+    """Return what a step tells the certificate; the clock goes on."""
     match step:
-        case Spent():
-            spend(found, step)
-            return None
+        case Resolved():
+            return _resolution(found, step)
         case Waited():
             found.clock += step.time
             return None
@@ -163,14 +198,10 @@ def message_of(found: Certificate, step: Move) -> m.Message | None:
             return step
 
 
-def spend(found: Certificate, step: Spent) -> None:
-    """Spend and hold what is there; a stand-in until redemptions are decided."""
-    if found.status not in {Status.ISSUED, Status.PARTIALLY_REDEEMED}:
-        return
-    balance = max(0, found.state.balance - step.spent)
-    held = min(balance, step.held)
-    anything_spent = balance + found.state.held < found.state.nominal
-    status = Status.PARTIALLY_REDEEMED if anything_spent else Status.ISSUED
-    if balance + found.state.held == 0:
-        status = Status.REDEEMED
-    found.state = replace(found.state, balance=balance - held, held=found.state.held + held, status=status)
+def _resolution(found: Certificate, step: Resolved) -> m.ResolveRefund | None:
+    state = found.state
+    sales = (*state.past_sales, state.sale) if state.sale else state.past_sales
+    waiting = [case.refund_case_id for sale in sales for case in sale.cases if case.is_open]
+    if not waiting:
+        return None
+    return make.resolve(waiting[0], step.decision, step.amount, by=step.by)

@@ -1,14 +1,12 @@
 """The refund table, first match wins, as far as nothing is spent."""
 
-from dataclasses import replace
-
 import pytest
 
 from giftcert.domain import events as e
 from giftcert.domain import messages as m
 from giftcert.domain.state import RefundState, Status
 from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spendable
+from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spendable, spent
 
 BOTH = (make.goods(), make.gift())
 TO_THE_LINE = {"2": 500_000}
@@ -136,7 +134,7 @@ def test_a_free_certificate_that_is_withdrawn_is_refunded_with_nothing(message: 
 
 def test_a_free_certificate_that_was_spent_asks_a_person() -> None:
     found = reserved().tell(make.ordered(make.gift(amount=0)))
-    found.state = replace(found.state, balance=400_000, status=Status.PARTIALLY_REDEEMED)
+    found.tell(make.hold(), make.spending())
     assert pending(found.tell(make.returned())) == e.RefundReason.CERTIFICATE_REDEEMED
 
 
@@ -194,14 +192,12 @@ def test_the_refund_of_a_blocked_certificate_waits_and_is_carried_out_when_unblo
 
 
 def test_the_refund_of_a_certificate_with_an_open_hold_asks_a_person() -> None:
-    found = issued()
-    found.state = replace(found.state, balance=400_000, held=100_000)
+    found = issued().tell(make.hold())
     assert pending(found.tell(make.refunded())) == e.RefundReason.REDEMPTION_IN_PROGRESS
 
 
 def test_the_refund_of_a_spent_certificate_asks_a_person() -> None:
-    found = issued()
-    found.state = replace(found.state, balance=400_000, status=Status.PARTIALLY_REDEEMED)
+    found = spent(100_000)
     assert pending(found.tell(make.refunded())) == e.RefundReason.CERTIFICATE_REDEEMED
 
 

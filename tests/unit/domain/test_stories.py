@@ -3,8 +3,7 @@
 from giftcert.domain import events as e
 from giftcert.domain.state import Status
 from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import issued, reserved, sold, spendable
-from tests.unit.domain.lives import Spent, spend
+from tests.unit.domain.certificates import issued, reserved, sold, spendable, spent
 
 BOTH = (make.goods(), make.gift())
 
@@ -76,9 +75,7 @@ def test_a_wrong_currency_is_not_accepted() -> None:
 
 
 def test_a_purchased_card_already_spent_is_not_refunded_by_itself() -> None:
-    found = issued()
-    spend(found, Spent(spent=100_000, held=0))
-    found.tell(make.returned(), make.refunded())
+    found = spent(100_000).tell(make.returned(), make.refunded())
     assert found.status == Status.PARTIALLY_REDEEMED
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
 

@@ -1,0 +1,259 @@
+"""A person decides a refund case. "A person decides" in the lifecycle.
+
+Amounts of a decision are in nominal units; money is in minor units of the order's currency.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from giftcert.domain import events as e
+from giftcert.domain import refunds, sale
+from giftcert.domain.decision import Decision
+from giftcert.domain.evolve import APPROVE, REJECT, find_case
+from giftcert.domain.messages import RefundAssigned, ResolveRefund
+from giftcert.domain.money import worth_of_refund
+from giftcert.domain.policy import Policy
+from giftcert.domain.refund_lines import Share, refund_shares
+from giftcert.domain.refunds import Standing
+from giftcert.domain.state import Agreement, CertificateState, RefundCase, Sale
+
+
+class ResolutionRefusal(StrEnum):
+    """Why a decision is not carried out."""
+
+    NOTHING_PENDING = "nothing-pending"
+    DECISION_NOT_ALLOWED = "decision-not-allowed"
+    AMOUNT_REQUIRED = "amount-required"
+    AMOUNT_TOO_HIGH = "amount-too-high"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A case with all that its decision rests on."""
+
+    sale: Sale
+    case: RefundCase
+    line: Standing
+    nominal: int
+    balance: int
+
+    @property
+    def before_issue(self) -> bool:
+        return self.sale.issued_at is None
+
+    @property
+    def asks_which_line(self) -> bool:
+        """Whether money is back of which nobody knows the line, and none of which the line is known."""
+        return self.line.refunded == 0 and self.line.unassigned > 0
+
+    @property
+    def money_is_back(self) -> bool:
+        return self.line.refunded > 0 or self.line.foreign or self.sale.amount == 0
+
+    @property
+    def worth(self) -> int:
+        """What is back, may be back, or is awaited, in nominal units."""
+        if self.sale.amount == 0:
+            return self.balance
+        money = self.line.refunded or min(self.line.unassigned, self.lacking) or self.case.amount
+        return worth_of_refund(self.nominal, money, self.sale.amount)
+
+    @property
+    def lacking(self) -> int:
+        """What of the line's price has not gone back yet."""
+        return max(0, self.line.price - self.line.settled)
+
+    @property
+    def at_stake(self) -> int:
+        """The money that a decision is about; of a foreign refund nobody knows what it is here."""
+        return self.sale.amount if self.line.foreign else self.case.amount
+
+
+def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
+    found = find_case(state, refund_case_id)
+    if found is None or not found[1].is_open:
+        return None
+    of, case = found
+    return _Case(of, case, refunds.standing(state.order(of.order_id), of), state.nominal, state.balance)
+
+
+def refuse_resolution(state: CertificateState, message: ResolveRefund) -> ResolutionRefusal | None:
+    """Return why a decision cannot be carried out, or ``None`` if it can."""
+    found = _case_of(state, message.refund_case_id)
+    if found is None:
+        return ResolutionRefusal.NOTHING_PENDING
+    if message.decision not in refunds.allowed_decisions(found.sale):
+        return ResolutionRefusal.DECISION_NOT_ALLOWED
+    if message.decision == REJECT or found.before_issue:
+        return None
+    if message.amount is None:
+        return ResolutionRefusal.AMOUNT_REQUIRED if found.line.foreign else None
+    limit = state.balance if found.line.foreign else min(state.balance, found.worth)
+    return ResolutionRefusal.AMOUNT_TOO_HIGH if message.amount > limit else None
+
+
+def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
+    """Carry out what a person decides; what takes two persons waits for the second."""
+    found = _case_of(decision.state, message.refund_case_id)
+    if found is None or refuse_resolution(decision.state, message) is not None:
+        return
+    if _needs_second(found, message, decision.policy):
+        _agree(decision, found.case, message)
+        return
+    if message.decision == APPROVE:
+        _approve(decision, found, message)
+    else:
+        _reject(decision, found, message)
+    sale.settle(decision)
+
+
+# Two persons --------------------------------------------------------------------------------------
+
+
+def _needs_second(found: _Case, message: ResolveRefund, policy: Policy) -> bool:
+    """Whether another person has yet to repeat decision and amount."""
+    limit, first = policy.refund_four_eyes_over, found.case.agreement
+    if limit is None or found.at_stake <= limit:
+        return False
+    wanted = (message.decision, message.amount)
+    return first is None or first.by == message.resolved_by or (first.decision, first.amount) != wanted
+
+
+def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None:
+    if case.agreement == Agreement(message.decision, message.amount, message.resolved_by):
+        return
+    what = f"agreed to {message.decision} refund case {case.refund_case_id}; a second person has to repeat it"
+    decision.record(
+        e.RefundAgreed(
+            refund_case_id=case.refund_case_id,
+            decision=message.decision,
+            amount=message.amount,
+            by=message.resolved_by,
+        ),
+        e.OperatorActed(who=message.resolved_by, what=what),
+    )
+
+
+# Approve ------------------------------------------------------------------------------------------
+
+
+def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
+    """Money that is back is counted; else the case stays open for it. Before issue nothing is taken."""
+    if found.asks_which_line:
+        found = _give_to_line(decision, found, _cost_of(found, message.amount))
+    amount = min(found.balance, found.worth) if message.amount is None else message.amount
+    amount = 0 if found.before_issue else amount
+    if found.line.foreign or (found.money_is_back and not found.before_issue):
+        uncovered = 0 if found.before_issue else max(0, found.worth - amount)
+        decision.record(_resolved(found, message, amount, uncovered))
+        _carry_out(decision, found, taken=amount, uncovered=uncovered)
+        return
+    approved = e.RefundApproved(
+        refund_case_id=found.case.refund_case_id,
+        amount=amount,
+        waits_until=decision.now + decision.policy.refund_payment_wait,
+    )
+    decision.record(_resolved(found, message, amount, 0), approved)
+
+
+# Reject -------------------------------------------------------------------------------------------
+
+
+def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
+    if found.asks_which_line:
+        if not _is_last(decision, found):
+            _disown(decision, found)
+            decision.record(_resolved(found, message, 0, 0))
+            return
+        found = _give_to_line(decision, found, found.line.unassigned)  # it is back, whoever it was for
+    uncovered = found.worth if found.money_is_back and not found.line.foreign else 0
+    decision.record(_resolved(found, message, 0, uncovered))
+    if found.money_is_back:
+        _carry_out(decision, found, taken=0, uncovered=uncovered)
+
+
+def _is_last(decision: Decision, found: _Case) -> bool:
+    """Whether every other line that the refunds may mean has been said not to be meant."""
+    shares = refund_shares(decision.state.order(found.sale.order_id))
+    others = [line_id for line_id in shares.candidates if line_id != found.sale.line_id]
+    return not any(shares.unassigned(line_id) for line_id in others)
+
+
+# Which line does the money mean? ------------------------------------------------------------------
+
+
+def _cost_of(found: _Case, amount: int | None) -> int:
+    """Return the money that a person gives to the line: what it lacks, or what so much of the nominal had cost."""
+    most = min(found.line.unassigned, found.lacking)
+    if amount is None or found.nominal == 0:
+        return most
+    return min(most, -(-amount * found.sale.amount // found.nominal))
+
+
+def _give_to_line(decision: Decision, found: _Case, money: int) -> _Case:
+    """Say that so much of the unassigned money is this line's; return the case as it then is."""
+    for share in _unassigned(decision, found):
+        part = min(money, share.amount)
+        money -= part
+        if part:
+            _assign(decision, found, share.refund_id, part)
+    return _case_of(decision.state, found.case.refund_case_id) or found
+
+
+def _disown(decision: Decision, found: _Case) -> None:
+    for share in _unassigned(decision, found):
+        _assign(decision, found, share.refund_id, 0)
+
+
+def _unassigned(decision: Decision, found: _Case) -> tuple[Share, ...]:
+    return refund_shares(decision.state.order(found.sale.order_id)).unassigned(found.sale.line_id)
+
+
+def _assign(decision: Decision, found: _Case, refund_id: str, amount: int) -> None:
+    decision.record(
+        e.ShareAssigned(
+            order_id=found.sale.order_id,
+            refund_id=refund_id,
+            line_id=found.sale.line_id,
+            amount=amount,
+            here=True,
+        )
+    )
+
+
+def refund_assigned(decision: Decision, message: RefundAssigned) -> None:
+    """A person said of another certificate of the order what a refund means; judge again what is left of it."""
+    facts = decision.state.order(message.order_id)
+    if any((one.refund_id, one.line_id) == (message.refund_id, message.line_id) for one in facts.assigned):
+        return
+    decision.record(
+        e.ShareAssigned(
+            order_id=message.order_id,
+            refund_id=message.refund_id,
+            line_id=message.line_id,
+            amount=message.amount,
+            here=False,
+        )
+    )
+    sale.settle(decision)
+
+
+# Events -------------------------------------------------------------------------------------------
+
+
+def _resolved(found: _Case, message: ResolveRefund, amount: int, uncovered: int) -> e.RefundResolved:
+    return e.RefundResolved(
+        refund_case_id=found.case.refund_case_id,
+        order_id=found.sale.order_id,
+        line_id=found.sale.line_id,
+        decision=message.decision,
+        amount=amount,
+        uncovered=uncovered,
+        resolved_by=message.resolved_by,
+        note=message.note,
+    )
+
+
+def _carry_out(decision: Decision, found: _Case, *, taken: int, uncovered: int) -> None:
+    verdict = refunds.Complete(found.line.refunded, taken=taken, uncovered=uncovered)
+    refunds.carry_out(decision, found.sale, found.line, verdict, before_issue=found.before_issue)
