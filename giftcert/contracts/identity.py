@@ -15,6 +15,11 @@ def join(*parts: str) -> str:
     return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
 
+def split(joined: str) -> tuple[str, ...]:
+    """Return the parts that ``join`` made one text of."""
+    return tuple(part.replace("%3A", ":").replace("%25", "%") for part in joined.split(":"))
+
+
 def content(record: Record) -> bytes:
     """Return the SHA-256 of the fields that we decode, without event id and ``occurredAt``.
 

@@ -1,6 +1,6 @@
 """From a payment record to what the certificates of its order, and the certificate that pays, are told."""
 
-from giftcert.contracts.identity import join
+from giftcert.contracts.identity import join, split
 from giftcert.contracts.payments import PaymentRecord, identity
 from giftcert.domain.messages import (
     Allocation,
@@ -12,6 +12,14 @@ from giftcert.domain.messages import (
     PaymentVoided,
     SpendingReported,
 )
+
+_SPENDING = "spending"
+
+
+def identity_of_key(key: str) -> str:
+    """Return the identity of the record that a message with this key was made from."""
+    parts = split(key)
+    return parts[1] if len(parts) == 2 and parts[0] == _SPENDING else key
 
 
 def payment_message(record: PaymentRecord, topic: str) -> PaymentMessage:
@@ -33,7 +41,7 @@ def spending_message(record: PaymentRecord, topic: str) -> SpendingReported:
     Its key is another than that of ``payment_message``: one certificate may be told both.
     """
     return SpendingReported(
-        key=join("spending", identity(record)),
+        key=join(_SPENDING, identity(record)),
         cause=Cause(topic, record.event_id),
         occurred_at=record.occurred_at,
         channel=record.channel,

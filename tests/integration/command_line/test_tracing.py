@@ -1,0 +1,186 @@
+"""``giftcert trace``: one life from the topics to the stream, with nothing secret or personal in it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from command_runs import RunCommand
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.clock import utc_now
+from giftcert.dispatch.main import serve
+from giftcert.dispatch.positions import Sought, find_positions
+from giftcert.embedded.ports import free_port
+from giftcert.security.keyring import Keyring
+from giftcert.settings import Settings
+from giftcert.storage.engine import engine_at
+from tests.integration.kafka_ingest.ingest_doors import until
+from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
+from tests.integration.kafka_ingest.leading import Leading, reserve
+from tests.unit.contracts.topic_records import client, goods_line, order, payment
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = engine_at(fresh_database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine, tmp_path: Path) -> Store:
+    keyring = Keyring.create(tmp_path / "ingest-keyring.json")
+    return Store(engine, keyring, await add_certificates(engine, 1))
+
+
+@pytest.fixture
+async def stream(kafka: str) -> str:
+    """A stream topic of the test's own."""
+    topic = f"stream-{uuid4().hex[:8]}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, num_partitions=4, replication_factor=1)])
+    await admin.close()
+    return topic
+
+
+async def sell(store: Store, **recipient: Any) -> None:
+    """A client, an order and its payment come, and the certificate is led through them."""
+    reservation_id = await reserve(store.engine, store.certificates[0])
+    line = store.line(reservationId=reservation_id, **recipient)
+    await store.commit(
+        store.client_record(client()),
+        store.order_record(order(lines=[goods_line(), line])),
+        store.payment_record(payment()),
+    )
+    await Leading(store.engine).lead()
+
+
+async def publish(store: Store, settings: dict[str, Any]) -> None:
+    """Let dispatch put everything on the stream."""
+    task = asyncio.create_task(serve(Settings(**settings, _env_file=None)))
+
+    async def all_are_published() -> bool:
+        return await store.value("SELECT count(*) FROM events WHERE published_at IS NULL") == 0
+
+    try:
+        await until(all_are_published)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def traced(giftcert: RunCommand, certificate_id: str, **settings: str) -> dict[str, Any]:
+    done = await asyncio.to_thread(giftcert, "trace", certificate_id, "--json", **settings)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+async def test_a_sale_is_followed_from_the_topics_to_the_stream(
+    giftcert: RunCommand, store: Store, fresh_database_url: str, kafka: str, stream: str
+) -> None:
+    await sell(store)
+    settings = {
+        "database_url": fresh_database_url,
+        "kafka_bootstrap_servers": kafka,
+        "topic_stream": stream,
+    }
+    await publish(store, settings)
+    answer = await traced(giftcert, store.certificates[0], **settings)
+    steps = answer["timeline"]
+    assert answer["certificate"]["status"] == "issued"
+    assert answer["streamNote"] is None
+    assert [one["at"] for one in steps] == sorted(one["at"] for one in steps)
+    inputs = [one for one in steps if one["step"] == "input"]
+    assert [(one["topic"], one["partition"], one["offset"], one["eventId"]) for one in inputs] == [
+        ("All_SalesOrder", 0, 0, "so-1"),
+        ("All_Payments", 0, 0, "pay-1"),
+    ]
+    delivered = [one["key"] for one in steps if one["step"] == "delivery"]
+    decided = [one["key"] for one in steps if one["step"] == "decision"]
+    assert sorted(delivered) == sorted(decided)
+    assert {one["key"] for one in inputs} < set(delivered)
+    events = [one for one in steps if one["step"] == "event"]
+    assert [(one["sequence"], one["eventType"], one["status"], one["balance"]) for one in events] == [
+        (1, "issue.ordered", "ordered", 0),
+        (2, "issue.completed", "issued", 500_000),
+        (3, "notification.requested", "issued", 500_000),
+    ]
+    places = [one["stream"] for one in events]
+    assert len({place["partition"] for place in places}) == 1
+    assert [place["offset"] for place in places] == sorted(place["offset"] for place in places)
+
+
+async def test_people_get_a_line_for_each_step_and_no_secret_or_personal_data(
+    giftcert: RunCommand, store: Store, fresh_database_url: str
+) -> None:
+    await sell(store, recipient={"ref": "R-5", "channel": "email"})
+    done = await asyncio.to_thread(giftcert, "trace", store.certificates[0], database_url=fresh_database_url)
+    assert "All_SalesOrder/0/0, event so-1" in done.stdout
+    assert "2 issue.completed" in done.stdout
+    assert "not published yet" in done.stdout
+    answer = await traced(giftcert, store.certificates[0], database_url=fresh_database_url)
+    for personal in ("R-5", "C-77", "ru-RU", "sealed", "cvc"):
+        assert personal not in json.dumps([one | {"key": None} for one in answer["timeline"]])
+
+
+async def test_without_kafka_it_tells_when_events_were_published(
+    giftcert: RunCommand, store: Store, fresh_database_url: str
+) -> None:
+    await sell(store)
+    await store.rows_changed("UPDATE events SET published_at = recorded_at")
+    answer = await traced(
+        giftcert,
+        store.certificates[0],
+        database_url=fresh_database_url,
+        kafka_bootstrap_servers=f"127.0.0.1:{free_port()}",
+    )
+    assert "Kafka is away" in answer["streamNote"]
+    events = [one for one in answer["timeline"] if one["step"] == "event"]
+    assert [one["stream"] for one in events] == [None, None, None]
+    assert all(one["publishedAt"] for one in events)
+
+
+async def test_what_was_delivered_and_not_decided_stands_last(
+    giftcert: RunCommand, store: Store, fresh_database_url: str
+) -> None:
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    answer = await traced(giftcert, store.certificates[0], database_url=fresh_database_url)
+    assert [one["step"] for one in answer["timeline"]] == ["input", "delivery", "decision"]
+    assert answer["timeline"][1]["sentAt"] is None
+    assert answer["timeline"][2]["at"] is None
+
+
+@pytest.mark.parametrize("unknown", ["0198c0de-0000-7000-8000-00000000dead", "abc"])
+async def test_an_unknown_certificate_is_one_clear_line(
+    giftcert: RunCommand, fresh_database_url: str, unknown: str
+) -> None:
+    done = await asyncio.to_thread(giftcert, "trace", unknown, database_url=fresh_database_url)
+    assert (done.returncode, done.stderr) == (1, f"giftcert: there is no certificate {unknown}\n")
+
+
+async def test_the_first_place_of_an_event_is_found_among_those_of_others(kafka: str, stream: str) -> None:
+    now = utc_now()
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for nth in range(200):
+            await producer.send(stream, b'{"eventId":"other-%d"}' % nth, b"another-%d" % nth)
+        await producer.send(stream, b'{"eventId":"mine"}', b"certificate")
+        await producer.flush()
+        first = await producer.send_and_wait(stream, b'{"eventId":"wanted"}', b"certificate")
+        await producer.send_and_wait(stream, b'{"eventId":"wanted"}', b"certificate")
+    sought = [Sought("wanted", now, utc_now()), Sought("never", now, utc_now())]
+    found = await find_positions({"bootstrap_servers": kafka}, stream, "certificate", sought)
+    assert {name: (one.partition, one.offset) for name, one in found.items() if name != "mine"} == {
+        "wanted": (first.partition, first.offset)
+    }
