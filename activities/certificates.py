@@ -12,6 +12,7 @@ from activities.transition import (
     Transition,
     TransitionAnswer,
 )
+from giftcert.domain.messages import RefundAssigned
 from giftcert.domain.policy import Terms
 from giftcert.settings import Settings
 from giftcert.storage.certificates import (
@@ -21,6 +22,7 @@ from giftcert.storage.certificates import (
     UnknownCertificateError,
 )
 from giftcert.storage.events import EventRepository
+from giftcert.storage.refund_shares import RefundShareRepository
 
 
 class CertificateActivities:
@@ -65,10 +67,21 @@ class CertificateActivities:
             transition.certificate_id, instant, transition.keys
         ):
             return TransitionAnswer(outcome=Outcome.NOT_CAUGHT_UP, version=locked.version)
+        said = await self._said_elsewhere(connection, transition)
+        if said:
+            return TransitionAnswer(outcome=Outcome.ASSIGNED_ELSEWHERE, version=locked.version, assigned=said)
         version = await certificates.change(transition.state, transition.keys, transition.at)
         if transition.events:
             await EventRepository(connection).append(transition.certificate_id, transition.events)
         return TransitionAnswer(outcome=Outcome.APPLIED, version=version, build=self._build)
+
+    async def _said_elsewhere(
+        self, connection: AsyncConnection, transition: Transition
+    ) -> tuple[RefundAssigned, ...]:
+        """Agree with the order's other certificates on the shares of a refund; return what has to be heard first."""
+        if not transition.assigned:
+            return ()
+        return await RefundShareRepository(connection).agree(transition.state, transition.assigned)
 
     async def _lock(self, certificates: CertificateRepository, transition: Transition) -> Locked:
         try:

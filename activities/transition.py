@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from giftcert.contracts.records import EventRecord
-from giftcert.domain.messages import LineHolder
+from giftcert.domain.messages import LineHolder, RefundAssigned
 from giftcert.domain.policy import Terms
-from giftcert.domain.state import CertificateState
+from giftcert.domain.state import CertificateState, Redemption
 
 LOAD_CERTIFICATE = "load_certificate"
 APPLY_TRANSITION = "apply_transition"
@@ -33,7 +33,9 @@ class Transition:
     """All that one decision of the workflow changes, to be committed in one transaction or not at all.
 
     ``keys`` are the messages it applies. ``caught_up_beyond`` is set where time alone releases the certificate:
-    the transaction then requires that ingest has read past that instant and that no other delivery waits.
+    the transaction then requires that ingest has read past that instant and that no other delivery waits. ``assigned``
+    is what a person said of a refund: the other certificates of its order hear of it. ``redemptions`` are those that
+    changed.
     """
 
     certificate_id: str
@@ -43,6 +45,8 @@ class Transition:
     state: CertificateState
     at: datetime
     caught_up_beyond: datetime | None = None
+    assigned: tuple[RefundAssigned, ...] = ()
+    redemptions: tuple[Redemption, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -53,6 +57,7 @@ class Outcome(StrEnum):
     STALE = "stale"
     LINE_HELD = "lineHeld"
     NOT_CAUGHT_UP = "notCaughtUp"
+    ASSIGNED_ELSEWHERE = "assignedElsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ class TransitionAnswer:
 
     ``applied_keys`` are those of the transition's messages that had been applied before; ``holder`` is how far
     the certificate that stands on the order line has come; ``build`` the deployment whose worker carried it out.
+    ``assigned`` is what was said elsewhere of the same refund, to be heard first.
     """
 
     outcome: Outcome
@@ -69,3 +75,4 @@ class TransitionAnswer:
     applied_keys: tuple[str, ...] = ()
     build: str = ""
     holder: LineHolder | None = None
+    assigned: tuple[RefundAssigned, ...] = ()

@@ -22,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from giftcert.domain.deadlines import Deadline, next_deadline
     from giftcert.domain.identifiers import uuid7
     from giftcert.domain.messages import (
+        AuthorizeRedemption,
+        Block,
         ClientUpdated,
         LineHolder,
         LinesReturned,
@@ -33,12 +35,18 @@ with workflow.unsafe.imports_passed_through():
         PaymentRefunded,
         PaymentVoided,
         RefundAssigned,
+        RequestNotification,
+        ResolveRefund,
         SpendingReported,
+        Unblock,
+        VoidRedemption,
     )
     from giftcert.domain.policy import Terms
     from giftcert.domain.state import CertificateState, Status
+    from workflows.answers import too_late
     from workflows.names import CERTIFICATE_WORKFLOW
     from workflows.plan import Plan, Received, make_plan, names_line
+    from workflows.requests import Answer, Limits, Request
     from workflows.run_input import Carried, CertificateInput, SealedSecrets
     from workflows.shown import details, is_worth_setting, shown, updates, waiting_for
 
@@ -80,6 +88,7 @@ class CertificateWorkflow:
         self._retry_at: datetime | None = None
         self._retries = 0
         self._newer_build = False
+        self._answers: dict[str, Answer] = {}
 
     @workflow.run
     async def run(self, start: CertificateInput) -> str:
@@ -89,6 +98,9 @@ class CertificateWorkflow:
         self._show()
         while True:
             await self._work()
+            if not workflow.all_handlers_finished():  # those who asked take their answers before the run ends
+                await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
+                continue
             if self._is_over():
                 return f"{self._state.shown_status}: nothing is open"
             if self._should_renew():
@@ -148,6 +160,56 @@ class CertificateWorkflow:
         """A person said of another certificate of the order what a refund means."""
         self._take(message)
 
+    # Requests ------------------------------------------------------------------------------------
+
+    @workflow.update
+    async def ask_authorize_redemption(self, request: AuthorizeRedemption, limits: Limits) -> Answer:
+        """A channel wants to hold part of the balance."""
+        return await self._answered(request, limits)
+
+    @ask_authorize_redemption.validator
+    def _holds_something(self, request: AuthorizeRedemption, limits: Limits) -> None:
+        del limits
+        if request.amount <= 0:
+            raise ApplicationError("amount: must be above 0", type="BadRequest")
+
+    @workflow.update
+    async def ask_void_redemption(self, request: VoidRedemption, limits: Limits) -> Answer:
+        """A channel gives a hold back."""
+        return await self._answered(request, limits)
+
+    @workflow.update
+    async def ask_resolve_refund(self, request: ResolveRefund, limits: Limits) -> Answer:
+        """A person decides a refund case."""
+        return await self._answered(request, limits)
+
+    @ask_resolve_refund.validator
+    def _decides_something(self, request: ResolveRefund, limits: Limits) -> None:
+        del limits
+        if request.amount is not None and request.amount < 0:
+            raise ApplicationError("amount: must not be below 0", type="BadRequest")
+
+    @workflow.update
+    async def ask_block(self, request: Block, limits: Limits) -> Answer:
+        """Support stops spending and disclosure."""
+        return await self._answered(request, limits)
+
+    @workflow.update
+    async def ask_unblock(self, request: Unblock, limits: Limits) -> Answer:
+        """Support lifts a block."""
+        return await self._answered(request, limits)
+
+    @workflow.update
+    async def ask_request_notification(self, request: RequestNotification, limits: Limits) -> Answer:
+        """CRM or support asks to write to the client again."""
+        return await self._answered(request, limits)
+
+    async def _answered(self, request: Request, limits: Limits) -> Answer:
+        """Enqueue a request and wait for the loop's answer."""
+        self._inbox.append(Received(request, workflow.now(), decide_before=limits.decide_before))
+        await workflow.wait_condition(lambda: request.key in self._answers)
+        return self._answers.pop(request.key)
+
     @workflow.query
     def sealed_secrets(self) -> SealedSecrets:
         """Return number and CVC as sealed.
@@ -193,7 +255,7 @@ class CertificateWorkflow:
         """Apply all waiting messages, then every deadline that has passed."""
         told: Deadline | None = None
         while True:
-            batch, self._inbox = self._due_again() + self._inbox, []
+            batch, self._inbox = self._due_again() + self._in_time(), []
             if not batch:
                 deadline = self._due()
                 if deadline is None:
@@ -210,6 +272,16 @@ class CertificateWorkflow:
             return None
         deadline = next_deadline(self._state, self._terms.policy)
         return deadline if deadline is not None and deadline.at <= workflow.now() else None
+
+    def _in_time(self) -> list[Received]:
+        """What waits, without requests whose callers have given up: those are answered so, and nothing is done."""
+        late = [
+            one
+            for one in self._inbox
+            if one.decide_before is not None and workflow.now() >= one.decide_before
+        ]
+        self._answers.update((one.message.key, too_late(self._state)) for one in late)
+        return [one for one in self._inbox if one not in late]
 
     def _due_again(self) -> list[Received]:
         """What waited for another certificate to leave the order line, once it is time to ask again."""
@@ -233,6 +305,7 @@ class CertificateWorkflow:
         """Take the answer in; return what is still to be decided."""
         match answer.outcome:
             case Outcome.APPLIED:
+                self._answers.update(plan.answers)
                 self._stored = replace(self._loaded, state=plan.state, version=answer.version)
                 self._newer_build = answer.build != self._loaded.build
                 self._known, self._remembered = plan.state, []
@@ -244,6 +317,10 @@ class CertificateWorkflow:
             case Outcome.ALREADY_APPLIED | Outcome.STALE:
                 self._stored = answer.current or self._loaded
                 self._known = self._stored.state
+                # Only this run sends a request's key, so what was applied is what it planned.
+                self._answers.update(
+                    {key: plan.answers[key] for key in answer.applied_keys if key in plan.answers}
+                )
                 left = [
                     one for one in (*self._remembered, *batch) if one.message.key not in answer.applied_keys
                 ]
@@ -251,6 +328,9 @@ class CertificateWorkflow:
                 return left
             case Outcome.LINE_HELD:
                 return self._line_held(answer.holder, batch)
+            case Outcome.ASSIGNED_ELSEWHERE:
+                heard = [Received(one, workflow.now()) for one in answer.assigned]
+                return [*heard, *batch]
             case Outcome.NOT_CAUGHT_UP:
                 self._retry_later()
                 return []
@@ -284,6 +364,8 @@ class CertificateWorkflow:
             state=plan.state,
             at=received[-1].at,
             caught_up_beyond=plan.released_on_time,
+            assigned=plan.assigned,
+            redemptions=plan.redemptions,
         )
         summary = ", ".join(event.event_type for event in plan.events) or "facts recorded"
         return await self._run(APPLY_TRANSITION, transition, TransitionAnswer, summary)

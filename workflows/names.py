@@ -23,3 +23,8 @@ def task_queue(channel: str) -> str:
 def signal_of(message: Message) -> str:
     """Return the signal that carries a message: its class name in snake case."""
     return _WORD_START.sub("_", type(message).__name__).lower()
+
+
+def request_name(request: object) -> str:
+    """Return the update that carries a request: its class name in snake case, told from the signals."""
+    return f"ask_{_WORD_START.sub('_', type(request).__name__).lower()}"

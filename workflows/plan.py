@@ -1,42 +1,52 @@
 """What a run would change: messages decided in order on the stored state. Pure; the workflow carries it out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from giftcert.contracts.identity import share_key
 from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import stamp
 from giftcert.domain import events as e
 from giftcert.domain.decide import decide
 from giftcert.domain.evolve import fold
 from giftcert.domain.identifiers import NewId
-from giftcert.domain.messages import Message, OrderStated
+from giftcert.domain.messages import Message, OrderStated, RefundAssigned
 from giftcert.domain.policy import Terms
-from giftcert.domain.state import CertificateState, Status
+from giftcert.domain.state import CertificateState, Redemption, Status
+from workflows.answers import answer
+from workflows.requests import Answer, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """A message and the instant at which the workflow first took it; decided anew, it is decided as of then.
 
-    ``due`` is the instant of the deadline that a time message tells of.
+    ``due`` is the instant of the deadline that a time message tells of. ``decide_before`` is set where somebody waits
+    for the answer.
     """
 
     message: Message
     at: datetime
     due: datetime | None = None
+    decide_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The state after the messages, and the public events on the way.
 
-    ``released_on_time`` is the deadline that alone sends the certificate back to the pool, if one does.
+    ``released_on_time`` is the deadline that alone sends the certificate back to the pool, if one does. ``answers``
+    are those to requests, by key. ``assigned`` is what the other certificates of the order have to hear of a refund.
+    ``redemptions`` are those that are new or changed.
     """
 
     state: CertificateState
     events: tuple[EventRecord, ...]
-    released_on_time: datetime | None
+    released_on_time: datetime | None = None
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    assigned: tuple[RefundAssigned, ...] = ()
+    redemptions: tuple[Redemption, ...] = ()
 
     @property
     def may_wait(self) -> bool:
@@ -45,13 +55,15 @@ class Plan:
         Only of a certificate that is ordered: a pool certificate's messages have to be known as applied, or they
         would hold its reservation for ever.
         """
-        return not self.events and self.state.status == Status.ORDERED
+        return not self.events and not self.answers and self.state.status == Status.ORDERED
 
 
 def make_plan(state: CertificateState, received: Sequence[Received], terms: Terms, new_id: NewId) -> Plan:
     """Decide the messages in order, each on the state after the one before."""
-    records: list[EventRecord] = []
+    before, records = state, list[EventRecord]()
     released_on_time: datetime | None = None
+    answers: dict[str, Answer] = {}
+    assigned: list[RefundAssigned] = []
     for one in received:
         events = decide(state, one.message, one.at, terms, new_id)
         records += stamp(
@@ -64,8 +76,28 @@ def make_plan(state: CertificateState, received: Sequence[Received], terms: Term
         )
         if one.due is not None and any(isinstance(event, e.Released) for event in events):
             released_on_time = one.due
-        state = fold(state, events, one.at)
-    return Plan(state, tuple(records), released_on_time)
+        assigned += _assigned(events)
+        after = fold(state, events, one.at)
+        if isinstance(one.message, Request):
+            answers[one.message.key] = answer(one.message, state, events, after)
+        state = after
+    changed = tuple(one for one in state.redemptions if one not in before.redemptions)
+    return Plan(state, tuple(records), released_on_time, answers, tuple(assigned), changed)
+
+
+def _assigned(events: Sequence[e.Event]) -> list[RefundAssigned]:
+    """What a person said here of a refund that other certificates of the order know too."""
+    return [
+        RefundAssigned(
+            key=share_key(event.order_id, event.refund_id, event.line_id),
+            order_id=event.order_id,
+            refund_id=event.refund_id,
+            line_id=event.line_id,
+            amount=event.amount,
+        )
+        for event in events
+        if isinstance(event, e.ShareAssigned) and event.here
+    ]
 
 
 def names_line(message: Message) -> bool:

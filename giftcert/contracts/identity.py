@@ -20,6 +20,11 @@ def split(joined: str) -> tuple[str, ...]:
     return tuple(part.replace("%3A", ":").replace("%25", "%") for part in joined.split(":"))
 
 
+def share_key(order_id: str, refund_id: str, line_id: str) -> str:
+    """Return the key under which the word on a refund and one line of its order is known everywhere."""
+    return join("assigned", order_id, refund_id, line_id)
+
+
 def content(record: Record) -> bytes:
     """Return the SHA-256 of the fields that we decode, without event id and ``occurredAt``.
 

@@ -25,6 +25,7 @@ from activities.certificates import CertificateActivities
 from giftcert.contracts.payloads import DATA_CONVERTER
 from giftcert.domain.messages import (
     Allocation,
+    AuthorizeRedemption,
     Cause,
     Line,
     Message,
@@ -34,13 +35,17 @@ from giftcert.domain.messages import (
     PaymentAuthorized,
     PaymentCaptured,
     PaymentRefunded,
+    ResolveRefund,
+    SpendingReported,
 )
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
 from worker import sandbox
 from workflows import search_attributes
+from workflows.asking import ask
 from workflows.certificate import CertificateWorkflow
 from workflows.names import signal_of, workflow_id
+from workflows.requests import Answer, Request
 from workflows.run_input import CertificateInput
 
 PRICE = 500_000
@@ -145,6 +150,54 @@ class Sale:
                 start_signal=signal_of(message),
                 start_signal_args=[message],
             )
+
+    async def ask(self, request: Request, within: timedelta = timedelta(minutes=10)) -> Answer:
+        """Ask as a door does, on the clock of the test server."""
+        now = (await self.environment.get_current_time()).astimezone(UTC)
+        channel = self.queue.removeprefix("certificates-")
+        return await ask(self.environment.client, self.certificate_id, channel, request, now + within, now)
+
+    def hold(self, amount: int, redemption_id: str | None = None, attempt: int = 1) -> AuthorizeRedemption:
+        redemption_id = redemption_id or str(uuid4())
+        return AuthorizeRedemption(
+            key=f"hold:{redemption_id}:{attempt}",
+            channel="pos",
+            redemption_id=redemption_id,
+            order_id="POS-1",
+            amount=amount,
+            currency="RUB",
+            expires_at=self.started_at + timedelta(minutes=30),
+        )
+
+    def spent(self, hold: AuthorizeRedemption, event_type: str = "payment.captured") -> SpendingReported:
+        self.sent += 1
+        return SpendingReported(
+            key=f"spending:{self.order_id}:{self.sent}",
+            cause=Cause("All_Payments", f"e-{self.sent}"),
+            occurred_at=self.started_at,
+            channel="pos",
+            event_type=event_type,
+            order_id=hold.order_id,
+            payment_id="P-9",
+            redemption_id=hold.redemption_id,
+            amount=hold.amount,
+            currency="RUB",
+            refund_id=f"R-{self.sent}" if event_type == "payment.refunded" else None,
+        )
+
+    async def resolve(self, decision: str, amount: int | None = None, by: str = "anna") -> Answer:
+        """Decide the refund case that was opened last."""
+        told = [event for event in await self.events() if event.event_type.startswith("refund.")]
+        return await self.ask(
+            ResolveRefund(
+                key=str(uuid4()),
+                refund_case_id=told[-1].payload["refundCaseId"],
+                decision=decision,
+                amount=amount,
+                resolved_by=by,
+                note="agreed by telephone",
+            )
+        )
 
     async def row(self) -> Any:
         async with self.engine.connect() as connection:
