@@ -6,10 +6,13 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from workflow_support import Deployment, Sale
+from sqlalchemy import text
+from workflow_support import PRICE, Deployment, Sale
 
+from giftcert.contracts.codec import decode_message
 from giftcert.domain.messages import Block, RequestNotification, Unblock, VoidRedemption
 from giftcert.domain.state import RedemptionState
+from giftcert.storage.deliveries import DeliveryRepository
 from workflows.asking import WorkflowAwayError
 
 
@@ -144,3 +147,52 @@ async def test_a_request_that_fits_no_status_is_refused(sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
     assert (await sale.ask(RequestNotification(key="n", requested_by="anna"))).refusal == "not-allowed"
+
+
+async def map_to_order(*sales: Sale) -> None:
+    """Know, as ingest does, which certificates an order has."""
+    order_id = sales[0].order_id
+    async with sales[0].engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO orders (order_id, version, snapshot) VALUES (:order_id, 1, '{}')"),
+            {"order_id": order_id},
+        )
+        await connection.execute(
+            text("INSERT INTO order_certificates VALUES (:order_id, CAST(:id AS uuid))"),
+            [{"order_id": order_id, "id": one.certificate_id} for one in sales],
+        )
+
+
+async def both_issued(sale: Sale, other: Sale) -> None:
+    """Two certificates of one order, and half of its money back without a word for which."""
+    await map_to_order(sale, other)
+    capture, refund = sale.captured(2 * PRICE), sale.refunded_without_word()
+    for one, line in ((sale, "1"), (other, "2")):
+        await one.tell(one.ordered_with_another(line), capture)
+        await one.until_status("issued")
+        await one.tell(refund)
+        await one.until_told("refund.requested")
+
+
+async def test_a_refund_without_a_line_is_given_to_one_of_two_certificates_once(
+    sale: Sale, other_sale: Sale
+) -> None:
+    await both_issued(sale, other_sale)
+    answers = await asyncio.gather(sale.resolve("approve"), other_sale.resolve("approve"))
+    assert sorted(answer.refusal or answer.status for answer in answers) == ["nothing-pending", "refunded"]
+    async with sale.engine.connect() as connection:
+        query = text("SELECT sum(amount) FROM refund_shares WHERE order_id = :order_id")
+        assert (await connection.execute(query, {"order_id": sale.order_id})).scalar_one() == PRICE
+
+
+async def test_the_other_certificate_hears_by_a_delivery_that_the_refund_was_not_its_own(
+    sale: Sale, other_sale: Sale
+) -> None:
+    await both_issued(sale, other_sale)
+    await sale.resolve("approve")
+    async with sale.engine.begin() as connection:
+        (waiting,) = await DeliveryRepository(connection).unsent_of([other_sale.certificate_id])
+    await other_sale.tell(decode_message(waiting.message))
+    await other_sale.until_told("refund.resolved")
+    assert (await other_sale.row()).status == "issued"
+    assert (await other_sale.events())[-1].payload["resolvedBy"] == "system"

@@ -139,6 +139,10 @@ class Sale:
         fields = {**self._payment(), "amount": amount, "allocations": (Allocation("1", amount),)}
         return PaymentRefunded(**fields, refund_id=f"R-{self.sent}")
 
+    def refunded_without_word(self, amount: int = PRICE) -> PaymentRefunded:
+        """A refund that names no line."""
+        return PaymentRefunded(**{**self._payment(), "amount": amount}, refund_id=f"R-{self.sent}")
+
     async def tell(self, *messages: Message) -> None:
         """Deliver messages as ingest does: signal-with-start, in order."""
         for message in messages:
@@ -183,6 +187,19 @@ class Sale:
             amount=hold.amount,
             currency="RUB",
             refund_id=f"R-{self.sent}" if event_type == "payment.refunded" else None,
+        )
+
+    def ordered_with_another(self, own: str) -> OrderStated:
+        """An order of two certificates, as the one on line ``own`` sees it."""
+        lines = (Line("1", "giftCertificate", PRICE), Line("2", "giftCertificate", PRICE))
+        return OrderStated(
+            **self._common(),
+            order_version=1,
+            customer_id="C-1",
+            currency="RUB",
+            total=2 * PRICE,
+            lines=lines,
+            own=OwnLine(own, PRICE, reservation_id=self.reservation_id),
         )
 
     async def resolve(self, decision: str, amount: int | None = None, by: str = "anna") -> Answer:
