@@ -26,6 +26,7 @@ from giftcert.domain.state import (
     Payment,
     PaymentKind,
     Withdrawal,
+    WithdrawalTold,
     WithdrawnLine,
 )
 
@@ -33,37 +34,62 @@ from giftcert.domain.state import (
 
 
 def record_order(facts: OrderFacts, message: OrderMessage) -> OrderFacts:
-    """Return the facts with an order message added; one older than a version already seen changes nothing."""
-    if message.order_version <= facts.version:
+    """Return the facts with an order message added; one that is no newer than the last full version changes nothing.
+
+    A cancellation or return is news until a full version restates the order. A message that comes after newer
+    cancellations, as when it had to be mended and replayed, takes its place before them.
+    """
+    version = message.order_version
+    if version <= facts.stated_version or any(one.version == version for one in facts.withdrawals):
         return facts
+    newer = tuple(one for one in facts.withdrawals if one.version > version)
+    before = replace(facts, withdrawn=tuple(one for one in facts.withdrawn if one.version <= version))
     match message:
         case OrderStated():
-            recorded = _record_stated(facts, message)
+            recorded = replace(_record_stated(before, message), withdrawals=newer)
         case OrderCancelled():
-            recorded = _withdraw(facts, _named(facts, message), Withdrawal.CANCELLED, message.occurred_at)
+            recorded = _record_withdrawal(before, _told(message, Withdrawal.CANCELLED))
         case LinesReturned():
-            recorded = _withdraw(facts, _named(facts, message), Withdrawal.RETURNED, message.occurred_at)
+            recorded = _record_withdrawal(before, _told(message, Withdrawal.RETURNED))
         case _:
             assert_never(message)
-    return replace(recorded, version=message.order_version)
+    for one in newer:
+        recorded = _apply_withdrawal(recorded, one)
+    return replace(recorded, version=max(facts.version, version))
 
 
-def _named(facts: OrderFacts, message: OrderCancelled | LinesReturned) -> tuple[Line, ...]:
-    """The lines that a message names; a cancellation that names none means all."""
-    ids = message.line_ids
-    return tuple(line for line in facts.lines if ids is None or line.line_id in ids)
+def _told(message: OrderCancelled | LinesReturned, how: Withdrawal) -> WithdrawalTold:
+    return WithdrawalTold(
+        version=message.order_version, how=how, line_ids=message.line_ids, at=message.occurred_at
+    )
+
+
+def _record_withdrawal(facts: OrderFacts, told: WithdrawalTold) -> OrderFacts:
+    known = sorted((*facts.withdrawals, told), key=lambda one: one.version)
+    return _apply_withdrawal(replace(facts, withdrawals=tuple(known)), told)
+
+
+def _apply_withdrawal(facts: OrderFacts, told: WithdrawalTold) -> OrderFacts:
+    """Withdraw the lines that are named; a cancellation that names none means all."""
+    ids = told.line_ids
+    named = tuple(line for line in facts.lines if ids is None or line.line_id in ids)
+    return _withdraw(facts, named, told)
 
 
 def _record_stated(facts: OrderFacts, message: OrderStated) -> OrderFacts:
     """The whole order as it now is: lines that are gone were removed, lines that came back are not."""
     now_there = {line.line_id for line in message.lines}
     gone = tuple(line for line in facts.lines if line.line_id not in now_there)
-    facts = _withdraw(facts, gone, Withdrawal.REMOVED, message.occurred_at)
+    removal = WithdrawalTold(
+        version=message.order_version, how=Withdrawal.REMOVED, line_ids=None, at=message.occurred_at
+    )
+    facts = _withdraw(facts, gone, removal)
     kept = tuple(
         one for one in facts.withdrawn if one.how != Withdrawal.REMOVED or one.line.line_id not in now_there
     )
     return replace(
         facts,
+        stated_version=message.order_version,
         channel=message.channel,
         customer_id=message.customer_id,
         currency=message.currency,
@@ -80,9 +106,13 @@ def without_recipient(facts: OrderFacts) -> OrderFacts:
     return replace(facts, own=replace(facts.own, recipient=None)) if facts.own is not None else facts
 
 
-def _withdraw(facts: OrderFacts, lines: tuple[Line, ...], how: Withdrawal, at: datetime) -> OrderFacts:
+def _withdraw(facts: OrderFacts, lines: tuple[Line, ...], told: WithdrawalTold) -> OrderFacts:
     known = {one.line.line_id for one in facts.withdrawn}
-    added = tuple(WithdrawnLine(line=line, how=how, at=at) for line in lines if line.line_id not in known)
+    added = tuple(
+        WithdrawnLine(line=line, how=told.how, at=told.at, version=told.version)
+        for line in lines
+        if line.line_id not in known
+    )
     return replace(facts, withdrawn=facts.withdrawn + added)
 
 

@@ -120,12 +120,23 @@ class Withdrawal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalTold:
+    """A cancellation or return as told; ``line_ids`` is ``None`` for all lines."""
+
+    version: int
+    how: Withdrawal
+    line_ids: tuple[str, ...] | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawnLine:
-    """A line that was cancelled, removed or returned; ``at`` is business time."""
+    """A line that was cancelled, removed or returned; ``at`` is business time, ``version`` that which said so."""
 
     line: Line
     how: Withdrawal
     at: datetime
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +150,14 @@ class AssignedShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """All that a certificate has been told of one order, whoever holds its lines."""
+    """All that a certificate has been told of one order, whoever holds its lines.
+
+    ``stated_version`` is that of the newest full version, ``withdrawals`` what was told since it, by version.
+    """
 
     order_id: str
     version: int = 0
+    stated_version: int = 0
     channel: str | None = None
     customer_id: str | None = None
     currency: str | None = None
@@ -150,6 +165,7 @@ class OrderFacts:
     lines: tuple[Line, ...] = ()
     own: OwnLine | None = None
     withdrawn: tuple[WithdrawnLine, ...] = ()
+    withdrawals: tuple[WithdrawalTold, ...] = ()
     payments: tuple[Payment, ...] = ()
     assigned: tuple[AssignedShare, ...] = ()
     earlier_payments_unknown: bool = False
