@@ -1,5 +1,8 @@
 """The two activities of a certificate's workflow: load it, and carry out one transition."""
 
+from hashlib import sha256
+
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -12,8 +15,9 @@ from activities.transition import (
     Transition,
     TransitionAnswer,
 )
+from giftcert.contracts.identity import join
 from giftcert.domain.messages import RefundAssigned
-from giftcert.domain.policy import Terms
+from giftcert.domain.policy import Policy, Terms
 from giftcert.settings import Settings
 from giftcert.storage.certificates import (
     CertificateRepository,
@@ -31,7 +35,7 @@ class CertificateActivities:
     def __init__(self, engine: AsyncEngine, settings: Settings, build: str = "") -> None:
         self._engine = engine
         self._settings = settings
-        self._build = build
+        self._build = join(build, _fingerprint(settings.policy))
 
     @activity.defn(name=LOAD_CERTIFICATE)
     async def load_certificate(self, certificate_id: str) -> Loaded:
@@ -116,6 +120,11 @@ class CertificateActivities:
             cvc_sealed=stored.cvc_sealed,
             build=self._build,
         )
+
+
+def _fingerprint(policy: Policy) -> str:
+    """Changed intervals count as a newer deployment: who it wakes goes on in a new run, which loads them."""
+    return sha256(msgspec.json.encode(policy)).hexdigest()[:8]
 
 
 def _unknown(certificate_id: str) -> ApplicationError:

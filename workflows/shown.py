@@ -5,7 +5,8 @@ from datetime import datetime
 
 from temporalio.common import SearchAttributeUpdate
 
-from giftcert.domain.state import CertificateState, RefundCase, RefundState, Status
+from giftcert.domain.redemptions import open_holds
+from giftcert.domain.state import CertificateState, Redemption, RefundCase, RefundState, Status
 from workflows import search_attributes as sa
 
 _QUIET = frozenset({Status.AVAILABLE, Status.RESERVED, Status.ORDERED})
@@ -61,6 +62,9 @@ def details(state: CertificateState, wakes_at: datetime | None) -> str:
     lines = [f"**{state.product}** is **{state.shown_status}**."]
     if state.sale is not None:
         lines.append(f"Order {state.sale.order_id}, line {state.sale.line_id}, price {state.sale.amount}.")
+    if state.balance or state.held:
+        lines.append(f"Balance {state.balance}, held {state.held}, of a nominal of {state.nominal}.")
+    lines += [_hold_line(hold) for hold in open_holds(state)]
     sales = (*state.past_sales, state.sale) if state.sale else state.past_sales
     lines += [_case_line(sale.order_id, case) for sale in sales for case in sale.cases if case.is_open]
     if wakes_at is not None:
@@ -75,6 +79,8 @@ def waiting_for(state: CertificateState) -> str:
         return f"a person decides refund case {case.refund_case_id}"
     if any(case.is_open for case in (state.sale.cases if state.sale else ())):
         return "a refund is under way"
+    if open_holds(state):
+        return "the capture of a hold"
     return "payment of the order" if state.status == Status.ORDERED else "the end of validity"
 
 
@@ -82,6 +88,11 @@ def _pending_case(state: CertificateState) -> RefundCase | None:
     sales = (*state.past_sales, state.sale) if state.sale else state.past_sales
     cases = (case for sale in sales for case in sale.cases)
     return next((case for case in cases if case.state == RefundState.PENDING_DETAILS), None)
+
+
+def _hold_line(hold: Redemption) -> str:
+    until = f" until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC" if hold.expires_at else ""
+    return f"Order {hold.order_id} holds {hold.held}{until} (redemption {hold.redemption_id})."
 
 
 def _case_line(order_id: str, case: RefundCase) -> str:

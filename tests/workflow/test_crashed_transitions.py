@@ -1,5 +1,6 @@
 """A crash between any two steps of a transition: the certificate ends as if nothing had happened."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -53,6 +54,21 @@ async def test_a_crash_around_a_step_leaves_no_trace(
     await sale.until_status("issued")
     assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
     assert [event.sequence for event in await sale.events()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("owner", "name"), STEPS, ids=lambda value: getattr(value, "__name__", value))
+async def test_a_crash_while_a_hold_is_made_holds_once(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, moment: str
+) -> None:
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    monkeypatch.setattr(owner, name, crashing_once(getattr(owner, name), moment))
+    asked = asyncio.create_task(sale.ask(sale.hold(200_000)))
+    await sale.skip(timedelta(seconds=5))
+    answer = await asked
+    assert (answer.refusal, answer.balance, answer.held) == (None, 300_000, 200_000)
+    assert (await sale.event_types()).count("redemption.authorized") == 1
 
 
 async def test_an_answer_lost_after_the_commit_is_found_already_applied(

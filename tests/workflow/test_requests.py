@@ -12,6 +12,7 @@ from workflow_support import PRICE, Deployment, Sale
 from giftcert.contracts.codec import decode_message
 from giftcert.domain.messages import Block, RequestNotification, Unblock, VoidRedemption
 from giftcert.domain.state import RedemptionState
+from giftcert.settings import Settings
 from giftcert.storage.deliveries import DeliveryRepository
 from workflows.asking import WorkflowAwayError
 
@@ -196,3 +197,16 @@ async def test_the_other_certificate_hears_by_a_delivery_that_the_refund_was_not
     await other_sale.until_told("refund.resolved")
     assert (await other_sale.row()).status == "issued"
     assert (await other_sale.events())[-1].payload["resolvedBy"] == "system"
+
+
+async def test_changed_intervals_hold_from_where_a_certificate_next_wakes(
+    sale: Sale, deployment: Deployment
+) -> None:
+    await issued(sale)
+    await sale.tell(sale.refunded(PRICE // 2))
+    hasty = Settings(_env_file=None, refund_stuck_after=timedelta(minutes=1))
+    deployment.restart_with(hasty)
+    await sale.skip(timedelta(days=7, minutes=1))
+    await sale.until_told("refund.pendingDetails")
+    await sale.skip(timedelta(minutes=2))
+    await sale.until_told("alert.refundStuck")

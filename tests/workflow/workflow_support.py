@@ -292,6 +292,11 @@ class Deployment:
         """Let the worker be a newer build from now on."""
         self.activities._build += "+"
 
+    def restart_with(self, settings: Settings) -> None:
+        """Let the worker be one that was started with other settings."""
+        started = CertificateActivities(self.activities._engine, settings, "build-1")
+        vars(self.activities).update(vars(started))
+
 
 @pytest.fixture
 async def deployment(environment: WorkflowEnvironment, engine: AsyncEngine) -> AsyncIterator[Deployment]:
