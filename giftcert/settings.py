@@ -1,5 +1,6 @@
 """The one settings class: environment variables prefixed ``GIFTCERT_``; nothing set means embedded."""
 
+import logging
 from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
@@ -139,6 +140,24 @@ class Settings(BaseSettings):
         """Return where support opens the workflow of a certificate."""
         namespace = self.temporal_namespace
         return f"{self.temporal_ui_url}/namespaces/{namespace}/workflows/certificate-{certificate_id}"
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_log_level(cls, name: str) -> str:
+        if name.upper() not in logging.getLevelNamesMapping():
+            raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        return name
+
+    @field_validator("disclosures_per_caller", "disclosures_per_certificate")
+    @classmethod
+    def _is_rate(cls, rate: str) -> str:
+        from limits import parse  # noqa: PLC0415 - loaded only where one is set
+
+        try:
+            parse(rate)
+        except ValueError:
+            raise ValueError("must be a number per time, such as 100/minute") from None
+        return rate
 
     @field_validator("database_url")
     @classmethod

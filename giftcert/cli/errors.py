@@ -1,5 +1,6 @@
 """What a failing command says: one line, without secrets, and an exit code that is not 0."""
 
+import re
 import sys
 import traceback
 
@@ -46,8 +47,15 @@ def _one_line(error: BaseException) -> str:
 def _settings_problem(error: BaseException) -> str | None:
     """Return which variable is wrong and why, never its value, if the settings were refused."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
+    if isinstance(error, SettingsError):  # names the field only in its message
+        field = re.search(r'field "(\w+)"', str(error))
+        return f"GIFTCERT_{field[1].upper()}: must be JSON, as in .env.example" if field else None
     if not isinstance(error, ValidationError):
         return None
     problems = error.errors(include_input=False, include_url=False)
-    return "; ".join(f"GIFTCERT_{'_'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in problems)
+    return "; ".join(
+        f"GIFTCERT_{'_'.join(map(str, p['loc'])).upper()}: {p['msg'].removeprefix('Value error, ')}"
+        for p in problems
+    )

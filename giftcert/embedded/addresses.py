@@ -47,7 +47,7 @@ class Addresses:
         """Read what a stack wrote; all None when it does not run any more, though it could not say so."""
         try:
             content = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return cls()
         runs = content["holder"] is not None and PidFile(**content["holder"]).process() is not None
         return cls(**content["addresses"]) if runs else cls()

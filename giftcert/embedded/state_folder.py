@@ -39,12 +39,18 @@ class StateFolder:
         """Make the folder; others may not read it.
 
         Run as root it can be passed through by others, because PostgreSQL then runs as another user.
+
+        Raises:
+            StackError: it cannot be made there.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (self.logs, self.run, self.keys):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o700)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            for folder in (self.logs, self.run, self.keys):
+                folder.mkdir(exist_ok=True)
+                folder.chmod(0o700)
+        except OSError as error:
+            raise StackError(f"GIFTCERT_STATE_DIR: {self.root} cannot be made: {error.strerror}") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

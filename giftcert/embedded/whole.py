@@ -16,6 +16,7 @@ from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.service import Service, ServicePrograms
 from giftcert.embedded.stack import EmbeddedStack
+from giftcert.security import check_key_files
 from giftcert.security.embedded_keys import EmbeddedKeys
 from giftcert.settings import Settings
 
@@ -51,9 +52,11 @@ class WholeStack:
 
         Raises:
             StackError: something cannot start, or died and cannot be replaced; one line.
+            KeyFileError: a key file that is set cannot be used.
         """
         began = time.monotonic()
         refuse_embedded_keys(self._settings)
+        check_key_files(self._settings)
         try:
             await check_external(self._settings)
             async with self._stack as addresses:
@@ -72,7 +75,9 @@ class WholeStack:
         if self._settings.keyring is None or self._settings.jwt_jwks is None:
             EmbeddedKeys.of(self._settings).ensure()
         free = self._options.any_free_port
-        self._programs = ServicePrograms(self._settings, self._stack.state, any_free_port=free)
+        self._programs = ServicePrograms(
+            self._settings, self._stack.state, self._stack.ports, any_free_port=free
+        )
         doors = self._programs.doors(addresses)
         await self._service.launch(self._programs.preparation(addresses), doors)
 

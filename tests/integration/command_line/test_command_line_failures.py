@@ -21,6 +21,16 @@ from giftcert.embedded.ports import free_port
         (["pool", "generate", "--product", "A", "--count", "0"], {}, "--count"),
         (["up"], {"database_url": "postgresql://me:hunter2@db/x"}, "GIFTCERT_DATABASE_URL is external"),
         (["up"], {"api_host": "192.0.2.1"}, "GIFTCERT_API_HOST=192.0.2.1"),
+        (["up"], {"keyring": "nowhere.json"}, "GIFTCERT_KEYRING: nowhere.json cannot be read"),
+        (["up"], {"jwt_jwks": "nowhere.json"}, "GIFTCERT_JWT_JWKS: nowhere.json cannot be read"),
+        (["up"], {"state_dir": "/dev/null/state"}, "GIFTCERT_STATE_DIR: /dev/null/state cannot be made"),
+        (["config"], {"channels": "im,pos"}, "GIFTCERT_CHANNELS: must be JSON"),
+        (["config"], {"log_level": "loud"}, "GIFTCERT_LOG_LEVEL: must be DEBUG"),
+        (
+            ["config"],
+            {"disclosures_per_caller": "many"},
+            "GIFTCERT_DISCLOSURES_PER_CALLER: must be a number per",
+        ),
     ],
 )
 def test_a_failure_is_one_line_without_secrets(
