@@ -97,7 +97,7 @@ class Keeper:
             ready.cancel()
             ended.cancel()
         seconds = time.monotonic() - self._launched_at
-        self._report(self.program.name, f"ready  {self.program.address}  {seconds:.1f} s")
+        self._report(self.program.name, f"ready  {self.program.shown_address()}  {seconds:.1f} s")
 
     async def _keep(self, running: RunningProgram) -> None:
         while True:

@@ -36,7 +36,7 @@ class MemoryBroker:
             name="kafka",
             command=(sys.executable, "-m", "giftcert.embedded.memory_broker", str(self._address_file)),
             log=self._log,
-            address="in memory",
+            address=lambda: f"{self.address}  in memory",
             is_ready=self._is_ready,
             lifeline=True,
             replaceable=False,  # another would have another port and none of the messages

@@ -26,12 +26,13 @@ class Program:
 
     ``lifeline`` is for programs of our own: they wait on standard input for the word to start, and end when
     it closes. ``ready_within`` is in seconds. ``replaceable``: a new process can take the place of a dead one.
+    ``address`` is a function where only the ready program knows it.
     """
 
     name: str
     command: tuple[str, ...]
     log: Path
-    address: str = ""
+    address: str | Callable[[], str] = ""
     is_ready: Callable[[], Awaitable[bool]] = at_once
     ready_within: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +41,10 @@ class Program:
     lifeline: bool = False
     replaceable: bool = True
     outlives_parent: bool = False
+
+    def shown_address(self) -> str:
+        """Return where a person reaches the program that is ready now."""
+        return self.address if isinstance(self.address, str) else self.address()
 
     def last_line(self) -> str:
         """Return the last thing the program said, to show beside its death."""

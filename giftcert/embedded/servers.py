@@ -7,7 +7,7 @@ from giftcert.embedded import kafka_jars
 from giftcert.embedded.addresses import Addresses
 from giftcert.embedded.kafka import Kafka
 from giftcert.embedded.memory_broker import MemoryBroker
-from giftcert.embedded.ports import claim, free_port
+from giftcert.embedded.ports import PortClaims
 from giftcert.embedded.postgres import Postgres
 from giftcert.embedded.programs import Program
 from giftcert.embedded.state_folder import StateFolder
@@ -50,11 +50,17 @@ class Servers:
     """The servers of one stack, chosen and given their ports, not yet started."""
 
     def __init__(
-        self, settings: Settings, state: StateFolder, parts: frozenset[str], options: StackOptions
+        self,
+        settings: Settings,
+        state: StateFolder,
+        parts: frozenset[str],
+        options: StackOptions,
+        ports: PortClaims,
     ) -> None:
         self._settings = settings
         self._state = state
         self._options = options
+        self._ports = ports
         self.why_in_memory = self._why_in_memory() if "kafka" in parts else None
         self.postgres = self._postgres() if "postgres" in parts else None
         self.temporal = self._temporal() if "temporal" in parts else None
@@ -88,7 +94,7 @@ class Servers:
         return kafka_jars.why_not_real(self._settings.cache_dir)
 
     def _claim(self, setting: str, port: int) -> int:
-        return claim(setting, port, any_free=self._options.any_free_port)
+        return self._ports.claim(setting, port, any_free=self._options.any_free_port)
 
     def _postgres(self) -> Postgres:
         port = self._claim("GIFTCERT_POSTGRES_PORT", self._settings.postgres_port)
@@ -109,7 +115,7 @@ class Servers:
         return Kafka(
             self._state,
             self._claim("GIFTCERT_KAFKA_PORT", self._settings.kafka_port),
-            free_port(),
+            self._ports.free(),
             cache=self._settings.cache_dir,
             partitions=self._settings.topic_partitions,
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from giftcert.embedded.addresses import Addresses
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.keeper import Keeper, Report
-from giftcert.embedded.ports import LOOPBACK, claim, free_port
+from giftcert.embedded.ports import LOOPBACK, PortClaims
 from giftcert.embedded.programs import Program, RunningProgram
 from giftcert.embedded.readiness import answers_ok
 from giftcert.embedded.state_folder import StateFolder
@@ -55,11 +55,12 @@ class Service:
     async def close(self, grace: float) -> None:
         """End the doors; ``grace`` in seconds as in `RunningProgram.stop`."""
         preparation, self._preparation = self._preparation, None
-        stops = [door.stop(grace) for door in self._doors]
-        self._doors = []
-        if preparation is not None:
-            await preparation.stop(grace)
-        await asyncio.gather(*stops)
+        doors, self._doors = self._doors, []
+        async with asyncio.TaskGroup() as group:
+            for door in doors:
+                group.create_task(door.stop(grace))
+            if preparation is not None:
+                group.create_task(preparation.stop(grace))
 
     async def _prepare(self) -> None:
         if self._preparation is None:
@@ -81,11 +82,13 @@ class Service:
 class ServicePrograms:
     """What to run for the service, on which ports."""
 
-    def __init__(self, settings: Settings, state: StateFolder, *, any_free_port: bool) -> None:
+    def __init__(
+        self, settings: Settings, state: StateFolder, ports: PortClaims, *, any_free_port: bool
+    ) -> None:
         self._settings = settings
         self._state = state
-        self._api_port = claim("GIFTCERT_API_PORT", settings.api_port, any_free=any_free_port)
-        self._metrics_ports = {door: free_port() for door in DOORS if door != "api"}
+        self._api_port = ports.claim("GIFTCERT_API_PORT", settings.api_port, any_free=any_free_port)
+        self._metrics_ports = {door: ports.free() for door in DOORS if door != "api"}
 
     @property
     def api_url(self) -> str:

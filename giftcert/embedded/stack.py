@@ -10,12 +10,15 @@ from giftcert.embedded.addresses import Addresses
 from giftcert.embedded.errors import first_error
 from giftcert.embedded.keeper import Keeper, Report
 from giftcert.embedded.pid_files import end_leftovers
+from giftcert.embedded.ports import PortClaims
 from giftcert.embedded.programs import Program
 from giftcert.embedded.servers import Server, Servers, StackOptions, embedded_parts
 from giftcert.embedded.state_folder import StateFolder
 from giftcert.settings import Settings
 
 _GRACE_SECONDS = 3.5
+# It only watches, and ends when its lifeline closes; even one that hangs may not cost the promised ten seconds.
+_GUARDIAN_GRACE_SECONDS = 0.5
 _LEFTOVER_GRACE_SECONDS = 5.0
 
 
@@ -58,6 +61,7 @@ class EmbeddedStack:
         self._early = early
         self._keepers: list[Keeper] = []
         self._guardian: Keeper | None = None
+        self.ports = PortClaims()
         self._cleanup = AsyncExitStack()
 
     async def __aenter__(self) -> Addresses:
@@ -95,7 +99,8 @@ class EmbeddedStack:
         self._cleanup.enter_context(self.state.locked())
         for part in await asyncio.to_thread(end_leftovers, self.state.run, _LEFTOVER_GRACE_SECONDS):
             self._report(part, "ended: an earlier stack had left it behind")
-        servers = Servers(self._settings, self.state, self._parts, self._options)
+        self._cleanup.enter_context(self.ports)
+        servers = Servers(self._settings, self.state, self._parts, self._options, self.ports)
         self._cleanup.callback(self.state.addresses.unlink, missing_ok=True)
         await self._start_guardian()
         self._cleanup.push_async_callback(self._stop_servers)
@@ -106,7 +111,10 @@ class EmbeddedStack:
 
     async def _start_servers(self, servers: Servers) -> None:
         if servers.why_in_memory:
-            self._report("kafka", f"in-memory broker, its messages end with it: {servers.why_in_memory}")
+            why = (
+                f"{servers.why_in_memory}; for a real one install it, or set GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"
+            )
+            self._report("kafka", f"in-memory broker, its messages end with it: {why}")
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._start_server(server)) for server in servers.all()]
             if servers.why_in_memory:
@@ -134,6 +142,6 @@ class EmbeddedStack:
             outlives_parent=True,
         )
         guardian = Keeper(program, self.state.run, silent)
-        self._cleanup.push_async_callback(guardian.stop, _GRACE_SECONDS)
+        self._cleanup.push_async_callback(guardian.stop, _GUARDIAN_GRACE_SECONDS)
         await guardian.launch()
         await guardian.make_ready()

@@ -87,7 +87,7 @@ async def test_a_part_that_is_killed_is_reported_and_comes_back(stack: Stack, pa
 async def test_parts_that_hang_do_not_hold_up_the_end(start_stack: StartStack) -> None:
     stack = start_stack()
     everything = stack.descendants()
-    for part in ("worker", "temporal"):
+    for part in ("worker", "temporal", "guardian"):
         stack.parts()[part].suspend()
     assert stack.end(signal.SIGTERM) == 0
     assert [process for process in everything if not has_ended(process)] == []

@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 
 from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
 from giftcert.embedded.errors import StackError
+from giftcert.embedded.ports import PortClaims
 from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.stack import EmbeddedStack
 from giftcert.settings import Settings
@@ -153,6 +154,18 @@ async def test_without_java_the_in_memory_broker_serves_and_it_is_said(
         async with AIOKafkaProducer(bootstrap_servers=addresses.kafka_bootstrap_servers) as producer:
             await producer.send_and_wait("anything", b"value")
     assert reports.of("in-memory broker, its messages end with it: Java 17 or newer is not installed")
+    assert reports.of("set GIFTCERT_KAFKA_BOOTSTRAP_SERVERS")
+    assert reports.of(f"ready  {addresses.kafka_bootstrap_servers}  in memory")
+
+
+async def test_two_stacks_that_start_together_never_choose_the_same_port() -> None:
+    with PortClaims() as first, PortClaims() as second:
+        port = first.free()
+        with pytest.raises(StackError, match=f"port {port} is taken: set GIFTCERT_API_PORT"):
+            second.claim("GIFTCERT_API_PORT", port, any_free=False)
+        assert second.claim("GIFTCERT_API_PORT", port, any_free=True) != port
+        first.release()
+        assert second.claim("GIFTCERT_API_PORT", port, any_free=False) == port
 
 
 async def test_temporal_in_memory_forgets(state_dir: Path) -> None:
