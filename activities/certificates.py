@@ -26,6 +26,7 @@ from giftcert.storage.certificates import (
     UnknownCertificateError,
 )
 from giftcert.storage.events import EventRepository
+from giftcert.storage.redemptions import RedemptionRepository
 from giftcert.storage.refund_shares import RefundShareRepository
 
 
@@ -75,6 +76,7 @@ class CertificateActivities:
         if said:
             return TransitionAnswer(outcome=Outcome.ASSIGNED_ELSEWHERE, version=locked.version, assigned=said)
         version = await certificates.change(transition.state, transition.keys, transition.at)
+        await RedemptionRepository(connection).store(transition.certificate_id, transition.redemptions)
         if transition.events:
             await EventRepository(connection).append(transition.certificate_id, transition.events)
         return TransitionAnswer(outcome=Outcome.APPLIED, version=version, build=self._build)
