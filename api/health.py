@@ -33,7 +33,7 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(request: Request) -> Response:
     """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
     services = services_of(request)
-    database, temporal = await asyncio.gather(_database(services), services.secrets.is_reachable())
+    database, temporal = await asyncio.gather(_database(services), services.temporal.is_reachable())
     parts = {
         "database": OK if database else AWAY,
         "temporal": OK if temporal else AWAY,

@@ -6,10 +6,10 @@ from enum import StrEnum
 
 import structlog
 from prometheus_client import Counter
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.client import WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.temporal_client import connect
+from api.temporal import TemporalConnection
 from giftcert.settings import Settings
 from workflows.names import workflow_id
 from workflows.run_input import SealedSecrets
@@ -28,11 +28,11 @@ class Source(StrEnum):
 
 
 class WorkflowSecrets:
-    """Asks workflows; connects to Temporal at the first question."""
+    """Asks workflows."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, temporal: TemporalConnection) -> None:
         self._settings = settings
-        self._client: Client | None = None
+        self._temporal = temporal
         self._away_until = float("-inf")
 
     async def sealed(self, certificate_id: str) -> SealedSecrets | None:
@@ -52,23 +52,10 @@ class WorkflowSecrets:
                 )
             return None
 
-    async def is_reachable(self) -> bool:
-        """Return whether Temporal answers now."""
-        try:
-            async with asyncio.timeout(1):
-                return await (await self._connected()).service_client.check_health()
-        except (RPCError, RuntimeError, TimeoutError):
-            return False
-
     async def _query(self, certificate_id: str) -> SealedSecrets:
-        handle = (await self._connected()).get_workflow_handle(workflow_id(certificate_id))
+        handle = (await self._temporal.client()).get_workflow_handle(workflow_id(certificate_id))
         sealed: SealedSecrets = await handle.query("sealed_secrets", result_type=SealedSecrets)
         return sealed
-
-    async def _connected(self) -> Client:
-        if self._client is None:
-            self._client = await connect(self._settings, lazy=True)
-        return self._client
 
 
 def count(source: Source) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.asking import Workflows
 from api.caps import ReservationCap
 from api.catalogue import Catalogue
 from api.known_callers import KnownCallers
 from api.limits import DisclosureLimits
 from api.refusals import RefusalLedger
 from api.sealed_secrets import WorkflowSecrets
+from api.temporal import TemporalConnection
 from giftcert.security import Keyring, keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository
@@ -31,7 +33,9 @@ class Services:
     cap: ReservationCap
     refusals: RefusalLedger
     limits: DisclosureLimits
+    temporal: TemporalConnection
     secrets: WorkflowSecrets
+    workflows: Workflows
     keyring: Keyring
     callers: KnownCallers
 
@@ -55,7 +59,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         KeyFileError: the keyring or the public keys cannot be read.
     """
     engine = make_engine(settings, "giftcert-api")
-    refusals = RefusalLedger(engine)
+    refusals, temporal = RefusalLedger(engine), TemporalConnection(settings)
     stop = asyncio.Event()
     async with claim_connections(settings) as connections:
         telling = asyncio.create_task(refusals.tell_leftovers(stop))
@@ -68,7 +72,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 cap=ReservationCap(engine, settings.reservation_cap),
                 refusals=refusals,
                 limits=DisclosureLimits(settings),
-                secrets=WorkflowSecrets(settings),
+                temporal=temporal,
+                secrets=WorkflowSecrets(settings, temporal),
+                workflows=Workflows(settings, temporal),
                 keyring=keyring_of(settings),
                 callers=KnownCallers(token_verifier_of(settings)),
             )

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     query_timeout: timedelta = Field(
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
+    request_timeout: timedelta = Field(
+        timedelta(seconds=5), description="Wait for a workflow to carry out what was asked, before 503"
+    )
 
     disclosures_per_caller: str = Field("6000/minute", description="Requests for CVCs of one caller")
     disclosures_per_certificate: str = Field("10/hour", description="Requests for the CVC of one certificate")
