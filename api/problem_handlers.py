@@ -1,5 +1,8 @@
 """The one place where what went wrong becomes a problem document."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -40,8 +43,13 @@ async def _invalid(_: Request, error: Exception) -> Response:
     """Name the field and what is wrong with it; the value itself may be a secret."""
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = [{"field": _field(one["loc"]), "detail": str(one["msg"])} for one in error.errors()]
+    errors = [{"field": _field(one["loc"]), "detail": _detail(one)} for one in error.errors()]
     return problems.answer(problems.ProblemError(problems.INVALID_REQUEST, {"errors": errors}))
+
+
+def _detail(one: Mapping[str, Any]) -> str:
+    """What is wrong; pydantic's own words about a malformed UUID would quote from it."""
+    return "Input should be a valid UUID" if one["type"] == "uuid_parsing" else str(one["msg"])
 
 
 def _field(location: tuple[str | int, ...]) -> str:

@@ -59,7 +59,8 @@ def updates(now: Shown) -> list[SearchAttributeUpdate[str]]:
 
 def details(state: CertificateState, wakes_at: datetime | None) -> str:
     """Return in plain words where the certificate stands and what it waits for."""
-    lines = [f"**{state.product}** is **{state.shown_status}**."]
+    waits = waiting_for(state) if wakes_at is not None or _pending_case(state) else "nothing"
+    lines = [f"**{state.product}** is **{state.shown_status}**. It waits for {waits}."]
     if state.sale is not None:
         lines.append(f"Order {state.sale.order_id}, line {state.sale.line_id}, price {state.sale.amount}.")
     if state.balance or state.held:
@@ -69,6 +70,7 @@ def details(state: CertificateState, wakes_at: datetime | None) -> str:
     lines += [_case_line(sale.order_id, case) for sale in sales for case in sale.cases if case.is_open]
     if wakes_at is not None:
         lines.append(f"Next looks at itself at {wakes_at:%Y-%m-%d %H:%M:%S} UTC.")
+    lines.append(f"Amounts are in minor units of {state.currency}, as in the topics.")
     return "\n\n".join(lines)
 
 
@@ -76,9 +78,9 @@ def waiting_for(state: CertificateState) -> str:
     """Return, for the timer's summary, what the certificate waits for."""
     case = _pending_case(state)
     if case is not None:
-        return f"a person decides refund case {case.refund_case_id}"
+        return f"a person to decide refund case {case.refund_case_id}"
     if any(case.is_open for case in (state.sale.cases if state.sale else ())):
-        return "a refund is under way"
+        return "the money of a refund"
     if open_holds(state):
         return "the capture of a hold"
     return "payment of the order" if state.status == Status.ORDERED else "the end of validity"

@@ -60,6 +60,13 @@ def test_every_pin_has_a_hash_and_none_an_address(name: str) -> None:
     assert not re.search(r"://|index-url|find-links", text)
 
 
+def test_every_decision_stands_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text("utf-8")
+    decisions = [path.name for path in tracked_files() if path.parent.name == "adr"]
+    assert decisions
+    assert [name for name in decisions if f"(adr/{name})" not in index] == []
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     documents = [path for path in tracked_files() if path.suffix == ".md"]
     links = [

@@ -54,6 +54,11 @@ async def test_a_wrong_value_is_named_by_its_field_and_never_repeated(
     assert SECRET not in reply.text
 
 
+async def test_not_even_a_letter_of_a_malformed_id_is_repeated(api: Api) -> None:
+    reply = await api.as_role("support", "/certificates/quiet")
+    assert [error["detail"] for error in reply.json()["errors"]] == ["Input should be a valid UUID"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
