@@ -51,7 +51,7 @@ def _serve(door: str) -> None:
 
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
-        if door == "api":  # the others never open a seal
+        if door in {"api", "ingest"}:  # it opens CVCs, or seals what goes into quarantine
             from giftcert.cli.keyring_check import check_keyring_of
 
             await check_keyring_of(settings)

@@ -15,24 +15,39 @@ def reaching_database(url: str) -> Iterator[None]:
         CommandError: in place of what the driver raised.
     """
     from asyncpg import (
+        InsufficientPrivilegeError,
         InvalidAuthorizationSpecificationError,
         InvalidCatalogNameError,
         PostgresConnectionError,
     )
 
-    try:
-        yield
-    except (
+    refusals = (
         OSError,
         PostgresConnectionError,
         InvalidAuthorizationSpecificationError,
         InvalidCatalogNameError,
-    ) as error:
+        InsufficientPrivilegeError,
+    )
+    try:
+        yield
+    except Exception as error:
+        cause = _as_the_driver_said(error)
+        if not isinstance(cause, refusals):
+            raise
         where = urlsplit(url)
         raise CommandError(
             f"PostgreSQL at {where.hostname}:{where.port or 5432} cannot be used (GIFTCERT_DATABASE_URL): "
-            f"{' '.join(str(error).split())}"
+            f"{' '.join(str(cause).split())}"
         ) from error
+
+
+def _as_the_driver_said(error: Exception) -> BaseException:
+    """Return what SQLAlchemy wrapped twice, or the error itself."""
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
 
 
 @contextmanager

@@ -23,8 +23,9 @@ def setup_command(as_json: AsJson = False) -> None:
 
 
 def prepare() -> None:
-    """Migrate, set up, and fill an empty pool: what `giftcert up` does before it opens the doors."""
+    """Migrate, check the keyring, set up, fill an empty pool: what `giftcert up` does before it opens the doors."""
     from giftcert.cli import filling
+    from giftcert.cli.keyring_check import check_keyring_of
     from giftcert.cli.reaching import reaching_database
     from giftcert.embedded.addresses import running_addresses, with_database, with_running_stack
     from giftcert.settings import load_settings
@@ -34,6 +35,7 @@ def prepare() -> None:
         settings, url = with_database(with_running_stack(load_settings()))
         with reaching_database(url):
             await asyncio.to_thread(upgrade, url)
+        await check_keyring_of(settings)
         done = await setup(settings)
         if url == running_addresses(settings).database_url:
             done += await filling.fill_empty_pool(settings)

@@ -97,7 +97,10 @@ def test_keys_of_an_embedded_stack_seal_nothing_for_another_database(
     assert "GIFTCERT_KEYRING" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["pool", "generate", "--product", "GC-1000", "--count", "1"], ["api"]])
+@pytest.mark.parametrize(
+    "command",
+    [["pool", "generate", "--product", "GC-1000", "--count", "1"], ["prepare"], ["api"], ["ingest"]],
+)
 def test_a_keyring_that_did_not_seal_the_pool_is_refused(
     giftcert: RunCommand,
     addresses: dict[str, str],
@@ -114,6 +117,18 @@ def test_a_keyring_that_did_not_seal_the_pool_is_refused(
     assert (
         "GIFTCERT_KEYRING: the certificates in this database were sealed by another keyring" in refused.stderr
     )
+
+
+@pytest.mark.parametrize("command", ["migrate", "setup", "prepare"])
+def test_a_wrong_password_is_told_by_the_name_of_its_setting(
+    giftcert: RunCommand, addresses: dict[str, str], command: str
+) -> None:
+    server = addresses["database_url"].rpartition("@")[2]
+    done = giftcert(command, **{**addresses, "database_url": f"postgresql://giftcert:hunter2@{server}"})
+    assert done.returncode == 1
+    assert "cannot be used (GIFTCERT_DATABASE_URL): password authentication failed" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr
 
 
 def test_an_unknown_product_is_named_with_those_that_there_are(
