@@ -1,9 +1,11 @@
-"""Folding the stream, as BI does: the checks that any reader can make, and the figures of contracts.md."""
+"""Folding the stream, as BI does: the checks that any reader can make."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from simulators.figures import Figures
+from simulators.purse import Purse
 from simulators.stream import Event
 
 _WITH_HOLDER = frozenset({"reserved", "ordered"})
@@ -20,28 +22,13 @@ class CertificateFold:
     held: int = 0
     nominal: int = 0
     digests: list[bytes] = field(default_factory=list)
+    purse: Purse = field(default_factory=Purse)
     line: tuple[str, str] | None = None
 
     @property
     def sequence(self) -> int:
         """The highest sequence number seen."""
         return len(self.digests)
-
-
-@dataclass(slots=True)
-class Figures:
-    """What BI reports, in minor units: all but the liability only ever add up."""
-
-    issued: int = 0
-    sold: int = 0
-    refunded: int = 0
-    discount: int = 0
-    breakage: int = 0
-
-    @property
-    def revenue(self) -> int:
-        """Sold less refunded."""
-        return self.sold - self.refunded
 
 
 @dataclass(slots=True)
@@ -61,6 +48,11 @@ class Fold:
         live = (one for one in self.certificates.values() if one.status not in _FINISHED)
         return sum(one.balance + one.held for one in live)
 
+    @property
+    def held(self) -> int:
+        """What open holds keep from being spent elsewhere."""
+        return sum(one.held for one in self.certificates.values())
+
     def lines_held_twice(self) -> list[str]:
         """Return the order lines that have more than one live certificate.
 
@@ -75,7 +67,7 @@ class Fold:
         if not self._is_new(event, digest):
             return False
         self.types[event.event_type] += 1
-        self._count(event)
+        self.figures.count(event)
         if event.certificate_id is not None and event.sequence is not None:
             self._follow(event, self.certificates[event.certificate_id])
         return True
@@ -107,17 +99,6 @@ class Fold:
         if not same:
             self._violated(event, f"a repeat of sequence {event.sequence} has other content")
 
-    def _count(self, event: Event) -> None:
-        if event.event_type == "issue.completed":
-            self.figures.issued += 1
-            self.figures.sold += event.amount("amount")
-            nominal = event.nominal.amount if event.nominal else 0
-            self.figures.discount += nominal - event.amount("amount")
-        elif event.event_type == "refund.completed" and not event.payload.get("beforeIssue"):
-            self.figures.refunded += event.amount("amount")
-        elif event.event_type == "audit.expired":
-            self.figures.breakage += event.amount("breakage")
-
     def _follow(self, event: Event, certificate: CertificateFold) -> None:
         if event.event_type == "issue.reserved" and certificate.status in _WITH_HOLDER:
             self._violated(event, f"reserved again while {certificate.status}")
@@ -135,6 +116,8 @@ class Fold:
         spendable = certificate.balance + certificate.held
         if certificate.balance < 0 or certificate.held < 0 or spendable > certificate.nominal:
             self._violated(event, f"balance {certificate.balance}, held {certificate.held}")
+        for fault in certificate.purse.follow(event):
+            self._violated(event, fault)
 
     def _follow_line(self, event: Event, certificate: CertificateFold) -> None:
         if event.event_type == "issue.ordered":

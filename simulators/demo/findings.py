@@ -50,7 +50,7 @@ def judge_stream(journal: Journal, crm: Crm) -> list[Finding]:
     """Return what the stream alone can show of the rules in lifecycle.md, "Always true"."""
     broken = journal.fold.violations + journal.fold.lines_held_twice()
     return [
-        _none_of("Gaps, contradicting repeats, two holders, balances out of bounds", broken),
+        _none_of("Gaps, contradicting repeats, two holders, money that does not add up", broken),
         _none_of("Numbers and CVCs in clear on the stream", _secrets_told(journal, crm)),
         _none_of("CVCs disclosed without a record", _unrecorded_letters(journal, crm)),
         _none_of("Clients who should have had a letter and had none", _missing_letters(journal, crm)),

@@ -16,6 +16,7 @@ from simulators.topics import Record
 Sale = Callable[..., list[Record]]
 MakeRecord = Callable[..., Record]
 NUMBER = "4000001234567899"
+FULL = {"status": "issued", "balance": {"amount": 500_000, "currency": "RUB"}}
 
 
 @pytest.fixture
@@ -32,9 +33,7 @@ def order(reservation: Reservation) -> Order:
 @pytest.fixture
 def sold(journal: Journal, crm: Crm, sale: Sale, event_record: MakeRecord) -> Journal:
     """A sale whose client has had the letter."""
-    disclosed = event_record(
-        "audit.cvcDisclosed", sequence=5, status="issued", payload={"notificationId": "n-c-1"}
-    )
+    disclosed = event_record("audit.cvcDisclosed", sequence=5, payload={"notificationId": "n-c-1"}, **FULL)
     for record in [*sale(), disclosed]:
         journal.take(record)
     crm.letters["n-c-1"] = Disclosure(certificate_id="c-1", number=NUMBER, cvc="123456")
@@ -65,7 +64,7 @@ def test_a_client_without_a_letter_is_found_with_the_refusal(sold: Journal, crm:
 def test_a_secret_on_the_stream_is_found(
     sold: Journal, crm: Crm, event_record: MakeRecord, secret: str
 ) -> None:
-    sold.take(event_record("audit.blocked", sequence=6, status="blocked", payload={"reason": secret}))
+    sold.take(event_record("audit.blocked", sequence=6, payload={"reason": secret}, **FULL))
     assert failing(findings.judge_stream(sold, crm)) == ["Numbers and CVCs in clear on the stream"]
 
 

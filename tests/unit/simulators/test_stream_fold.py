@@ -34,13 +34,14 @@ def test_a_refund_after_issue_takes_its_money_from_the_revenue(
     sale: Sale, event_record: Callable[..., Record]
 ) -> None:
     money = {"amount": 450_000, "currency": "RUB"}
-    payload = {"amount": money, "beforeIssue": False}
+    payload = {"amount": money, "taken": {"amount": 500_000, "currency": "RUB"}, "beforeIssue": False}
     back = event_record(
         "refund.completed", sequence=5, status="refunded", refundState="completed", payload=payload
     )
     fold = folded([*sale(), back])
     assert (fold.figures.revenue, fold.liability) == (0, 0)
     assert fold.certificates["c-1"].refund_state == "completed"
+    assert not fold.violations
 
 
 def test_a_refund_before_issue_is_no_negative_revenue(
