@@ -1,6 +1,7 @@
 """What the demo's stack is set to, so that deadlines of days pass while one watches.
 
-``demo_environment()`` gives the settings; ``python -m simulators.demo_environment`` prints them as JSON.
+``demo_environment()`` gives the settings; ``python -m simulators.demo_environment`` prints them as JSON, once it
+has found that the demo would take the same options: a wrong one is told before anything is started.
 """
 
 import json
@@ -26,4 +27,7 @@ def demo_environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    from simulators.demo.__main__ import options_of
+
+    options_of()
     print(json.dumps(demo_environment(), indent=2))  # noqa: T201

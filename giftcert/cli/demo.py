@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +15,11 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.running import run_to_end, run_until_told
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from giftcert.embedded.addresses import Addresses
     from giftcert.embedded.whole import Ready
+    from giftcert.settings import Settings
+
+_USAGE = 2  # what argparse ends with
 
 
 def demo(
@@ -28,14 +30,38 @@ def demo(
     from giftcert.embedded.addresses import running_addresses
     from giftcert.settings import load_settings
 
-    settings = load_settings()
+    settings, wanted = load_settings(), _demo_settings(context.args)
     running = running_addresses(settings)
-    if running.api_url is not None:
+    if running.api_url is not None and sells_for_demo(settings, Path(wanted["GIFTCERT_PRODUCTS_FILE"])):
         return _against(running, settings.state_dir, context.args)
-    return _on_its_own(settings.state_dir / "demo", context.args, keep=keep)
+    if running.api_url is not None:
+        typer.echo(
+            "the stack that runs here does not have the demo's products: the demo starts one of its own"
+        )
+    return _on_its_own(settings.state_dir / "demo", context.args, wanted, keep=keep)
 
 
-def _against(running: "Addresses", state_dir: "Path", arguments: Sequence[str]) -> int:
+def sells_for_demo(settings: "Settings", products_file: Path) -> bool:
+    """Return whether the running stack was started with the products of the demo, whose deadlines are short."""
+    from giftcert.embedded.addresses import with_database
+    from giftcert.product_file import read_products
+    from giftcert.storage.engine import make_engine
+    from giftcert.storage.products import ProductRepository
+
+    wanted = {line.id for line in read_products(settings.model_copy(update={"products_file": products_file}))}
+
+    async def known() -> set[str]:
+        engine = make_engine(with_database(settings)[0], "giftcert-demo")
+        try:
+            async with engine.connect() as connection:
+                return set(await ProductRepository(connection).all())
+        finally:
+            await engine.dispose()
+
+    return wanted <= asyncio.run(known())
+
+
+def _against(running: "Addresses", state_dir: Path, arguments: Sequence[str]) -> int:
     codes = []
 
     async def work() -> None:
@@ -45,13 +71,13 @@ def _against(running: "Addresses", state_dir: "Path", arguments: Sequence[str]) 
     return codes[0]
 
 
-def _on_its_own(state_dir: "Path", arguments: Sequence[str], *, keep: bool) -> int:
+def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, str], *, keep: bool) -> int:
     """Start a stack under the demo's own settings, on a state that earlier demos have not used up."""
     from giftcert.embedded.servers import StackOptions
     from giftcert.embedded.whole import WholeStack
     from giftcert.settings import Settings
 
-    for name, value in _demo_settings().items():
+    for name, value in chosen.items():
         os.environ.setdefault(name, value)  # for this process and for the parts that it starts
     os.environ["GIFTCERT_STATE_DIR"] = str(state_dir.resolve())
     shutil.rmtree(state_dir, ignore_errors=True)
@@ -72,12 +98,14 @@ def _on_its_own(state_dir: "Path", arguments: Sequence[str], *, keep: bool) -> i
     return codes[0] if codes else 1
 
 
-def _demo_settings() -> dict[str, str]:
-    """Ask the simulators which settings their stories need."""
+def _demo_settings(arguments: Sequence[str]) -> dict[str, str]:
+    """Ask the simulators which settings their stories need, and whether they take these options."""
     import subprocess
 
-    command = [sys.executable, "-m", "simulators.demo_environment"]
+    command = [sys.executable, "-m", "simulators.demo_environment", *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    if answer.returncode == _USAGE:
+        raise CommandError(answer.stderr.strip().rpartition("error: ")[2])
     if answer.returncode != 0:
         raise CommandError("the simulators are not installed: run the demo from a clone")
     settings: dict[str, str] = json.loads(answer.stdout)

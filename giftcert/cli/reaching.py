@@ -18,12 +18,11 @@ def reaching_database(url: str) -> Iterator[None]:
         InsufficientPrivilegeError,
         InvalidAuthorizationSpecificationError,
         InvalidCatalogNameError,
-        PostgresConnectionError,
     )
 
+    from giftcert.storage.outages import is_database_away
+
     refusals = (
-        OSError,
-        PostgresConnectionError,
         InvalidAuthorizationSpecificationError,
         InvalidCatalogNameError,
         InsufficientPrivilegeError,
@@ -32,7 +31,7 @@ def reaching_database(url: str) -> Iterator[None]:
         yield
     except Exception as error:
         cause = _as_the_driver_said(error)
-        if not isinstance(cause, refusals):
+        if not (isinstance(cause, refusals) or is_database_away(cause)):
             raise
         where = urlsplit(url)
         raise CommandError(

@@ -11,6 +11,8 @@ from giftcert.embedded.ports import free_port
     [
         (["nonsense"], {}, "No such command"),
         (["up", "--ports", "some"], {}, "some"),
+        (["demo", "--ports", "auto"], {}, "unrecognized arguments: --ports auto"),
+        (["demo", "--sales", "many"], {}, "argument --sales"),
         (["token", "--role", "boss"], {}, "there is no role boss"),
         (["token", "--role", "ops"], {}, "has no keys"),
         (["keys", "status"], {}, "keyring.json cannot be read"),

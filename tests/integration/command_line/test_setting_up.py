@@ -9,7 +9,10 @@ from command_runs import RunCommand
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined] # exported all the same
 from temporalio.client import Client
 
+from giftcert.cli.demo import sells_for_demo
 from giftcert.cli.topics import stream_deviations
+from giftcert.settings import Settings
+from simulators.demo_environment import PRODUCTS_FILE
 
 pytestmark = pytest.mark.integration
 REPEATS = 6
@@ -36,6 +39,16 @@ def test_setup_makes_what_is_missing_and_nothing_twice(
     assert f"namespace {addresses['temporal_namespace']} made" in first
     assert "product GC-5000 added" in first
     assert second == []
+
+
+def test_the_demo_plays_only_on_a_stack_that_was_started_with_its_products(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    settings = Settings.model_validate({"database_url": addresses["database_url"]})
+    giftcert("setup", **addresses)
+    assert not sells_for_demo(settings, PRODUCTS_FILE)
+    giftcert("setup", products_file=str(PRODUCTS_FILE), **addresses)
+    assert sells_for_demo(settings, PRODUCTS_FILE)
 
 
 def test_topics_of_others_are_not_made_where_kafka_is_not_ours(
