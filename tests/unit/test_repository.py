@@ -60,6 +60,21 @@ def test_every_pin_has_a_hash_and_none_an_address(name: str) -> None:
     assert not re.search(r"://|index-url|find-links", text)
 
 
+def test_both_readme_files_carry_the_same() -> None:
+    english, russian = (skeleton(ROOT / name) for name in ("README.md", "README.ru.md"))
+    assert english
+    assert english == russian
+
+
+def skeleton(document: Path) -> list[str]:
+    """What does not depend on the language: headings by depth, list items, rows, commands, arrows, links."""
+    text = re.sub(r"\]\(README(\.ru)?\.md\)", "", document.read_text("utf-8"))
+    text = re.sub(r" +# .*", "", text)  # comments beside commands
+    return re.findall(
+        r"^#+|^- |^\d\. |^\| |^ +\w+ -->.*$|\]\([^)]+\)|^(?:make|curl|TOKEN).*$", text, re.MULTILINE
+    )
+
+
 def test_every_decision_stands_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text("utf-8")
     decisions = [path.name for path in tracked_files() if path.parent.name == "adr"]
