@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiokafka
 import httpx
@@ -33,19 +34,20 @@ PATIENCE_SECONDS = 120
 
 @dataclass
 class Telling:
-    """What the stream told of one certificate: event ids by sequence, in the order of their first coming."""
+    """What the stream told of one certificate: events by sequence, in the order of their first coming."""
 
-    events: dict[int, str] = field(default_factory=dict)
+    events: dict[int, dict[str, Any]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
-    def take(self, sequence: int, event_id: str) -> None:
-        """Note an event; a repeat must be the same, a new one must be the next."""
+    def take(self, event: dict[str, Any]) -> None:
+        """Note an event; a repeat must be the same to the last field, a new one must be the next."""
+        sequence = event["sequence"]
         known = self.events.get(sequence)
         if known is None:
             if sequence != len(self.events) + 1:
                 self.faults.append(f"{sequence} after {len(self.events)}")
-            self.events[sequence] = event_id
-        elif known != event_id:
+            self.events[sequence] = event
+        elif known != event:
             self.faults.append(f"two events with sequence {sequence}")
 
 
@@ -109,7 +111,7 @@ async def read_stream(stack: Stack) -> dict[str, Telling]:
                 for record in records:
                     event = json.loads(record.value)
                     if event["certificateId"]:
-                        tellings[event["certificateId"]].take(event["sequence"], event["eventId"])
+                        tellings[event["certificateId"]].take(event)
     return tellings
 
 

@@ -41,7 +41,8 @@ def _counted(texts: Iterable[str]) -> str:
     return "\n".join(f"{times} x {text}" for text, times in Counter(texts).most_common()) or "nothing"
 
 
-def _none_of(subject: str, faults: list[str]) -> Finding:
+def none_of(subject: str, faults: list[str]) -> Finding:
+    """Return that there shall be no fault, with the first of those that there are."""
     shown = faults[:3] + ([f"and {len(faults) - 3} more"] if len(faults) > 3 else [])
     return Finding(subject, "none", "\n".join(shown) or "none", not faults)
 
@@ -50,10 +51,10 @@ def judge_stream(journal: Journal, crm: Crm) -> list[Finding]:
     """Return what the stream alone can show of the rules in lifecycle.md, "Always true"."""
     broken = journal.fold.violations + journal.fold.lines_held_twice()
     return [
-        _none_of("Gaps, contradicting repeats, two holders, money that does not add up", broken),
-        _none_of("Numbers and CVCs in clear on the stream", _secrets_told(journal, crm)),
-        _none_of("CVCs disclosed without a record", _unrecorded_letters(journal, crm)),
-        _none_of("Clients who should have had a letter and had none", _missing_letters(journal, crm)),
+        none_of("Gaps, contradicting repeats, two holders, money that does not add up", broken),
+        none_of("Numbers and CVCs in clear on the stream", _secrets_told(journal, crm)),
+        none_of("CVCs disclosed without a record", _unrecorded_letters(journal, crm)),
+        none_of("Clients who should have had a letter and had none", _missing_letters(journal, crm)),
     ]
 
 
@@ -88,7 +89,7 @@ def judge_goods(journal: Journal, goods_orders: Collection[str]) -> Finding:
         for one in journal.all_events()
         if one.text("orderId") in goods_orders
     ]
-    return _none_of(f"Of {len(goods_orders)} goods orders, those that left an event", told)
+    return none_of(f"Of {len(goods_orders)} goods orders, those that left an event", told)
 
 
 def judge_errors(journal: Journal, expectations: Iterable[Expectation]) -> Finding:
@@ -96,7 +97,7 @@ def judge_errors(journal: Journal, expectations: Iterable[Expectation]) -> Findi
     foreseen = [one for one in expectations if isinstance(one, InputReported)]
     errors = [one for one in journal.others if one.event_type.startswith("error.")]
     strange = [one for one in errors if not any(expectation.is_about(one) for expectation in foreseen)]
-    return _none_of(
+    return none_of(
         "Errors that no scenario made", [f"{one.event_type} {one.text('reason')}" for one in strange]
     )
 
@@ -130,9 +131,7 @@ async def judge_database(service: Service, journal: Journal) -> Finding:
 
     found = await asyncio.gather(*(difference(one) for one in journal.told))
     differences = [one for one in found if one is not None]
-    return _none_of(
-        f"Of {len(found)} certificates, those whose stream differs from the database", differences
-    )
+    return none_of(f"Of {len(found)} certificates, those whose stream differs from the database", differences)
 
 
 def _as_stored(stored: Certificate) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from simulators.demo import findings, report
 from simulators.demo.connections import Connections, connected
 from simulators.demo.findings import Finding
 from simulators.demo.scenarios import programme
+from simulators.demo.schemas import judge_schemas
 from simulators.demo.stage import Stage, sell_goods
 from simulators.fold import Fold
 
@@ -83,6 +84,7 @@ async def _judge(connections: Connections, stage: Stage, goods_orders: list[str]
     orders = [order for play in plays for order in play.orders]
     return [
         *findings.judge_stream(journal, world.crm),
+        judge_schemas(journal),
         findings.judge_goods(journal, frozenset(goods_orders)),
         findings.judge_errors(journal, expectations),
         findings.judge_revenue(journal, orders, expectations, connections.revenue_before),

@@ -1,4 +1,6 @@
+import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -9,6 +11,7 @@ from simulators.crm import Crm
 from simulators.demo import findings
 from simulators.demo.expectations import ISSUED, ORDERED, CertificateTells, InputReported
 from simulators.demo.journal import Journal
+from simulators.demo.schemas import SCHEMAS, judge_schemas
 from simulators.messages import Order
 from simulators.service import Disclosure, Reservation, Service
 from simulators.topics import Record
@@ -114,3 +117,19 @@ def test_a_scenario_that_broke_does_not_hold_whatever_was_told(
     assert findings.judge_scenario("Sold (1)", expected, [], sold).holds
     assert not findings.judge_scenario("Sold (1)", expected, ["RefusedError: 409"], sold).holds
     assert not findings.judge_scenario("Sold (1)", [], [], sold).holds
+
+
+@pytest.mark.parametrize(
+    "example", sorted((SCHEMAS / "examples").glob("issue.*.json")), ids=lambda path: path.stem
+)
+def test_an_event_is_held_against_its_published_schema(journal: Journal, example: Path) -> None:
+    event = json.loads(example.read_text("utf-8"))
+    journal.texts["c-1"].append(json.dumps(event))
+    assert judge_schemas(journal).holds
+    journal.texts["c-1"].append(json.dumps({**event, "occurredAt": "yesterday"}))
+    assert "yesterday" in judge_schemas(journal).seen
+
+
+def test_an_event_that_is_not_published_as_a_schema_is_found(journal: Journal) -> None:
+    journal.texts[None].append('{"eventType": "issue.imagined"}')
+    assert judge_schemas(journal).seen == "issue.imagined has no schema"
