@@ -37,6 +37,17 @@ class Bearer(SecurityBase):
         return caller
 
 
+def check_own_channel(request: Request, caller: Caller, channel: str) -> None:
+    """Let only callers of a channel go on that there is.
+
+    Raises:
+        ProblemError: 422 for one that there is not, 403 for another's.
+    """
+    if channel not in services_of(request).settings.channels:
+        raise problems.InvalidFieldError("channel", "no such channel")
+    check_channel(caller, channel)
+
+
 def check_channel(caller: Caller, channel: str) -> None:
     """Let only callers of the channel go on.
 

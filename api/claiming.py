@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from api import problems
-from api.callers import check_channel
+from api.callers import check_own_channel
 from api.idempotency import remembered_claims
 from api.problems import InvalidFieldError
 from api.services import Services, services_of
@@ -33,9 +33,7 @@ async def make_request(
         ProblemError: 403 for another channel; 422 naming a field that does not fit.
     """
     services = services_of(request)
-    if channel not in services.settings.channels:
-        raise InvalidFieldError("channel", "no such channel")
-    check_channel(caller, channel)
+    check_own_channel(request, caller, channel)
     found = await _product(services, product)
     if nominal is not None and not found.allows_nominal(nominal):
         raise InvalidFieldError("nominal", "not a nominal of this product")

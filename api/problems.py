@@ -88,6 +88,12 @@ TOO_MANY_RESERVATIONS = Problem(
 TOO_MANY_DISCLOSURES = Problem(
     "too-many-disclosures", 429, "Too many disclosures", "Ask for CVCs more slowly; see Retry-After."
 )
+TOO_MANY_ATTEMPTS = Problem(
+    "too-many-attempts",
+    429,
+    "Too many attempts",
+    "The caller checks numbers and CVCs too often, or too many were wrong; see Retry-After.",
+)
 INTERNAL_ERROR = Problem(
     "internal-error", 500, "Internal error", "The service failed; the call may be repeated with its key."
 )

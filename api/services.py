@@ -1,9 +1,10 @@
 """What the endpoints work with, made once per process and put together here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.asking import Workflows
 from api.caps import ReservationCap
 from api.catalogue import Catalogue
+from api.credentials import CredentialCheck, LockTeller
 from api.known_callers import KnownCallers
 from api.limits import DisclosureLimits
 from api.refusals import RefusalLedger
@@ -37,6 +39,7 @@ class Services:
     secrets: WorkflowSecrets
     workflows: Workflows
     keyring: Keyring
+    credentials: CredentialCheck
     callers: KnownCallers
 
 
@@ -58,12 +61,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises:
         KeyFileError: the keyring or the public keys cannot be read.
     """
-    engine = make_engine(settings, "giftcert-api")
+    engine, keyring = make_engine(settings, "giftcert-api"), keyring_of(settings)
     refusals, temporal = RefusalLedger(engine), TemporalConnection(settings)
-    stop = asyncio.Event()
-    async with claim_connections(settings) as connections:
-        telling = asyncio.create_task(refusals.tell_leftovers(stop))
-        try:
+    try:
+        async with (
+            claim_connections(settings) as connections,
+            _going_on(refusals.tell_leftovers, LockTeller(engine, settings).tell),
+        ):
             yield Services(
                 settings=settings,
                 engine=engine,
@@ -75,11 +79,23 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 temporal=temporal,
                 secrets=WorkflowSecrets(settings, temporal),
                 workflows=Workflows(settings, temporal),
-                keyring=keyring_of(settings),
+                keyring=keyring,
+                credentials=CredentialCheck(engine, keyring, settings),
                 callers=KnownCallers(token_verifier_of(settings)),
             )
-        finally:
-            stop.set()
-            await asyncio.wait([telling], timeout=CLOSE_SECONDS)
-            telling.cancel()  # while the database is away it may take longer
-            await engine.dispose()
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _going_on(*works: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Keep works going in the background; each ends when its event is set, or soon after."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(work(stop)) for work in works]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        for task in tasks:
+            task.cancel()  # while the database is away it may take longer

@@ -92,6 +92,14 @@ class Settings(BaseSettings):
 
     disclosures_per_caller: str = Field("6000/minute", description="Requests for CVCs of one caller")
     disclosures_per_certificate: str = Field("10/hour", description="Requests for the CVC of one certificate")
+    verifications_per_caller: str = Field("6000/minute", description="Checks of number and CVC of one caller")
+    wrong_cvcs_per_caller: str = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
+    wrong_cvcs_per_certificate: str = Field(
+        "10/hour", description="Wrong CVCs that lock a certificate's number"
+    )
+    verification_lock: timedelta = Field(
+        timedelta(hours=24), description="How long a number stays locked unless support unlocks it"
+    )
     serve_metrics: bool = Field(default=True, description="Whether the API answers /metrics")
     serve_docs: bool = Field(default=True, description="Whether the API answers /docs and /openapi.json")
     access_log: bool = Field(default=True, description="One line per request, without query, body or token")

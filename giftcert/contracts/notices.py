@@ -66,6 +66,17 @@ class CvcRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationLocked:
+    """Too many wrong CVCs came with this number: it is not checked any more until support unlocks it, or for a time."""
+
+    type: ClassVar[str] = "alert.verificationLocked"
+    attempts: int
+    since: datetime
+    channel: str
+    web_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputMalformed:
     """A record breaks its contract; the original is in quarantine."""
 
@@ -122,7 +133,7 @@ class ProcessingFailed:
 
 
 ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
-CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused
+CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused | VerificationLocked
 InputNotice: TypeAlias = InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed
 Notice: TypeAlias = ProductNotice | CertificateNotice | InputNotice
 

@@ -30,6 +30,7 @@ _VALUES: dict[str, Any] = {
     "redemption_id": "019ab0f1-d000-7abc-8def-0123456789ab",
     "valid_until": NOON + timedelta(days=365),
     "attempts": 17,
+    "channel": "pos",
     "first_at": NOON,
     "last_at": NOON + timedelta(seconds=1),
     "notification_id": "019ab0f1-9000-7abc-8def-0123456789ab",

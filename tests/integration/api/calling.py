@@ -69,6 +69,11 @@ class Api:
         wanted = {"channel": "im", "product": "GC-5000", "quantity": 1} | body
         return await self.client.post("/reservations", json=wanted, headers=self.headers(key=key))
 
+    async def verify(self, subject: str = "till", **body: str) -> httpx.Response:
+        """Check number and CVC as a till of the channel ``pos``."""
+        headers = self.headers(subject=subject)
+        return await self.client.post("/certificates/verify", json={"channel": "pos"} | body, headers=headers)
+
     async def as_role(self, role: str, path: str, **query: Any) -> httpx.Response:
         """Ask with the token of a role."""
         return await self.client.get(path, params=query or None, headers=self.headers(role, subject=role))
@@ -111,6 +116,15 @@ class Stock:
         condition = "certificate_id = :id" if certificate_id else "certificate_id IS NULL"
         values = {"id": certificate_id} if certificate_id else {}
         return await self.rows(f"SELECT * FROM events WHERE {condition} ORDER BY position", **values)  # noqa: S608
+
+    async def credentials(self, certificate_id: str) -> dict[str, str]:
+        """Number and CVC as their holder knows them."""
+        [row] = await self.rows("SELECT * FROM certificates WHERE certificate_id = :id", id=certificate_id)
+        keyring, context = keyring_of(self.settings), row["certificate_id"].bytes
+        return {
+            "number": keyring.open(row["number_sealed"], context),
+            "cvc": keyring.open(row["cvc_sealed"], context),
+        }
 
     async def make(self, status: str, **columns: Any) -> str:
         """Put one certificate of the pool into a status, and return its id."""

@@ -18,6 +18,7 @@ CONTRACT = {
     ("get", "/certificates/{certificateId}"),
     ("get", "/certificates"),
     ("get", "/certificates/{certificateId}/cvc"),
+    ("post", "/certificates/verify"),
     ("get", "/refunds"),
     ("get", "/pool"),
     ("get", "/healthz"),

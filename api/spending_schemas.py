@@ -1,0 +1,57 @@
+"""What a channel sends and gets when a certificate pays: secrets in, none out."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from api.schemas import CERTIFICATE_ID, Money, Schema, Status
+
+
+def _digits(pattern: str) -> Callable[[SecretStr], SecretStr]:
+    def check(secret: SecretStr) -> SecretStr:
+        if re.fullmatch(pattern, secret.get_secret_value(), re.ASCII) is None:
+            raise PydanticCustomError("digits", "is not so many digits")
+        return secret
+
+    return check
+
+
+def _secret(pattern: str, example: str) -> WithJsonSchema:
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern, "writeOnly": True, "examples": [example]}
+    return WithJsonSchema(schema)
+
+
+_NUMBER, _CVC = "^[0-9]{12,19}$", "^[0-9]{3,8}$"
+Number = Annotated[SecretStr, AfterValidator(_digits(_NUMBER)), _secret(_NUMBER, "0000000000000000")]
+Cvc = Annotated[SecretStr, AfterValidator(_digits(_CVC)), _secret(_CVC, "000000")]
+
+
+class Credentials(Schema):
+    """What the holder of a certificate shows. Never stored, never logged."""
+
+    channel: str = Field(min_length=1, max_length=64, examples=["pos"])
+    number: Number
+    cvc: Cvc
+
+
+class Verification(Schema):
+    """Whether number and CVC belong together, and then how the certificate stands.
+
+    A wrong number, a wrong CVC and a number that is locked after too many wrong ones look the same.
+    """
+
+    valid: bool = Field(
+        description="Number and CVC belong together; what may be spent, `status` and `balance` say",
+        examples=[True],
+    )
+    certificate_id: UUID | None = Field(None, examples=[CERTIFICATE_ID])
+    product: str | None = Field(None, examples=["GC-5000"])
+    status: Status | None = Field(None, examples=["issued"])
+    balance: Money | None = None
+    held: Money | None = None
+    valid_until: datetime | None = Field(None, examples=["2027-11-23T12:00:00Z"])
