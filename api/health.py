@@ -16,9 +16,14 @@ from giftcert.storage.reading import ReadingRepository
 router = APIRouter(tags=["operation"])
 metrics_router = APIRouter(tags=["operation"])
 OK, AWAY = "ok", "away"
+_METRIC = 'giftcert_http_request_seconds_count{method="GET",route="/certificates/next",status="200"} 3.0'
 
 
-@router.get("/healthz", operation_id="isAlive")
+@router.get(
+    "/healthz",
+    operation_id="isAlive",
+    responses={200: {"content": {"application/json": {"example": {"status": OK}}}}},
+)
 async def is_alive() -> dict[str, str]:
     """Answer as long as the process does."""
     return {"status": "ok"}
@@ -57,7 +62,12 @@ async def explain_problem(name: str) -> dict[str, Any]:
     }
 
 
-@metrics_router.get("/metrics", operation_id="readMetrics", response_class=Response)
+@metrics_router.get(
+    "/metrics",
+    operation_id="readMetrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"example": _METRIC}}}},
+)
 async def read_metrics() -> Response:
     """Metrics in the format of Prometheus."""
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -60,6 +60,24 @@ def test_every_call_says_who_may_make_it_and_what_may_go_wrong(
             assert problem["value"]["type"].removeprefix("/problems/") in PROBLEMS
 
 
+@pytest.mark.parametrize(("method", "path", "operation"), list(operations()))
+def test_every_answer_with_a_body_shows_an_example(method: str, path: str, operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        for content in response.get("content", {}).values():
+            assert shows_example(content), f"{method} {path} {status}"
+
+
+def shows_example(part: object) -> bool:
+    """Return whether an example stands in a part of the document or in a schema that it leads to."""
+    if isinstance(part, list):
+        return any(map(shows_example, part))
+    if not isinstance(part, dict):
+        return False
+    if "$ref" in part:
+        return shows_example(DOCUMENT["components"]["schemas"][part["$ref"].rpartition("/")[2]])
+    return "example" in part or "examples" in part or any(map(shows_example, part.values()))
+
+
 def test_every_problem_is_documented_at_some_call() -> None:
     documented = {
         name
