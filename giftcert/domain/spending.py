@@ -133,9 +133,11 @@ def _captured(decision: Decision, message: SpendingReported, purchase: Redemptio
 
 
 def _spend_directly(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Spend what was held before its hold ended; what never was held, only for some channels up to a cap."""
     policy = decision.policy
     direct = message.channel in policy.direct_spend_channels and message.amount <= policy.direct_spend_cap
-    if purchase is None and not direct:
+    was_held = purchase is not None and purchase.expires_at is not None
+    if not was_held and not direct:
         _uncovered(decision, message, RejectionReason.HOLD_REQUIRED)
         return
     reason = _refusal(decision, message.amount, message.currency)
@@ -176,8 +178,7 @@ def _refunded(decision: Decision, message: SpendingReported, purchase: Redemptio
         decision.record(
             _unexpected("restoreExceedsSpent", "more would be restored than the redemption spent")
         )
-    elif decision.state.status in {Status.REFUNDED, Status.EXPIRED}:
-        reason = f"certificate{decision.state.status.value.capitalize()}"
+    elif (reason := _takes_nothing_back(decision)) is not None:
         decision.record(_alert(decision, message, purchase.redemption_id, reason))
     else:
         decision.record(
@@ -189,6 +190,14 @@ def _refunded(decision: Decision, message: SpendingReported, purchase: Redemptio
             )
         )
         sale.settle(decision)
+
+
+def _takes_nothing_back(decision: Decision) -> str | None:
+    """Return why nothing can be put on the certificate again; one that was spent whole expires too."""
+    if decision.state.status == Status.REFUNDED:
+        return "certificateRefunded"
+    past = decision.state.status == Status.EXPIRED or _is_past_validity(decision)
+    return "certificateExpired" if past else None
 
 
 _REPORTED: dict[str, Callable[[Decision, SpendingReported, Redemption | None], None]] = {

@@ -1,4 +1,4 @@
-"""What users of such systems report, and must not happen here: the stories that concern the sale and its refund."""
+"""What users of such systems report, and must not happen here: the stories that the rules alone can answer."""
 
 from giftcert.domain import events as e
 from giftcert.domain.state import Status
@@ -85,3 +85,65 @@ def test_an_expired_card_is_not_announced_or_refunded_by_itself() -> None:
     found.tell(make.refunded())
     assert found.status == Status.EXPIRED
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
+
+
+def test_two_checkouts_do_not_spend_one_balance() -> None:
+    found = issued().tell(make.hold(300_000, "D-1"), make.hold(300_000, "D-2", order_id="POS-6"))
+    assert found.told == ["redemption.rejected"]
+    found.tell(make.spending(amount=300_000, redemption_id="D-1"))
+    found.tell(make.spending(amount=300_000, redemption_id="D-2", payment_id="P-6", order_id="POS-6"))
+    assert found.told == ["redemption.rejected", "alert.redemptionUncovered"]
+    assert (found.state.balance, len(found.all(e.RedemptionCaptured))) == (200_000, 1)
+
+
+def test_a_refund_racing_a_redemption_has_one_outcome() -> None:
+    refund_first = issued().tell(make.refunded(), make.hold())
+    assert refund_first.status == Status.REFUNDED
+    assert refund_first.told == ["redemption.rejected"]
+    hold_first = issued().tell(make.hold(), make.refunded())
+    assert hold_first.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
+    spent_first = issued().tell(make.hold(), make.refunded(), make.spending())
+    assert spent_first.told == ["redemption.captured", "refund.pendingDetails"]
+    assert spent_first.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+
+
+def test_the_balance_is_restored_on_a_cancelled_spend() -> None:
+    for cancelled in (
+        issued().tell(make.hold(), make.unhold()),
+        issued().tell(make.hold(), make.spending("payment.voided")),
+        issued().tell(make.hold()).wait(make.HOUR),
+        spent(100_000).tell(make.spending("payment.refunded")),
+    ):
+        assert (cancelled.status, cancelled.state.balance, cancelled.state.held) == (
+            Status.ISSUED,
+            500_000,
+            0,
+        )
+
+
+def test_an_expired_card_does_not_pay() -> None:
+    found = issued()
+    found.clock += 365 * make.DAY  # its deadline is not told yet
+    assert found.tell(make.hold()).told == ["redemption.rejected"]
+    found.wait(make.HOUR).tell(make.spending())
+    assert found.told == ["redemption.rejected", "alert.redemptionUncovered"]
+    assert found.all(e.RedemptionCaptured) == []
+
+
+def test_a_card_does_not_pay_in_a_wrong_currency() -> None:
+    found = issued().tell(make.hold(currency="KZT"), make.hold(), make.spending(currency="KZT"))
+    assert found.all(e.RedemptionCaptured) == []
+    assert (found.state.balance, found.state.held) == (400_000, 100_000)
+
+
+def test_a_till_that_sends_its_day_again_spends_and_restores_nothing_twice() -> None:
+    day = (
+        make.spending("payment.authorized", 300_000, "D-1"),
+        make.spending(amount=300_000, redemption_id="D-1"),
+        make.spending("payment.refunded", 100_000, "D-1"),
+    )
+    found = issued().tell(make.hold(300_000), *day)
+    state, told = found.state, len(found.public())
+    found.tell(*day).tell(*day)
+    assert (found.state, len(found.public())) == (state, told)
+    assert found.state.balance == 300_000

@@ -5,7 +5,7 @@ from giftcert.domain import messages as m
 from giftcert.domain.deadlines import next_deadline
 from giftcert.domain.state import Status
 from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold
+from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
 
 
 def test_validity_ends_after_365_days_and_the_rest_is_breakage() -> None:
@@ -18,6 +18,52 @@ def test_validity_was_promised_and_does_not_end_early() -> None:
     found = issued()
     found.clock += 364 * make.DAY
     assert found.tell(m.ValidityEnded(key="early")).last == ()
+
+
+def test_a_hold_made_in_time_survives_the_validity_s_end_and_the_unheld_rest_is_breakage() -> None:
+    found = with_a_hold_over_the_end()
+    assert found.told == ["audit.expired"]
+    assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 100_000)
+    assert found.only(e.Expired).breakage == 400_000
+
+
+def test_a_hold_that_survived_may_be_captured_and_what_it_frees_is_breakage_too() -> None:
+    found = with_a_hold_over_the_end().tell(make.spending(amount=60_000))
+    assert found.told == ["redemption.captured", "audit.expired"]
+    assert (found.only(e.Expired).breakage, found.only(e.Expired).reason) == (40_000, "holdEnded")
+    assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 0)
+    assert with_a_hold_over_the_end().tell(make.spending()).told == ["redemption.captured"]
+
+
+def test_a_hold_that_survived_and_is_given_back_or_lapses_is_breakage_too() -> None:
+    for found in (
+        with_a_hold_over_the_end().tell(make.unhold()),
+        with_a_hold_over_the_end().tell(make.spending("payment.voided")),
+        with_a_hold_over_the_end().wait(make.HOUR),
+    ):
+        assert found.told == ["redemption.voided", "audit.expired"]
+        assert found.only(e.Expired).breakage == 100_000
+        assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 0)
+
+
+def test_validity_ends_of_what_is_left_of_a_spent_certificate() -> None:
+    found = spent(100_000).wait(365 * make.DAY)
+    assert (found.status, found.only(e.Expired).breakage) == (Status.EXPIRED, 400_000)
+    assert spent(500_000).wait(365 * make.DAY).told == []
+
+
+def test_validity_ends_while_blocked_or_while_a_refund_waits() -> None:
+    blocked = issued().tell(make.block()).wait(365 * make.DAY)
+    assert (blocked.status, blocked.state.shown_status) == (Status.EXPIRED, "blocked")
+    waiting = issued().tell(make.refunded(currency="EUR")).wait(365 * make.DAY)
+    assert waiting.status == Status.EXPIRED
+    assert waiting.case.is_open
+
+
+def with_a_hold_over_the_end() -> Certificate:
+    found = issued()
+    found.clock += 365 * make.DAY - make.MINUTE
+    return found.tell(make.hold(until=found.clock + make.HOUR)).wait(make.MINUTE)
 
 
 def test_nothing_is_due_of_a_certificate_in_the_pool_or_finished() -> None:
@@ -40,6 +86,27 @@ def test_unblocking_restores_what_was() -> None:
 def test_facts_are_recorded_while_blocked() -> None:
     found = sold().tell(make.block(), make.captured())
     assert (found.status, found.state.shown_status) == (Status.ISSUED, "blocked")
+
+
+def test_clocks_run_while_blocked() -> None:
+    found = issued().tell(make.hold(), make.block()).wait(make.HOUR)
+    assert (found.told, found.state.balance) == (["redemption.voided"], 500_000)
+    found = issued(make.goods(), make.gift()).tell(make.returned(), make.block()).wait(7 * make.DAY)
+    assert found.told == ["refund.pendingDetails"]
+
+
+def test_unblocking_lets_spending_go_on() -> None:
+    found = issued().tell(make.block(), make.hold())
+    assert found.told == ["redemption.rejected"]
+    assert found.tell(make.unblock(), make.hold()).told == ["redemption.authorized"]
+
+
+def test_only_what_is_not_sold_is_retired() -> None:
+    for found in (Certificate(), reserved()):
+        found.tell(make.retire())
+        assert (found.told, found.status, found.state.balance) == (["audit.retired"], Status.RETIRED, 0)
+    for found in (sold(), issued(), spent(100_000)):
+        assert found.tell(make.retire()).told == ["error.unexpectedEvent"]
 
 
 def test_a_client_who_never_got_it_is_written_to_again() -> None:

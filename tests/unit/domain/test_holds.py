@@ -1,0 +1,150 @@
+"""Spending: a channel holds part of the balance over HTTP. The hold is spent, given back, or lapses."""
+
+from collections.abc import Callable
+
+import pytest
+
+from giftcert.domain import events as e
+from giftcert.domain.events import RejectionReason
+from giftcert.domain.state import RedemptionState, Status
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
+
+
+def money(found: Certificate) -> tuple[int, int]:
+    return found.state.balance, found.state.held
+
+
+def refusal(found: Certificate) -> RejectionReason:
+    assert found.told == ["redemption.rejected"]
+    event = found.only(e.RedemptionRejected)
+    assert (event.redemption_id, event.order_id, event.payment_id) == ("D-1", "POS-5", None)
+    assert found.state.redemptions == ()
+    return event.reason
+
+
+def test_a_hold_takes_from_the_balance_what_it_holds() -> None:
+    found = issued().tell(make.hold(100_000))
+    assert (found.told, money(found)) == (["redemption.authorized"], (400_000, 100_000))
+    event = found.only(e.RedemptionAuthorized)
+    assert (event.redemption_id, event.amount, event.order_id) == ("D-1", 100_000, "POS-5")
+
+
+def test_a_hold_alone_changes_no_status() -> None:
+    assert issued().tell(make.hold(500_000)).status == Status.ISSUED
+    found = spent(100_000).tell(make.hold(400_000, "D-2"))
+    assert (found.status, money(found)) == (Status.PARTIALLY_REDEEMED, (0, 400_000))
+
+
+def test_the_whole_balance_may_be_held_and_nothing_beyond() -> None:
+    assert money(issued().tell(make.hold(500_000))) == (0, 500_000)
+    assert refusal(issued().tell(make.hold(500_001))) == RejectionReason.INSUFFICIENT_BALANCE
+
+
+def test_the_same_redemption_asked_for_again_is_left_as_it_is() -> None:
+    found = issued().tell(make.hold())
+    assert found.tell(make.hold()).last == ()
+    assert found.tell(make.unhold()).tell(make.hold()).last == ()
+    assert money(found) == (500_000, 0)
+
+
+def test_two_checkouts_cannot_hold_more_than_there_is() -> None:
+    found = issued().tell(make.hold(300_000, "D-0"))
+    found.tell(make.hold(300_000, "D-1"))
+    assert found.only(e.RedemptionRejected).reason == RejectionReason.INSUFFICIENT_BALANCE
+    assert money(found) == (200_000, 300_000)
+
+
+# How long -----------------------------------------------------------------------------------------
+
+
+def test_a_hold_lapses_when_its_time_is_over() -> None:
+    found = issued().tell(make.hold(until=make.NOON + make.HOUR)).wait(make.HOUR - make.MINUTE)
+    assert (found.told, money(found)) == ([], (400_000, 100_000))
+    found.wait(make.MINUTE)
+    event = found.only(e.RedemptionVoided)
+    assert (event.reason, event.amount, event.order_id) == ("holdLapsed", 100_000, "POS-5")
+    assert (found.status, money(found)) == (Status.ISSUED, (500_000, 0))
+    assert found.state.redemptions[0].state == RedemptionState.LAPSED
+
+
+def test_a_hold_lasts_no_longer_than_the_product_allows() -> None:
+    found = issued().tell(make.hold(until=make.NOON + 30 * make.DAY)).wait(make.DAY)
+    assert found.told == ["redemption.voided"]
+
+
+def test_the_deadline_of_a_hold_that_has_ended_or_is_not_due_does_nothing() -> None:
+    found = issued().tell(make.hold())
+    assert found.tell(make.hold_lapsed()).last == ()
+    found.tell(make.unhold())
+    found.clock += make.HOUR
+    assert found.tell(make.hold_lapsed(), make.hold_lapsed("D-9")).last == ()
+
+
+# Given back ---------------------------------------------------------------------------------------
+
+
+def test_the_channel_gives_a_hold_back() -> None:
+    found = issued().tell(make.hold(), make.unhold())
+    event = found.only(e.RedemptionVoided)
+    assert (event.reason, event.amount, event.payment_id) == ("channelVoided", 100_000, None)
+    assert (found.told, money(found)) == (["redemption.voided"], (500_000, 0))
+    assert found.state.redemptions[0].state == RedemptionState.VOIDED
+
+
+def test_what_is_no_hold_any_more_cannot_be_given_back_by_the_channel() -> None:
+    for found in (spent(100_000), issued().tell(make.hold(), make.unhold()), issued()):
+        before = found.state
+        assert found.tell(make.unhold()).last == ()
+        assert found.state == before
+
+
+# Refused ------------------------------------------------------------------------------------------
+
+
+def expired() -> Certificate:
+    return issued().wait(365 * make.DAY)
+
+
+def past_validity_before_its_deadline_was_told() -> Certificate:
+    found = issued()
+    found.clock += 365 * make.DAY
+    return found
+
+
+REFUSED: list[tuple[Callable[[], Certificate], RejectionReason]] = [
+    (Certificate, RejectionReason.NOT_ACTIVE),
+    (reserved, RejectionReason.NOT_ACTIVE),
+    (sold, RejectionReason.NOT_ACTIVE),
+    (lambda: issued().tell(make.refunded()), RejectionReason.NOT_ACTIVE),
+    (lambda: reserved().tell(make.retire()), RejectionReason.NOT_ACTIVE),
+    (lambda: issued().tell(make.block()), RejectionReason.BLOCKED),
+    (expired, RejectionReason.EXPIRED),
+    (past_validity_before_its_deadline_was_told, RejectionReason.EXPIRED),
+    (lambda: issued(make.goods(), make.gift()).tell(make.returned()), RejectionReason.REFUND_IN_PROGRESS),
+    (lambda: issued().tell(make.refunded(currency="EUR")), RejectionReason.REFUND_IN_PROGRESS),
+]
+
+
+@pytest.mark.parametrize(("begin", "reason"), REFUSED)
+def test_a_hold_is_refused_with_the_reason(begin: Callable[[], Certificate], reason: RejectionReason) -> None:
+    found = begin()
+    before = money(found)
+    assert refusal(found.tell(make.hold())) == reason
+    assert money(found) == before
+
+
+def test_a_certificate_that_is_spent_is_not_active() -> None:
+    found = spent(500_000).tell(make.hold(100_000, "D-2"))
+    assert found.only(e.RedemptionRejected).reason == RejectionReason.NOT_ACTIVE
+
+
+def test_a_hold_in_another_currency_is_refused() -> None:
+    assert refusal(issued().tell(make.hold(currency="EUR"))) == RejectionReason.CURRENCY_MISMATCH
+
+
+def test_a_refund_of_an_earlier_sale_does_not_stop_spending() -> None:
+    found = sold().tell(make.cancelled(), make.captured(), make.reserve("R-2"))
+    found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
+    assert found.state.past_sales[0].open_case is not None
+    assert found.tell(make.hold()).told == ["redemption.authorized"]

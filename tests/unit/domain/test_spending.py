@@ -1,0 +1,280 @@
+"""Spending: payments with the certificate as their tender hold nothing; they spend, give back and restore."""
+
+import pytest
+
+from giftcert.domain import events as e
+from giftcert.domain.events import RejectionReason
+from giftcert.domain.state import RedemptionState, Status
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
+
+DIRECT = make.terms(direct_spend_channels=("pos",), direct_spend_cap=200_000)
+UNCOVERED = ["redemption.rejected", "alert.redemptionUncovered"]
+
+
+def money(found: Certificate) -> tuple[int, int]:
+    return found.state.balance, found.state.held
+
+
+def uncovered(found: Certificate) -> RejectionReason:
+    """The goods have left and the certificate does not pay: why."""
+    assert found.told == UNCOVERED
+    rejected, alert = found.only(e.RedemptionRejected), found.only(e.RedemptionUncoveredAlerted)
+    assert alert.reason == rejected.reason.value
+    assert (alert.amount, alert.order_id, alert.payment_id) == (rejected.amount, "POS-5", "P-5")
+    assert rejected.payment_id == "P-5"
+    assert alert.web_url == "http://web/certificate"
+    return rejected.reason
+
+
+# Captured -----------------------------------------------------------------------------------------
+
+
+def test_a_capture_spends_the_hold() -> None:
+    found = issued().tell(make.hold(), make.spending())
+    event = found.only(e.RedemptionCaptured)
+    assert (event.redemption_id, event.amount) == ("D-1", 100_000)
+    assert (event.order_id, event.payment_id) == ("POS-5", "P-5")
+    assert found.told == ["redemption.captured"]
+    assert (found.status, money(found)) == (Status.PARTIALLY_REDEEMED, (400_000, 0))
+
+
+def test_a_capture_below_the_hold_frees_the_rest() -> None:
+    found = issued().tell(make.hold(), make.spending(amount=60_000))
+    assert (found.told, money(found)) == (["redemption.captured"], (440_000, 0))
+
+
+def test_a_capture_above_the_hold_is_rejected_and_the_hold_stays_until_it_lapses() -> None:
+    found = issued().tell(make.hold(), make.spending(amount=100_001))
+    assert (uncovered(found), money(found)) == (RejectionReason.EXCEEDS_HOLD, (400_000, 100_000))
+    assert found.wait(make.HOUR).told == ["redemption.voided"]
+    assert money(found) == (500_000, 0)
+
+
+def test_a_capture_is_a_fact_even_when_blocked_or_a_refund_is_open() -> None:
+    for message in (make.block(), make.refunded(currency="EUR"), make.returned()):
+        found = issued().tell(make.hold(), message, make.spending())
+        assert "redemption.captured" in found.told
+        assert money(found) == (400_000, 0)
+
+
+def test_a_capture_after_the_hold_lapsed_spends_what_the_balance_allows() -> None:
+    found = issued().tell(make.hold()).wait(make.HOUR)
+    found.tell(make.spending(redemption_id="D-1"))
+    assert (found.told, money(found)) == (["redemption.captured"], (400_000, 0))
+    assert found.only(e.RedemptionCaptured).redemption_id == "D-1"
+
+
+def test_a_capture_after_the_hold_lapsed_that_the_balance_does_not_allow_is_told_to_a_person() -> None:
+    found = issued().tell(make.hold()).wait(make.HOUR)
+    found.tell(make.hold(450_000, "D-2"), make.spending(redemption_id="D-1"))
+    assert uncovered(found) == RejectionReason.INSUFFICIENT_BALANCE
+    assert found.only(e.RedemptionRejected).redemption_id == "D-1"
+
+
+def test_a_capture_after_the_hold_lapsed_is_refused_as_a_hold_would_be() -> None:
+    lapsed = issued().tell(make.hold()).wait(make.HOUR)
+    assert uncovered(lapsed.tell(make.block(), make.spending(redemption_id="D-1"))) == RejectionReason.BLOCKED
+
+
+def test_a_capture_in_another_currency_is_rejected() -> None:
+    found = issued().tell(make.hold(), make.spending(currency="EUR"))
+    assert (uncovered(found), money(found)) == (RejectionReason.CURRENCY_MISMATCH, (400_000, 100_000))
+
+
+def test_a_payment_that_is_told_again_spends_once() -> None:
+    found = issued().tell(make.hold())
+    message = make.spending()
+    found.tell(message)
+    assert found.tell(message).last == ()
+
+
+# Without a hold -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begin", [Certificate, reserved, sold, issued])
+def test_a_capture_without_a_hold_is_rejected(begin: type[Certificate]) -> None:
+    assert uncovered(begin().tell(make.spending())) == RejectionReason.HOLD_REQUIRED
+
+
+def test_a_capture_under_an_unknown_redemption_is_one_without_a_hold() -> None:
+    found = issued().tell(make.hold(), make.spending(redemption_id="D-9"))
+    assert (uncovered(found), money(found)) == (RejectionReason.HOLD_REQUIRED, (400_000, 100_000))
+
+
+def test_a_configured_channel_spends_without_a_hold_up_to_its_cap() -> None:
+    found = issued(terms=DIRECT).tell(make.spending(amount=200_000))
+    assert (found.told, money(found)) == (["redemption.captured"], (300_000, 0))
+    assert found.state.redemptions[0].redemption_id == found.only(e.RedemptionCaptured).redemption_id
+    assert uncovered(found.tell(make.spending(amount=200_001))) == RejectionReason.HOLD_REQUIRED
+
+
+def test_another_channel_does_not_spend_without_a_hold() -> None:
+    found = issued(terms=DIRECT).tell(make.spending(channel="im"))
+    assert uncovered(found) == RejectionReason.HOLD_REQUIRED
+
+
+def test_direct_spending_keeps_the_redemption_that_the_channel_names() -> None:
+    found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-7"))
+    assert found.only(e.RedemptionCaptured).redemption_id == "D-7"
+    assert found.tell(make.spending("payment.refunded", redemption_id="D-7")).told == ["redemption.restored"]
+
+
+def test_direct_spending_is_refused_as_a_hold_would_be() -> None:
+    found = issued(terms=DIRECT).tell(make.hold(450_000))
+    assert uncovered(found.tell(make.spending(payment_id="P-5", order_id="POS-5", redemption_id="D-7"))) == (
+        RejectionReason.INSUFFICIENT_BALANCE
+    )
+    assert uncovered(sold(terms=DIRECT).tell(make.spending())) == RejectionReason.NOT_ACTIVE
+
+
+# Which purchase -----------------------------------------------------------------------------------
+
+
+def test_the_only_hold_of_an_order_is_meant_by_a_payment_of_the_order() -> None:
+    found = issued().tell(make.hold(order_id="POS-6"), make.hold(50_000, "D-2"), make.spending(amount=50_000))
+    assert found.only(e.RedemptionCaptured).redemption_id == "D-2"
+
+
+def test_of_two_holds_of_an_order_a_payment_has_to_name_one() -> None:
+    found = issued().tell(make.hold(), make.hold(100_000, "D-2"))
+    assert uncovered(found.tell(make.spending())) == RejectionReason.HOLD_REQUIRED
+    assert found.tell(make.spending(redemption_id="D-2")).told == ["redemption.captured"]
+
+
+def test_a_payment_is_known_again_by_its_id() -> None:
+    found = issued().tell(make.hold(), make.hold(100_000, "D-2"))
+    found.tell(make.spending("payment.authorized", redemption_id="D-2"))
+    found.tell(make.spending())
+    assert found.only(e.RedemptionCaptured).redemption_id == "D-2"
+    found.tell(make.spending("payment.refunded"))
+    assert found.only(e.RedemptionRestored).redemption_id == "D-2"
+
+
+def test_a_payment_under_which_it_was_spent_again_gives_the_latest_back() -> None:
+    found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-1"), make.spending(redemption_id="D-2"))
+    assert found.tell(make.spending("payment.refunded")).only(e.RedemptionRestored).redemption_id == "D-2"
+
+
+# Authorised and voided ----------------------------------------------------------------------------
+
+
+def test_an_authorisation_refers_to_a_hold_and_changes_nothing() -> None:
+    found = issued().tell(make.hold(), make.spending("payment.authorized"))
+    assert (found.told, money(found)) == ([], (400_000, 100_000))
+    assert found.state.redemptions[0].payment_id == "P-5"
+
+
+def test_an_authorisation_never_makes_a_hold() -> None:
+    found = issued().tell(make.spending("payment.authorized"))
+    assert (found.told, money(found)) == (["redemption.rejected"], (500_000, 0))
+    assert found.only(e.RedemptionRejected).reason == RejectionReason.HOLD_REQUIRED
+    assert issued(terms=DIRECT).tell(make.spending("payment.authorized")).told == []
+
+
+def test_a_void_gives_the_hold_back() -> None:
+    found = issued().tell(make.hold(), make.spending("payment.voided"))
+    event = found.only(e.RedemptionVoided)
+    assert (event.reason, event.amount, event.payment_id) == ("paymentVoided", 100_000, "P-5")
+    assert (found.told, money(found)) == (["redemption.voided"], (500_000, 0))
+
+
+def test_a_void_of_what_has_ended_or_never_was_changes_nothing() -> None:
+    for found in (
+        issued(),
+        issued().tell(make.hold(), make.unhold()),
+        issued().tell(make.hold()).wait(make.HOUR),
+    ):
+        found.tell(make.spending("payment.voided", redemption_id="D-1"))
+        assert (found.told, money(found)) == ([], (500_000, 0))
+
+
+def test_what_was_captured_is_refunded_and_not_voided() -> None:
+    found = spent(100_000).tell(make.spending("payment.voided"))
+    assert found.told == ["error.unexpectedEvent"]
+    assert found.only(e.UnexpectedMessage).reason == "redemptionCaptured"
+    assert money(found) == (400_000, 0)
+
+
+# Restored -----------------------------------------------------------------------------------------
+
+
+def test_a_refund_of_the_purchase_restores_the_balance() -> None:
+    found = spent(100_000).tell(make.spending("payment.refunded", 40_000))
+    event = found.only(e.RedemptionRestored)
+    assert (event.redemption_id, event.amount, event.payment_id) == ("D-1", 40_000, "P-5")
+    assert (found.told, money(found)) == (["redemption.restored"], (440_000, 0))
+
+
+def test_never_more_is_restored_than_the_redemption_spent() -> None:
+    found = issued().tell(make.hold(), make.spending())
+    found.tell(make.hold(100_000, "D-2", order_id="POS-6"))
+    found.tell(make.spending(redemption_id="D-2", payment_id="P-6", order_id="POS-6"))
+    found.tell(make.spending("payment.refunded", 60_000, "D-1"))
+    for amount, redemption in ((40_001, "D-1"), (100_001, "D-2"), (1, "D-9")):
+        found.tell(make.spending("payment.refunded", amount, redemption))
+        assert found.told == ["error.unexpectedEvent"]
+        assert found.only(e.UnexpectedMessage).reason == "restoreExceedsSpent"
+    assert money(found) == (360_000, 0)
+    assert found.tell(make.spending("payment.refunded", 40_000, "D-1")).told == ["redemption.restored"]
+
+
+def test_a_hold_that_was_not_spent_is_not_restored() -> None:
+    found = issued().tell(make.hold(), make.spending("payment.refunded"))
+    assert found.told == ["error.unexpectedEvent"]
+
+
+def test_a_restore_in_another_currency_is_unexpected() -> None:
+    found = spent(100_000).tell(make.spending("payment.refunded", currency="EUR"))
+    assert found.only(e.UnexpectedMessage).reason == "currencyMismatch"
+
+
+def test_a_restore_onto_a_blocked_certificate_is_a_fact() -> None:
+    found = spent(100_000).tell(make.block(), make.spending("payment.refunded"))
+    assert (found.told, money(found)) == (["redemption.restored"], (500_000, 0))
+
+
+def refunded_by_a_person() -> Certificate:
+    found = spent(100_000).tell(make.refunded())
+    return found.tell(make.resolve(found.case.refund_case_id))
+
+
+def spent_whole_and_past_validity() -> Certificate:
+    return spent(500_000).wait(365 * make.DAY)
+
+
+@pytest.mark.parametrize(
+    ("begin", "reason"),
+    [
+        (refunded_by_a_person, "certificateRefunded"),
+        (lambda: spent(100_000).wait(365 * make.DAY), "certificateExpired"),
+        (spent_whole_and_past_validity, "certificateExpired"),
+    ],
+)
+def test_a_restore_onto_a_refunded_or_expired_certificate_is_a_case_for_support(
+    begin: type[Certificate], reason: str
+) -> None:
+    found = begin()
+    before = found.status, money(found)
+    found.tell(make.spending("payment.refunded"))
+    assert found.told == ["alert.redemptionUncovered"]
+    alert = found.only(e.RedemptionUncoveredAlerted)
+    assert (alert.reason, alert.redemption_id, alert.amount) == (reason, "D-1", 100_000)
+    assert (found.status, money(found)) == before
+
+
+# Status follows the money -------------------------------------------------------------------------
+
+
+def test_status_follows_the_money() -> None:
+    found = issued().tell(make.hold(200_000), make.spending(amount=200_000))
+    assert found.status == Status.PARTIALLY_REDEEMED
+    found.tell(make.hold(300_000, "D-2", order_id="POS-6"))
+    assert (found.status, money(found)) == (Status.PARTIALLY_REDEEMED, (0, 300_000))
+    found.tell(make.spending(amount=300_000, redemption_id="D-2", payment_id="P-6", order_id="POS-6"))
+    assert (found.status, money(found)) == (Status.REDEEMED, (0, 0))
+    found.tell(make.spending("payment.refunded", 300_000, "D-2"))
+    assert found.status == Status.PARTIALLY_REDEEMED
+    found.tell(make.spending("payment.refunded", 200_000, "D-1"))
+    assert (found.status, money(found)) == (Status.ISSUED, (500_000, 0))
+    assert [one.state for one in found.state.redemptions] == [RedemptionState.CAPTURED] * 2
