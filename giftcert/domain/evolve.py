@@ -305,6 +305,7 @@ def _pending(state: CertificateState, event: e.RefundPendingDetails, at: datetim
         reason=event.reason,
         awaiting=known.awaiting if known.overdue else None,
         pending_since=known.pending_since or at,
+        agreement=None,
     )
 
 
@@ -336,7 +337,7 @@ def _completed(state: CertificateState, event: e.RefundCompleted) -> Certificate
         else RefundCase(refund_case_id=event.refund_case_id, state=RefundState.COMPLETED, amount=event.amount)
     )
     facts = state.order(event.order_id)
-    refund_ids = refund_lines.refund_shares(facts).refund_ids(event.line_id)
+    refund_ids = refund_lines.refund_shares(facts).refund_ids(event.line_id, known=True)
     case = replace(
         known,
         state=known.state if known.state == RefundState.REJECTED else RefundState.COMPLETED,
@@ -369,11 +370,11 @@ def _resolved(state: CertificateState, event: e.RefundResolved) -> CertificateSt
 
 def _withdrawal_decided(state: CertificateState, sale: Sale, case: RefundCase) -> CertificateState:
     """A person spoke of a line that had left the order; not where the question was which line a refund means."""
-    withdrawn = orders.withdrawal_of(state.order(sale.order_id), sale.line_id) is not None
-    not_asked = sale.issued_at is None or case.reason == e.RefundReason.ALLOCATION_MISSING
-    if not withdrawn or not_asked or state.sale is not sale:
+    not_asked = sale.issued_at is None or case.awaiting == e.Awaited.ALLOCATION
+    if not_asked or state.sale is not sale:
         return state
-    return replace(state, sale=replace(sale, withdrawal_decided=True))
+    version = orders.withdrawn_in(state.order(sale.order_id), sale.line_id)
+    return replace(state, sale=replace(sale, withdrawal_decided=max(version, sale.withdrawal_decided)))
 
 
 def _approved(state: CertificateState, event: e.RefundApproved) -> CertificateState:

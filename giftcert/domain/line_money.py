@@ -50,6 +50,13 @@ def unallocated(payment: Payment) -> int:
     return max(0, payment.amount - sum(part.amount for part in payment.allocations))
 
 
+def overdrawn(payments: tuple[Payment, ...], payment_id: str) -> bool:
+    """Return whether a payment gave back more than it brought."""
+    own = tuple(one for one in payments if one.payment_id == payment_id)
+    brought = sum(one.amount for one in own if one.kind == PaymentKind.CAPTURED)
+    return sum(one.amount for one in own if one.kind == PaymentKind.REFUNDED) > brought
+
+
 # The order's total --------------------------------------------------------------------------------
 
 

@@ -181,6 +181,18 @@ def withdrawal_of(facts: OrderFacts, line_id: str) -> Withdrawal | None:
     return next((one.how for one in facts.withdrawn if one.line.line_id == line_id), None)
 
 
+def withdrawn_in(facts: OrderFacts, line_id: str) -> int:
+    """Return the newest version of the order that says a line has left it; 0 if none does."""
+    left = [one.version for one in facts.withdrawn if one.line.line_id == line_id]
+    there = any(line.line_id == line_id for line in facts.lines)
+    said_again = [
+        one.version
+        for one in facts.withdrawals
+        if there and (one.line_ids is None or line_id in one.line_ids)
+    ]
+    return max(left + said_again, default=0)
+
+
 def is_replaced(facts: OrderFacts, line_id: str) -> bool:
     """Return whether the line is still in the order but does not name this certificate."""
     named_here = facts.own is not None and facts.own.line_id == line_id

@@ -25,14 +25,15 @@ class Share:
 class RefundShares:
     """How the refunded money of an order spreads over its lines, in minor units of the order's currency.
 
-    What has no line must be certificate money; it may be any of ``candidates``, but not a line that a person said
-    it does not mean (``disowned``, as refund and line). ``of_whole_order`` says that all captured money is back.
+    What has no line must be certificate money; it may be any of ``candidates``, but not a line of which a person has
+    said how much of the refund is its money (``decided``, as refund and line). ``of_whole_order`` says that all
+    captured money is back.
     """
 
     shares: list[Share] = field(default_factory=list)
     goods: int = 0
     candidates: tuple[str, ...] = ()
-    disowned: frozenset[tuple[str, str]] = frozenset()
+    decided: frozenset[tuple[str, str]] = frozenset()
     of_whole_order: bool = False
 
     def of(self, line_id: str | None, besides: Collection[str] = ()) -> int:
@@ -54,12 +55,19 @@ class RefundShares:
         return tuple(
             share
             for share in self.shares
-            if share.line_id is None and (share.refund_id, line_id) not in self.disowned
+            if share.line_id is None and (share.refund_id, line_id) not in self.decided
         )
 
-    def refund_ids(self, line_id: str) -> tuple[str, ...]:
-        """Return the refunds that mean or may mean a line, in the order of their topic."""
-        may_mean = self.unassigned(line_id)
+    def paying(self, line_id: str) -> frozenset[str]:
+        """Return the refunds that brought money of a line back."""
+        return frozenset(one.refund_id for one in self.shares if one.line_id == line_id and one.amount > 0)
+
+    def refund_ids(self, line_id: str, *, known: bool = False) -> tuple[str, ...]:
+        """Return the refunds that mean a line, or may mean it unless only the ``known`` are asked for.
+
+        They are in the order of their topic.
+        """
+        may_mean = () if known else self.unassigned(line_id)
         found = (share for share in self.shares if share.line_id == line_id or share in may_mean)
         return tuple(dict.fromkeys(share.refund_id for share in found))
 
@@ -127,9 +135,7 @@ class _Spread:
     def __init__(self, facts: OrderFacts, refunds: tuple[Payment, ...]) -> None:
         self.facts = facts
         self.refunds = refunds
-        self.answer = RefundShares(
-            disowned=frozenset((one.refund_id, one.line_id) for one in facts.assigned if one.amount == 0)
-        )
+        self.answer = RefundShares(decided=frozenset((one.refund_id, one.line_id) for one in facts.assigned))
         self.lines = orders.all_lines(facts)
         self.withdrawn = {one.line.line_id: one for one in facts.withdrawn}
         self.goods_money = line_money.captured_sum(facts) - sum(
@@ -166,7 +172,7 @@ class _Spread:
         if not self._follows_a_withdrawal(refund.occurred_at) and self._fits_goods(left):  # rule 3
             self.answer.goods += left
             return
-        for one in self._withdrawn_in_turn(refund.occurred_at):  # rule 4
+        for one in self._withdrawn_in_turn(refund):  # rule 4
             share = min(left, self._lack_of_withdrawn(one.line))
             if share:
                 self._give(refund, one.line.line_id, share)
@@ -179,12 +185,18 @@ class _Spread:
     def _follows_a_withdrawal(self, refunded_at: datetime) -> bool:
         return any(one.at <= refunded_at for one in self.withdrawn.values())
 
-    def _withdrawn_in_turn(self, refunded_at: datetime) -> list[WithdrawnLine]:
+    def _withdrawn_in_turn(self, refund: Payment) -> list[WithdrawnLine]:
         """Withdrawn lines in lineId order, but first those that were withdrawn when the refund occurred.
 
-        Otherwise a later return would take over the refund of an earlier one.
+        Otherwise a later return would take over the refund of an earlier one. What a person said of the refund and a
+        line stands, also when the line is withdrawn afterwards.
         """
-        return sorted(self.withdrawn.values(), key=lambda one: (one.at > refunded_at, one.line.line_id))
+        open_to_it = (
+            one
+            for line_id, one in self.withdrawn.items()
+            if (_id(refund), line_id) not in self.answer.decided
+        )
+        return sorted(open_to_it, key=lambda one: (one.at > refund.occurred_at, one.line.line_id))
 
     def _fits_goods(self, amount: int) -> bool:
         return amount == 0 or amount <= self.goods_money - self.answer.goods

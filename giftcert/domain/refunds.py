@@ -27,6 +27,8 @@ class Standing:
     """How the money of one line stands. ``captured`` and ``refunded`` leave out what earlier cases have counted.
 
     ``settled`` is what they counted since the certificate was issued, ``returned`` what they ever counted.
+    ``overdrawn`` says that a payment gave more back than it brought, ``approved`` that a person allowed the refund
+    before its money came.
     """
 
     price: int
@@ -39,8 +41,10 @@ class Standing:
     withdrawal: Withdrawal | None
     withdrawal_decided: bool
     foreign: bool
+    overdrawn: bool
     refund_id: str | None
     has_open_case: bool
+    approved: bool
 
     @property
     def is_touched(self) -> bool:
@@ -62,6 +66,7 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
     new = [one for one in shares.refund_ids(sale.line_id) if one not in counted] + foreign
     returned = sum(case.counted for case in sale.cases)
     captured, refunded = _money(facts, sale, shares, counted)
+    case = sale.open_case
     return Standing(
         price=sale.amount,
         captured=captured,
@@ -71,11 +76,20 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
         returned_elsewhere=_returned_of_gone_lines(facts, shares),
         unassigned=shares.unassigned_for(sale.line_id, counted),
         withdrawal=orders.withdrawal_of(facts, sale.line_id),
-        withdrawal_decided=sale.withdrawal_decided,
+        withdrawal_decided=orders.withdrawn_in(facts, sale.line_id) <= sale.withdrawal_decided,
         foreign=bool(foreign),
+        overdrawn=_is_overdrawn(facts, shares.paying(sale.line_id) - counted),
         refund_id=new[-1] if new else None,
-        has_open_case=sale.open_case is not None,
+        has_open_case=case is not None,
+        approved=case is not None and case.approved is not None,
     )
+
+
+def _is_overdrawn(facts: OrderFacts, refund_ids: frozenset[str]) -> bool:
+    """Whether a payment that one of these refunds is of gave back more than it brought."""
+    told = line_money.in_order_currency(facts, facts.payments)
+    payments = {one.payment_id for one in told if one.refund_id in refund_ids}
+    return any(line_money.overdrawn(told, payment_id) for payment_id in payments)
 
 
 def _money(facts: OrderFacts, sale: Sale, shares: RefundShares, counted: set[str]) -> tuple[int, int]:
@@ -175,12 +189,12 @@ def _approved_before_issue(sale: Sale, line: Standing) -> Verdict | None:
 def _unissued_verdict(line: Standing) -> Verdict:  # noqa: PLR0911 - one row of the table each
     if line.foreign:
         return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
-    if line.refunded == line.captured > 0:
-        return Complete(line.refunded, taken=0)
     if line.captured <= 0 and (line.refunded > 0 or line.unassigned > 0):
         return Wait(e.Awaited.CAPTURE, line.refunded or line.unassigned)
-    if line.refunded > line.captured:
+    if line.refunded > line.captured or line.overdrawn:
         return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, line.refunded)
+    if line.refunded == line.captured > 0:
+        return Complete(line.refunded, taken=0)
     if line.refunded > 0:
         return Wait(e.Awaited.REST, line.refunded)
     if line.unassigned > 0:
@@ -197,13 +211,17 @@ def judge_issued(decision: Decision, sale: Sale, line: Standing) -> None:
 
 
 def _approved_verdict(decision: Decision, sale: Sale, line: Standing) -> Verdict | None:
-    """The approved amount is taken when the money comes, or everything if it is the full price."""
+    """The approved amount is taken when the money comes, never more than that is worth; or all, if it is the price.
+
+    What is held then would stay spendable, so all is taken only when no hold is open any more.
+    """
     case = sale.open_case
     if case is None or case.approved is None or line.refunded == 0:
         return None
-    whole = line.refunded + line.settled >= line.price
     balance = decision.state.balance
-    return complete(decision, line, balance if whole else min(case.approved, balance))
+    if line.refunded + line.settled < line.price:
+        return complete(decision, line, min(case.approved, balance, worth_of(decision, line)))
+    return complete(decision, line, balance) if decision.state.held == 0 else None
 
 
 def complete(decision: Decision, line: Standing, taken: int) -> Complete:
@@ -227,7 +245,8 @@ def _issued_verdict(decision: Decision, line: Standing) -> Verdict:
         return _certificate_verdict(decision, line)
     if line.unassigned > 0:
         return Wait(e.Awaited.ALLOCATION, line.unassigned)
-    over = line.withdrawal_decided or decision.state.status == Status.REFUNDED
+    decided = line.withdrawal_decided and not line.approved
+    over = decided or decision.state.status == Status.REFUNDED
     came_again = line.captured + line.settled > line.price  # money for a line whose price is back
     if line.withdrawal is not None and (came_again or not over):
         return Wait(e.Awaited.PAYMENT, line.captured)
@@ -245,7 +264,7 @@ def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noq
         return None
     if line.captured + line.settled == 0:
         return Wait(e.Awaited.CAPTURE, line.refunded)
-    if line.refunded > line.captured:
+    if line.refunded > line.captured or line.overdrawn:
         return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, line.refunded)
     if line.settled >= line.price:
         return AskPerson(e.RefundReason.ALREADY_REFUNDED, line.refunded)

@@ -3,7 +3,7 @@
 Amounts of a decision are in nominal units; money is in minor units of the order's currency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from giftcert.domain import events as e
@@ -34,7 +34,6 @@ class _Case:
     sale: Sale
     case: RefundCase
     line: Standing
-    nominal: int
     balance: int
 
     @property
@@ -56,7 +55,7 @@ class _Case:
         if self.sale.amount == 0:
             return self.balance
         money = self.line.refunded or min(self.line.unassigned, self.lacking) or self.case.amount
-        return worth_of_refund(self.nominal, money, self.sale.amount)
+        return worth_of_refund(self.sale.nominal, money, self.sale.amount)
 
     @property
     def lacking(self) -> int:
@@ -74,7 +73,7 @@ def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
     if found is None or not found[1].is_open:
         return None
     of, case = found
-    return _Case(of, case, refunds.standing(state.order(of.order_id), of), state.nominal, state.balance)
+    return _Case(of, case, refunds.standing(state.order(of.order_id), of), state.balance)
 
 
 def refuse_resolution(state: CertificateState, message: ResolveRefund) -> ResolutionRefusal | None:
@@ -86,8 +85,11 @@ def refuse_resolution(state: CertificateState, message: ResolveRefund) -> Resolu
         return ResolutionRefusal.DECISION_NOT_ALLOWED
     if message.decision == REJECT or found.before_issue:
         return None
+    unsaid = found.line.foreign and message.amount is None
+    if unsaid or (found.asks_which_line and message.amount == 0):  # a part of the refund is to be this line's
+        return ResolutionRefusal.AMOUNT_REQUIRED
     if message.amount is None:
-        return ResolutionRefusal.AMOUNT_REQUIRED if found.line.foreign else None
+        return None
     limit = state.balance if found.line.foreign else min(state.balance, found.worth)
     return ResolutionRefusal.AMOUNT_TOO_HIGH if message.amount > limit else None
 
@@ -161,22 +163,11 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
 
 def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     if found.asks_which_line:
-        if not _is_last(decision, found):
-            _disown(decision, found)
-            decision.record(_resolved(found, message, 0, 0))
-            return
-        found = _give_to_line(decision, found, found.line.unassigned)  # it is back, whoever it was for
+        found = _disown(decision, found)
     uncovered = found.worth if found.money_is_back and not found.line.foreign else 0
     decision.record(_resolved(found, message, 0, uncovered))
     if found.money_is_back:
         _carry_out(decision, found, taken=0, uncovered=uncovered)
-
-
-def _is_last(decision: Decision, found: _Case) -> bool:
-    """Whether every other line that the refunds may mean has been said not to be meant."""
-    shares = refund_shares(decision.state.order(found.sale.order_id))
-    others = [line_id for line_id in shares.candidates if line_id != found.sale.line_id]
-    return not any(shares.unassigned(line_id) for line_id in others)
 
 
 # Which line does the money mean? ------------------------------------------------------------------
@@ -185,28 +176,43 @@ def _is_last(decision: Decision, found: _Case) -> bool:
 def _cost_of(found: _Case, amount: int | None) -> int:
     """Return the money that a person gives to the line: what it lacks, or what so much of the nominal had cost."""
     most = min(found.line.unassigned, found.lacking)
-    if amount is None or found.nominal == 0:
-        return most
-    return min(most, -(-amount * found.sale.amount // found.nominal))
+    return most if amount is None else min(most, -(-amount * found.sale.amount // found.sale.nominal))
 
 
 def _give_to_line(decision: Decision, found: _Case, money: int) -> _Case:
-    """Say that so much of the unassigned money is this line's; return the case as it then is."""
+    """Say that so much of the unassigned money is this line's, and all that can be no other's."""
     for share in _unassigned(decision, found):
-        part = min(money, share.amount)
-        money -= part
+        part = share.amount if _is_last(decision, found, share) else min(money, share.amount)
+        money = max(0, money - part)
         if part:
             _assign(decision, found, share.refund_id, part)
-    return _case_of(decision.state, found.case.refund_case_id) or found
+    return _as_it_is_now(decision, found)
 
 
-def _disown(decision: Decision, found: _Case) -> None:
+def _disown(decision: Decision, found: _Case) -> _Case:
+    """Say that the unassigned money is not this line's; the last line that it may mean carries what is left of it."""
     for share in _unassigned(decision, found):
-        _assign(decision, found, share.refund_id, 0)
+        rest = share.amount if _is_last(decision, found, share) else 0
+        _assign(decision, found, share.refund_id, rest)
+    return _as_it_is_now(decision, found)
 
 
 def _unassigned(decision: Decision, found: _Case) -> tuple[Share, ...]:
     return refund_shares(decision.state.order(found.sale.order_id)).unassigned(found.sale.line_id)
+
+
+def _is_last(decision: Decision, found: _Case, share: Share) -> bool:
+    """Whether a person has spoken of every other line that the refund may mean."""
+    shares = refund_shares(decision.state.order(found.sale.order_id))
+    others = (line_id for line_id in shares.candidates if line_id != found.sale.line_id)
+    return not any(
+        one.refund_id == share.refund_id for line_id in others for one in shares.unassigned(line_id)
+    )
+
+
+def _as_it_is_now(decision: Decision, found: _Case) -> _Case:
+    line = refunds.standing(decision.state.order(found.sale.order_id), found.sale)
+    return replace(found, line=line)
 
 
 def _assign(decision: Decision, found: _Case, refund_id: str, amount: int) -> None:

@@ -229,8 +229,8 @@ class RefundCase:
 class Sale:
     """One certificate under one order line; money, refund cases and deadlines belong to it.
 
-    ``withdrawal_decided`` says that a person decided about a line that had been returned, cancelled or removed, so
-    that no further money is awaited for it.
+    ``withdrawal_decided`` is the version of the order up to which a person decided about a line that had been returned,
+    cancelled or removed, so that no further money is awaited for it; a newer version that says so again reopens that.
     """
 
     order_id: str
@@ -247,7 +247,7 @@ class Sale:
     valid_until: datetime | None = None
     ended: ReleaseReason | None = None
     alerted_amount: int = 0
-    withdrawal_decided: bool = False
+    withdrawal_decided: int = 0
     cases: tuple[RefundCase, ...] = ()
 
     @property

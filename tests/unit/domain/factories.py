@@ -226,6 +226,7 @@ def refunded(
     order_id: str = ORDER,
     currency: str = "RUB",
     at: datetime = NOON,
+    payment_id: str = "P-1",
 ) -> m.PaymentRefunded:
     return m.PaymentRefunded(
         key=fresh("refunded"),
@@ -233,7 +234,7 @@ def refunded(
         occurred_at=at,
         channel="im",
         order_id=order_id,
-        payment_id="P-1",
+        payment_id=payment_id,
         refund_id=refund_id or fresh("refund"),
         tender="card",
         amount=amount,

@@ -1,0 +1,194 @@
+"""A refund that names no line and must be certificate money: a person says of which line it is."""
+
+import pytest
+
+from giftcert.domain import events as e
+from giftcert.domain.resolution import ResolutionRefusal, refuse_resolution
+from giftcert.domain.state import RefundState, Status
+from tests.unit.domain import factories as make
+from tests.unit.domain.certificates import Certificate, spendable
+from tests.unit.domain.certificates_of_one_order import Together
+
+LATER = make.NOON + make.HOUR
+
+
+def two_paid() -> Together:
+    return Together(make.gift("2"), make.gift("3")).paid()
+
+
+def in_doubt(amount: int = 500_000, refund_id: str = "r-1") -> Together:
+    return two_paid().tell(make.refunded(amount, refund_id))
+
+
+def three_in_doubt() -> Together:
+    three = Together(make.gift("2"), make.gift("3"), make.gift("4"))
+    return three.paid().tell(make.refunded(500_000, "r-1"))
+
+
+def counted(found: Certificate) -> tuple[int, int, int]:
+    event = found.only(e.RefundCompleted)
+    return event.amount, event.taken, event.uncovered
+
+
+def test_it_freezes_every_line_that_it_may_mean_and_asks_after_a_day() -> None:
+    order = in_doubt()
+    for found in order.on.values():
+        assert (found.told, spendable(found)) == (["refund.requested"], False)
+        found.wait(make.DAY)
+        assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALLOCATION_MISSING
+        assert found.only(e.RefundPendingDetails).refund_id == "r-1"
+
+
+@pytest.mark.parametrize("waits", [0 * make.DAY, 2 * make.DAY])
+def test_an_approval_that_uses_it_up_closes_the_other_case_by_itself(waits: make.timedelta) -> None:
+    order = in_doubt()
+    for found in order.on.values():
+        found.wait(waits)
+    assert counted(order.resolve("2")) == (500_000, 500_000, 0)
+    assert order["2"].status == Status.REFUNDED
+    event = order["3"].only(e.RefundResolved)
+    assert (event.decision, event.resolved_by, event.uncovered) == ("reject", "system", 0)
+    assert (order["3"].told, spendable(order["3"])) == (["refund.resolved"], True)
+
+
+def test_an_approval_that_leaves_some_of_it_leaves_the_other_case_for_the_rest() -> None:
+    order = in_doubt()
+    assert counted(order.resolve("2", amount=300_000)) == (300_000, 300_000, 0)
+    assert (order["2"].state.balance, spendable(order["2"])) == (200_000, True)
+    assert order["3"].only(e.RefundRequested).amount == 200_000
+    assert counted(order.resolve("3")) == (200_000, 200_000, 0)
+    assert order["2"].told == []
+
+
+def test_approvals_never_add_up_to_more_than_the_refund() -> None:
+    order = in_doubt()
+    order.resolve("2", amount=300_000)
+    too_much = make.resolve(order["3"].case.refund_case_id, amount=200_001)
+    assert refuse_resolution(order["3"].state, too_much) == ResolutionRefusal.AMOUNT_TOO_HIGH
+
+
+def test_the_amount_of_an_approval_costs_its_part_of_the_price() -> None:
+    order = Together(make.gift("2", 450_000), make.gift("3")).paid().tell(make.refunded(400_000))
+    assert counted(order.resolve("2", amount=100_000)) == (90_000, 100_000, 0)
+    assert order["3"].only(e.RefundRequested).amount == 310_000
+
+
+def test_a_rejection_says_not_this_line_and_leaves_nothing_uncovered() -> None:
+    order = in_doubt()
+    found = order.resolve("2", "reject")
+    assert found.told == ["refund.resolved"]
+    event = found.only(e.RefundResolved)
+    assert (event.decision, event.amount, event.uncovered) == ("reject", 0, 0)
+    assert (spendable(found), spendable(order["3"])) == (True, False)
+
+
+def test_if_all_are_rejected_the_last_carries_the_rest_as_uncovered() -> None:
+    order = in_doubt()
+    order.resolve("2", "reject")
+    found = order.resolve("3", "reject")
+    assert found.told == ["refund.resolved", "refund.completed"]
+    assert found.only(e.RefundResolved).uncovered == 500_000
+    assert counted(found) == (500_000, 0, 500_000)
+    assert spendable(found)
+    assert order["2"].told == []
+
+
+def test_the_last_that_is_rejected_carries_what_approvals_left() -> None:
+    order = three_in_doubt()
+    order.resolve("2", amount=300_000)
+    order.resolve("3", "reject")
+    assert counted(order.resolve("4", "reject")) == (200_000, 0, 200_000)
+    assert (order["2"].told, order["3"].told) == ([], [])
+
+
+def test_the_last_that_is_approved_carries_all_that_is_left() -> None:
+    order = in_doubt()
+    order.resolve("2", "reject")
+    assert counted(order.resolve("3", amount=300_000)) == (500_000, 300_000, 200_000)
+
+
+def test_more_than_the_last_line_s_price_is_uncovered_beyond_its_balance() -> None:
+    order = in_doubt(800_000)
+    order.resolve("2", "reject")
+    assert counted(order.resolve("3")) == (800_000, 500_000, 300_000)
+    assert order["3"].status == Status.REFUNDED
+
+
+def test_the_only_line_that_it_may_mean_is_the_last() -> None:
+    order = Together(make.goods(), make.gift("2")).paid().tell(make.refunded(400_000))
+    assert counted(order.resolve("2", "reject")) == (400_000, 0, 400_000)
+
+
+def test_each_of_several_refunds_is_carried_by_the_last_that_it_may_mean() -> None:
+    order = in_doubt(200_000, "r-1")
+    order.resolve("2", "reject")
+    order.tell(make.refunded(100_000, "r-2"))
+    found = order.resolve("3", "reject")  # nobody else is left for r-1; r-2 may still mean line 2
+    assert counted(found) == (200_000, 0, 200_000)
+    assert order["2"].case.is_open
+    assert counted(order.resolve("2", "reject")) == (100_000, 0, 100_000)
+
+
+def test_a_part_of_two_refunds_is_taken_from_the_first_told() -> None:
+    order = in_doubt(200_000, "r-1").tell(make.refunded(200_000, "r-2"))
+    found = order.resolve("2", amount=250_000)
+    shares = [(one.refund_id, one.amount) for one in found.last if isinstance(one, e.ShareAssigned)]
+    assert shares == [("r-1", 200_000), ("r-2", 50_000)]
+    assert order["3"].only(e.RefundRequested).amount == 150_000
+
+
+def test_a_refund_that_an_approval_did_not_reach_stays_in_doubt() -> None:
+    order = in_doubt(200_000, "r-1").tell(make.refunded(200_000, "r-2"))
+    found = order.resolve("2", amount=200_000)
+    assert found.told == ["refund.resolved", "refund.completed", "refund.requested"]
+    assert (found.case.refund_id, found.case.amount) == ("r-2", 200_000)
+
+
+def test_a_refund_that_names_the_line_leaves_another_in_doubt() -> None:
+    order = in_doubt(300_000, "r-1").tell(make.refunded(500_000, "r-2", to={"2": 500_000}))
+    assert order["2"].status == Status.REFUNDED
+    assert order["3"].case.state == RefundState.REQUESTED
+    order = in_doubt(300_000, "r-1").tell(make.refunded(200_000, "r-2", to={"2": 200_000}))
+    found = order.resolve("2")
+    assert counted(found) == (200_000, 200_000, 0)
+    assert (found.case.refund_id, found.case.amount) == ("r-1", 300_000)
+
+
+def test_what_a_person_said_stands_when_the_line_is_returned_afterwards() -> None:
+    order = in_doubt()
+    order.resolve("2", "reject")
+    order.tell(make.returned("2", at=LATER))
+    assert (order["2"].told, order["2"].case.amount) == (["refund.requested"], 500_000)
+    assert order["2"].case.refund_id is None
+    assert counted(order.resolve("3")) == (500_000, 500_000, 0)
+
+
+def test_a_person_cannot_say_that_none_of_it_is_this_line_s_by_approving() -> None:
+    found = in_doubt()["2"]
+    nothing = make.resolve(found.case.refund_case_id, amount=0)
+    assert refuse_resolution(found.state, nothing) == ResolutionRefusal.AMOUNT_REQUIRED
+    assert found.tell(nothing).last == ()
+
+
+def test_what_was_said_is_heard_once() -> None:
+    order = in_doubt()
+    order.resolve("2")
+    again = make.assigned("r-1", "2", 500_000)
+    assert order["3"].tell(again).last == ()
+    assert order["2"].tell(again).last == ()
+
+
+def test_before_issue_a_person_says_which_line_too() -> None:
+    order = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), make.refunded(300_000))
+    found = order.resolve("2")
+    assert (found.told, found.status) == (["refund.resolved", "refund.completed"], Status.ORDERED)
+    assert found.only(e.RefundCompleted).before_issue
+    assert order["3"].told == ["refund.resolved"]
+
+
+def test_a_decision_about_the_line_is_none_about_its_return() -> None:
+    order = in_doubt(800_000).tell(make.returned("2", at=make.NOON))
+    assert order["2"].status == Status.REFUNDED  # rule 4 fills it
+    order.resolve("3", "reject")
+    order.tell(make.returned("3", version=3, at=LATER))
+    assert order["3"].told == ["refund.requested"]
