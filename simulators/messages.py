@@ -108,6 +108,11 @@ def order_created(order: Order) -> OrderMessage:
     return _order_message(order, "order.created", version=1, lines=order.lines)
 
 
+def order_changed(order: Order, version: int = 2) -> OrderMessage:
+    """Return the message that carries the whole order as it now is."""
+    return _order_message(order, "order.changed", version=version, lines=order.lines)
+
+
 def order_cancelled(order: Order, version: int = 2) -> OrderMessage:
     """Return the cancellation of the whole order: without lines it means all of them."""
     return _order_message(order, "order.cancelled", version=version, lines=None)

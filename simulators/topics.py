@@ -1,13 +1,15 @@
 """Writing to and reading from the topics, with nothing of the service between."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.partitioner import DefaultPartitioner
 
 from simulators.addresses import Addresses
 
@@ -52,6 +54,24 @@ class Writer:
         """Write raw bytes, which need be no message at all."""
         placed = await self._producer.send_and_wait(topic, value, key=key.encode())
         return Position(placed.topic, placed.partition, placed.offset)
+
+    async def write_all(self, topic: str, messages: Iterable[tuple[str, msgspec.Struct]]) -> None:
+        """Write messages with their keys, in this order, and wait until the broker has all of them."""
+        placed = [
+            await self._producer.send(topic, msgspec.json.encode(message), key=key.encode())
+            for key, message in messages
+        ]
+        await asyncio.gather(*placed)
+
+    async def partition_of(self, topic: str, key: str) -> int:
+        """Return the partition that records under this key go to."""
+        partitions = await self.partitions(topic)
+        chosen: int = DefaultPartitioner()(key.encode(), partitions, partitions)
+        return chosen
+
+    async def partitions(self, topic: str) -> list[int]:
+        """Return the partitions of a topic."""
+        return sorted(await self._producer.partitions_for(topic))
 
 
 @asynccontextmanager

@@ -1,10 +1,10 @@
 """What a story expects the stream to tell, and whether it does."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulators.demo.journal import Journal, label
-from simulators.service import Reservation
+from simulators.demo.journal import Journal, belongs_to_story
 from simulators.stream import Event
 from simulators.topics import Position
 
@@ -27,75 +27,6 @@ class Expectation(Protocol):
 def is_met(expectation: Expectation, journal: Journal) -> bool:
     """Return whether what is seen is exactly what is expected."""
     return expectation.seen(journal) == expectation.expected
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The whole public story of one sale: its events in order, and how the certificate stands at the end.
-
-    ``otherwise`` is the story where the topics were read in another order; the buyer's outcome is the same.
-    """
-
-    events: tuple[str, ...]
-    status: str
-    refund_state: str = "none"
-    otherwise: "Outcome | None" = None
-
-    @property
-    def writes_a_letter(self) -> bool:
-        """Whether CRM is asked to write to the client."""
-        return "notification.requested" in self.events
-
-    @property
-    def keeps_its_price(self) -> bool:
-        """Whether the price of the line is revenue in the end."""
-        return "issue.completed" in self.events and "refund.completed" not in self.events
-
-    def then(self, *events: str, status: str | None = None, refund_state: str | None = None) -> "Outcome":
-        """Return the story that goes on like this."""
-        return Outcome(self.events + events, status or self.status, refund_state or self.refund_state)
-
-    def __str__(self) -> str:
-        told = " → ".join(event.removeprefix("issue.") for event in self.events)
-        refund = "" if self.refund_state == "none" else f", refund {self.refund_state}"
-        return f"{told} = {self.status}{refund}"
-
-
-RESERVED = Outcome(("issue.reserved",), "reserved")
-ORDERED = RESERVED.then("issue.ordered", status="ordered")
-ISSUED = ORDERED.then("issue.completed", "notification.requested", status="issued")
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateTells:
-    """The events from one reservation on."""
-
-    reservation: Reservation
-    outcome: Outcome
-
-    @property
-    def key(self) -> str:
-        """News comes under the certificate."""
-        return self.reservation.certificate_id
-
-    @property
-    def expected(self) -> str:
-        """The story, or either of two."""
-        return " or ".join(map(str, self._stories))
-
-    def seen(self, journal: Journal) -> str:
-        """Return the story so far."""
-        life = journal.life(self.reservation)
-        if not life:
-            return "nothing"
-        last = life[-1]
-        so_far = Outcome(tuple(map(label, life)), last.status or "unknown", last.refund_state or "none")
-        return self.expected if str(so_far) in map(str, self._stories) else str(so_far)
-
-    @property
-    def _stories(self) -> tuple[Outcome, ...]:
-        one = self.outcome
-        return (one, one.otherwise) if one.otherwise else (one,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +84,35 @@ class RefusalsCounted:
         blocked = (one for one in journal.others if one.event_type == "issue.blocked")
         attempts = sum(int(one.payload["attempts"]) for one in blocked if one.product == self.product)
         return f"issue.blocked, {attempts} attempts in all"
+
+
+@dataclass(frozen=True, slots=True)
+class NothingFollows:
+    """What was told of certificates and of inputs up to a moment stays all that is told of them."""
+
+    messages: int
+    certificates: Mapping[str, int]
+    others: int
+
+    @classmethod
+    def after(cls, messages: int, journal: Journal) -> "NothingFollows":
+        """Return the expectation from now on, because of so many messages that were known before."""
+        told = {certificate_id: len(events) for certificate_id, events in journal.told.items()}
+        return cls(messages, told, len(journal.others))
+
+    @property
+    def key(self) -> str:
+        """News would come under any certificate; this is looked at in the end."""
+        return "nothing"
+
+    @property
+    def expected(self) -> str:
+        """Nothing, and of how much."""
+        return f"nothing after {self.messages} messages"
+
+    def seen(self, journal: Journal) -> str:
+        """Return the types of what was told all the same."""
+        since = [event for of, known in self.certificates.items() for event in journal.told[of][known:]]
+        since += [event for event in journal.others[self.others :] if event.event_type.startswith("error.")]
+        told = " → ".join(event.event_type for event in since if belongs_to_story(event))
+        return f"{told or 'nothing'} after {self.messages} messages"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from simulators.addresses import CommandError, run_giftcert
 from simulators.crm import Crm
-from simulators.demo.expectations import CertificateTells, Expectation, InputReported, is_met
+from simulators.demo.expectations import Expectation, InputReported, is_met
 from simulators.demo.journal import Journal
+from simulators.demo.outcomes import CertificateTells
 from simulators.fold import CertificateFold
 from simulators.messages import Order
 from simulators.service import Certificate, Service

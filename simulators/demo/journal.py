@@ -13,8 +13,8 @@ from simulators.service import Reservation
 from simulators.stream import Event, read_event
 from simulators.topics import Reader, Record
 
-BESIDE_THE_STORY = "audit."
-"""Audit events are told between the others, whenever someone looks; the order of a sale's events leaves them out."""
+_BESIDE_THE_STORY = frozenset({"audit.cvcDisclosed", "audit.cvcRefused"})
+"""Told whenever someone looks, between the others; the order of a sale's events leaves them out."""
 _WITH_REASON = frozenset({"issue.released", "refund.pendingDetails"})
 
 
@@ -24,7 +24,14 @@ def label(event: Event) -> str:
         return f"{event.event_type} {event.text('reason')}"
     if event.event_type == "issue.ordered" and event.payload.get("reclaimed"):
         return "issue.ordered reclaimed"
+    if event.event_type == "issue.ordered" and event.payload.get("replaces"):
+        return "issue.ordered replacing"
     return event.event_type
+
+
+def belongs_to_story(event: Event) -> bool:
+    """Return whether an event has its place in the order of a sale's events."""
+    return event.event_type not in _BESIDE_THE_STORY
 
 
 @dataclass(slots=True)
@@ -94,13 +101,13 @@ class Journal:
             self.bells.ring(event.event_type)
 
     def life(self, reservation: Reservation) -> list[Event]:
-        """Return a certificate's events from this reservation up to the next one, audit left out."""
+        """Return a certificate's events from this reservation up to the next one, disclosures left out."""
         story: list[Event] = []
         mine = False
         for event in self.told.get(reservation.certificate_id, ()):
             if event.event_type == "issue.reserved":
                 mine = event.text("reservationId") == reservation.reservation_id
-            if mine and not event.event_type.startswith(BESIDE_THE_STORY):
+            if mine and belongs_to_story(event):
                 story.append(event)
         return story
 

@@ -1,5 +1,6 @@
 """One playing of a story: what its customer can do, and what it may wait for."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,10 +11,11 @@ from simulators.addresses import Addresses
 from simulators.baskets import certificate_order
 from simulators.channel import Channel
 from simulators.crm import Crm
-from simulators.demo.expectations import CertificateTells, Expectation, Outcome, is_met
+from simulators.demo.expectations import Expectation, is_met
 from simulators.demo.journal import Journal, label
 from simulators.demo.latency import NotificationTimes
-from simulators.messages import Order, OrderMessage, PaymentMessage, resent
+from simulators.demo.outcomes import CertificateTells, Outcome
+from simulators.messages import Order, OrderMessage, PaymentMessage, order_changed, resent
 from simulators.service import Reservation
 from simulators.topics import Writer
 
@@ -24,7 +26,7 @@ TINY_POOL = "GC-DEMO-TINY"
 
 @dataclass(slots=True)
 class World:
-    """All neighbours of the service, connected, and what they have seen."""
+    """All neighbours of the service, connected, what they have seen, and what each channel wrote this day."""
 
     run: str
     addresses: Addresses
@@ -34,6 +36,7 @@ class World:
     journal: Journal
     times: NotificationTimes = field(default_factory=NotificationTimes)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
+    day: dict[str, list[OrderMessage | PaymentMessage]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(slots=True)
@@ -59,32 +62,41 @@ class Play:
 
     def basket(self, *reservations: Reservation, goods: int = 0, discount_percent: int = 0) -> Order:
         """Fill a basket with certificates, after so many articles."""
-        name = f"{self.channel.name.upper()}-{self.world.run}-{next(self.world.numbers)}"
+        name = self.order_id()
         return certificate_order(name, list(reservations), goods=goods, discount_percent=discount_percent)
+
+    def order_id(self) -> str:
+        """Return the name of the channel's next order."""
+        return f"{self.channel.name.upper()}-{self.world.run}-{next(self.world.numbers)}"
 
     async def place(self, order: Order) -> None:
         """Order the basket."""
         self.orders.append(order)
-        self.sent.append(await self.channel.orders.place(order))
+        self._wrote(await self.channel.orders.place(order))
+
+    async def change(self, order: Order, version: int = 2) -> None:
+        """Say how the whole order now is."""
+        self.orders.append(order)
+        await self.write_order(order_changed(order, version))
 
     async def write_order(self, message: OrderMessage) -> None:
         """Write a further message about an order."""
-        self.sent.append(message)
+        self._wrote(message)
         await self.channel.orders.write(message)
 
     async def authorize(self, order: Order) -> None:
         """Promise the order's money."""
-        self.sent.append(await self.channel.payments.authorize(order))
+        self._wrote(await self.channel.payments.authorize(order))
 
     async def capture(self, order: Order) -> None:
         """Take the order's money; what is already ordered shall now be issued quickly."""
         if order in self.orders:
             self.world.times.captured(order.order_id, monotonic())
-        self.sent.append(await self.channel.payments.capture(order))
+        self._wrote(await self.channel.payments.capture(order))
 
     async def write_payment(self, message: PaymentMessage) -> None:
         """Write a further message about a payment."""
-        self.sent.append(message)
+        self._wrote(message)
         await self.channel.payments.write(message)
 
     async def pay(self, order: Order) -> None:
@@ -99,6 +111,10 @@ class Play:
                 await self.channel.orders.write(resent(message) if under_new_ids else message)
             else:
                 await self.channel.payments.write(resent(message) if under_new_ids else message)
+
+    def _wrote(self, message: OrderMessage | PaymentMessage) -> None:
+        self.sent.append(message)
+        self.world.day[self.channel.name].append(message)
 
     async def until_told(self, reservation: Reservation, event: str) -> None:
         """Wait until the stream tells this of the certificate."""

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 
 from simulators.demo.play import Story
-from simulators.demo.stories import arrival, cancellations, deadlines, refunds, refusals, sales
+from simulators.demo.stories import (
+    arrival,
+    cancellations,
+    changes,
+    closing,
+    deadlines,
+    refunds,
+    refusals,
+    sales,
+)
 
 FULL_SALES = 300
 """The number of sales for which the counts below are given."""
@@ -17,7 +26,7 @@ class Scenario:
     """A story, how often it is played among 300 sales, and how many sales one playing is.
 
     ``fills`` marks those that share what the others leave; ``waits`` those that mostly wait for a deadline, which
-    are begun first and hold nobody up.
+    are begun first and hold nobody up; ``ends_the_day`` those that begin when all others came out.
     """
 
     name: str
@@ -27,6 +36,7 @@ class Scenario:
     sales: int = 1
     fills: bool = False
     waits: bool = False
+    ends_the_day: bool = False
 
     def times_among(self, sales: int) -> int:
         """Return how often it is played among so many sales, at least once."""
@@ -40,6 +50,11 @@ SCENARIOS = (
     Scenario("Three in one order", sales.sold_three_at_once, times=10, sales=3),
     Scenario("Given away", sales.given_away, times=4),
     Scenario("Reservation asked for again", sales.reserved_again_under_its_key, times=4),
+    Scenario("An order of 100 lines", changes.hundred_lines, times=1, channels=("im",), sales=40),
+    Scenario("Line replaced when partly paid", changes.line_replaced, times=4),
+    Scenario("Added to a paid order", changes.added_to_what_is_paid, times=4, sales=2),
+    Scenario("Added to paid goods", changes.added_to_goods, times=4),
+    Scenario("One of two returned", changes.one_of_two_returned, times=4, sales=2),
     Scenario("Paid before ordered", arrival.paid_before_ordered, times=30),
     Scenario("Delivered twice", arrival.delivered_twice, times=15),
     Scenario("Sent again under new ids", arrival.day_sent_again, times=15, channels=("pos",)),
@@ -64,6 +79,13 @@ SCENARIOS = (
     Scenario("Unknown certificate", refusals.unknown_certificate, times=4, sales=0),
     Scenario("Malformed bytes", refusals.malformed_bytes, times=2, sales=0),
     Scenario("Emptied pool", refusals.emptied_pool, channels=("im",), sales=0),
+    Scenario(
+        "The day sent again by POS",
+        closing.whole_day_sent_again,
+        channels=("pos",),
+        sales=0,
+        ends_the_day=True,
+    ),
 )
 
 

@@ -4,16 +4,19 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from simulators.baskets import goods_order
-from simulators.channel import Channel
 from simulators.demo.play import Play, World
 from simulators.demo.scenarios import Scenario, channels_of
-from simulators.messages import Order
+from simulators.messages import Order, order_created, payment_authorized, payment_captured
 from simulators.programs import paced
 
 AT_ONCE = 48
 """Stories under way at the same time, those that wait for a deadline not counted."""
+
+
+Cue: TypeAlias = tuple[Scenario, Play]
 
 
 @dataclass(slots=True)
@@ -24,23 +27,28 @@ class Stage:
     pace: float
     plays: dict[Scenario, list[Play]] = field(default_factory=dict)
     on_done: Callable[[], None] = lambda: None
+    _under_way: list["asyncio.Task[None]"] = field(default_factory=list)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def perform(self, programme: dict[Scenario, int], patience: float) -> None:
         """Play everything, and return when all came out as expected or so many seconds have passed."""
-        waiting: list[asyncio.Task[None]] = []
+        by_day, at_its_end = self._cues(programme)
         try:
             async with asyncio.timeout(patience):
-                async for number in paced(self.pace, len(cues := self._cues(programme))):
-                    waiting.append(await self._begin(*cues[number - 1]))
-                await asyncio.gather(*waiting)
+                await self._play_all(by_day)
+                await self._play_all(at_its_end)
         except TimeoutError:
-            for task in waiting:
+            for task in self._under_way:
                 task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _cues(self, programme: dict[Scenario, int]) -> list[tuple[Scenario, Play]]:
-        """Return every playing, those that wait first and the others in no order."""
+    async def _play_all(self, cues: list[Cue]) -> None:
+        async for number in paced(self.pace, len(cues)):
+            self._under_way.append(await self._begin(*cues[number - 1]))
+        await asyncio.gather(*self._under_way)
+
+    def _cues(self, programme: dict[Scenario, int]) -> tuple[list[Cue], list[Cue]]:
+        """Return every playing: those that wait first, then the others in no order; and those that end the day."""
         cues = [
             (scenario, Play(self.world, self.world.channels[channel]))
             for scenario, times in programme.items()
@@ -49,7 +57,9 @@ class Stage:
         for scenario, play in cues:
             self.plays.setdefault(scenario, []).append(play)
         random.shuffle(cues)
-        return sorted(cues, key=lambda cue: not cue[0].waits)
+        by_day = [cue for cue in cues if not cue[0].ends_the_day]
+        at_its_end = [cue for cue in cues if cue[0].ends_the_day]
+        return sorted(by_day, key=lambda cue: not cue[0].waits), at_its_end
 
     async def _begin(self, scenario: Scenario, play: Play) -> "asyncio.Task[None]":
         if scenario.waits:
@@ -78,10 +88,13 @@ async def sell_goods(world: World, count: int, rate: float, on_sold: Callable[[]
             channel = world.channels["pos" if number % 2 else "im"]
             order = goods_order(channel.name, f"{channel.name.upper()}-{world.run}-G{number}")
             sold.append(order.order_id)
-            customers.create_task(_buy_goods(channel, order)).add_done_callback(lambda _: on_sold())
+            buying = _buy_goods(Play(world, channel), order)
+            customers.create_task(buying).add_done_callback(lambda _: on_sold())
     return sold
 
 
-async def _buy_goods(channel: Channel, order: Order) -> None:
-    await asyncio.gather(channel.orders.place(order), channel.payments.authorize(order))
-    await channel.payments.capture(order)
+async def _buy_goods(play: Play, order: Order) -> None:
+    await asyncio.gather(
+        play.write_order(order_created(order)), play.write_payment(payment_authorized(order))
+    )
+    await play.write_payment(payment_captured(order))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from simulators.demo.expectations import ISSUED
+from simulators.demo.outcomes import ISSUED
 from simulators.demo.play import Play
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from simulators.demo.expectations import ORDERED
+from simulators.demo.outcomes import ORDERED
 from simulators.demo.play import Play
 from simulators.demo.stories.parts import REFUNDED, refund, sold_and_written
 from simulators.messages import order_cancelled, payment_captured

@@ -1,6 +1,6 @@
 """Reservations and unpaid orders whose time passes."""
 
-from simulators.demo.expectations import ORDERED, RESERVED
+from simulators.demo.outcomes import ORDERED, RESERVED
 from simulators.demo.play import SHORT_RESERVATION, Play
 from simulators.messages import payment_captured
 

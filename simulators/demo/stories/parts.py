@@ -1,6 +1,6 @@
 """What several stories have in common."""
 
-from simulators.demo.expectations import ISSUED, Outcome
+from simulators.demo.outcomes import ISSUED, Outcome
 from simulators.demo.play import Play
 from simulators.messages import Order, payment_refunded
 from simulators.service import Reservation

@@ -1,6 +1,6 @@
 """Money that goes back after issue: carried out, or waiting for a person."""
 
-from simulators.demo.expectations import ISSUED
+from simulators.demo.outcomes import ISSUED
 from simulators.demo.play import Play
 from simulators.demo.stories.parts import REFUNDED, refund, sold_and_written
 from simulators.messages import order_returned, payment_refunded

@@ -4,7 +4,8 @@ from uuid import uuid4
 
 import msgspec
 
-from simulators.demo.expectations import ISSUED, RESERVED, CertificateTells, InputReported, RefusalsCounted
+from simulators.demo.expectations import InputReported, RefusalsCounted
+from simulators.demo.outcomes import ISSUED, RESERVED, CertificateTells
 from simulators.demo.play import PRODUCT, TINY_POOL, Play
 from simulators.demo.stories.parts import sold_and_written
 from simulators.messages import order_created, payment_captured

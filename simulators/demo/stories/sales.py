@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from simulators.demo.expectations import ISSUED, CertificateTells
+from simulators.demo.outcomes import ISSUED, CertificateTells
 from simulators.demo.play import PRODUCT, Play
 
 

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from simulators.addresses import Addresses
 from simulators.baskets import goods_order
+from simulators.messages import payment_captured
 from simulators.orders import Orders
 from simulators.payments import Payments, order_to_pay
 from simulators.topics import Reader, Record, Writer, open_reader, open_writer
@@ -56,6 +58,26 @@ async def test_bytes_that_are_no_message_lie_where_the_writer_says(addresses: Ad
         position = await writer.write_bytes(addresses.orders_topic, "IM-2", b"\xff")
         [record] = await read(reader, 1)
     assert (record.position, record.value) == (position, b"\xff")
+
+
+async def test_a_record_lies_in_the_partition_that_its_key_was_said_to_go_to(addresses: Addresses) -> None:
+    topic = addresses.orders_topic
+    async with open_writer(addresses) as writer:
+        assert await writer.partitions(topic) == [0, 1]
+        keys = [f"POS-{number}" for number in range(32)]
+        said = [await writer.partition_of(topic, key) for key in keys]
+        lie = [(await writer.write_bytes(topic, key, b"{}")).partition for key in keys]
+    assert said == lie
+    assert set(said) == {0, 1}
+
+
+async def test_what_is_written_together_keeps_the_order_of_its_key(addresses: Addresses) -> None:
+    order = goods_order("pos", "POS-7")
+    messages = [payment_captured(order, amount=1, capture=number) for number in range(20)]
+    async with open_writer(addresses) as writer, open_reader(addresses, addresses.payments_topic) as reader:
+        await writer.write_all(addresses.payments_topic, [(order.order_id, one) for one in messages])
+        records = await read(reader, len(messages))
+    assert [record.value for record in records] == [msgspec.json.encode(one) for one in messages]
 
 
 async def test_a_reader_that_skipped_sees_only_what_comes_after(addresses: Addresses) -> None:

@@ -3,15 +3,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from simulators.demo.expectations import (
-    ISSUED,
-    ORDERED,
-    CertificateTells,
-    InputReported,
-    RefusalsCounted,
-    is_met,
-)
+from simulators.demo.expectations import InputReported, NothingFollows, RefusalsCounted, is_met
 from simulators.demo.journal import Journal
+from simulators.demo.outcomes import ISSUED, ORDERED, CertificateTells
 from simulators.service import Reservation
 from simulators.topics import Position, Record
 
@@ -113,3 +107,26 @@ async def test_who_waits_for_a_certificate_is_woken_by_its_news(
         assert not waiting.done()
         journal.take(record)
     await asyncio.wait_for(waiting, 5)
+
+
+def test_nothing_follows_while_all_that_is_told_is_of_other_sales_or_of_disclosures(
+    journal: Journal, sale: Sale, event_record: MakeRecord
+) -> None:
+    take_all(journal, [*sale("c-1"), event_record("error.malformedEvent", None)])
+    nothing = NothingFollows.after(2_345, journal)
+    disclosed = event_record("audit.cvcDisclosed", sequence=5, status="issued")
+    take_all(journal, [*sale("c-2"), disclosed, event_record("issue.blocked", None)])
+    assert nothing.seen(journal) == nothing.expected == "nothing after 2345 messages"
+
+
+def test_whatever_follows_about_a_known_certificate_or_as_an_error_is_shown(
+    journal: Journal, sale: Sale, event_record: MakeRecord
+) -> None:
+    take_all(journal, sale("c-1"))
+    nothing = NothingFollows.after(2, journal)
+    take_all(
+        journal,
+        [event_record("refund.requested", sequence=5), event_record("error.unknownCertificate", None)],
+    )
+    assert nothing.seen(journal) == "refund.requested → error.unknownCertificate after 2 messages"
+    assert not is_met(nothing, journal)

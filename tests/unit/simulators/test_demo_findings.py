@@ -9,8 +9,9 @@ import pytest
 from simulators.baskets import certificate_order
 from simulators.crm import Crm
 from simulators.demo import findings
-from simulators.demo.expectations import ISSUED, ORDERED, CertificateTells, InputReported
+from simulators.demo.expectations import InputReported
 from simulators.demo.journal import Journal
+from simulators.demo.outcomes import ISSUED, ORDERED, CertificateTells
 from simulators.demo.schemas import SCHEMAS, judge_schemas
 from simulators.messages import Order
 from simulators.service import Disclosure, Reservation, Service

@@ -6,7 +6,16 @@ import pytest
 
 from simulators.demo.play import PRODUCT, SHORT_RESERVATION, TINY_POOL
 from simulators.demo.scenarios import SCENARIOS, channels_of, programme
-from simulators.demo.stories import arrival, cancellations, deadlines, refunds, refusals, sales
+from simulators.demo.stories import (
+    arrival,
+    cancellations,
+    changes,
+    closing,
+    deadlines,
+    refunds,
+    refusals,
+    sales,
+)
 from simulators.demo_environment import PRODUCTS_FILE, demo_environment
 
 
@@ -44,7 +53,7 @@ def test_the_products_of_the_stories_are_in_the_demos_products_file() -> None:
     assert known >= {PRODUCT, SHORT_RESERVATION, TINY_POOL}
 
 
-STORY_MODULES = (arrival, cancellations, deadlines, refunds, refusals, sales)
+STORY_MODULES = (arrival, cancellations, changes, closing, deadlines, refunds, refusals, sales)
 
 
 def test_every_story_that_is_written_is_played() -> None:

@@ -10,6 +10,7 @@ from simulators.messages import (
     OrderMessage,
     PaymentMessage,
     order_cancelled,
+    order_changed,
     order_created,
     order_returned,
     payment_authorized,
@@ -28,7 +29,12 @@ def order(reservation: Reservation) -> Order:
 
 def order_messages(order: Order) -> list[OrderMessage]:
     line = order.certificate_lines[0].line_id
-    return [order_created(order), order_cancelled(order), order_returned(order, (line,))]
+    return [
+        order_created(order),
+        order_changed(order),
+        order_cancelled(order),
+        order_returned(order, (line,)),
+    ]
 
 
 def payment_messages(order: Order) -> list[PaymentMessage]:

@@ -1,0 +1,62 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import httpx
+import pytest
+
+from simulators.addresses import Addresses
+from simulators.channel import Channel
+from simulators.crm import Crm
+from simulators.demo.expectations import RefusalsCounted
+from simulators.demo.journal import Journal
+from simulators.demo.play import Play, World
+from simulators.demo.scenarios import Scenario
+from simulators.demo.stage import Stage
+from simulators.orders import Orders
+from simulators.payments import Payments
+from simulators.service import Service
+from simulators.topics import Writer
+
+ADDRESSES = Addresses("http://unused", "unused", "orders", "payments", "stream")
+
+
+@pytest.fixture
+async def world(journal: Journal) -> AsyncIterator[World]:
+    """Neighbours with nobody behind them: the stories of these tests write and ask nothing."""
+    writer = cast("Writer", None)
+    async with httpx.AsyncClient() as client:
+        service = Service(client, "token")
+        till = Channel("pos", service, Orders(writer, "orders"), Payments(writer, "payments"))
+        yield World("run", ADDRESSES, {"pos": till}, writer, Crm(service), journal)
+
+
+async def test_what_ends_the_day_begins_when_all_else_came_out(world: World) -> None:
+    told: list[str] = []
+
+    async def by_day(_: Play) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        told.append("day")
+
+    async def in_the_evening(_: Play) -> None:
+        told.append("evening")
+
+    evening = Scenario("evening", in_the_evening, channels=("pos",), ends_the_day=True)
+    day = Scenario("day", by_day, channels=("pos",), waits=True)
+    await Stage(world, pace=10_000).perform({evening: 1, day: 3}, patience=30)
+    assert told == ["day", "day", "day", "evening"]
+
+
+async def test_what_never_comes_out_ends_the_day_without_its_end(world: World) -> None:
+    async def waits_in_vain(play: Play) -> None:
+        play.expect(RefusalsCounted("GC-1", refused=1))
+
+    async def in_the_evening(_: Play) -> None:
+        pytest.fail("the day is not over")
+
+    evening = Scenario("evening", in_the_evening, channels=("pos",), ends_the_day=True)
+    day = Scenario("day", waits_in_vain, channels=("pos",))
+    stage = Stage(world, pace=10_000)
+    await stage.perform({evening: 1, day: 1}, patience=0.05)
+    assert [play.failure for play in stage.plays[evening]] == [None]
