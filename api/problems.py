@@ -43,6 +43,7 @@ UNKNOWN_CERTIFICATE = Problem(
 UNKNOWN_RESERVATION = Problem(
     "unknown-reservation", 404, "Unknown reservation", "No reservation has this reservationId."
 )
+UNKNOWN_BATCH = Problem("unknown-batch", 404, "Unknown batch", "No batch has this batchId.")
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed", 405, "Method not allowed", "This path does not know the method."
 )

@@ -180,6 +180,14 @@ class PoolCountView(Schema):
     statuses: dict[str, int] = Field(examples=[{"available": 98_000, "issued": 2_000}])
 
 
+class AgreementView(Schema):
+    """What one person wants to decide of a refund that takes two; another repeats decision and amount."""
+
+    decision: str = Field(examples=["approve"])
+    amount: int | None = Field(examples=[400_000])
+    by: str = Field(examples=["anna"])
+
+
 class PendingRefund(Schema):
     """A refund case that waits, with what a person needs to decide it."""
 
@@ -200,6 +208,8 @@ class PendingRefund(Schema):
     held: Money
     since: datetime | None
     allowed_decisions: list[str] = Field(examples=[["approve", "reject"]])
+    approved: Money | None = Field(description="What may be taken from the balance once the money is back")
+    agreed: AgreementView | None
     web_url: str
 
 

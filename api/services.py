@@ -41,6 +41,8 @@ class Services:
     keyring: Keyring
     credentials: CredentialCheck
     callers: KnownCallers
+    key_holders: asyncio.Semaphore
+    """Calls that hold an Idempotency-Key on one connection while they work on another; some must stay free for that."""
 
 
 CLOSE_SECONDS = 2
@@ -82,6 +84,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 keyring=keyring,
                 credentials=CredentialCheck(engine, keyring, settings),
                 callers=KnownCallers(token_verifier_of(settings)),
+                key_holders=asyncio.Semaphore(settings.database_pool_size // 2),
             )
     finally:
         await engine.dispose()

@@ -14,6 +14,10 @@ _SECRET_KEY = re.compile(
 )
 # In any other text a certificate's or a card's number: 13 to 19 digits, spaced or not, whose check digit holds.
 _DIGITS = re.compile(r"(?<![\w-])(?:\d[ -]?){12,18}\d(?![\w-])")
+# An e-mail address; a telephone number as people write them, with the country's code or Russia's 8.
+_PERSON = re.compile(
+    r"[^\s@]+@[^\s@]+\.\w+|\+\d(?:[ ()-]{0,2}\d){8,14}(?!\d)|(?<![\w-])8[ (-]{1,2}\d{3}[ )-]{1,2}[\d -]{7,9}"
+)
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]+@")
 
 
@@ -25,6 +29,11 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def redact_text(text: str) -> str:
     """Return the text without anything that looks like a number of a certificate or a password in an address."""
     return _URL_PASSWORD.sub(r"\1:***@", _DIGITS.sub(_unless_no_number, text))
+
+
+def is_fit_to_tell(text: str) -> bool:
+    """Return whether words of a person may stand in an event: no certificate's number, e-mail address or telephone."""
+    return redact_text(text) == text and _PERSON.search(text) is None
 
 
 def _redacted(key: str, value: object) -> object:

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(Path(".build"), description="Where the jars of the embedded Kafka are kept")
 
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
-    database_pool_size: int = Field(16, ge=1, description="Connections of one process")
+    database_pool_size: int = Field(16, ge=2, description="Connections of one process")
     temporal_address: str | None = Field(None, description="host:port of the Temporal frontend")
     temporal_namespace: str = Field("default", description="Namespace of the workflows")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")

@@ -3,7 +3,7 @@
 import typer
 from typer.main import get_command
 
-from giftcert.cli import config, demo, doors, keys, migrate, pool, setup, token, trace, up
+from giftcert.cli import config, demo, doors, keys, migrate, pool, refunds, setup, token, trace, up
 
 HELP = "Gift-certificate processing. `giftcert up` starts everything here; nothing needs to be set for that."
 
@@ -22,6 +22,7 @@ def application() -> typer.Typer:
     app.add_typer(pool.app, name="pool")
     app.command()(token.token)
     app.add_typer(keys.app, name="keys")
+    app.add_typer(refunds.app, name="refunds")
     app.command()(trace.trace)
     app.command()(config.config)
     return app

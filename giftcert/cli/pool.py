@@ -1,11 +1,17 @@
 """``giftcert pool``: what there is to sell."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
+from giftcert.cli.errors import CommandError
+from giftcert.cli.operators import By, operator, words
 from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
+
+if TYPE_CHECKING:
+    from giftcert.people.retiring import Retirement, Retiring
 
 app = typer.Typer(help="What there is to sell.", no_args_is_help=True)
 
@@ -53,6 +59,59 @@ def status(as_json: AsJson = False) -> None:
         say(data, "\n".join(lines) or "the pool is empty", as_json=as_json)
 
     run_to_end(work)
+
+
+@app.command()
+def retire(
+    reason: Annotated[str, typer.Option(help="Why; told on the stream, so nothing personal")],
+    batch: Annotated[UUID | None, typer.Option(help="Its batchId")] = None,
+    certificate: Annotated[UUID | None, typer.Option(help="Its certificateId")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw a batch or one certificate: retire what is not sold, block what is."""
+    from giftcert.cli.reaching import reaching_database
+    from giftcert.embedded.addresses import with_database
+    from giftcert.people.deciding import Act
+    from giftcert.people.retiring import Retiring
+    from giftcert.settings import load_settings
+    from giftcert.storage.engine import make_engine
+
+    if (batch is None) == (certificate is None):
+        raise CommandError("name either --batch or --certificate")
+    act = Act(words(reason, "--reason"), operator(by))
+
+    def progress(done: int) -> None:
+        if not as_json:
+            typer.echo(f"\r{done:,} withdrawn", nl=False, err=True)
+
+    async def work() -> None:
+        settings, url = with_database(load_settings())
+        engine = make_engine(settings, "giftcert-pool")
+        try:
+            with reaching_database(url):
+                done = await _retire(Retiring(engine, settings.policy, act, progress), batch, certificate)
+        finally:
+            await engine.dispose()
+        data = {"retired": done.retired, "blocked": done.blocked, "statuses": done.statuses}
+        text = f"{done.retired:,} retired, {done.blocked:,} blocked; now {_counts(done.statuses)}"
+        say(data, text, as_json=as_json)
+
+    run_to_end(work)
+
+
+async def _retire(retiring: "Retiring", batch: UUID | None, certificate: UUID | None) -> "Retirement":
+    from giftcert.people.retiring import UnknownBatchError
+    from giftcert.storage.certificates import UnknownCertificateError
+
+    try:
+        if certificate is not None:
+            return await retiring.certificate(certificate)
+        return await retiring.batch(batch or UUID(int=0))
+    except UnknownCertificateError:
+        raise CommandError(f"there is no certificate {certificate}") from None
+    except UnknownBatchError:
+        raise CommandError(f"there is no batch {batch}") from None
 
 
 def _counts(statuses: dict[str, int]) -> str:

@@ -139,7 +139,7 @@ Notice: TypeAlias = ProductNotice | CertificateNotice | InputNotice
 
 
 def about_product(
-    notice: ProductNotice, product: str, occurred_at: datetime, channel: str | None = None
+    notice: ProductNotice | OperatorActed, product: str, occurred_at: datetime, channel: str | None = None
 ) -> EventRecord:
     """Return the record of a notice whose stream key is the product."""
     return EventRecord(

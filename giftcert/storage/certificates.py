@@ -1,8 +1,10 @@
 """Certificates as stored: load one, and carry out one transition of its lifecycle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.exc import IntegrityError
@@ -13,15 +15,16 @@ from giftcert.domain.messages import LineHolder
 from giftcert.domain.products import Product
 from giftcert.domain.state import CertificateState, RefundState, Reservation, Status
 
-_LOAD = text("""
+_STORED = """
     SELECT c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked,
         c.balance, c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at,
         c.reserved_until, c.reservation_ended, c.version, c.state::text AS state, c.number_sealed, c.cvc_sealed,
         p.nominal AS product_nominal, p.least_nominal, p.greatest_nominal, p.validity, p.reservation,
         p.reservation_limit, p.hold, p.hold_limit, p.greatest_discount_percent, p.number_length, p.cvc_length
     FROM certificates c JOIN products p USING (product_id)
-    WHERE c.certificate_id = CAST(:certificate_id AS uuid)
-""")
+"""
+_LOAD = text(f"{_STORED} WHERE c.certificate_id = CAST(:certificate_id AS uuid)")
+_LOAD_ALL = text(f"{_STORED} WHERE c.certificate_id = ANY(CAST(:certificate_ids AS uuid[])) ORDER BY 1")
 _LOCK = text("""
     SELECT c.version, ARRAY(
         SELECT a.message_key FROM applied_messages a
@@ -111,13 +114,12 @@ class CertificateRepository:
         row = result.mappings().one_or_none()
         if row is None:
             raise UnknownCertificateError(certificate_id)
-        return StoredCertificate(
-            state=_state_of(row),
-            product=_product_of(row),
-            version=row["version"],
-            number_sealed=row["number_sealed"],
-            cvc_sealed=row["cvc_sealed"],
-        )
+        return _stored(row)
+
+    async def load_all(self, certificate_ids: Sequence[UUID]) -> list[StoredCertificate]:
+        """Return certificates as stored; those that there are."""
+        result = await self._connection.execute(_LOAD_ALL, {"certificate_ids": list(certificate_ids)})
+        return [_stored(row) for row in result.mappings()]
 
     async def lock(self, certificate_id: str, keys: tuple[str, ...]) -> Locked:
         """Lock the row until the transaction ends.
@@ -166,6 +168,16 @@ class CertificateRepository:
         if status is None:
             return None
         return LineHolder.ORDERED if status == Status.ORDERED else LineHolder.ISSUED
+
+
+def _stored(row: RowMapping) -> StoredCertificate:
+    return StoredCertificate(
+        state=_state_of(row),
+        product=_product_of(row),
+        version=row["version"],
+        number_sealed=row["number_sealed"],
+        cvc_sealed=row["cvc_sealed"],
+    )
 
 
 def _state_of(row: RowMapping) -> CertificateState:

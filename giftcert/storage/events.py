@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from giftcert.contracts.records import EventRecord
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.shards import shard_of
+from giftcert.storage.shards import SHARDS, shard_of
 
 _COLUMNS = """event_type text, occurred_at timestamptz, channel text, sale_channel text, status text,
     refund_state text, product_id text, nominal bigint, currency text, balance bigint, held bigint,
@@ -31,6 +31,23 @@ _APPEND = text(f"""
         FROM taken, {_ROWS} ORDER BY nth
     )
     SELECT before + :count FROM taken
+""")  # noqa: S608 - made of constants
+# The same for many certificates, whose rows the caller has locked.
+_APPEND_ALL = text(f"""
+    WITH told AS MATERIALIZED (
+        SELECT certificate_id, told.*
+        FROM unnest(CAST(:certificate_ids AS uuid[])) WITH ORDINALITY AS owners (certificate_id, nth)
+            JOIN {_ROWS} USING (nth)
+    ), taken AS (
+        UPDATE certificates AS c SET sequence = sequence + counted.events
+        FROM (SELECT certificate_id, count(*)::integer AS events FROM told GROUP BY certificate_id) AS counted
+        WHERE c.certificate_id = counted.certificate_id
+        RETURNING c.certificate_id, c.sequence - counted.events AS before
+    )
+    INSERT INTO events (shard, stream_key, certificate_id, sequence, event_id, {_NAMES})
+    SELECT crc32(certificate_id::text::bytea) % {SHARDS}, certificate_id::text, certificate_id,
+        before + row_number() OVER (PARTITION BY certificate_id ORDER BY nth), event_id, {_NAMES}
+    FROM told JOIN taken USING (certificate_id) ORDER BY nth
 """)  # noqa: S608 - made of constants
 _APPEND_KEYED = text(f"""
     INSERT INTO events (shard, stream_key, event_id, {_NAMES})
@@ -67,6 +84,12 @@ class EventRepository:
         if last is None:
             raise UnknownCertificateError(certificate_id)
         return last
+
+    async def append_all(self, told: Sequence[tuple[UUID, EventRecord]]) -> None:
+        """Append events of many certificates, each under its certificate's next sequence numbers."""
+        rows = _rows([record for _, record in told])
+        values = {"certificate_ids": [certificate_id for certificate_id, _ in told], "rows": rows}
+        await self._connection.execute(_APPEND_ALL, values)
 
     async def append_keyed(self, stream_key: str, records: Sequence[EventRecord]) -> None:
         """Append events that belong to no certificate.

@@ -10,6 +10,7 @@ REMEMBERED_FOR = timedelta(hours=24)
 """Fixed by the contract with the channels."""
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:identity, 0))")
+_STAY = text("SELECT set_config('idle_in_transaction_session_timeout', :longest, true)")
 _FIND = text("""
     SELECT parameters, CAST(answer AS text) AS answer FROM idempotency_keys
     WHERE caller = :caller AND call = :call AND idempotency_key = :key AND answered_at >= :since
@@ -54,6 +55,10 @@ class IdempotencyRepository:
     async def lock(self, key: IdempotencyKey) -> None:
         """Wait until no other transaction works under this key, and keep others waiting until this one ends."""
         await self._connection.execute(_LOCK, {"identity": f"{key.caller}\n{key.call}\n{key.key}"})
+
+    async def stay(self, longest: timedelta) -> None:
+        """Let this transaction, which holds a key, idle for so long while its call is carried out elsewhere."""
+        await self._connection.execute(_STAY, {"longest": f"{int(longest.total_seconds())}s"})
 
     async def find(self, key: IdempotencyKey, now: datetime) -> RememberedAnswer | None:
         """Return the answer remembered under the key, whatever its parameters were."""

@@ -28,16 +28,6 @@ _HISTORY = text("""
         balance, held, CAST(payload AS text) AS payload
     FROM events WHERE certificate_id = :certificate_id AND sequence > :after ORDER BY sequence LIMIT :limit
 """)
-# Ids of refund cases are UUIDv7, so their order is that of their opening.
-_REFUND_CASES = text("""
-    SELECT c.certificate_id, one ->> 'refund_case_id' AS refund_case_id
-    FROM certificates AS c,
-        LATERAL (SELECT jsonb_path_query(c.state, '$.sale.cases[*]')
-            UNION ALL SELECT jsonb_path_query(c.state, '$.past_sales[*].cases[*]')) AS cases (one)
-    WHERE c.any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails')
-        AND one ->> 'state' = ANY(CAST(:states AS text[])) AND one ->> 'refund_case_id' > :after
-    ORDER BY 2 LIMIT :limit
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +101,3 @@ class ReadingRepository:
         """Return the public events behind a sequence number, in order."""
         values = {"certificate_id": certificate_id, "after": after, "limit": limit}
         return [PastEvent(*row) for row in await self._connection.execute(_HISTORY, values)]
-
-    async def refund_cases(self, states: list[str], after: str, limit: int) -> list[tuple[str, str]]:
-        """Return (certificate id, refund case id) of open refund cases in these states, oldest first."""
-        values = {"states": states, "after": after, "limit": limit}
-        rows = await self._connection.execute(_REFUND_CASES, values)
-        return [(str(row.certificate_id), row.refund_case_id) for row in rows]

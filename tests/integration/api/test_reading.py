@@ -143,6 +143,7 @@ async def test_refunds_that_wait_are_listed_oldest_first(api: Api, stock: Stock)
     assert first["reasonText"]
     assert first["price"] == {"amount": 500_000, "currency": "RUB"}
     assert first["allowedDecisions"] == ["approve"]
+    assert (first["approved"], first["agreed"]) == (None, None)
     last = (await api.as_role("support", "/refunds", after=page["next"])).json()
     assert [item["refundCaseId"] for item in last["items"]] == [cases[0]]
     assert last["next"] is None

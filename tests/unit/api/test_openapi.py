@@ -21,6 +21,7 @@ CONTRACT = {
     ("post", "/certificates/verify"),
     ("get", "/refunds"),
     ("get", "/pool"),
+    ("post", "/pool/retire"),
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),

@@ -1,0 +1,77 @@
+"""``giftcert refunds``: refund cases that wait for a person."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from giftcert.cli.errors import CommandError
+from giftcert.cli.output import AsJson, say
+from giftcert.cli.running import run_to_end
+
+if TYPE_CHECKING:
+    from api.schemas import PendingRefundPage
+    from giftcert.settings import Settings
+
+app = typer.Typer(help="Refund cases that wait for a person.", no_args_is_help=True)
+_STATES = ("pendingDetails", "awaitingCapture", "requested")
+
+
+@app.command("list")
+def list_cases(
+    state: Annotated[str, typer.Option(help="; ".join(_STATES))] = "pendingDetails",
+    after: Annotated[str, typer.Option(help="`next` of the page before")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List open cases of one state, oldest first, with what a person needs to decide them."""
+    from giftcert.embedded.addresses import with_database
+    from giftcert.settings import load_settings
+
+    if state not in _STATES:
+        raise CommandError(f"--state: must be one of {', '.join(_STATES)}")
+
+    async def work() -> None:
+        settings, url = with_database(load_settings())
+        page = await _read(settings, url, state, after, limit)
+        data = page.model_dump(mode="json", by_alias=True)
+        say(data, "" if as_json else _table(page), as_json=as_json)
+
+    run_to_end(work)
+
+
+async def _read(settings: "Settings", url: str, state: str, after: str, limit: int) -> "PendingRefundPage":
+    from api.refunds import page_of
+    from giftcert.cli.reaching import reaching_database
+    from giftcert.domain.state import RefundState
+    from giftcert.people.refund_cases import open_cases
+    from giftcert.storage.engine import make_engine
+
+    engine = make_engine(settings, "giftcert-refunds")
+    try:
+        with reaching_database(url):
+            async with engine.connect() as connection:
+                return page_of(await open_cases(connection, RefundState(state), after, limit), settings)
+    finally:
+        await engine.dispose()
+
+
+def _table(page: "PendingRefundPage") -> str:
+    from giftcert.cli.tables import as_text
+
+    rows = [
+        (
+            str(one.refund_case_id),
+            f"{one.since:%Y-%m-%d %H:%M}" if one.since else "",
+            f"{one.order_id}, line {one.line_id}",
+            one.reason or one.state,
+            f"{one.amount.amount:,} of {one.price.amount:,} {one.price.currency}",
+            f"{one.balance.amount:,}, held {one.held.amount:,}",
+            " or ".join(one.allowed_decisions),
+        )
+        for one in page.items
+    ]
+    if not rows:
+        return "no refund case waits"
+    columns = ("case", "since", "order", "reason", "refund", "balance", "decide")
+    more = f"more: --after {page.next}" if page.next else None
+    return "\n".join(filter(None, (as_text(columns, rows), more)))
