@@ -9,6 +9,7 @@ DATABASE_ERRORS = (
     PoolTimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,  # TimeoutError is one
 )
 """All that a repository's statement may raise; ``is_database_away`` tells which mean an outage."""
@@ -23,4 +24,6 @@ def is_database_away(error: BaseException) -> bool:
         return error.connection_invalidated or is_database_away(error.orig.__cause__ or error.orig)
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_AWAY_CLASSES)
-    return isinstance(error, (OSError, PoolTimeoutError, asyncpg.InterfaceError))
+    # InternalClientError: the server ended the connection in the moment in which we began to use it.
+    away = (OSError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(error, away)

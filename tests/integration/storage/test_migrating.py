@@ -3,6 +3,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from giftcert.embedded.readiness import until
 from giftcert.storage.engine import driver_of, engine_at
 from giftcert.storage.migrate import migrate
 from tests.integration.storage.pool_rows import Tables
@@ -50,12 +51,24 @@ async def test_the_drivers_own_connection_is_in_the_transaction(tables: Tables) 
     assert await tables.rows("SELECT 1 FROM products WHERE currency = 'XXX'") == []
 
 
+async def until_closed(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Wait until asyncpg has read what the server sent last."""
+
+    async def is_closed() -> bool:
+        return bool(driver.is_closed())
+
+    async with asyncio.timeout(10):
+        await until(is_closed)
+
+
 async def test_a_connection_that_the_server_ended_is_replaced_unseen(tables: Tables) -> None:
-    await tables.rows("SELECT 1")
+    async with tables.engine.connect() as connection:
+        driver = await driver_of(connection)
     killer = await asyncpg.connect(tables.url)
     await killer.execute(
         """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE application_name = 'giftcert' AND datname = current_database()"""
     )
     await killer.close()
+    await until_closed(driver)
     assert await tables.rows("SELECT 1 AS one") == [{"one": 1}]
