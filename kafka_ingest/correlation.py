@@ -13,7 +13,9 @@ from kafka_ingest.selection import Selection
 from kafka_ingest.topics import Topics
 
 
-def correlate(selection: Selection, waited: Iterable[Payment], known: Known, topics: Topics) -> Plan:
+def correlate(
+    selection: Selection, waited: Iterable[Payment], known: Known, topics: Topics, *, replaying: bool = False
+) -> Plan:
     """Return what to write for a batch.
 
     Clients come first, so that a certificate hears of its buyer before its order; then orders, then payments that
@@ -24,8 +26,9 @@ def correlate(selection: Selection, waited: Iterable[Payment], known: Known, top
         waited: payments that were kept, of orders that the batch may map, each partition's in order.
         known: what is stored.
         topics: names of the topics, and the channels.
+        replaying: the batch lay in quarantine.
     """
-    gathering = Gathering(known, topics)
+    gathering = Gathering(known, topics, replaying=replaying)
     for source, client in selection.clients:
         apply_client(gathering, source, client)
     for source, order in selection.orders:

@@ -28,11 +28,15 @@ class Admission(Enum):
 
 
 class Gathering:
-    """The plan as far as it goes, over what was known at first and what the batch has added."""
+    """The plan as far as it goes, over what was known at first and what the batch has added.
 
-    def __init__(self, known: Known, topics: Topics) -> None:
+    ``replaying``: the records lay in quarantine, and somebody waits to hear whether they are good now.
+    """
+
+    def __init__(self, known: Known, topics: Topics, *, replaying: bool = False) -> None:
         self.known = known
         self.topics = topics
+        self.replaying = replaying
         self.plan = Plan()
         self.clients: dict[str, StoredClient] = dict(known.clients)
         self.merges: dict[str, list[str]] = {}

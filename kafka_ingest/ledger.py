@@ -72,22 +72,54 @@ class Ledger:
         return past
 
     def take_version(self, record: AnyOrder) -> bool:
-        """Take over what a message says of the order as a whole; return ``False`` for a stale one."""
-        if record.order_version <= self.version:
+        """Take over what a message says of the order as a whole; return ``False`` for a stale one.
+
+        Stale is what is no newer than the last full version; cancellations and returns only say what leaves.
+        """
+        if record.order_version <= (self.snapshot.version if self.snapshot else 0):
             return False
-        self.version, self.changed = record.order_version, True
+        self.version, self.changed = max(self.version, record.order_version), True
         if isinstance(record, StatedOrder):
             self.snapshot, self.customer_id = _snapshot(record), record.customer_id
         return True
 
-    def told_to_newcomer(self) -> Iterator[PastRecord]:
-        """Yield the history as a certificate that joins now is told it: orders as seen, payments as they stood.
+    def told_to_newcomer(
+        self, certificate_id: str, *, earlier_payments_unknown: bool = False
+    ) -> Iterator[Told]:
+        """Yield all that was said as a certificate that joins now is told it: the order by version, then payments.
 
-        Payments that waited for the order were seen late, but each topic has to be told in its own order.
+        Records that waited, for the order or for a fix, were seen late, but each topic has to be told in its order.
         """
+        before: Snapshot | None = None
+        for past in self._by_version():
+            replaces = self.replaced_by(certificate_id, past.record, before)
+            yield past.for_certificate(
+                Correlated(
+                    certificate_id=certificate_id,
+                    replaces=replaces,
+                    earlier_payments_unknown=earlier_payments_unknown,
+                )
+            )
+            before = _snapshot(past.record) if isinstance(past.record, StatedOrder) else before
         payments = [past for past in self.history if isinstance(past.record, PaymentRecord)]
-        yield from (past for past in self.history if isinstance(past.record, OrderRecord))
-        yield from sorted(payments, key=lambda past: past.place)
+        for past in sorted(payments, key=lambda past: past.place):
+            yield past.for_certificate(Correlated(certificate_id=certificate_id))
+
+    def replaced_by(
+        self, certificate_id: str, record: AnyOrder | PaymentRecord, before: Snapshot | None
+    ) -> str | None:
+        """Return the certificate of ours that the line of this one named in the full version before."""
+        if before is None or not isinstance(record, StatedOrder):
+            return None
+        own = next((one for one in record.certificate_lines if one.certificate_id == certificate_id), None)
+        named = before.certificate_on(own.line_id) if own else None
+        return named if named != certificate_id and named in self.certificates else None
+
+    def _by_version(self) -> list[PastRecord]:
+        found = [
+            (past.record.order_version, past) for past in self.history if isinstance(past.record, OrderRecord)
+        ]
+        return [past for _, past in sorted(found, key=lambda one: one[0])]
 
     def captured_for(self, line_id: str) -> int:
         """Return the money captured for a line by all that the history says."""
@@ -120,7 +152,7 @@ def _snapshot(record: StatedOrder) -> Snapshot:
         )
         for line in record.lines
     )
-    return Snapshot(record.channel, record.currency, record.total, lines)
+    return Snapshot(record.channel, record.currency, record.total, lines, record.order_version)
 
 
 def _past(message: PastMessage) -> PastRecord:

@@ -34,7 +34,9 @@ def apply_payment(
             gathering.plan.unmatched.append((source, record))
     elif admission is Admission.NEW or waited:
         _tell_order(gathering, ledger, source, record)
-    if admission is Admission.NEW and not waited:
+    if (
+        not waited
+    ):  # a repeat too: the certificate may have been imported since; what it heard is not delivered again
         _tell_spent(gathering, source, record)
 
 

@@ -10,7 +10,7 @@ from giftcert.contracts.clients import ClientRecord, decode_client
 from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
 from giftcert.contracts.orders import STATED_TYPES, decode_order, probe_order
 from giftcert.contracts.payments import PaymentRecord, decode_payment
-from kafka_ingest.rejection import Rejection, malformed
+from kafka_ingest.rejection import Rejection, malformed, order_of
 from kafka_ingest.source import SourceRecord
 from kafka_ingest.topics import Topics
 
@@ -33,6 +33,11 @@ class Reading:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
+    def goods(self) -> list[str]:
+        """The orders of messages that name no certificate."""
+        return [order_id for _, order_id, names in self.orders if not names]
+
+    @property
     def order_ids(self) -> set[str]:
         """The orders that anything is said about."""
         ids = {order_id for _, order_id, _ in self.orders}
@@ -48,7 +53,8 @@ def read(records: Iterable[SourceRecord], topics: Topics) -> Reading:
         try:
             readers[record.topic](record, reading)
         except MalformedRecord as error:
-            reading.rejections.append(malformed(record, error))
+            order_id = order_of(record) if record.topic == topics.orders else None
+            reading.rejections.append(malformed(record, error, order_id))
     return reading
 
 

@@ -10,23 +10,26 @@ from giftcert.contracts.notices import (
     InputUnexpected,
     ProcessingFailed,
 )
+from giftcert.contracts.orders import OrderProbe, probe_order
 from giftcert.redaction import redact_text
 from kafka_ingest.source import SourceRecord
 
 COMPONENT = "ingest"
 LONGEST_DETAIL = 500
+EARLIER_IN_QUARANTINE = "earlierInQuarantine"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record and its error event."""
+    """A record and its error event. ``order_id``: what else is said of this order may have to wait for the record."""
 
     source: SourceRecord
     notice: InputNotice
     channel: str | None = None
+    order_id: str | None = None
 
 
-def malformed(source: SourceRecord, error: MalformedRecord) -> Rejection:
+def malformed(source: SourceRecord, error: MalformedRecord, order_id: str | None = None) -> Rejection:
     """Return the rejection of a record that breaks its contract."""
     notice = InputMalformed(
         topic=source.topic,
@@ -36,7 +39,29 @@ def malformed(source: SourceRecord, error: MalformedRecord) -> Rejection:
         reason=error.reason,
         detail=_shortened(error.detail),
     )
-    return Rejection(source, notice)
+    return Rejection(source, notice, order_id=order_id)
+
+
+def waits_for_earlier(source: SourceRecord, order_id: str) -> Rejection:
+    """Return the rejection of an order message that means nothing before an earlier one leaves quarantine."""
+    notice = InputUnexpected(
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        event_id=None,
+        reason=EARLIER_IN_QUARANTINE,
+        detail="an earlier message of this order is in quarantine; replay both once it is mended",
+    )
+    return Rejection(source, notice, order_id=order_id)
+
+
+def order_of(source: SourceRecord) -> str | None:
+    """Return the order that a record of the orders' topic is about, by its own word or else by its key."""
+    try:
+        probe = probe_order(source.value)
+    except MalformedRecord:
+        return source.key.decode(errors="replace") if source.key else None
+    return probe.order_id if isinstance(probe, OrderProbe) else None
 
 
 def contradiction(source: SourceRecord, event_id: str, event_type: str, channel: str) -> Rejection:
@@ -65,7 +90,7 @@ def unknown_certificate(source: SourceRecord, event_id: str, detail: str, channe
     return Rejection(source, notice, channel)
 
 
-def failed(source: SourceRecord, error: Exception) -> Rejection:
+def failed(source: SourceRecord, error: Exception, order_id: str | None = None) -> Rejection:
     """Return the rejection of a record that made its transaction fail for its own sake.
 
     Only the kind of the error is told: its text may quote the record.
@@ -79,7 +104,7 @@ def failed(source: SourceRecord, error: Exception) -> Rejection:
         detail=type(getattr(error, "orig", None) or error).__name__,
         component=COMPONENT,
     )
-    return Rejection(source, notice)
+    return Rejection(source, notice, order_id=order_id)
 
 
 def _shortened(detail: str) -> str:

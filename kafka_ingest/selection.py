@@ -1,6 +1,6 @@
 """What of a reading has to be correlated, once the known orders are looked up. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from giftcert.contracts.checks import require_known_channel
 from giftcert.contracts.malformed import MalformedRecord
 from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order
 from kafka_ingest.reading import Client, Payment, Reading
-from kafka_ingest.rejection import Rejection, malformed
+from kafka_ingest.rejection import Rejection, malformed, waits_for_earlier
 from kafka_ingest.source import SourceRecord
 from kafka_ingest.topics import Topics
 
@@ -43,11 +43,23 @@ class Selection:
         return {one for one in named if one is not None and is_certificate_id(one)}
 
 
-def select(reading: Reading, known: Collection[str], topics: Topics) -> Selection:
-    """Return what may be about a certificate: orders that name one, known orders, their payments, spending."""
+def select(
+    reading: Reading, known: Collection[str], topics: Topics, held_up: Mapping[str, int] | None = None
+) -> Selection:
+    """Return what may be about a certificate: orders that name one, known orders, their payments, spending.
+
+    Args:
+        reading: the batch.
+        known: the orders that are known to hold certificates.
+        topics: names of the topics, and the channels.
+        held_up: orders with a message in quarantine, and its offset. What follows it and would leave nothing, as the
+            order is not known, waits for it.
+    """
     relevant = {order_id for _, order_id, names in reading.orders if names} | set(known)
     selection = Selection(clients=reading.clients, rejections=list(reading.rejections))
-    _select_orders(reading, relevant, topics, selection)
+    _select_orders(
+        reading, _Orders(relevant, set(known), _held_up(reading, held_up or {})), topics, selection
+    )
     for payment in reading.payments:
         record = payment[1]
         matters = record.order_id in relevant or record.spent_certificate_id is not None
@@ -63,14 +75,41 @@ def is_certificate_id(text: str) -> bool:
         return False
 
 
-def _select_orders(reading: Reading, relevant: set[str], topics: Topics, selection: Selection) -> None:
-    for source, order_id, _ in reading.orders:
-        if order_id not in relevant:
-            continue
-        try:
-            selection.orders.append((source, _decoded(source, topics)))
-        except MalformedRecord as error:
-            selection.rejections.append(malformed(source, error))
+@dataclass(slots=True)
+class _Orders:
+    """Orders of a batch: those that may hold a certificate, those that do by now, those with one in quarantine."""
+
+    relevant: set[str]
+    opened: set[str]
+    held_up: dict[str, int]
+
+    def waits(self, source: SourceRecord, order_id: str, *, names: bool) -> bool:
+        """Whether a message would leave nothing only because an earlier one is in quarantine."""
+        if not self.held_up or names or order_id in self.opened:
+            return False
+        return self.held_up.get(order_id, source.offset) < source.offset
+
+
+def _held_up(reading: Reading, stored: Mapping[str, int]) -> dict[str, int]:
+    held_up = {
+        one.order_id: one.source.offset for one in reversed(reading.rejections) if one.order_id is not None
+    }
+    return held_up | dict(stored)
+
+
+def _select_orders(reading: Reading, orders: _Orders, topics: Topics, selection: Selection) -> None:
+    for source, order_id, names in reading.orders:
+        if orders.waits(source, order_id, names=names):
+            selection.rejections.append(waits_for_earlier(source, order_id))
+        elif order_id in orders.relevant:
+            try:
+                selection.orders.append((source, _decoded(source, topics)))
+            except MalformedRecord as error:
+                selection.rejections.append(malformed(source, error, order_id))
+                orders.held_up.setdefault(order_id, source.offset)
+            else:
+                if names:
+                    orders.opened.add(order_id)
 
 
 def _decoded(source: SourceRecord, topics: Topics) -> AnyOrder:

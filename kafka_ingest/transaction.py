@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,11 +12,12 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage import ingest_fences
 from giftcert.storage.deliveries import UnsentDelivery
 from giftcert.storage.orders import OrderRepository
+from giftcert.storage.quarantine import QuarantineRepository
 from kafka_ingest.correlation import correlate
 from kafka_ingest.failures import Failure, failure_of
 from kafka_ingest.lookups import look_up
 from kafka_ingest.reading import Reading, read
-from kafka_ingest.rejection import failed
+from kafka_ingest.rejection import Rejection, failed, order_of
 from kafka_ingest.selection import Selection, select
 from kafka_ingest.source import SourceRecord, partitions_of
 from kafka_ingest.topics import Topics
@@ -37,12 +38,14 @@ class Committed:
     unsent: list[UnsentDelivery] = field(default_factory=list)
     mapped: bool = False
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rejections: list[Rejection] = field(default_factory=list)
 
     def add(self, other: "Committed") -> None:
         """Take in what came of a later part of the batch."""
         self.unsent += other.unsent
         self.mapped = self.mapped or other.mapped
         self.counts += other.counts
+        self.rejections += other.rejections
 
 
 class BatchWriter:
@@ -104,8 +107,11 @@ class BatchWriter:
         )
         async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
             await ingest_fences.enter(connection, partitions_of([record]))
-            await quarantine(connection, [failed(record, error)], self._keyring)
+            await quarantine(connection, [failed(record, error, self._order_of(record))], self._keyring)
         return Committed(counts=Counter({(record.topic, "failed"): 1}))
+
+    def _order_of(self, record: SourceRecord) -> str | None:
+        return order_of(record) if record.topic == self._topics.orders else None
 
     async def _transaction(self, records: Sequence[SourceRecord], reading: Reading) -> Committed:
         async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
@@ -114,29 +120,41 @@ class BatchWriter:
 
 
 async def ingest(
-    connection: AsyncConnection, reading: Reading, topics: Topics, keyring: Keyring
+    connection: AsyncConnection,
+    reading: Reading,
+    topics: Topics,
+    keyring: Keyring,
+    *,
+    replaying: bool = False,
 ) -> Committed:
     """Look up, correlate and write a batch in a transaction that has been entered; see ``ingest_fences.enter``."""
     orders = await OrderRepository(connection).lock_known(reading.order_ids) if reading.order_ids else {}
-    selection = select(reading, orders, topics)
+    selection = select(reading, orders, topics, await _held_up(connection, reading, orders))
     counts = reading.counts + _plain_counts(reading, selection, topics)
     if selection.is_plain:
         if selection.unmatched:
             await keep_unmatched(connection, selection.unmatched)
         if selection.rejections:
             await quarantine(connection, selection.rejections, keyring)
-        return Committed(counts=counts)
+        return Committed(counts=counts, rejections=selection.rejections)
     waited, known = await look_up(connection, selection, orders)
-    plan = correlate(selection, waited, known, topics)
+    plan = correlate(selection, waited, known, topics, replaying=replaying)
     unsent = await write(connection, plan, keyring)
     mapped = any(order.order_id not in orders for order in plan.orders)
-    return Committed(unsent, mapped, counts + plan.counts)
+    return Committed(unsent, mapped, counts + plan.counts, plan.rejections)
+
+
+async def _held_up(connection: AsyncConnection, reading: Reading, orders: Collection[str]) -> dict[str, int]:
+    """Look up which orders, of those that nothing is known of, have a message in quarantine."""
+    unknown = {order_id for order_id in reading.goods if order_id not in orders}
+    return await QuarantineRepository(connection).held_up(unknown) if unknown else {}
 
 
 def _plain_counts(reading: Reading, selection: Selection, topics: Topics) -> Counter[tuple[str, str]]:
+    rejected_orders = len(selection.rejections) - len(reading.rejections)
     counts = Counter(
         {
-            (topics.orders, "goods"): len(reading.orders) - len(selection.orders),
+            (topics.orders, "goods"): len(reading.orders) - len(selection.orders) - rejected_orders,
             (topics.payments, "unmatched"): len(selection.unmatched),
         }
     )

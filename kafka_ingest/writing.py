@@ -1,6 +1,7 @@
 """Writing what a correlation says, in the transaction of its look-ups."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +21,7 @@ from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from kafka_ingest.plan import Plan
 from kafka_ingest.reading import Payment
 from kafka_ingest.rejection import Rejection
-from kafka_ingest.source import Place, SourceRecord, place_of
+from kafka_ingest.source import Place, place_of
 
 
 async def write(connection: AsyncConnection, plan: Plan, keyring: Keyring) -> list[UnsentDelivery]:
@@ -95,25 +96,30 @@ async def _deliver(connection: AsyncConnection, plan: Plan) -> list[UnsentDelive
     return await deliveries.unsent_of({one.certificate_id for one in plan.deliveries})
 
 
+def sealing_context(topic: str, partition: int, offset: int) -> bytes:
+    """Return what the seal of a record's key and value is bound to: its place."""
+    return f"{topic}:{partition}:{offset}".encode()
+
+
 def _sealed(place: Place, rejection: Rejection, keyring: Keyring) -> QuarantinedRecord:
     source, (topic, partition, offset) = rejection.source, place
+    context = sealing_context(topic, partition, offset)
     return QuarantinedRecord(
         topic=topic,
         partition=partition,
         offset=offset,
-        sealed_key=_seal(source, source.key, keyring),
-        sealed_value=_seal(source, source.value, keyring),
+        sealed_key=_seal(source.key, context, keyring),
+        sealed_value=_seal(source.value, context, keyring),
         reason=rejection.notice.reason,
         detail=rejection.notice.detail,
+        order_id=rejection.order_id,
+        written_at=datetime.fromtimestamp(source.timestamp / 1000, UTC) if source.timestamp > 0 else None,
     )
 
 
-def _seal(source: SourceRecord, data: bytes | None, keyring: Keyring) -> bytes | None:
-    """Seal bytes, each as the character of its value; the context is the record's place."""
-    if data is None:
-        return None
-    context = f"{source.topic}:{source.partition}:{source.offset}".encode()
-    return keyring.seal(data.decode("latin-1"), context)
+def _seal(data: bytes | None, context: bytes, keyring: Keyring) -> bytes | None:
+    """Seal bytes, each as the character of its value."""
+    return None if data is None else keyring.seal(data.decode("latin-1"), context)
 
 
 def _event(rejection: Rejection) -> EventRecord:

@@ -3,7 +3,20 @@
 import typer
 from typer.main import get_command
 
-from giftcert.cli import config, demo, doors, keys, migrate, pool, refunds, setup, token, trace, up
+from giftcert.cli import (
+    config,
+    demo,
+    doors,
+    keys,
+    migrate,
+    pool,
+    quarantine,
+    refunds,
+    setup,
+    token,
+    trace,
+    up,
+)
 
 HELP = "Gift-certificate processing. `giftcert up` starts everything here; nothing needs to be set for that."
 
@@ -23,6 +36,7 @@ def application() -> typer.Typer:
     app.command()(token.token)
     app.add_typer(keys.app, name="keys")
     app.add_typer(refunds.app, name="refunds")
+    app.add_typer(quarantine.app, name="quarantine")
     app.command()(trace.trace)
     app.command()(config.config)
     return app

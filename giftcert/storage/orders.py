@@ -76,12 +76,13 @@ class SnapshotLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
 
 class Snapshot(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """An order as its newest version states it, without anything personal. Amounts in minor units."""
+    """An order as its newest full version states it, without anything personal. Amounts in minor units."""
 
     channel: str
     currency: str
     total: int
     lines: tuple[SnapshotLine, ...]
+    version: int = 0
 
     def certificate_on(self, line_id: str) -> str | None:
         """Return the certificate that a line names."""

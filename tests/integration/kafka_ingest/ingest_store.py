@@ -32,9 +32,9 @@ TABLES = (
 )
 
 
-async def add_certificates(engine: AsyncEngine, count: int) -> list[str]:
+async def add_certificates(engine: AsyncEngine, count: int, ids: list[str] | None = None) -> list[str]:
     """Put certificates into the pool; return their ids."""
-    ids = [str(uuid4()) for _ in range(count)]
+    ids = ids or [str(uuid4()) for _ in range(count)]
     async with engine.begin() as connection:
         await connection.execute(
             text("""
@@ -86,10 +86,10 @@ class Store:
         return KeptRecord(topic, partition, offset, key.encode(), body, 1_763_892_000_000)
 
     def order_record(self, value: Any, partition: int = 0) -> KeptRecord:
-        return self.record(TOPICS.orders, value, partition=partition)
+        return self.record(TOPICS.orders, value, _order_id(value), partition)
 
     def payment_record(self, value: Any, partition: int = 0) -> KeptRecord:
-        return self.record(TOPICS.payments, value, partition=partition)
+        return self.record(TOPICS.payments, value, _order_id(value), partition)
 
     def client_record(self, value: Any, key: str = "C-77") -> KeptRecord:
         return self.record(TOPICS.clients, value, key)
@@ -137,6 +137,11 @@ class Store:
         settling = self.settling
         while await settling.round():
             pass
+
+
+def _order_id(value: Any) -> str:
+    """The key, as the owners of the topics write it."""
+    return str(value.get("orderId", "k")) if isinstance(value, dict) else "k"
 
 
 def offsets_of(records: Sequence[KeptRecord]) -> list[int]:

@@ -37,11 +37,13 @@ _RESERVATION = """
 """
 
 
-async def reserve(engine: AsyncEngine, certificate_id: str, channel: str = "im") -> str:
+async def reserve(
+    engine: AsyncEngine, certificate_id: str, channel: str = "im", reservation_id: str | None = None
+) -> str:
     """Reserve a certificate of the pool; return the reservation's id."""
     values = {
         "id": certificate_id,
-        "reservation": str(uuid4()),
+        "reservation": reservation_id or str(uuid4()),
         "channel": channel,
         "now": NOON,
         "until": NOON + timedelta(minutes=30),

@@ -48,7 +48,7 @@ async def test_a_certificate_that_joins_late_hears_the_history_from_the_inbox(st
     await store.commit(store.order_record(order(lines=[store.line(0)])), store.payment_record(payment()))
     lines = [store.line(0), store.line(1, lineId="3")]
     await store.commit(store.order_record(order(lines=lines, orderVersion=2, eventType="order.changed")))
-    first, paid, second = await store.told(1)
+    first, second, paid = await store.told(1)
     assert isinstance(first, OrderStated)
     assert first.own is None
     assert isinstance(paid, PaymentCaptured)

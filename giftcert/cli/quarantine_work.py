@@ -1,0 +1,106 @@
+"""What the commands of ``giftcert quarantine`` do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.cli.errors import CommandError
+from giftcert.cli.quarantine_words import position
+from giftcert.cli.reaching import reaching_database
+from giftcert.clock import utc_now
+from giftcert.contracts.notices import about_input, input_key
+from giftcert.domain.events import OperatorActed
+from giftcert.embedded.addresses import with_database
+from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.security import Keyring, keyring_of
+from giftcert.settings import Settings, load_settings
+from giftcert.storage.engine import make_engine
+from giftcert.storage.events import EventRepository
+from giftcert.storage.quarantine_review import (
+    BEGINNING,
+    Place,
+    QuarantineReview,
+    StoredRecord,
+    Wanted,
+)
+from kafka_ingest.replaying import Replay, Replayed, opened
+from kafka_ingest.source import KeptRecord
+from kafka_ingest.topics import Topics
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AtQuarantine:
+    """The database, and what it takes to open its records and to replay them."""
+
+    engine: AsyncEngine
+    settings: Settings
+
+    @property
+    def topics(self) -> Topics:
+        """The input topics of these settings."""
+        return Topics.of(self.settings)
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring that seals what lies there.
+
+        Raises:
+            KeyFileError: it cannot be read.
+            StackError: it is that of an embedded stack, and the database is not.
+        """
+        refuse_embedded_keys(self.settings)
+        return keyring_of(self.settings)
+
+    async def open(self, place: Place) -> tuple[StoredRecord, KeptRecord]:
+        """Return a record as it lies there, and as it stood in its topic.
+
+        Raises:
+            CommandError: there is none at this place.
+            SealError: the keyring is not the one it was sealed by.
+        """
+        async with self.engine.connect() as connection:
+            stored = await QuarantineReview(connection).find(place)
+        if stored is None:
+            raise CommandError(f"nothing of {position(place)} lies in quarantine")
+        return stored, opened(stored, self.keyring)
+
+    async def record_act(self, place: Place, who: str, what: str) -> None:
+        """Tell the stream what somebody did with a record, before it is done."""
+        event = about_input(OperatorActed(who=who, what=what), utc_now())
+        async with self.engine.begin() as connection:
+            await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])
+
+    async def replay(self, wanted: Wanted, who: str) -> AsyncIterator[Replayed]:
+        """Replay all records that are meant, page by page, and yield what comes of each."""
+        replay = Replay(self.engine, self.topics, self.keyring, who)
+        behind = BEGINNING
+        while True:
+            async with self.engine.connect() as connection:
+                page = await QuarantineReview(connection).page(wanted, behind, PAGE)
+            for one in page:
+                for outcome in await replay.one(one.place):
+                    yield outcome
+            if len(page) < PAGE:
+                return
+            behind = page[-1].place
+
+
+@asynccontextmanager
+async def at_quarantine() -> AsyncIterator[AtQuarantine]:
+    """Open the database that the settings name, or that of the running stack.
+
+    Raises:
+        CommandError: it cannot be used.
+        StackError: there is none.
+    """
+    settings, url = with_database(load_settings())
+    engine = make_engine(settings, "giftcert-quarantine")
+    try:
+        with reaching_database(url):
+            yield AtQuarantine(engine, settings)
+    finally:
+        await engine.dispose()

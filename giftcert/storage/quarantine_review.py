@@ -1,0 +1,129 @@
+"""Quarantine as people see it: listed, shown, locked for a replay, and marked."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.storage.quarantine import QuarantinedRecord
+
+Place: TypeAlias = tuple[str, int, int]
+"""Topic, partition, offset."""
+BEGINNING: Place = ("", -1, -1)
+_PAGE = text("""
+    SELECT topic, partition, record_offset, reason, detail, quarantined_at, replayed_at FROM quarantine
+    WHERE (CAST(:topic AS text) IS NULL OR topic = :topic)
+        AND (CAST(:partition AS integer) IS NULL OR partition = :partition)
+        AND (CAST(:offset AS bigint) IS NULL OR record_offset = :offset)
+        AND (CAST(:reason AS text) IS NULL OR reason = :reason)
+        AND (:replayed_too OR replayed_at IS NULL)
+        AND (topic, partition, record_offset) > (:after_topic, :after_partition, :after_offset)
+    ORDER BY topic, partition, record_offset LIMIT :limit
+""")
+_FOLLOWERS = text("""
+    SELECT q.topic, q.partition, q.record_offset FROM quarantine AS q JOIN quarantine AS first USING (order_digest)
+    WHERE first.topic = :topic AND first.partition = :partition AND first.record_offset = :offset
+        AND q.topic = first.topic AND q.partition = first.partition AND q.record_offset > first.record_offset
+        AND q.replayed_at IS NULL AND q.reason = :reason
+    ORDER BY q.record_offset
+""")
+_ONE = """
+    SELECT topic, partition, record_offset AS offset, record_key AS sealed_key, record_value AS sealed_value, reason,
+        detail, written_at, quarantined_at, replayed_at
+    FROM quarantine WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+"""
+_SHOW = text(_ONE)
+_LOCK = text(f"{_ONE} AND replayed_at IS NULL FOR UPDATE")
+_MARK = text("""
+    UPDATE quarantine SET replayed_at = clock_timestamp()
+    WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+""")
+_RESTATE = text("""
+    UPDATE quarantine SET reason = :reason, detail = :detail
+    WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which records are meant; ``None`` means any."""
+
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    reason: str | None = None
+    replayed_too: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecord:
+    """A record as a list shows it."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    quarantined_at: datetime
+    replayed_at: datetime | None
+
+    @property
+    def place(self) -> Place:
+        """Topic, partition and offset."""
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record whole, key and value sealed."""
+
+    record: QuarantinedRecord
+    quarantined_at: datetime
+    replayed_at: datetime | None
+
+
+class QuarantineReview:
+    """Reads and marks quarantined records; the caller owns the transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def page(self, wanted: Wanted, after: Place, limit: int) -> list[ListedRecord]:
+        """Return the next records behind a place, by topic, partition and offset."""
+        topic, partition, offset = after
+        behind = {"after_topic": topic, "after_partition": partition, "after_offset": offset, "limit": limit}
+        return [ListedRecord(*row) for row in await self._connection.execute(_PAGE, asdict(wanted) | behind)]
+
+    async def followers_of(self, place: Place, reason: str) -> list[Place]:
+        """Return the later records of the same order that lie here for this reason, in order."""
+        rows = await self._connection.execute(_FOLLOWERS, _named(place) | {"reason": reason})
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    async def find(self, place: Place) -> StoredRecord | None:
+        """Return a record, or ``None`` where there is none at this place."""
+        return await self._one(_SHOW, place)
+
+    async def lock(self, place: Place) -> StoredRecord | None:
+        """Return a record and hold it until the transaction ends; ``None`` if there is none or it was replayed."""
+        return await self._one(_LOCK, place)
+
+    async def mark_replayed(self, place: Place) -> None:
+        """Remember that the record was applied."""
+        await self._connection.execute(_MARK, _named(place))
+
+    async def restate(self, place: Place, reason: str, detail: str) -> None:
+        """Say why the record still cannot be applied."""
+        await self._connection.execute(_RESTATE, _named(place) | {"reason": reason, "detail": detail})
+
+    async def _one(self, statement: Any, place: Place) -> StoredRecord | None:  # noqa: ANN401 - a text clause
+        row = (await self._connection.execute(statement, _named(place))).mappings().one_or_none()
+        if row is None:
+            return None
+        fields = {name: value for name, value in row.items() if name not in {"quarantined_at", "replayed_at"}}
+        return StoredRecord(QuarantinedRecord(**fields), row["quarantined_at"], row["replayed_at"])
+
+
+def _named(place: Place) -> dict[str, Any]:
+    return {"topic": place[0], "partition": place[1], "offset": place[2]}

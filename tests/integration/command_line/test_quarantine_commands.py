@@ -1,0 +1,161 @@
+"""``giftcert quarantine``: list, show and replay, as support runs them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_runs import RunCommand
+
+from giftcert.security.keyring import Keyring
+from giftcert.storage.engine import engine_at
+from kafka_ingest.source import KeptRecord
+from kafka_ingest.topics import Topics
+from kafka_ingest.transaction import BatchWriter
+from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
+from tests.unit.contracts.topic_records import goods_line, order, payment
+
+pytestmark = pytest.mark.integration
+Quarantine = Callable[..., Awaitable[Any]]
+BEFORE_KIOSKS = Topics("All_SalesOrder", "All_Payments", "All_Clients", ("im", "pos"))
+
+
+@pytest.fixture
+async def store(fresh_database_url: str, own_keys: dict[str, str]) -> AsyncIterator[Store]:
+    engine = engine_at(fresh_database_url)
+    keyring = Keyring.load(Path(own_keys["keyring"]))
+    yield Store(engine, keyring, await add_certificates(engine, 1))
+    await engine.dispose()
+
+
+@pytest.fixture
+def settings(fresh_database_url: str, own_keys: dict[str, str]) -> dict[str, str]:
+    return {"database_url": fresh_database_url, "channels": '["im", "pos", "kiosk"]', **own_keys}
+
+
+@pytest.fixture
+def quarantine(giftcert: RunCommand, settings: dict[str, str]) -> Quarantine:
+    """Run a command and return its JSON."""
+
+    async def run(*arguments: str, ends_with: int = 0) -> Any:
+        done = await asyncio.to_thread(giftcert, "quarantine", *arguments, "--json", **settings)
+        assert done.returncode == ends_with, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+async def comes_to_quarantine(store: Store) -> list[KeptRecord]:
+    """An order of a channel that was not configured yet, and a broken payment."""
+    records = [
+        store.order_record(order(channel="kiosk", lines=[goods_line(), store.line()])),
+        store.payment_record(b'{"eventId": "\x1b[2J"}'),
+        store.payment_record(payment()),
+    ]
+    writer = BatchWriter(store.engine, BEFORE_KIOSKS, store.keyring)
+    await writer.commit(records, writer.read(records))
+    return records
+
+
+async def test_the_list_goes_page_by_page(store: Store, quarantine: Quarantine) -> None:
+    await comes_to_quarantine(store)
+    first = await quarantine("list", "--limit", "1")
+    second = await quarantine("list", "--limit", "1", "--after", first["next"])
+    assert [one["reason"] for one in first["records"] + second["records"]] == [
+        "invalidJson",
+        "unknownChannel",
+    ]
+    assert first["next"] == "All_Payments/0/0"
+    assert (await quarantine("list", "--limit", "1", "--after", second["next"]))["records"] == []
+    assert len((await quarantine("list", "--reason", "unknownChannel"))["records"]) == 1
+
+
+async def test_a_record_is_shown_as_it_reads_now_without_its_content(
+    store: Store, quarantine: Quarantine, giftcert: RunCommand, settings: dict[str, str]
+) -> None:
+    await comes_to_quarantine(store)
+    shown = await quarantine("show", "All_SalesOrder/0/0")
+    assert (shown["reason"], shown["readsNow"]) == ("unknownChannel", True)
+    assert shown["readsAs"] == "order.created of order IM-1001, version 1"
+    assert "original" not in shown
+    assert (await quarantine("show", "All_Payments/0/0"))["readsNow"] is False
+    done = await asyncio.to_thread(giftcert, "quarantine", "show", "All_SalesOrder/0/0", **settings)
+    assert "C-77" not in done.stdout
+    assert await store.value("SELECT count(*) FROM events WHERE event_type = 'audit.operatorActed'") == 0
+
+
+async def test_who_looks_at_an_original_is_recorded_first(
+    store: Store, quarantine: Quarantine, giftcert: RunCommand, settings: dict[str, str]
+) -> None:
+    records = await comes_to_quarantine(store)
+    shown = await quarantine("show", "All_SalesOrder/0/0", "--reveal", "--by", "anna")
+    assert shown["original"]["value"]["text"] == (records[0].value or b"").decode()
+    assert (await store.events())[-1] == (
+        "audit.operatorActed",
+        {"who": "anna", "what": "quarantine show --reveal All_SalesOrder/0/0"},
+    )
+    done = await asyncio.to_thread(giftcert, "quarantine", "show", "All_Payments/0/0", "--reveal", **settings)
+    assert "may hold personal data" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+async def test_a_replay_applies_what_is_good_now_and_says_what_is_not(
+    store: Store, quarantine: Quarantine
+) -> None:
+    await comes_to_quarantine(store)
+    answer = await quarantine("replay", "--all", "--by", "anna", ends_with=1)
+    assert answer == {
+        "applied": 1,
+        "stillBad": 1,
+        "reasons": [
+            {
+                "position": "All_Payments/0/0",
+                "reason": "invalidJson",
+                "detail": "the value is not JSON in UTF-8",
+            }
+        ],
+    }
+    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    left = await quarantine("list")
+    assert [one["offset"] for one in left["records"]] == [0]
+    assert [bool(one["replayedAt"]) for one in (await quarantine("list", "--replayed"))["records"]] == [
+        False,
+        True,
+    ]
+
+
+async def test_one_record_or_those_of_a_reason_are_replayed(store: Store, quarantine: Quarantine) -> None:
+    await comes_to_quarantine(store)
+    assert (await quarantine("replay", "--reason", "unknownChannel"))["applied"] == 1
+    again = await quarantine("replay", "All_SalesOrder/0/0")
+    assert (again["applied"], again["stillBad"]) == (0, 0)
+    assert (await quarantine("replay", "--topic", "All_SalesOrder"))["applied"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["replay"], "say which"),
+        (["replay", "nowhere"], "nowhere is no position: write TOPIC/PARTITION/OFFSET"),
+        (["show", "All_Payments/0/99"], "nothing of All_Payments/0/99 lies in quarantine"),
+    ],
+)
+async def test_what_cannot_be_done_is_one_clear_line(
+    giftcert: RunCommand, settings: dict[str, str], arguments: list[str], words: str
+) -> None:
+    done = await asyncio.to_thread(giftcert, "quarantine", *arguments, **settings)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_another_keyring_is_named_by_its_setting(
+    store: Store, giftcert: RunCommand, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await comes_to_quarantine(store)
+    Keyring.create(tmp_path / "other.json")
+    other = settings | {"keyring": str(tmp_path / "other.json")}
+    done = await asyncio.to_thread(giftcert, "quarantine", "replay", "--all", **other)
+    assert (done.returncode, "GIFTCERT_KEYRING" in done.stderr) == (1, True)

@@ -1,0 +1,141 @@
+"""The same records in two databases: in one they were good at first, in the other some had to be mended."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import kafka_ingest.reading
+import kafka_ingest.selection
+from giftcert.contracts.clients import decode_client
+from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.orders import decode_order, probe_order
+from giftcert.contracts.payments import decode_payment
+from giftcert.security.keyring import Keyring
+from giftcert.storage.engine import engine_at
+from kafka_ingest.replaying import Replay, Replayed
+from kafka_ingest.source import KeptRecord, place_of
+from kafka_ingest.topics import Topics
+from tests.integration.kafka_ingest.ingest_store import TOPICS, Store, add_certificates
+from tests.integration.kafka_ingest.leading import Leading, reserve, told
+
+COMPARED = (
+    "SELECT order_id, version, customer_id, snapshot::text FROM orders",
+    "SELECT order_id, certificate_id::text FROM order_certificates",
+    "SELECT order_id, line_id, named_certificate FROM unknown_lines",
+    "SELECT identity, content, order_id, topic, partition, record_offset FROM inbox",
+    "SELECT certificate_id::text, message_key, channel FROM deliveries",
+    "SELECT order_id, topic, partition, record_offset FROM unmatched_payments",
+    "SELECT client_id, locale, erased, message_key FROM clients",
+)
+
+
+@dataclass
+class Shop:
+    """A database with certificates, and the workflows of those that are sold."""
+
+    store: Store
+    leading: Leading
+
+    @property
+    def engine(self) -> AsyncEngine:
+        return self.store.engine
+
+    async def comes(self, *records: KeptRecord) -> None:
+        """Records come in one batch, and the certificates hear what follows."""
+        await self.store.commit(*records)
+        await self.leading.lead()
+
+    async def replay(self, *records: KeptRecord, topics: Topics = TOPICS) -> list[Replayed]:
+        """Records are replayed with what waits for them, and the certificates hear what follows."""
+        replay = Replay(self.engine, topics, self.store.keyring, "ops-1")
+        outcomes = [one for record in records for one in await replay.one(place_of(record))]
+        await self.leading.lead()
+        return outcomes
+
+    async def outcome(self) -> dict[str, Any]:
+        """All that must not depend on what had to be mended: states, events of certificates, what is stored."""
+        stored = {statement: sorted(await self.store.rows(statement), key=repr) for statement in COMPARED}
+        for one in self.store.certificates:
+            if await self.store.rows("SELECT 1 FROM certificates WHERE certificate_id = :id", id=one):
+                stored[one] = (await self.leading.state(one), await told(self.engine, one))
+        return stored
+
+    async def waiting(self) -> list[tuple[int, str]]:
+        """Offset and reason of what lies in quarantine."""
+        return await self.store.rows(
+            "SELECT record_offset, reason FROM quarantine WHERE replayed_at IS NULL ORDER BY topic, record_offset"
+        )
+
+
+@dataclass
+class Twins:
+    """``good`` was good at first, ``mended`` had to be; certificates and reservations have the same ids."""
+
+    good: Shop
+    mended: Shop
+    reservations: list[str]
+
+    def line(self, nth: int = 0, line_id: str = "2", **changes: Any) -> dict[str, Any]:
+        """A line that orders a certificate under its reservation."""
+        reserved = self.reservations[nth]
+        return self.good.store.line(nth, lineId=line_id, reservationId=reserved, **changes)
+
+    async def import_certificates(self, shop: Shop, *numbers: int) -> None:
+        """Certificates are put into the pool and reserved."""
+        ids = [shop.store.certificates[nth] for nth in numbers]
+        await add_certificates(shop.engine, len(ids), ids)
+        for nth in numbers:
+            await reserve(shop.engine, shop.store.certificates[nth], reservation_id=self.reservations[nth])
+
+    async def differences(self) -> list[tuple[Any, Any]]:
+        """What is not the same in both."""
+        good, mended = await self.good.outcome(), await self.mended.outcome()
+        assert good.keys() == mended.keys()
+        return [(good[name], mended[name]) for name in good if good[name] != mended[name]]
+
+
+@asynccontextmanager
+async def twins_at(urls: tuple[str, str], keyring: Keyring, count: int = 3) -> AsyncIterator[Twins]:
+    """Two shops with no certificates in the pool yet."""
+    engines = [engine_at(url) for url in urls]
+    ids = [str(uuid4()) for _ in range(count)]
+    good, mended = (Shop(Store(engine, keyring, ids), Leading(engine)) for engine in engines)
+    mended.store.offsets = good.store.offsets  # a record of one is a record of the other
+    yield Twins(good, mended, [str(uuid4()) for _ in range(count)])
+    for engine in engines:
+        await engine.dispose()
+
+
+def strict_decoders(patch: pytest.MonkeyPatch, event_ids: Iterable[str]) -> None:
+    """Let decoders be as a version before the fix: these records do not please them."""
+    names = [f'"{one}"'.encode() for one in event_ids]
+
+    def refuse(value: bytes | None) -> None:
+        if any(name in (value or b"") for name in names):
+            raise MalformedRecord("invalidField", "extras: expected nothing")
+
+    def strict_order(value: bytes | None) -> Any:
+        refuse(value)
+        return decode_order(value)
+
+    def strict_probe(value: bytes | None) -> Any:
+        refuse(value)
+        return probe_order(value)
+
+    def strict_payment(value: bytes | None) -> Any:
+        refuse(value)
+        return decode_payment(value)
+
+    def strict_client(key: bytes | None, value: bytes | None, written_at: Any) -> Any:
+        refuse(value)
+        return decode_client(key, value, written_at)
+
+    patch.setattr(kafka_ingest.selection, "decode_order", strict_order)
+    patch.setattr(kafka_ingest.reading, "probe_order", strict_probe)
+    patch.setattr(kafka_ingest.reading, "decode_payment", strict_payment)
+    patch.setattr(kafka_ingest.reading, "decode_client", strict_client)
