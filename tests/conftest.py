@@ -1,26 +1,60 @@
 """Fixtures of the real servers: each starts when a test first asks for it, once for all xdist workers."""
 
 import asyncio
-import fcntl
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from giftcert.storage.migrate import migrate
+from tests import run_guardian
+from tests.shared_servers import only_one, start_server
+from tests.stoppable_kafka import StoppableKafka
 
-ServerAddresses = Callable[[str], dict[str, Any]]
+ServerAddresses = Callable[..., dict[str, Any]]
 _TEMPLATE = "giftcert_template"
+_END_ALL = pytest.StashKey[Callable[[], None]]()
+
+# A machine that is busy with other things is no fault of the code.
+settings.register_profile(
+    "patient",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("patient")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have somebody watch over what this run and its xdist workers start."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_END_ALL] = run_guardian.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Come back only when nothing of the run is left."""
+    if _END_ALL in config.stash:
+        config.stash[_END_ALL]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests that are given much time, so that at the end no xdist worker waits long for another."""
+    items.sort(key=_time_given, reverse=True)
+
+
+def _time_given(item: pytest.Item) -> float:
+    limit = item.get_closest_marker("timeout")
+    return float(limit.args[0]) if limit else 0
 
 
 @pytest.fixture(scope="session")
@@ -30,53 +64,19 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-@contextmanager
-def only_one(lock_file: Path) -> Iterator[None]:
-    with lock_file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture(scope="session")
 def server(shared_folder: Path) -> ServerAddresses:
-    """Give the addresses of a server, started by the first test of the run that asks."""
+    """Give the addresses of a server, started by the first test of the run that asks for one of this use."""
 
-    def addresses(part: str) -> dict[str, Any]:
-        record = shared_folder / f"{part}.json"
-        with only_one(shared_folder / f"{part}.lock"):
+    def addresses(part: str, use: str = "all") -> dict[str, Any]:
+        record = shared_folder / f"{part}-for-{use}.json"
+        with only_one(record.with_suffix(".lock")):
             if not record.exists():
                 record.write_text(start_server(part))
         found: dict[str, Any] = json.loads(record.read_text())
         return found
 
     return addresses
-
-
-def start_server(part: str) -> str:
-    """Start a server that ends with this test run; return its addresses as JSON.
-
-    Its state lies outside the folder of the run, which pytest closes to the user of PostgreSQL.
-    """
-    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    state = tempfile.mkdtemp(prefix=f"giftcert-{part}-")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "giftcert.embedded", part, "--throw-away", "--owner", str(run)],
-        env={**embedded_environment(), "GIFTCERT_STATE_DIR": state},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    with process.stdout as answer:
-        line = answer.readline()
-    assert line, f"{part} did not start"
-    process.returncode = 0  # it outlives this worker: the run ends it
-    return line
-
-
-def embedded_environment() -> dict[str, str]:
-    """Our environment without settings that a developer may have made."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,7 @@ async def _on(url: str, statement: str) -> None:
 
 async def new_database(postgres_url: str) -> str:
     name = f"test_{uuid4().hex[:12]}"
-    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}"')
+    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}" STRATEGY FILE_COPY')
     return named(postgres_url, name)
 
 
@@ -129,6 +129,14 @@ def kafka(server: ServerAddresses) -> str:
     """The bootstrap address of a Kafka shared by all workers: give topics names of your own."""
     address: str = server("kafka")["kafka_bootstrap_servers"]
     return address
+
+
+@pytest.fixture
+def stoppable_kafka(server: ServerAddresses) -> Iterator[StoppableKafka]:
+    """A Kafka of the tests that stop it: put them into the group ``stoppable_kafka`` of xdist."""
+    kafka = StoppableKafka(server("kafka", use="stopping"))
+    yield kafka
+    kafka.go_on()
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 def setup_command(as_json: AsJson = False) -> None:
     """Make topics, namespace, search attributes, schedules and products; may be repeated."""
     from giftcert.embedded.addresses import with_running_stack
+    from giftcert.embedded.external import check_external
     from giftcert.settings import load_settings
 
     async def work() -> None:
-        done = await setup(with_running_stack(load_settings()))
+        settings = with_running_stack(load_settings())
+        await check_external(settings)  # clients of Kafka take long to give up
+        done = await setup(settings)
         say({"done": done}, "\n".join(done) or "everything was there already", as_json=as_json)
 
     run_to_end(work)

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 
 import psutil
@@ -34,11 +35,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _until_unwanted(owner: int) -> None:
+async def _until_unwanted(owner: psutil.Process | None) -> None:
     told = asyncio.Event()
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(stop_signal, told.set)
-    while not told.is_set() and psutil.pid_exists(owner):
+    while not told.is_set() and owner is not None and _runs(owner):
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await told.wait()
@@ -46,13 +47,28 @@ async def _until_unwanted(owner: int) -> None:
             continue
 
 
+def _process(pid: int) -> psutil.Process | None:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid)
+    return None
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Return whether it still is that process; one whose parent does not ask for its end stays listed for ever."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 async def _run(arguments: argparse.Namespace) -> None:
-    settings = Settings()
-    options = StackOptions(any_free_port=True, durable=not arguments.throw_away)
+    owner = _process(arguments.owner)
+    # The usual ports are for the stack that a person may run beside a test run.
+    settings = Settings(postgres_port=0, temporal_port=0, temporal_ui_port=0, kafka_port=0)
+    options = StackOptions(durable=not arguments.throw_away)
     async with EmbeddedStack(settings, parts=arguments.parts, options=options) as addresses:
         sys.stdout.write(json.dumps(asdict(addresses)) + "\n")
         sys.stdout.flush()
-        await _until_unwanted(arguments.owner)
+        await _until_unwanted(owner)
     if arguments.throw_away:
         shutil.rmtree(StateFolder(settings.state_dir).root, ignore_errors=True)
 

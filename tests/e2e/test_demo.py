@@ -1,6 +1,5 @@
 """The demo's scenarios through the whole stack, as ``make demo`` plays them."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulators.demo.scenarios import SCENARIOS
+from tests.embedded_environment import embedded_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -22,10 +22,9 @@ def state_folder() -> Iterator[Path]:
 
 
 def demo(state_folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
     return subprocess.run(
         [sys.executable, "-m", "giftcert.cli", "demo", *arguments],
-        env=ours | {"GIFTCERT_STATE_DIR": str(state_folder), "COLUMNS": "200"},
+        env=embedded_environment() | {"GIFTCERT_STATE_DIR": str(state_folder), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,

@@ -9,14 +9,13 @@ import pytest
 from command_runs import RunCommand
 
 from giftcert.security.tokens import create_signing_keys
-
-ROOT = Path(__file__).parents[3]
+from tests.embedded_environment import ROOT, embedded_environment
 
 
 @pytest.fixture(scope="session")
 def clean_environment() -> dict[str, str]:
     """Our environment with no settings of ours, and the project on Python's path."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIFTCERT_")}
+    environment = embedded_environment()
     path = [environment.get("PYTHONPATH"), str(ROOT)]
     return {
         **environment,

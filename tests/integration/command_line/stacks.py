@@ -1,18 +1,20 @@
 """A whole stack started by ``giftcert up`` in a process of its own."""
 
-import asyncio
 import json
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from giftcert.embedded.readiness import until
+from tests.processes import PATIENCE_SECONDS, promised
+
+END_SECONDS = 10
+"""Within so much time all has ended, even if a part hangs."""
 
 
 class Stack:
@@ -58,10 +60,13 @@ class Stack:
         """Return, for each report, whether it is of this part and holds these words."""
         return [line.startswith(f"{part} ") and words in line for line in self.reports]
 
-    def end(self, stop_signal: signal.Signals = signal.SIGINT, within: float = 10) -> int:
+    def end(self, stop_signal: signal.Signals = signal.SIGINT) -> int:
         """Ask it to end and return its exit code; it fails the test if that takes longer than promised."""
+        began = time.monotonic()
         self.process.send_signal(stop_signal)
-        return self.process.wait(within)
+        code = self.process.wait(PATIENCE_SECONDS)
+        assert promised(END_SECONDS, began), f"it took {time.monotonic() - began:.1f} s to end"
+        return code
 
     def close(self) -> None:
         """Leave nothing behind, whatever the test has done."""
@@ -80,21 +85,3 @@ class Stack:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.reports.append(line.rstrip())
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Return whether the process is gone, but perhaps for its entry in the table."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-async def holds(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until the condition holds."""
-
-    async def ask() -> bool:
-        return bool(condition())
-
-    async with asyncio.timeout(seconds):
-        await until(ask)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import httpx
 import psutil
 import pytest
 from command_runs import RunCommand
-from stacks import Stack, has_ended, holds
+from stacks import END_SECONDS, Stack
+
+from tests.processes import PATIENCE_SECONDS, has_ended, holds, promised
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 DOORS = ("api", "ingest", "worker", "dispatch")
@@ -36,7 +39,7 @@ def start_stack(state_dir: Path, clean_environment: dict[str, str]) -> Iterator[
 
 @pytest.fixture(scope="module")
 def stack(clean_environment: dict[str, str]) -> Iterator[Stack]:
-    """A stack that the tests of this module share: they may kill its parts, which come back, and not end it."""
+    """A stack that the tests of one group of xdist share: they may kill its parts, which come back, and not end it."""
     folder = Path(tempfile.mkdtemp(prefix="giftcert-test-"))
     shared = Stack(folder, {**clean_environment, "GIFTCERT_EMBEDDED_POOL": "20"})
     yield shared
@@ -68,6 +71,7 @@ async def test_everything_starts_answers_and_ends_on_ctrl_c(
     assert [process for process in everything if not has_ended(process)] == []
 
 
+@pytest.mark.xdist_group("stack")
 async def test_a_second_stack_on_the_same_state_is_refused(stack: Stack, giftcert: RunCommand) -> None:
     second = giftcert("up", "--ports", "auto", state_dir=str(stack.state_dir))
     assert second.returncode == 1
@@ -76,6 +80,7 @@ async def test_a_second_stack_on_the_same_state_is_refused(stack: Stack, giftcer
     assert await answers(f"{stack.addresses['apiUrl']}/healthz")
 
 
+@pytest.mark.xdist_group("stack")
 @pytest.mark.parametrize("part", [*DOORS, *SERVERS])
 async def test_a_part_that_is_killed_is_reported_and_comes_back(stack: Stack, part: str) -> None:
     before = sum(stack.reports_of(part, "ready"))
@@ -144,6 +149,8 @@ def test_ctrl_c_while_everything_still_starts_leaves_nothing(
     ) as up:
         assert up.stderr is not None
         up.stderr.readline()  # the first part is ready, the others are not
+        began = time.monotonic()
         up.send_signal(signal.SIGINT)
-        assert up.wait(10) == 0
+        assert up.wait(PATIENCE_SECONDS) == 0
+        assert promised(END_SECONDS, began)
     assert not processes_on(state_dir)

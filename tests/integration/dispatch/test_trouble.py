@@ -1,15 +1,10 @@
 import asyncio
-import json
-import os
 import signal
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-import psutil
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,59 +20,35 @@ from tests.integration.dispatch.conftest import new_topic
 from tests.integration.dispatch.dispatchers import end, spawn
 from tests.integration.dispatch.recorded import append, event_ids, reserved
 from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
+from tests.stoppable_kafka import StoppableKafka
 
 pytestmark = pytest.mark.integration
 
 
-class OwnKafka:
-    """A Kafka that a test may stop without disturbing others."""
+@dataclass(frozen=True)
+class OwnTopic:
+    """A topic of this test on a broker that it may stop."""
 
-    def __init__(self, address: str, topic: str, broker: psutil.Process) -> None:
-        self.address = address
-        self.topic = topic
-        self._broker = broker
+    kafka: StoppableKafka
+    name: str
 
-    def hang(self) -> None:
-        """Stop the broker, and come back only when each of its threads stands still."""
-        self._broker.send_signal(signal.SIGSTOP)
-        threads = Path(f"/proc/{self._broker.pid}/task")
-        while any(_state(thread) != "T" for thread in threads.iterdir()):
-            time.sleep(0.001)
-
-    def go_on(self) -> None:
-        self._broker.send_signal(signal.SIGCONT)
-
-
-def _state(thread: Path) -> str:
-    """The state letter of a thread, which stands behind its name in parentheses."""
-    return thread.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+    @property
+    def address(self) -> str:
+        return self.kafka.address
 
 
 @pytest.fixture
-async def own_kafka(tmp_path: Path) -> AsyncIterator[OwnKafka]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "giftcert.embedded", "kafka", "--throw-away", "--owner", str(os.getpid())),
-        env={**os.environ, "GIFTCERT_STATE_DIR": str(tmp_path)},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    address = json.loads(await process.stdout.readline())["kafka_bootstrap_servers"]
-    broker = next(one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "java")
-    kafka = OwnKafka(address, await new_topic(address), broker)
-    yield kafka
-    kafka.go_on()
-    process.terminate()
-    await process.wait()
+async def stoppable(stoppable_kafka: StoppableKafka) -> OwnTopic:
+    return OwnTopic(stoppable_kafka, await new_topic(stoppable_kafka.address))
 
 
 @asynccontextmanager
-async def hasty_dispatcher(engine: AsyncEngine, kafka: OwnKafka) -> AsyncIterator[Health]:
+async def hasty_dispatcher(engine: AsyncEngine, topic: OwnTopic) -> AsyncIterator[Health]:
     """A dispatcher of one lane that gives up after half a second and tells of it at once."""
     health = Health()
     doorbell = Doorbell(engine, health)
-    publisher = Publisher(kafka.topic, {"bootstrap_servers": kafka.address}, timedelta(seconds=0.5))
-    trouble = Trouble(engine, kafka.topic, patience=timedelta())
+    publisher = Publisher(topic.name, {"bootstrap_servers": topic.address}, timedelta(seconds=0.5))
+    trouble = Trouble(engine, topic.name, patience=timedelta())
     lane = Lane(engine, publisher, doorbell, trouble, health)
     tasks = [asyncio.create_task(doorbell.watch()), asyncio.create_task(lane.run())]
     try:
@@ -99,21 +70,22 @@ PUBLISHING = """EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_dat
     AND state = 'idle in transaction' AND query LIKE '%FROM events WHERE shard%')"""
 
 
+@pytest.mark.xdist_group("stoppable_kafka")
 async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
-    engine: AsyncEngine, certificates: list[str], own_kafka: OwnKafka
+    engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic
 ) -> None:
     one, other = certificates[0], certificates[1]
-    reading = StreamReader(own_kafka.address, own_kafka.topic)
-    async with reading as reader, hasty_dispatcher(engine, own_kafka) as health:
+    reading = StreamReader(stoppable.address, stoppable.name)
+    async with reading as reader, hasty_dispatcher(engine, stoppable) as health:
         await append(engine, one, reserved(1))
         await reader.next()
-        own_kafka.hang()
+        stoppable.kafka.hang()
         await append(engine, one, reserved(2), reserved(3))
         await until_true(engine, TOLD_OF_TROUBLE)
         assert health.waiting_for == "Kafka"
         await append(engine, one, reserved(4))
         await append(engine, other, reserved(5))
-        own_kafka.go_on()
+        stoppable.kafka.go_on()
         told = await reader.until(await event_ids(engine))
         await until_true(engine, "NOT EXISTS (SELECT FROM events WHERE published_at IS NULL)")
 
@@ -121,46 +93,49 @@ async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
         one: [1, 2, 3, 4],
         other: [1],
     }
-    failures = {each.event_id: each for each in told if each.key == own_kafka.topic}
+    failures = {each.event_id: each for each in told if each.key == stoppable.name}
     assert [each.event["payload"]["component"] for each in failures.values()] == ["dispatch"]
 
 
+@pytest.mark.xdist_group("stoppable_kafka")
 async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
-    engine: AsyncEngine, certificates: list[str], own_kafka: OwnKafka
+    engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic
 ) -> None:
     await append(engine, certificates[0], *(reserved(number) for number in range(1, 4)))
     async with engine.connect() as connection:
         window = await OutboxRepository(connection).window(shard_of(certificates[0]), 10)
-    publisher = Publisher(own_kafka.topic, {"bootstrap_servers": own_kafka.address}, timedelta(seconds=0.5))
+    publisher = Publisher(stoppable.name, {"bootstrap_servers": stoppable.address})
     await publisher.publish(window[:1])
-    own_kafka.hang()
+    publisher._limit = timedelta(seconds=0.5)
+    stoppable.kafka.hang()
 
     with pytest.raises(PublishError, match="TimeoutError"):
         await publisher.publish(window[1:])
-    own_kafka.go_on()
-    patient = Publisher(own_kafka.topic, {"bootstrap_servers": own_kafka.address})
+    stoppable.kafka.go_on()
+    patient = Publisher(stoppable.name, {"bootstrap_servers": stoppable.address})
     await patient.publish(window[1:])
     await patient.drop()
 
-    async with StreamReader(own_kafka.address, own_kafka.topic) as reader:
+    async with StreamReader(stoppable.address, stoppable.name) as reader:
         told = await reader.until({event.event_id for event in window})
     assert first_sequences(told)[certificates[0]] == [1, 2, 3]
 
 
+@pytest.mark.xdist_group("stoppable_kafka")
 async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
-    engine: AsyncEngine, certificates: list[str], own_kafka: OwnKafka, fresh_database_url: str
+    engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic, fresh_database_url: str
 ) -> None:
     certificate = certificates[0]
-    frozen = await spawn(fresh_database_url, own_kafka.address, own_kafka.topic)
-    async with StreamReader(own_kafka.address, own_kafka.topic) as reader:
+    frozen = await spawn(fresh_database_url, stoppable.address, stoppable.name)
+    async with StreamReader(stoppable.address, stoppable.name) as reader:
         await append(engine, certificate, reserved(1))
         await reader.next()
-        own_kafka.hang()
+        stoppable.kafka.hang()
         await append(engine, certificate, reserved(2))
         await until_true(engine, PUBLISHING)
         frozen.send_signal(signal.SIGSTOP)
-        own_kafka.go_on()
-        other = await spawn(fresh_database_url, own_kafka.address, own_kafka.topic)
+        stoppable.kafka.go_on()
+        other = await spawn(fresh_database_url, stoppable.address, stoppable.name)
         await append(engine, certificate, reserved(3))
         await reader.until(await event_ids(engine))
         await until_true(engine, "NOT EXISTS (SELECT FROM events WHERE published_at IS NULL)")

@@ -1,11 +1,9 @@
-"""Small programs that behave, hang or die in place of the real parts, and what tests wait for."""
+"""Small programs that behave, hang or die in place of the real parts, and what they report."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from giftcert.embedded.programs import Program
-from giftcert.embedded.readiness import until
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {ready}; time.sleep(600)"
 OBEDIENT = "{ready}; import signal; signal.pause()"
@@ -26,13 +24,3 @@ class Reports:
 
     def of(self, words: str) -> list[str]:
         return [line for _, line in self.lines if words in line]
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds."""
-
-    async def ask() -> bool:
-        return bool(condition())
-
-    async with asyncio.timeout(30):
-        await until(ask)

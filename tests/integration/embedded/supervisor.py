@@ -5,6 +5,7 @@ Run as ``python supervisor.py STATE_FOLDER [postgres]``.
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -37,4 +38,5 @@ async def main(state: Path, parts: list[str]) -> None:
         await asyncio.Event().wait()
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background may ignore it
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports, holds
+from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports
 
 from giftcert.embedded.errors import StackError
-from giftcert.embedded.keeper import Keeper
+from giftcert.embedded.keeper import Keeper, Report
 from giftcert.embedded.programs import Program
+from tests.processes import PATIENCE_SECONDS, has_ended, holds
 
 
 @asynccontextmanager
-async def kept(program: Program, folder: Path, reports: Reports) -> AsyncIterator[Keeper]:
+async def kept(program: Program, folder: Path, reports: Report) -> AsyncIterator[Keeper]:
     keeper = Keeper(program, folder, reports)
     try:
         await keeper.launch()
@@ -25,13 +26,6 @@ async def kept(program: Program, folder: Path, reports: Reports) -> AsyncIterato
         yield keeper
     finally:
         await keeper.stop(0.2)
-
-
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def records(folder: Path) -> list[Path]:
@@ -65,7 +59,14 @@ async def test_a_part_that_dies_is_reported_and_started_again(
 async def test_a_part_that_dies_again_and_again_is_started_after_ever_longer_waits(
     tmp_path: Path, reports: Reports, stand_in: MakeProgram
 ) -> None:
-    async with kept(stand_in("{ready}; import time; time.sleep(0.3); sys.exit(3)"), tmp_path, reports):
+    code = "{ready}; mark = pathlib.Path(sys.argv[1])\nwhile mark.exists(): pass\nsys.exit(3)"
+
+    def die_when_ready(part: str, line: str) -> None:
+        reports(part, line)
+        if line.startswith("ready"):
+            (tmp_path / "part.ready").unlink()
+
+    async with kept(stand_in(code), tmp_path, die_when_ready):
         await holds(lambda: len(reports.of("starting it again")) >= 3)
     waits = [line.rsplit("in ", 1)[1] for line in reports.of("ended with 3")]
     assert waits[:3] == ["0.5 s", "1 s", "2 s"]
@@ -119,7 +120,7 @@ async def test_a_part_that_cannot_be_replaced_is_lost(
 ) -> None:
     async with kept(stand_in(OBEDIENT, replaceable=False), tmp_path, reports) as keeper:
         os.kill(pid_of(keeper), signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await keeper.lost.wait()
     assert not reports.of("starting it again")
 
@@ -140,5 +141,5 @@ async def test_a_part_with_a_lifeline_starts_at_the_word_and_ends_with_the_line(
     await keeper.launch()
     assert keeper.pid is not None
     await keeper.make_ready()
-    await keeper.stop(5)
+    await keeper.stop(PATIENCE_SECONDS)
     assert not reports.of("killed")

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from stand_ins import Reports, holds
+from stand_ins import Reports
 
 from giftcert.embedded.addresses import Addresses, running_addresses
 from giftcert.embedded.pid_files import PidFile
 from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.stack import EmbeddedStack
 from giftcert.settings import Settings
+from tests.embedded_environment import ROOT, embedded_environment
+from tests.processes import PATIENCE_SECONDS, has_ended, holds
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).parents[3]
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 StartSupervisor = Callable[..., tuple["subprocess.Popen[str]", dict[str, psutil.Process]]]
 
@@ -32,7 +33,7 @@ def start_supervisor(state_dir: Path) -> Iterator[StartSupervisor]:
     def start(*parts: str) -> tuple["subprocess.Popen[str]", dict[str, psutil.Process]]:
         supervisor = subprocess.Popen(
             [sys.executable, str(SUPERVISOR), str(state_dir), *parts],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**embedded_environment(), "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -51,13 +52,6 @@ def start_supervisor(state_dir: Path) -> Iterator[StartSupervisor]:
     for process in started:
         if process.is_running():
             process.kill()
-
-
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 async def test_parts_end_when_their_supervisor_is_killed_even_one_that_ignores_sigterm(
@@ -130,5 +124,5 @@ async def test_a_process_that_only_has_the_id_of_an_old_part_is_left_alone(
 async def test_a_supervisor_that_is_told_to_end_leaves_nothing(start_supervisor: StartSupervisor) -> None:
     supervisor, parts = start_supervisor("postgres")
     os.kill(supervisor.pid, signal.SIGINT)
-    supervisor.wait(timeout=20)
+    supervisor.wait(PATIENCE_SECONDS)
     await holds(lambda: all(has_ended(process) for process in (parts["postgres"], parts["guardian"])))

@@ -21,11 +21,12 @@ from giftcert.embedded.stack import EmbeddedStack
 from giftcert.settings import Settings
 
 pytestmark = pytest.mark.integration
-ANY_PORT = StackOptions(any_free_port=True)
+NO_USUAL_PORTS = dict.fromkeys(("postgres_port", "temporal_port", "temporal_ui_port", "kafka_port"), 0)
+THROW_AWAY = StackOptions(durable=False)
 
 
 def settings_of(state_dir: Path, **changes: object) -> Settings:
-    return Settings(state_dir=state_dir, database_url=None, **changes)  # type: ignore[arg-type]
+    return Settings(state_dir=state_dir, database_url=None, **(NO_USUAL_PORTS | changes))  # type: ignore[arg-type]
 
 
 async def write_everywhere(addresses: Addresses) -> None:
@@ -66,9 +67,9 @@ async def read_everywhere(addresses: Addresses) -> list[object]:
 
 async def test_state_survives_a_restart(state_dir: Path) -> None:
     settings = settings_of(state_dir)
-    async with EmbeddedStack(settings, options=ANY_PORT) as addresses:
+    async with EmbeddedStack(settings) as addresses:
         await write_everywhere(addresses)
-    async with EmbeddedStack(settings, options=ANY_PORT) as addresses:
+    async with EmbeddedStack(settings) as addresses:
         assert await read_everywhere(addresses) == ["kept", b"kept", "RUNNING"]
 
 
@@ -96,8 +97,7 @@ async def test_a_taken_port_is_refused_by_the_name_of_its_setting(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        free = dict.fromkeys(("postgres_port", "temporal_port", "temporal_ui_port", "kafka_port"), 0)
-        settings = settings_of(state_dir, **{**free, setting: port})
+        settings = settings_of(state_dir, **{setting: port})
         with pytest.raises(StackError, match=f"port {port} is taken: set GIFTCERT_{setting.upper()}"):
             async with EmbeddedStack(settings, parts=[part]):
                 pass
@@ -113,8 +113,7 @@ async def test_a_taken_port_is_no_matter_where_any_will_do(state_dir: Path) -> N
 
 
 async def test_a_wrong_password_is_refused_although_the_address_is_local(state_dir: Path) -> None:
-    options = StackOptions(any_free_port=True, durable=False)
-    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], options=options) as addresses:
+    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], options=THROW_AWAY) as addresses:
         assert addresses.database_url is not None
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(addresses.database_url, password="guessed")
@@ -125,8 +124,7 @@ def mode_of(path: Path) -> int:
 
 
 async def test_only_the_owner_reads_passwords_and_addresses(state_dir: Path) -> None:
-    options = StackOptions(any_free_port=True, durable=False)
-    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], options=options):
+    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], options=THROW_AWAY):
         assert mode_of(state_dir / "postgres" / "password") == 0o600
         assert mode_of(state_dir / "addresses.json") == 0o600
         assert mode_of(state_dir / "keys") == 0o700
@@ -134,8 +132,7 @@ async def test_only_the_owner_reads_passwords_and_addresses(state_dir: Path) -> 
 
 async def test_commands_find_the_running_stack_and_only_that(state_dir: Path) -> None:
     settings = settings_of(state_dir, temporal_address="temporal:7233", kafka_bootstrap_servers="kafka:9092")
-    options = StackOptions(any_free_port=True, durable=False)
-    async with EmbeddedStack(settings, options=options) as addresses:
+    async with EmbeddedStack(settings, options=THROW_AWAY) as addresses:
         found = with_running_stack(settings)
         assert found.database_url is not None
         assert found.database_url.get_secret_value() == addresses.database_url
@@ -169,9 +166,8 @@ async def test_two_stacks_that_start_together_never_choose_the_same_port() -> No
 
 
 async def test_temporal_in_memory_forgets(state_dir: Path) -> None:
-    options = StackOptions(any_free_port=True, durable=False)
     for _ in range(2):
-        async with EmbeddedStack(settings_of(state_dir), parts=["temporal"], options=options) as addresses:
+        async with EmbeddedStack(settings_of(state_dir), parts=["temporal"], options=THROW_AWAY) as addresses:
             assert addresses.temporal_address is not None
             client = await Client.connect(addresses.temporal_address)
             with pytest.raises(RPCError, match="not found"):

@@ -11,8 +11,18 @@ from giftcert.cli.namespace import ensure_namespace
 from giftcert.contracts.payloads import DATA_CONVERTER
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
+from kafka_ingest import consuming, intake, marking, settling, signalling
 from tests.integration.kafka_ingest.ingest_doors import Neighbours, make_neighbours
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks, settling and further attempts come as soon as a test wants them."""
+    monkeypatch.setattr(marking, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(settling, "IDLE_SECONDS", 0.1)
+    for retrying in (consuming, intake, settling, signalling):
+        monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from giftcert.settings import Settings
 from kafka_ingest import metrics
 from kafka_ingest.main import serve
 from tests.integration.kafka_ingest.ingest_store import Store
+from tests.processes import PATIENCE_SECONDS
 from tests.unit.contracts.topic_records import raw
 from workflows.names import workflow_id
 
 PARTITIONS = 3
-PATIENCE_SECONDS = 45.0
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:

@@ -14,6 +14,7 @@ from simulators.messages import payment_captured
 from simulators.orders import Orders
 from simulators.payments import Payments, order_to_pay
 from simulators.topics import Reader, Record, Writer, open_reader, open_writer
+from tests.processes import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +34,7 @@ async def addresses(kafka: str) -> AsyncIterator[Addresses]:
 
 async def read(reader: Reader, count: int) -> list[Record]:
     records: list[Record] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(records) < count:
             records += await reader.batch()
     return records

@@ -106,7 +106,7 @@ async def test_who_waits_for_a_certificate_is_woken_by_its_news(
         await asyncio.sleep(0)
         assert not waiting.done()
         journal.take(record)
-    await asyncio.wait_for(waiting, 5)
+    await waiting
 
 
 def test_nothing_follows_while_all_that_is_told_is_of_other_sales_or_of_disclosures(

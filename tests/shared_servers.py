@@ -1,0 +1,42 @@
+"""Starts servers that all xdist workers of a run share."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.embedded_environment import embedded_environment
+
+
+@contextmanager
+def only_one(lock_file: Path) -> Iterator[None]:
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def start_server(part: str) -> str:
+    """Start a server that ends with this test run; return its addresses and the folder of its state as JSON.
+
+    Its state lies outside the folder of the run, which pytest closes to the user of PostgreSQL.
+    """
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    state = tempfile.mkdtemp(prefix=f"giftcert-{part}-")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "giftcert.embedded", part, "--throw-away", "--owner", str(run)],
+        env={**embedded_environment(), "GIFTCERT_STATE_DIR": state},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as answer:
+        line = answer.readline()
+    assert line, f"{part} did not start"
+    process.returncode = 0  # it outlives this worker: the run ends it
+    return json.dumps({**json.loads(line), "state": state})
