@@ -155,7 +155,7 @@ def _payment(message: PaymentMessage, extends_until: datetime | None) -> Payment
 
 
 def record_share(facts: OrderFacts, share: AssignedShare) -> OrderFacts:
-    """Return the facts with what a person said of a refund and a line; the first word stands."""
+    """Return the facts with what a person said of a refund and a line; the first word on the two stands."""
     if any((one.refund_id, one.line_id) == (share.refund_id, share.line_id) for one in facts.assigned):
         return facts
     return replace(facts, assigned=(*facts.assigned, share))

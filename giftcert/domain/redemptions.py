@@ -49,9 +49,7 @@ def authorized(state: CertificateState, event: e.RedemptionAuthorized) -> Certif
 
 def captured(state: CertificateState, event: e.RedemptionCaptured) -> CertificateState:
     """Return the state with an amount spent: out of its hold, the rest of which is free, or of the balance."""
-    known = find_redemption(state, event.redemption_id) or Redemption(
-        redemption_id=event.redemption_id, state=RedemptionState.CAPTURED, order_id=event.order_id
-    )
+    known = _redemption(state, event)
     paid = replace(
         known,
         state=RedemptionState.CAPTURED,
@@ -64,9 +62,7 @@ def captured(state: CertificateState, event: e.RedemptionCaptured) -> Certificat
 
 def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateState:
     """Return the state with a hold given back."""
-    known = find_redemption(state, event.redemption_id)
-    if known is None:
-        return state
+    known = _redemption(state, event)
     ended = RedemptionState.LAPSED if event.reason == HOLD_LAPSED else RedemptionState.VOIDED
     given_back = replace(known, state=ended, held=0)
     return _money(_put(state, given_back), freed=known.held, released=known.held)
@@ -74,18 +70,19 @@ def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateSta
 
 def restored(state: CertificateState, event: e.RedemptionRestored) -> CertificateState:
     """Return the state with a spent amount back on the balance."""
-    known = find_redemption(state, event.redemption_id)
-    if known is None:
-        return state
+    known = _redemption(state, event)
     return _money(_put(state, replace(known, restored=known.restored + event.amount)), freed=event.amount)
 
 
 def hold_opened(state: CertificateState, event: e.HoldOpened) -> CertificateState:
     """Return the state with what only we need to know of a hold."""
-    known = find_redemption(state, event.redemption_id)
-    if known is None:
-        return state
-    return _put(state, replace(known, channel=event.channel, expires_at=event.expires_at))
+    kept = tuple(
+        replace(one, channel=event.channel, expires_at=event.expires_at)
+        if one.redemption_id == event.redemption_id
+        else one
+        for one in state.redemptions
+    )
+    return replace(state, redemptions=kept)
 
 
 def spending_recorded(state: CertificateState, event: e.SpendingRecorded) -> CertificateState:
@@ -94,6 +91,15 @@ def spending_recorded(state: CertificateState, event: e.SpendingRecorded) -> Cer
     if known is not None:
         state = _put(state, replace(known, payment_id=known.payment_id or event.payment_id))
     return replace(state, spending_keys=(*state.spending_keys, event.key))
+
+
+def _redemption(
+    state: CertificateState, event: e.RedemptionCaptured | e.RedemptionVoided | e.RedemptionRestored
+) -> Redemption:
+    """Return the redemption of an event; one that was never held begins with its capture."""
+    return find_redemption(state, event.redemption_id) or Redemption(
+        redemption_id=event.redemption_id, state=RedemptionState.CAPTURED, order_id=event.order_id
+    )
 
 
 def _put(state: CertificateState, redemption: Redemption) -> CertificateState:

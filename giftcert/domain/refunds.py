@@ -211,30 +211,19 @@ def judge_issued(decision: Decision, sale: Sale, line: Standing) -> None:
 
 
 def _approved_verdict(decision: Decision, sale: Sale, line: Standing) -> Verdict | None:
-    """The approved amount is taken when the money comes, never more than that is worth; or all, if it is the price.
+    """Take the approved amount when the money comes, never more than that is worth; or all, if it is the price.
 
     What is held then would stay spendable, so all is taken only when no hold is open any more.
     """
     case = sale.open_case
     if case is None or case.approved is None or line.refunded == 0:
         return None
-    balance = decision.state.balance
-    if line.refunded + line.settled < line.price:
-        return complete(decision, line, min(case.approved, balance, worth_of(decision, line)))
-    return complete(decision, line, balance) if decision.state.held == 0 else None
-
-
-def complete(decision: Decision, line: Standing, taken: int) -> Complete:
-    """Return the completion of what is back of a line, so much of it taken from the balance."""
-    worth = worth_of(decision, line)
+    balance, worth = decision.state.balance, worth_of_refund(sale.nominal, line.refunded, line.price)
+    whole = line.refunded + line.settled >= line.price
+    if whole and decision.state.held > 0:
+        return None
+    taken = balance if whole else min(case.approved, balance, worth)
     return Complete(line.refunded, taken=taken, uncovered=max(0, worth - taken))
-
-
-def worth_of(decision: Decision, line: Standing) -> int:
-    """Return what the money back is worth in nominal units; nothing was paid for a line that cost nothing."""
-    if line.price == 0:
-        return decision.state.balance
-    return worth_of_refund(decision.state.nominal, line.refunded, line.price)
 
 
 def _issued_verdict(decision: Decision, line: Standing) -> Verdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from giftcert.domain import events as e
-from giftcert.domain import refunds, sale
+from giftcert.domain import orders, refunds, sale
 from giftcert.domain.decision import Decision
 from giftcert.domain.evolve import APPROVE, REJECT, find_case
 from giftcert.domain.messages import RefundAssigned, ResolveRefund
@@ -15,7 +15,7 @@ from giftcert.domain.money import worth_of_refund
 from giftcert.domain.policy import Policy
 from giftcert.domain.refund_lines import Share, refund_shares
 from giftcert.domain.refunds import Standing
-from giftcert.domain.state import Agreement, CertificateState, RefundCase, Sale
+from giftcert.domain.state import Agreement, AssignedShare, CertificateState, RefundCase, Sale
 
 
 class ResolutionRefusal(StrEnum):
@@ -230,7 +230,8 @@ def _assign(decision: Decision, found: _Case, refund_id: str, amount: int) -> No
 def refund_assigned(decision: Decision, message: RefundAssigned) -> None:
     """A person said of another certificate of the order what a refund means; judge again what is left of it."""
     facts = decision.state.order(message.order_id)
-    if any((one.refund_id, one.line_id) == (message.refund_id, message.line_id) for one in facts.assigned):
+    share = AssignedShare(message.refund_id, message.line_id, message.amount)
+    if orders.record_share(facts, share) == facts:
         return
     decision.record(
         e.ShareAssigned(

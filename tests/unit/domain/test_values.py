@@ -34,6 +34,10 @@ def test_what_is_no_number_is_none() -> None:
     assert not is_number("٤٥٦")
 
 
+def test_the_check_digit_is_that_of_the_standard_s_example() -> None:
+    assert number_from_digits("7992739871") == "79927398713"
+
+
 def test_only_the_last_four_digits_are_shown() -> None:
     assert mask("1234") == "************1234"
     assert mask("1234", length=10) == "******1234"
