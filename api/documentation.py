@@ -19,6 +19,8 @@ _EXTRAS: dict[str, dict[str, Any]] = {
     "invalid-request": {"errors": [{"field": "product", "detail": "no such product"}]},
     "not-issued": {"certificateStatus": "ordered", "refundState": "none"},
     "not-active": {"certificateStatus": "refunded", "refundState": "completed"},
+    "insufficient-balance": {"balance": {"amount": 120_000, "currency": "RUB"}},
+    "refund-in-progress": {"certificateStatus": "issued", "refundState": "requested"},
     "part-unavailable": {"part": "database"},
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from api import problems
 from api.callers import check_channel
+from api.idempotency import NO_ANSWER, answer_before, remember
 from api.services import Services
 from giftcert.clock import utc_now
 from giftcert.contracts.stream import stamp
@@ -22,7 +23,7 @@ from giftcert.security import Caller
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.claims import Claim, shared_answer
 from giftcert.storage.events import EventRepository
-from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.reservations import ReservationRepository, ReservationRow
 
 
@@ -44,7 +45,7 @@ async def extend(
     """
     now = utc_now()
     async with services.engine.begin() as connection:
-        before = await _answer_before(connection, key, now)
+        before = await answer_before(connection, key, now)
         reservation = await _live(connection, caller, reservation_id)
         if before is not None:
             return Extended(json.loads(before), again=True)
@@ -57,7 +58,7 @@ async def extend(
         until = next((one.reserved_until for one in events if isinstance(one, ReservationExtended)), wanted)
         await ReservationRepository(connection).extend(reservation, until)
         claim = _claim(stored, reservation, until)
-        await _remember(connection, key, claim, now)
+        await remember(connection, key, json.dumps(claim), now)
     return Extended(claim, again=False)
 
 
@@ -74,13 +75,13 @@ async def release(
     """
     now = utc_now()
     async with services.engine.begin() as connection:
-        await _answer_before(connection, key, now)
+        await answer_before(connection, key, now)
         reservation = await _known(connection, caller, reservation_id)
         if reservation.resolution == "channelReleased":
             return True
         _check_live(reservation)
         await _release(connection, services, reservation, now)
-        await _remember(connection, key, None, now)
+        await remember(connection, key, NO_ANSWER, now)
     return False
 
 
@@ -125,27 +126,6 @@ def _check_live(reservation: ReservationRow) -> None:
         raise problems.ProblemError(problems.ALREADY_ORDERED)
     if reservation.resolution is not None:
         raise problems.ProblemError(problems.RESERVATION_ENDED)
-
-
-async def _answer_before(
-    connection: AsyncConnection, key: IdempotencyKey | None, now: datetime
-) -> str | None:
-    """Return what was answered under the key; a repeat while the first runs waits here for it."""
-    if key is None:
-        return None
-    keys = IdempotencyRepository(connection)
-    await keys.lock(key)
-    remembered = await keys.find(key, now)
-    if remembered is not None and remembered.parameters != key.parameters:
-        raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
-    return remembered.answer if remembered else None
-
-
-async def _remember(
-    connection: AsyncConnection, key: IdempotencyKey | None, claim: Claim | None, now: datetime
-) -> None:
-    if key is not None:
-        await IdempotencyRepository(connection).remember(key, json.dumps(claim), now)
 
 
 def _claim(stored: StoredCertificate, reservation: ReservationRow, until: datetime) -> Claim:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +19,9 @@ from giftcert.settings import Settings
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.reservations import ReservationRepository
 
+NO_ANSWER = "null"
+"""What is remembered of a call that answers with nothing."""
+KEY_HEADER = "Idempotency-Key"
 HIT = {"Idempotency-Hit": "true"}
 """Header of an answer that comes again."""
 HIT_HEADER = {
@@ -34,7 +38,7 @@ HIT_HEADER = {
 SentKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=KEY_HEADER,
         min_length=1,
         max_length=LONGEST_NAME,
         description="Repeats of this call under the same key get the same answer for 24 hours.",
@@ -42,6 +46,18 @@ SentKey = Annotated[
     ),
 ]
 """The header as a parameter of an endpoint."""
+RequiredKey = Annotated[
+    str,
+    Header(
+        alias=KEY_HEADER,
+        min_length=1,
+        max_length=LONGEST_NAME,
+        pattern=r"^[^\x00]*$",
+        description="Never forgotten: a repeat under the same key gets the same redemption as it then stands.",
+        examples=["5f0c9a52-receipt-POS-17"],
+    ),
+]
+"""The same for a call that makes no sense without."""
 
 
 def key_of(
@@ -76,3 +92,27 @@ async def remembered_claims(connection: AsyncConnection, key: IdempotencyKey) ->
     if await ReservationRepository(connection).any_ended(reservations):
         raise problems.ProblemError(problems.RESERVATION_ENDED)
     return claims
+
+
+async def answer_before(connection: AsyncConnection, key: IdempotencyKey | None, now: datetime) -> str | None:
+    """Return what was answered under the key; a repeat while the first runs waits here for it.
+
+    Raises:
+        ProblemError: 422 for other parameters.
+    """
+    if key is None:
+        return None
+    keys = IdempotencyRepository(connection)
+    await keys.lock(key)
+    remembered = await keys.find(key, now)
+    if remembered is not None and remembered.parameters != key.parameters:
+        raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
+    return remembered.answer if remembered else None
+
+
+async def remember(
+    connection: AsyncConnection, key: IdempotencyKey | None, answer: str, now: datetime
+) -> None:
+    """Remember an answer, given as JSON text, if there is a key."""
+    if key is not None:
+        await IdempotencyRepository(connection).remember(key, answer, now)

@@ -9,7 +9,17 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from api import certificates, disclosures, health, pool, products, refunds, reservations, verification
+from api import (
+    certificates,
+    disclosures,
+    health,
+    pool,
+    products,
+    redemptions,
+    refunds,
+    reservations,
+    verification,
+)
 from api.access import Access
 from api.documentation import document
 from api.problem_handlers import handle_problems
@@ -51,7 +61,17 @@ def create_app(settings: Settings) -> FastAPI:
     )
     handle_problems(app)
     app.include_router(reservations.next_router)
-    for resource in (reservations, disclosures, verification, certificates, products, pool, refunds, health):
+    for resource in (
+        reservations,
+        disclosures,
+        verification,
+        redemptions,
+        certificates,
+        products,
+        pool,
+        refunds,
+        health,
+    ):
         app.include_router(resource.router)
     if settings.serve_metrics:
         app.include_router(health.metrics_router)

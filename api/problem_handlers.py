@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api import problems
+from api.idempotency import KEY_HEADER
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 
@@ -44,6 +45,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     errors = [{"field": _field(one["loc"]), "detail": _detail(one)} for one in error.errors()]
+    if [(one["loc"], one["type"]) for one in error.errors()] == [(("header", KEY_HEADER), "missing")]:
+        return problems.answer(problems.ProblemError(problems.IDEMPOTENCY_KEY_REQUIRED))
     return problems.answer(problems.ProblemError(problems.INVALID_REQUEST, {"errors": errors}))
 
 

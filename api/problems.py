@@ -36,6 +36,12 @@ ROLE_NOT_ALLOWED = Problem(
 CHANNEL_NOT_ALLOWED = Problem(
     "channel-not-allowed", 403, "Channel not allowed", "The token is not for this channel."
 )
+CREDENTIALS_REJECTED = Problem(
+    "credentials-rejected",
+    403,
+    "Credentials rejected",
+    "Number and CVC do not belong together; nobody learns which of them is wrong.",
+)
 NOT_FOUND = Problem("not-found", 404, "Not found", "There is nothing under this path.")
 UNKNOWN_CERTIFICATE = Problem(
     "unknown-certificate", 404, "Unknown certificate", "No certificate has this certificateId."
@@ -44,6 +50,9 @@ UNKNOWN_RESERVATION = Problem(
     "unknown-reservation", 404, "Unknown reservation", "No reservation has this reservationId."
 )
 UNKNOWN_BATCH = Problem("unknown-batch", 404, "Unknown batch", "No batch has this batchId.")
+UNKNOWN_REDEMPTION = Problem(
+    "unknown-redemption", 404, "Unknown redemption", "No redemption has this redemptionId."
+)
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed", 405, "Method not allowed", "This path does not know the method."
 )
@@ -63,10 +72,31 @@ NOT_ACTIVE = Problem(
     "not-active",
     409,
     "Not active",
-    "The CVC is not disclosed of a certificate in this `certificateStatus`; that does not change.",
+    "A certificate in this `certificateStatus` pays for nothing, and its CVC is not disclosed.",
+)
+INSUFFICIENT_BALANCE = Problem(
+    "insufficient-balance", 409, "Insufficient balance", "The certificate holds no more than `balance`."
+)
+REFUND_IN_PROGRESS = Problem(
+    "refund-in-progress",
+    409,
+    "Refund in progress",
+    "The certificate pays for nothing while a refund of it is open; that may change.",
+)
+REDEMPTION_CAPTURED = Problem(
+    "redemption-captured",
+    409,
+    "Redemption captured",
+    "The payment was captured; it is given back by a refund, not by a void.",
 )
 RESERVATION_ENDED = Problem(
     "reservation-ended", 410, "Reservation ended", "The reservation was ordered, given back or has run out."
+)
+REDEMPTION_ENDED = Problem(
+    "redemption-ended",
+    410,
+    "Redemption ended",
+    "The redemption of this Idempotency-Key was voided or has lapsed; use a new key for another one.",
 )
 INVALID_REQUEST = Problem(
     "invalid-request", 422, "Invalid request", "`errors` names each field that does not fit, and why."
@@ -79,6 +109,9 @@ IDEMPOTENCY_MISMATCH = Problem(
 )
 IDEMPOTENCY_KEY_REQUIRED = Problem(
     "idempotency-key-required", 422, "Idempotency-Key required", "Send an Idempotency-Key with this call."
+)
+CURRENCY_MISMATCH = Problem(
+    "currency-mismatch", 422, "Currency mismatch", "The certificate is in another currency."
 )
 TOO_MANY_RESERVATIONS = Problem(
     "too-many-reservations",

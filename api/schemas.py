@@ -248,4 +248,5 @@ class ProblemView(BaseModel):
     errors: Annotated[list[FieldError] | None, Field(description="With invalid-request")] = None
     certificate_status: Annotated[Status | None, Field(description="With not-issued, not-active")] = None
     refund_state: Annotated[RefundState | None, Field(description="With not-issued, not-active")] = None
+    balance: Annotated[Money | None, Field(description="With insufficient-balance")] = None
     part: Annotated[str | None, Field(description="With part-unavailable", examples=["database"])] = None

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.schemas import CERTIFICATE_ID, Money, Schema, Status
+
+REDEMPTION_ID = "01936f91-2d30-7c4b-8f3a-3a4b5c6d7e8f"
+LONGEST_HOLD = 366 * 24 * 60 * 60
 
 
 def _digits(pattern: str) -> Callable[[SecretStr], SecretStr]:
@@ -55,3 +58,43 @@ class Verification(Schema):
     balance: Money | None = None
     held: Money | None = None
     valid_until: datetime | None = Field(None, examples=["2027-11-23T12:00:00Z"])
+
+
+class Amount(Schema):
+    """What a purchase takes, in minor units of a currency."""
+
+    amount: int = Field(ge=1, le=2**53, strict=True, examples=[120_000])
+    currency: str = Field(pattern="^[A-Z]{3}$", examples=["RUB"])
+
+
+class RedemptionOrder(Credentials):
+    """A purchase that a certificate is to pay for."""
+
+    amount: Amount
+    order_id: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$", examples=["POS-17"])
+    hold_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=LONGEST_HOLD,
+        strict=True,
+        description="How long the amount stays held; the product's hold if left out, and its limit at most",
+        examples=[1_800],
+    )
+
+
+class RedemptionView(Schema):
+    """A purchase that a certificate pays for, as it stands."""
+
+    redemption_id: UUID = Field(examples=[REDEMPTION_ID])
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    status: Literal["authorized", "captured", "voided", "lapsed"] = Field(examples=["authorized"])
+    order_id: str = Field(examples=["POS-17"])
+    channel: str = Field(examples=["pos"])
+    amount: Money = Field(description="What was asked for")
+    held: Money = Field(description="Waits for its capture")
+    spent: Money = Field(description="Captured")
+    restored: Money = Field(description="Given back of what was captured")
+    balance: Money = Field(description="What else the certificate can pay for now")
+    expires_at: datetime = Field(
+        description="When what is held is given back by itself", examples=["2026-11-23T12:30:00Z"]
+    )

@@ -1,21 +1,14 @@
 """The sealed secrets come from the workflow where it answers: with the real Temporal, worker and workflow."""
 
 import asyncio
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
 
-from activities.temporal_client import connect
-from giftcert.cli.namespace import ensure_namespace
-from giftcert.domain.messages import Line, Message, OrderStated, OwnLine, PaymentCaptured
 from giftcert.settings import Settings
 from tests.integration.api.calling import Stock, open_api
+from tests.integration.api.selling import sale_of, tell, with_own_namespace
 from worker import running
-from workflows.certificate import CertificateWorkflow
-from workflows.names import signal_of, task_queue, workflow_id
-from workflows.run_input import CertificateInput
 
 pytestmark = pytest.mark.integration
 
@@ -23,46 +16,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def with_temporal(settings: Settings, temporal_address: str) -> tuple[Settings, Client]:
     """Settings of a namespace of its own, and a client of it."""
-    own = {"temporal_address": temporal_address, "temporal_namespace": f"api-{uuid4().hex[:12]}"}
-    settings = settings.model_copy(update=own | {"query_timeout": settings.unpaid_after_void})
-    client = await connect(settings)
-    await ensure_namespace(client)
-    return settings, client
-
-
-async def tell(client: Client, certificate_id: str, *messages: Message) -> None:
-    for message in messages:
-        await client.start_workflow(
-            CertificateWorkflow.run,
-            CertificateInput(certificate_id=certificate_id),
-            id=workflow_id(certificate_id),
-            task_queue=task_queue("im"),
-            start_signal=signal_of(message),
-            start_signal_args=[message],
-        )
-
-
-def sale_of(claim: dict[str, str]) -> tuple[Message, ...]:
-    common = {
-        "cause": None,
-        "occurred_at": datetime.now(UTC),
-        "channel": "im",
-        "order_id": "IM-1",
-        "currency": "RUB",
-    }
-    ordered = OrderStated(
-        **common,
-        key="o-1",
-        order_version=1,
-        customer_id="C-1",
-        total=500_000,
-        lines=(Line("1", Line.GIFT_CERTIFICATE, 500_000),),
-        own=OwnLine("1", 500_000, reservation_id=claim["reservationId"]),
-    )
-    captured = PaymentCaptured(
-        **common, key="p-1", payment_id="P-1", capture_id=None, tender="card", amount=500_000
-    )
-    return ordered, captured
+    patient = settings.model_copy(update={"query_timeout": settings.unpaid_after_void})
+    return await with_own_namespace(patient, temporal_address)
 
 
 async def test_number_and_cvc_come_from_the_workflow_of_an_issued_certificate(

@@ -19,6 +19,9 @@ CONTRACT = {
     ("get", "/certificates"),
     ("get", "/certificates/{certificateId}/cvc"),
     ("post", "/certificates/verify"),
+    ("post", "/redemptions"),
+    ("get", "/redemptions/{redemptionId}"),
+    ("delete", "/redemptions/{redemptionId}"),
     ("get", "/refunds"),
     ("get", "/pool"),
     ("post", "/pool/retire"),
@@ -97,6 +100,9 @@ def test_problems_of_one_name_have_one_status_and_stay_apart() -> None:
         "already-ordered",
         "not-issued",
         "not-active",
+        "insufficient-balance",
+        "refund-in-progress",
+        "redemption-captured",
     ]
 
 

@@ -1,0 +1,527 @@
+"""A certificate pays: over HTTP, through the real Temporal, a worker, and PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api import redeeming
+from api.asking import Workflows
+from giftcert.domain.messages import Block, LinesReturned
+from giftcert.settings import Settings
+from giftcert.storage.engine import engine_at
+from tests.integration.api.calling import NOWHERE, Stock, open_api, settings_for
+from tests.integration.api.selling import Till, redeem, tell, until, with_own_namespace
+from tests.integration.api.test_verifying import UNKNOWN_NUMBER, with_another
+from worker import running
+from workflows.names import workflow_id
+
+pytestmark = pytest.mark.integration
+WORTH = 500_000
+
+
+@pytest.fixture(scope="module")
+async def spending(
+    database_url: str, keys_folder: Path, temporal_address: str
+) -> AsyncIterator[tuple[Till, Settings]]:
+    settings, client = await with_own_namespace(settings_for(database_url, keys_folder), temporal_address)
+    engine = engine_at(database_url)
+    async with open_api(settings) as api, running(settings):
+        yield Till(api, Stock(engine, settings), client), settings
+    await engine.dispose()
+
+
+@pytest.fixture
+def till(spending: tuple[Till, Settings]) -> Till:
+    return spending[0]
+
+
+@pytest.fixture
+def settings(spending: tuple[Till, Settings]) -> Settings:
+    """Those of the till's application: another process beside it has them too."""
+    return spending[1]
+
+
+def key() -> str:
+    return uuid4().hex
+
+
+def assert_problem(reply: httpx.Response, status: int, name: str) -> None:
+    assert (reply.status_code, reply.json()["type"]) == (status, f"/problems/{name}")
+
+
+# The whole path -----------------------------------------------------------------------------------
+
+
+async def test_a_purchase_is_held_looked_at_and_given_back(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    held = await till.redeem(shown, 200_000, key())
+    assert held.status_code == 201
+    assert held.headers["cache-control"] == "no-store"
+    redemption_id, expires_at = held.json()["redemptionId"], held.json()["expiresAt"]
+    standing = {
+        "redemptionId": redemption_id,
+        "certificateId": certificate_id,
+        "status": "authorized",
+        "orderId": "POS-1",
+        "channel": "pos",
+        "amount": {"amount": 200_000, "currency": "RUB"},
+        "held": {"amount": 200_000, "currency": "RUB"},
+        "spent": {"amount": 0, "currency": "RUB"},
+        "restored": {"amount": 0, "currency": "RUB"},
+        "balance": {"amount": 300_000, "currency": "RUB"},
+        "expiresAt": expires_at,
+    }
+    assert held.json() == (await till.get(redemption_id)).json() == standing
+    assert await till.purse(certificate_id) == (300_000, 200_000)
+    assert (await till.void(redemption_id)).status_code == 204
+    assert (await till.get(redemption_id)).json()["status"] == "voided"
+    assert await till.purse(certificate_id) == (WORTH, 0)
+    assert await till.told(certificate_id) == ["redemption.authorized", "redemption.voided"]
+
+
+async def test_a_hold_runs_for_the_products_time_or_as_asked_up_to_its_limit(till: Till) -> None:
+    _, shown = await till.issued()
+    before = datetime.now(UTC)
+    for wanted, granted in (
+        ({}, timedelta(minutes=30)),
+        ({"holdSeconds": 60}, timedelta(seconds=60)),
+        ({"holdSeconds": 30_000_000}, timedelta(hours=24)),
+    ):
+        reply = await till.redeem(shown, 1_000, key(), **wanted)
+        wait = datetime.fromisoformat(reply.json()["expiresAt"]) - before
+        assert granted <= wait < granted + timedelta(seconds=30)
+
+
+async def test_what_was_captured_stays_spent(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    redemption_id = (await till.redeem(shown, 200_000, used)).json()["redemptionId"]
+    await till.pay(certificate_id, redemption_id, 150_000)
+    await till.until_stands(redemption_id, "captured")
+    again = await till.redeem(shown, 200_000, used)
+    assert (again.status_code, again.headers["idempotency-hit"]) == (201, "true")
+    assert again.json() == (await till.get(redemption_id)).json()
+    assert again.json()["spent"]["amount"] == 150_000
+    assert again.json()["balance"]["amount"] == 350_000
+    assert_problem(await till.void(redemption_id), 409, "redemption-captured")
+
+
+async def test_what_was_given_back_of_a_purchase_shows(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    redemption_id = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
+    await till.pay(certificate_id, redemption_id, 200_000)
+    await till.pay(certificate_id, redemption_id, 50_000, "refunded")
+
+    async def restored() -> bool:
+        return bool((await till.get(redemption_id)).json()["restored"]["amount"] == 50_000)
+
+    await until(restored)
+    assert await till.purse(certificate_id) == (350_000, 0)
+
+
+async def test_a_hold_that_ends_in_the_payment_is_over_here_too(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    redemption_id = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
+    await till.pay(certificate_id, redemption_id, 200_000, "voided")
+    await till.until_stands(redemption_id, "voided")
+    assert (await till.void(redemption_id)).status_code == 204
+
+
+# Repeats ------------------------------------------------------------------------------------------
+
+
+async def test_a_repeat_under_the_same_key_gets_the_same_redemption(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    first, again = [await till.redeem(shown, 200_000, used) for _ in range(2)]
+    assert again.json() == first.json()
+    assert again.status_code == 201
+    assert "idempotency-hit" not in first.headers
+    assert again.headers["idempotency-hit"] == "true"
+    assert await till.told(certificate_id) == ["redemption.authorized"]
+
+
+async def test_repeats_at_the_same_moment_hold_once(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    replies = await asyncio.gather(*(till.redeem(shown, 200_000, used) for _ in range(5)))
+    assert {reply.status_code for reply in replies} == {201}
+    assert len({reply.json()["redemptionId"] for reply in replies}) == 1
+    assert await till.purse(certificate_id) == (300_000, 200_000)
+
+
+async def test_a_repeat_after_the_hold_lapsed_says_that_it_has_ended(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    redemption_id = (await till.redeem(shown, 200_000, used, holdSeconds=1)).json()["redemptionId"]
+    await till.until_stands(redemption_id, "lapsed")
+    assert_problem(await till.redeem(shown, 200_000, used, holdSeconds=1), 410, "redemption-ended")
+    assert await till.purse(certificate_id) == (WORTH, 0)
+    assert (await till.void(redemption_id)).status_code == 204
+
+
+async def test_a_repeat_after_a_void_says_that_it_has_ended(till: Till) -> None:
+    _, shown = await till.issued()
+    used = key()
+    redemption_id = (await till.redeem(shown, 200_000, used)).json()["redemptionId"]
+    replies = [await till.void(redemption_id) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [204, 204]
+    assert_problem(await till.redeem(shown, 200_000, used), 410, "redemption-ended")
+
+
+async def test_a_key_stands_for_one_purchase_of_one_caller(till: Till) -> None:
+    _, shown = await till.issued()
+    _, others = await till.issued()
+    used = key()
+    first = await till.redeem(shown, 100_000, used)
+    for other in (
+        await till.redeem(shown, 100_001, used),
+        await till.redeem(shown, 100_000, used, orderId="POS-2"),
+        await till.redeem(shown, 100_000, used, holdSeconds=60),
+        await till.redeem(shown, 100_000, used, channel="im"),
+        await till.redeem(others, 100_000, used),
+    ):
+        assert_problem(other, 422, "idempotency-mismatch")
+    money = {"amount": 100_000, "currency": "RUB"}
+    body = {"channel": "pos", "amount": money, "orderId": "POS-1"} | shown
+    headers = till.api.headers(subject="another till", key=used)
+    theirs = await till.api.client.post("/redemptions", json=body, headers=headers)
+    assert theirs.status_code == 201
+    assert theirs.json()["redemptionId"] != first.json()["redemptionId"]
+
+
+async def test_a_refusal_is_not_remembered(till: Till) -> None:
+    _, shown = await till.issued()
+    used = key()
+    refused = await till.redeem(shown, WORTH + 1, used)
+    assert_problem(refused, 409, "insufficient-balance")
+    assert refused.json()["balance"] == {"amount": WORTH, "currency": "RUB"}
+    assert (await till.redeem(shown, WORTH, used)).status_code == 201
+
+
+async def test_a_refused_purchase_goes_through_once_the_balance_is_there(till: Till) -> None:
+    _, shown = await till.issued()
+    used = key()
+    other = (await till.redeem(shown, WORTH, key())).json()["redemptionId"]
+    assert_problem(await till.redeem(shown, 200_000, used), 409, "insufficient-balance")
+    await till.void(other)
+    assert (await till.redeem(shown, 200_000, used)).status_code == 201
+
+
+async def test_a_void_is_answered_once_more_under_its_key(till: Till) -> None:
+    _, shown = await till.issued()
+    redemption_id = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
+    used = key()
+    replies = [await till.void(redemption_id, used) for _ in range(2)]
+    assert [reply.headers.get("idempotency-hit") for reply in replies] == [None, "true"]
+    other = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
+    assert_problem(await till.void(other, used), 422, "idempotency-mismatch")
+
+
+async def test_a_purchase_without_a_key_is_refused(till: Till) -> None:
+    _, shown = await till.issued()
+    body = {"channel": "pos", "amount": {"amount": 1, "currency": "RUB"}, "orderId": "POS-1"} | shown
+    reply = await till.api.client.post("/redemptions", json=body, headers=till.api.headers())
+    assert_problem(reply, 422, "idempotency-key-required")
+
+
+# Two at once --------------------------------------------------------------------------------------
+
+
+async def test_two_tills_that_spend_one_balance_at_the_same_moment_get_one_yes(
+    till: Till, settings: Settings
+) -> None:
+    certificate_id, shown = await till.issued()
+    async with open_api(settings) as other:
+        replies = await asyncio.gather(
+            till.redeem(shown, 400_000, key()), redeem(other, shown, 400_000, key())
+        )
+    assert sorted(reply.status_code for reply in replies) == [201, 409]
+    [refused] = [reply for reply in replies if reply.status_code == 409]
+    assert_problem(refused, 409, "insufficient-balance")
+    assert await till.purse(certificate_id) == (100_000, 400_000)
+    assert sorted(await till.told(certificate_id)) == ["redemption.authorized", "redemption.rejected"]
+
+
+# Refusals -----------------------------------------------------------------------------------------
+
+
+async def test_wrong_credentials_are_rejected_whichever_is_wrong(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    wrong_cvc = await till.redeem(shown | {"cvc": with_another(shown["cvc"])}, 1_000, key())
+    wrong_number = await till.redeem(shown | {"number": UNKNOWN_NUMBER}, 1_000, key())
+    assert_problem(wrong_cvc, 403, "credentials-rejected")
+    assert wrong_cvc.content == wrong_number.content
+    assert wrong_cvc.headers == wrong_number.headers
+    assert await till.told(certificate_id) == []
+
+
+async def test_a_number_that_was_guessed_at_pays_for_nothing(till: Till, settings: Settings) -> None:
+    _, shown = await till.issued()
+    strict = settings.model_copy(update={"wrong_cvcs_per_certificate": "2/hour"})
+    async with open_api(strict) as api:
+        wrong = [
+            await redeem(api, shown | {"cvc": with_another(shown["cvc"])}, 1_000, key()) for _ in range(2)
+        ]
+        locked = await redeem(api, shown, 1_000, key())
+    assert locked.content == wrong[0].content
+
+
+async def test_another_currency_is_refused(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    reply = await till.redeem(shown, 1_000, key(), amount={"amount": 1_000, "currency": "EUR"})
+    assert_problem(reply, 422, "currency-mismatch")
+    assert await till.told(certificate_id) == ["redemption.rejected"]
+
+
+async def test_a_blocked_certificate_pays_for_nothing(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    await till.asks(certificate_id, Block(key=key(), reason="stolen", by="anna"))
+    reply = await till.redeem(shown, 1_000, key())
+    assert_problem(reply, 409, "not-active")
+    assert reply.json()["certificateStatus"] == "blocked"
+
+
+async def test_a_certificate_under_refund_pays_for_nothing(till: Till) -> None:
+    certificate_id, shown = await till.issued()
+    order_id = (await till.row(certificate_id))["order_id"]
+    returned = LinesReturned(
+        key=key(),
+        cause=None,
+        occurred_at=datetime.now(UTC),
+        channel="im",
+        order_id=order_id,
+        order_version=2,
+        line_ids=("1",),
+    )
+    await tell(till.client, certificate_id, returned)
+
+    async def refund_requested() -> bool:
+        return bool((await till.row(certificate_id))["refund_state"] == "requested")
+
+    await until(refund_requested)
+    reply = await till.redeem(shown, 1_000, key())
+    assert_problem(reply, 409, "refund-in-progress")
+    assert reply.json()["refundState"] == "requested"
+
+
+async def test_a_certificate_that_is_only_ordered_pays_for_nothing(till: Till) -> None:
+    certificate_id = await till.ordered()
+    reply = await till.redeem(await till.stock.credentials(certificate_id), 1_000, key())
+    assert_problem(reply, 409, "not-active")
+    assert reply.json()["certificateStatus"] == "ordered"
+    assert await till.told(certificate_id) == []
+
+
+@pytest.mark.parametrize("status", ["available", "reserved", "retired"])
+async def test_a_certificate_that_is_not_sold_is_refused_without_a_trace_on_the_stream(
+    till: Till, status: str
+) -> None:
+    await till.stock.fill(1)
+    certificate_id = await till.stock.make(status)
+    shown = await till.stock.credentials(certificate_id)
+    reply = await till.redeem(shown, 1_000, key())
+    assert_problem(reply, 409, "not-active")
+    assert reply.json()["certificateStatus"] == status
+    assert await till.stock.events(certificate_id) == []
+    assert (
+        await till.stock.rows("SELECT 1 FROM redemptions WHERE certificate_id = :id", id=certificate_id) == []
+    )
+
+
+async def test_a_redemption_is_its_channels_own(till: Till) -> None:
+    _, shown = await till.issued()
+    redemption_id = (await till.redeem(shown, 1_000, key())).json()["redemptionId"]
+    assert_problem(await till.get(redemption_id, channel="im"), 403, "channel-not-allowed")
+    assert_problem(await till.get(str(uuid4())), 404, "unknown-redemption")
+    assert_problem(await till.void(str(uuid4())), 404, "unknown-redemption")
+
+
+@pytest.mark.parametrize(
+    ("others", "field"),
+    [
+        ({"amount": {"amount": 0, "currency": "RUB"}}, "amount.amount"),
+        ({"amount": {"amount": 10.5, "currency": "RUB"}}, "amount.amount"),
+        ({"amount": {"amount": 10, "currency": "rub"}}, "amount.currency"),
+        ({"holdSeconds": 0}, "holdSeconds"),
+        ({"orderId": ""}, "orderId"),
+        ({"channel": "fax"}, "channel"),
+    ],
+)
+async def test_what_does_not_fit_is_named(till: Till, others: dict[str, Any], field: str) -> None:
+    reply = await till.redeem({"number": UNKNOWN_NUMBER, "cvc": "123456"}, 1_000, key(), **others)
+    assert_problem(reply, 422, "invalid-request")
+    assert [error["field"] for error in reply.json()["errors"]] == [field]
+
+
+# Outages and crashes ------------------------------------------------------------------------------
+
+
+async def test_while_temporal_is_away_a_purchase_may_be_repeated_with_the_same_key(
+    till: Till, settings: Settings
+) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    away = settings.model_copy(
+        update={"temporal_address": NOWHERE, "request_timeout": timedelta(milliseconds=300)}
+    )
+    async with open_api(away) as api:
+        replies = [await redeem(api, shown, 200_000, used) for _ in range(2)]
+    for reply in replies:
+        assert_problem(reply, 503, "part-unavailable")
+        assert reply.json()["part"] == "temporal"
+        assert int(reply.headers["retry-after"]) > 0
+    assert (await till.redeem(shown, 200_000, used)).status_code == 201
+    assert await till.told(certificate_id) == ["redemption.authorized"]
+
+
+async def test_what_no_worker_took_in_time_is_not_held_later(till: Till, settings: Settings) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    alone, client = await with_own_namespace(settings, settings.temporal_address or "")
+    hasty = alone.model_copy(update={"request_timeout": timedelta(milliseconds=300)})
+    async with open_api(hasty) as api:
+        late = await redeem(api, shown, 200_000, used)
+        assert_problem(late, 503, "part-unavailable")
+        async with running(alone):  # now it is taken, too late
+            await client.get_workflow_handle(workflow_id(certificate_id)).query("state")
+            assert await till.purse(certificate_id) == (WORTH, 0)
+    assert (await till.redeem(shown, 200_000, used)).status_code == 201
+    assert await till.told(certificate_id) == ["redemption.authorized"]
+
+
+class ProcessDiedError(Exception):
+    """The process dies here."""
+
+
+Step = Callable[..., Awaitable[Any]]
+
+
+def dying_before(_: Step) -> Step:
+    async def step(*_: Any) -> Any:
+        raise ProcessDiedError
+
+    return step
+
+
+def dying_after(real: Step) -> Step:
+    async def step(*given: Any) -> Any:
+        await real(*given)
+        raise ProcessDiedError
+
+    return step
+
+
+@asynccontextmanager
+async def dying(
+    monkeypatch: pytest.MonkeyPatch, step: str, how: Callable[[Step], Step]
+) -> AsyncIterator[None]:
+    where = Workflows if step == "ask" else redeeming
+    with monkeypatch.context() as patched:
+        patched.setattr(where, step, how(getattr(where, step)))
+        yield
+
+
+@pytest.mark.parametrize("how", [dying_before, dying_after])
+@pytest.mark.parametrize("step", ["_certificate", "_begin", "ask"])
+async def test_a_crash_at_any_step_of_a_purchase_holds_once(
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: str, how: Callable[[Step], Step]
+) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    async with dying(monkeypatch, step, how):
+        assert_problem(await till.redeem(shown, 200_000, used), 500, "internal-error")
+    again = await till.redeem(shown, 200_000, used)
+    assert again.status_code == 201
+    assert again.json() == (await till.get(again.json()["redemptionId"])).json()
+    assert await till.purse(certificate_id) == (300_000, 200_000)
+    assert await till.told(certificate_id) == ["redemption.authorized"]
+
+
+@pytest.mark.parametrize("how", [dying_before, dying_after])
+async def test_a_crash_around_the_forgetting_of_a_refusal_leaves_the_key_good(
+    till: Till, monkeypatch: pytest.MonkeyPatch, how: Callable[[Step], Step]
+) -> None:
+    certificate_id, shown = await till.issued()
+    used, other = key(), (await till.redeem(shown, WORTH, key())).json()["redemptionId"]
+    async with dying(monkeypatch, "_forget", how):
+        assert_problem(await till.redeem(shown, 200_000, used), 500, "internal-error")
+    await till.void(other)
+    assert (await till.redeem(shown, 200_000, used)).status_code == 201
+    assert await till.purse(certificate_id) == (300_000, 200_000)
+
+
+@pytest.mark.parametrize("how", [dying_before, dying_after])
+@pytest.mark.parametrize("step", ["answer_before", "ask", "remember"])
+async def test_a_crash_at_any_step_of_a_void_gives_back_once(
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: str, how: Callable[[Step], Step]
+) -> None:
+    certificate_id, shown = await till.issued()
+    redemption_id = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
+    used = key()
+    async with dying(monkeypatch, step, how):
+        assert_problem(await till.void(redemption_id, used), 500, "internal-error")
+    assert (await till.void(redemption_id, used)).status_code == 204
+    assert await till.purse(certificate_id) == (WORTH, 0)
+    assert await till.told(certificate_id) == ["redemption.authorized", "redemption.voided"]
+
+
+async def test_a_key_is_good_across_the_continuation_of_the_workflow(
+    settings: Settings, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate_id, shown = await till.issued()
+    own, client = await with_own_namespace(settings, settings.temporal_address or "")
+    first_key, lost_key = key(), key()
+    handle = client.get_workflow_handle(workflow_id(certificate_id))
+    async with open_api(own) as api:
+        elsewhere = replace(till, api=api, client=client)
+        monkeypatch.setenv("GIFTCERT_BUILD_ID", "older")
+        async with running(own):
+            first = await elsewhere.redeem(shown, 100_000, first_key)
+            run = (await handle.describe()).run_id
+        monkeypatch.setenv("GIFTCERT_BUILD_ID", "newer")
+        async with running(own):
+            async with dying(monkeypatch, "ask", dying_after):
+                assert (await elsewhere.redeem(shown, 100_000, lost_key)).status_code == 500
+
+            async def continued() -> bool:
+                return (await handle.describe()).run_id != run
+
+            await until(continued)
+            again = [await elsewhere.redeem(shown, 100_000, used) for used in (first_key, lost_key)]
+    assert again[0].json()["redemptionId"] == first.json()["redemptionId"]
+    assert [reply.headers["idempotency-hit"] for reply in again] == ["true", "true"]
+    assert await till.purse(certificate_id) == (300_000, 200_000)
+    assert await till.told(certificate_id) == ["redemption.authorized"] * 2
+
+
+# Secrets ------------------------------------------------------------------------------------------
+
+
+async def test_neither_number_nor_cvc_reaches_tables_history_or_log(
+    till: Till, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate_id, shown = await till.issued()
+    used = key()
+    redemption_id = (await till.redeem(shown, 200_000, used)).json()["redemptionId"]
+    await till.redeem(shown, 200_001, used)
+    await till.void(redemption_id)
+    history = await till.client.get_workflow_handle(workflow_id(certificate_id)).fetch_history()
+    kept = [
+        await till.stock.rows("SELECT row_to_json(t)::text AS row FROM redemptions AS t"),
+        await till.stock.rows("SELECT row_to_json(t)::text AS row FROM idempotency_keys AS t"),
+        await till.stock.rows("SELECT row_to_json(t)::text AS row FROM events AS t"),
+    ]
+    captured = capfd.readouterr()
+    text = f"{kept}{history.to_json()}{captured.out}{captured.err}"
+    assert redemption_id in text
+    assert shown["number"] not in text
+    assert f'"{shown["cvc"]}"' not in text
