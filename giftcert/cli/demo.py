@@ -87,7 +87,10 @@ def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, 
         environment = _environment(ready.addresses, ready.state_folder)
         codes.append(await _play(environment, arguments))
         if keep:
-            typer.echo(f"all goes on until Ctrl-C; state and logs in {ready.state_folder}")
+            typer.echo(
+                f"all goes on until Ctrl-C; logs in {ready.state_folder / 'logs'}; commands find it by"
+            )
+            typer.echo(f"  export GIFTCERT_STATE_DIR={ready.state_folder}")
             await asyncio.Event().wait()
 
     async def work() -> None:
