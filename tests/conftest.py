@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from giftcert.storage.migrate import migrate
 from tests import run_guardian
+from tests.event_schemas import validate_recorded
 from tests.shared_servers import only_one, start_server
 from tests.stoppable_kafka import StoppableKafka
 
@@ -117,10 +118,12 @@ async def database_url(postgres_url: str) -> str:
 
 
 @pytest.fixture
-async def fresh_database_url(postgres_url: str) -> AsyncIterator[str]:
-    """A migrated database that no other test has touched."""
+async def fresh_database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A migrated database that no other test has touched; the events left in it are as their schemas say."""
     url = await new_database(postgres_url)
     yield url
+    if request.node.get_closest_marker("made_up_events") is None:
+        await validate_recorded(url)
     await _on(postgres_url, f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
 
 

@@ -5,8 +5,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from jsonschema import Draft202012Validator
 
+from giftcert.contracts.envelope import StoredEvent, encode_event
+
+_RECORDED = """
+    SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
+        occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal,
+        currency, balance, held, cause_topic, cause_event_id, payload::text AS payload
+    FROM events ORDER BY position
+"""
 SCHEMAS = Path(__file__).parent.parent / "specs" / "schemas"
 
 
@@ -31,3 +40,16 @@ def validate_event(envelope: dict[str, Any]) -> None:
     assert isinstance(schema, dict)
     assert set(envelope) == set(schema["properties"])
     assert set(envelope["payload"]) == set(schema["properties"]["payload"]["properties"]), event_type
+
+
+async def validate_recorded(database_url: str) -> None:
+    """Fail unless all that dispatch would publish from a database, or has published, is as its schema says."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        has_tables = await connection.fetchval("SELECT to_regclass('events') IS NOT NULL")
+        rows = await connection.fetch(_RECORDED) if has_tables else []
+    finally:
+        await connection.close()
+    for row in rows:
+        _, value, _ = encode_event(StoredEvent(**row))
+        validate_event(json.loads(value))

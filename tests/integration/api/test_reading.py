@@ -50,6 +50,7 @@ async def test_an_unknown_certificate_is_not_found(api: Api) -> None:
     assert (reply.status_code, reply.json()["type"]) == (404, "/problems/unknown-certificate")
 
 
+@pytest.mark.made_up_events
 async def test_certificates_are_found_by_every_criterion(api: Api, stock: Stock) -> None:
     await stock.fill(3)
     claim = (await api.next()).json()

@@ -13,7 +13,7 @@ from tests.integration.dispatch.dispatchers import StartDispatcher
 from tests.integration.dispatch.recorded import append, event_ids, reserved, unpublished
 from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]
 
 
 async def none_waits(engine: AsyncEngine) -> None:

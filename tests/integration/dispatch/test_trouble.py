@@ -22,7 +22,7 @@ from tests.integration.dispatch.recorded import append, event_ids, reserved
 from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
 from tests.stoppable_kafka import StoppableKafka
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]
 
 
 @dataclass(frozen=True)
