@@ -5,10 +5,12 @@ Each knows the service only by its public contracts, HTTP and the four topics, a
 =========================  ==========================================================================
 ``internet_store``         channel ``im``: reserves over HTTP and places orders; Payments pays them
 ``pos``                    channel ``pos``: tills that reserve, order and pay at once
+``shop``                   of either channel: takes certificates, with number and CVC from CRM's letter
 ``orders``                 writes ``All_SalesOrder``; alone it sells goods at a steady rate
 ``payments``               writes ``All_Payments``; alone it pays the orders that it sees
 ``crm``                    reads the stream, fetches the CVC and writes to the client
 ``bi``                     reads the stream, checks it and counts revenue, liability and discount
+``support``                decides refunds that wait for a person, blocks and unblocks
 ``demo``                   plays every scenario with all of them and judges what it saw
 =========================  ==========================================================================
 

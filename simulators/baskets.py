@@ -2,6 +2,8 @@
 
 import random
 
+import msgspec
+
 from simulators.messages import Order, OrderLine, Recipient
 from simulators.service import Reservation
 
@@ -13,6 +15,11 @@ def goods_order(channel: str, order_id: str) -> Order:
     """Return an order of one to three articles and no certificate."""
     lines = tuple(_goods_line(number) for number in range(1, random.randint(1, 3) + 1))
     return _order(channel, order_id, lines)
+
+
+def goods_for(channel: str, order_id: str, amount: int) -> Order:
+    """Return an order of one article that costs so much, in minor units."""
+    return _order(channel, order_id, (msgspec.structs.replace(_goods_line(1), amount=amount),))
 
 
 def certificate_order(

@@ -29,13 +29,21 @@ class Crm:
     refused: dict[str, str] = field(default_factory=dict)
     suppressed: int = 0
     on_letter: Callable[[str], None] = lambda _certificate_id: None
-    _written: set[str] = field(default_factory=set)
+    _written: dict[str, Disclosure] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
     _desk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def has_written_about(self, certificate_id: str) -> bool:
         """Return whether the client of this certificate has had a letter."""
         return certificate_id in self._written
+
+    def letter_about(self, certificate_id: str) -> Disclosure:
+        """Return what the letter to the client of this certificate told.
+
+        Raises:
+            KeyError: there was none.
+        """
+        return self._written[certificate_id]
 
     async def handle(self, record: Record) -> None:
         """Write to the client if the record asks for it."""
@@ -59,7 +67,7 @@ class Crm:
                 self.refused[notification] = str(refusal)
                 return
         self.letters[notification] = disclosure
-        self._written.add(certificate_id)
+        self._written[certificate_id] = disclosure
         self.on_letter(certificate_id)
 
 

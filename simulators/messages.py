@@ -97,6 +97,8 @@ class PaymentMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     currency: str
     capture_id: str | None = None
     refund_id: str | None = None
+    certificate_id: str | None = None
+    redemption_id: str | None = None
     allocations: tuple[Allocation, ...] | None = None
 
 
@@ -150,10 +152,11 @@ def payment_refunded(
 
 def resent(message: Message) -> Message:
     """Return the same business message under a new event id, as a till sends that repeats its day."""
-    return msgspec.structs.replace(message, event_id=_event_id(message.event_type))
+    return msgspec.structs.replace(message, event_id=new_event_id(message.event_type))
 
 
-def _event_id(event_type: str) -> str:
+def new_event_id(event_type: str) -> str:
+    """Return an id for one more message of this type."""
     prefix = "so" if event_type.startswith("order.") else "pay"
     return f"{prefix}-{uuid4()}"
 
@@ -166,7 +169,7 @@ def _order_message(
     lines: tuple[OrderLine, ...] | tuple[ReturnedLine, ...] | None,
 ) -> OrderMessage:
     return OrderMessage(
-        event_id=_event_id(event_type),
+        event_id=new_event_id(event_type),
         event_type=event_type,
         occurred_at=now(),
         channel=order.channel,
@@ -181,7 +184,7 @@ def _order_message(
 
 def _payment_message(order: Order, event_type: str, *, amount: int) -> PaymentMessage:
     return PaymentMessage(
-        event_id=_event_id(event_type),
+        event_id=new_event_id(event_type),
         event_type=event_type,
         occurred_at=now(),
         channel=order.channel,

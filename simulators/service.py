@@ -73,36 +73,36 @@ class Service:
 
     async def ready(self) -> None:
         """Make sure that the API is there with all that it needs."""
-        await self._call("GET", "/readyz")
+        await self.call("GET", "/readyz")
 
     async def next_certificate(self, channel: str, product: str, key: str | None = None) -> Reservation:
         """Reserve one certificate. The same key gives the same reservation again."""
         wanted = {"channel": channel, "product": product}
-        reply = await self._call("GET", "/certificates/next", params=wanted, key=key or str(uuid4()))
+        reply = await self.call("GET", "/certificates/next", params=wanted, key=key or str(uuid4()))
         return msgspec.json.decode(reply.content, type=Reservation)
 
     async def reserve(self, channel: str, product: str, quantity: int) -> list[Reservation]:
         """Reserve several certificates, all or none."""
         wanted = {"channel": channel, "product": product, "quantity": quantity}
-        reply = await self._call("POST", "/reservations", json=wanted, key=str(uuid4()))
+        reply = await self.call("POST", "/reservations", json=wanted, key=str(uuid4()))
         return msgspec.json.decode(reply.content, type=list[Reservation])
 
     async def release(self, reservation_id: str) -> None:
         """Give a reservation back."""
-        await self._call("DELETE", f"/reservations/{reservation_id}")
+        await self.call("DELETE", f"/reservations/{reservation_id}")
 
     async def disclose(self, certificate_id: str, notification_id: str) -> Disclosure:
         """Fetch number and CVC in order to write to the client."""
         why = {"purpose": "notification", "notificationId": notification_id}
-        reply = await self._call("GET", f"/certificates/{certificate_id}/cvc", params=why)
+        reply = await self.call("GET", f"/certificates/{certificate_id}/cvc", params=why)
         return msgspec.json.decode(reply.content, type=Disclosure)
 
     async def certificate(self, certificate_id: str) -> Certificate:
         """Look a certificate up."""
-        reply = await self._call("GET", f"/certificates/{certificate_id}")
+        reply = await self.call("GET", f"/certificates/{certificate_id}")
         return msgspec.json.decode(reply.content, type=Certificate)
 
-    async def _call(
+    async def call(
         self,
         method: str,
         path: str,
@@ -111,6 +111,7 @@ class Service:
         json: Mapping[str, object] | None = None,
         key: str | None = None,
     ) -> httpx.Response:
+        """Call, and again under the same key while the service says to come later."""
         headers = self._headers | ({"Idempotency-Key": key} if key else {})
         for _ in range(self._attempts):
             reply = await self._client.request(method, path, params=params, json=json, headers=headers)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from simulators.addresses import Addresses
@@ -10,10 +10,12 @@ from simulators.channel import Channel
 from simulators.crm import Crm
 from simulators.demo.journal import Journal
 from simulators.demo.play import World
+from simulators.figures import Figures
 from simulators.orders import Orders
 from simulators.payments import Payments
 from simulators.programs import number_of_run
 from simulators.service import Service, open_service
+from simulators.support import Support
 from simulators.topics import Reader, Writer, open_reader, open_writer
 
 CHANNELS = ("im", "pos")
@@ -24,19 +26,18 @@ class Connections:
     """Everything that is open during the run. BI and CRM each read the stream for themselves."""
 
     world: World
-    support: Service
     bi_reader: Reader
     crm_reader: Reader
-    revenue_before: int = 0
+    before: Figures = field(default_factory=Figures)
 
     async def begin(self) -> None:
         """Fold what the stream already tells, so that this run's events are told from earlier ones."""
         world = self.world
-        await self.support.ready()
+        await world.support.service.ready()
         await self.crm_reader.skip_to_end()
         await self.catch_up()
         world.journal.begin()
-        self.revenue_before = world.journal.fold.figures.revenue
+        self.before = replace(world.journal.fold.figures)
         world.journal.on_event = lambda event: world.times.told(event, monotonic())
         world.crm.on_letter = world.journal.bells.ring
 
@@ -59,8 +60,8 @@ async def connected(addresses: Addresses) -> AsyncIterator[Connections]:
         bi_reader = await stack.enter_async_context(open_reader(addresses, addresses.stream_topic))
         crm_reader = await stack.enter_async_context(open_reader(addresses, addresses.stream_topic))
         channels = _channels(addresses, selling, writer)
-        world = World(number_of_run(), addresses, channels, writer, Crm(writing), Journal())
-        yield Connections(world, support, bi_reader, crm_reader)
+        world = World(number_of_run(), addresses, channels, writer, Crm(writing), Support(support), Journal())
+        yield Connections(world, bi_reader, crm_reader)
 
 
 def _channels(addresses: Addresses, service: Service, writer: Writer) -> dict[str, Channel]:

@@ -9,9 +9,7 @@ from simulators.addresses import CommandError, run_giftcert
 from simulators.crm import Crm
 from simulators.demo.expectations import Expectation, InputReported, is_met
 from simulators.demo.journal import Journal
-from simulators.demo.outcomes import CertificateTells
 from simulators.fold import CertificateFold
-from simulators.messages import Order
 from simulators.service import Certificate, Service
 
 
@@ -103,23 +101,6 @@ def judge_errors(journal: Journal, expectations: Iterable[Expectation]) -> Findi
     )
 
 
-def judge_revenue(
-    journal: Journal, orders: Iterable[Order], expectations: Iterable[Expectation], before: int
-) -> Finding:
-    """Return whether BI's revenue is the prices of what was to be issued less what was refunded after issue."""
-    kept = {
-        one.reservation.reservation_id
-        for one in expectations
-        if isinstance(one, CertificateTells) and one.outcome.keeps_its_price
-    }
-    paid: dict[str | None, int] = {}
-    for line in (line for order in orders for line in order.certificate_lines):
-        paid.setdefault(line.reservation_id, line.amount)  # the first order; a stranger's never counts
-    expected = sum(amount for reservation, amount in paid.items() if reservation in kept)
-    seen = journal.fold.figures.revenue - before
-    return Finding("Revenue of this run", f"{expected / 100:,.2f}", f"{seen / 100:,.2f}", expected == seen)
-
-
 async def judge_database(service: Service, journal: Journal) -> Finding:
     """Return whether the service tells of every certificate of this run what the stream tells."""
     places = asyncio.Semaphore(8)
@@ -128,7 +109,8 @@ async def judge_database(service: Service, journal: Journal) -> Finding:
         async with places:
             stored = await service.certificate(certificate_id)
         folded = journal.fold.certificates[certificate_id]
-        return None if _as_stored(stored) == _as_folded(folded) else f"{stored} but the stream says {folded}"
+        seen, told = _as_stored(stored), _as_folded(folded)
+        return None if seen == told else f"{certificate_id}: {seen} but the stream says {told}"
 
     found = await asyncio.gather(*(difference(one) for one in journal.told))
     differences = [one for one in found if one is not None]

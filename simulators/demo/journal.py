@@ -15,13 +15,19 @@ from simulators.topics import Reader, Record
 
 _BESIDE_THE_STORY = frozenset({"audit.cvcDisclosed", "audit.cvcRefused"})
 """Told whenever someone looks, between the others; the order of a sale's events leaves them out."""
-_WITH_REASON = frozenset({"issue.released", "refund.pendingDetails"})
+_TOLD_BY = {
+    "issue.released": "reason",
+    "refund.pendingDetails": "reason",
+    "refund.resolved": "decision",
+    "redemption.rejected": "reason",
+    "redemption.voided": "reason",
+}
 
 
 def label(event: Event) -> str:
     """Return what a story expects to see of an event: its type, and what else makes it the right one."""
-    if event.event_type in _WITH_REASON:
-        return f"{event.event_type} {event.text('reason')}"
+    if event.event_type in _TOLD_BY:
+        return f"{event.event_type} {event.text(_TOLD_BY[event.event_type])}"
     if event.event_type == "issue.ordered" and event.payload.get("reclaimed"):
         return "issue.ordered reclaimed"
     if event.event_type == "issue.ordered" and event.payload.get("replaces"):

@@ -1,21 +1,24 @@
 """The whole public story of one sale, as it is expected and as the stream tells it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simulators.demo.journal import Journal, label
 from simulators.service import Reservation
+from simulators.stream import Event
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The whole public story of one sale: its events in order, and how the certificate stands at the end.
 
-    ``otherwise`` is the story where the topics were read in another order; the buyer's outcome is the same.
+    ``left`` is the balance in minor units, where the story is about it. ``otherwise`` is the story where the topics
+    were read in another order; the buyer's outcome is the same.
     """
 
     events: tuple[str, ...]
     status: str
     refund_state: str = "none"
+    left: int | None = None
     otherwise: "Outcome | None" = None
 
     @property
@@ -28,14 +31,31 @@ class Outcome:
         """Whether the price of the line is revenue in the end."""
         return "issue.completed" in self.events and "refund.completed" not in self.events
 
-    def then(self, *events: str, status: str | None = None, refund_state: str | None = None) -> "Outcome":
+    def then(
+        self,
+        *events: str,
+        status: str | None = None,
+        refund_state: str | None = None,
+        left: int | None = None,
+    ) -> "Outcome":
         """Return the story that goes on like this."""
-        return Outcome(self.events + events, status or self.status, refund_state or self.refund_state)
+        told = self.events + events
+        return Outcome(told, status or self.status, refund_state or self.refund_state, left)
 
     def __str__(self) -> str:
-        told = " → ".join(event.removeprefix("issue.") for event in self.events)
+        told = " → ".join(event.removeprefix("issue.") for event in _shortened(self.events))
         refund = "" if self.refund_state == "none" else f", refund {self.refund_state}"
-        return f"{told} = {self.status}{refund}"
+        left = "" if self.left is None else f", {self.left / 100:,.2f} left"
+        return f"{told} = {self.status}{refund}{left}"
+
+
+_SALE = ("issue.reserved", "issue.ordered", "issue.completed", "notification.requested")
+SOLD_MEANS = f"sold: {' → '.join(event.removeprefix('issue.') for event in _SALE)}"
+
+
+def _shortened(events: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a story that goes on after a sale without the steps of that, which nobody reads forty times."""
+    return ("sold", *events[len(_SALE) :]) if events[: len(_SALE)] == _SALE != events else events
 
 
 RESERVED = Outcome(("issue.reserved",), "reserved")
@@ -65,9 +85,15 @@ class CertificateTells:
         life = journal.life(self.reservation)
         if not life:
             return "nothing"
+        so_far = str(self._told(life))
+        return self.expected if so_far in map(str, self._stories) else so_far
+
+    def _told(self, life: list[Event]) -> Outcome:
+        """Return the story as it is told, with the balance only where that is expected too."""
         last = life[-1]
-        so_far = Outcome(tuple(map(label, life)), last.status or "unknown", last.refund_state or "none")
-        return self.expected if str(so_far) in map(str, self._stories) else str(so_far)
+        told = Outcome(tuple(map(label, life)), last.status or "unknown", last.refund_state or "none")
+        balance = last.balance.amount if last.balance else 0
+        return told if self.outcome.left is None else replace(told, left=balance)
 
     @property
     def _stories(self) -> tuple[Outcome, ...]:

@@ -10,8 +10,10 @@ from rich.console import Console
 from simulators.addresses import Addresses
 from simulators.crm import serve
 from simulators.demo import findings, report
+from simulators.demo.accounts import judge_revenue, judge_spending
 from simulators.demo.connections import Connections, connected
 from simulators.demo.findings import Finding
+from simulators.demo.outcomes import SOLD_MEANS
 from simulators.demo.scenarios import programme
 from simulators.demo.schemas import judge_schemas
 from simulators.demo.stage import Stage, sell_goods
@@ -36,7 +38,7 @@ async def perform(options: Options, console: Console) -> bool:
         always = await _judge(connections, stage, goods_orders)
     told = _judge_scenarios(stage)
     waiting = _waiting_refund(connections)
-    report.show_findings(console, "Scenarios", "scenario (times played)", told)
+    report.show_findings(console, "Scenarios", "scenario (times played)", told, SOLD_MEANS)
     report.show_findings(console, "Always true", "what was checked", always)
     report.show_latency(console, _times(connections))
     console.print(_figures(connections.world.journal.fold))
@@ -87,8 +89,9 @@ async def _judge(connections: Connections, stage: Stage, goods_orders: list[str]
         judge_schemas(journal),
         findings.judge_goods(journal, frozenset(goods_orders)),
         findings.judge_errors(journal, expectations),
-        findings.judge_revenue(journal, orders, expectations, connections.revenue_before),
-        await findings.judge_database(connections.support, journal),
+        judge_revenue(journal, orders, expectations, connections.before),
+        *judge_spending(journal, world.books, connections.before),
+        await findings.judge_database(world.support.service, journal),
         *([verified] if verified else []),
     ]
 
@@ -111,14 +114,20 @@ def _figures(fold: Fold) -> str:
         "revenue": fold.figures.revenue,
         "liability": fold.liability,
         "discount": fold.figures.discount,
+        "redeemed": fold.figures.redeemed,
+        "uncovered": fold.figures.uncovered,
     }
     told = ", ".join(f"{name} {amount / 100:,.2f}" for name, amount in amounts.items())
     return f"BI over the whole stream: {fold.figures.issued} issued, {told}, {fold.repeats} repeats dropped"
 
 
 def _waiting_refund(connections: Connections) -> str | None:
-    pending = connections.world.journal.of_type("refund.pendingDetails")
-    return next((event.text("webUrl") for event in pending if event.text("webUrl")), None)
+    journal = connections.world.journal
+    for event in journal.of_type("refund.pendingDetails"):
+        certificate = journal.fold.certificates.get(event.certificate_id or "")
+        if certificate and certificate.refund_state == "pendingDetails" and event.text("webUrl"):
+            return event.text("webUrl")
+    return None
 
 
 def _times(connections: Connections) -> dict[str, list[float]]:

@@ -11,16 +11,19 @@ from simulators.addresses import Addresses
 from simulators.baskets import certificate_order
 from simulators.channel import Channel
 from simulators.crm import Crm
+from simulators.demo.books import Books
 from simulators.demo.expectations import Expectation, is_met
 from simulators.demo.journal import Journal, label
 from simulators.demo.latency import NotificationTimes
 from simulators.demo.outcomes import CertificateTells, Outcome
 from simulators.messages import Order, OrderMessage, PaymentMessage, order_changed, resent
 from simulators.service import Reservation
+from simulators.support import Support
 from simulators.topics import Writer
 
 PRODUCT = "GC-5000"
 SHORT_RESERVATION = "GC-DEMO-SHORT"
+BRIEF_VALIDITY = "GC-DEMO-BRIEF"
 TINY_POOL = "GC-DEMO-TINY"
 
 
@@ -33,7 +36,9 @@ class World:
     channels: dict[str, Channel]
     writer: Writer
     crm: Crm
+    support: Support
     journal: Journal
+    books: Books = field(default_factory=Books)
     times: NotificationTimes = field(default_factory=NotificationTimes)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
     day: dict[str, list[OrderMessage | PaymentMessage]] = field(default_factory=lambda: defaultdict(list))
@@ -62,12 +67,12 @@ class Play:
 
     def basket(self, *reservations: Reservation, goods: int = 0, discount_percent: int = 0) -> Order:
         """Fill a basket with certificates, after so many articles."""
-        name = self.order_id()
+        name = self.order_id(self.channel)
         return certificate_order(name, list(reservations), goods=goods, discount_percent=discount_percent)
 
-    def order_id(self) -> str:
-        """Return the name of the channel's next order."""
-        return f"{self.channel.name.upper()}-{self.world.run}-{next(self.world.numbers)}"
+    def order_id(self, channel: Channel) -> str:
+        """Return the name of a channel's next order."""
+        return f"{channel.name.upper()}-{self.world.run}-{next(self.world.numbers)}"
 
     async def place(self, order: Order) -> None:
         """Order the basket."""
@@ -114,7 +119,7 @@ class Play:
 
     def _wrote(self, message: OrderMessage | PaymentMessage) -> None:
         self.sent.append(message)
-        self.world.day[self.channel.name].append(message)
+        self.world.day[message.channel].append(message)
 
     async def until_told(self, reservation: Reservation, event: str) -> None:
         """Wait until the stream tells this of the certificate."""

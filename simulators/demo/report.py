@@ -21,9 +21,12 @@ def progress_on(console: Console) -> Progress:
     )
 
 
-def show_findings(console: Console, title: str, subject: str, findings: Iterable[Finding]) -> None:
+def show_findings(
+    console: Console, title: str, subject: str, findings: Iterable[Finding], caption: str | None = None
+) -> None:
     """Print one table of what was expected and seen."""
-    table = Table(title=title, title_justify="left", row_styles=("", "on grey11"))
+    table = Table(title=title, title_justify="left", caption=caption, row_styles=("", "on grey11"))
+    table.caption_justify = "left"
     table.add_column(subject, max_width=34)
     for heading in ("expected", "seen"):
         table.add_column(heading, overflow="fold")

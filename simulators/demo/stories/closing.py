@@ -38,7 +38,7 @@ async def _sell_in_every_partition(play: Play) -> None:
     while left:
         order = play.basket(await play.reserve(ISSUED))
         while not (reached := await _partitions_of(play, order, topics) & left):
-            order = msgspec.structs.replace(order, order_id=play.order_id())
+            order = msgspec.structs.replace(order, order_id=play.order_id(play.channel))
         left -= reached
         await asyncio.gather(play.place(order), play.capture(order))
 

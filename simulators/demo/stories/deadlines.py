@@ -1,7 +1,8 @@
-"""Reservations and unpaid orders whose time passes."""
+"""Reservations, unpaid orders and certificates whose time passes."""
 
-from simulators.demo.outcomes import ORDERED, RESERVED
-from simulators.demo.play import SHORT_RESERVATION, Play
+from simulators.demo.outcomes import ISSUED, ORDERED, RESERVED
+from simulators.demo.play import BRIEF_VALIDITY, SHORT_RESERVATION, Play
+from simulators.demo.stories.parts import HELD, TAKEN, shown_by, sold_and_written, spend
 from simulators.messages import payment_captured
 
 LET_GO = RESERVED.then("issue.released reservationExpired", status="available")
@@ -41,3 +42,11 @@ async def paid_late(play: Play) -> None:
     await play.place(order)
     await play.until_told(reservation, "issue.released unpaid")
     await play.write_payment(payment_captured(order))
+
+
+async def validity_ends(play: Play) -> None:
+    """The client spends some of it and forgets the rest, which is breakage."""
+    outcome = ISSUED.then(HELD, TAKEN, "audit.expired", status="expired", left=0)
+    reservation, _ = await sold_and_written(play, outcome, BRIEF_VALIDITY)
+    await spend(play, shown_by(play, reservation), 200_000)
+    play.world.books.breakage += 100_000

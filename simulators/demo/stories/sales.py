@@ -5,10 +5,7 @@ from uuid import uuid4
 
 from simulators.demo.outcomes import ISSUED, CertificateTells
 from simulators.demo.play import PRODUCT, Play
-
-
-class StoryBrokenError(Exception):
-    """An answer was not what the contract promises."""
+from simulators.demo.stories.parts import StoryBrokenError
 
 
 async def sold_online(play: Play) -> None:

@@ -2,11 +2,13 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from simulators.demo.expectations import InputReported, NothingFollows, RefusalsCounted, is_met
-from simulators.demo.journal import Journal
-from simulators.demo.outcomes import ISSUED, ORDERED, CertificateTells
+from simulators.demo.journal import Journal, label
+from simulators.demo.outcomes import ISSUED, ORDERED, SOLD_MEANS, CertificateTells
 from simulators.service import Reservation
+from simulators.stream import read_event
 from simulators.topics import Position, Record
 
 Sale = Callable[..., list[Record]]
@@ -61,9 +63,8 @@ def test_the_story_of_a_reservation_ends_where_the_next_begins(
 
 def test_an_outcome_reads_as_a_story() -> None:
     refunded = ISSUED.then("refund.completed", status="refunded", refund_state="completed")
-    assert str(refunded) == (
-        "reserved → ordered → completed → notification.requested → refund.completed = refunded, refund completed"
-    )
+    assert str(refunded) == "sold → refund.completed = refunded, refund completed"
+    assert SOLD_MEANS == "sold: reserved → ordered → completed → notification.requested"
 
 
 def test_a_malformed_record_is_reported_once_where_it_lies(
@@ -130,3 +131,35 @@ def test_whatever_follows_about_a_known_certificate_or_as_an_error_is_shown(
     )
     assert nothing.seen(journal) == "refund.requested → error.unknownCertificate after 2 messages"
     assert not is_met(nothing, journal)
+
+
+def test_a_story_that_goes_on_after_a_sale_does_not_tell_the_sale_again() -> None:
+    assert str(ISSUED) == "reserved → ordered → completed → notification.requested = issued"
+    assert str(ISSUED.then("audit.blocked")) == "sold → audit.blocked = issued"
+    assert str(ORDERED.then("refund.requested")) == "reserved → ordered → refund.requested = ordered"
+
+
+def test_what_is_left_belongs_to_the_story_where_it_is_about_it(
+    journal: Journal, sale: Sale, reservation: Reservation
+) -> None:
+    take_all(journal, sale())
+    assert is_met(CertificateTells(reservation, ISSUED.then(left=500_000)), journal)
+    other = CertificateTells(reservation, ISSUED.then(left=499_999))
+    assert not is_met(other, journal)
+    assert other.seen(journal).endswith("= issued, 5,000.00 left")
+
+
+@pytest.mark.parametrize(
+    ("event_type", "payload", "told"),
+    [
+        ("redemption.rejected", {"reason": "holdRequired"}, "redemption.rejected holdRequired"),
+        ("redemption.voided", {"reason": "holdLapsed"}, "redemption.voided holdLapsed"),
+        ("refund.resolved", {"decision": "reject", "reason": "x"}, "refund.resolved reject"),
+        ("issue.ordered", {"replaces": "c-2"}, "issue.ordered replacing"),
+        ("redemption.captured", {"reason": None}, "redemption.captured"),
+    ],
+)
+def test_a_story_tells_why_or_how_where_that_makes_the_difference(
+    event_record: MakeRecord, event_type: str, payload: dict[str, str], told: str
+) -> None:
+    assert label(read_event(event_record(event_type, sequence=1, payload=payload))) == told

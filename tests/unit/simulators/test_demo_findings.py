@@ -6,14 +6,12 @@ import httpx
 import msgspec
 import pytest
 
-from simulators.baskets import certificate_order
 from simulators.crm import Crm
 from simulators.demo import findings
 from simulators.demo.expectations import InputReported
 from simulators.demo.journal import Journal
-from simulators.demo.outcomes import ISSUED, ORDERED, CertificateTells
+from simulators.demo.outcomes import ISSUED, CertificateTells
 from simulators.demo.schemas import SCHEMAS, judge_schemas
-from simulators.messages import Order
 from simulators.service import Disclosure, Reservation, Service
 from simulators.topics import Record
 
@@ -27,11 +25,6 @@ FULL = {"status": "issued", "balance": {"amount": 500_000, "currency": "RUB"}}
 async def crm() -> AsyncIterator[Crm]:
     async with httpx.AsyncClient() as client:
         yield Crm(Service(client, "token"))
-
-
-@pytest.fixture
-def order(reservation: Reservation) -> Order:
-    return certificate_order("IM-1", [reservation], discount_percent=10)
 
 
 @pytest.fixture
@@ -83,21 +76,6 @@ def test_an_error_that_no_scenario_made_is_found(journal: Journal, event_record:
     )
     assert findings.judge_errors(journal, [InputReported("error.unknownCertificate", event_id="so-1")]).holds
     assert not findings.judge_errors(journal, []).holds
-
-
-def test_revenue_is_the_price_of_what_was_issued(
-    sold: Journal, reservation: Reservation, order: Order
-) -> None:
-    found = findings.judge_revenue(sold, [order], [CertificateTells(reservation, ISSUED)], before=0)
-    assert (found.expected, found.holds) == ("4,500.00", True)
-
-
-def test_revenue_leaves_out_what_was_never_issued_or_is_a_strangers(
-    journal: Journal, reservation: Reservation, order: Order
-) -> None:
-    stranger = msgspec.structs.replace(order, order_id="IM-2")
-    expected = [CertificateTells(reservation, ORDERED)]
-    assert findings.judge_revenue(journal, [order, stranger], expected, before=0).expected == "0.00"
 
 
 def test_a_scenario_shows_how_often_each_story_was_expected_and_told(

@@ -16,6 +16,7 @@ from simulators.demo.stage import Stage
 from simulators.orders import Orders
 from simulators.payments import Payments
 from simulators.service import Service
+from simulators.support import Support
 from simulators.topics import Writer
 
 ADDRESSES = Addresses("http://unused", "unused", "orders", "payments", "stream")
@@ -28,7 +29,7 @@ async def world(journal: Journal) -> AsyncIterator[World]:
     async with httpx.AsyncClient() as client:
         service = Service(client, "token")
         till = Channel("pos", service, Orders(writer, "orders"), Payments(writer, "payments"))
-        yield World("run", ADDRESSES, {"pos": till}, writer, Crm(service), journal)
+        yield World("run", ADDRESSES, {"pos": till}, writer, Crm(service), Support(service), journal)
 
 
 async def test_what_ends_the_day_begins_when_all_else_came_out(world: World) -> None:

@@ -20,6 +20,13 @@ from simulators.messages import (
 )
 from simulators.payments import order_to_pay
 from simulators.service import Reservation
+from simulators.tender import (
+    Purchase,
+    spending_authorized,
+    spending_captured,
+    spending_refunded,
+    spending_voided,
+)
 
 
 @pytest.fixture
@@ -109,3 +116,34 @@ def test_payments_pay_new_orders_of_their_channel_alone(order: Order) -> None:
     assert order_to_pay(created, "pos") is None
     assert order_to_pay(msgspec.json.encode(order_cancelled(order)), "im") is None
     assert order_to_pay(b"\xff", "im") is None
+
+
+def spending(redemption_id: str | None = "x-1") -> list[PaymentMessage]:
+    purchase = Purchase(goods_order("pos", "POS-9"), "c-1", 100, redemption_id)
+    return [
+        spending_authorized(purchase),
+        spending_captured(purchase),
+        spending_captured(purchase, 70),
+        spending_voided(purchase),
+        spending_refunded(purchase, 30, refund=2),
+    ]
+
+
+def test_the_service_reads_which_certificate_pays_and_what_was_held_for_it() -> None:
+    read = [payments.decode_payment(msgspec.json.encode(message)) for message in spending()]
+    told = [
+        (one.spent_certificate_id, one.redemption_id, one.amount)
+        for one in read
+        if isinstance(one, payments.PaymentRecord)
+    ]
+    assert told == [("c-1", "x-1", amount) for amount in (100, 100, 70, 100, 30)]
+
+
+def test_what_pays_without_a_hold_names_none() -> None:
+    captured = spending(redemption_id=None)[1]
+    assert b"redemptionId" not in msgspec.json.encode(captured)
+
+
+def test_two_refunds_of_one_purchase_are_two() -> None:
+    purchase = Purchase(goods_order("pos", "POS-9"), "c-1", 100, "x-1")
+    assert spending_refunded(purchase, 1, 1).refund_id != spending_refunded(purchase, 1, 2).refund_id
