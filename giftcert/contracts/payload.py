@@ -2,7 +2,7 @@
 
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import msgspec
 
@@ -32,9 +32,13 @@ def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[
 
 @lru_cache(maxsize=128)
 def _money_fields(kind: type) -> frozenset[str]:
-    """The fields that the dataclass annotates as amounts of money."""
+    """The fields that the dataclass annotates as amounts of money, or as such an amount or nothing."""
     hints = get_type_hints(kind, include_extras=True)
-    return frozenset(name for name, hint in hints.items() if MINOR_UNITS in getattr(hint, "__metadata__", ()))
+    return frozenset(name for name, hint in hints.items() if any(map(_is_money, (hint, *get_args(hint)))))
+
+
+def _is_money(hint: Any) -> bool:  # noqa: ANN401 - an annotation
+    return MINOR_UNITS in getattr(hint, "__metadata__", ())
 
 
 def _money(amount: int | None, currency: str | None) -> dict[str, Any] | None:

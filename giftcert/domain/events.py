@@ -266,6 +266,7 @@ class Blocked:
     type: ClassVar[str] = "audit.blocked"
     reason: str
     by: str
+    breakage: MinorUnits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +276,7 @@ class Unblocked:
     type: ClassVar[str] = "audit.unblocked"
     reason: str
     by: str
+    breakage: MinorUnits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +286,7 @@ class Retired:
     type: ClassVar[str] = "audit.retired"
     reason: str
     by: str
+    breakage: MinorUnits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
