@@ -21,6 +21,7 @@ _EXTRAS: dict[str, dict[str, Any]] = {
     "not-active": {"certificateStatus": "refunded", "refundState": "completed"},
     "insufficient-balance": {"balance": {"amount": 120_000, "currency": "RUB"}},
     "refund-in-progress": {"certificateStatus": "issued", "refundState": "requested"},
+    "status-not-allowed": {"certificateStatus": "refunded"},
     "part-unavailable": {"part": "database"},
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api import (
+    acts,
     certificates,
     disclosures,
     health,
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         disclosures,
         verification,
         redemptions,
+        acts,
         certificates,
         products,
         pool,

@@ -53,6 +53,9 @@ UNKNOWN_BATCH = Problem("unknown-batch", 404, "Unknown batch", "No batch has thi
 UNKNOWN_REDEMPTION = Problem(
     "unknown-redemption", 404, "Unknown redemption", "No redemption has this redemptionId."
 )
+UNKNOWN_REFUND_CASE = Problem(
+    "unknown-refund-case", 404, "Unknown refund case", "No refund case has this refundCaseId."
+)
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed", 405, "Method not allowed", "This path does not know the method."
 )
@@ -88,6 +91,15 @@ REDEMPTION_CAPTURED = Problem(
     409,
     "Redemption captured",
     "The payment was captured; it is given back by a refund, not by a void.",
+)
+NOTHING_PENDING = Problem(
+    "nothing-pending", 409, "Nothing pending", "The refund case is closed; there is nothing left to decide."
+)
+STATUS_NOT_ALLOWED = Problem(
+    "status-not-allowed",
+    409,
+    "Status not allowed",
+    "This is not done to a certificate in `certificateStatus`.",
 )
 RESERVATION_ENDED = Problem(
     "reservation-ended", 410, "Reservation ended", "The reservation was ordered, given back or has run out."

@@ -1,21 +1,36 @@
-"""``/refunds``: refund cases that wait, for CRM and support."""
+"""``/refunds``: refund cases that wait, for CRM and support to decide."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Security
+from fastapi import APIRouter, Path, Query, Request, Security
+from starlette.responses import Response
 
+from api import problems
+from api.act_schemas import AwaitingSecond, ResolutionOrder, ResolutionView
 from api.callers import Bearer
 from api.documentation import may_answer
-from api.schemas import PendingRefund, PendingRefundPage
+from api.idempotency import HIT_HEADER, SentKey, key_of
+from api.repeats import Reply, answer_once
+from api.resolving import reply
+from api.schemas import CASE_ID, PendingRefund, PendingRefundPage
 from api.services import services_of
 from api.views import money
 from giftcert.domain.state import Agreement, RefundState
 from giftcert.people.refund_cases import CasePage, OpenCase, open_cases
+from giftcert.people.resolving import Resolving, UnknownCaseError, Verdict
 from giftcert.security import Caller, Role
 from giftcert.settings import Settings
 
 router = APIRouter(tags=["refunds"])
 Decider = Annotated[Caller, Security(Bearer(Role.CRM, Role.SUPPORT))]
+RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
+_RESOLVING = may_answer(
+    problems.UNKNOWN_REFUND_CASE,
+    problems.NOTHING_PENDING,
+    problems.IDEMPOTENCY_KEY_REQUIRED,
+    problems.IDEMPOTENCY_MISMATCH,
+)
 
 
 @router.get("/refunds", operation_id="listRefunds", responses=may_answer())
@@ -33,6 +48,39 @@ async def list_refunds(
     async with services.engine.connect() as connection:
         page = await open_cases(connection, RefundState(state), after, limit)
     return page_of(page, services.settings)
+
+
+@router.post(
+    "/refunds/{refundCaseId}/resolution",
+    operation_id="resolveRefund",
+    response_model=ResolutionView,
+    responses={**_RESOLVING, 200: HIT_HEADER, 202: {"model": AwaitingSecond, **HIT_HEADER}},
+)
+async def resolve_refund(
+    request: Request,
+    caller: Decider,
+    refund_case_id: RefundCaseId,
+    body: ResolutionOrder,
+    key: SentKey = None,
+) -> Response:
+    """Decide a refund case: approve, and take from the balance what the refund is worth, or reject.
+
+    A case of more than is set takes two persons: the first is answered 202, another repeats decision and amount.
+    After a 503 it may be decided or not: repeat with the same key.
+    """
+    services = services_of(request)
+    verdict = Verdict(refund_case_id=str(refund_case_id), by=caller.subject, **body.model_dump())
+    resolving = Resolving(services.engine, services.workflows.ask, services.settings.channels)
+    parameters = {"refundCaseId": verdict.refund_case_id, **body.model_dump()}
+
+    async def work() -> Reply:
+        try:
+            return reply(await resolving.resolve(verdict, may_repeat=key is not None))
+        except UnknownCaseError:
+            raise problems.ProblemError(problems.UNKNOWN_REFUND_CASE) from None
+
+    used = key_of(services.settings, caller, "resolve", key, parameters)
+    return await answer_once(services, used, work)
 
 
 def page_of(page: CasePage, settings: Settings) -> PendingRefundPage:

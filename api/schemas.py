@@ -246,7 +246,9 @@ class ProblemView(BaseModel):
     status: int
     detail: str
     errors: Annotated[list[FieldError] | None, Field(description="With invalid-request")] = None
-    certificate_status: Annotated[Status | None, Field(description="With not-issued, not-active")] = None
+    certificate_status: Annotated[
+        Status | None, Field(description="With not-issued, not-active, status-not-allowed")
+    ] = None
     refund_state: Annotated[RefundState | None, Field(description="With not-issued, not-active")] = None
     balance: Annotated[Money | None, Field(description="With insufficient-balance")] = None
     part: Annotated[str | None, Field(description="With part-unavailable", examples=["database"])] = None

@@ -27,9 +27,10 @@ def unblock(decision: Decision, message: Unblock) -> None:
         sale.settle(decision)
 
 
-def notify_again(decision: Decision, _: RequestNotification) -> None:
-    """The client never got it: ask CRM to write again."""
-    decision.record(sale.notification(decision))
+def notify_again(decision: Decision, message: RequestNotification) -> None:
+    """The client never got it: ask CRM to write again, and tell who asked."""
+    acted = e.OperatorActed(who=message.requested_by, what="asked that the client is written to again")
+    decision.record(acted, sale.notification(decision))
 
 
 def retire(decision: Decision, message: Retire) -> None:

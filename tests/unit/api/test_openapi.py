@@ -23,6 +23,10 @@ CONTRACT = {
     ("get", "/redemptions/{redemptionId}"),
     ("delete", "/redemptions/{redemptionId}"),
     ("get", "/refunds"),
+    ("post", "/refunds/{refundCaseId}/resolution"),
+    ("post", "/certificates/{certificateId}/block"),
+    ("post", "/certificates/{certificateId}/unblock"),
+    ("post", "/certificates/{certificateId}/notifications"),
     ("get", "/pool"),
     ("post", "/pool/retire"),
     ("get", "/healthz"),
@@ -103,6 +107,8 @@ def test_problems_of_one_name_have_one_status_and_stay_apart() -> None:
         "insufficient-balance",
         "refund-in-progress",
         "redemption-captured",
+        "nothing-pending",
+        "status-not-allowed",
     ]
 
 

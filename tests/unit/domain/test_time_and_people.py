@@ -116,3 +116,4 @@ def test_a_client_who_never_got_it_is_written_to_again() -> None:
     again = found.only(e.NotificationRequested)
     assert again.notification_id != first.notification_id
     assert again.valid_until == first.valid_until
+    assert found.only(e.OperatorActed).who == "crm-1"

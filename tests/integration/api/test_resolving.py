@@ -1,0 +1,236 @@
+"""A person decides refund cases over HTTP: with the real PostgreSQL, Temporal, worker and workflow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from giftcert.settings import Settings
+from tests.integration.api.calling import NOWHERE, Api, Stock, open_api
+from tests.integration.api.refunding import PRICE, Desk
+from tests.integration.api.selling import redeem, with_own_namespace
+from tests.integration.api.test_problems import assert_problem
+from worker import running
+
+pytestmark = pytest.mark.integration
+FOUR_EYES_OVER = 600_000
+
+
+@pytest.fixture
+async def desk(settings: Settings, stock: Stock, temporal_address: str) -> AsyncIterator[Desk]:
+    chosen: dict[str, Any] = {
+        "direct_spend_channels": ("pos",),
+        "direct_spend_cap": PRICE,
+        "refund_four_eyes_over": FOUR_EYES_OVER,
+        "request_timeout": timedelta(seconds=30),
+    }
+    settings, client = await with_own_namespace(settings.model_copy(update=chosen), temporal_address)
+    async with open_api(settings) as api, running(settings):
+        yield Desk(api, stock, client)
+
+
+def amounts(reply: Any) -> dict[str, int]:
+    body = reply.json()
+    return {name: body[name]["amount"] for name in ("taken", "uncovered", "balance")}
+
+
+def problem_fields(reply: Any) -> list[str]:
+    assert_problem(reply, 422, "invalid-request")
+    return [error["field"] for error in reply.json()["errors"]]
+
+
+async def test_an_approval_takes_what_is_left_and_says_what_is_not_covered(desk: Desk) -> None:
+    sold, case = await desk.spent_and_refunded()
+    reply = await desk.resolve(case)
+    assert reply.status_code == 200
+    body = reply.json()
+    assert (body["certificateId"], body["refundCaseId"]) == (sold.certificate_id, case)
+    assert (body["decision"], body["status"], body["refundState"]) == ("approve", "refunded", "completed")
+    assert amounts(reply) == {"taken": 400_000, "uncovered": 100_000, "balance": 0}
+    assert (await desk.told(sold))[-2:] == ["refund.resolved", "refund.completed"]
+    resolved = [one for one in await desk.stock.events(sold.certificate_id) if "resolvedBy" in one["payload"]]
+    assert [(one["payload"]["resolvedBy"], one["payload"]["note"]) for one in resolved] == [
+        ("anna", "agreed with the buyer")
+    ]
+
+
+async def test_an_approval_of_less_leaves_a_certificate_that_works(desk: Desk) -> None:
+    _, case = await desk.spent_and_refunded()
+    reply = await desk.resolve(case, amount=300_000)
+    assert reply.json()["status"] == "partiallyRedeemed"
+    assert amounts(reply) == {"taken": 300_000, "uncovered": 200_000, "balance": 100_000}
+
+
+async def test_a_rejection_lets_the_certificate_work_again_uncovered(desk: Desk) -> None:
+    _, case = await desk.spent_and_refunded()
+    reply = await desk.resolve(case, "reject")
+    body = reply.json()
+    assert (reply.status_code, body["decision"], body["refundState"]) == (200, "reject", "rejected")
+    assert amounts(reply) == {"taken": 0, "uncovered": 500_000, "balance": 400_000}
+
+
+async def test_an_approval_before_the_money_is_back_takes_it_when_it_comes(desk: Desk) -> None:
+    sold = await desk.sell()
+    await desk.hand_back(sold)
+    case = await desk.case_of(sold, "requested")
+    reply = await desk.resolve(case)
+    assert (reply.json()["status"], reply.json()["refundState"]) == ("issued", "requested")
+    assert amounts(reply) == {"taken": 0, "uncovered": 0, "balance": PRICE}
+    listed = (await desk.api.as_role("crm", "/refunds", state="requested")).json()["items"]
+    assert [one["approved"]["amount"] for one in listed] == [PRICE]
+    await desk.refund(sold)
+    await desk.until_status(sold, "refunded")
+
+
+async def test_a_rejection_before_the_money_is_back_ends_the_case(desk: Desk) -> None:
+    sold = await desk.sell()
+    await desk.hand_back(sold)
+    reply = await desk.resolve(await desk.case_of(sold, "requested"), "reject")
+    assert (reply.json()["status"], reply.json()["refundState"]) == ("issued", "rejected")
+    assert amounts(reply) == {"taken": 0, "uncovered": 0, "balance": PRICE}
+
+
+async def test_a_refund_before_any_capture_may_only_be_approved_before_issue(desk: Desk) -> None:
+    sold = await desk.sell(paid=False)
+    await desk.refund(sold)
+    case = await desk.case_of(sold, "awaitingCapture")
+    listed = (await desk.api.as_role("crm", "/refunds", state="awaitingCapture")).json()["items"]
+    assert [(one["refundCaseId"], one["allowedDecisions"]) for one in listed] == [(case, ["approve"])]
+    assert problem_fields(await desk.resolve(case, "reject")) == ["decision"]
+    reply = await desk.resolve(case)
+    assert (reply.status_code, reply.json()["taken"]["amount"]) == (200, 0)
+    await desk.until_status(sold, "available")
+
+
+@pytest.mark.parametrize(("decision", "state"), [("approve", "completed"), ("reject", "rejected")])
+async def test_money_for_a_certificate_that_cost_nothing_is_decided_either_way(
+    desk: Desk, decision: str, state: str
+) -> None:
+    sold = await desk.sell(price=0)
+    await desk.refund(sold, amount=100)
+    reply = await desk.resolve(await desk.case_of(sold, "awaitingCapture"), decision)
+    assert (reply.status_code, reply.json()["refundState"]) == (200, state)
+
+
+async def test_what_does_not_fit_the_case_is_named(desk: Desk) -> None:
+    _, case = await desk.spent_and_refunded()
+    assert problem_fields(await desk.resolve(case, amount=400_001)) == ["amount"]
+    assert problem_fields(await desk.resolve(case, amount=-1)) == ["amount"]
+    assert problem_fields(await desk.resolve(case, "perhaps")) == ["decision"]
+    assert problem_fields(await desk.resolve(case, note="write to anna@example.com")) == ["note"]
+    assert (await desk.resolve(case)).status_code == 200
+
+
+async def test_a_refund_in_another_currency_needs_an_amount(desk: Desk) -> None:
+    sold = await desk.sell()
+    await desk.refund(sold, currency="EUR")
+    case = await desk.case_of(sold, "pendingDetails")
+    assert problem_fields(await desk.resolve(case)) == ["amount"]
+    assert (await desk.resolve(case, amount=PRICE)).json()["status"] == "refunded"
+
+
+async def test_a_case_is_decided_once(desk: Desk) -> None:
+    _, case = await desk.spent_and_refunded()
+    assert (await desk.resolve(case)).status_code == 200
+    assert_problem(await desk.resolve(case), 409, "nothing-pending")
+    assert_problem(await desk.resolve(case, "reject", by="bert"), 409, "nothing-pending")
+
+
+async def test_two_persons_who_decide_at_once_get_one_outcome(desk: Desk) -> None:
+    sold, case = await desk.spent_and_refunded()
+    replies = await asyncio.gather(desk.resolve(case), desk.resolve(case, "reject", by="bert"))
+    assert sorted(reply.status_code for reply in replies) == [200, 409]
+    assert (await desk.told(sold)).count("refund.completed") == 1
+
+
+async def test_a_repeat_under_its_key_gets_the_same_answer(desk: Desk) -> None:
+    _, case = await desk.spent_and_refunded()
+    replies = await asyncio.gather(*(desk.resolve(case, key="k") for _ in range(3)))
+    assert {reply.status_code for reply in replies} == {200}
+    assert [reply.json() for reply in replies] == 3 * [replies[0].json()]
+    assert sum("idempotency-hit" in reply.headers for reply in replies) == 2
+    assert_problem(await desk.resolve(case, "reject", key="k"), 422, "idempotency-mismatch")
+
+
+async def test_a_repeat_after_the_answer_was_lost_is_answered_too(desk: Desk) -> None:
+    """The API ended between the decision and its being remembered."""
+    _, case = await desk.spent_and_refunded()
+    first = await desk.resolve(case, key="k")
+    await desk.stock.run("DELETE FROM idempotency_keys")
+    again = await desk.resolve(case, key="k")
+    assert (again.status_code, again.json()) == (200, first.json())
+    await desk.stock.run("DELETE FROM idempotency_keys")
+    assert_problem(await desk.resolve(case, "reject", key="k"), 409, "nothing-pending")
+
+
+async def test_a_large_refund_takes_two_persons(desk: Desk) -> None:
+    sold = await desk.sell()
+    await desk.refund(sold, amount=FOUR_EYES_OVER + 1)
+    case = await desk.case_of(sold, "pendingDetails")
+    for _ in range(2):  # alone she can repeat it as often as she likes
+        first = await desk.resolve(case, amount=450_000)
+        assert first.status_code == 202
+        assert first.json() == {
+            "refundCaseId": case,
+            "certificateId": sold.certificate_id,
+            "awaitingSecond": True,
+            "decision": "approve",
+            "amount": 450_000,
+        }
+    [listed] = (await desk.api.as_role("support", "/refunds")).json()["items"]
+    assert listed["agreed"] == {"decision": "approve", "amount": 450_000, "by": "anna"}
+    assert (await desk.resolve(case, amount=400_000, by="bert")).status_code == 202
+    second = await desk.resolve(case, amount=400_000, by="anna")
+    assert (second.status_code, second.json()["balance"]["amount"]) == (200, 100_000)
+    acts = [one["payload"] for one in await desk.stock.events(sold.certificate_id) if "who" in one["payload"]]
+    assert [act["who"] for act in acts] == ["anna", "bert"]
+
+
+async def test_a_refund_and_a_redemption_that_race_have_one_outcome(desk: Desk) -> None:
+    sold = await desk.sell()
+    shown = await desk.stock.credentials(sold.certificate_id)
+    redeemed, _ = await asyncio.gather(redeem(desk.api, shown, PRICE, "till-1"), desk.refund(sold))
+    if redeemed.status_code == 409:
+        await desk.until_status(sold, "refunded")
+        assert "redemption.authorized" not in await desk.told(sold, "redemption.")
+        return
+    assert redeemed.status_code == 201
+    case = await desk.case_of(sold, "pendingDetails")
+    reply = await desk.resolve(case)
+    assert amounts(reply) == {"taken": 0, "uncovered": PRICE, "balance": 0}
+    assert (await desk.row(sold))["held"] == PRICE
+
+
+async def test_one_refund_is_never_given_to_two_certificates(desk: Desk) -> None:
+    both = await desk.sell_two()
+    await desk.refund(*both, allocated=False)
+    cases = [await desk.case_of(sold, "requested") for sold in both]
+    replies = await asyncio.gather(*(desk.resolve(case) for case in cases))
+    assert sorted(reply.status_code for reply in replies) == [200, 409]
+    rows = [await desk.row(sold) for sold in both]
+    assert sorted(row["balance"] for row in rows) == [0, PRICE]
+
+
+async def test_an_unknown_case_is_not_found(desk: Desk) -> None:
+    assert_problem(await desk.resolve(str(uuid4())), 404, "unknown-refund-case")
+
+
+async def test_only_crm_and_support_decide(api: Api) -> None:
+    body = {"decision": "approve", "note": "n"}
+    for role in ("channel", "ops"):
+        reply = await api.client.post(f"/refunds/{uuid4()}/resolution", json=body, headers=api.headers(role))
+        assert_problem(reply, 403, "role-not-allowed")
+
+
+async def test_while_temporal_is_away_nothing_is_decided_and_nothing_remembered(desk: Desk) -> None:
+    sold, case = await desk.spent_and_refunded()
+    away = {"temporal_address": NOWHERE, "request_timeout": timedelta(milliseconds=300)}
+    async with open_api(desk.api.settings.model_copy(update=away)) as api:
+        reply = await Desk(api, desk.stock, desk.client).resolve(case, key="k")
+    assert_problem(reply, 503, "part-unavailable")
+    assert int(reply.headers["retry-after"]) > 0
+    assert "refund.resolved" not in await desk.told(sold)
+    assert (await desk.resolve(case, key="k")).status_code == 200
