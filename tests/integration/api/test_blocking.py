@@ -47,8 +47,8 @@ async def test_a_sold_certificate_is_blocked_and_unblocked_by_its_workflow(desk:
     assert (await desk.act(sold, "unblock", reason="found again")).json()["status"] == "issued"
     acts = [one for one in await desk.stock.events(sold.certificate_id) if "by" in one["payload"]]
     assert [(one["event_type"], one["payload"]) for one in acts] == [
-        ("audit.blocked", {"reason": STOLEN, "by": "anna"}),
-        ("audit.unblocked", {"reason": "found again", "by": "anna"}),
+        ("audit.blocked", {"reason": STOLEN, "by": "anna", "breakage": None}),
+        ("audit.unblocked", {"reason": "found again", "by": "anna", "breakage": None}),
     ]
     handle = desk.client.get_workflow_handle(f"certificate-{sold.certificate_id}")
     known = await handle.query("state")
@@ -105,7 +105,7 @@ async def test_a_reserved_certificate_is_blocked_without_a_workflow(shelf: Desk)
     assert (await shelf.act(certificate_id, "block", reason=STOLEN)).json()["status"] == "blocked"
     [_, blocked] = await shelf.stock.events(certificate_id)
     assert (blocked["sequence"], blocked["event_type"], blocked["status"]) == (2, "audit.blocked", "blocked")
-    assert blocked["payload"] == {"reason": STOLEN, "by": "anna"}
+    assert blocked["payload"] == {"reason": STOLEN, "by": "anna", "breakage": None}
     await shelf.api.client.delete(f"/reservations/{claim['reservationId']}", headers=shelf.api.headers())
     assert (await shelf.api.next()).status_code == 409
     unblocked = await shelf.act(certificate_id, "unblock", reason="found again")

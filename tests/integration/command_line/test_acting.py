@@ -33,7 +33,7 @@ async def test_a_batch_is_retired_from_the_command_line(giftcert: RunCommand, ta
     done = await run(giftcert, tables, *wanted)
     assert (done.returncode, done.stdout) == (0, "3 retired, 0 blocked; now retired 3\n")
     told = await tables.rows("SELECT payload FROM events WHERE event_type = 'audit.retired'")
-    assert [row["payload"] for row in told] == [{"reason": "misprinted", "by": "olga"}]
+    assert [row["payload"] for row in told] == [{"reason": "misprinted", "by": "olga", "breakage": None}]
     again = await run(giftcert, tables, *wanted, "--json")
     assert json.loads(again.stdout) == {"retired": 0, "blocked": 0, "statuses": {"retired": 3}}
 
