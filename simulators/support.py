@@ -4,8 +4,9 @@
 """
 
 import argparse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from uuid import uuid4
 
 import msgspec
 
@@ -69,15 +70,22 @@ class Support:
     async def decide(self, case: RefundCase, decision: str, note: str) -> None:
         """Approve or reject a refund; what is approved takes as much as the balance gives."""
         decided = {"decision": decision, "note": note}
-        await self.service.call("POST", f"/refunds/{case.refund_case_id}/resolution", json=decided)
+        await self._act(f"/refunds/{case.refund_case_id}/resolution", decided)
 
     async def block(self, certificate_id: str, reason: str) -> None:
         """Stop spending and disclosure."""
-        await self.service.call("POST", f"/certificates/{certificate_id}/block", json={"reason": reason})
+        await self._act(f"/certificates/{certificate_id}/block", {"reason": reason})
 
     async def unblock(self, certificate_id: str, reason: str) -> None:
         """Lift a block."""
-        await self.service.call("POST", f"/certificates/{certificate_id}/unblock", json={"reason": reason})
+        await self._act(f"/certificates/{certificate_id}/unblock", {"reason": reason})
+
+    async def write_again(self, certificate_id: str) -> None:
+        """Have CRM write to the client once more: the letter never came, or is lost."""
+        await self._act(f"/certificates/{certificate_id}/notifications", None)
+
+    async def _act(self, path: str, what: Mapping[str, object] | None) -> None:
+        await self.service.call("POST", path, json=what, key=str(uuid4()))
 
 
 async def work(addresses: Addresses, decision: str | None) -> None:

@@ -19,7 +19,7 @@ from simulators.demo.stories.parts import (
 )
 from simulators.messages import order_created
 from simulators.service import RefusedError
-from simulators.shop import Card, Redemption, hold, purchase_of, verify
+from simulators.shop import Card, Redemption, give_back, hold, purchase_of, verify
 from simulators.tender import Purchase, spending_captured
 
 
@@ -45,18 +45,20 @@ async def captured_when_all_is_spent(play: Play) -> None:
 
 
 async def more_captured_than_held(play: Play) -> None:
-    """Refused, the goods are uncovered, and the hold stays until it lapses."""
+    """Refused, the goods are uncovered, and the hold stays until the shop gives it back."""
     outcome = ISSUED.then(
         HELD,
         "redemption.rejected exceedsHold",
         "alert.redemptionUncovered",
-        "redemption.voided holdLapsed",
+        "redemption.voided channelVoided",
         left=FULL,
     )
     reservation, _ = await sold_and_written(play, outcome)
     order = shopping(play, 100_000)
-    held = await hold(play.channel, shown_by(play, reservation), order, seconds=2 * SHORT_HOLD)
+    held = await hold(play.channel, shown_by(play, reservation), order)
     await _take_in_vain(play, purchase_of(order, held), 100_001)
+    await play.until_told(reservation, "alert.redemptionUncovered")
+    await give_back(play.channel, held.redemption_id)
 
 
 async def two_tills_at_once(play: Play) -> None:
