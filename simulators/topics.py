@@ -106,6 +106,7 @@ class Reader:
 
     async def skip_to_end(self) -> None:
         """Go on with what is written after this call."""
+        await self.has_read({})  # a first position that were still sought would undo the skip
         await self._consumer.seek_to_end()
         await self.has_read({})
 

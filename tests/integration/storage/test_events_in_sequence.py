@@ -11,7 +11,7 @@ from giftcert.storage.events import EventRepository
 from giftcert.storage.shards import shard_of
 from tests.integration.storage.pool_rows import Tables
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]
 
 
 def record(nth: int = 0) -> EventRecord:
