@@ -1,0 +1,100 @@
+"""What the stream tells is read back as what was decided and stored."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from giftcert.contracts.envelope import encode_event
+from giftcert.contracts.envelope_reading import decode_event, digest_of
+from giftcert.contracts.payload import payload_of
+from giftcert.contracts.payload_reading import event_from, public_event
+from giftcert.contracts.specification.catalogue import catalogue
+from giftcert.contracts.specification.examples import example
+from giftcert.domain import events as e
+from tests.unit.contracts.test_envelope import BLOCKED, EVENT
+
+MAKERS = [(kind, maker) for kind in catalogue() for maker in kind.classes]
+
+
+def told_of(kind: Any) -> dict[str, Any]:
+    payload: dict[str, Any] = example(kind)["payload"]
+    return payload
+
+
+@pytest.mark.parametrize(
+    ("kind", "maker"), MAKERS, ids=[f"{maker.__name__} {kind.event_type}" for kind, maker in MAKERS]
+)
+def test_the_payload_of_every_event_is_read_back_as_its_dataclass(kind: Any, maker: Any) -> None:
+    told = told_of(kind)
+
+    event = event_from(maker, json.dumps(told))
+
+    assert isinstance(event, maker)
+    again = payload_of(event, "RUB")  # type: ignore[type-var] # it is a dataclass
+    assert again == {name: told[name] for name in again}
+    assert event_from(maker, json.dumps(again)) == event
+
+
+@pytest.mark.parametrize("nothing_there", [None, "recipient"])
+def test_what_is_nested_or_null_comes_back_so(nothing_there: str | None) -> None:
+    told = told_of(next(kind for kind in catalogue() if kind.event_type == "notification.requested"))
+    if nothing_there:
+        told = {**told, nothing_there: None}
+
+    event = event_from(e.NotificationRequested, json.dumps(told))
+
+    assert (event.recipient is None) == (nothing_there is not None)
+    assert payload_of(event) == told
+
+
+def test_a_field_added_since_takes_its_default_and_one_of_a_later_version_is_left_out() -> None:
+    told = {"orderId": "IM-1", "lineId": "2", "amount": {"amount": 5, "currency": "RUB"}, "colour": "red"}
+
+    assert public_event("issue.ordered", json.dumps(told)) == e.Ordered(
+        order_id="IM-1", line_id="2", amount=5
+    )
+
+
+def test_what_no_certificate_decided_is_not_read() -> None:
+    assert public_event("audit.cvcDisclosed", "{}") is None
+    assert public_event("issue.dreamt", "{}") is None
+
+
+def test_a_payload_that_does_not_fit_names_where_and_not_what() -> None:
+    with pytest.raises(msgspec.DecodeError) as refused:
+        public_event("issue.ordered", '{"orderId": 4987654321098765, "lineId": "2", "amount": null}')
+    assert "orderId" in str(refused.value)
+    assert "4987654321098765" not in str(refused.value)
+
+
+@pytest.mark.parametrize("stored", [EVENT, BLOCKED, replace(EVENT, nominal=None, channel=None)])
+def test_a_record_is_read_back_as_the_event_that_was_stored(stored: Any) -> None:
+    key, value, _ = encode_event(stored)
+
+    assert decode_event(key, value) == stored
+    assert digest_of(decode_event(key, value)) == digest_of(stored)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"balance": 1},
+        {"sequence": 4},
+        {"payload": "{}"},
+        {"stream_key": "x"},
+        {"status": "blocked"},
+        {"cause_topic": "X"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_differs_shows_in_the_digest(change: dict[str, Any]) -> None:
+    assert digest_of(replace(EVENT, **change)) != digest_of(EVENT)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"eventId": 1}'])
+def test_a_record_that_is_no_event_is_told_apart(value: bytes | None) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_event(b"k", value)
