@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     )
 
     reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
+    verification_patience: timedelta = Field(
+        timedelta(minutes=1), description="What waits longer to be published or signalled breaks an invariant"
+    )
     pool_low_threshold: int = Field(1_000, ge=0)
     log_level: str = "INFO"
     log_json: bool = False

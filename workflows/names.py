@@ -6,13 +6,19 @@ from giftcert.domain.messages import Message
 
 CERTIFICATE_WORKFLOW = "CertificateWorkflow"
 MAINTENANCE_QUEUE = "maintenance"
+_ID_PREFIX = "certificate-"
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def workflow_id(certificate_id: str) -> str:
     """Return the id of the workflow that leads a certificate; there is one open run at most."""
-    return f"certificate-{certificate_id}"
+    return f"{_ID_PREFIX}{certificate_id}"
+
+
+def certificate_of(of_workflow: str) -> str:
+    """Return the certificate that the workflow with this id leads."""
+    return of_workflow.removeprefix(_ID_PREFIX)
 
 
 def task_queue(channel: str) -> str:

@@ -16,6 +16,7 @@ from giftcert.cli import (
     token,
     trace,
     up,
+    verify,
 )
 
 HELP = "Gift-certificate processing. `giftcert up` starts everything here; nothing needs to be set for that."
@@ -38,6 +39,7 @@ def application() -> typer.Typer:
     app.add_typer(refunds.app, name="refunds")
     app.add_typer(quarantine.app, name="quarantine")
     app.command()(trace.trace)
+    app.command()(verify.verify)
     app.command()(config.config)
     return app
 

@@ -14,9 +14,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
 
 from giftcert.kafka_connection import librdkafka_options
 from giftcert.settings import Settings
+from giftcert.verification.topic import STREAM_CONFIGURATION, stream_deviations
 
-# The stream is kept for ever: BI grows by reading it from its beginning.
-STREAM_CONFIGURATION = {"cleanup.policy": "delete", "retention.ms": "-1"}
 _ANSWER_SECONDS = 10
 
 
@@ -47,18 +46,6 @@ def ensure_topics(settings: Settings, *, inputs_too: bool, in_memory: bool) -> l
     if settings.topic_stream not in made and _correct_stream(admin, settings.topic_stream):
         done.append(f"topic {settings.topic_stream} is kept for ever now")
     return done
-
-
-def stream_deviations(admin: AdminClient, stream: str) -> dict[str, str]:
-    """Return the configuration values in which the stream is not as it must be."""
-    resource = ConfigResource(ResourceType.TOPIC, stream)
-    answer = admin.describe_configs([resource], request_timeout=_ANSWER_SECONDS)
-    values = next(iter(answer.values())).result()
-    return {
-        name: values[name].value
-        for name, wanted in STREAM_CONFIGURATION.items()
-        if values[name].value != wanted
-    }
 
 
 def _make(admin: AdminClient, settings: Settings, name: str) -> bool:

@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from temporalio.client import Client
 
 from giftcert.cli.demo import sells_for_demo
-from giftcert.cli.topics import stream_deviations
 from giftcert.settings import Settings
+from giftcert.verification.topic import stream_deviations
 from simulators.demo_environment import PRODUCTS_FILE
 
 pytestmark = pytest.mark.integration

@@ -1,0 +1,127 @@
+"""``giftcert verify``: the nine invariants over database, stream and workflows."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from giftcert.cli.output import AsJson, say
+from giftcert.cli.running import run_to_end
+
+if TYPE_CHECKING:
+    from giftcert.settings import Settings
+    from giftcert.verification.verify import Sources
+    from giftcert.verification.violations import Findings
+
+SHOWN = 20
+"""Violations of one invariant that the table names; ``--json`` has more."""
+
+
+def verify(
+    sample: Annotated[int | None, typer.Option(min=1, help="Look at so many certificates only")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Set off again what got lost on its way")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Hold database, stream and workflows against the nine invariants; ends with 1 if one does not hold."""
+    from giftcert.embedded.addresses import with_running_stack
+    from giftcert.settings import load_settings
+
+    ended: list[int] = []
+
+    async def work() -> None:
+        settings = with_running_stack(load_settings())
+        ended.append(await _verify(settings, sample, repair=repair, as_json=as_json))
+
+    run_to_end(work)
+    return ended[0]
+
+
+async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_json: bool) -> int:
+    from giftcert.storage.engine import make_engine
+    from giftcert.verification.repair import left_over
+    from giftcert.verification.repair import repair as set_off
+    from giftcert.verification.verify import verify as look
+
+    engine = make_engine(settings, "giftcert-verify")
+    try:
+        sources = await _sources(settings, engine)
+        findings = await look(sources, _no_progress if as_json else _progress, sample)
+        done = await set_off(sources, findings) if repair else []
+    finally:
+        await engine.dispose()
+    say(_as_data(findings, done), _as_text(findings, done, repair=repair), as_json=as_json)
+    repaired = repair and findings.are_all_named and not left_over(findings)
+    return 0 if findings.hold or repaired else 1
+
+
+async def _sources(settings: "Settings", engine: Any) -> "Sources":  # noqa: ANN401 - loaded when it runs
+    from activities.temporal_client import connect
+    from giftcert.cli.keyring_check import check_keyring
+    from giftcert.cli.reaching import reaching_database, reaching_temporal
+    from giftcert.security import keyring_of
+    from giftcert.verification.verify import Sources
+    from workflows.open_runs import TemporalRuns
+
+    keyring = keyring_of(settings)
+    with reaching_database(settings.database_url.get_secret_value() if settings.database_url else ""):
+        async with engine.connect() as connection:
+            await check_keyring(connection, keyring)
+    with reaching_temporal(settings.temporal_address):
+        client = await connect(settings)
+    return Sources(engine=engine, settings=settings, keyring=keyring, runs=TemporalRuns(client))
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    typer.echo(f"\r{what}: {done:,} of {total:,}", nl=done >= total, err=True)
+
+
+def _no_progress(_what: str, _done: int, _total: int) -> None:
+    """Programs that read JSON are told when it is over."""
+
+
+def _as_data(findings: "Findings", done: list[str]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from giftcert.verification.violations import INVARIANTS
+
+    return {
+        "holds": findings.hold,
+        "invariants": [
+            {
+                "invariant": number,
+                "says": says,
+                "checked": findings.checked[number],
+                "violations": findings.counts[number],
+            }
+            for number, says in INVARIANTS.items()
+        ],
+        "violations": [asdict(one) for one in findings.violations],
+        "unchecked": findings.unchecked,
+        "repaired": done,
+    }
+
+
+def _as_text(findings: "Findings", done: list[str], *, repair: bool) -> str:
+    from giftcert.verification.violations import INVARIANTS, UNITS
+
+    lines = [
+        f"{number}  {says}\n   {findings.checked[number]:,} {UNITS[number]} checked, {_count(findings.counts[number])}"
+        for number, says in INVARIANTS.items()
+    ]
+    lines += _named(findings) + [f"not checked: {one}" for one in findings.unchecked]
+    if repair:
+        lines += [f"repaired: {one}" for one in done] or ["nothing to repair"]
+    lines.append("All invariants hold." if findings.hold else "Not all invariants hold.")
+    return "\n".join(lines)
+
+
+def _count(violations: int) -> str:
+    return f"{violations:,} VIOLATIONS" if violations else "no violation"
+
+
+def _named(findings: "Findings") -> list[str]:
+    lines = []
+    for number, count in findings.counts.items():
+        named = [one for one in findings.violations if one.invariant == number][:SHOWN]
+        lines += [f"{number} {one.rule}: {one}" for one in named]
+        lines += [f"{number} and {count - len(named):,} more"] * (count > len(named))
+    return lines

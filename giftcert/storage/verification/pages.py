@@ -1,0 +1,131 @@
+"""Certificates and events in pages, in the order of their ids, so that a million need the memory of one page."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from giftcert.contracts.envelope import StoredEvent
+from giftcert.storage.verification.session import Session
+
+FETCHED_AT_ONCE = 2_000
+BEGINNING = str(UUID(int=0))
+
+_COLUMNS = """c.certificate_id::text AS certificate_id, c.product_id AS product, c.currency, c.nominal, c.status,
+    c.blocked, c.balance, c.held, c.refund_state, c.sequence"""
+_PAGE = (
+    f"SELECT {_COLUMNS} FROM certificates c WHERE c.certificate_id > $1 ORDER BY c.certificate_id LIMIT $2"  # noqa: S608
+)
+_SAMPLED_PAGE = f"""
+    SELECT {_COLUMNS} FROM sampled JOIN certificates c USING (certificate_id)
+    WHERE c.certificate_id > $1 ORDER BY c.certificate_id LIMIT $2
+"""  # noqa: S608 - made of constants
+# Half of the sample by chance, half of what happened last: that is where something new can be wrong.
+_SAMPLE = """
+    INSERT INTO sampled
+    SELECT certificate_id FROM (
+        SELECT certificate_id FROM events WHERE certificate_id IS NOT NULL ORDER BY event_id DESC LIMIT 4 * $1
+    ) AS latest JOIN certificates USING (certificate_id) GROUP BY certificate_id LIMIT ($1 + 1) / 2
+    ON CONFLICT DO NOTHING
+"""
+_SAMPLE_BY_CHANCE = """
+    INSERT INTO sampled
+    SELECT c.certificate_id FROM certificates c TABLESAMPLE BERNOULLI ($2)
+    LEFT JOIN sampled s USING (certificate_id) WHERE s.certificate_id IS NULL ORDER BY random()
+    LIMIT $1 - (SELECT count(*) FROM sampled)
+"""
+_COUNT = "SELECT count(*) FROM certificates"
+_COUNT_SAMPLED = "SELECT count(*) FROM sampled"
+_EVENT = """event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
+    occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
+    balance, held, cause_topic, cause_event_id, payload::text AS payload, published_at"""
+_EVENTS = f"""
+    SELECT {_EVENT} FROM events WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
+"""  # noqa: S608 - made of constants
+_EVENTS_BESIDE = f"""
+    SELECT {_EVENT} FROM events WHERE certificate_id IS NULL AND event_id > $1 ORDER BY event_id LIMIT $2
+"""  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    """What the database says of a certificate. Amounts in minor units; ``sequence`` is of its last public event."""
+
+    certificate_id: str
+    product: str
+    currency: str
+    nominal: int
+    status: str
+    blocked: bool
+    balance: int
+    held: int
+    refund_state: str
+    sequence: int
+
+    @property
+    def shown_status(self) -> str:
+        """The status as events tell it."""
+        return "blocked" if self.blocked else self.status
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as stored, and when it was published, if it was."""
+
+    stored: StoredEvent
+    published_at: datetime | None
+
+
+class PageRepository:
+    """Reads pages; ``snapshot`` holds one moment of the database while a page is looked at."""
+
+    def __init__(self, session: Session, *, sampled: bool = False) -> None:
+        self._session = session
+        self._sampled = sampled
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """Let all questions see the same moment; nothing can be written meanwhile."""
+        async with self._session.transaction(isolation="repeatable_read", readonly=True):
+            yield
+
+    async def draw_sample(self, size: int) -> None:
+        """Choose so many certificates, or all where there are no more."""
+        await self._session.execute(_SAMPLE, size)
+        await self._session.execute(_SAMPLE_BY_CHANCE, size, await self._percent(size))
+
+    async def sampled_ids(self) -> list[str]:
+        """Return the certificates that were chosen."""
+        return [row[0] for row in await self._session.fetch("SELECT certificate_id::text FROM sampled")]
+
+    async def _percent(self, size: int) -> float:
+        """More than twice what is wanted is looked at, so that chance leaves enough."""
+        count = int(await self._session.fetchval(_COUNT))
+        return min(100.0, 100.0 * (2 * size + 1_000) / count) if count else 100.0
+
+    async def count(self) -> int:
+        """Return how many certificates there are to look at."""
+        return int(await self._session.fetchval(_COUNT_SAMPLED if self._sampled else _COUNT))
+
+    async def after(self, certificate_id: str, limit: int) -> list[CertificateRow]:
+        """Return the certificates behind this one."""
+        rows = await self._session.fetch(_SAMPLED_PAGE if self._sampled else _PAGE, certificate_id, limit)
+        return [CertificateRow(*row) for row in rows]
+
+    async def events(self, certificate_ids: Sequence[str]) -> AsyncIterator[RecordedEvent]:
+        """Yield all events of these certificates, each one's in sequence, within a snapshot."""
+        async for row in self._session.cursor(_EVENTS, certificate_ids, prefetch=FETCHED_AT_ONCE):
+            yield _recorded(row)
+
+    async def events_beside(self, event_id: str, limit: int) -> list[RecordedEvent]:
+        """Return the events about no certificate behind this one, in the order of their ids."""
+        return [_recorded(row) for row in await self._session.fetch(_EVENTS_BESIDE, event_id, limit)]
+
+
+def _recorded(row: asyncpg.Record) -> RecordedEvent:
+    values = dict(row)
+    published_at = values.pop("published_at")
+    return RecordedEvent(StoredEvent(**values), published_at)

@@ -1,0 +1,131 @@
+"""Invariants 2, 3, 5 and 8: what the domain's own fold of a certificate's public events says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from giftcert.contracts.envelope import StoredEvent
+from giftcert.contracts.notices import CvcDisclosed
+from giftcert.contracts.payload_reading import public_event
+from giftcert.domain import events as e
+from giftcert.domain.disclosure import refuse_disclosure
+from giftcert.domain.evolve import evolve
+from giftcert.domain.state import CertificateState, Status
+from giftcert.storage.verification.pages import CertificateRow
+from giftcert.verification.violations import Violation
+
+_MAY_BE_ORDERED = frozenset({Status.AVAILABLE, Status.RESERVED})
+_MAY_BE_RELEASED = frozenset({Status.RESERVED, Status.ORDERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the stream says of a certificate, and the database too. Amounts in minor units."""
+
+    status: str
+    refund_state: str
+    balance: int | None
+    held: int | None
+
+    def __str__(self) -> str:
+        return f"{self.status}, balance {self.balance}, held {self.held}, refund state {self.refund_state}"
+
+
+class FoldCheck:
+    """Folds the public events of one certificate; the nominal, which private events change, is as each event says."""
+
+    def __init__(self, certificate: CertificateRow) -> None:
+        self._certificate = certificate
+        self._state = CertificateState(
+            certificate_id=certificate.certificate_id,
+            product=certificate.product,
+            currency=certificate.currency,
+            nominal=0,
+        )
+        self._issued = False
+        self._differed = False
+
+    def take(self, event: StoredEvent) -> Iterator[Violation]:
+        """Yield what is wrong about the next event."""
+        try:
+            told = public_event(event.event_type, event.payload)
+        except msgspec.DecodeError as error:
+            yield self._violation(5, "unreadable", event, "a payload of its type", str(error))
+            return
+        if told is not None:
+            yield from self._may_follow(event, told)
+            self._state = evolve(replace(self._state, nominal=event.nominal or 0), told, event.occurred_at)
+        if event.event_type == CvcDisclosed.type:
+            yield from self._may_disclose(event)
+        yield from self._is_told_right(event)
+
+    def end(self) -> Iterator[Violation]:
+        """Yield how the database differs from what all events say."""
+        row = self._certificate
+        stored = Shown(row.shown_status, row.refund_state, row.balance, row.held)
+        folded = self._shown()
+        if folded != stored:
+            yield Violation(
+                invariant=5,
+                rule="foldDiffers",
+                kind="certificate",
+                subject=row.certificate_id,
+                expected=f"{folded}, as its events fold",
+                seen=f"{stored} in the database",
+            )
+
+    def _may_follow(self, event: StoredEvent, told: e.PublicEvent) -> Iterator[Violation]:
+        """Reserved from the pool only, ordered from there or a reservation, released from either; issued once."""
+        status = self._state.status
+        match told:
+            case e.Reserved() if status != Status.AVAILABLE:
+                yield self._violation(
+                    2, "heldTwice", event, "reserved when available", f"reserved when {status}"
+                )
+            case e.Ordered() if status not in _MAY_BE_ORDERED:
+                yield self._violation(2, "heldTwice", event, "ordered when free", f"ordered when {status}")
+            case e.Released() if status not in _MAY_BE_RELEASED:
+                yield self._violation(
+                    2, "resolvedTwice", event, "released when held", f"released when {status}"
+                )
+            case e.Issued():
+                if self._issued or status != Status.ORDERED:
+                    seen = "issued again" if self._issued else f"issued when {status}"
+                    yield self._violation(3, "issuedTwice", event, "issued once, when ordered", seen)
+                self._issued = True
+            case _:
+                return
+
+    def _may_disclose(self, event: StoredEvent) -> Iterator[Violation]:
+        refusal = refuse_disclosure(self._state)
+        if refusal is not None:
+            expected = f"no disclosure of a certificate that is {self._shown()}"
+            yield self._violation(8, "disclosureNotAllowed", event, expected, "its CVC was disclosed")
+
+    def _is_told_right(self, event: StoredEvent) -> Iterator[Violation]:
+        """The first difference is told; what follows from it is not."""
+        told = Shown(event.status or "", event.refund_state or "", event.balance, event.held)
+        folded = self._shown()
+        if not self._differed and folded != told:
+            self._differed = True
+            yield self._violation(
+                5, "eventDiffers", event, f"{folded}, as the events up to it fold", str(told)
+            )
+
+    def _shown(self) -> Shown:
+        state = self._state
+        return Shown(state.shown_status, state.refund_state.value, state.balance, state.held)
+
+    def _violation(
+        self, invariant: int, rule: str, event: StoredEvent, expected: str, seen: str
+    ) -> Violation:
+        return Violation(
+            invariant=invariant,
+            rule=rule,
+            kind="certificate",
+            subject=self._certificate.certificate_id,
+            about=str(event.sequence),
+            expected=f"{event.event_type} of sequence {event.sequence}: {expected}",
+            seen=seen,
+        )

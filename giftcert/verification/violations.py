@@ -1,0 +1,102 @@
+"""What may be found: the nine invariants of the lifecycle, and what breaks one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+KEPT = 1_000
+"""Violations of one invariant that are named; more are counted."""
+
+INVARIANTS: dict[int, str] = {
+    1: "Certificates over all statuses are those that were made, per product",
+    2: "A certificate has at most one live reservation or order; a reservation is resolved once",
+    3: "An order line has at most one live certificate, a certificate at most one paid order line",
+    4: "Refunded is at most captured, else a refund case says so; balance and held lie within the nominal",
+    5: "Folding the stream gives the database's status, balance, held and refund state",
+    6: "Sequences have no gap, and no repeat with other content",
+    7: "No number and no CVC stands in clear",
+    8: "A disclosure record precedes every disclosed CVC, and the certificate allowed it",
+    9: "Every input about a certificate is applied, a repeat, waiting, or told as an error; nothing vanishes",
+}
+UNITS: dict[int, str] = {
+    1: "products",
+    2: "certificates",
+    3: "certificates",
+    4: "certificates",
+    5: "certificates",
+    6: "events",
+    7: "texts",
+    8: "disclosures",
+    9: "inputs and deliveries",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One thing that breaks an invariant.
+
+    ``kind`` says what ``subject`` is: a certificate, product, order, input, event, topic. ``about`` tells several of
+    one rule and subject apart and never changes while the violation stands; ``expected`` and ``seen`` are for people.
+    """
+
+    invariant: int
+    rule: str
+    kind: str
+    subject: str
+    about: str = ""
+    expected: str
+    seen: str
+
+    @property
+    def key(self) -> tuple[int, str, str, str]:
+        """What is the same as long as this violation stands."""
+        return self.invariant, self.rule, self.subject, self.about
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}: expected {self.expected}; seen {self.seen}"
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was checked, and what was found: at most ``KEPT`` violations of an invariant by name, all by count."""
+
+    checked: dict[int, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
+    counts: dict[int, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
+    unchecked: list[str] = field(default_factory=list)
+    _kept: dict[tuple[int, str, str, str], Violation] = field(default_factory=dict)
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """The violations that are named, by invariant."""
+        return tuple(sorted(self._kept.values(), key=lambda one: one.invariant))
+
+    @property
+    def hold(self) -> bool:
+        """Whether all invariants hold."""
+        return not any(self.counts.values())
+
+    @property
+    def are_all_named(self) -> bool:
+        """Whether none was only counted."""
+        return sum(self.counts.values()) == len(self._kept)
+
+    def check(self, count: int, *invariants: int) -> None:
+        """Say that so many things were held against these invariants."""
+        for invariant in invariants:
+            self.checked[invariant] += count
+
+    def add(self, violation: Violation) -> None:
+        """Take in a violation; one that was taken in before counts once."""
+        if violation.key in self._kept:
+            return
+        self.counts[violation.invariant] += 1
+        if self.counts[violation.invariant] <= KEPT:
+            self._kept[violation.key] = violation
+
+    def add_all(self, violations: Iterable[Violation]) -> None:
+        """Take in several."""
+        for violation in violations:
+            self.add(violation)
+
+    def add_uncounted(self, invariant: int, count: int) -> None:
+        """Count violations that are not named."""
+        self.counts[invariant] += count

@@ -1,0 +1,179 @@
+"""One clean world, led through by the service's own parts; each test verifies, or spoils, a copy of its own."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from giftcert.cli.namespace import ensure_namespace
+from giftcert.contracts.payloads import DATA_CONVERTER
+from giftcert.security.keyring import Keyring
+from giftcert.settings import Settings
+from giftcert.storage.engine import engine_at
+from giftcert.verification.repair import repair
+from giftcert.verification.runs import RunToStart
+from giftcert.verification.stream import reading_stream
+from giftcert.verification.topic import STREAM_CONFIGURATION
+from giftcert.verification.verify import Sources, verify
+from giftcert.verification.violations import Findings
+from tests.conftest import _on, named, new_database
+from tests.integration.verification.sold_world import Sales, live_certificates, publish_all
+from workflows.open_runs import TemporalRuns
+
+PARTITIONS = 3
+
+
+@dataclass
+class Clean:
+    """A world in which nothing is wrong."""
+
+    settings: Settings
+    keyring: Keyring
+    runs: TemporalRuns
+    ids: list[str]
+
+    @property
+    def database_url(self) -> str:
+        assert self.settings.database_url is not None
+        return self.settings.database_url.get_secret_value()
+
+
+async def new_topic(bootstrap: str, configuration: dict[str, str] | None = None) -> str:
+    name = f"Stream-{uuid4().hex[:12]}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        topic = NewTopic(name, PARTITIONS, 1, topic_configs=configuration or STREAM_CONFIGURATION)
+        await admin.create_topics([topic])
+    finally:
+        await admin.close()
+    return name
+
+
+@pytest.fixture(scope="session")
+def verified_keyring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("verification") / "keyring.json"
+    Keyring.create(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_keyring: Path) -> Clean:
+    url = await new_database(postgres_url)
+    namespace = f"verify-{uuid4().hex[:8]}"
+    client = await Client.connect(temporal_address, namespace=namespace, data_converter=DATA_CONVERTER)
+    await ensure_namespace(client)
+    settings = Settings(
+        database_url=SecretStr(url),
+        kafka_bootstrap_servers=kafka,
+        temporal_address=temporal_address,
+        temporal_namespace=namespace,
+        topic_stream=await new_topic(kafka),
+        keyring=verified_keyring,
+        _env_file=None,
+    )
+    runs = TemporalRuns(client)
+    engine = engine_at(url)
+    sales = await Sales.open(engine, url, Keyring.load(verified_keyring))
+    await sales.lead()
+    await publish_all(engine, settings)
+    for certificate_id in await live_certificates(engine):
+        await runs.start(run_of(certificate_id))
+    await engine.dispose()
+    return Clean(settings, sales.keyring, runs, sales.ids)
+
+
+def run_of(certificate_id: str) -> RunToStart:
+    return RunToStart(
+        certificate_id=certificate_id,
+        channel="im",
+        product="GC-5000",
+        status="issued",
+        order_id=None,
+        refund_state="none",
+    )
+
+
+@dataclass
+class World:
+    """A copy of the clean world, to be spoilt."""
+
+    settings: Settings
+    engine: AsyncEngine
+    keyring: Keyring
+    runs: Any
+    ids: list[str]
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def sources(self) -> Sources:
+        return Sources(engine=self.engine, settings=self.settings, keyring=self.keyring, runs=self.runs)
+
+    async def verify(self, sample: int | None = None) -> Findings:
+        return await verify(self.sources, lambda what, _done, _total: self.shown.append(what), sample)
+
+    async def repair(self) -> list[str]:
+        return await repair(self.sources, await self.verify())
+
+    async def broken(self, sample: int | None = None) -> dict[int, set[str]]:
+        """Which rules of which invariants are broken."""
+        found: dict[int, set[str]] = {}
+        for one in (await self.verify(sample)).violations:
+            found.setdefault(one.invariant, set()).add(one.rule)
+        return found
+
+    async def spoil(self, statement: str, **values: Any) -> None:
+        """Change something behind the service's back; what would refuse it is taken away first."""
+        async with self.engine.begin() as connection:
+            result = await connection.execute(text(statement), values)
+            assert result.rowcount != 0, "nothing was spoilt"
+
+    async def value(self, statement: str, **values: Any) -> Any:
+        async with self.engine.connect() as connection:
+            return (await connection.execute(text(statement), values)).scalar_one()
+
+    async def drop_constraints(self, table: str, kind: str = "c") -> None:
+        """Take away what the database itself would refuse."""
+        names = text(
+            "SELECT conname FROM pg_constraint WHERE conrelid = CAST(:t AS regclass) AND CAST(contype AS text) = :k"
+        )
+        async with self.engine.begin() as connection:
+            for name in list((await connection.execute(names, {"t": table, "k": kind})).scalars()):
+                await connection.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{name}" CASCADE'))
+
+    async def tell_again(self, changed: Any, configuration: dict[str, str] | None = None) -> None:
+        """Write the stream anew, each record as ``changed`` gives it back: any number of (key, value)."""
+        bootstrap = self.settings.kafka_bootstrap_servers or ""
+        records = await self.records()
+        topic = await new_topic(bootstrap, configuration)
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:  # sends all before it stops
+            for record in records:
+                for key, value in changed(record):
+                    await producer.send(topic, value, key, partition=record.partition)
+        self.settings = self.settings.model_copy(update={"topic_stream": topic})
+
+    async def records(self) -> list[ConsumerRecord]:
+        options = {"bootstrap_servers": self.settings.kafka_bootstrap_servers}
+        async with reading_stream(options, self.settings.topic_stream) as reading:
+            return [one async for batch in reading.batches() for one in batch]
+
+
+@pytest.fixture
+async def world(clean: Clean, postgres_url: str) -> AsyncIterator[World]:
+    name = f"spoilt_{uuid4().hex[:12]}"
+    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{clean.database_url.rpartition("/")[2]}"')
+    url = named(postgres_url, name)
+    engine = engine_at(url)
+    settings = clean.settings.model_copy(update={"database_url": SecretStr(url)})
+    yield World(settings, engine, clean.keyring, clean.runs, clean.ids)
+    await engine.dispose()
+    await _on(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,0 +1,80 @@
+"""Counts, reservations and order lines, spoilt behind the service's back: the right check says so, and no other."""
+
+from uuid import UUID
+
+import pytest
+
+from tests.integration.verification.conftest import World
+from tests.integration.verification.sold_world import (
+    ISSUED,
+    ORDERED,
+    RESERVED,
+)
+from tests.integration.verification.spoiling import tell
+
+pytestmark = pytest.mark.integration
+
+
+async def test_1_a_certificate_that_is_gone_is_missed(world: World) -> None:
+    await world.spoil(
+        "DELETE FROM certificates WHERE certificate_id = (SELECT certificate_id FROM certificates"
+        " WHERE sequence = 0 LIMIT 1)"
+    )
+    findings = await world.verify()
+    assert [one.seen for one in findings.violations] == ["13 over all statuses"]
+    assert await world.broken() == {1: {"countDiffers"}}
+
+
+async def test_1_a_batch_of_which_the_stream_was_told_otherwise_is_named(world: World) -> None:
+    await world.spoil("UPDATE batches SET quantity = quantity + 1")
+    assert await world.broken() == {1: {"countDiffers", "batchUntold"}}
+
+
+async def test_2_a_reserved_certificate_without_its_reservation_is_named(world: World) -> None:
+    await world.spoil(
+        "UPDATE reservations SET resolved_at = now(), resolution = 'retired' WHERE certificate_id = :id",
+        id=UUID(world.ids[RESERVED]),
+    )
+    assert await world.broken() == {2: {"reservedWithoutReservation"}}
+
+
+async def test_2_a_second_live_reservation_is_named(world: World) -> None:
+    await world.spoil("DROP INDEX reservations_one_live")
+    await world.spoil(
+        "INSERT INTO reservations SELECT gen_random_uuid(), certificate_id, channel, reserved_by, reserved_at,"
+        " reserved_until FROM reservations WHERE certificate_id = :id",
+        id=UUID(world.ids[RESERVED]),
+    )
+    assert await world.broken() == {2: {"strayReservation"}}
+
+
+async def test_2_a_reservation_of_what_is_held_already_is_named(world: World) -> None:
+    payload = {
+        "reservationId": "01936f5e-0000-7000-8000-00000000000a",
+        "reservedUntil": "2026-11-23T12:30:00Z",
+    }
+    await tell(world, world.ids[RESERVED], event_type="issue.reserved", payload=payload)
+    assert await world.broken() == {2: {"heldTwice"}}
+
+
+async def test_3_a_line_with_two_live_certificates_is_named(world: World) -> None:
+    await world.spoil("DROP INDEX certificates_live_line")
+    await world.spoil(
+        "UPDATE certificates AS c SET order_id = o.order_id, line_id = o.line_id FROM certificates AS o"
+        " WHERE o.certificate_id = :issued AND c.certificate_id = :ordered",
+        issued=UUID(world.ids[ISSUED]),
+        ordered=UUID(world.ids[ORDERED]),
+    )
+    assert await world.broken() == {3: {"lineHeldTwice"}}
+
+
+async def test_3_a_certificate_that_was_issued_twice_is_named(world: World) -> None:
+    payload = {
+        "orderId": "IM-0",
+        "lineId": "2",
+        "amount": {"amount": 500_000, "currency": "RUB"},
+        "paymentIds": ["P-0"],
+        "validUntil": "2027-11-23T12:00:00Z",
+    }
+    await tell(world, world.ids[ISSUED], event_type="issue.completed", payload=payload)
+    assert await world.broken() == {3: {"issuedTwice"}}

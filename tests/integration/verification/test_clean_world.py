@@ -1,0 +1,52 @@
+"""Where nothing is wrong nothing is found, and everything was looked at."""
+
+import pytest
+
+from giftcert.verification.violations import INVARIANTS
+from tests.integration.verification.conftest import World
+from tests.integration.verification.sold_world import POOL
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_clean_world_keeps_all_nine_invariants(world: World) -> None:
+    findings = await world.verify()
+
+    assert [str(one) for one in findings.violations] == []
+    assert findings.hold
+    assert findings.unchecked == []
+    assert all(findings.checked[one] > 0 for one in INVARIANTS), findings.checked
+    assert findings.checked[5] == POOL
+    assert {"stream", "workflows", "certificates"} <= set(world.shown)
+
+
+async def test_a_clean_world_has_whatever_can_be_wrong(world: World) -> None:
+    statuses = await world.value("SELECT array_agg(DISTINCT status ORDER BY status) FROM certificates")
+    assert statuses == ["available", "issued", "ordered", "partiallyRedeemed", "refunded", "reserved"]
+    types = await world.value("SELECT array_agg(DISTINCT split_part(event_type, '.', 1)) FROM events")
+    assert set(types) == {"issue", "notification", "redemption", "refund", "audit", "error"}
+    for table in ("disclosures", "quarantine", "idempotency_keys", "inbox", "deliveries", "redemptions"):
+        assert await world.value(f"SELECT count(*) FROM {table}") > 0, table  # noqa: S608
+
+
+async def test_an_authorisation_that_waits_in_its_workflow_is_no_loss(world: World) -> None:
+    await world.spoil("UPDATE deliveries SET sent_at = sent_at - interval '1 h'")
+    waits = (
+        "SELECT count(*) FROM deliveries LEFT JOIN applied_messages AS a USING (certificate_id, message_key)"
+    )
+    assert await world.value(f"{waits} WHERE a.message_key IS NULL") == 1
+    assert await world.broken() == {}
+
+
+async def test_a_sample_looks_at_so_many_certificates(world: World) -> None:
+    findings = await world.verify(sample=4)
+
+    assert [str(one) for one in findings.violations] == []
+    assert findings.checked[5] == 4
+
+
+async def test_verifying_leaves_nothing_behind(world: World) -> None:
+    await world.verify()
+
+    left = "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"
+    assert await world.value(left) == 0
