@@ -75,6 +75,8 @@ class RefundShares:
 def refund_shares(facts: OrderFacts) -> RefundShares:
     """Return which lines the order's refunds mean, refunds in another currency left out."""
     refunds = line_money.in_order_currency(facts, line_money.refunds(facts))
+    if not refunds:  # as nearly always; the rest looks at each line in the light of all others
+        return RefundShares()
     whole = _whole_order(facts, refunds)
     return whole or _Spread(facts, refunds).result()
 
@@ -156,9 +158,10 @@ class _Spread:
             left = line_money.unallocated(refund) - self._give_assigned(refund)
             if left > 0:
                 self._spread(refund, left)
-        self.answer.candidates = tuple(
-            line.line_id for line in self.lines if self._lacks_certificate_money(line)
-        )
+        if any(share.line_id is None for share in self.answer.shares):
+            self.answer.candidates = tuple(
+                line.line_id for line in self.lines if self._lacks_certificate_money(line)
+            )
         return self.answer
 
     def _give_assigned(self, refund: Payment) -> int:
@@ -212,5 +215,7 @@ class _Spread:
 
     def _lacks_certificate_money(self, line: Line) -> bool:
         """Before its capture is known a refund may still mean the line, so the price counts until then."""
+        if not line.is_certificate:
+            return False
         owed = max(line.amount, line_money.captured_for_line(self.facts, line.line_id))
-        return line.is_certificate and owed > self.answer.of(line.line_id)
+        return owed > self.answer.of(line.line_id)
