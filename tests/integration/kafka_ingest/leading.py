@@ -3,7 +3,7 @@
 The clock is held, so that two runs of the same messages may be compared whole.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,14 +26,15 @@ _WAITING = """
 """
 _SENT = "UPDATE deliveries SET sent_at = clock_timestamp() WHERE delivery_id = ANY(:ids)"
 _RESERVE = """
-    UPDATE certificates SET status = 'reserved', reservation_id = CAST(:reservation AS uuid),
-        reservation_channel = :channel, reserved_at = :now, reserved_until = :until, reservation_ended = false,
-        version = 1
-    WHERE certificate_id = CAST(:id AS uuid)
-"""
-_RESERVATION = """
-    INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
-    VALUES (CAST(:reservation AS uuid), CAST(:id AS uuid), :channel, 'shop', :now, :until)
+    WITH pair AS (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reservations AS uuid[])) AS pair (id, reservation)
+    ), made AS (
+        INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
+        SELECT reservation, id, :channel, 'shop', :now, :until FROM pair
+    )
+    UPDATE certificates SET status = 'reserved', reservation_id = reservation, reservation_channel = :channel,
+        reserved_at = :now, reserved_until = :until, reservation_ended = false, version = 1
+    FROM pair WHERE certificate_id = id
 """
 
 
@@ -41,17 +42,22 @@ async def reserve(
     engine: AsyncEngine, certificate_id: str, channel: str = "im", reservation_id: str | None = None
 ) -> str:
     """Reserve a certificate of the pool; return the reservation's id."""
+    reservation_id = reservation_id or str(uuid4())
+    await reserve_all(engine, {certificate_id: reservation_id}, channel)
+    return reservation_id
+
+
+async def reserve_all(engine: AsyncEngine, reservations: Mapping[str, str], channel: str = "im") -> None:
+    """Reserve certificates of the pool under these reservations."""
     values = {
-        "id": certificate_id,
-        "reservation": reservation_id or str(uuid4()),
+        "ids": list(reservations),
+        "reservations": list(reservations.values()),
         "channel": channel,
         "now": NOON,
         "until": NOON + timedelta(minutes=30),
     }
     async with engine.begin() as connection:
         await connection.execute(text(_RESERVE), values)
-        await connection.execute(text(_RESERVATION), values)
-    return values["reservation"]
 
 
 @dataclass

@@ -10,15 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giftcert.domain import events as e
-from giftcert.domain import messages as m
 from giftcert.domain.state import CertificateState
 from tests.unit.domain import factories as make
 from tests.unit.domain.certificates import Certificate
-from tests.unit.domain.orders_of_arrival import Ingest, Record, Stated, interleaved, with_repeats
+from tests.unit.domain.orders_of_arrival import Ingest, Record, interleaved, with_repeats
+from tests.unit.domain.plain_sales import a_growing_sale, a_sale, stated
 from tests.unit.domain.profiles import searched
-
-LINES = (make.goods("1"), make.goods("4", 90_000), make.gift("2"), make.gift("3", 450_000), make.gift("5", 0))
-AMOUNTS = (90_000, 250_000, 300_000, 500_000, 840_000)
 
 
 @dataclass(frozen=True)
@@ -38,61 +35,6 @@ def outcomes(records: list[Record]) -> dict[str, Outcome]:
     for record in records:
         ingest.deliver(record)
     return {name: Outcome.of(found) for name, found in ingest.certificates.items()}
-
-
-def certificates_on(lines: tuple[m.Line, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((line.line_id, f"certificate-{line.line_id}") for line in lines if line.is_certificate)
-
-
-some_lines = (
-    st.lists(st.sampled_from(LINES), min_size=1, max_size=4, unique_by=lambda line: line.line_id)
-    .map(tuple)
-    .filter(certificates_on)
-)
-
-
-def stated(version: int, lines: tuple[m.Line, ...]) -> Stated:
-    return Stated(version, lines, certificates_on(lines))
-
-
-@st.composite
-def any_payment(draw: st.DrawFn, lines: tuple[m.Line, ...]) -> m.PaymentMessage:
-    payment_id = draw(st.sampled_from(("P-1", "P-2", "P-3")))
-    kind = draw(st.sampled_from(("authorized", "captured", "captured", "captured", "voided")))
-    if kind == "authorized":
-        return make.authorized(payment_id=payment_id)
-    if kind == "voided":
-        return make.voided(payment_id)
-    amount = draw(st.sampled_from((*AMOUNTS, sum(line.amount for line in lines) or 1)))
-    line = draw(st.sampled_from((None, None, *lines)))
-    to = {line.line_id: min(amount, line.amount)} if line else None
-    return make.captured(amount, payment_id, to=to, tender=draw(st.sampled_from(("card", "giftCertificate"))))
-
-
-@st.composite
-def a_sale(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
-    """An order said once or several times, its certificates and goods, payments in any parts."""
-    lines = draw(some_lines)
-    orders: list[Record] = [stated(version, lines) for version in range(1, draw(st.integers(2, 4)))]
-    return orders, draw(st.lists(any_payment(lines), max_size=5))
-
-
-@st.composite
-def a_growing_sale(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
-    """Lines are added by later versions; every payment says which lines it is for."""
-    lines = draw(some_lines)
-    orders: list[Record] = [
-        stated(version, lines[:count])
-        for version, count in enumerate(range(1, len(lines) + 1), start=1)
-        if certificates_on(lines[:count])
-    ]
-    paying = draw(st.lists(st.sampled_from(lines), unique=True))
-    parts = [(line, part) for line in paying for part in (line.amount // 3, line.amount - line.amount // 3)]
-    payments: list[Record] = [
-        make.captured(part, f"P-{place}", to={line.line_id: part})
-        for place, (line, part) in enumerate(draw(st.permutations(parts)))
-    ]
-    return orders, payments
 
 
 @searched(200)
