@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import math
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -19,6 +19,7 @@ from giftcert.security import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, Known
 from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.verification_locks import VerificationLockRepository
 
 _LOG = structlog.get_logger(__name__)
 NOBODY = UUID(int=0)
@@ -95,15 +96,18 @@ class LockTeller:
         while not stop.is_set():
             try:
                 async with self._engine.begin() as connection:
-                    await self._work(CredentialRepository(connection, self._policy))
+                    await VerificationLockRepository(connection).tell_new(self._settings.workflow_url)
+                await self._forget(utc_now())
             except DATABASE_ERRORS as error:
                 _LOG.warning("locks wait to be told", error=type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TOLD_EVERY.total_seconds())
 
-    async def _work(self, credentials: CredentialRepository) -> None:
-        await credentials.tell_locks(self._settings.workflow_url)
-        now = utc_now()
-        if now >= self._forget_at:
-            await credentials.forget(now)
-            self._forget_at = now + FORGOTTEN_EVERY
+    async def _forget(self, now: datetime) -> None:
+        if now < self._forget_at:
+            return
+        before = now - self._policy.longest_window
+        async with self._engine.begin() as connection:
+            await CredentialRepository(connection, self._policy).forget(before)
+            await VerificationLockRepository(connection).forget(before)
+        self._forget_at = now + FORGOTTEN_EVERY

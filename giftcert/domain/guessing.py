@@ -36,6 +36,11 @@ class GuessPolicy:
     per_caller: GuessLimit
     lock: timedelta
 
+    @property
+    def longest_window(self) -> timedelta:
+        """How long a wrong guess may count for something."""
+        return max(self.per_number.window, self.per_caller.window)
+
     def locks(self, before: Guesses) -> bool:
         """Return whether one more wrong guess locks the number."""
         return before.count + 1 >= self.per_number.count

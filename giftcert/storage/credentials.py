@@ -1,6 +1,5 @@
 """Checks of number and CVC and what they get wrong: counted for numbers that exist and for others alike."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,10 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.contracts.notices import VerificationLocked, about_certificate
 from giftcert.domain.guessing import Guesses, GuessPolicy
-from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.events import EventRepository
 
 # Not a row's lock: a number that does not exist has none. It keeps guesses at one number from being judged at once.
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(encode(:fingerprint, 'hex'), 2))")
@@ -41,24 +37,7 @@ _LOCK = text("""
     ON CONFLICT (number_fingerprint) DO UPDATE SET attempts = excluded.attempts, since = excluded.since,
         channel = excluded.channel, locked_at = excluded.locked_at, locked_until = excluded.locked_until, told = false
 """)
-_UNTOLD = text("""
-    SELECT l.number_fingerprint, l.attempts, l.since, l.channel, l.locked_at, c.certificate_id::text AS certificate_id
-    FROM verification_locks AS l
-    LEFT JOIN certificates AS c ON c.number_fingerprint = l.number_fingerprint AND c.sequence > 0
-    WHERE NOT l.told ORDER BY l.locked_at LIMIT 100 FOR UPDATE OF l SKIP LOCKED
-""")
-_TOLD = text(
-    "UPDATE verification_locks SET told = true WHERE number_fingerprint = ANY(CAST(:fingerprints AS bytea[]))"
-)
-_UNLOCK = text("""
-    UPDATE verification_locks SET locked_until = :now
-    WHERE locked_until > :now AND number_fingerprint = (
-        SELECT number_fingerprint FROM certificates WHERE certificate_id = :certificate_id)
-""")
-_FORGET = (
-    text("DELETE FROM wrong_credentials WHERE failed_at < :before"),
-    text("DELETE FROM verification_locks WHERE locked_until < :before AND told"),
-)
+_FORGET = text("DELETE FROM wrong_credentials WHERE failed_at < :before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,45 +101,6 @@ class CredentialRepository:
         }
         await self._connection.execute(_LOCK, lock)
 
-    async def tell_locks(self, web_url: Callable[[str], str]) -> int:
-        """Append ``alert.verificationLocked`` for each new lock of a certificate that was ever reserved.
-
-        The life of one that was not begins with its reservation, and so do its events.
-
-        Returns:
-            How many were told.
-        """
-        rows = (await self._connection.execute(_UNTOLD)).all()
-        if not rows:
-            return 0
-        await self._connection.execute(_TOLD, {"fingerprints": [row.number_fingerprint for row in rows]})
-        begun = [row for row in rows if row.certificate_id is not None]
-        for row in begun:
-            locked = VerificationLocked(
-                attempts=row.attempts,
-                since=row.since,
-                channel=row.channel,
-                web_url=web_url(row.certificate_id),
-            )
-            await self._tell(row.certificate_id, locked, row.locked_at)
-        return len(begun)
-
-    async def _tell(self, certificate_id: str, locked: VerificationLocked, at: datetime) -> None:
-        certificates = CertificateRepository(self._connection)
-        await certificates.lock(certificate_id, ())
-        state = (await certificates.load(certificate_id)).state
-        record = about_certificate(locked, state, at, locked.channel)
-        await EventRepository(self._connection).append(certificate_id, [record])
-
-    async def unlock(self, certificate_id: UUID, now: datetime) -> bool:
-        """Lift the lock of a certificate's number, and return whether there was one."""
-        values = {"certificate_id": certificate_id, "now": now}
-        return (await self._connection.execute(_UNLOCK, values)).rowcount > 0
-
-    async def forget(self, now: datetime) -> int:
-        """Delete what counts for nothing any more, and return how many rows that were."""
-        longest = max(self._policy.per_number.window, self._policy.per_caller.window)
-        deleted = [
-            await self._connection.execute(statement, {"before": now - longest}) for statement in _FORGET
-        ]
-        return sum(one.rowcount for one in deleted)
+    async def forget(self, before: datetime) -> int:
+        """Delete guesses from before then, and return how many that were."""
+        return (await self._connection.execute(_FORGET, {"before": before})).rowcount

@@ -26,3 +26,8 @@ def test_a_caller_may_go_on_when_its_first_wrong_guess_has_left_the_window() -> 
 
 def test_without_a_guess_the_whole_window_is_to_come() -> None:
     assert THREE_AN_HOUR.allowed_again(Guesses(), NOON) == timedelta(hours=1)
+
+
+def test_a_wrong_guess_is_remembered_as_long_as_any_limit_counts_it() -> None:
+    longer = GuessPolicy(THREE_AN_HOUR, GuessLimit(100, timedelta(hours=2)), timedelta(hours=24))
+    assert longer.longest_window == timedelta(hours=2)
