@@ -1,7 +1,8 @@
-"""``/certificates/{id}/block``, ``/unblock``, ``/notifications``: what support and CRM do to one certificate."""
+"""Block, unblock, unlock, write again: what support and CRM do to one certificate."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Security
 from starlette.responses import Response
@@ -15,19 +16,17 @@ from api.idempotency import HIT_HEADER, SentKey, key_of
 from api.repeats import Reply, answer_once
 from api.services import Services, services_of
 from api.views import money
-from giftcert.people.blocking import Blocking, NotAllowedError, Standing
+from giftcert.clock import utc_now
+from giftcert.people.blocking import Blocking, NotAllowedError, Standing, standing_of
 from giftcert.people.deciding import Act
 from giftcert.security import Caller, Role
 from giftcert.storage.idempotency import IdempotencyKey
+from giftcert.storage.verification_locks import VerificationLockRepository
 
 router = APIRouter(tags=["support"])
 Supporter = Annotated[Caller, Security(Bearer(Role.SUPPORT))]
-_RESPONSES = may_answer(
-    problems.UNKNOWN_CERTIFICATE,
-    problems.STATUS_NOT_ALLOWED,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
-)
+_KEYED = (problems.UNKNOWN_CERTIFICATE, problems.IDEMPOTENCY_KEY_REQUIRED, problems.IDEMPOTENCY_MISMATCH)
+_RESPONSES = may_answer(*_KEYED, problems.STATUS_NOT_ALLOWED)
 
 
 @router.post(
@@ -65,6 +64,23 @@ async def unblock(
 
 
 @router.post(
+    "/certificates/{certificateId}/unlock",
+    operation_id="unlockCertificate",
+    response_model=StandingView,
+    responses={**may_answer(*_KEYED), 200: HIT_HEADER},
+)
+async def unlock(
+    request: Request, caller: Supporter, certificate_id: CertificateId, body: Reason, key: SentKey = None
+) -> Response:
+    """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
+    services = services_of(request)
+    act = Act(body.reason, caller.subject)
+    parameters = {"certificateId": str(certificate_id), "reason": body.reason}
+    used = key_of(services.settings, caller, "unlock", key, parameters)
+    return await _answer(services, used, lambda: _unlock(services, certificate_id, act))
+
+
+@router.post(
     "/certificates/{certificateId}/notifications",
     operation_id="notifyAgain",
     status_code=202,
@@ -90,6 +106,12 @@ async def notify_again(
 def _blocking(services: Services) -> Blocking:
     settings = services.settings
     return Blocking(services.engine, services.workflows.ask, settings.policy, settings.channels)
+
+
+async def _unlock(services: Services, certificate_id: UUID, act: Act) -> Standing:
+    async with services.engine.begin() as connection:
+        locks = VerificationLockRepository(connection)
+        return standing_of(await locks.unlock(certificate_id, act.by, act.reason, utc_now()))
 
 
 async def _answer(

@@ -86,7 +86,7 @@ class Blocking:
                 raise UnknownCertificateError(str(certificate_id))
             stored = await CertificateRepository(connection).load(str(certificate_id))
             if _is_nobodys(found, stored.state):
-                return _standing_of(await self._carry_out(connection, found, stored, message))
+                return standing_of(await self._carry_out(connection, found, stored, message))
         return await self._ask_workflow(stored.state, message)
 
     async def _carry_out(
@@ -136,7 +136,8 @@ async def _tell_of_untold(
     await EventRepository(connection).append_keyed(state.product, [told])
 
 
-def _standing_of(state: CertificateState) -> Standing:
+def standing_of(state: CertificateState) -> Standing:
+    """Return how a certificate stands."""
     return Standing(
         certificate_id=state.certificate_id,
         currency=state.currency,

@@ -31,7 +31,8 @@ WORTH = 500_000
 async def spending(
     database_url: str, keys_folder: Path, temporal_address: str
 ) -> AsyncIterator[tuple[Till, Settings]]:
-    settings, client = await with_own_namespace(settings_for(database_url, keys_folder), temporal_address)
+    patient = settings_for(database_url, keys_folder, request_timeout=timedelta(seconds=30))
+    settings, client = await with_own_namespace(patient, temporal_address)
     engine = engine_at(database_url)
     async with open_api(settings) as api, running(settings):
         yield Till(api, Stock(engine, settings), client), settings

@@ -26,6 +26,7 @@ CONTRACT = {
     ("post", "/refunds/{refundCaseId}/resolution"),
     ("post", "/certificates/{certificateId}/block"),
     ("post", "/certificates/{certificateId}/unblock"),
+    ("post", "/certificates/{certificateId}/unlock"),
     ("post", "/certificates/{certificateId}/notifications"),
     ("get", "/pool"),
     ("post", "/pool/retire"),
