@@ -25,6 +25,7 @@ PRODUCT = "GC-5000"
 SHORT_RESERVATION = "GC-DEMO-SHORT"
 BRIEF_VALIDITY = "GC-DEMO-BRIEF"
 TINY_POOL = "GC-DEMO-TINY"
+NEVER_BEGUN = "never begun"
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Play:
     expectations: list[Expectation] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     sent: list[OrderMessage | PaymentMessage] = field(default_factory=list)
-    failure: str | None = None
+    failure: str | None = NEVER_BEGUN
 
     async def reserve(self, outcome: Outcome, product: str = PRODUCT, key: str | None = None) -> Reservation:
         """Reserve a certificate and say what shall become of it."""

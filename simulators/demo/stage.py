@@ -71,6 +71,7 @@ class Stage:
 
     async def _play(self, scenario: Scenario, play: Play) -> None:
         """Play one story and wait for what it expects; what goes wrong is kept as what was seen of it."""
+        play.failure = None
         try:
             await scenario.story(play)
             await play.until_come_out()
