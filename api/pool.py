@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Request, Security
 from starlette.responses import Response
 
@@ -16,10 +17,12 @@ from api.schemas import PoolCountView
 from api.services import services_of
 from giftcert.clock import utc_now
 from giftcert.people.deciding import Act
+from giftcert.people.nudging import Nudge
 from giftcert.people.retiring import Retirement, Retiring, UnknownBatchError
 from giftcert.security import Caller, Role
 from giftcert.storage.pool import PoolRepository
 
+_LOG = structlog.get_logger(__name__)
 router = APIRouter(tags=["pool"])
 Operator = Annotated[Caller, Security(Bearer(Role.OPS))]
 _RETIRING = may_answer(
@@ -58,10 +61,14 @@ async def retire(request: Request, caller: Operator, body: RetirementOrder, key:
     if body.batch_id is not None and body.certificate_id is not None:
         raise InvalidFieldError("certificateId", "name either a batch or a certificate, not both")
     services = services_of(request)
-    retiring = Retiring(services.engine, services.settings.policy, Act(body.reason, caller.subject))
+    act, nudge = Act(body.reason, caller.subject), Nudge(services.temporal.client)
+    retiring = Retiring(services.engine, services.settings.policy, act, nudge)
 
     async def work() -> Reply:
-        return Reply(_retirement(await _retire(retiring, body)))
+        done = await _retire(retiring, body)
+        if nudge.is_away:
+            _LOG.warning("workflows learn of their retirement or block at their next step")
+        return Reply(_retirement(done))
 
     used = key_of(services.settings, caller, "retire", key, body.model_dump(mode="json"))
     return await answer_once(services, used, work)

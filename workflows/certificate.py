@@ -88,6 +88,7 @@ class CertificateWorkflow:
         self._retry_at: datetime | None = None
         self._retries = 0
         self._newer_build = False
+        self._changed_elsewhere = False
         self._answers: dict[str, Answer] = {}
 
     @workflow.run
@@ -97,6 +98,8 @@ class CertificateWorkflow:
         self._known = self._stored.state
         self._show()
         while True:
+            if self._changed_elsewhere:
+                await self._look_again()
             await self._work()
             if not workflow.all_handlers_finished():  # those who asked take their answers before the run ends
                 await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
@@ -159,6 +162,11 @@ class CertificateWorkflow:
     def refund_assigned(self, message: RefundAssigned) -> None:
         """A person said of another certificate of the order what a refund means."""
         self._take(message)
+
+    @workflow.signal
+    def changed_elsewhere(self) -> None:
+        """Somebody changed the certificate without asking here, such as a batch that was withdrawn."""
+        self._changed_elsewhere = True
 
     # Requests ------------------------------------------------------------------------------------
 
@@ -249,7 +257,16 @@ class CertificateWorkflow:
         return self._known
 
     def _has_work(self) -> bool:
-        return bool(self._inbox) or self._rang
+        return bool(self._inbox) or self._rang or self._changed_elsewhere
+
+    async def _look_again(self) -> None:
+        """Load the certificate anew and show it; what was remembered is decided again on what it now is."""
+        self._changed_elsewhere = False
+        before, self._stored = self._loaded, await self._load()
+        self._newer_build = self._newer_build or self._loaded.build != before.build
+        self._known = self._loaded.state
+        self._inbox, self._remembered = self._remembered + self._inbox, []
+        self._show()
 
     async def _work(self) -> None:
         """Apply all waiting messages, then every deadline that has passed."""

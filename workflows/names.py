@@ -5,6 +5,8 @@ import re
 from giftcert.domain.messages import Message
 
 CERTIFICATE_WORKFLOW = "CertificateWorkflow"
+CHANGED_ELSEWHERE = "changed_elsewhere"
+"""The signal that tells a running workflow to look at its certificate again."""
 MAINTENANCE_QUEUE = "maintenance"
 _ID_PREFIX = "certificate-"
 

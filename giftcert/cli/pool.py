@@ -71,6 +71,7 @@ def retire(
 ) -> None:
     """Withdraw a batch or one certificate: retire what is not sold, block what is."""
     from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.workflows import nudging
     from giftcert.embedded.addresses import with_database
     from giftcert.people.deciding import Act
     from giftcert.people.retiring import Retiring
@@ -90,12 +91,18 @@ def retire(
         engine = make_engine(settings, "giftcert-pool")
         try:
             with reaching_database(url):
-                done = await _retire(Retiring(engine, settings.policy, act, progress), batch, certificate)
+                nudge = await nudging(settings)
+                retiring = Retiring(engine, settings.policy, act, nudge, progress)
+                done = await _retire(retiring, batch, certificate)
         finally:
             await engine.dispose()
+        if not as_json:
+            typer.echo(err=True)  # ends the line of the progress
         data = {"retired": done.retired, "blocked": done.blocked, "statuses": done.statuses}
         text = f"{done.retired:,} retired, {done.blocked:,} blocked; now {_counts(done.statuses)}"
         say(data, text, as_json=as_json)
+        if nudge is not None and nudge.is_away:
+            typer.echo("Temporal is away: workflows learn of it at their next step", err=True)
 
     run_to_end(work)
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from giftcert.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from temporalio.client import Client
+
     from giftcert.people.asking import Ask
+    from giftcert.people.nudging import Nudge
     from giftcert.settings import Settings
     from workflows.requests import Answer, Request
 
@@ -39,6 +42,21 @@ async def asking(settings: "Settings") -> "Ask":
         return answer
 
     return ask_it
+
+
+async def nudging(settings: "Settings") -> "Nudge | None":
+    """Return what tells workflows of a change, if it is known where Temporal is; nobody waits for it to answer."""
+    if settings.temporal_address is None:
+        return None
+    from activities.temporal_client import connect
+    from giftcert.people.nudging import Nudge
+
+    client = await connect(settings, lazy=True)
+
+    async def connected() -> "Client":
+        return client
+
+    return Nudge(connected)
 
 
 def _no_answer(settings: "Settings") -> CommandError:

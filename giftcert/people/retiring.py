@@ -14,6 +14,7 @@ from giftcert.domain.messages import Block, Retire
 from giftcert.domain.policy import Policy
 from giftcert.domain.state import Status
 from giftcert.people.deciding import Act, Decided, decide_on, new_key
+from giftcert.people.nudging import Nudge
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate, UnknownCertificateError
 from giftcert.storage.events import EventRepository
 from giftcert.storage.withdrawals import RETIRABLE, LockedCertificate, WithdrawalRepository
@@ -39,11 +40,17 @@ class Retiring:
     """Withdraws certificates, a part of them in each transaction; begun again, it goes on where it ended."""
 
     def __init__(
-        self, engine: AsyncEngine, policy: Policy, act: Act, progress: Callable[[int], None] = lambda _: None
+        self,
+        engine: AsyncEngine,
+        policy: Policy,
+        act: Act,
+        nudge: Nudge | None = None,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._policy = policy
         self._act = act
+        self._nudge = nudge
         self._progress = progress
         self._retired = 0
         self._blocked = 0
@@ -74,8 +81,9 @@ class Retiring:
             found = await WithdrawalRepository(connection).lock_one(certificate_id)
             if found is None:
                 raise UnknownCertificateError(str(certificate_id))
-            await self._withdraw(connection, [found], f"certificate {certificate_id}")
+            led = await self._withdraw(connection, [found], f"certificate {certificate_id}")
             [stored] = await CertificateRepository(connection).load_all([certificate_id])
+        await self._tell(led)
         return Retirement(self._retired, self._blocked, {stored.state.shown_status: 1})
 
     async def _pass_over(self, batch_id: UUID) -> int:
@@ -86,20 +94,28 @@ class Retiring:
                 found = await WithdrawalRepository(connection).lock_some(batch_id, after, CHUNK)
                 if not found:
                     return seen
-                await self._withdraw(connection, found, f"batch {batch_id}")
+                led = await self._withdraw(connection, found, f"batch {batch_id}")
+            await self._tell(led)
             after, seen = found[-1].certificate_id, seen + len(found)
             self._progress(self._retired + self._blocked)
 
+    async def _tell(self, led: Sequence[str]) -> None:
+        if self._nudge is not None:
+            await self._nudge.tell(led)
+
     async def _withdraw(
         self, connection: AsyncConnection, found: Sequence[LockedCertificate], which: str
-    ) -> None:
+    ) -> list[str]:
+        """Retire or block, as the domain decides; return those changed that a workflow may lead."""
         now = utc_now()
         untold = [one for one in found if one.is_unsold and not one.is_told]
         if untold:
             await self._retire_untold(connection, untold, which, now)
         others = [one.certificate_id for one in found if one.is_told and (one.is_unsold or one.is_sold)]
         stored = await CertificateRepository(connection).load_all(others)
-        await self._carry_out(connection, [self._decide(one, now) for one in stored], now)
+        changed = [one for one in (self._decide(each, now) for each in stored) if one.records]
+        await self._carry_out(connection, changed, now)
+        return [one.state.certificate_id for one in changed if one.state.orders]
 
     async def _retire_untold(
         self, connection: AsyncConnection, found: Sequence[LockedCertificate], which: str, now: datetime
@@ -117,9 +133,8 @@ class Retiring:
         return decide_on(stored, message, self._policy, now)
 
     async def _carry_out(
-        self, connection: AsyncConnection, decided: Sequence[Decided], now: datetime
+        self, connection: AsyncConnection, changed: Sequence[Decided], now: datetime
     ) -> None:
-        changed = [one for one in decided if one.records]
         if not changed:
             return
         await WithdrawalRepository(connection).write([one.state for one in changed], now)

@@ -15,6 +15,11 @@ from giftcert.domain.state import RedemptionState
 from giftcert.settings import Settings
 from giftcert.storage.deliveries import DeliveryRepository
 from workflows.asking import WorkflowAwayError
+from workflows.names import CHANGED_ELSEWHERE
+
+BLOCKED_ELSEWHERE = """
+    UPDATE certificates SET blocked = true, version = version + 1 WHERE certificate_id = CAST(:id AS uuid)
+"""
 
 
 async def issued(sale: Sale) -> Sale:
@@ -210,3 +215,24 @@ async def test_changed_intervals_hold_from_where_a_certificate_next_wakes(
     await sale.until_told("refund.pendingDetails")
     await sale.skip(timedelta(minutes=2))
     await sale.until_told("alert.refundStuck")
+
+
+async def test_a_change_made_without_the_workflow_is_seen_when_it_is_told(sale: Sale) -> None:
+    await sale.tell(sale.ordered(), sale.authorized())
+    await sale.until_status("ordered")
+    async with sale.engine.begin() as connection:
+        await connection.execute(text(BLOCKED_ELSEWHERE), {"id": sale.certificate_id})
+    await sale.handle.signal(CHANGED_ELSEWHERE)
+
+    async def is_known() -> bool:
+        return bool((await sale.handle.query("state"))["blocked"])
+
+    await sale.until(is_known)
+    await sale.tell(sale.captured())
+    await sale.until_status("issued")
+    assert (await sale.events())[-1].status == "blocked"
+    async with (
+        sale.engine.connect() as connection
+    ):  # the authorisation, till then only remembered, is among them
+        applied = text("SELECT count(*) FROM applied_messages WHERE certificate_id = CAST(:id AS uuid)")
+        assert (await connection.execute(applied, {"id": sale.certificate_id})).scalar_one() == 3

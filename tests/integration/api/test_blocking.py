@@ -10,7 +10,7 @@ from giftcert.domain.messages import OrderCancelled
 from giftcert.settings import Settings
 from tests.integration.api.calling import Api, Stock, open_api
 from tests.integration.api.refunding import PRICE, Desk
-from tests.integration.api.selling import common, tell, with_own_namespace
+from tests.integration.api.selling import common, tell, until, with_own_namespace
 from tests.integration.api.test_problems import assert_problem
 from worker import running
 
@@ -96,6 +96,23 @@ async def test_one_that_went_back_to_the_pool_is_blocked_with_all_that_is_known_
     assert (await desk.api.next()).status_code == 409
     assert (await desk.act(sold, "unblock", reason="found again")).json()["status"] == "available"
     assert (await desk.api.next()).status_code == 200
+
+
+async def test_a_workflow_hears_that_its_batch_was_withdrawn(desk: Desk) -> None:
+    sold = await desk.sell()
+    handle = desk.client.get_workflow_handle(f"certificate-{sold.certificate_id}")
+    [row] = await desk.stock.rows("SELECT batch_id::text AS id FROM batches")
+    order = {"batchId": row["id"], "reason": STOLEN}
+    withdrawn = await desk.api.client.post("/pool/retire", json=order, headers=desk.api.headers("ops"))
+    assert withdrawn.json()["blocked"] == 1
+
+    async def knows() -> bool:
+        return bool((await handle.query("state"))["blocked"])
+
+    await until(knows)
+    assert (await desk.act(sold, "unblock", reason="found again")).json()["status"] == "issued"
+    await desk.refund(sold)
+    await desk.until_status(sold, "refunded")
 
 
 async def test_a_reserved_certificate_is_blocked_without_a_workflow(shelf: Desk) -> None:

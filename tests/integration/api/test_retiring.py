@@ -188,7 +188,7 @@ async def test_a_large_batch_goes_in_parts_that_each_tell_their_number(
     await stock.fill(10)
     sold = await stock.make("issued", sequence=3)
     seen: list[int] = []
-    work = Retiring(stock.engine, Policy(), Act(WHY, "olga"), seen.append)
+    work = Retiring(stock.engine, Policy(), Act(WHY, "olga"), progress=seen.append)
     done = await work.batch(UUID(await batch_of(stock)))
     assert (done.retired, done.blocked) == (9, 1)
     assert seen == [4, 8, 10]

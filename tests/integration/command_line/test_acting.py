@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from command_runs import RunCommand
 
+from giftcert.contracts.codec import encode_state
+from giftcert.domain.state import CertificateState, OrderFacts, Sale
 from giftcert.storage.engine import engine_at
 from tests.integration.storage.pool_rows import Tables
 
 pytestmark = pytest.mark.integration
+SOLD = """
+    UPDATE certificates SET status = 'issued', order_id = 'IM-1', line_id = '1', balance = 500000, sequence = 3,
+        state = CAST(:state AS jsonb) WHERE certificate_id = CAST(:id AS uuid)
+"""
 UNKNOWN = "0198c0de-0000-7000-8000-00000000dead"
 
 
@@ -36,6 +42,29 @@ async def test_a_batch_is_retired_from_the_command_line(giftcert: RunCommand, ta
     assert [row["payload"] for row in told] == [{"reason": "misprinted", "by": "olga", "breakage": None}]
     again = await run(giftcert, tables, *wanted, "--json")
     assert json.loads(again.stdout) == {"retired": 0, "blocked": 0, "statuses": {"retired": 3}}
+
+
+async def test_while_temporal_is_away_a_sold_certificate_is_blocked_all_the_same(
+    giftcert: RunCommand, tables: Tables
+) -> None:
+    batch_id = await tables.fill(1)
+    [sold] = await tables.certificate_ids()
+    await tables.run(SOLD, id=sold, state=encode_state(sold_state(sold)))
+    wanted = ("pool", "retire", "--batch", str(batch_id), "--reason", "misprinted", "--by", "olga", "--json")
+    done = await asyncio.to_thread(giftcert, *wanted, database_url=tables.url, temporal_address="127.0.0.1:1")
+    assert json.loads(done.stdout) == {"retired": 0, "blocked": 1, "statuses": {"blocked": 1}}
+    assert done.stderr == "Temporal is away: workflows learn of it at their next step\n"
+
+
+def sold_state(certificate_id: str) -> CertificateState:
+    return CertificateState(
+        certificate_id=certificate_id,
+        product="GC-5000",
+        currency="RUB",
+        nominal=500_000,
+        orders=(OrderFacts(order_id="IM-1"),),
+        sale=Sale(order_id="IM-1", line_id="1", amount=500_000),
+    )
 
 
 @pytest.mark.parametrize(
