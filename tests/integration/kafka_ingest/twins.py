@@ -106,9 +106,11 @@ async def twins_at(urls: tuple[str, str], keyring: Keyring, count: int = 3) -> A
     ids = [str(uuid4()) for _ in range(count)]
     good, mended = (Shop(Store(engine, keyring, ids), Leading(engine)) for engine in engines)
     mended.store.offsets = good.store.offsets  # a record of one is a record of the other
-    yield Twins(good, mended, [str(uuid4()) for _ in range(count)])
-    for engine in engines:
-        await engine.dispose()
+    try:
+        yield Twins(good, mended, [str(uuid4()) for _ in range(count)])
+    finally:
+        for engine in engines:
+            await engine.dispose()
 
 
 def strict_decoders(patch: pytest.MonkeyPatch, event_ids: Iterable[str]) -> None:
