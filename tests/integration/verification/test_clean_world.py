@@ -1,10 +1,17 @@
 """Where nothing is wrong nothing is found, and everything was looked at."""
 
+from typing import Any
+
 import pytest
 
+from giftcert.domain.policy import Policy
+from giftcert.people.blocking import Blocking
+from giftcert.people.deciding import Act
+from giftcert.people.retiring import Retiring
 from giftcert.verification.violations import INVARIANTS
 from tests.integration.verification.conftest import World
-from tests.integration.verification.sold_world import POOL
+from tests.integration.verification.sold_world import POOL, publish_all
+from tests.integration.verification.spoiling import as_it_was
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +43,22 @@ async def test_an_authorisation_that_waits_in_its_workflow_is_no_loss(world: Wor
     )
     assert await world.value(f"{waits} WHERE a.message_key IS NULL") == 1
     assert await world.broken() == {}
+
+
+async def test_people_who_withdraw_a_whole_batch_break_no_invariant(world: World) -> None:
+    await world.tell_again(as_it_was)  # onto a stream of its own
+    never_reserved = await world.value("SELECT certificate_id FROM certificates WHERE sequence = 0 LIMIT 1")
+    act = Act("the printer lost a box", "olga")
+    await Blocking(world.engine, no_workflow, Policy(), ("im",)).block(never_reserved, act)
+    assert await world.broken() == {}
+    await Retiring(world.engine, Policy(), act).batch(await world.value("SELECT batch_id FROM batches"))
+    await publish_all(world.engine, world.settings)
+    assert await world.value("SELECT count(*) FROM certificates WHERE status = 'retired'") > 1
+    assert [str(one) for one in (await world.verify()).violations] == []
+
+
+async def no_workflow(_certificate_id: str, _channel: str, _make: Any) -> Any:
+    raise AssertionError("it needs none")
 
 
 async def test_a_sample_looks_at_so_many_certificates(world: World) -> None:
