@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_runs import RunCommand
+from warm_start import WarmStart
 
 from giftcert.security.tokens import create_signing_keys
 from tests.embedded_environment import ROOT, embedded_environment
+from tests.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -24,23 +27,45 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def warm_start(
+    clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WarmStart]:
+    started = WarmStart(clean_environment, tmp_path_factory.mktemp("commands"))
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def giftcert(tmp_path: Path, clean_environment: dict[str, str]) -> RunCommand:
+def giftcert(warm_start: WarmStart, tmp_path: Path) -> RunCommand:
     """Run a command in an empty folder, with no settings but those given."""
 
     def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        chosen = {f"GIFTCERT_{name.upper()}": value for name, value in settings.items()}
+        return warm_start.run(arguments, as_variables(settings), tmp_path, PATIENCE_SECONDS)
+
+    return run
+
+
+@pytest.fixture
+def cold_giftcert(tmp_path: Path, clean_environment: dict[str, str]) -> RunCommand:
+    """Run a command as `giftcert` does, but by an interpreter that has loaded nothing yet."""
+
+    def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-m", "giftcert.cli", *arguments],
-            env={**clean_environment, **chosen},
+            env={**clean_environment, **as_variables(settings)},
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
     return run
+
+
+def as_variables(settings: dict[str, str]) -> dict[str, str]:
+    return {f"GIFTCERT_{name.upper()}": value for name, value in settings.items()}
 
 
 @pytest.fixture

@@ -36,9 +36,9 @@ from giftcert.embedded.ports import free_port
     ],
 )
 def test_a_failure_is_one_line_without_secrets(
-    giftcert: RunCommand, arguments: list[str], settings: dict[str, str], words: str
+    cold_giftcert: RunCommand, arguments: list[str], settings: dict[str, str], words: str
 ) -> None:
-    done = giftcert(*arguments, **settings)
+    done = cold_giftcert(*arguments, **settings)
     assert done.returncode not in {0, None}
     assert words in done.stderr
     assert done.stderr.startswith("giftcert: ")
@@ -46,8 +46,8 @@ def test_a_failure_is_one_line_without_secrets(
     assert "hunter2" not in done.stderr + done.stdout
 
 
-def test_debug_shows_the_trace(giftcert: RunCommand) -> None:
-    done = giftcert("--debug", "keys", "status")
+def test_debug_shows_the_trace(cold_giftcert: RunCommand) -> None:
+    done = cold_giftcert("--debug", "keys", "status")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("giftcert: ")
@@ -62,10 +62,10 @@ def test_debug_shows_the_trace(giftcert: RunCommand) -> None:
     ],
 )
 def test_a_server_that_is_not_there_is_named_by_its_setting(
-    giftcert: RunCommand, command: str, settings: set[str]
+    cold_giftcert: RunCommand, command: str, settings: set[str]
 ) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
-    done = giftcert(
+    done = cold_giftcert(
         command,
         database_url=f"postgresql://me:hunter2@{nowhere}/x",
         temporal_address=nowhere,

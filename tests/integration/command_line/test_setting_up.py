@@ -154,7 +154,30 @@ def test_an_unknown_product_is_named_with_those_that_there_are(
 
 
 def test_exit_codes_are_right_however_often_a_command_runs(
-    giftcert: RunCommand, addresses: dict[str, str]
+    cold_giftcert: RunCommand, addresses: dict[str, str]
 ) -> None:
-    codes = [giftcert("setup", **addresses).returncode for _ in range(REPEATS)]
+    codes = [cold_giftcert("setup", **addresses).returncode for _ in range(REPEATS)]
     assert codes == [0] * REPEATS
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["migrate"],
+        ["pool", "status"],
+        ["pool", "generate", "--product", "GC-5000", "--count", "1"],
+        ["quarantine", "list"],
+        ["refunds", "list"],
+    ],
+)
+def test_a_command_loads_all_that_it_needs(
+    giftcert: RunCommand,
+    cold_giftcert: RunCommand,
+    addresses: dict[str, str],
+    own_keys: dict[str, str],
+    command: list[str],
+) -> None:
+    """Other tests of it run where more is loaded."""
+    giftcert("setup", **addresses)
+    done = cold_giftcert(*command, **addresses, **own_keys)
+    assert done.returncode == 0, done.stderr
