@@ -215,7 +215,7 @@ class _Spread:
 
     def _lacks_certificate_money(self, line: Line) -> bool:
         """Before its capture is known a refund may still mean the line, so the price counts until then."""
-        if not line.is_certificate:
-            return False
-        owed = max(line.amount, line_money.captured_for_line(self.facts, line.line_id))
-        return owed > self.answer.of(line.line_id)
+        back = self.answer.of(line.line_id)
+        return line.is_certificate and (
+            line.amount > back or line_money.captured_for_line(self.facts, line.line_id) > back
+        )
