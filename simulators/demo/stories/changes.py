@@ -9,7 +9,7 @@ from simulators.demo.stories.parts import REFUNDED, refund
 from simulators.messages import Order, order_returned, payment_captured
 
 MOST_LINES = 100
-CERTIFICATES_AMONG_THEM = 40
+CERTIFICATES_AMONG_THEM = 30
 REPLACED = RESERVED.then("issue.ordered", "issue.released lineRemoved", status="available")
 REPLACING = RESERVED.then(
     "issue.ordered replacing", "issue.completed", "notification.requested", status="issued"

@@ -2,7 +2,7 @@
 
 from simulators.demo.outcomes import ISSUED, ORDERED, RESERVED
 from simulators.demo.play import BRIEF_VALIDITY, SHORT_RESERVATION, Play
-from simulators.demo.stories.parts import HELD, TAKEN, shown_by, sold_and_written, spend
+from simulators.demo.stories.parts import sold_and_written
 from simulators.messages import payment_captured
 
 LET_GO = RESERVED.then("issue.released reservationExpired", status="available")
@@ -45,8 +45,7 @@ async def paid_late(play: Play) -> None:
 
 
 async def validity_ends(play: Play) -> None:
-    """The client spends some of it and forgets the rest, which is breakage."""
-    outcome = ISSUED.then(HELD, TAKEN, "audit.expired", status="expired", left=0)
-    reservation, _ = await sold_and_written(play, outcome, BRIEF_VALIDITY)
-    await spend(play, shown_by(play, reservation), 200_000)
-    play.world.books.breakage += 100_000
+    """The client has the letter and forgets it: all of it is breakage."""
+    outcome = ISSUED.then("audit.expired", status="expired", left=0)
+    await sold_and_written(play, outcome, BRIEF_VALIDITY)
+    play.world.books.breakage += 300_000

@@ -18,8 +18,8 @@ class StoryBrokenError(Exception):
 
 FULL = 500_000
 HELD, TAKEN = "redemption.authorized", "redemption.captured"
-SHORT_HOLD = 2
-"""Seconds: as short as the stories need that wait for a hold to lapse."""
+SHORT_HOLD = 8
+"""Seconds: short enough to lapse while others trade, long enough for the answer to come before on a busy machine."""
 REFUNDED = ISSUED.then("refund.requested", "refund.completed", status="refunded", refund_state="completed")
 
 
