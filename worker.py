@@ -20,8 +20,9 @@ from giftcert.settings import Settings, load_settings
 from giftcert.storage.engine import make_engine
 from giftcert.telemetry import metrics_server
 from workflows.certificate import CertificateWorkflow
-from workflows.maintenance import ReservationSweepWorkflow
+from workflows.maintenance import ExpiryWorkflow, ReconciliationWorkflow, ReservationSweepWorkflow
 from workflows.names import MAINTENANCE_QUEUE, task_queue
+from workflows.open_runs import TemporalRuns
 
 PASSED_THROUGH = (
     "giftcert",
@@ -58,7 +59,7 @@ def sandbox() -> SandboxedWorkflowRunner:
 def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Sequence[Worker]:
     """Return one worker per channel and one for maintenance, not started."""
     certificates = CertificateActivities(engine, settings, build_id())
-    maintenance = MaintenanceActivities(engine)
+    maintenance = MaintenanceActivities(engine, settings, TemporalRuns(client))
     channels = settings.worker_channels or settings.channels
     workers = [
         Worker(
@@ -77,8 +78,8 @@ def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Seq
         Worker(
             client,
             task_queue=MAINTENANCE_QUEUE,
-            workflows=[ReservationSweepWorkflow],
-            activities=[maintenance.release_lapsed_reservations],
+            workflows=[ReservationSweepWorkflow, ExpiryWorkflow, ReconciliationWorkflow],
+            activities=maintenance.all,
             workflow_runner=sandbox(),
             build_id=build_id(),
             graceful_shutdown_timeout=SHUTDOWN,

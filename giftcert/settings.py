@@ -138,6 +138,16 @@ class Settings(BaseSettings):
     )
 
     reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
+    expiry_every: timedelta = Field(
+        timedelta(hours=1), description="How often old keys and payments are forgotten"
+    )
+    reconciliation_every: timedelta = Field(
+        timedelta(hours=1), description="How often a sample is held against the invariants"
+    )
+    reconciliation_sample: int = Field(2_000, ge=1, description="Certificates of such a sample")
+    reconciliation_hour: int = Field(
+        3, ge=0, le=23, description="Hour (UTC) at which everything is held against them, every day"
+    )
     verification_patience: timedelta = Field(
         timedelta(minutes=1), description="What waits longer to be published or signalled breaks an invariant"
     )

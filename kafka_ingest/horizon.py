@@ -1,9 +1,8 @@
-"""The days of unmatched payments: made ahead, dropped whole after the horizon."""
+"""The days of unmatched payments, made ahead; a maintenance workflow drops them whole after the horizon."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
@@ -15,15 +14,12 @@ EVERY_SECONDS = 3_600.0
 RETRY_SECONDS = 30.0
 PART = "days of unmatched payments"
 
-_log = structlog.get_logger(__name__)
-
 
 class Horizon:
-    """Keeps the partitions of a table in step with the calendar (UTC)."""
+    """Has a partition ready for each day (UTC) before it begins."""
 
-    def __init__(self, engine: AsyncEngine, kept_for: timedelta) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._kept_for = kept_for
 
     async def run(self, trouble: Trouble) -> None:
         """Do it every hour, sooner after a failure; meanwhile the default partition takes what has no day."""
@@ -38,10 +34,6 @@ class Horizon:
                 await asyncio.sleep(EVERY_SECONDS)
 
     async def keep_up(self, today: date) -> None:
-        """Make the days to come and drop those beyond the horizon."""
+        """Make the days to come."""
         async with self._engine.begin() as connection:
             await UnmatchedPaymentRepository(connection).make_days(today, DAYS_AHEAD)
-        async with self._engine.begin() as connection:
-            gone = await UnmatchedPaymentRepository(connection).drop_before(today - self._kept_for)
-        if gone:
-            _log.info("days of unmatched payments dropped", partitions=gone)

@@ -60,7 +60,7 @@ async def _run(settings: Settings, engine: AsyncEngine, keyring: Keyring, health
     writer = BatchWriter(engine, topics, keyring)
     _log.info("ingest runs", topics=topics.names, group=settings.ingest_group)
     async with signaller.running(), asyncio.TaskGroup() as tasks:
-        tasks.create_task(Horizon(engine, settings.payment_horizon).run(trouble))
+        tasks.create_task(Horizon(engine).run(trouble))
         tasks.create_task(settling.run(trouble))
         tasks.create_task(Sweep(engine, signaller, trouble).run())
         tasks.create_task(Consuming(settings, engine, writer, trouble, hand_over).run())

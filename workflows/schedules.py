@@ -1,40 +1,75 @@
 """The schedules that `giftcert setup` makes or brings up to date."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
 from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
     ScheduleUpdate,
 )
 
+from activities.sweeping import Reconciliation
 from giftcert.settings import Settings
-from workflows.maintenance import ReservationSweepWorkflow
+from workflows.maintenance import ExpiryWorkflow, ReconciliationWorkflow, ReservationSweepWorkflow
 from workflows.names import MAINTENANCE_QUEUE
 
 RESERVATION_SWEEP = "reservation-sweep"
+EXPIRY = "expiry"
+SAMPLE_RECONCILIATION = "reconciliation-of-a-sample"
+WHOLE_RECONCILIATION = "reconciliation"
 
 
-def reservation_sweep(settings: Settings) -> Schedule:
-    """Return the schedule of the reservation sweep; one that still runs is not overtaken."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            ReservationSweepWorkflow.run, id=RESERVATION_SWEEP, task_queue=MAINTENANCE_QUEUE
+def schedules(settings: Settings) -> Mapping[str, Schedule]:
+    """Return all schedules by their ids; no run that still goes on is overtaken by the next."""
+    sample = Reconciliation(settings.reconciliation_sample)
+    nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
+    return {
+        RESERVATION_SWEEP: _schedule(
+            RESERVATION_SWEEP, _every(settings.reservation_sweep_every), ReservationSweepWorkflow.run
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=settings.reservation_sweep_every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-    )
+        EXPIRY: _schedule(EXPIRY, _every(settings.expiry_every), ExpiryWorkflow.run),
+        SAMPLE_RECONCILIATION: _schedule(
+            SAMPLE_RECONCILIATION, _every(settings.reconciliation_every), ReconciliationWorkflow.run, sample
+        ),
+        WHOLE_RECONCILIATION: _schedule(
+            WHOLE_RECONCILIATION,
+            ScheduleSpec(calendars=[nightly]),
+            ReconciliationWorkflow.run,
+            Reconciliation(),
+        ),
+    }
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
     """Make the schedules, or bring them up to the settings if they are there."""
-    wanted = reservation_sweep(settings)
+    for name, wanted in schedules(settings).items():
+        await _ensure(client, name, wanted)
+
+
+async def _ensure(client: Client, name: str, wanted: Schedule) -> None:
     try:
-        await client.create_schedule(RESERVATION_SWEEP, wanted)
+        await client.create_schedule(name, wanted)
     except ScheduleAlreadyRunningError:
-        handle = client.get_schedule_handle(RESERVATION_SWEEP)
-        await handle.update(lambda _: ScheduleUpdate(schedule=wanted))
+        await client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(schedule=wanted))
+
+
+def _every(interval: timedelta) -> ScheduleSpec:
+    return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)])
+
+
+def _schedule(name: str, spec: ScheduleSpec, run: Any, *arguments: object) -> Schedule:  # noqa: ANN401 - a run method
+    return Schedule(
+        action=ScheduleActionStartWorkflow(run, args=arguments, id=name, task_queue=MAINTENANCE_QUEUE),
+        spec=spec,
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )

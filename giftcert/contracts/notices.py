@@ -132,14 +132,29 @@ class ProcessingFailed:
     component: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvariantViolated:
+    """What must always be true is not; told once while that lasts. ``subject`` names what it is about."""
+
+    type: ClassVar[str] = "alert.invariantViolated"
+    invariant: int
+    rule: str
+    subject: str
+    detail: str
+    web_url: str | None
+
+
 ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
-CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused | VerificationLocked
+CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused | VerificationLocked | InvariantViolated
 InputNotice: TypeAlias = InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed
 Notice: TypeAlias = ProductNotice | CertificateNotice | InputNotice
 
 
 def about_product(
-    notice: ProductNotice | OperatorActed, product: str, occurred_at: datetime, channel: str | None = None
+    notice: ProductNotice | OperatorActed | InvariantViolated,
+    product: str,
+    occurred_at: datetime,
+    channel: str | None = None,
 ) -> EventRecord:
     """Return the record of a notice whose stream key is the product."""
     return EventRecord(
@@ -168,7 +183,7 @@ def about_certificate(
 
 
 def about_input(
-    notice: InputNotice | PublicEvent,
+    notice: InputNotice | InvariantViolated | PublicEvent,
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,

@@ -35,8 +35,11 @@ class EventKind:
         return (self.classes[0].__doc__ or "").partition("\n")[0].replace("``", "")
 
 
-# Besides certificates of ours: money for a line whose certificate nobody knows, and acts that concern no certificate.
-_ALSO_ABOUT_INPUT = frozenset({"alert.paymentWithoutCertificate", "audit.operatorActed"})
+# Besides certificates of ours: money for a line whose certificate nobody knows, acts that concern no certificate, and
+# what is wrong with a product or with the stream itself.
+_ALSO_ABOUT_INPUT = frozenset(
+    {"alert.paymentWithoutCertificate", "audit.operatorActed", "alert.invariantViolated"}
+)
 
 
 def catalogue() -> tuple[EventKind, ...]:

@@ -84,7 +84,12 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     found = await client.count_workflows('RefundState = "pendingDetails" AND Product = "GC-5000"')
     assert found.count == 0
     schedules = [entry.id async for entry in await client.list_schedules()]
-    assert schedules == ["reservation-sweep"]
+    assert sorted(schedules) == [
+        "expiry",
+        "reconciliation",
+        "reconciliation-of-a-sample",
+        "reservation-sweep",
+    ]
 
 
 def test_a_pool_is_made_and_counted(

@@ -12,7 +12,6 @@ from tests.unit.contracts.topic_records import order, payment
 
 pytestmark = pytest.mark.integration
 TODAY = date(2026, 11, 23)
-KEPT = timedelta(days=90)
 
 
 async def days(store: Store) -> list[str]:
@@ -22,12 +21,17 @@ async def days(store: Store) -> list[str]:
     return [name for (name,) in found]
 
 
+async def drop_until(store: Store, first_kept: date) -> None:
+    async with store.engine.begin() as connection:
+        await UnmatchedPaymentRepository(connection).drop_before(first_kept)
+
+
 async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: Store) -> None:
-    horizon = Horizon(store.engine, KEPT)
+    horizon = Horizon(store.engine)
     await horizon.keep_up(TODAY)
     await horizon.keep_up(TODAY)
     assert len(await days(store)) == DAYS_AHEAD + 1
-    await horizon.keep_up(TODAY + KEPT + timedelta(days=2))
+    await drop_until(store, TODAY + timedelta(days=2))
     assert "unmatched_payments_20261124" not in await days(store)
     assert "unmatched_payments_20261125" in await days(store)
     assert await store.value("SELECT kept_since FROM payment_horizon") == date(2026, 11, 25)
@@ -35,7 +39,7 @@ async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: St
 
 async def test_payments_of_today_stand_in_the_partition_of_today(store: Store) -> None:
     today = utc_now().date()
-    await Horizon(store.engine, KEPT).keep_up(today)
+    await Horizon(store.engine).keep_up(today)
     await store.commit(store.payment_record(payment()))
     assert await store.value("SELECT tableoid::regclass::text FROM unmatched_payments") == (
         f"unmatched_payments_{today:%Y%m%d}"
@@ -50,10 +54,9 @@ async def test_the_default_partition_catches_what_has_no_day(store: Store) -> No
 
 
 async def test_an_order_named_late_is_told_once_payments_have_been_dropped(store: Store) -> None:
-    horizon = Horizon(store.engine, KEPT)
     await store.commit(store.order_record(order(orderId="A", orderVersion=2, lines=[store.line(0)])))
-    await horizon.keep_up(TODAY)
-    await horizon.keep_up(TODAY + KEPT + timedelta(days=2))
+    await Horizon(store.engine).keep_up(TODAY)
+    await drop_until(store, TODAY + timedelta(days=2))
     await store.commit(store.order_record(order(orderId="B", orderVersion=2, lines=[store.line(1)])))
     await store.commit(store.order_record(order(orderId="C", lines=[store.line(2)])))
     known = [(await store.told(nth))[0].earlier_payments_unknown for nth in range(3)]  # type: ignore[union-attr]

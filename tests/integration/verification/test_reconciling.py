@@ -1,0 +1,136 @@
+"""Reconciliation tells the stream of each violation once while it stands, under what it is about."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from temporalio.worker import Worker
+
+from activities.maintenance import MaintenanceActivities
+from activities.sweeping import Reconciled, Reconciliation
+from giftcert.contracts.envelope import StoredEvent, encode_event
+from giftcert.security import SealError
+from giftcert.security.keyring import Keyring
+from giftcert.verification.alerts import Alerts
+from tests.event_schemas import validate_event
+from tests.integration.verification.conftest import World
+from tests.integration.verification.sold_world import ISSUED, RESERVED
+from worker import sandbox
+from workflows.maintenance import ReconciliationWorkflow
+
+pytestmark = pytest.mark.integration
+ALERTS = text("""
+    SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
+        occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
+        balance, held, cause_topic, cause_event_id, payload::text AS payload
+    FROM events WHERE event_type = 'alert.invariantViolated' ORDER BY position
+""")
+
+
+async def told(world: World) -> list[tuple[str, int, str]]:
+    """The alerts: stream key, invariant, rule. Each is as published."""
+    async with world.engine.connect() as connection:
+        alerts = [StoredEvent(**row) for row in (await connection.execute(ALERTS)).mappings()]
+    found = []
+    for alert in alerts:
+        _, value, _ = encode_event(alert)
+        event = json.loads(value)
+        validate_event(event)
+        found.append((alert.stream_key, event["payload"]["invariant"], event["payload"]["rule"]))
+    return found
+
+
+async def reconcile(world: World, sample: int | None = None) -> int:
+    findings = await world.verify(sample)
+    return await Alerts(world.engine, world.settings).tell(findings, datetime.now(UTC), whole=sample is None)
+
+
+async def break_fold(world: World, by: int) -> None:
+    await world.spoil(
+        "UPDATE certificates SET balance = balance - :by WHERE certificate_id = :id",
+        by=by,
+        id=UUID(world.ids[ISSUED]),
+    )
+
+
+async def test_a_violation_is_told_once_while_it_stands_and_again_when_it_comes_back(world: World) -> None:
+    await break_fold(world, 1)
+    assert await reconcile(world) == 1
+    assert await reconcile(world) == 0
+    assert await reconcile(world, sample=5) == 0
+    assert await told(world) == [(world.ids[ISSUED], 5, "foldDiffers")]
+
+    await break_fold(world, -1)
+    assert await reconcile(world) == 0
+    await break_fold(world, 1)
+    assert await reconcile(world) == 1
+
+
+async def test_a_sample_does_not_forget_what_it_did_not_look_at(world: World) -> None:
+    await break_fold(world, 1)
+    await reconcile(world)
+    await world.spoil("UPDATE known_violations SET last_seen = last_seen - interval '1 h'")
+    await reconcile(world, sample=1)
+    assert await world.value("SELECT count(*) FROM known_violations") == 1
+
+
+async def test_each_is_told_under_what_it_is_about(world: World) -> None:
+    await world.spoil("UPDATE batches SET quantity = quantity + 1")
+    await world.spoil("UPDATE quarantine SET record_value = 'in clear' WHERE reason = 'unknownCertificate'")
+    await world.spoil("DELETE FROM shards WHERE purpose = 'events' AND shard = 7")
+
+    assert await reconcile(world) == 4
+
+    stream = f"{world.settings.topic_stream}-0"
+    place = ("All_SalesOrder-0", 7, "recordUnsealed")
+    expected = {
+        ("GC-5000", 1, "countDiffers"),
+        ("GC-5000", 1, "batchUntold"),
+        place,
+        (stream, 9, "shardMissing"),
+    }
+    assert set(await told(world)) == expected
+
+
+async def test_what_cannot_be_told_under_its_certificate_is_told_all_the_same(world: World) -> None:
+    await world.spoil(
+        "UPDATE certificates SET sequence = 0 WHERE certificate_id = :id", id=UUID(world.ids[RESERVED])
+    )
+    assert await reconcile(world) == 1
+    assert await told(world) == [(f"{world.settings.topic_stream}-0", 6, "gap")]
+
+
+async def test_many_are_told_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("giftcert.verification.alerts.TOLD_AT_ONCE", 3)
+    await world.spoil("DELETE FROM shards WHERE purpose = 'signals' AND shard < 5")
+    assert [await reconcile(world) for _ in range(3)] == [3, 2, 0]
+
+
+async def test_the_workflow_finds_tells_and_says_so(world: World) -> None:
+    await break_fold(world, 1)
+    queue = f"maintenance-{uuid4().hex[:8]}"
+    client = world.runs._client
+    maintenance = MaintenanceActivities(world.engine, world.settings, world.runs)
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[ReconciliationWorkflow],
+        activities=[maintenance.reconcile],
+        workflow_runner=sandbox(),
+    ):
+        start = client.execute_workflow
+        results = [
+            await start(ReconciliationWorkflow.run, what, id=queue, task_queue=queue)
+            for what in (Reconciliation(), Reconciliation(14))
+        ]
+
+    assert results == [Reconciled({"5": 1}, 1), Reconciled({"5": 1}, 0)]
+
+
+async def test_nothing_is_judged_by_a_strange_keyring(world: World, tmp_path: Any) -> None:
+    world.keyring = Keyring.create(tmp_path / "other.json")
+    with pytest.raises(SealError):
+        await world.verify()

@@ -1,0 +1,128 @@
+"""Scheduled workflows, started directly: the test server has no schedules."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.client import WorkflowFailureError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.maintenance import MaintenanceActivities
+from activities.sweeping import FORGET_IDEMPOTENCY_KEYS, RECONCILE, Expired, Reconciled, Reconciliation
+from giftcert.settings import Settings
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
+from giftcert.verification.runs import OpenRuns
+from worker import sandbox
+from workflows.maintenance import RECONCILIATION_ATTEMPTS, ExpiryWorkflow, ReconciliationWorkflow
+from workflows.schedules import schedules
+
+pytestmark = pytest.mark.integration
+REMEMBER = text("""
+    INSERT INTO idempotency_keys (caller, call, idempotency_key, parameters, answer, answered_at)
+    SELECT 'shop', 'POST /reservations', n::text, '', '[]', now() - CAST(:age AS interval)
+    FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n
+""")
+
+
+def maintenance(engine: AsyncEngine) -> MaintenanceActivities:
+    no_runs: OpenRuns = None  # type: ignore[assignment] # nothing here asks for workflows
+    return MaintenanceActivities(engine, Settings(_env_file=None), no_runs)
+
+
+async def run(
+    environment: WorkflowEnvironment, workflow: object, activities: list[object], *arguments: object
+) -> object:
+    queue = f"maintenance-{uuid4().hex[:8]}"
+    async with Worker(
+        environment.client,
+        task_queue=queue,
+        workflows=[ExpiryWorkflow, ReconciliationWorkflow],
+        activities=activities,  # type: ignore[arg-type] # of several shapes
+        workflow_runner=sandbox(),
+    ):
+        return await environment.client.execute_workflow(
+            workflow,  # type: ignore[arg-type] # of several shapes
+            args=arguments,
+            id=queue,
+            task_queue=queue,
+        )
+
+
+async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
+    environment: WorkflowEnvironment, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.maintenance.KEYS_AT_ONCE", 3)
+    today = datetime.now(UTC).date()
+    async with engine.begin() as connection:
+        await connection.execute(REMEMBER, {"first": 1, "last": 7, "age": timedelta(hours=25)})
+        await connection.execute(REMEMBER, {"first": 8, "last": 9, "age": timedelta(hours=23)})
+        days = UnmatchedPaymentRepository(connection)
+        await days.make_days(today - timedelta(days=91), 2)
+        await days.keep([(today - timedelta(days=91), "IM-1", "All_Payments", 0, 1, b"")])
+
+    done = await run(environment, ExpiryWorkflow.run, list(maintenance(engine).all))
+
+    assert done == Expired(7, (f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}",))
+    async with engine.connect() as connection:
+        left = await connection.execute(text("SELECT idempotency_key FROM idempotency_keys ORDER BY 1"))
+        assert list(left.scalars()) == ["8", "9"]
+    assert await run(environment, ExpiryWorkflow.run, list(maintenance(engine).all)) == Expired(0, ())
+
+
+async def test_what_fails_for_once_is_tried_again(
+    environment: WorkflowEnvironment, engine: AsyncEngine
+) -> None:
+    attempts: list[int] = []
+
+    @activity.defn(name=FORGET_IDEMPOTENCY_KEYS)
+    async def fails_at_first() -> int:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OSError("PostgreSQL is away")
+        return 0
+
+    others = maintenance(engine)
+    done = await run(environment, ExpiryWorkflow.run, [fails_at_first, others.drop_payment_days])
+    assert (done, len(attempts)) == (Expired(0, ()), 2)
+
+
+async def test_a_reconciliation_is_told_what_to_look_at(environment: WorkflowEnvironment) -> None:
+    asked: list[Reconciliation] = []
+
+    @activity.defn(name=RECONCILE)
+    async def reconcile(what: Reconciliation) -> Reconciled:
+        asked.append(what)
+        return Reconciled({"6": 2}, 1)
+
+    for what in (Reconciliation(5), Reconciliation()):
+        done = await run(environment, ReconciliationWorkflow.run, [reconcile], what)
+        assert done == Reconciled({"6": 2}, 1)
+    assert asked == [Reconciliation(5), Reconciliation()]
+
+
+async def test_a_reconciliation_that_cannot_be_done_leaves_it_to_the_next(
+    environment: WorkflowEnvironment,
+) -> None:
+    attempts: list[int] = []
+
+    @activity.defn(name=RECONCILE)
+    async def reconcile(_: Reconciliation) -> Reconciled:
+        attempts.append(1)
+        raise OSError("Kafka is away")
+
+    with pytest.raises(WorkflowFailureError):
+        await run(environment, ReconciliationWorkflow.run, [reconcile], Reconciliation())
+    assert len(attempts) == RECONCILIATION_ATTEMPTS
+
+
+def test_a_sample_is_due_every_hour_and_everything_every_night() -> None:
+    due = schedules(Settings(_env_file=None))
+    assert due["reconciliation-of-a-sample"].action.args == (Reconciliation(2_000),)  # type: ignore[union-attr]
+    assert due["reconciliation-of-a-sample"].spec.intervals[0].every == timedelta(hours=1)
+    assert due["reconciliation"].action.args == (Reconciliation(),)  # type: ignore[union-attr]
+    assert due["reconciliation"].spec.calendars[0].hour[0].start == 3
+    assert due["expiry"].spec.intervals[0].every == timedelta(hours=1)
