@@ -20,9 +20,10 @@ demo: setup ## Sell, cancel and refund in both channels, and check the outcome; 
 up: setup ## Start the whole stack here until Ctrl-C; ARGS="--ports auto" where ports are taken
 	@$(BIN)/giftcert up $(ARGS)
 
-# More workers than four would want more connections than PostgreSQL gives.
+# More workers than four would want more connections than PostgreSQL gives. A file stays with one worker, because its
+# tests may share a stack; those that take long are collected first.
 test: setup ## Run all tests, on as many processors as there are up to four; ARGS="tests/unit -x" for some
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, types and the layers
 	@$(BIN)/ruff check

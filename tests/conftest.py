@@ -135,11 +135,12 @@ def kafka(server: ServerAddresses) -> str:
 
 
 @pytest.fixture
-def stoppable_kafka(server: ServerAddresses) -> Iterator[StoppableKafka]:
-    """A Kafka of the tests that stop it: put them into the group ``stoppable_kafka`` of xdist."""
+def stoppable_kafka(server: ServerAddresses, shared_folder: Path) -> Iterator[StoppableKafka]:
+    """A Kafka of the tests that stop it, of one at a time."""
     kafka = StoppableKafka(server("kafka", use="stopping"))
-    yield kafka
-    kafka.go_on()
+    with only_one(shared_folder / "stopping.lock"):
+        yield kafka
+        kafka.go_on()
 
 
 @pytest.fixture(scope="session")

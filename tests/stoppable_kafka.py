@@ -10,7 +10,7 @@ import psutil
 
 
 class StoppableKafka:
-    """The broker, and how to hold it up. Its tests are one group of xdist, which no two workers run at once."""
+    """The broker, and how to hold it up."""
 
     def __init__(self, found: dict[str, Any]) -> None:
         self.address: str = found["kafka_bootstrap_servers"]

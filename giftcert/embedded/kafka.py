@@ -83,6 +83,9 @@ class Kafka:
                 "transaction.state.log.min.isr=1",
                 "share.coordinator.state.topic.replication.factor=1",
                 "share.coordinator.state.topic.min.isr=1",
+                # One that was killed may register anew only when its last session has run out, by default after 9 s.
+                "broker.session.timeout.ms=4000",
+                "broker.heartbeat.interval.ms=500",
                 "group.initial.rebalance.delay.ms=0",  # a lone consumer need not wait for others
             ]
         )

@@ -70,7 +70,6 @@ PUBLISHING = """EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_dat
     AND state = 'idle in transaction' AND query LIKE '%FROM events WHERE shard%')"""
 
 
-@pytest.mark.xdist_group("stoppable_kafka")
 async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
     engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic
 ) -> None:
@@ -97,7 +96,6 @@ async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
     assert [each.event["payload"]["component"] for each in failures.values()] == ["dispatch"]
 
 
-@pytest.mark.xdist_group("stoppable_kafka")
 async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
     engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic
 ) -> None:
@@ -121,7 +119,6 @@ async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
     assert first_sequences(told)[certificates[0]] == [1, 2, 3]
 
 
-@pytest.mark.xdist_group("stoppable_kafka")
 async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
     engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic, fresh_database_url: str
 ) -> None:

@@ -11,7 +11,7 @@ from tests.integration.kafka_ingest.ingest_store import Store
 from tests.stoppable_kafka import StoppableKafka
 from tests.unit.contracts.topic_records import order, payment
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180), pytest.mark.xdist_group("stoppable_kafka")]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 async def test_kafka_stands_still_and_goes_on(
