@@ -1,7 +1,6 @@
 """A crash between any two steps of a transition: the certificate ends as if nothing had happened."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,44 +10,22 @@ from workflow_support import Sale
 from activities.certificates import CertificateActivities
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.events import EventRepository
+from tests.crashes import CrashError, Step, around_each, crash
 
-Step = Callable[..., Awaitable[Any]]
-STEPS = [
+AROUND_EACH_STEP = around_each(
     (CertificateRepository, "load"),
     (CertificateRepository, "lock"),
     (CertificateRepository, "change"),
     (EventRepository, "append"),
     (CertificateActivities, "_apply"),  # leaving it commits
-]
+)
 
 
-class CrashError(OSError):
-    """What a process or connection that ends in the middle of a step looks like to its caller."""
-
-
-def crashing_once(step: Step, moment: str) -> Step:
-    """Return the step, which fails the first time: before it does anything, or after it did all."""
-    crashes = [moment]
-
-    async def stepped(*arguments: Any, **named: Any) -> Any:
-        if crashes == ["before"]:
-            crashes.clear()
-            raise CrashError("before the step")
-        answer = await step(*arguments, **named)
-        if crashes:
-            crashes.clear()
-            raise CrashError("after the step")
-        return answer
-
-    return stepped
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize(("owner", "name"), STEPS, ids=lambda value: getattr(value, "__name__", value))
+@AROUND_EACH_STEP
 async def test_a_crash_around_a_step_leaves_no_trace(
-    sale: Sale, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, moment: str
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
-    monkeypatch.setattr(owner, name, crashing_once(getattr(owner, name), moment))
+    crash(monkeypatch, step, moment)
     await sale.tell(sale.ordered(), sale.authorized(), sale.captured())
     await sale.skip(timedelta(seconds=5))  # past the wait before the next attempt
     await sale.until_status("issued")
@@ -56,14 +33,13 @@ async def test_a_crash_around_a_step_leaves_no_trace(
     assert [event.sequence for event in await sale.events()] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize(("owner", "name"), STEPS, ids=lambda value: getattr(value, "__name__", value))
+@AROUND_EACH_STEP
 async def test_a_crash_while_a_hold_is_made_holds_once(
-    sale: Sale, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, moment: str
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     await sale.tell(sale.ordered(), sale.captured())
     await sale.until_status("issued")
-    monkeypatch.setattr(owner, name, crashing_once(getattr(owner, name), moment))
+    crash(monkeypatch, step, moment)
     asked = asyncio.create_task(sale.ask(sale.hold(200_000)))
     await sale.skip(timedelta(seconds=5))
     answer = await asked

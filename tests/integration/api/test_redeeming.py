@@ -1,8 +1,7 @@
 """A certificate pays: over HTTP, through the real Temporal, a worker, and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from api.asking import Workflows
 from giftcert.domain.messages import Block, LinesReturned
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
+from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.calling import NOWHERE, Stock, open_api, settings_for
 from tests.integration.api.selling import Till, redeem, tell, until, with_own_namespace
 from tests.integration.api.test_verifying import UNKNOWN_NUMBER, with_another
@@ -399,47 +399,14 @@ async def test_what_no_worker_took_in_time_is_not_held_later(till: Till, setting
     assert await till.told(certificate_id) == ["redemption.authorized"]
 
 
-class ProcessDiedError(Exception):
-    """The process dies here."""
-
-
-Step = Callable[..., Awaitable[Any]]
-
-
-def dying_before(_: Step) -> Step:
-    async def step(*_: Any) -> Any:
-        raise ProcessDiedError
-
-    return step
-
-
-def dying_after(real: Step) -> Step:
-    async def step(*given: Any) -> Any:
-        await real(*given)
-        raise ProcessDiedError
-
-    return step
-
-
-@asynccontextmanager
-async def dying(
-    monkeypatch: pytest.MonkeyPatch, step: str, how: Callable[[Step], Step]
-) -> AsyncIterator[None]:
-    where = Workflows if step == "ask" else redeeming
-    with monkeypatch.context() as patched:
-        patched.setattr(where, step, how(getattr(where, step)))
-        yield
-
-
-@pytest.mark.parametrize("how", [dying_before, dying_after])
-@pytest.mark.parametrize("step", ["_certificate", "_begin", "ask"])
+@around_each((redeeming, "_certificate"), (redeeming, "_begin"), (Workflows, "ask"))
 async def test_a_crash_at_any_step_of_a_purchase_holds_once(
-    till: Till, monkeypatch: pytest.MonkeyPatch, step: str, how: Callable[[Step], Step]
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     certificate_id, shown = await till.issued()
     used = key()
-    async with dying(monkeypatch, step, how):
-        assert_problem(await till.redeem(shown, 200_000, used), 500, "internal-error")
+    crash(monkeypatch, step, moment)
+    assert_problem(await till.redeem(shown, 200_000, used), 500, "internal-error")
     again = await till.redeem(shown, 200_000, used)
     assert again.status_code == 201
     assert again.json() == (await till.get(again.json()["redemptionId"])).json()
@@ -447,29 +414,28 @@ async def test_a_crash_at_any_step_of_a_purchase_holds_once(
     assert await till.told(certificate_id) == ["redemption.authorized"]
 
 
-@pytest.mark.parametrize("how", [dying_before, dying_after])
+@around_each((redeeming, "_forget"))
 async def test_a_crash_around_the_forgetting_of_a_refusal_leaves_the_key_good(
-    till: Till, monkeypatch: pytest.MonkeyPatch, how: Callable[[Step], Step]
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     certificate_id, shown = await till.issued()
     used, other = key(), (await till.redeem(shown, WORTH, key())).json()["redemptionId"]
-    async with dying(monkeypatch, "_forget", how):
-        assert_problem(await till.redeem(shown, 200_000, used), 500, "internal-error")
+    crash(monkeypatch, step, moment)
+    assert_problem(await till.redeem(shown, 200_000, used), 500, "internal-error")
     await till.void(other)
     assert (await till.redeem(shown, 200_000, used)).status_code == 201
     assert await till.purse(certificate_id) == (300_000, 200_000)
 
 
-@pytest.mark.parametrize("how", [dying_before, dying_after])
-@pytest.mark.parametrize("step", ["answer_before", "ask", "remember"])
+@around_each((redeeming, "answer_before"), (Workflows, "ask"), (redeeming, "remember"))
 async def test_a_crash_at_any_step_of_a_void_gives_back_once(
-    till: Till, monkeypatch: pytest.MonkeyPatch, step: str, how: Callable[[Step], Step]
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     certificate_id, shown = await till.issued()
     redemption_id = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
     used = key()
-    async with dying(monkeypatch, step, how):
-        assert_problem(await till.void(redemption_id, used), 500, "internal-error")
+    crash(monkeypatch, step, moment)
+    assert_problem(await till.void(redemption_id, used), 500, "internal-error")
     assert (await till.void(redemption_id, used)).status_code == 204
     assert await till.purse(certificate_id) == (WORTH, 0)
     assert await till.told(certificate_id) == ["redemption.authorized", "redemption.voided"]
@@ -490,8 +456,8 @@ async def test_a_key_is_good_across_the_continuation_of_the_workflow(
             run = (await handle.describe()).run_id
         monkeypatch.setenv("GIFTCERT_BUILD_ID", "newer")
         async with running(own):
-            async with dying(monkeypatch, "ask", dying_after):
-                assert (await elsewhere.redeem(shown, 100_000, lost_key)).status_code == 500
+            crash(monkeypatch, (Workflows, "ask"), AFTER)
+            assert (await elsewhere.redeem(shown, 100_000, lost_key)).status_code == 500
 
             async def continued() -> bool:
                 return (await handle.describe()).run_id != run

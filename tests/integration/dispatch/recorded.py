@@ -1,5 +1,6 @@
 """Events as others record them, and what the tables say of them."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from sqlalchemy import text
@@ -44,3 +45,8 @@ async def unpublished(engine: AsyncEngine) -> int:
     async with engine.connect() as connection:
         statement = text("SELECT count(*) FROM events WHERE published_at IS NULL")
         return int((await connection.execute(statement)).scalar_one())
+
+
+async def until_none_waits(engine: AsyncEngine) -> None:
+    while await unpublished(engine):  # noqa: ASYNC110 - a table tells nobody
+        await asyncio.sleep(0.01)

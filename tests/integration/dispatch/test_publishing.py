@@ -10,15 +10,10 @@ from giftcert.storage.events import EventRepository
 from giftcert.storage.shards import SHARDS, shard_of
 from tests.event_schemas import validate_event
 from tests.integration.dispatch.dispatchers import StartDispatcher
-from tests.integration.dispatch.recorded import append, event_ids, reserved, unpublished
+from tests.integration.dispatch.recorded import append, event_ids, reserved, unpublished, until_none_waits
 from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
 
 pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]
-
-
-async def none_waits(engine: AsyncEngine) -> None:
-    while await unpublished(engine):  # noqa: ASYNC110 - a table tells nobody
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.usefixtures("dispatching")
@@ -37,7 +32,7 @@ async def test_an_event_reaches_the_stream_under_its_certificate_with_cloud_even
     assert told.event["cause"] == {"topic": "All_SalesOrder", "eventId": "so-1"}
     assert told.headers["ce_id"].decode() == told.event_id
     assert told.headers["ce_subject"].decode() == certificates[0]
-    await none_waits(engine)
+    await until_none_waits(engine)
 
 
 async def append_often(engine: AsyncEngine, certificates: list[str], seed: int) -> None:
@@ -59,7 +54,7 @@ async def test_two_dispatchers_keep_the_order_of_every_certificate(
     recorded = await event_ids(engine)
 
     told = await reader.until(recorded)
-    await none_waits(engine)
+    await until_none_waits(engine)
 
     assert (first.returncode, second.returncode) == (None, None)
     assert {one.event_id for one in told} == recorded
@@ -103,7 +98,7 @@ async def test_a_dispatcher_killed_between_publishing_and_marking_is_repeated_wi
     assert [one.raw for one in repeated] == [one.raw for one in told_before]
     assert [one.headers for one in repeated] == [one.headers for one in told_before]
     assert [one.event["sequence"] for one in repeated] == [1, 2, 3, 4, 5]
-    await none_waits(engine)
+    await until_none_waits(engine)
 
 
 @pytest.mark.usefixtures("dispatching")
