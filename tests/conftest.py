@@ -111,12 +111,6 @@ async def new_database(postgres_url: str) -> str:
     return named(postgres_url, name)
 
 
-@pytest.fixture(scope="session")
-async def database_url(postgres_url: str) -> str:
-    """A migrated database, shared by the tests of this worker."""
-    return await new_database(postgres_url)
-
-
 @pytest.fixture
 async def fresh_database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """A migrated database that no other test has touched; the events left in it are as their schemas say."""

@@ -40,6 +40,7 @@ from giftcert.domain.messages import (
 )
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
+from tests.conftest import new_database
 from worker import sandbox
 from workflows import search_attributes
 from workflows.asking import ask
@@ -71,8 +72,8 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture(scope="session")
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    made = engine_at(database_url)
+async def engine(postgres_url: str) -> AsyncIterator[AsyncEngine]:
+    made = engine_at(await new_database(postgres_url))
     async with made.begin() as connection:
         await connection.execute(
             text("""INSERT INTO products VALUES ('GC-5000', 'RUB', 500000, NULL, NULL, '365 days', '30 min', '2 h',

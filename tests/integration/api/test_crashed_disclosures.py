@@ -14,6 +14,7 @@ from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.disclosures import DisclosureRepository
 from giftcert.storage.engine import engine_at
 from giftcert.storage.events import EventRepository
+from tests.conftest import new_database
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.calling import Stock, open_api, settings_for
 from tests.integration.api.selling import Till, with_own_namespace
@@ -34,7 +35,8 @@ UP_TO_THE_COMMIT = (
 
 
 @pytest.fixture(scope="module")
-async def till(database_url: str, keys_folder: Path, temporal_address: str) -> AsyncIterator[Till]:
+async def till(postgres_url: str, keys_folder: Path, temporal_address: str) -> AsyncIterator[Till]:
+    database_url = await new_database(postgres_url)
     settings, client = await with_own_namespace(settings_for(database_url, keys_folder), temporal_address)
     patient = settings.model_copy(update={"query_timeout": settings.unpaid_after_void})
     engine = engine_at(database_url)

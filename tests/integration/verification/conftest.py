@@ -170,7 +170,8 @@ class World:
 @pytest.fixture
 async def world(clean: Clean, postgres_url: str) -> AsyncIterator[World]:
     name = f"spoilt_{uuid4().hex[:12]}"
-    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{clean.database_url.rpartition("/")[2]}"')
+    template = clean.database_url.rpartition("/")[2]
+    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     url = named(postgres_url, name)
     engine = engine_at(url)
     settings = clean.settings.model_copy(update={"database_url": SecretStr(url)})

@@ -30,7 +30,10 @@ async def test_an_event_that_the_stream_lost_is_published_again(world: World) ->
 
 async def test_a_message_that_no_workflow_knows_is_sent_again(world: World) -> None:
     certificate_id = UUID(world.ids[REFUNDED])
-    await world.spoil("UPDATE deliveries SET sent_at = now() - interval '1 h'")
+    # However long this takes, none has waited long for ingest.
+    await world.spoil(
+        "UPDATE deliveries SET sent_at = now() - interval '1 h', created_at = now() + interval '1 h'"
+    )
     await world.spoil(
         "DELETE FROM applied_messages WHERE certificate_id = :id AND message_key LIKE 'order.created%'",
         id=certificate_id,
