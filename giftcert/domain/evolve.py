@@ -303,7 +303,6 @@ def _pending(state: CertificateState, event: e.RefundPendingDetails, at: datetim
         amount=event.amount,
         refund_id=event.refund_id,
         reason=event.reason,
-        awaiting=known.awaiting if known.overdue else None,
         pending_since=known.pending_since or at,
         agreement=None,
     )
@@ -370,8 +369,7 @@ def _resolved(state: CertificateState, event: e.RefundResolved) -> CertificateSt
 
 def _withdrawal_decided(state: CertificateState, sale: Sale, case: RefundCase) -> CertificateState:
     """A person spoke of a line that had left the order; not where the question was which line a refund means."""
-    not_asked = sale.issued_at is None or case.awaiting == e.Awaited.ALLOCATION
-    if not_asked or state.sale is not sale:
+    if sale.issued_at is None or case.asks_which_line or state.sale is not sale:
         return state
     version = orders.withdrawn_in(state.order(sale.order_id), sale.line_id)
     return replace(state, sale=replace(sale, withdrawal_decided=max(version, sale.withdrawal_decided)))

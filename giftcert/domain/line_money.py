@@ -3,6 +3,7 @@
 Pure functions over ``OrderFacts``, computed anew from all that is known. Amounts are minor units of its currency.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -77,10 +78,14 @@ def effective_total(facts: OrderFacts) -> int:
 
 
 def _for_live_lines(facts: OrderFacts, counted: tuple[Payment, ...]) -> int:
-    """The money of captures that may pay for what is in the order now: what another line was given is its own."""
+    """The money of captures that may pay for what is in the order now."""
     gone = gone_lines(facts)
-    live = {line.line_id for line in facts.lines if line.line_id not in gone}
-    elsewhere = (part for one in counted for part in one.allocations if part.line_id not in live)
+    return _for_lines(counted, {line.line_id for line in facts.lines if line.line_id not in gone})
+
+
+def _for_lines(counted: tuple[Payment, ...], line_ids: Collection[str]) -> int:
+    """The money of captures that may pay for these lines: what another line was given is its own."""
+    elsewhere = (part for one in counted for part in one.allocations if part.line_id not in line_ids)
     return sum(payment.amount for payment in counted) - sum(part.amount for part in elsewhere)
 
 
@@ -89,7 +94,7 @@ def _is_in_reached_total(facts: OrderFacts, line: Line, counted: tuple[Payment, 
     if line not in facts.lines:
         return False
     if withdrawal_of(facts, line.line_id) == Withdrawal.CANCELLED:
-        return sum(payment.amount for payment in counted) - returned >= facts.total > 0
+        return _for_lines(counted, {one.line_id for one in facts.lines}) - returned >= facts.total > 0
     return _for_live_lines(facts, counted) - returned >= effective_total(facts) > 0
 
 

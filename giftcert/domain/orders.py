@@ -21,6 +21,7 @@ from giftcert.domain.messages import (
     PaymentVoided,
 )
 from giftcert.domain.state import (
+    Absence,
     AssignedShare,
     OrderFacts,
     Payment,
@@ -84,9 +85,8 @@ def _record_stated(facts: OrderFacts, message: OrderStated) -> OrderFacts:
         version=message.order_version, how=Withdrawal.REMOVED, line_ids=None, at=message.occurred_at
     )
     facts = _withdraw(facts, gone, removal)
-    kept = tuple(
-        one for one in facts.withdrawn if one.how != Withdrawal.REMOVED or one.line.line_id not in now_there
-    )
+    back = [one for one in facts.withdrawn if one.how == Withdrawal.REMOVED and one.line.line_id in now_there]
+    absences = (Absence(one.line.line_id, out_at=one.at, back_at=message.occurred_at) for one in back)
     return replace(
         facts,
         stated_version=message.order_version,
@@ -96,7 +96,8 @@ def _record_stated(facts: OrderFacts, message: OrderStated) -> OrderFacts:
         total=message.total,
         lines=message.lines,
         own=message.own,
-        withdrawn=kept,
+        withdrawn=tuple(one for one in facts.withdrawn if one not in back),
+        absences=(*facts.absences, *absences),
         earlier_payments_unknown=facts.earlier_payments_unknown or message.earlier_payments_unknown,
     )
 
@@ -107,13 +108,16 @@ def without_recipient(facts: OrderFacts) -> OrderFacts:
 
 
 def _withdraw(facts: OrderFacts, lines: tuple[Line, ...], told: WithdrawalTold) -> OrderFacts:
-    known = {one.line.line_id for one in facts.withdrawn}
+    named, known = {line.line_id for line in lines}, {one.line.line_id for one in facts.withdrawn}
+    before = tuple(
+        replace(one, said_again=told.version) if one.line.line_id in named else one for one in facts.withdrawn
+    )
     added = tuple(
         WithdrawnLine(line=line, how=told.how, at=told.at, version=told.version)
         for line in lines
         if line.line_id not in known
     )
-    return replace(facts, withdrawn=facts.withdrawn + added)
+    return replace(facts, withdrawn=before + added)
 
 
 def record_payment(facts: OrderFacts, message: PaymentMessage, extends_until: datetime | None) -> OrderFacts:
@@ -183,14 +187,8 @@ def withdrawal_of(facts: OrderFacts, line_id: str) -> Withdrawal | None:
 
 def withdrawn_in(facts: OrderFacts, line_id: str) -> int:
     """Return the newest version of the order that says a line has left it; 0 if none does."""
-    left = [one.version for one in facts.withdrawn if one.line.line_id == line_id]
-    there = any(line.line_id == line_id for line in facts.lines)
-    said_again = [
-        one.version
-        for one in facts.withdrawals
-        if there and (one.line_ids is None or line_id in one.line_ids)
-    ]
-    return max(left + said_again, default=0)
+    left = (max(one.version, one.said_again) for one in facts.withdrawn if one.line.line_id == line_id)
+    return max(left, default=0)
 
 
 def is_replaced(facts: OrderFacts, line_id: str) -> bool:

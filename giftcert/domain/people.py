@@ -7,17 +7,19 @@ from giftcert.domain.messages import Block, RequestNotification, Retire, Unblock
 
 
 def validity_ended(decision: Decision, _: ValidityEnded) -> None:
-    """The rest of the balance is breakage."""
+    """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
     current = decision.state.sale
     if current is None or current.valid_until is None or decision.now < current.valid_until:
         return
     decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
+    sale.settle(decision)
 
 
 def block(decision: Decision, message: Block) -> None:
-    """Spending and disclosure stop; facts are still recorded and clocks run."""
+    """Spending and disclosure stop, and a refund that waits asks a person; facts are recorded and clocks run."""
     if not decision.state.blocked:
         decision.record(e.Blocked(reason=message.reason, by=message.by))
+        sale.settle(decision)
 
 
 def unblock(decision: Decision, message: Unblock) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from giftcert.domain import line_money, orders
 from giftcert.domain.messages import Line
-from giftcert.domain.state import OrderFacts, Payment, WithdrawnLine
+from giftcert.domain.state import OrderFacts, Payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,34 +172,37 @@ class _Spread:
         return sum(one.amount for one in given)
 
     def _spread(self, refund: Payment, left: int) -> None:
-        if not self._follows_a_withdrawal(refund.occurred_at) and self._fits_goods(left):  # rule 3
+        if not self._out_at(refund.occurred_at) and self._fits_goods(left):  # rule 3
             self.answer.goods += left
             return
-        for one in self._withdrawn_in_turn(refund):  # rule 4
-            share = min(left, self._lack_of_withdrawn(one.line))
+        for line_id in self._withdrawn_in_turn(refund):  # rule 4
+            share = min(left, self._lack_of_withdrawn(line_id))
             if share:
-                self._give(refund, one.line.line_id, share)
+                self._give(refund, line_id, share)
                 left -= share
         if self._fits_goods(left):  # rule 5
             self.answer.goods += left
         else:  # rule 6
             self.answer.shares.append(Share(_id(refund), None, left))
 
-    def _follows_a_withdrawal(self, refunded_at: datetime) -> bool:
-        return any(one.at <= refunded_at for one in self.withdrawn.values())
+    def _out_at(self, at: datetime) -> set[str]:
+        """Lines that were out of the order at an instant, also such as were put into it again."""
+        withdrawn = {line_id for line_id, one in self.withdrawn.items() if one.at <= at}
+        return withdrawn | {one.line_id for one in self.facts.absences if one.out_at <= at < one.back_at}
 
-    def _withdrawn_in_turn(self, refund: Payment) -> list[WithdrawnLine]:
-        """Withdrawn lines in lineId order, but first those that were withdrawn when the refund occurred.
+    def _withdrawn_in_turn(self, refund: Payment) -> list[str]:
+        """Withdrawn lines in lineId order, but first those that were out of the order when the refund occurred.
 
         Otherwise a later return would take over the refund of an earlier one. What a person said of the refund and a
         line stands, also when the line is withdrawn afterwards.
         """
-        open_to_it = (
-            one
-            for line_id, one in self.withdrawn.items()
+        out = self._out_at(refund.occurred_at)
+        undecided = (
+            line_id
+            for line_id in {*self.withdrawn, *out}
             if (_id(refund), line_id) not in self.answer.decided
         )
-        return sorted(open_to_it, key=lambda one: (one.at > refund.occurred_at, one.line.line_id))
+        return sorted(undecided, key=lambda line_id: (line_id not in out, line_id))
 
     def _fits_goods(self, amount: int) -> bool:
         return amount == 0 or amount <= self.goods_money - self.answer.goods
@@ -209,9 +212,9 @@ class _Spread:
         if _is_goods(self.facts, line_id):
             self.answer.goods += amount
 
-    def _lack_of_withdrawn(self, line: Line) -> int:
-        owed = line_money.captured_for_line(self.facts, line.line_id)
-        return max(0, owed - self.answer.of(line.line_id))
+    def _lack_of_withdrawn(self, line_id: str) -> int:
+        owed = line_money.captured_for_line(self.facts, line_id)
+        return max(0, owed - self.answer.of(line_id))
 
     def _lacks_certificate_money(self, line: Line) -> bool:
         """Before its capture is known a refund may still mean the line, so the price counts until then."""

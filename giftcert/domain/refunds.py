@@ -102,7 +102,8 @@ def _money(facts: OrderFacts, sale: Sale, shares: RefundShares, counted: set[str
         captured = max(captured, sale.amount - _settled(sale))
     if not shares.of_whole_order:
         return captured, shares.of(sale.line_id, counted)
-    new = tuple(one for one in line_money.refunds(facts) if one.refund_id not in counted)
+    told = line_money.in_order_currency(facts, line_money.refunds(facts))
+    new = tuple(one for one in told if one.refund_id not in counted)
     return (captured, max(captured, line_money.allocated_sum(new, sale.line_id))) if new else (0, 0)
 
 
@@ -332,21 +333,21 @@ def carry_out(
 
 
 def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait) -> None:
+    """What was promised to be awaited stays promised, also after another reason stood before it for a while."""
     case = sale.open_case
-    same = (
-        case is not None
-        and case.awaiting == verdict.awaiting
-        and case.amount == verdict.amount
-        and case.refund_id == line.refund_id
-    )
-    if not same:
-        decision.record(_requested(decision, sale, line, verdict))
-    elif case is not None and case.overdue:
-        overdue = AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount)
-        _ask(decision, sale, line, overdue)
+    awaited = (verdict.awaiting, verdict.amount, line.refund_id)
+    if case is None or (case.awaiting, case.amount, case.refund_id) != awaited:
+        until = decision.now + _patience(decision.policy, verdict.awaiting)
+        decision.record(_requested(decision, sale, line, verdict, until))
+    elif case.overdue:
+        _ask(decision, sale, line, AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount))
+    elif case.state == RefundState.PENDING_DETAILS and case.waits_until is not None:
+        decision.record(_requested(decision, sale, line, verdict, case.waits_until))
 
 
-def _requested(decision: Decision, sale: Sale, line: Standing, verdict: Wait) -> e.RefundRequested:
+def _requested(
+    decision: Decision, sale: Sale, line: Standing, verdict: Wait, waits_until: datetime
+) -> e.RefundRequested:
     return e.RefundRequested(
         refund_case_id=sale.open_case.refund_case_id if sale.open_case else decision.new_id(),
         refund_id=line.refund_id,
@@ -354,7 +355,7 @@ def _requested(decision: Decision, sale: Sale, line: Standing, verdict: Wait) ->
         order_id=sale.order_id,
         line_id=sale.line_id,
         awaiting=verdict.awaiting,
-        waits_until=decision.now + _patience(decision.policy, verdict.awaiting),
+        waits_until=waits_until,
     )
 
 

@@ -90,7 +90,7 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
         return
     purchase = _purchase(decision.state, message)
     _REPORTED[message.event_type](decision, message, purchase)
-    belongs_to = _purchase(decision.state, message)
+    belongs_to = purchase or _purchase(decision.state, message)
     decision.record(
         e.SpendingRecorded(
             key=message.key,

@@ -131,12 +131,22 @@ class WithdrawalTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawnLine:
-    """A line that was cancelled, removed or returned; ``at`` is business time, ``version`` that which said so."""
+    """A line that was cancelled, removed or returned; ``at`` is business time, ``version`` that which said so first."""
 
     line: Line
     how: Withdrawal
     at: datetime
     version: int = 0
+    said_again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A line was removed and later put into the order again: between these instants of business time it was out."""
+
+    line_id: str
+    out_at: datetime
+    back_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,7 @@ class OrderFacts:
     lines: tuple[Line, ...] = ()
     own: OwnLine | None = None
     withdrawn: tuple[WithdrawnLine, ...] = ()
+    absences: tuple[Absence, ...] = ()
     withdrawals: tuple[WithdrawalTold, ...] = ()
     payments: tuple[Payment, ...] = ()
     assigned: tuple[AssignedShare, ...] = ()
@@ -218,6 +229,12 @@ class RefundCase:
     taken: int = 0
     approved: int | None = None
     agreement: Agreement | None = None
+
+    @property
+    def asks_which_line(self) -> bool:
+        """Whether all that is open is which line the refund means."""
+        unasked = self.reason is None or self.reason == RefundReason.ALLOCATION_MISSING
+        return unasked and self.awaiting == Awaited.ALLOCATION
 
     @property
     def is_open(self) -> bool:

@@ -97,6 +97,22 @@ def test_rule_4_a_refund_that_is_certificate_money_means_a_line_returned_later()
     assert (found.of("3"), found.of(None)) == (500_000, 0)
 
 
+def test_rule_4_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_is_put_into_it_again() -> None:
+    """Otherwise the next line that is removed would be refunded by it once more."""
+    without = (make.ordered(TELEVISION, B, version=2, at=make.NOON), make.refunded(500_000, at=LATER))
+    again = make.ordered(TELEVISION, A, B, version=3, at=LATER + make.HOUR)
+    then = make.ordered(TELEVISION, A, version=4, at=LATER + 2 * make.HOUR)
+    for messages in ((*without,), (*without, again), (*without, again, then)):
+        found = shares(*messages)
+        assert (found.of("2"), found.of("3"), found.of(None)) == (500_000, 0, 0)
+    early, late = (
+        make.refunded(500_000, at=make.NOON - make.MINUTE),
+        make.refunded(500_000, at=again.occurred_at),
+    )
+    for refund in (early, late):
+        assert shares(without[0], again, refund).of("2") == 0
+
+
 def test_rule_5_what_withdrawn_lines_do_not_lack_is_for_goods() -> None:
     found = shares(make.cancelled("2"), make.refunded(600_000, at=LATER))
     assert (found.of("2"), found.goods, found.of(None)) == (500_000, 100_000, 0)
@@ -132,6 +148,16 @@ def test_every_certificate_of_the_order_gets_the_same_answer() -> None:
 def test_a_repeated_refund_is_counted_once_by_its_refund_id() -> None:
     found = shares(make.refunded(100_000, "same"), make.refunded(100_000, "same"))
     assert found.goods == 100_000
+
+
+def test_what_a_removed_line_was_given_does_not_reach_the_total_of_a_cancelled_order() -> None:
+    paid = make.captured(500_000, to={"2": 500_000}), make.captured(100_000, to={"3": 100_000})
+    facts = told(make.ordered(A, B), *paid, make.ordered(B, own="3", version=2), make.cancelled(version=3))
+    assert captured_for_line(facts, "3") == 100_000
+    assert (
+        captured_for_line(told(make.ordered(A, B), make.captured(1_000_000), make.cancelled()), "3")
+        == 500_000
+    )
 
 
 def test_nothing_is_captured_for_a_line_that_the_order_never_had() -> None:

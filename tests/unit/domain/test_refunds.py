@@ -117,6 +117,11 @@ def test_the_certificate_sold_in_another_currency_than_its_refund_asks_a_person(
     assert event.web_url == "http://web/certificate"
 
 
+def test_money_in_another_currency_is_not_added_to_the_order_s_own() -> None:
+    found = issued().tell(make.refunded(100, currency="EUR", to={"2": 100}), make.refunded())
+    assert (pending(found), found.case.amount) == (e.RefundReason.CURRENCY_MISMATCH, 500_000)
+
+
 def test_a_refund_in_another_currency_allocated_elsewhere_does_not_mean_the_certificate() -> None:
     found = issued(*BOTH).tell(make.refunded(100, currency="EUR", to={"1": 100}))
     assert found.told == []
@@ -212,6 +217,29 @@ def test_each_further_part_gives_the_rest_seven_days_again() -> None:
     found.tell(make.refunded(100_000, to={"2": 100_000})).wait(6 * make.DAY)
     assert found.told == []
     assert pending(found.wait(make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+
+
+def test_a_block_does_not_give_the_rest_more_time() -> None:
+    part = make.refunded(200_000, to={"2": 200_000})
+    found = issued(*BOTH).tell(part).wait(make.DAY).tell(make.block())
+    assert pending(found) == e.RefundReason.CERTIFICATE_BLOCKED
+    found.wait(4 * make.DAY).tell(make.unblock())
+    assert found.told == ["audit.unblocked", "refund.requested"]
+    assert pending(found.wait(2 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+
+
+def test_what_waits_for_its_rest_asks_a_person_when_validity_ends() -> None:
+    found = issued(*BOTH).wait(364 * make.DAY).tell(make.refunded(200_000, to={"2": 200_000}))
+    assert found.case.state == RefundState.REQUESTED
+    found.wait(make.DAY)
+    assert found.told == ["audit.expired", "refund.pendingDetails"]
+    assert found.case.reason == e.RefundReason.CERTIFICATE_EXPIRED
+
+
+def test_a_rest_that_is_overdue_is_asked_about_again_when_unblocked() -> None:
+    found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(7 * make.DAY)
+    found.tell(make.block(), make.unblock())
+    assert pending(found) == e.RefundReason.AMOUNT_MISMATCH
 
 
 def test_a_returned_line_without_refund_payment_asks_a_person_after_seven_days() -> None:

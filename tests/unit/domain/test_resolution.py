@@ -256,6 +256,11 @@ def test_a_rejected_return_that_is_told_once_more_is_a_case_again() -> None:
     assert decide(returned(), "reject").tell(make.returned("1", version=3)).told == []
 
 
+def test_a_return_told_once_more_is_not_forgotten_when_the_order_is_stated_again() -> None:
+    found = decide(returned(), "reject").tell(make.cancelled(version=3), make.ordered(*BOTH, version=4))
+    assert (found.told, spendable(found)) == ([], False)
+
+
 def test_a_line_that_is_removed_a_second_time_is_a_case_again() -> None:
     removed = (make.ordered(make.goods(), own=None, version=version) for version in (2, 4))
     found = decide(issued(*BOTH).tell(next(removed)), "reject")

@@ -151,6 +151,11 @@ def test_a_payment_is_known_again_by_its_id() -> None:
     assert found.only(e.RedemptionRestored).redemption_id == "D-2"
 
 
+def test_a_payment_that_gave_a_hold_back_is_known_again_by_its_id() -> None:
+    found = issued().tell(make.hold(), make.spending("payment.voided"), make.spending())
+    assert (found.told, found.only(e.RedemptionCaptured).redemption_id) == (["redemption.captured"], "D-1")
+
+
 def test_a_payment_under_which_it_was_spent_again_gives_the_latest_back() -> None:
     found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-1"), make.spending(redemption_id="D-2"))
     assert found.tell(make.spending("payment.refunded")).only(e.RedemptionRestored).redemption_id == "D-2"
