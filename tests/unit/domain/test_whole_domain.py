@@ -1,0 +1,541 @@
+"""The whole domain against a naive second reckoning: several certificates, orders, tills, persons and clocks."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from giftcert.domain import events as e
+from giftcert.domain import messages as m
+from giftcert.domain.evolve import evolve
+from giftcert.domain.products import Product
+from giftcert.domain.state import OPEN_REFUND_STATES, CertificateState, Sale
+from tests.unit.domain import factories as make
+from tests.unit.domain.naive_book import Book
+from tests.unit.domain.naive_records import Card, Refund
+from tests.unit.domain.naive_records import Sale as Booked
+from tests.unit.domain.profiles import searched
+from tests.unit.domain.whole_world import Version, World
+
+NOMINAL, GOODS, CAP, TWO_OVER = 1_000, 300, 300, 900
+PRODUCT = Product(id="GC-10", currency="RUB", nominal=NOMINAL)
+TERMS = make.terms(
+    PRODUCT, direct_spend_channels=("im",), direct_spend_cap=CAP, refund_four_eyes_over=TWO_OVER
+)
+UNSOLD = ("error.", "alert.", "audit.", "redemption.rejected")
+NAMES = [f"certificate-{number}" for number in (1, 2, 3, 4)]
+
+cards = st.sampled_from(NAMES)
+orders = st.sampled_from(("IM-1", "IM-2", "IM-3", "IM-4"))
+places = st.integers(0, 11)
+line_ids = st.sampled_from(("2", "2", "3", "1"))
+amounts = st.sampled_from((100, 300, 400, 600, 1_000))
+redemptions = st.sampled_from(("D-1", "D-2", "D-3", "D-4"))
+till_orders = st.sampled_from(("POS-5", "POS-6"))
+till_payments = st.sampled_from(("P-5", "P-6"))
+channels = st.sampled_from(("pos", "im"))
+rarely = st.integers(0, 9).map(lambda number: number == 9)
+Lines = Mapping[str, tuple[int, str | None]]
+
+
+class WholeDomain(RuleBasedStateMachine):
+    """Every step is told to the domain and entered in the book; afterwards both have to show the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World.of(NAMES, TERMS)
+        self.book = Book(NAMES, NOMINAL, PRODUCT.hold_limit, TWO_OVER, self.world.clock)
+        self.public = {name: self.state(name) for name in NAMES}
+        self.absorbed = 0
+        self.number = 0
+        self.rejected: set[str] = set()
+        self.given: Counter[str] = Counter()
+        self.reservations: Counter[str] = Counter()
+
+    def fresh(self, prefix: str) -> str:
+        self.number += 1
+        return f"{prefix}-{self.number}"
+
+    def state(self, name: str) -> CertificateState:
+        return self.world.certificates[name].state
+
+    def a_card(self, place: int, *, sold: bool = True) -> str:
+        """Mostly one that can be spent, where there is one."""
+        live = [name for name, card in self.book.cards.items() if card.phase == "live"] if sold else []
+        options = [*live, *live, *live, *NAMES]
+        return options[place % len(options)]
+
+    @initialize(goods=st.booleans())
+    def begin(self, goods: bool) -> None:
+        """Two certificates of one order and one of another are sold, so that there is something to spend."""
+        self.order_anew("IM-1", NAMES[0], NAMES[1], goods=goods, paid=1)
+        self.order_anew("IM-2", NAMES[2], NAMES[2], goods=not goods, paid=1)
+
+    # The pool -----------------------------------------------------------------------------------
+
+    @rule(name=cards)
+    def reserve(self, name: str) -> None:
+        card = self.book.cards[name]
+        if card.phase == "available" and not card.blocked:
+            until = self.world.clock + 30 * make.MINUTE
+            self.world.tell(name, make.reserve(self.fresh("R"), until=until))
+            self.absorb()
+
+    @rule(name=cards)
+    def give_back(self, name: str) -> None:
+        reservation = self.state(name).reservation
+        if reservation is not None and not reservation.ended:
+            self.world.tell(name, make.given_back(reservation.reservation_id))
+            self.absorb()
+
+    @rule(name=cards, blocks=rarely)
+    def block_or_unblock(self, name: str, blocks: bool) -> None:
+        card = self.book.cards[name]
+        if card.blocked or (blocks and card.phase not in {"refunded", "expired"}):
+            self.world.tell(name, make.unblock() if card.blocked else make.block())
+            card.blocked = not card.blocked
+            self.absorb()
+
+    # Orders -------------------------------------------------------------------------------------
+
+    @rule(order_id=orders, first=cards, second=cards, goods=st.booleans(), paid=places)
+    def order_anew(self, order_id: str, first: str, second: str, goods: bool, paid: int) -> None:
+        """As most sales begin: reserved, ordered, and often paid, each line by a payment of its own."""
+        if order_id in self.book.orders:
+            return
+        lines: dict[str, tuple[int, str | None]] = {"1": (GOODS, None)} if goods else {}
+        lines |= {"2": (1_000, first)} | ({"3": (900, second)} if second != first else {})
+        for name in (first, second):
+            self.reserve(name)
+        self._state(order_id, lines)
+        for line, (price, _) in lines.items() if paid else ():
+            self._capture(order_id, price, {line: price})
+
+    @rule(
+        order_id=orders,
+        line=line_ids,
+        name=cards,
+        price=st.sampled_from((1_000, 900, 0)),
+        removes=st.booleans(),
+    )
+    def change_order(self, order_id: str, line: str, name: str, price: int, removes: bool) -> None:
+        """A line is added, repriced, given another certificate or removed; line 1 is goods."""
+        known = self.book.orders.get(order_id)
+        lines = dict(known.lines) if known else {}
+        if lines.pop(line, None) is None or not removes:
+            lines[line] = (GOODS, None) if line == "1" else (price, name)
+        named = [one for _, one in lines.values() if one is not None]
+        if lines and len(named) == len(set(named)):
+            self._state(order_id, lines)
+
+    def _state(self, order_id: str, lines: Lines) -> None:
+        known = self.book.orders.get(order_id)
+        number = known.version + 1 if known else 1
+        on = {line: (name, self._reservation(name)) for line, (_, name) in lines.items() if name is not None}
+        told = tuple(
+            make.goods(line, price) if name is None else make.gift(line, price)
+            for line, (price, name) in lines.items()
+        )
+        self.book.stated(order_id, number, dict(lines))
+        self.world.publish(Version(order_id, number, told, on, self.world.now()))
+        self.absorb()
+
+    def _reservation(self, name: str) -> str:
+        reservation = self.state(name).reservation
+        return reservation.reservation_id if reservation else "none"
+
+    @rule(order_id=orders, line=line_ids, whole=rarely, how=st.sampled_from(("cancelled", "returned")))
+    def withdraw(self, order_id: str, line: str, whole: bool, how: str) -> None:
+        order = self.book.orders.get(order_id)
+        if order is None or not order.version:
+            return
+        whole = whole and how == "cancelled"
+        number, at = order.version + 1, self.world.now()
+        self.book.withdrawn(order_id, number, None if whole else {line}, how)
+        named = () if whole else (line,)
+        say = make.cancelled if how == "cancelled" else make.returned
+        self.world.publish(say(*named, version=number, order_id=order_id, at=at))
+        self.absorb()
+
+    # Payments -----------------------------------------------------------------------------------
+
+    @rule(order_id=orders, line=line_ids, part=st.sampled_from((None, None, 400)), doubtful=rarely)
+    def capture(self, order_id: str, line: str, part: int | None, doubtful: bool) -> None:
+        order = self.book.orders.get(order_id)
+        if order is None or line not in order.ever:
+            return
+        lacking = order.lines.get(line, (1_000, None))[0] - order.captured(line)
+        amount = part or lacking
+        if amount > 0:
+            self._capture(order_id, amount, {} if doubtful else {line: amount})
+
+    def _capture(self, order_id: str, amount: int, to: dict[str, int]) -> None:
+        payment = self.fresh("P")
+        if amount > 0:
+            self.book.captured(order_id, payment, amount, to)
+            self.world.publish(make.captured(amount, payment, to=to or None, order_id=order_id))
+            self.absorb()
+
+    @rule(order_id=orders, void=st.booleans())
+    def authorize_or_void(self, order_id: str, void: bool) -> None:
+        if order_id in self.book.orders:
+            say = make.voided if void else make.authorized
+            self.world.publish(say(payment_id="P-0", order_id=order_id))
+            self.absorb()
+
+    @rule(
+        order_id=orders,
+        line=line_ids,
+        part=st.sampled_from((None, None, 100, 400)),
+        place=st.integers(0, 3),
+        odd=st.sampled_from(("", "", "", "", "foreign", "more", "doubtful", "otherPayment")),
+    )
+    def refund(self, order_id: str, line: str, part: int | None, place: int, odd: str) -> None:
+        order = self.book.orders.get(order_id)
+        if order is None or not order.captures or line not in order.ever:
+            return
+        brought = [payment for payment, to in order.captures if line in to]
+        if odd == "otherPayment" or not brought:
+            brought = [payment for payment, _ in order.captures]
+        rest = order.captured(line) - order.back(line, set())
+        amount = part or (rest + 100 if odd == "more" else rest)
+        if amount > 0:
+            to = {} if odd == "doubtful" else {line: amount}
+            refund = Refund(brought[place % len(brought)], to, odd == "foreign")
+            self._refund(order_id, amount, refund)
+
+    def _refund(self, order_id: str, amount: int, refund: Refund) -> None:
+        name = self.fresh("refund")
+        self.book.refunded(order_id, name, amount, refund)
+        message = make.refunded(
+            amount,
+            name,
+            to=refund.to or None,
+            order_id=order_id,
+            currency="EUR" if refund.foreign else "RUB",
+            at=self.world.now(),
+            payment_id=refund.payment,
+        )
+        self.world.publish(message)
+        self.absorb()
+
+    # Spending -----------------------------------------------------------------------------------
+
+    @rule(place=places, key=redemptions, amount=amounts, order=till_orders, days=st.sampled_from((0, 0, 3)))
+    def hold(self, place: int, key: str, amount: int, order: str, days: int) -> None:
+        name = self.a_card(place)
+        until = self.world.clock + 30 * make.MINUTE + days * make.DAY
+        expected = self.book.hold(name, key, amount, order, until)
+        self.world.tell(name, make.hold(amount, key, order_id=order, until=until))
+        assert self._outcome(name) == expected
+        self.absorb()
+
+    @rule(place=places, key=redemptions)
+    def give_a_hold_back(self, place: int, key: str) -> None:
+        name = self.a_card(place)
+        expected = self.book.give_back(self.book.cards[name], key)
+        self.world.tell(name, make.unhold(key))
+        assert self._outcome(name) == expected
+        self.absorb()
+
+    @rule(
+        place=places,
+        kind=st.sampled_from(("captured", "captured", "captured", "voided", "refunded", "authorized")),
+        key=st.one_of(redemptions, redemptions, st.none()),
+        amount=amounts,
+        order=till_orders,
+        payment=till_payments,
+        channel=channels,
+    )
+    def pay_with(
+        self, place: int, kind: str, key: str | None, amount: int, order: str, payment: str, channel: str
+    ) -> None:
+        name = self.a_card(place)
+        card = self.book.cards[name]
+        found = self.book.find(card, key, order, payment)
+        message = make.spending(
+            f"payment.{kind}", amount, key, order_id=order, payment_id=payment, channel=channel
+        )
+        self.world.tell(name, message)
+        expected = self._expected(name, kind, found, message, direct=channel == "im")
+        assert self._outcome(name) == expected
+        if found is not None and card.purchases[found].payment is None:
+            card.purchases[found].payment = payment
+        self.absorb()
+
+    def _expected(
+        self, name: str, kind: str, found: str | None, message: m.SpendingReported, *, direct: bool
+    ) -> str:
+        amount, order = message.amount, message.order_id
+        card = self.book.cards[name]
+        match kind:
+            case "captured":
+                made = [event for event in self._last(name) if isinstance(event, e.RedemptionCaptured)]
+                new = message.redemption_id or (made[0].redemption_id if made else "none")
+                outcome = self.book.spend(card, found, new, amount, order, direct=direct and amount <= CAP)
+                if outcome == "captured":
+                    card.purchases[found or new].payment = message.payment_id
+                return outcome
+            case "voided":
+                ended = found is not None and card.purchases[found].spent > 0
+                return "redemptionCaptured" if ended else self.book.give_back(card, found or "none")
+            case "refunded":
+                return self.book.restore(card, found, amount)
+            case _:
+                return "" if found or direct else "holdRequired"
+
+    def _last(self, name: str) -> tuple[e.Event, ...]:
+        return self.world.certificates[name].last
+
+    def _outcome(self, name: str) -> str:
+        """What the first public event says of a purchase."""
+        told = [event for event in self._last(name) if isinstance(event, e.PublicEvent)]
+        match told[0] if told else None:
+            case None:
+                return ""
+            case e.RedemptionRejected(reason=reason):
+                return reason.value
+            case e.UnexpectedMessage(reason=reason):
+                return reason
+            case e.RedemptionUncoveredAlerted():
+                return "uncovered"
+            case event:
+                return event.type.removeprefix("redemption.")
+
+    # People and time ----------------------------------------------------------------------------
+
+    @rule(
+        place=places,
+        decision=st.sampled_from(("approve", "approve", "reject")),
+        amount=st.sampled_from((None, None, None, 0, 100, 400, 1_000)),
+        by=st.sampled_from(("ann", "bob")),
+    )
+    def resolve(self, place: int, decision: str, amount: int | None, by: str) -> None:
+        waiting = [
+            (name, sale, sale.open_case)
+            for name in NAMES
+            for sale in (*self.state(name).past_sales, self.state(name).sale)
+            if sale and sale.open_case
+        ]
+        if not waiting:
+            return
+        name, of, case = waiting[place % len(waiting)]
+        card, sale = self.book.cards[name], self.book.cards[name].sales[of.order_id, of.line_id]
+        message = make.resolve(case.refund_case_id, decision, amount, by=by)
+        clear = self.book.orders[of.order_id].clear
+        expected = self.book.resolve(card, sale, decision, amount, by) if clear else ""
+        self.world.tell(name, message)
+        if clear:
+            assert self._decided(name) == expected
+        self.absorb()
+
+    def _decided(self, name: str) -> str:
+        told = [event for event in self._last(name) if isinstance(event, e.PublicEvent | e.RefundAgreed)]
+        match told[0] if told else None:
+            case None:
+                return "nothing"
+            case e.RefundAgreed():
+                return "waits"
+            case e.RefundResolved(decision=decision):
+                return decision
+            case event:
+                return type(event).__name__
+
+    @rule(
+        time=st.sampled_from((make.HOUR, make.HOUR, make.DAY, 3 * make.DAY, 8 * make.DAY)), very_long=rarely
+    )
+    def wait(self, time: timedelta, very_long: bool) -> None:
+        time += 360 * make.DAY if very_long else timedelta()
+        for _ in self.world.wait(time):
+            self.absorb()
+        self.absorb()
+
+    @rule(place=st.integers(0, 200))
+    def say_again(self, place: int) -> None:
+        """Topics repeat; what was heard changes nothing."""
+        heard = [
+            one for one in self.world.told if hasattr(one[1], "cause") or isinstance(one[1], m.RefundAssigned)
+        ]
+        if heard:
+            name, message = heard[place % len(heard)]
+            before = self.state(name)
+            self.world.tell(name, message)
+            assert self.world.certificates[name].last == ()
+            assert self.state(name) == before
+
+    # After each step ----------------------------------------------------------------------------
+
+    def absorb(self) -> None:
+        """Let time and rules work in the book, and enter what it only follows."""
+        for order in self.book.orders.values():
+            order.look_whether_clear()
+        self.book.pass_to(self.world.clock)
+        for card in self.book.cards.values():
+            self.book.judge(card)
+        new, self.absorbed = self.world.stream[self.absorbed :], len(self.world.stream)
+        for name, event in new:
+            note(f"{name}: {event}")
+            self.follow(name, self.book.cards[name], event)
+            self.public[name] = evolve(self.public[name], event, self.world.clock)
+        for name, card in self.book.cards.items():
+            self.book.judge(card)
+            card.frozen = not self.book.is_clear(card) and self.state(name).refund_state in OPEN_REFUND_STATES
+
+    def follow(self, name: str, card: Card, event: e.PublicEvent) -> None:
+        if not self.reservations[name]:
+            assert event.type == "issue.reserved" or event.type.startswith(UNSOLD)
+        match event:
+            case e.Reserved():
+                assert card.phase == "available"
+                self.reservations[name] += 1
+                card.phase = "reserved"
+            case e.Ordered():
+                assert card.phase == ("available" if event.reclaimed else "reserved")
+                self.book.ordered(name, event.order_id, event.line_id, event.amount)
+                self.book.judge(card)
+            case e.Released():
+                self._follow_release(card, event)
+            case e.Issued() if not self.book.is_clear(card):
+                assert card.phase == "ordered"
+                self.book.issued(card)
+            case e.RefundResolved(decision="reject"):
+                self.rejected.add(event.refund_case_id)
+            case e.RefundCompleted():
+                self._follow_completion(card, event)
+            case _:
+                pass
+
+    def _follow_release(self, card: Card, event: e.Released) -> None:
+        if card.phase == "available":
+            return  # the book let it go too
+        given_back = event.reason in {e.ReleaseReason.CHANNEL_RELEASED, e.ReleaseReason.RESERVATION_EXPIRED}
+        assert card.phase == ("reserved" if given_back else "ordered")
+        if self.book.is_clear(card):
+            assert given_back or event.reason == e.ReleaseReason.UNPAID
+            sale = card.sale
+            assert sale is None or self.book.orders[sale.order].captured(sale.line) <= sale.returned
+        card.phase, card.sale = "available", None
+
+    def _follow_completion(self, card: Card, event: e.RefundCompleted) -> None:
+        self.given[event.order_id] += 0 if event.before_issue else event.amount
+        assert event.taken >= 0
+        assert event.uncovered >= 0
+        current = card.sale is not None and (card.sale.order, card.sale.line) == (
+            event.order_id,
+            event.line_id,
+        )
+        if current and not event.before_issue and not self.book.is_clear(card):
+            card.uncovered += event.uncovered
+            self.book.take(card, event.taken, may_end=event.refund_case_id not in self.rejected)
+
+    @invariant()
+    def all_is_as_it_must_be(self) -> None:
+        self.the_book_and_the_domain_show_the_same()
+        self.every_kopeck_of_a_nominal_is_somewhere()
+        self.the_stream_alone_says_what_the_state_says()
+        self.a_line_has_one_certificate_and_a_certificate_one_line()
+        self.a_reservation_is_resolved_once_and_lives_beside_no_order()
+        self.no_money_is_refunded_twice()
+        self.more_back_than_captured_is_spoken_of()
+
+    def the_book_and_the_domain_show_the_same(self) -> None:
+        for name, card in self.book.cards.items():
+            state = self.state(name)
+            shown = (state.shown_status, state.balance, state.held)
+            assert (name, *shown) == (name, card.status, card.balance, card.held)
+            assert sum(one.restorable for one in state.redemptions) == card.spent
+            for sale in (*state.past_sales, *([state.sale] if state.sale else [])):
+                if self.book.orders[sale.order_id].clear:
+                    self._same_case(sale, card.sales[sale.order_id, sale.line_id])
+
+    def _same_case(self, sale: Sale, booked: Booked) -> None:
+        assert sale.refund_state.value == booked.refund_state
+        case = sale.open_case
+        assert (case is None) == (booked.case is None)
+        if case is not None and booked.case is not None:
+            reason = case.reason.value if case.reason else None
+            assert (reason, case.amount) == (booked.case.reason, booked.case.amount)
+            assert case.approved == booked.case.approved
+            assert (case.agreement is None) == (booked.case.agreed is None)
+
+    def every_kopeck_of_a_nominal_is_somewhere(self) -> None:
+        for name, card in self.book.cards.items():
+            state = self.state(name)
+            assert min(state.balance, state.held) >= 0
+            assert state.balance + state.held <= state.nominal
+            if state.sale is None or state.sale.issued_at is None:
+                assert (state.balance, state.held) == (0, 0)
+                continue
+            mine = [event for of, event in self.world.stream if of == name]
+            breakage = sum(event.breakage for event in mine if isinstance(event, e.Expired))
+            done = [
+                event for event in mine if isinstance(event, e.RefundCompleted) and not event.before_issue
+            ]
+            taken, uncovered = sum(one.taken for one in done), sum(one.uncovered for one in done)
+            assert (taken, uncovered, breakage) == (card.taken, card.uncovered, card.breakage)
+            assert state.balance + state.held + card.spent + taken + breakage == state.nominal
+
+    def the_stream_alone_says_what_the_state_says(self) -> None:
+        for name, public in self.public.items():
+            state = self.state(name)
+            assert (public.shown_status, public.balance, public.held, public.refund_state) == (
+                state.shown_status,
+                state.balance,
+                state.held,
+                state.refund_state,
+            )
+
+    def a_line_has_one_certificate_and_a_certificate_one_line(self) -> None:
+        for order_id, order in self.book.orders.items():
+            assert all(len(self.world.live_on(order_id, line)) <= 1 for line in order.ever)
+        sold = Counter(name for name, event in self.world.stream if isinstance(event, e.Issued))
+        assert max(sold.values(), default=0) <= 1  # once issued it never comes back
+
+    def a_reservation_is_resolved_once_and_lives_beside_no_order(self) -> None:
+        ends = Counter(
+            event.reservation_id
+            for _, event in self.world.stream
+            if isinstance(event, e.Released) and event.order_id is None
+        )
+        assert max(ends.values(), default=0) <= 1
+        for name in NAMES:
+            state = self.state(name)
+            reserved = state.reservation is not None and not state.reservation.ended
+            assert reserved == (state.status.value == "reserved")
+            assert not (reserved and state.sale is not None)
+
+    def no_money_is_refunded_twice(self) -> None:
+        """Counted once per case, and never more of an order than its refunds gave back."""
+        done = Counter(
+            event.refund_case_id for _, event in self.world.stream if isinstance(event, e.RefundCompleted)
+        )
+        assert max(done.values(), default=0) <= 1
+        for order_id, order in self.book.orders.items():
+            if not order.over_refunded():
+                assert self.given[order_id] <= order.refunded
+            said: Counter[str] = Counter()
+            for record in self.world.topics.get(order_id, ()):
+                if isinstance(record, m.RefundAssigned):
+                    said[record.refund_id] += record.amount
+            for refund_id, amount in said.items():
+                assert amount <= self.book.orders[order_id].size[refund_id]
+
+    def more_back_than_captured_is_spoken_of(self) -> None:
+        for card in self.book.cards.values():
+            sale = card.sale
+            if sale is None or not self.book.is_clear(card):
+                continue
+            order = self.book.orders[sale.order]
+            over = order.back(sale.line, set()) > max(order.captured(sale.line), sale.price * sale.issued)
+            payments = {
+                one.payment for one in order.refunds.values() if sale.line in one.to and not one.foreign
+            }
+            if over or any(order.overdrawn(payment) for payment in payments):
+                assert sale.case or sale.closed
+
+
+TestWholeDomain = WholeDomain.TestCase
+TestWholeDomain.settings = searched(80)
