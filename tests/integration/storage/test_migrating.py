@@ -7,6 +7,7 @@ from giftcert.embedded.readiness import until
 from giftcert.storage.engine import driver_of, engine_at
 from giftcert.storage.migrate import migrate
 from tests.integration.storage.pool_rows import Tables
+from tests.processes import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +58,7 @@ async def until_closed(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
     async def is_closed() -> bool:
         return bool(driver.is_closed())
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await until(is_closed)
 
 

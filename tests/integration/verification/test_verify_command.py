@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.verification.conftest import World
+from tests.processes import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +31,7 @@ def verify(world: World, folder: Path, *arguments: str) -> "subprocess.Completed
         env={**os.environ, **chosen},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 VERSION = "11.17.2"
@@ -73,5 +74,7 @@ def _unpack(archive: Path) -> None:
     unpacked = archive.parent / "unpacked"
     unpacked.mkdir()
     subprocess.run(["tar", "-xzf", archive, "-C", unpacked], check=True, timeout=60)
-    if not FOLDER.exists():
+    with suppress(OSError):  # another xdist worker was first
         unpacked.rename(FOLDER)
+    if not BUNDLE.exists():
+        raise MermaidMissingError(f"mermaid {VERSION} cannot be unpacked")
