@@ -16,6 +16,7 @@ from api.asking import Workflows
 from giftcert.domain.messages import Block, LinesReturned
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
+from tests.conftest import new_database
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.calling import NOWHERE, Stock, open_api, settings_for
 from tests.integration.api.selling import Till, redeem, tell, until, with_own_namespace
@@ -29,8 +30,9 @@ WORTH = 500_000
 
 @pytest.fixture(scope="module")
 async def spending(
-    database_url: str, keys_folder: Path, temporal_address: str
+    postgres_url: str, keys_folder: Path, temporal_address: str
 ) -> AsyncIterator[tuple[Till, Settings]]:
+    database_url = await new_database(postgres_url)
     patient = settings_for(database_url, keys_folder, request_timeout=timedelta(seconds=30))
     settings, client = await with_own_namespace(patient, temporal_address)
     engine = engine_at(database_url)

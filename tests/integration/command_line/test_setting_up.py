@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from temporalio.client import Client
 
 from giftcert.cli.demo import sells_for_demo
+from giftcert.embedded.readiness import until
 from giftcert.settings import Settings
 from giftcert.verification.topic import stream_deviations
 from simulators.demo_environment import PRODUCTS_FILE
@@ -58,7 +59,7 @@ def test_topics_of_others_are_not_made_where_kafka_is_not_ours(
     assert not [line for line in done if "All_" in line]
 
 
-def test_the_stream_is_kept_for_ever_even_if_somebody_changed_it(
+async def test_the_stream_is_kept_for_ever_even_if_somebody_changed_it(
     giftcert: RunCommand, addresses: dict[str, str]
 ) -> None:
     giftcert("setup", **addresses)
@@ -66,14 +67,23 @@ def test_the_stream_is_kept_for_ever_even_if_somebody_changed_it(
         AdminClient({"bootstrap.servers": addresses["kafka_bootstrap_servers"]}),
         addresses["topic_stream"],
     )
-    assert stream_deviations(admin, stream) == {}
+
+    async def deviates_by(expected: dict[str, str]) -> None:
+        """The broker tells of a change once its metadata have it."""
+
+        async def does() -> bool:
+            return stream_deviations(admin, stream) == expected
+
+        await until(does)
+
+    await deviates_by({})
     entry = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, stream, incremental_configs=[entry])
     for answer in admin.incremental_alter_configs([resource]).values():
         answer.result()
-    assert stream_deviations(admin, stream) == {"retention.ms": "1000"}
+    await deviates_by({"retention.ms": "1000"})
     assert "is kept for ever now" in giftcert("setup", **addresses).stdout
-    assert stream_deviations(admin, stream) == {}
+    await deviates_by({})
 
 
 async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
