@@ -14,6 +14,7 @@ from stdnum import luhn
 
 _ONLY_DIGITS = bytes(b"0"[0] if one in b"0123456789" else b" "[0] for one in range(256))
 _SEPARATORS = b" -"
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # mostly digits now and then
 _WORD = re.compile(r"(?<![\w.-])\d{3,8}(?![\w-])(?!\.\d)")
 # As jsonb writes an amount: nearly every payload has one.
 _WORD_BESIDE_AMOUNTS = re.compile(r'(?<![\w.-])(?<!"amount": )\d{3,8}(?![\w-])(?!\.\d)')
@@ -42,7 +43,7 @@ class NumberSearch:
         if self._run not in data.translate(_ONLY_DIGITS, _SEPARATORS):
             return set()
         found: set[str] = set()
-        for run in self._digits.findall(data):
+        for run in self._digits.findall(_UUID.sub(b"", data)):
             digits = run.translate(None, _SEPARATORS).decode()
             found.update(self._windows(digits))
         return found

@@ -1,0 +1,189 @@
+"""A million certificates held against the invariants: ``python -m benchmarks.verification``.
+
+Seven of ten lie in the pool; of those sold some can be spent, which have an open workflow each, most are spent or
+refunded. Their lives are decided once by the domain and then written for all, events with them; the pool, the stream
+and the workflows are real. Timed is ``giftcert verify --json`` as a process of its own.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from confluent_kafka import Producer
+from temporalio.client import Client
+
+from benchmarks.verification_lives import LIVES, StoredLife, events_of, write_lives
+from giftcert.contracts.payloads import DATA_CONVERTER
+from giftcert.security.keyring import Keyring
+from giftcert.storage.engine import engine_at
+from giftcert.storage.pool import PoolRepository
+from giftcert.storage.products import ProductRepository
+from giftcert.verification.runs import RunToStart
+from workflows.open_runs import TemporalRuns
+
+PARTITIONS = 8
+STARTED_AT_ONCE = 50
+SERVERS = ("postgres", "temporal", "kafka")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was there, and what looking at all of it took."""
+
+    certificates: int
+    events: int
+    open_workflows: int
+    seconds: float
+    processor_seconds: float
+    peak_megabytes: float
+    violations: int
+    checked: dict[str, int]
+
+
+@contextmanager
+def servers(folder: str) -> Iterator[dict[str, str]]:
+    """PostgreSQL, Temporal and Kafka of their own; yields the environment that leads to them."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "giftcert.embedded", *SERVERS, "--owner", str(os.getpid())],
+        env={**os.environ, "GIFTCERT_STATE_DIR": f"{folder}/state"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        addresses = json.loads(process.stdout.readline())
+        named = {
+            name: addresses[name] for name in ("database_url", "temporal_address", "kafka_bootstrap_servers")
+        }
+        keyring = Path(folder, "keyring.json")
+        Keyring.create(keyring)
+        yield {f"GIFTCERT_{name.upper()}": value for name, value in named.items()} | {
+            "GIFTCERT_KEYRING": str(keyring),
+            "GIFTCERT_STATE_DIR": f"{folder}/nothing",
+        }
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def giftcert(environment: dict[str, str], *arguments: str) -> str:
+    """Run a command and return what it printed."""
+    command = [sys.executable, "-m", "giftcert.cli", *arguments]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False
+    )
+    return done.stdout
+
+
+async def fill(environment: dict[str, str], count: int, sold: Sequence[tuple[StoredLife, int]]) -> int:
+    """Make the pool, write the lives, publish their events and start the workflows; return the number of events."""
+    url = environment["GIFTCERT_DATABASE_URL"]
+    engine = engine_at(url)
+    async with engine.begin() as connection:
+        product = (await ProductRepository(connection).all())["GC-5000"]
+        keyring = Keyring.load(Path(environment["GIFTCERT_KEYRING"]))
+        await PoolRepository(connection).generate(product, count, keyring, datetime.now(UTC))
+    await engine.dispose()
+    connection = await asyncpg.connect(url)
+    try:
+        await write_lives(connection, sold)
+        return await publish(connection, environment["GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"])
+    finally:
+        await connection.close()
+
+
+async def publish(connection: "asyncpg.Connection[asyncpg.Record]", bootstrap: str) -> int:
+    """Write every event to the stream, each certificate's in sequence."""
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 50})
+    published = 0
+    async for key, value, headers in events_of(connection):
+        while True:
+            try:
+                producer.produce("GiftCertificates.Stream", value, key, headers=headers)
+                break
+            except BufferError:
+                producer.poll(0.5)
+        published += 1
+    producer.flush()
+    return published
+
+
+async def start_runs(environment: dict[str, str]) -> int:
+    """Start the workflow of every certificate that can be spent."""
+    connection = await asyncpg.connect(environment["GIFTCERT_DATABASE_URL"])
+    rows = await connection.fetch(
+        "SELECT certificate_id::text AS certificate_id, order_id FROM certificates WHERE status = 'issued'"
+    )
+    await connection.close()
+    client = await Client.connect(environment["GIFTCERT_TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER)
+    runs, slots = TemporalRuns(client), asyncio.Semaphore(STARTED_AT_ONCE)
+
+    async def start(row: "asyncpg.Record") -> None:
+        async with slots:
+            run = RunToStart(
+                channel="im", product="GC-5000", status="issued", refund_state="none", **dict(row)
+            )
+            await runs.start(run)
+
+    await asyncio.gather(*(start(row) for row in rows))
+    return len(rows)
+
+
+def verified(environment: dict[str, str], answer: Path) -> tuple[dict[str, Any], float, Any]:
+    """Verify once; return what was said, the seconds it took and what the process used."""
+    began = time.monotonic()
+    with answer.open("wb") as out:
+        command = [sys.executable, "-m", "giftcert.cli", "verify", "--json"]
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=out)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return json.loads(answer.read_text()), time.monotonic() - began, usage
+
+
+def measure(count: int, live: int) -> Result:
+    """Fill everything and verify it once."""
+    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
+        with servers(folder) as environment:
+            for command in (["migrate"], ["setup"]):
+                giftcert(environment, *command)
+            ended = count * 3 // 10 - live
+            sold = list(zip(LIVES, (live, ended * 2 // 3, ended // 3), strict=True))
+            events = asyncio.run(fill(environment, count, sold))
+            runs = asyncio.run(start_runs(environment))
+            said, seconds, usage = verified(environment, Path(folder, "said.json"))
+    return Result(
+        certificates=count,
+        events=events,
+        open_workflows=runs,
+        seconds=round(seconds, 1),
+        processor_seconds=round(usage.ru_utime + usage.ru_stime, 1),
+        peak_megabytes=round(usage.ru_maxrss / 1024),
+        violations=sum(one["violations"] for one in said["invariants"]),
+        checked={str(one["invariant"]): one["checked"] for one in said["invariants"]},
+    )
+
+
+def main() -> None:
+    """Measure and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--certificates", type=int, default=1_000_000)
+    parser.add_argument("--live", type=int, default=20_000, help="certificates with an open workflow")
+    options = parser.parse_args()
+    print(json.dumps(asdict(measure(options.certificates, options.live)), indent=2))
+
+
+if __name__ == "__main__":
+    main()
