@@ -73,11 +73,13 @@ def reaching_kafka(servers: str | None) -> Iterator[None]:
     Raises:
         CommandError: in place of what the client raised.
     """
+    from aiokafka.errors import KafkaError
     from confluent_kafka import KafkaException
 
     try:
         yield
-    except KafkaException as error:
+    except (KafkaException, KafkaError) as error:
+        said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
         raise CommandError(
-            f"Kafka at {servers} cannot be used (GIFTCERT_KAFKA_BOOTSTRAP_SERVERS): {error.args[0].str()}"
+            f"Kafka at {servers} cannot be used (GIFTCERT_KAFKA_BOOTSTRAP_SERVERS): {said}"
         ) from error

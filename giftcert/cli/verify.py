@@ -36,6 +36,7 @@ def verify(
 
 
 async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_json: bool) -> int:
+    from giftcert.cli.reaching import reaching_kafka
     from giftcert.storage.engine import make_engine
     from giftcert.verification.repair import left_over
     from giftcert.verification.repair import repair as set_off
@@ -44,7 +45,8 @@ async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_
     engine = make_engine(settings, "giftcert-verify")
     try:
         sources = await _sources(settings, engine)
-        findings = await look(sources, _no_progress if as_json else _progress, sample)
+        with reaching_kafka(settings.kafka_bootstrap_servers):
+            findings = await look(sources, _no_progress if as_json else _progress, sample)
         done = await set_off(sources, findings) if repair else []
     finally:
         await engine.dispose()

@@ -53,6 +53,21 @@ async def test_it_names_what_is_wrong_and_fails(world: World, tmp_path: Path) ->
     assert "Traceback" not in done.stderr
 
 
+async def test_a_stream_that_is_not_there_is_said_in_one_line(world: World, tmp_path: Path) -> None:
+    world.settings = world.settings.model_copy(update={"topic_stream": "Stream-nowhere"})
+    done = verify(world, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "giftcert: there is no topic Stream-nowhere: `giftcert setup` makes it\n"
+
+
+async def test_a_kafka_that_is_not_there_is_named_with_its_setting(world: World, tmp_path: Path) -> None:
+    world.settings = world.settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    done = verify(world, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("giftcert: Kafka at 127.0.0.1:1 cannot be used")
+    assert "GIFTCERT_KAFKA_BOOTSTRAP_SERVERS" in done.stderr
+
+
 async def test_programs_get_json(world: World, tmp_path: Path) -> None:
     await world.spoil("DELETE FROM shards WHERE shard = 7")
 
