@@ -1,7 +1,7 @@
 """Whatever the domain decides, and the stream tells of it, keeps the invariants that the fold checks."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import given
@@ -108,3 +108,25 @@ def test_only_the_first_event_that_differs_is_named() -> None:
     events = [replace(one, held=7) for one in events]
 
     assert [one.partition(":")[0] for one in violations(state, events)] == ["5 eventDiffers"]
+
+
+def told_again(events: list[StoredEvent], event_type: str, **payload: Any) -> StoredEvent:
+    """The last event told once more as one of another type: nothing else of the certificate changes."""
+    said = msgspec.json.encode(payload).decode()
+    return replace(events[-1], sequence=len(events) + 1, event_type=event_type, payload=said)
+
+
+def test_a_certificate_that_is_ordered_while_it_is_held_is_named() -> None:
+    state, events = told_by((make.reserve(), make.ordered()))
+    money = {"amount": 500_000, "currency": "RUB"}
+    events.append(told_again(events, "issue.ordered", orderId=make.ORDER, lineId="2", amount=money))
+
+    assert [one.partition(":")[0] for one in violations(state, events)] == ["2 heldTwice"]
+
+
+def test_a_reservation_that_is_resolved_twice_is_named() -> None:
+    state, events = told_by((make.reserve(), make.given_back(make.RESERVATION)))
+    released = {"reservationId": make.RESERVATION, "orderId": None, "reason": "channelReleased"}
+    events.append(told_again(events, "issue.released", **released))
+
+    assert [one.partition(":")[0] for one in violations(state, events)] == ["2 resolvedTwice"]
