@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from giftcert.storage.migrate import migrate
 from tests import run_guardian
 from tests.event_schemas import validate_recorded
 from tests.shared_servers import only_one, start_server
+from tests.state_folders import new_state_folder
 from tests.stoppable_kafka import StoppableKafka
 
 ServerAddresses = Callable[..., dict[str, Any]]
@@ -146,7 +146,7 @@ def temporal_address(server: ServerAddresses) -> str:
 
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
-    """A folder for a stack, outside that of the run, which pytest closes to the user of PostgreSQL."""
-    folder = Path(tempfile.mkdtemp(prefix="giftcert-test-"))
+    """A folder for a stack."""
+    folder = new_state_folder("test")
     yield folder
     shutil.rmtree(folder)

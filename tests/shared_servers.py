@@ -5,12 +5,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.embedded_environment import embedded_environment
+from tests.state_folders import new_state_folder
 
 
 @contextmanager
@@ -21,12 +21,9 @@ def only_one(lock_file: Path) -> Iterator[None]:
 
 
 def start_server(part: str) -> str:
-    """Start a server that ends with this test run; return its addresses and the folder of its state as JSON.
-
-    Its state lies outside the folder of the run, which pytest closes to the user of PostgreSQL.
-    """
+    """Start a server that ends with this test run; return its addresses and the folder of its state as JSON."""
     run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    state = tempfile.mkdtemp(prefix=f"giftcert-{part}-")
+    state = str(new_state_folder(part))
     process = subprocess.Popen(
         [sys.executable, "-m", "giftcert.embedded", part, "--throw-away", "--owner", str(run)],
         env={**embedded_environment(), "GIFTCERT_STATE_DIR": state},

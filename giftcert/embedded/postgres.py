@@ -25,7 +25,12 @@ _USER = "giftcert"
 _DATABASE = "giftcert"
 # PostgreSQL refuses to run as root; the package that brings the binaries would make the same user.
 _SYSTEM_USER = "pgserver"
-_THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_THROW_AWAY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "128MB",  # it may lie in memory
+}
 
 
 class Postgres:

@@ -1,8 +1,8 @@
 """The demo's scenarios through the whole stack, as ``make demo`` plays them."""
 
+import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,15 +10,16 @@ import pytest
 
 from simulators.demo.scenarios import SCENARIOS
 from tests.embedded_environment import embedded_environment
+from tests.state_folders import new_state_folder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
 def state_folder() -> Iterator[Path]:
-    """Outside pytest's own folder, which it closes to the user of PostgreSQL."""
-    with tempfile.TemporaryDirectory(prefix="giftcert-demo-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    folder = new_state_folder("demo")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def demo(state_folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +13,7 @@ from stacks import Stack
 
 from giftcert.embedded.readiness import until
 from tests.processes import PATIENCE_SECONDS, holds
+from tests.state_folders import new_state_folder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 DOORS = ("api", "ingest", "worker", "dispatch")
@@ -24,7 +23,7 @@ SERVERS = ("postgres", "temporal", "kafka")
 @pytest.fixture(scope="module")
 def stack(clean_environment: dict[str, str]) -> Iterator[Stack]:
     """A stack that the tests of this module share: they may kill its parts, which come back, and not end it."""
-    folder = Path(tempfile.mkdtemp(prefix="giftcert-test-"))
+    folder = new_state_folder("test")
     shared = Stack(folder, {**clean_environment, "GIFTCERT_EMBEDDED_POOL": "20"})
     yield shared
     shared.close()
