@@ -1,10 +1,11 @@
 """A small process that outlives a test run just long enough to end whatever the run left, however it ended.
 
 Every process of a run inherits a mark in its environment. The guardian's standard input is a pipe that closes
-with the run, also with one that was killed; it then ends all that carries the mark.
+with the run, also with one that was killed; it then ends all that carries the mark, and removes its state.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from uuid import uuid4
 
 import psutil
 
+from tests.embedded_environment import ROOT
+from tests.state_folders import make_folder_of_run
+
 MARK = "GUARDED_TEST_RUN"
 GRACE_SECONDS = 10
 PATIENCE_SECONDS = 60
@@ -23,8 +27,9 @@ PATIENCE_SECONDS = 60
 def start() -> Callable[[], None]:
     """Mark what this process starts from now on; return what ends the rest of it at once, and waits for that."""
     guardian = subprocess.Popen(
-        [sys.executable, __file__, mark := uuid4().hex],
+        [sys.executable, "-m", "tests.run_guardian", mark := uuid4().hex, make_folder_of_run()],
         env={name: value for name, value in os.environ.items() if name != MARK},
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the run, not for it
     )
@@ -68,3 +73,4 @@ if __name__ == "__main__":
     while sys.stdin.buffer.read(1):
         pass
     end_all(sys.argv[1])
+    shutil.rmtree(sys.argv[2], ignore_errors=True)

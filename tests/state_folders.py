@@ -9,14 +9,23 @@ import shutil
 import tempfile
 from pathlib import Path
 
+VARIABLE = "TEST_RUN_STATE"
 MEMORY = Path("/dev/shm")  # noqa: S108 - each folder in it is made under a name of its own
 ROOM = 2 << 30
 """In bytes; the state of all servers and stacks of a run stays under half of it."""
 
 
+def make_folder_of_run() -> str:
+    """Make the folder in which all others of this run are; who starts the run removes it."""
+    folder = tempfile.mkdtemp(prefix="giftcert-tests-", dir=MEMORY if _has_room() else None)
+    Path(folder).chmod(0o711)  # PostgreSQL may run as another user
+    os.environ[VARIABLE] = folder
+    return folder
+
+
 def new_state_folder(name: str) -> Path:
     """Make an empty folder that belongs to whoever asks."""
-    return Path(tempfile.mkdtemp(prefix=f"giftcert-{name}-", dir=MEMORY if _has_room() else None))
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=os.environ[VARIABLE]))
 
 
 def _has_room() -> bool:
