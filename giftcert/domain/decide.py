@@ -36,8 +36,8 @@ def _unexpected(decision: Decision, message: m.Message) -> None:
 
 
 def _refund_deadline(decision: Decision, message: m.RefundDeadlinePassed) -> None:
-    if refunds.refund_deadline_passed(decision, message):
-        sale.settle(decision)
+    refunds.refund_deadline_passed(decision, message)
+    sale.settle(decision)
 
 
 _RULES: dict[Rule, Callable[[Decision, m.Message], None]] = {

@@ -380,7 +380,6 @@ def _approved(state: CertificateState, event: e.RefundApproved) -> CertificateSt
         state,
         event.refund_case_id,
         approved=event.amount,
-        awaiting=e.Awaited.PAYMENT,
         waits_until=event.waits_until,
         overdue=False,
         pending_since=None,

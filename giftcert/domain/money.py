@@ -21,6 +21,6 @@ def worth_of_refund(nominal: int, refunded: int, price: int) -> int:
 
     A certificate may be sold under its nominal, so money back and value taken are different units.
     """
-    if price <= 0:
+    if price == 0:
         return nominal
     return -(-nominal * refunded // price)

@@ -8,8 +8,7 @@ from giftcert.domain.messages import Block, RequestNotification, Retire, Unblock
 
 def validity_ended(decision: Decision, _: ValidityEnded) -> None:
     """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
-    current = decision.state.sale
-    if current is None or current.valid_until is None or decision.now < current.valid_until:
+    if not decision.state.is_past_validity(decision.now):
         return
     decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
     sale.settle(decision)

@@ -417,22 +417,18 @@ def _closed_by_itself(sale: Sale, case: RefundCase) -> e.RefundResolved:
 # Deadlines ----------------------------------------------------------------------------------------
 
 
-def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) -> bool:
-    """Mark what has not come in time, or repeat the alert of a case that waits for a person.
-
-    Returns:
-        Whether the sale has to be judged anew.
-    """
+def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) -> None:
+    """Mark what has not come in time, or repeat the alert of a case that waits for a person."""
     found = find_case(decision.state, message.refund_case_id)
-    if found is None or not found[1].is_open:
-        return False
+    if found is None:
+        return
     sale, case = found
     due = next_case_deadline(case, decision.policy)
     if due is None or decision.now < due:
-        return False
+        return
     if case.state == RefundState.PENDING_DETAILS:
         decision.record(_stuck_alert(decision, sale, case))
-        return False
+        return
     decision.record(e.RefundOverdue(refund_case_id=case.refund_case_id))
     if sale.ended is not None and case.awaiting == e.Awaited.PAYMENT:
         decision.record(
@@ -444,7 +440,6 @@ def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) ->
                 web_url=decision.terms.web_url,
             )
         )
-    return True
 
 
 def _stuck_alert(decision: Decision, sale: Sale, case: RefundCase) -> e.RefundStuckAlerted:

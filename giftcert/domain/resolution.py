@@ -142,7 +142,8 @@ def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None
 def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     """Money that is back is counted; else the case stays open for it. Before issue nothing is taken."""
     if found.asks_which_line:
-        found = _give_to_line(decision, found, _cost_of(found, message.amount))
+        named = None if found.before_issue else message.amount
+        found = _give_to_line(decision, found, _cost_of(found, named))
     amount = min(found.balance, found.worth) if message.amount is None else message.amount
     amount = 0 if found.before_issue else amount
     if found.line.foreign or (found.money_is_back and not found.before_issue):

@@ -339,7 +339,7 @@ def _reclaim(decision: Decision, past: Sale, facts: OrderFacts) -> None:
     decision.record(
         e.Ordered(order_id=past.order_id, line_id=past.line_id, amount=past.amount, reclaimed=True),
         e.SaleOpened(
-            channel=past.channel or facts.channel or "",
+            channel=past.channel or "",
             customer_id=facts.customer_id,
             nominal=past.nominal,
             opened_at=now,

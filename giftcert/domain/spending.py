@@ -66,7 +66,7 @@ def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason 
     """Return why the certificate cannot pay so much now; the first that applies."""
     state = decision.state
     checks = (
-        (state.status == Status.EXPIRED or _is_past_validity(decision), RejectionReason.EXPIRED),
+        (state.is_past_validity(decision.now), RejectionReason.EXPIRED),
         (state.status not in {Status.ISSUED, Status.PARTIALLY_REDEEMED}, RejectionReason.NOT_ACTIVE),
         (state.blocked, RejectionReason.BLOCKED),
         (state.refund_state in OPEN_REFUND_STATES, RejectionReason.REFUND_IN_PROGRESS),
@@ -74,11 +74,6 @@ def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason 
         (amount > state.balance, RejectionReason.INSUFFICIENT_BALANCE),
     )
     return next((reason for applies, reason in checks if applies), None)
-
-
-def _is_past_validity(decision: Decision) -> bool:
-    current = decision.state.sale
-    return current is not None and current.valid_until is not None and decision.now >= current.valid_until
 
 
 # Reported by payments -----------------------------------------------------------------------------
@@ -196,8 +191,7 @@ def _takes_nothing_back(decision: Decision) -> str | None:
     """Return why nothing can be put on the certificate again; one that was spent whole expires too."""
     if decision.state.status == Status.REFUNDED:
         return "certificateRefunded"
-    past = decision.state.status == Status.EXPIRED or _is_past_validity(decision)
-    return "certificateExpired" if past else None
+    return "certificateExpired" if decision.state.is_past_validity(decision.now) else None
 
 
 _REPORTED: dict[str, Callable[[Decision, SpendingReported, Redemption | None], None]] = {

@@ -352,6 +352,11 @@ class CertificateState:
         live = self.reservation and not self.reservation.ended
         return self.reservation.channel if self.reservation and live else None
 
+    def is_past_validity(self, at: datetime) -> bool:
+        """Return whether it was sold and its validity ends no later than an instant, told or not."""
+        until = self.sale.valid_until if self.sale else None
+        return until is not None and at >= until
+
     def order(self, order_id: str) -> OrderFacts:
         """Return what is known of an order; nothing known is an empty ``OrderFacts``."""
         known = next((order for order in self.orders if order.order_id == order_id), None)

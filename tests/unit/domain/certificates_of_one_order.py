@@ -33,7 +33,7 @@ class Together:
         """A person decides the case of one line; the others are told what it says of the refund."""
         asked = self.on[line_id]
         asked.tell(make.resolve(asked.case.refund_case_id, decision, amount))
-        said = [event for event in asked.last if isinstance(event, e.ShareAssigned)]
+        said = [event for event in asked.last if isinstance(event, e.ShareAssigned) and event.here]
         for share in said:
             told = make.assigned(share.refund_id, share.line_id, share.amount)
             for found in self.on.values():

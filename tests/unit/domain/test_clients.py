@@ -44,6 +44,10 @@ def test_an_older_word_about_a_client_changes_nothing() -> None:
     assert asked.locale == "ru-RU"
 
 
+def test_of_two_words_of_one_instant_the_later_told_counts() -> None:
+    assert announced(make.client(locale="de-DE"), make.client(locale="ru-RU")).locale == "ru-RU"
+
+
 def test_the_same_word_again_changes_nothing() -> None:
     found = sold().tell(make.client())
     assert found.tell(make.client()).last == ()

@@ -35,9 +35,10 @@ def test_another_person_repeats_decision_and_amount_and_it_is_carried_out() -> N
 
 
 def test_the_same_person_cannot_repeat_it() -> None:
-    found = agree(agree(waiting(), "support-1"), "support-1")
-    assert found.last == ()
-    assert found.case.is_open
+    for amount in (None, 50_000):
+        found = agree(agree(waiting(), "support-1", amount=amount), "support-1", amount=amount)
+        assert found.last == ()
+        assert found.case.is_open
 
 
 def test_another_person_who_wants_something_else_is_the_first_for_that() -> None:

@@ -69,6 +69,22 @@ def test_late_money_of_a_line_that_was_refused_meanwhile_is_reported_with_that_r
     assert found.only(e.PaymentWithoutCertificateAlerted).reason == "amountOutOfBounds"
 
 
+def test_money_that_was_told_of_one_line_is_told_of_another_too() -> None:
+    found = given_up().tell(
+        make.ordered(make.gift(amount=1), order_id="IM-2", version=2), make.reserve("R-3")
+    )
+    found.tell(make.captured(100, order_id="IM-2", to={"2": 100}))
+    assert found.only(e.PaymentWithoutCertificateAlerted).order_id == "IM-2"
+    assert found.tell(make.captured(100)).only(e.PaymentWithoutCertificateAlerted).order_id == make.ORDER
+    found = given_up().tell(
+        make.ordered(make.gift(amount=1), order_id="IM-2", version=2), make.reserve("R-3")
+    )
+    found.tell(make.captured(100))
+    assert found.only(e.PaymentWithoutCertificateAlerted).order_id == make.ORDER
+    found.tell(make.captured(1, order_id="IM-2"))
+    assert found.only(e.PaymentWithoutCertificateAlerted).order_id == "IM-2"
+
+
 def test_money_for_a_cancelled_line_never_issues_and_waits_for_its_refund() -> None:
     found = sold(*BOTH).tell(make.cancelled(), make.captured(750_000))
     assert (found.status, found.told) == (Status.AVAILABLE, ["refund.requested"])

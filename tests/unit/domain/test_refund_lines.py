@@ -113,6 +113,18 @@ def test_rule_4_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_is
         assert shares(without[0], again, refund).of("2") == 0
 
 
+def test_rule_4_a_withdrawn_line_gets_no_more_than_it_still_lacks() -> None:
+    part = make.refunded(200_000, to={"3": 200_000})
+    found = shares(make.cancelled("3", "2"), part, make.refunded(600_000, at=LATER))
+    assert (found.of("2"), found.of("3"), found.goods) == (500_000, 300_000, 0)
+
+
+def test_rule_6_a_line_that_was_given_more_than_its_price_may_lack_that_too() -> None:
+    paid = make.captured(600_000, to={"2": 600_000}), make.captured(500_000, to={"3": 500_000})
+    back = make.refunded(500_000, to={"2": 500_000}), make.refunded(150_000)
+    assert refund_shares(told(make.ordered(A, B), *paid, *back)).candidates == ("2", "3")
+
+
 def test_rule_5_what_withdrawn_lines_do_not_lack_is_for_goods() -> None:
     found = shares(make.cancelled("2"), make.refunded(600_000, at=LATER))
     assert (found.of("2"), found.goods, found.of(None)) == (500_000, 100_000, 0)

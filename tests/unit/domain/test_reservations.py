@@ -37,6 +37,14 @@ def test_a_reservation_is_extended_up_to_the_limit_of_the_product() -> None:
     assert found.state.reservation.reserved_until == make.NOON + make.FIXED.reservation_limit
 
 
+def test_the_limit_of_an_extension_counts_from_the_reservation() -> None:
+    found = reserved()
+    found.clock += make.HOUR
+    found.tell(make.extended(make.NOON + make.DAY))
+    assert found.state.reservation is not None
+    assert found.state.reservation.reserved_until == make.NOON + make.FIXED.reservation_limit
+
+
 def test_an_extension_never_shortens_what_was_promised() -> None:
     found = reserved().tell(make.extended(make.NOON))
     assert found.state.reservation is not None

@@ -205,6 +205,13 @@ def test_approved_money_that_does_not_come_is_asked_about_again_after_seven_days
     assert found.status == Status.REFUNDED
 
 
+def test_the_clock_of_a_case_begins_anew_with_an_approval() -> None:
+    found = pending().wait(10 * make.DAY)
+    assert found.all(e.RefundStuckAlerted)[-1].attempt == 3
+    assert decide(found).wait(7 * make.DAY).told == ["refund.pendingDetails"]
+    assert found.wait(make.DAY).only(e.RefundStuckAlerted).attempt == 1
+
+
 def test_what_was_approved_may_still_be_rejected_before_its_money() -> None:
     found = decide(decide(returned()), "reject")
     assert (found.told, spendable(found)) == (["refund.resolved"], True)
@@ -308,10 +315,15 @@ def test_before_issue_a_part_that_is_back_leaves_the_rest_to_the_order() -> None
 
 def test_before_issue_money_in_another_currency_is_counted_as_none_of_ours() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
-    decide(found, amount=300_000)
+    assert counted(decide(found, amount=300_000)) == (0, 0, 0)
     assert found.told == ["refund.resolved", "refund.completed"]
-    assert (found.only(e.RefundCompleted).amount, found.only(e.RefundCompleted).taken) == (0, 0)
     assert found.tell(make.captured(200_000)).status == Status.ISSUED
+
+
+def test_before_issue_nothing_is_uncovered() -> None:
+    foreign, part = make.refunded(1, currency="EUR"), make.refunded(100_000, to={"2": 100_000})
+    found = decide(sold().tell(make.captured(300_000), foreign, part))
+    assert (counted(found), found.only(e.RefundResolved).uncovered) == ((100_000, 0, 0), 0)
 
 
 def test_the_case_of_an_earlier_sale_is_approved_under_its_own_order() -> None:

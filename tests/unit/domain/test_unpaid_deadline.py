@@ -39,6 +39,10 @@ def test_an_order_paid_in_part_is_kept_and_told_of_ever_less_often() -> None:
     assert found.tell(make.captured(300_000)).status == Status.ISSUED
 
 
+def test_the_smallest_part_keeps_the_order() -> None:
+    assert sold().tell(make.captured(1)).wait(3 * make.DAY).status == Status.ORDERED
+
+
 def test_an_authorisation_keeps_the_order_for_seven_days() -> None:
     found = sold()
     found.clock += make.DAY
@@ -63,8 +67,9 @@ def test_another_authorisation_still_keeps_the_order() -> None:
 
 
 def test_a_payment_voided_and_tried_again_keeps_the_order() -> None:
-    found = sold().tell(make.authorized(), make.voided(), make.authorized())
-    assert due(found) == make.NOON + 7 * make.DAY
+    found = sold().tell(make.authorized(), make.voided())
+    found.clock += make.DAY
+    assert due(found.tell(make.authorized())) == make.NOON + 8 * make.DAY
 
 
 def test_a_deadline_that_moved_in_the_meantime_does_nothing() -> None:

@@ -1,6 +1,6 @@
 """Products, amounts, numbers, identifiers, intervals and who may see a CVC."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -32,6 +32,9 @@ def test_what_is_no_number_is_none() -> None:
     assert not is_number("")
     assert not is_number("12a4")
     assert not is_number("٤٥٦")
+    assert not is_number("79927398713 ")
+    assert not is_number("79927398710")
+    assert is_number("79927398713")
 
 
 def test_the_check_digit_is_that_of_the_standard_s_example() -> None:
@@ -41,6 +44,12 @@ def test_the_check_digit_is_that_of_the_standard_s_example() -> None:
 def test_only_the_last_four_digits_are_shown() -> None:
     assert mask("1234") == "************1234"
     assert mask("1234", length=10) == "******1234"
+
+
+def test_an_identifier_is_that_of_the_standard_s_example() -> None:
+    moment = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
+    assert uuid7(moment, 0xCC3 << 62 | 0x18C4DC0C0C07398F) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
+    assert uuid7(moment, (0xFCC3 << 62) | 0x18C4DC0C0C07398F) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 
 
 def test_identifiers_sort_by_the_instant_at_which_they_were_made() -> None:

@@ -69,8 +69,8 @@ def test_approvals_never_add_up_to_more_than_the_refund() -> None:
 
 def test_the_amount_of_an_approval_costs_its_part_of_the_price() -> None:
     order = Together(make.gift("2", 450_000), make.gift("3")).paid().tell(make.refunded(400_000))
-    assert counted(order.resolve("2", amount=100_000)) == (90_000, 100_000, 0)
-    assert order["3"].only(e.RefundRequested).amount == 310_000
+    assert counted(order.resolve("2", amount=100_001)) == (90_001, 100_001, 1)
+    assert order["3"].only(e.RefundRequested).amount == 309_999
 
 
 def test_a_rejection_says_not_this_line_and_leaves_nothing_uncovered() -> None:
@@ -184,6 +184,11 @@ def test_before_issue_a_person_says_which_line_too() -> None:
     assert (found.told, found.status) == (["refund.resolved", "refund.completed"], Status.ORDERED)
     assert found.only(e.RefundCompleted).before_issue
     assert order["3"].told == ["refund.resolved"]
+
+
+def test_before_issue_the_amount_that_a_person_names_means_nothing() -> None:
+    order = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), make.refunded(300_000))
+    assert order.resolve("2", amount=0).only(e.RefundCompleted).amount == 300_000
 
 
 def test_a_decision_about_the_line_is_none_about_its_return() -> None:
