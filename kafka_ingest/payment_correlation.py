@@ -19,13 +19,11 @@ def apply_payment(
         gathering: what is known and planned so far.
         source: the record as it stands in its topic.
         record: the payment.
-        waited: it was kept before. If a certificate was spent by it, it is in the inbox already.
+        waited: it was kept before. If it names a certificate that it spends, it is in the inbox already.
     """
     ledger = gathering.ledger(record.order_id)
-    if not waited:
-        _report_unknown(gathering, source, record)
     admission = Admission.NEW
-    if ledger is not None or (_spends_ours(gathering, record) and not waited):
+    if ledger is not None or (record.spent_certificate_id is not None and not waited):
         admission = gathering.admit(source, record)
     if admission is Admission.CONTRADICTION:
         return
@@ -34,10 +32,8 @@ def apply_payment(
             gathering.plan.unmatched.append((source, record))
     elif admission is Admission.NEW or waited:
         _tell_order(gathering, ledger, source, record)
-    if (
-        not waited
-    ):  # a repeat too: the certificate may have been imported since; what it heard is not delivered again
-        _tell_spent(gathering, source, record)
+    if not waited:
+        _tell_spent(gathering, source, record, admission)
 
 
 def _tell_order(gathering: Gathering, ledger: Ledger, source: SourceRecord, record: PaymentRecord) -> None:
@@ -48,21 +44,19 @@ def _tell_order(gathering: Gathering, ledger: Ledger, source: SourceRecord, reco
     alert_unknown_lines(gathering, ledger, source, record)
 
 
-def _spends_ours(gathering: Gathering, record: PaymentRecord) -> bool:
-    return record.spent_certificate_id in gathering.known.certificates
+def _tell_spent(
+    gathering: Gathering, source: SourceRecord, record: PaymentRecord, admission: Admission
+) -> None:
+    """Tell the certificate that pays; its workflow, if it has to be started, runs where it was sold.
 
-
-def _tell_spent(gathering: Gathering, source: SourceRecord, record: PaymentRecord) -> None:
-    """Tell the certificate that pays; its workflow, if it has to be started, runs where it was sold."""
+    A repeat tells it too: it may have been imported since, and what it heard is not delivered again.
+    """
     spent = record.spent_certificate_id
-    if spent is None or not _spends_ours(gathering, record):
+    if spent is None:
         return
-    channel = gathering.served_channel(gathering.known.certificates[spent], record.channel)
-    gathering.tell(spent, spending_message(record, source.topic), channel)
-
-
-def _report_unknown(gathering: Gathering, source: SourceRecord, record: PaymentRecord) -> None:
-    if record.spent_certificate_id is not None and not _spends_ours(gathering, record):
+    if spent in gathering.known.certificates:
+        channel = gathering.served_channel(gathering.known.certificates[spent], record.channel)
+        gathering.tell(spent, spending_message(record, source.topic), channel)
+    elif admission is Admission.NEW or gathering.replaying:
         detail = "certificateId: no such certificate"
-        rejection = unknown_certificate(source, record.event_id, detail, record.channel)
-        gathering.plan.rejections.append(rejection)
+        gathering.plan.rejections.append(unknown_certificate(source, record.event_id, detail, record.channel))

@@ -12,9 +12,8 @@ from giftcert.security import Keyring, SealError
 from giftcert.storage import ingest_fences
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine_review import QuarantineReview, StoredRecord
-from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from kafka_ingest.failures import Failure, failure_of
-from kafka_ingest.reading import Reading, read
+from kafka_ingest.reading import read
 from kafka_ingest.rejection import EARLIER_IN_QUARANTINE, failed
 from kafka_ingest.source import KeptRecord, Place, place_of
 from kafka_ingest.topics import Topics
@@ -107,7 +106,6 @@ class Replay:
             if not records:
                 return []
             reading = read(records, self._topics)
-            await _forget_waiting(connection, reading)
             committed = await ingest(connection, reading, self._topics, self._keyring, replaying=True)
             outcomes = [_replayed(record, committed, alone=len(records) == 1) for record in records]
             told = [one for one in outcomes if one.is_applied or one.place == place]  # others wait as before
@@ -146,13 +144,6 @@ class Replay:
         what = f"quarantine replay {topic}/{partition}/{offset}: {replayed.reason or replayed.outcome}"
         event = about_input(OperatorActed(who=self._who, what=what), utc_now())
         await EventRepository(connection).append_keyed(input_key(topic, partition), [event])
-
-
-async def _forget_waiting(connection: AsyncConnection, reading: Reading) -> None:
-    """A payment that was rejected for the certificate it spends waits for its order all the same: not twice."""
-    for source, payment in reading.payments:
-        kept = UnmatchedPaymentRepository(connection)
-        await kept.take_record(payment.order_id, source.topic, source.partition, source.offset)
 
 
 def _replayed(record: KeptRecord, committed: Committed, *, alone: bool) -> Replayed:

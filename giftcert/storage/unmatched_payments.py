@@ -21,9 +21,6 @@ _TAKE = """
     )
     SELECT * FROM taken ORDER BY topic, partition, record_offset
 """
-_TAKE_RECORD = """
-    DELETE FROM unmatched_payments WHERE order_id = $1 AND topic = $2 AND partition = $3 AND record_offset = $4
-"""
 _DAYS = """
     SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
     WHERE inhparent = 'unmatched_payments'::regclass ORDER BY child.relname
@@ -50,11 +47,6 @@ class UnmatchedPaymentRepository:
         """Remove and return all payments of these orders, each partition's in the order of its topic."""
         driver = await driver_of(self._connection)
         return [tuple(row) for row in await driver.fetch(_TAKE, list(order_ids))]
-
-    async def take_record(self, order_id: str, topic: str, partition: int, offset: int) -> None:
-        """Remove one record of an order, as it is about to come again."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_TAKE_RECORD, order_id, topic, partition, offset)
 
     async def some_were_dropped(self) -> bool:
         """Return whether any day was ever dropped: an older order's payments may be gone."""

@@ -86,3 +86,28 @@ def test_a_payment_by_an_unknown_certificate_is_reported_and_still_pays_its_orde
     memory.paid(payment(tender="giftCertificate", certificateId=UNKNOWN))
     assert memory.reasons() == ["unknownCertificate"]
     assert [type(message).__name__ for message in memory.messages(1)] == ["OrderStated", "PaymentCaptured"]
+
+
+def test_a_payment_by_an_unknown_certificate_that_comes_again_is_reported_once() -> None:
+    """Also where nothing is known of its order; what it says differently is a contradiction as of any payment."""
+    memory = Memory()
+    said = {"tender": "giftCertificate", "certificateId": UNKNOWN, "captureId": "K-1", "allocations": None}
+    for nth in range(3):
+        memory.paid(payment(**said, amount=500_000, eventId=f"again-{nth}"))
+    assert memory.reasons() == ["unknownCertificate"]
+    assert len(memory.unmatched) == 1
+    memory.paid(payment(**said, amount=1))
+    assert memory.reasons() == ["unknownCertificate", "contradictsEarlier"]
+
+
+def test_a_payment_by_a_certificate_that_was_imported_since_is_told_to_it_when_it_comes_again() -> None:
+    memory = Memory()
+    said = payment(tender="giftCertificate", certificateId=certificate(7))
+    memory.paid(said)
+    memory.with_certificates(7)
+    memory.paid(said)
+    assert [type(message).__name__ for message in memory.messages(7)] == ["SpendingReported"]
+    assert memory.reasons() == ["unknownCertificate"]
+    memory.with_certificates(1)
+    memory.ordered(order(lines=[certificate_line(certificateId=certificate(1))]))
+    assert [type(message).__name__ for message in memory.messages(1)] == ["OrderStated", "PaymentCaptured"]
