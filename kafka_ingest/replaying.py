@@ -70,7 +70,9 @@ class Replay:
         self._who = who
 
     async def one(self, place: Place) -> list[Replayed]:
-        """Replay the record at a place, and with it the later records of its order that wait for it.
+        """Replay what lies at a place, and with it the later records of its order that wait for it.
+
+        Where a topic was made anew, several records may lie at one place.
 
         Returns:
             What came of each; nothing if there is no such record, or it was replayed before.
@@ -79,16 +81,23 @@ class Replay:
             SealError: it was sealed by another keyring; nothing has changed.
             Exception: PostgreSQL is away, or refuses for a reason that is not the record's; nothing has changed.
         """
-        error = await self._attempts(place, with_followers=True)
-        if isinstance(error, Exception):  # perhaps one of those that wait spoils it
-            error = await self._attempts(place, with_followers=False)
-        return await self._still_fails(place, error) if isinstance(error, Exception) else error
+        async with self._engine.connect() as connection:
+            lying = await QuarantineReview(connection).lying_at(place)
+        return [told for one in lying for told in await self._record(one, place)]
 
-    async def _attempts(self, place: Place, *, with_followers: bool) -> list[Replayed] | Exception:
+    async def _record(self, record: int, place: Place) -> list[Replayed]:
+        error = await self._attempts(record, place, with_followers=True)
+        if isinstance(error, Exception):  # perhaps one of those that wait spoils it
+            error = await self._attempts(record, place, with_followers=False)
+        return await self._still_fails(record, place, error) if isinstance(error, Exception) else error
+
+    async def _attempts(
+        self, record: int, place: Place, *, with_followers: bool
+    ) -> list[Replayed] | Exception:
         """Return what came of the record, or what is wrong with it; after a race it is tried again."""
         for attempt in range(RACES):
             try:
-                return await self._transaction(place, with_followers=with_followers)
+                return await self._transaction(record, place, with_followers=with_followers)
             except SealError:
                 raise
             except Exception as error:
@@ -99,47 +108,52 @@ class Replay:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _transaction(self, place: Place, *, with_followers: bool) -> list[Replayed]:
+    async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
         async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
             await ingest_fences.enter(connection, {place[:2]})
-            records = await self._taken(connection, place, with_followers=with_followers)
-            if not records:
+            taken = await self._taken(connection, record, with_followers=with_followers)
+            if not taken:
                 return []
+            records = [opened(one, self._keyring) for one in taken]
             reading = read(records, self._topics)
             committed = await ingest(connection, reading, self._topics, self._keyring, replaying=True)
-            outcomes = [_replayed(record, committed, alone=len(records) == 1) for record in records]
-            told = [one for one in outcomes if one.is_applied or one.place == place]  # others wait as before
-            for one in told:
-                await self._note(connection, one)
-            return told
+            outcomes = [_replayed(one, committed, alone=len(records) == 1) for one in records]
+            told = [
+                (one.quarantine_id, outcome)
+                for one, outcome in zip(taken, outcomes, strict=True)
+                if outcome.is_applied or one.quarantine_id == record  # others wait as before
+            ]
+            for one, outcome in told:
+                await self._note(connection, one, outcome)
+            return [outcome for _, outcome in told]
 
     async def _taken(
-        self, connection: AsyncConnection, place: Place, *, with_followers: bool
-    ) -> list[KeptRecord]:
+        self, connection: AsyncConnection, record: int, *, with_followers: bool
+    ) -> list[StoredRecord]:
         """Lock the record and those that wait for it: told together, the order's word comes before its money."""
         review = QuarantineReview(connection)
-        stored = await review.lock(place)
+        stored = await review.lock(record)
         if stored is None:
             return []
-        followers = await review.followers_of(place, EARLIER_IN_QUARANTINE) if with_followers else []
+        followers = await review.followers_of(record, EARLIER_IN_QUARANTINE) if with_followers else []
         waiting = [await review.lock(one) for one in followers]
-        return [opened(one, self._keyring) for one in (stored, *waiting) if one is not None]
+        return [one for one in (stored, *waiting) if one is not None]
 
-    async def _still_fails(self, place: Place, error: Exception) -> list[Replayed]:
+    async def _still_fails(self, record: int, place: Place, error: Exception) -> list[Replayed]:
         """The record spoils its transaction, as it did when it came."""
         rejection = failed(KeptRecord(*place, key=None, value=None), error)
         replayed = Replayed(place, "failed", rejection.notice.reason, rejection.notice.detail)
         async with self._engine.begin() as connection:
-            await self._note(connection, replayed)
+            await self._note(connection, record, replayed)
         return [replayed]
 
-    async def _note(self, connection: AsyncConnection, replayed: Replayed) -> None:
+    async def _note(self, connection: AsyncConnection, record: int, replayed: Replayed) -> None:
         """Mark the record, or say why it stays; and tell the stream who replayed it."""
         review = QuarantineReview(connection)
         if replayed.reason is None:
-            await review.mark_replayed(replayed.place)
+            await review.mark_replayed(record)
         else:
-            await review.restate(replayed.place, replayed.reason, replayed.detail or "")
+            await review.restate(record, replayed.reason, replayed.detail or "")
         topic, partition, offset = replayed.place
         what = f"quarantine replay {topic}/{partition}/{offset}: {replayed.reason or replayed.outcome}"
         event = about_input(OperatorActed(who=self._who, what=what), utc_now())

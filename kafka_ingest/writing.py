@@ -21,7 +21,7 @@ from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from kafka_ingest.plan import Plan
 from kafka_ingest.reading import Payment
 from kafka_ingest.rejection import Rejection
-from kafka_ingest.source import Place, place_of
+from kafka_ingest.source import Place, SourceRecord, place_of
 
 
 async def write(connection: AsyncConnection, plan: Plan, keyring: Keyring) -> list[UnsentDelivery]:
@@ -62,7 +62,7 @@ async def keep_unmatched(connection: AsyncConnection, payments: Sequence[Payment
 
 
 async def quarantine(connection: AsyncConnection, rejections: Sequence[Rejection], keyring: Keyring) -> None:
-    """Put records into quarantine and tell the stream of each, once per place."""
+    """Put records into quarantine and tell the stream of each, once per record."""
     by_place = {
         place_of(one.source): one for one in reversed(rejections)
     }  # the first word on a record counts
@@ -110,11 +110,21 @@ def _sealed(place: Place, rejection: Rejection, keyring: Keyring) -> Quarantined
         offset=offset,
         sealed_key=_seal(source.key, context, keyring),
         sealed_value=_seal(source.value, context, keyring),
+        fingerprint=_fingerprint(source, keyring),
         reason=rejection.notice.reason,
         detail=rejection.notice.detail,
         order_id=rejection.order_id,
         written_at=datetime.fromtimestamp(source.timestamp / 1000, UTC) if source.timestamp > 0 else None,
     )
+
+
+def _fingerprint(source: SourceRecord, keyring: Keyring) -> bytes:
+    """Return what tells a record from others at its place and, without the keyring, tells nothing of it."""
+    parts = (
+        "none" if part is None else f"{len(part)}:{part.decode('latin-1')}"
+        for part in (source.key, source.value)
+    )
+    return keyring.fingerprint(f"record {' '.join(parts)}")
 
 
 def _seal(data: bytes | None, context: bytes, keyring: Keyring) -> bytes | None:

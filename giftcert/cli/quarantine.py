@@ -38,7 +38,7 @@ def list_records(
         async with at_quarantine() as at, at.engine.connect() as connection:
             behind = place_at(after) if after else BEGINNING
             page = await QuarantineReview(connection).page(wanted, behind, limit)
-        more = position(page[-1].place) if len(page) == limit else None
+        more = position(page[-1].place) if len(page) >= limit else None
         text = table(page) if page else "nothing lies in quarantine"
         text += f"\nmore: --after {more}" if more else ""
         say({"records": [listed(one) for one in page], "next": more}, text, as_json=as_json)

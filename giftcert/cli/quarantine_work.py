@@ -81,8 +81,8 @@ class AtQuarantine:
         while True:
             async with self.engine.connect() as connection:
                 page = await QuarantineReview(connection).page(wanted, behind, PAGE)
-            for one in page:
-                for outcome in await replay.one(one.place):
+            for place in dict.fromkeys(one.place for one in page):
+                for outcome in await replay.one(place):
                     yield outcome
             if len(page) < PAGE:
                 return

@@ -11,9 +11,9 @@ from giftcert.storage.engine import driver_of
 
 _ADD = """
     INSERT INTO quarantine (topic, partition, record_offset, record_key, record_value, reason, detail, order_digest,
-        written_at)
+        written_at, fingerprint)
     SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[], $7::text[],
-        $8::bytea[], $9::timestamptz[])
+        $8::bytea[], $9::timestamptz[], $10::bytea[])
     ON CONFLICT DO NOTHING
     RETURNING topic, partition, record_offset
 """
@@ -32,6 +32,7 @@ _HELD_UP = """
 class QuarantinedRecord:
     """A record by its place; key and value are sealed, ``None`` where the record has none.
 
+    ``fingerprint`` is that of key and value: where a topic was made anew, another record stands at the same place.
     ``order_id``: messages of this order may have to wait for the record; ``written_at`` is the record's own time.
     """
 
@@ -40,6 +41,7 @@ class QuarantinedRecord:
     offset: int
     sealed_key: bytes | None
     sealed_value: bytes | None
+    fingerprint: bytes
     reason: str
     detail: str
     order_id: str | None = None
@@ -75,6 +77,7 @@ class QuarantineRepository:
             [one.detail for one in records],
             [_digest(one.order_id) if one.order_id is not None else None for one in records],
             [one.written_at for one in records],
+            [one.fingerprint for one in records],
         )
         return {(row["topic"], row["partition"], row["record_offset"]) for row in rows}
 

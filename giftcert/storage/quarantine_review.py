@@ -20,29 +20,36 @@ _PAGE = text("""
         AND (CAST(:reason AS text) IS NULL OR reason = :reason)
         AND (:replayed_too OR replayed_at IS NULL)
         AND (topic, partition, record_offset) > (:after_topic, :after_partition, :after_offset)
-    ORDER BY topic, partition, record_offset LIMIT :limit
+    ORDER BY topic, partition, record_offset FETCH FIRST :limit ROWS WITH TIES
 """)
 _FOLLOWERS = text("""
-    SELECT q.topic, q.partition, q.record_offset FROM quarantine AS q JOIN quarantine AS first USING (order_digest)
-    WHERE first.topic = :topic AND first.partition = :partition AND first.record_offset = :offset
+    SELECT q.quarantine_id FROM quarantine AS q JOIN quarantine AS first USING (order_digest)
+    WHERE first.quarantine_id = :quarantine_id
         AND q.topic = first.topic AND q.partition = first.partition AND q.record_offset > first.record_offset
         AND q.replayed_at IS NULL AND q.reason = :reason
-    ORDER BY q.record_offset
+    ORDER BY q.record_offset, q.quarantine_id
+""")
+_LYING_AT = text("""
+    SELECT quarantine_id FROM quarantine
+    WHERE topic = :topic AND partition = :partition AND record_offset = :offset AND replayed_at IS NULL
+    ORDER BY quarantine_id
 """)
 _ONE = """
-    SELECT topic, partition, record_offset AS offset, record_key AS sealed_key, record_value AS sealed_value, reason,
-        detail, written_at, quarantined_at, replayed_at
-    FROM quarantine WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+    SELECT quarantine_id, fingerprint, topic, partition, record_offset AS offset, record_key AS sealed_key,
+        record_value AS sealed_value, reason, detail, written_at, quarantined_at, replayed_at
+    FROM quarantine
 """
-_SHOW = text(_ONE)
-_LOCK = text(f"{_ONE} AND replayed_at IS NULL FOR UPDATE")
+# Of several at one place that which a replay takes next; if all were replayed, the last.
+_SHOW = text(f"""
+    {_ONE} WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+    ORDER BY replayed_at DESC NULLS FIRST, quarantine_id LIMIT 1
+""")
+_LOCK = text(f"{_ONE} WHERE quarantine_id = :quarantine_id AND replayed_at IS NULL FOR UPDATE")
 _MARK = text("""
-    UPDATE quarantine SET replayed_at = clock_timestamp()
-    WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+    UPDATE quarantine SET replayed_at = clock_timestamp() WHERE quarantine_id = :quarantine_id
 """)
 _RESTATE = text("""
-    UPDATE quarantine SET reason = :reason, detail = :detail
-    WHERE topic = :topic AND partition = :partition AND record_offset = :offset
+    UPDATE quarantine SET reason = :reason, detail = :detail WHERE quarantine_id = :quarantine_id
 """)
 
 
@@ -77,8 +84,9 @@ class ListedRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record whole, key and value sealed."""
+    """A record whole, key and value sealed; ``quarantine_id`` tells several of one place apart."""
 
+    quarantine_id: int
     record: QuarantinedRecord
     quarantined_at: datetime
     replayed_at: datetime | None
@@ -91,38 +99,47 @@ class QuarantineReview:
         self._connection = connection
 
     async def page(self, wanted: Wanted, after: Place, limit: int) -> list[ListedRecord]:
-        """Return the next records behind a place, by topic, partition and offset."""
+        """Return the next records behind a place, by topic, partition and offset.
+
+        A page is longer than the limit where several records of its last place would not fit.
+        """
         topic, partition, offset = after
         behind = {"after_topic": topic, "after_partition": partition, "after_offset": offset, "limit": limit}
         return [ListedRecord(*row) for row in await self._connection.execute(_PAGE, asdict(wanted) | behind)]
 
-    async def followers_of(self, place: Place, reason: str) -> list[Place]:
+    async def lying_at(self, place: Place) -> list[int]:
+        """Return the ids of the records of a place that were not replayed, in the order in which they came."""
+        return list((await self._connection.execute(_LYING_AT, _named(place))).scalars())
+
+    async def followers_of(self, quarantine_id: int, reason: str) -> list[int]:
         """Return the later records of the same order that lie here for this reason, in order."""
-        rows = await self._connection.execute(_FOLLOWERS, _named(place) | {"reason": reason})
-        return [(row[0], row[1], row[2]) for row in rows]
+        values = {"quarantine_id": quarantine_id, "reason": reason}
+        return list((await self._connection.execute(_FOLLOWERS, values)).scalars())
 
     async def find(self, place: Place) -> StoredRecord | None:
         """Return a record, or ``None`` where there is none at this place."""
-        return await self._one(_SHOW, place)
+        return await self._one(_SHOW, _named(place))
 
-    async def lock(self, place: Place) -> StoredRecord | None:
+    async def lock(self, quarantine_id: int) -> StoredRecord | None:
         """Return a record and hold it until the transaction ends; ``None`` if there is none or it was replayed."""
-        return await self._one(_LOCK, place)
+        return await self._one(_LOCK, {"quarantine_id": quarantine_id})
 
-    async def mark_replayed(self, place: Place) -> None:
+    async def mark_replayed(self, quarantine_id: int) -> None:
         """Remember that the record was applied."""
-        await self._connection.execute(_MARK, _named(place))
+        await self._connection.execute(_MARK, {"quarantine_id": quarantine_id})
 
-    async def restate(self, place: Place, reason: str, detail: str) -> None:
+    async def restate(self, quarantine_id: int, reason: str, detail: str) -> None:
         """Say why the record still cannot be applied."""
-        await self._connection.execute(_RESTATE, _named(place) | {"reason": reason, "detail": detail})
+        values = {"quarantine_id": quarantine_id, "reason": reason, "detail": detail}
+        await self._connection.execute(_RESTATE, values)
 
-    async def _one(self, statement: Any, place: Place) -> StoredRecord | None:  # noqa: ANN401 - a text clause
-        row = (await self._connection.execute(statement, _named(place))).mappings().one_or_none()
+    async def _one(self, statement: Any, values: dict[str, Any]) -> StoredRecord | None:  # noqa: ANN401 - a text clause
+        row = (await self._connection.execute(statement, values)).mappings().one_or_none()
         if row is None:
             return None
-        fields = {name: value for name, value in row.items() if name not in {"quarantined_at", "replayed_at"}}
-        return StoredRecord(QuarantinedRecord(**fields), row["quarantined_at"], row["replayed_at"])
+        about = {"quarantine_id", "quarantined_at", "replayed_at"}
+        record = QuarantinedRecord(**{name: value for name, value in row.items() if name not in about})
+        return StoredRecord(row["quarantine_id"], record, row["quarantined_at"], row["replayed_at"])
 
 
 def _named(place: Place) -> dict[str, Any]:

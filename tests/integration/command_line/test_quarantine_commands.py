@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,17 @@ async def test_the_list_goes_page_by_page(store: Store, quarantine: Quarantine) 
     assert first["next"] == "All_Payments/0/0"
     assert (await quarantine("list", "--limit", "1", "--after", second["next"]))["records"] == []
     assert len((await quarantine("list", "--reason", "unknownChannel"))["records"]) == 1
+
+
+async def test_records_of_one_place_stand_on_one_page(store: Store, quarantine: Quarantine) -> None:
+    """A topic was made anew; a page that ends between two of one place would hide the second."""
+    _, broken, _ = await comes_to_quarantine(store)
+    await store.commit(replace(broken, value=b"["))
+    page = await quarantine("list", "--limit", "1")
+    assert [one["offset"] for one in page["records"]] == [0, 0]
+    assert (await quarantine("replay", "--topic", "All_Payments", ends_with=1))["stillBad"] == 2
+    [order_record] = (await quarantine("list", "--limit", "1", "--after", page["next"]))["records"]
+    assert order_record["reason"] == "unknownChannel"
 
 
 async def test_a_record_is_shown_as_it_reads_now_without_its_content(

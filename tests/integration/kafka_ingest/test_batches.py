@@ -1,5 +1,6 @@
 """Batches of records in PostgreSQL: what is stored, once, whatever comes again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -96,6 +97,19 @@ async def test_malformed_bytes_are_told_once_and_kept_sealed(store: Store) -> No
     context = f"{TOPICS.payments}:0:0".encode()
     assert store.keyring.open(value, context).encode("latin-1") == broken.value
     assert store.keyring.open(key, context) == "k"
+
+
+async def test_a_topic_made_anew_hides_nothing_that_stands_where_another_record_lay(store: Store) -> None:
+    before = store.payment_record(b"{")
+    now = replace(before, value=b"[")
+    tombstone = replace(before, value=None)
+    for record in (before, now, tombstone, before, now, tombstone):
+        await store.commit(record)
+    assert [payload["offset"] for _, payload in await store.events()] == [0, 0, 0]
+    sealed = await store.rows("SELECT record_value FROM quarantine ORDER BY quarantine_id")
+    context = f"{TOPICS.payments}:0:0".encode()
+    opened = [value and store.keyring.open(value, context) for (value,) in sealed]
+    assert opened == ["{", "[", None]
 
 
 async def test_a_tombstone_where_none_is_meant_is_malformed(store: Store) -> None:

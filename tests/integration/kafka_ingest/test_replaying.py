@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -291,6 +292,27 @@ async def test_a_record_replayed_twice_or_at_the_same_time_changes_nothing_more(
     before = await shop.store.everything()
     assert await shop.replay(record) == []
     assert await shop.store.everything() == before
+
+
+async def test_records_that_lie_at_one_place_are_replayed_each_for_itself(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The topic was made anew, and its first record is bad as well."""
+    shop = twins.mended
+    broken = shop.store.payment_record(b"{")
+    good = replace(broken, value=shop.store.record("elsewhere", payment()).value)
+    with monkeypatch.context() as strict:
+        strict_decoders(strict, ["pay-1"])
+        for record in (broken, good):
+            await shop.comes(record)
+    first = await shop.replay(broken)
+    assert [(one.place, one.reason) for one in first] == [
+        (place_of(broken), "invalidJson"),
+        (place_of(broken), None),
+    ]
+    assert [one.reason for one in await shop.replay(broken)] == ["invalidJson"]
+    assert await shop.waiting() == [(0, "invalidJson")]
+    assert await shop.store.value("SELECT count(*) FROM unmatched_payments") == 1
 
 
 async def test_a_message_that_waits_for_an_earlier_one_goes_on_waiting_while_that_is_bad(
