@@ -28,6 +28,7 @@ from giftcert.domain.messages import (
     AuthorizeRedemption,
     Cause,
     Line,
+    LinesReturned,
     Message,
     OrderCancelled,
     OrderStated,
@@ -35,6 +36,7 @@ from giftcert.domain.messages import (
     PaymentAuthorized,
     PaymentCaptured,
     PaymentRefunded,
+    PaymentVoided,
     ResolveRefund,
     SpendingReported,
 )
@@ -127,11 +129,17 @@ class Sale:
     def cancelled(self, version: int = 2) -> OrderCancelled:
         return OrderCancelled(**self._common(), order_version=version, line_ids=None)
 
+    def returned(self, version: int = 2) -> LinesReturned:
+        return LinesReturned(**self._common(), order_version=version, line_ids=("1",))
+
     def _payment(self) -> dict[str, Any]:
         return {**self._common(), "payment_id": "P-1", "tender": "card", "amount": PRICE, "currency": "RUB"}
 
     def authorized(self) -> PaymentAuthorized:
         return PaymentAuthorized(**self._payment())
+
+    def voided(self) -> PaymentVoided:
+        return PaymentVoided(**self._payment())
 
     def captured(self, amount: int = PRICE) -> PaymentCaptured:
         return PaymentCaptured(**{**self._payment(), "amount": amount}, capture_id=f"K-{self.sent}")
