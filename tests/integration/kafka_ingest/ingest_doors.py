@@ -19,10 +19,12 @@ from kafka_ingest import metrics
 from kafka_ingest.main import serve
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS
-from tests.unit.contracts.topic_records import raw
+from tests.unit.contracts.topic_records import order, payment, raw
 from workflows.names import workflow_id
 
 PARTITIONS = 3
+SOLD = ("OrderStated", "PaymentAuthorized", "PaymentCaptured")
+"""What ``sell`` tells a certificate."""
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
@@ -82,6 +84,16 @@ class Neighbours:
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def sell(self, nth: int, name: str) -> None:
+        """Order and pay a certificate."""
+        await self.order(order(orderId=name, lines=[self.store.line(nth)]))
+        await self.pay(name)
+
+    async def pay(self, name: str) -> None:
+        """Authorise and capture the payment of an order."""
+        await self.payment(payment(orderId=name, paymentId=name, eventType="payment.authorized"))
+        await self.payment(payment(orderId=name, paymentId=name, captureId="K-1"))
+
     async def delivered(self, nth: int, *kinds: str) -> None:
         """Wait until a certificate is told exactly this."""
 
@@ -89,6 +101,14 @@ class Neighbours:
             return await self.store.kinds(nth) == list(kinds)
 
         await until(is_told)
+
+    async def all_sent(self) -> None:
+        """Wait until no delivery waits for its signal."""
+
+        async def none_waits() -> bool:
+            return await self.store.value("SELECT count(*) FROM deliveries WHERE sent_at IS NULL") == 0
+
+        await until(none_waits)
 
     async def caught_up(self) -> None:
         """Wait until every partition has a mark that is later than now."""

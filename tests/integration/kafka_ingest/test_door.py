@@ -11,42 +11,24 @@ from kafka_ingest.signalling import TEMPORAL
 from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_doors import (
     PARTITIONS,
+    SOLD,
     Neighbours,
     signals_of,
     until,
     until_fails_again,
 )
-from tests.unit.contracts.topic_records import goods_line, order, payment
+from tests.unit.contracts.topic_records import goods_line, order
 
 pytestmark = pytest.mark.integration
-SOLD = ("OrderStated", "PaymentAuthorized", "PaymentCaptured")
-
-
-async def sell(neighbours: Neighbours, nth: int, name: str) -> None:
-    """Order and pay a certificate."""
-    await neighbours.order(order(orderId=name, lines=[neighbours.store.line(nth)]))
-    await pay(neighbours, name)
-
-
-async def pay(neighbours: Neighbours, name: str) -> None:
-    await neighbours.payment(payment(orderId=name, paymentId=name, eventType="payment.authorized"))
-    await neighbours.payment(payment(orderId=name, paymentId=name, captureId="K-1"))
-
-
-async def all_sent(neighbours: Neighbours) -> None:
-    async def none_waits() -> bool:
-        return await neighbours.store.value("SELECT count(*) FROM deliveries WHERE sent_at IS NULL") == 0
-
-    await until(none_waits)
 
 
 async def test_a_sale_goes_from_the_topics_to_its_workflow(neighbours: Neighbours, temporal: Client) -> None:
     async with neighbours.door():
         await neighbours.bytes(neighbours.settings.topic_orders, b"\xff\x00")
         await neighbours.order(order(orderId="goods", lines=[goods_line()]))
-        await sell(neighbours, 0, "IM-1")
+        await neighbours.sell(0, "IM-1")
         await neighbours.caught_up()
-        await all_sent(neighbours)
+        await neighbours.all_sent()
     told = await neighbours.store.kinds(0)
     assert sorted(told) == sorted(SOLD)
     signals = await signals_of(temporal, neighbours.store.certificates[0])
@@ -63,7 +45,7 @@ async def test_idle_partitions_are_marked_too(neighbours: Neighbours) -> None:
 
 async def test_all_read_once_more_by_another_group_changes_nothing(neighbours: Neighbours) -> None:
     """As after a crash that lost every commit of offsets."""
-    await sell(neighbours, 0, "IM-1")
+    await neighbours.sell(0, "IM-1")
     async with neighbours.door():
         await neighbours.caught_up()
     before = await neighbours.store.everything()
@@ -74,12 +56,12 @@ async def test_all_read_once_more_by_another_group_changes_nothing(neighbours: N
 
 async def test_postgresql_goes_away_and_comes_back(neighbours: Neighbours, fresh_database_url: str) -> None:
     async with cuttable(fresh_database_url) as (way, url), neighbours.door(database_url=SecretStr(url)):
-        await sell(neighbours, 0, "IM-0")
+        await neighbours.sell(0, "IM-0")
         await neighbours.caught_up()
         members = await neighbours.members()
         for nth in range(1, 4):
             way.cut()
-            await sell(neighbours, nth, f"IM-{nth}")
+            await neighbours.sell(nth, f"IM-{nth}")
             await until_fails_again(POSTGRESQL)
             way.mend()
             await neighbours.caught_up()
@@ -94,14 +76,14 @@ async def test_a_rebalance_while_postgresql_is_away(neighbours: Neighbours, fres
         await doors.enter_async_context(neighbours.door(database_url=through))
         await neighbours.caught_up()
         way.cut()
-        await sell(neighbours, 0, "IM-0")
+        await neighbours.sell(0, "IM-0")
         await doors.enter_async_context(neighbours.door(database_url=through))
 
         async def both_are_members() -> bool:
             return len(await neighbours.members()) == 2
 
         await until(both_are_members)
-        await sell(neighbours, 1, "IM-1")
+        await neighbours.sell(1, "IM-1")
         await until_fails_again(POSTGRESQL)
         way.mend()
         await neighbours.caught_up()
@@ -114,12 +96,12 @@ async def test_partitions_move_between_processes_and_nothing_is_lost_or_doubled(
 ) -> None:
     async with AsyncExitStack() as stays:
         async with neighbours.door():
-            await sell(neighbours, 0, "IM-0")
+            await neighbours.sell(0, "IM-0")
             await stays.enter_async_context(neighbours.door())
-            await sell(neighbours, 1, "IM-1")
+            await neighbours.sell(1, "IM-1")
             await neighbours.caught_up()
             assert len(await neighbours.members()) == 2
-        await sell(neighbours, 2, "IM-2")
+        await neighbours.sell(2, "IM-2")
         await neighbours.caught_up()
         assert len(await neighbours.members()) == 1
     for nth in range(3):
@@ -132,13 +114,13 @@ async def test_temporal_goes_away_and_the_deliveries_wait(
 ) -> None:
     async with cuttable(temporal_address) as (way, address), neighbours.door(temporal_address=address):
         way.cut()
-        await sell(neighbours, 0, "IM-0")
+        await neighbours.sell(0, "IM-0")
         await neighbours.caught_up()
         await until_fails_again(TEMPORAL)
         told = await neighbours.store.kinds(0)
         assert await neighbours.store.value("SELECT count(*) FROM deliveries WHERE sent_at IS NULL") == 3
         way.mend()
-        await all_sent(neighbours)
+        await neighbours.all_sent()
     signals = await signals_of(temporal, neighbours.store.certificates[0])
     assert [name.replace("_", "") for name in signals] == [kind.lower() for kind in told]
 
@@ -150,9 +132,9 @@ async def test_what_a_crash_left_unsent_is_swept_up(neighbours: Neighbours, temp
     await store.commit(store.order_record(order(orderId="IM-1", lines=[store.line(1)])))
     await store.rows_changed("UPDATE deliveries SET created_at = created_at - interval '1 hour'")
     async with neighbours.door():
-        await pay(neighbours, "IM-0")
+        await neighbours.pay("IM-0")
         await neighbours.delivered(0, *SOLD)
-        await all_sent(neighbours)
+        await neighbours.all_sent()
     signals = await signals_of(temporal, store.certificates[0])
     assert list(dict.fromkeys(signals)) == ["order_stated", "payment_authorized", "payment_captured"]
     assert await signals_of(temporal, store.certificates[1]) == ["order_stated"]
@@ -164,5 +146,5 @@ async def test_kafka_is_away_when_the_door_opens(neighbours: Neighbours, kafka: 
         async with neighbours.door(kafka_bootstrap_servers=address):
             await until_fails_again(KAFKA)
             way.mend()
-            await sell(neighbours, 0, "IM-0")
+            await neighbours.sell(0, "IM-0")
             await neighbours.delivered(0, *SOLD)
