@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench requirements
+.PHONY: help setup demo up test lint bench mutants requirements
 
 BIN := .venv/bin
 PYTHON ?=
@@ -33,6 +33,11 @@ lint: setup ## Check style, types and the layers
 
 bench: setup ## Measure against the floors and write docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Those that were tried and have not changed since are not tried again; remove mutants/ to begin anew.
+mutants: setup ## Change the domain in a few thousand small ways and see its tests go red
+	@$(BIN)/mutmut run $(ARGS)
+	@$(BIN)/python -m tests.mutants
 
 # Versions that still fit are kept; ARGS=--upgrade moves all of them, ARGS="--upgrade-package NAME" one.
 requirements: setup ## Pin the versions and hashes of requirements*.in anew; ARGS=--upgrade for the newest
