@@ -19,7 +19,9 @@ def main() -> int:
     status = dict(line.strip().split(": ", 1) for line in mutmut("results", "--all", "true").splitlines())
     untried = sum(found in UNTRIED for found in status.values())
     if not status or untried:
-        print(f"mutants: {untried or 'all'} have not been tried yet; make mutants tries them", file=sys.stderr)
+        print(
+            f"mutants: {untried or 'all'} have not been tried yet; make mutants tries them", file=sys.stderr
+        )
         return 1
     survivors = [name for name, found in status.items() if found not in NOTICED]
     for name in survivors:
