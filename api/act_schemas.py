@@ -56,7 +56,8 @@ class ResolutionOrder(Schema):
         ge=0,
         le=2**53,
         strict=True,
-        description="To take from the balance, in minor units of the nominal; left out, as much as the refund is worth",
+        description="To take from the balance, in minor units of the nominal; left out, as much as the refund is worth."
+        " With a rejection of money in another currency: what that is worth",
         examples=[400_000],
     )
     note: Words = Field(examples=["agreed with the buyer"])

@@ -102,7 +102,7 @@ def _view(found: OpenCase, web_url: str) -> PendingRefund:
             "state": case.state.value,
             "reason": case.reason.value if case.reason else None,
             "reason_text": found.reason_text,
-            "amount": money(case.amount, currency),
+            "amount": money(case.amount, case.foreign_currency or currency),
             "price": money(found.sale.amount, currency),
             "captured": money(found.line.captured + found.line.returned, currency),
             "refunded": money(found.line.refunded + found.line.returned, currency),

@@ -200,7 +200,7 @@ class PendingRefund(Schema):
     state: RefundState = Field(examples=["pendingDetails"])
     reason: str | None = Field(examples=["amountMismatch"])
     reason_text: str | None
-    amount: Money
+    amount: Money = Field(description="What is back or awaited, in the currency in which it came")
     price: Money
     captured: Money
     refunded: Money

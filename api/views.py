@@ -99,7 +99,7 @@ def _case(state: CertificateState, sale: Sale, case: RefundCase) -> schemas.Refu
             "order_id": sale.order_id,
             "line_id": sale.line_id,
             "state": case.state.value,
-            "amount": money(case.amount, state.currency),
+            "amount": money(case.amount, case.foreign_currency or state.currency),
             "reason": case.reason.value if case.reason else None,
             "since": case.pending_since or case.opened_at,
         }

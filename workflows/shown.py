@@ -100,4 +100,5 @@ def _hold_line(hold: Redemption) -> str:
 def _case_line(order_id: str, case: RefundCase) -> str:
     reason = f", {case.reason.value}" if case.reason else ""
     what = f"Refund case {case.refund_case_id} of order {order_id}"
-    return f"{what} is **{case.state.value}**{reason}: amount {case.amount}."
+    amount = f"{case.amount} {case.foreign_currency or ''}".rstrip()
+    return f"{what} is **{case.state.value}**{reason}: amount {amount}."

@@ -11,7 +11,7 @@ from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
-    from api.schemas import PendingRefundPage
+    from api.schemas import PendingRefund, PendingRefundPage
     from giftcert.people.resolving import Resolution, Verdict
     from giftcert.settings import Settings
 
@@ -67,7 +67,7 @@ def _table(page: "PendingRefundPage") -> str:
             f"{one.since:%Y-%m-%d %H:%M}" if one.since else "",
             f"{one.order_id}, line {one.line_id}",
             one.reason or one.state,
-            f"{one.amount.amount:,} of {one.price.amount:,} {one.price.currency}",
+            _amount(one),
             f"{one.balance.amount:,}, held {one.held.amount:,}",
             " or ".join(one.allowed_decisions),
         )
@@ -78,6 +78,12 @@ def _table(page: "PendingRefundPage") -> str:
     columns = ("case", "since", "order", "reason", "refund", "balance", "decide")
     more = f"more: --after {page.next}" if page.next else None
     return "\n".join(filter(None, (as_text(columns, rows), more)))
+
+
+def _amount(case: "PendingRefund") -> str:
+    """What came back, of what the line costs; its currency too where that is another."""
+    own = "" if case.amount.currency == case.price.currency else f" {case.amount.currency}"
+    return f"{case.amount.amount:,}{own} of {case.price.amount:,} {case.price.currency}"
 
 
 @app.command()

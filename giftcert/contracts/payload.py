@@ -19,8 +19,10 @@ def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[
 
     Args:
         event: the dataclass.
-        currency: of the certificate; needed by events that tell of money.
+        currency: of the certificate; needed by events that tell of money. Of an event with a ``foreign_currency`` the
+            money is in that.
     """
+    currency = getattr(event, "foreign_currency", None) or currency
     money = _money_fields(type(event))
     return {
         camel_case(field.name): _money(getattr(event, field.name), currency)

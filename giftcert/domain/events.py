@@ -221,7 +221,10 @@ class RefundCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundPendingDetails:
-    """The refund cannot be carried out as it stands; a person decides."""
+    """The refund cannot be carried out as it stands; a person decides.
+
+    ``foreign_currency`` is the currency of ``amount`` where that is not the certificate's.
+    """
 
     type: ClassVar[str] = "refund.pendingDetails"
     refund_case_id: str
@@ -232,6 +235,7 @@ class RefundPendingDetails:
     reason: RefundReason
     allowed_decisions: tuple[str, ...]
     web_url: str | None
+    foreign_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +322,7 @@ class PaymentWithoutCertificateAlerted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundStuckAlerted:
-    """A refund case waits for a person too long."""
+    """A refund case waits for a person too long; ``foreign_currency`` as in ``refund.pendingDetails``."""
 
     type: ClassVar[str] = "alert.refundStuck"
     refund_case_id: str
@@ -329,6 +333,7 @@ class RefundStuckAlerted:
     since: datetime
     attempt: int
     web_url: str | None
+    foreign_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -476,6 +481,7 @@ class RefundApproved:
     refund_case_id: str
     amount: int
     waits_until: datetime
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,6 +282,7 @@ def _requested(state: CertificateState, event: e.RefundRequested, at: datetime) 
         waits_until=event.waits_until,
         opened_at=known.opened_at if known else at,
         approved=known.approved if known else None,
+        approved_by=known.approved_by if known else None,
     )
 
 
@@ -303,6 +304,7 @@ def _pending(state: CertificateState, event: e.RefundPendingDetails, at: datetim
         amount=event.amount,
         refund_id=event.refund_id,
         reason=event.reason,
+        foreign_currency=event.foreign_currency,
         pending_since=known.pending_since or at,
         agreement=None,
     )
@@ -380,6 +382,7 @@ def _approved(state: CertificateState, event: e.RefundApproved) -> CertificateSt
         state,
         event.refund_case_id,
         approved=event.amount,
+        approved_by=event.by,
         waits_until=event.waits_until,
         overdue=False,
         pending_since=None,

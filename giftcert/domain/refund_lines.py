@@ -21,6 +21,18 @@ class Share:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignMoney:
+    """Money that came back in another currency than the order's, in minor units of the newest such currency.
+
+    ``is_of_line`` says that it can mean no other line: it is allocated, or the order never had another.
+    """
+
+    amount: int
+    currency: str
+    is_of_line: bool
+
+
 @dataclass(slots=True)
 class RefundShares:
     """How the refunded money of an order spreads over its lines, in minor units of the order's currency.
@@ -83,9 +95,28 @@ def refund_shares(facts: OrderFacts) -> RefundShares:
 
 def foreign_refund_ids(facts: OrderFacts, line_id: str) -> tuple[str, ...]:
     """Return refunds in another currency that may mean the line: allocated to it, or allocated to none."""
+    return tuple(map(_id, _foreign_refunds(facts, line_id)))
+
+
+def foreign_money(facts: OrderFacts, line_id: str, besides: Collection[str]) -> ForeignMoney | None:
+    """Return what such refunds brought back, leaving some out; ``None`` if there is none."""
+    told = tuple(one for one in _foreign_refunds(facts, line_id) if _id(one) not in besides)
+    if not told:
+        return None
+    currency = told[-1].currency
+    parts = (
+        line_money.allocated_sum((one,), line_id) if one.allocations else one.amount
+        for one in told
+        if one.currency == currency
+    )
+    is_of_line = len(orders.all_lines(facts)) == 1 or all(one.allocations for one in told)
+    return ForeignMoney(sum(parts), currency, is_of_line)
+
+
+def _foreign_refunds(facts: OrderFacts, line_id: str) -> tuple[Payment, ...]:
     known = line_money.in_order_currency(facts, line_money.refunds(facts))
     foreign = (one for one in line_money.refunds(facts) if one not in known)
-    return tuple(_id(one) for one in foreign if _may_mean(one, line_id))
+    return tuple(one for one in foreign if _may_mean(one, line_id))
 
 
 def _may_mean(refund: Payment, line_id: str) -> bool:

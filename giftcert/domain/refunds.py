@@ -11,7 +11,13 @@ from giftcert.domain.evolve import APPROVE, BY_SYSTEM, REJECT, find_case
 from giftcert.domain.messages import RefundDeadlinePassed
 from giftcert.domain.money import worth_of_refund
 from giftcert.domain.policy import Policy
-from giftcert.domain.refund_lines import RefundShares, foreign_refund_ids, refund_shares
+from giftcert.domain.refund_lines import (
+    ForeignMoney,
+    RefundShares,
+    foreign_money,
+    foreign_refund_ids,
+    refund_shares,
+)
 from giftcert.domain.state import OrderFacts, RefundCase, RefundState, Sale, Status, Withdrawal
 
 _OVERDUE_REASON = {
@@ -40,7 +46,7 @@ class Standing:
     unassigned: int
     withdrawal: Withdrawal | None
     withdrawal_decided: bool
-    foreign: bool
+    foreign: ForeignMoney | None
     overdrawn: bool
     refund_id: str | None
     has_open_case: bool
@@ -53,7 +59,7 @@ class Standing:
             self.withdrawal is not None
             or self.refunded > 0
             or self.unassigned > 0
-            or self.foreign
+            or self.foreign is not None
             or self.has_open_case
         )
 
@@ -77,7 +83,7 @@ def standing(facts: OrderFacts, sale: Sale) -> Standing:
         unassigned=shares.unassigned_for(sale.line_id, counted),
         withdrawal=orders.withdrawal_of(facts, sale.line_id),
         withdrawal_decided=orders.withdrawn_in(facts, sale.line_id) <= sale.withdrawal_decided,
-        foreign=bool(foreign),
+        foreign=foreign_money(facts, sale.line_id, counted),
         overdrawn=_is_overdrawn(facts, shares.paying(sale.line_id) - counted),
         refund_id=new[-1] if new else None,
         has_open_case=case is not None,
@@ -104,7 +110,16 @@ def _money(facts: OrderFacts, sale: Sale, shares: RefundShares, counted: set[str
         return captured, shares.of(sale.line_id, counted)
     told = line_money.in_order_currency(facts, line_money.refunds(facts))
     new = tuple(one for one in told if one.refund_id not in counted)
-    return (captured, max(captured, line_money.allocated_sum(new, sale.line_id))) if new else (0, 0)
+    if not new:
+        return (0, 0)
+    whole = captured + _counted_of_other_currency(facts, sale)
+    return captured, max(whole, line_money.allocated_sum(new, sale.line_id))
+
+
+def _counted_of_other_currency(facts: OrderFacts, sale: Sale) -> int:
+    """What was counted as back, but by no refund in the order's own currency."""
+    foreign = set(foreign_refund_ids(facts, sale.line_id))
+    return sum(case.counted for case in sale.cases if foreign.intersection(case.counted_refunds))
 
 
 def _settled(sale: Sale) -> int:
@@ -150,10 +165,11 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class AskPerson:
-    """The refund cannot be carried out as it stands."""
+    """The refund cannot be carried out as it stands. ``foreign_currency`` is that of the amount, if not the sale's."""
 
     reason: e.RefundReason
     amount: int
+    foreign_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +186,9 @@ Verdict: TypeAlias = Nothing | Wait | AskPerson | Complete
 
 def judge_unissued(decision: Decision, sale: Sale, line: Standing) -> e.ReleaseReason | None:
     """Judge the refunds of a line whose certificate is not issued; return why it now goes back, if it does."""
-    verdict = _approved_before_issue(sale, line) or _unissued_verdict(line)
+    verdict = _approved_before_issue(line) or _unissued_verdict(line)
     _apply(decision, sale, line, verdict, before_issue=True)
-    if isinstance(verdict, Complete) and line.refunded >= line.captured:
+    if isinstance(verdict, Complete) and 0 < verdict.amount >= line.captured:
         return e.ReleaseReason.REFUNDED_BEFORE_ISSUE
     if isinstance(verdict, Nothing) and line.withdrawal is not None:
         removed = line.withdrawal == Withdrawal.REMOVED
@@ -180,17 +196,25 @@ def judge_unissued(decision: Decision, sale: Sale, line: Standing) -> e.ReleaseR
     return None
 
 
-def _approved_before_issue(sale: Sale, line: Standing) -> Verdict | None:
-    """What a person has approved is carried out as soon as money is back."""
-    case = sale.open_case
-    approved = case is not None and case.approved is not None
-    return Complete(line.refunded, taken=0) if approved and line.refunded > 0 else None
+def _approved_before_issue(line: Standing) -> Verdict | None:
+    """What a person has approved is carried out as soon as money is back.
+
+    Nobody knows how much a line's money in another currency is here; all that was captured counts as back, so that
+    the certificate is not issued for it.
+    """
+    if not line.approved:
+        return None
+    if line.foreign is None:
+        return Complete(line.refunded, taken=0) if line.refunded > 0 else None
+    if not line.foreign.is_of_line:
+        return Complete(line.refunded, taken=0)
+    return Complete(max(line.refunded, line.captured), taken=0) if line.captured > 0 else None
 
 
 def _unissued_verdict(line: Standing) -> Verdict:  # noqa: PLR0911 - one row of the table each
-    if line.foreign:
-        return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
-    if line.captured <= 0 and (line.refunded > 0 or line.unassigned > 0):
+    if line.foreign is not None and not line.approved:
+        return _in_other_currency(line)
+    if line.captured <= 0 and (line.refunded > 0 or line.unassigned > 0 or line.foreign is not None):
         return Wait(e.Awaited.CAPTURE, line.refunded or line.unassigned)
     if line.refunded > line.captured or line.overdrawn:
         return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, line.refunded)
@@ -203,6 +227,13 @@ def _unissued_verdict(line: Standing) -> Verdict:  # noqa: PLR0911 - one row of 
     if line.withdrawal is not None and line.captured > 0:
         return Wait(e.Awaited.PAYMENT, line.captured)
     return Nothing()
+
+
+def _in_other_currency(line: Standing) -> AskPerson:
+    """Money of the order's own currency that is back as well is told first."""
+    if line.refunded > 0 or line.foreign is None:
+        return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
+    return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.foreign.amount, line.foreign.currency)
 
 
 def judge_issued(decision: Decision, sale: Sale, line: Standing) -> None:
@@ -245,8 +276,8 @@ def _issued_verdict(decision: Decision, line: Standing) -> Verdict:
 
 def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noqa: PLR0911 - one row each
     """Rows that look at the money alone."""
-    if line.foreign:
-        return AskPerson(e.RefundReason.CURRENCY_MISMATCH, line.refunded)
+    if line.foreign is not None:
+        return _in_other_currency(line)
     withdrawn = line.withdrawal is not None and not line.withdrawal_decided
     if line.price == 0 and withdrawn and decision.state.status != Status.REFUNDED:
         return _free_verdict(decision, line)
@@ -384,6 +415,7 @@ def _ask(decision: Decision, sale: Sale, line: Standing, verdict: AskPerson) -> 
             order_id=sale.order_id,
             line_id=sale.line_id,
             reason=verdict.reason,
+            foreign_currency=verdict.foreign_currency,
             allowed_decisions=allowed_decisions(sale),
             web_url=decision.terms.web_url,
         )
@@ -449,6 +481,7 @@ def _stuck_alert(decision: Decision, sale: Sale, case: RefundCase) -> e.RefundSt
         line_id=sale.line_id,
         reason=case.reason or e.RefundReason.REFUND_PAYMENT_MISSING,
         amount=case.amount,
+        foreign_currency=case.foreign_currency,
         since=case.pending_since or decision.now,
         attempt=case.alerts + 1,
         web_url=decision.terms.web_url,

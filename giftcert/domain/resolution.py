@@ -15,7 +15,14 @@ from giftcert.domain.money import worth_of_refund
 from giftcert.domain.policy import Policy
 from giftcert.domain.refund_lines import Share, refund_shares
 from giftcert.domain.refunds import Standing
-from giftcert.domain.state import Agreement, AssignedShare, CertificateState, RefundCase, Sale
+from giftcert.domain.state import (
+    Agreement,
+    AssignedShare,
+    CertificateState,
+    RefundCase,
+    RefundState,
+    Sale,
+)
 
 
 class ResolutionRefusal(StrEnum):
@@ -47,15 +54,39 @@ class _Case:
 
     @property
     def money_is_back(self) -> bool:
-        return self.line.refunded > 0 or self.line.foreign or self.sale.amount == 0
+        return self.line.refunded > 0 or self.line.foreign is not None
+
+    @property
+    def is_counted_at_once(self) -> bool:
+        """Whether an approval takes from the balance now; what cost nothing has no money that could come."""
+        return not self.before_issue and (self.money_is_back or self.sale.amount == 0)
 
     @property
     def worth(self) -> int:
-        """What is back, may be back, or is awaited, in nominal units."""
+        """What is back, may be back, or is awaited, in nominal units; of another currency nobody knows it."""
         if self.sale.amount == 0:
             return self.balance
-        money = self.line.refunded or min(self.line.unassigned, self.lacking) or self.case.amount
+        money = self.line.refunded
+        if self.line.foreign is None:
+            money = money or min(self.line.unassigned, self.lacking) or self.case.amount
         return worth_of_refund(self.sale.nominal, money, self.sale.amount)
+
+    @property
+    def most_worth(self) -> int:
+        """What money in another currency may be worth at most: what the line's price lacks, in nominal units."""
+        if self.sale.amount == 0:
+            return self.balance
+        return worth_of_refund(self.sale.nominal, self.lacking, self.sale.amount)
+
+    def money_worth(self, amount: int) -> int:
+        """Return the money that counts as back where it is worth so much of the nominal; of another currency by that.
+
+        So that the price, once it went back in any currency, does not go back again unseen.
+        """
+        if self.line.foreign is None:
+            return self.line.refunded
+        cost = amount * self.sale.amount // self.sale.nominal
+        return max(self.line.refunded, min(cost, self.lacking))
 
     @property
     def lacking(self) -> int:
@@ -65,7 +96,7 @@ class _Case:
     @property
     def at_stake(self) -> int:
         """The money that a decision is about; of a foreign refund nobody knows what it is here."""
-        return self.sale.amount if self.line.foreign else self.case.amount
+        return self.case.amount if self.line.foreign is None else self.sale.amount
 
 
 def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
@@ -83,21 +114,30 @@ def refuse_resolution(state: CertificateState, message: ResolveRefund) -> Resolu
         return ResolutionRefusal.NOTHING_PENDING
     if message.decision not in refunds.allowed_decisions(found.sale):
         return ResolutionRefusal.DECISION_NOT_ALLOWED
-    if message.decision == REJECT or found.before_issue:
-        return None
-    unsaid = found.line.foreign and message.amount is None
-    if unsaid or (found.asks_which_line and message.amount == 0):  # a part of the refund is to be this line's
-        return ResolutionRefusal.AMOUNT_REQUIRED
-    if message.amount is None:
-        return None
-    limit = state.balance if found.line.foreign else min(state.balance, found.worth)
-    return ResolutionRefusal.AMOUNT_TOO_HIGH if message.amount > limit else None
+    return None if found.before_issue else _refuse_amount(found, message)
+
+
+def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | None:
+    """Return why the amount does not fit; a rejection names one only for money in another currency."""
+    foreign = found.line.foreign is not None
+    if message.decision == REJECT:
+        limit = found.most_worth if foreign else message.amount or 0
+    else:
+        unsaid = foreign and message.amount is None
+        if unsaid or (
+            found.asks_which_line and message.amount == 0
+        ):  # a part of the refund is to be this line's
+            return ResolutionRefusal.AMOUNT_REQUIRED
+        limit = found.balance if foreign else min(found.balance, found.worth)
+    return ResolutionRefusal.AMOUNT_TOO_HIGH if (message.amount or 0) > limit else None
 
 
 def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
     """Carry out what a person decides; what takes two persons waits for the second."""
     found = _case_of(decision.state, message.refund_case_id)
     if found is None or refuse_resolution(decision.state, message) is not None:
+        return
+    if _stands(found, message):
         return
     if _needs_second(found, message, decision.policy):
         _agree(decision, found.case, message)
@@ -107,6 +147,24 @@ def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
     else:
         _reject(decision, found, message)
     sale.settle(decision)
+
+
+def _stands(found: _Case, message: ResolveRefund) -> bool:
+    """Whether the same person approved the same already, as after a lost answer: what was promised then stays."""
+    case = found.case
+    return (
+        message.decision == APPROVE
+        and case.state != RefundState.PENDING_DETAILS
+        and case.approved_by == message.resolved_by
+        and case.approved == _amount_of(found, message)
+    )
+
+
+def _amount_of(found: _Case, message: ResolveRefund) -> int:
+    """What an approval takes: as named, else as much as the refund is worth and there is; nothing before issue."""
+    if found.before_issue:
+        return 0
+    return min(found.balance, found.worth) if message.amount is None else message.amount
 
 
 # Two persons --------------------------------------------------------------------------------------
@@ -144,9 +202,8 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     if found.asks_which_line:
         named = None if found.before_issue else message.amount
         found = _give_to_line(decision, found, _cost_of(found, named))
-    amount = min(found.balance, found.worth) if message.amount is None else message.amount
-    amount = 0 if found.before_issue else amount
-    if found.line.foreign or (found.money_is_back and not found.before_issue):
+    amount = _amount_of(found, message)
+    if found.is_counted_at_once:
         uncovered = 0 if found.before_issue else max(0, found.worth - amount)
         decision.record(_resolved(found, message, amount, uncovered))
         _carry_out(decision, found, taken=amount, uncovered=uncovered)
@@ -155,6 +212,7 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
         refund_case_id=found.case.refund_case_id,
         amount=amount,
         waits_until=decision.now + decision.policy.refund_payment_wait,
+        by=message.resolved_by,
     )
     decision.record(_resolved(found, message, amount, 0), approved)
 
@@ -165,10 +223,25 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
 def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     if found.asks_which_line:
         found = _disown(decision, found)
-    uncovered = found.worth if found.money_is_back and not found.line.foreign else 0
+    uncovered = _uncovered_if_rejected(found, message)
     decision.record(_resolved(found, message, 0, uncovered))
     if found.money_is_back:
         _carry_out(decision, found, taken=0, uncovered=uncovered)
+
+
+def _uncovered_if_rejected(found: _Case, message: ResolveRefund) -> int:
+    """Return the worth of what is back; of another currency what the person says, else the most it may be worth.
+
+    Where such money may as well mean another line, a rejection without an amount says that it does.
+    """
+    foreign = found.line.foreign
+    if not found.money_is_back:
+        return 0
+    if foreign is None:
+        return found.worth
+    if message.amount is not None:
+        return message.amount
+    return found.most_worth if foreign.is_of_line else found.worth
 
 
 # Which line does the money mean? ------------------------------------------------------------------
@@ -263,5 +336,6 @@ def _resolved(found: _Case, message: ResolveRefund, amount: int, uncovered: int)
 
 
 def _carry_out(decision: Decision, found: _Case, *, taken: int, uncovered: int) -> None:
-    verdict = refunds.Complete(found.line.refunded, taken=taken, uncovered=uncovered)
+    money = found.money_worth(taken + uncovered)
+    verdict = refunds.Complete(money, taken=taken, uncovered=uncovered)
     refunds.carry_out(decision, found.sale, found.line, verdict, before_issue=found.before_issue)

@@ -208,7 +208,8 @@ class RefundCase:
 
     ``counted`` is the money that its completion counted, ``counted_refunds`` the refunds that it came of,
     ``before_issue`` whether the certificate was not issued then. ``taken`` is in nominal units; so is ``approved``,
-    what a person allows to be taken once the money is back. ``agreement`` waits for a second person.
+    what the person ``approved_by`` allows to be taken once the money is back. ``agreement`` waits for a second person.
+    ``foreign_currency`` is that of ``amount``, if it is not the sale's.
     """
 
     refund_case_id: str
@@ -228,7 +229,9 @@ class RefundCase:
     before_issue: bool = False
     taken: int = 0
     approved: int | None = None
+    approved_by: str | None = None
     agreement: Agreement | None = None
+    foreign_currency: str | None = None
 
     @property
     def asks_which_line(self) -> bool:

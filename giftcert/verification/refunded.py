@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from giftcert.domain import line_money, orders, refund_lines
 from giftcert.domain.refund_lines import RefundShares
-from giftcert.domain.state import CertificateState, OrderFacts, Sale
+from giftcert.domain.state import CertificateState, OrderFacts, RefundCase, Sale
 from giftcert.verification.violations import Violation
 
 
@@ -26,12 +26,17 @@ def _of_line(state: CertificateState, sale: Sale) -> Iterator[Violation]:
     shares = refund_lines.refund_shares(facts)
     refunded, captured = shares.of(sale.line_id), _captured(facts, sale)
     if any(case.pending_since is not None for case in sale.cases):  # a person may have let more pass
-        captured = max(captured, sum(max(case.counted, case.amount) for case in sale.cases))
+        captured = max(captured, sum(map(_seen, sale.cases)))
     if refunded > captured:
         seen = f"{refunded} refunded, and no refund case about it"
         yield _violation(state, sale, "refundedUncaptured", f"at most {captured} as captured", seen)
     elif not any(case.pending_since is not None for case in sale.cases):
         yield from _of_payments(state, sale, facts, shares)
+
+
+def _seen(case: RefundCase) -> int:
+    """The money that a person saw; an amount in another currency is none of the line's."""
+    return case.counted if case.foreign_currency else max(case.counted, case.amount)
 
 
 def _captured(facts: OrderFacts, sale: Sale) -> int:

@@ -47,6 +47,7 @@ _VALUES: dict[str, Any] = {
     "uncovered": 0,
     "before_issue": False,
     "allowed_decisions": ("approve", "reject"),
+    "foreign_currency": None,
     "web_url": f"http://127.0.0.1:8233/namespaces/default/workflows/certificate-{CERTIFICATE}",
     "decision": "approve",
     "resolved_by": "anna",

@@ -129,7 +129,20 @@ async def test_a_refund_in_another_currency_needs_an_amount(desk: Desk) -> None:
     await desk.refund(sold, currency="EUR")
     case = await desk.case_of(sold, "pendingDetails")
     assert problem_fields(await desk.resolve(case)) == ["amount"]
+    assert problem_fields(await desk.resolve(case, "reject", amount=PRICE + 1)) == ["amount"]
     assert (await desk.resolve(case, amount=PRICE)).json()["status"] == "refunded"
+
+
+async def test_a_refund_in_another_currency_is_told_and_listed_in_that(desk: Desk) -> None:
+    sold = await desk.sell()
+    await desk.refund(sold, amount=6_000, currency="EUR")
+    case = await desk.case_of(sold, "pendingDetails")
+    [listed] = (await desk.api.as_role("support", "/refunds")).json()["items"]
+    euros = {"amount": 6_000, "currency": "EUR"}
+    assert (listed["refundCaseId"], listed["amount"]) == (case, euros)
+    assert (listed["price"], listed["refunded"]["amount"]) == ({"amount": PRICE, "currency": "RUB"}, 0)
+    told = (await desk.stock.events(sold.certificate_id))[-1]["payload"]
+    assert (told["reason"], told["amount"], told["foreignCurrency"]) == ("currencyMismatch", euros, "EUR")
 
 
 async def test_a_case_is_decided_once(desk: Desk) -> None:
@@ -164,6 +177,17 @@ async def test_a_repeat_after_the_answer_was_lost_is_answered_too(desk: Desk) ->
     assert (again.status_code, again.json()) == (200, first.json())
     await desk.stock.run("DELETE FROM idempotency_keys")
     assert_problem(await desk.resolve(case, "reject", key="k"), 409, "nothing-pending")
+
+
+async def test_an_approval_whose_answer_was_lost_is_told_once_while_its_money_is_awaited(desk: Desk) -> None:
+    sold = await desk.sell()
+    await desk.hand_back(sold)
+    case = await desk.case_of(sold, "requested")
+    first = await desk.resolve(case, key="lost")
+    await desk.stock.run("DELETE FROM idempotency_keys")
+    again = await desk.resolve(case, key="lost")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert (await desk.told(sold)).count("refund.resolved") == 1
 
 
 async def test_a_large_refund_takes_two_persons(desk: Desk) -> None:

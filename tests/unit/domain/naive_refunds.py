@@ -65,7 +65,8 @@ class Judge:
             if captured >= sale.price:
                 self.issued(card)
             return card.phase == "live"
-        followed = self._say(card, sale, *self._unissued_verdict(sale, back, captured, out=out))
+        verdict = self._unissued_verdict(sale, back, captured, out=out)
+        followed, back = self._say(card, sale, *verdict), verdict[2] if verdict[0] == "done" else back
         if sale.case is None and (back >= captured > 0 or (out and captured <= 0 >= back)):
             return self._let_go(card)
         return followed
@@ -73,11 +74,12 @@ class Judge:
     def _unissued_verdict(  # noqa: PLR0911 - the table
         self, sale: Sale, back: int, captured: int, *, out: bool
     ) -> tuple[str, str, int, int]:
-        if sale.case and sale.case.approved is not None and back > 0:
-            return "done", "", back, 0
-        if self._foreign(sale):
-            return "ask", "currencyMismatch", back, 0
-        if captured <= 0 < back:
+        approved, foreign = sale.case is not None and sale.case.approved is not None, self._foreign(sale)
+        if approved and (captured if foreign else back) > 0:
+            return "done", "", max(back, captured) if foreign else back, 0
+        if foreign and not approved:
+            return "ask", "currencyMismatch", back or self._foreign_sum(sale), 0
+        if captured <= 0 and (back > 0 or foreign):
             return "wait", "capture", back, 0
         if back > captured or self._overdrawn(sale):
             return "ask", "exceedsCaptured", back, 0
@@ -105,7 +107,7 @@ class Judge:
             worth = -(-card.nominal * back // sale.price)
             return "done", "", back, card.balance if whole else min(case.approved, card.balance, worth)
         if self._foreign(sale):
-            return "ask", "currencyMismatch", back, 0
+            return "ask", "currencyMismatch", back or self._foreign_sum(sale), 0
         if sale.price == 0 and out and card.phase != "refunded":
             if card.spent or card.phase == "expired" or card.held:
                 reason = "certificateRedeemed" if card.spent else "redemptionInProgress"
@@ -144,6 +146,11 @@ class Judge:
     def _foreign(self, sale: Sale) -> bool:
         order = self.orders[sale.order]
         return any(order.refunds[name].foreign for name in order.new(sale.line, sale.counted))
+
+    def _foreign_sum(self, sale: Sale) -> int:
+        order = self.orders[sale.order]
+        new = [order.refunds[name] for name in order.new(sale.line, sale.counted)]
+        return sum(one.to[sale.line] for one in new if one.foreign)
 
     def _overdrawn(self, sale: Sale) -> bool:
         order = self.orders[sale.order]
@@ -202,11 +209,18 @@ class Judge:
             return "nothing"
         foreign = self._foreign(sale)
         back = self.orders[sale.order].back(sale.line, sale.counted)
-        worth = card.balance if sale.price == 0 else -(-card.nominal * (back or case.amount) // sale.price)
+        money = back if foreign else back or case.amount
+        worth = card.balance if sale.price == 0 else -(-card.nominal * money // sale.price)
         most = card.balance if foreign else min(card.balance, worth)
-        if decision == "reject" and not sale.issued:
+        unsaid, too_much = foreign and amount is None, (amount or 0) > most
+        if (decision == "approve" and sale.issued and (unsaid or too_much)) or (
+            decision == "reject"
+            and (not sale.issued or (foreign and (amount or 0) > self._most_worth(card, sale)))
+        ):
             return "nothing"
-        if decision == "approve" and sale.issued and ((foreign and amount is None) or (amount or 0) > most):
+        named = (most if amount is None else amount) if sale.issued else 0
+        stands = case.reason is None and (case.approved, case.approved_by) == (named, by)
+        if decision == "approve" and stands:
             return "nothing"
         if (sale.price if foreign else case.amount) > self.two_over and not self._second(
             case, decision, amount, by
@@ -214,27 +228,49 @@ class Judge:
             said_before, case.agreed = case.agreed == (decision, amount, by), (decision, amount, by)
             return "nothing" if said_before else "waits"
         case.agreed = None
-        self._carry_out(card, sale, decision, most if amount is None else amount, back, worth)
+        case.approved_by = by
+        if decision == "reject":
+            self._reject(card, sale, amount, back, worth)
+        else:
+            self._approve(card, sale, most if amount is None else amount, back, worth)
         self.judge(card)
         return decision
+
+    def _most_worth(self, card: Card, sale: Sale) -> int:
+        if sale.price == 0:
+            return card.balance
+        return -(-card.nominal * max(0, sale.price - sale.settled) // sale.price)
 
     def _second(self, case: Case, decision: str, amount: int | None, by: str) -> bool:
         return case.agreed is not None and case.agreed[:2] == (decision, amount) and case.agreed[2] != by
 
-    def _carry_out(self, card: Card, sale: Sale, decision: str, amount: int, back: int, worth: int) -> None:
-        case, foreign = sale.case, self._foreign(sale)
-        assert case
+    def _decided(self, sale: Sale) -> None:
         if sale.issued:
             sale.decided = max(sale.decided, self.orders[sale.order].left.get(sale.line, 0))
-        is_back = back > 0 or foreign or sale.price == 0
-        if decision == "reject":
-            if is_back:
-                self._count(card, sale, back, 0, "rejected", 0 if foreign else worth)
-            else:
-                self._close(sale)
-        elif foreign or (is_back and sale.issued):
-            taken, uncovered = (amount, max(0, worth - amount)) if sale.issued else (0, 0)
-            self._count(card, sale, back, taken, "completed", uncovered)
+
+    def _money(self, card: Card, sale: Sale, back: int, worth: int) -> int:
+        """Of another currency so much as that part of the nominal had cost."""
+        if not self._foreign(sale):
+            return back
+        return max(back, min(worth * sale.price // card.nominal, max(0, sale.price - sale.settled)))
+
+    def _reject(self, card: Card, sale: Sale, amount: int | None, back: int, worth: int) -> None:
+        self._decided(sale)
+        if self._foreign(sale):
+            worth = self._most_worth(card, sale) if amount is None else amount
+        elif back <= 0:
+            self._close(sale)
+            return
+        self._count(card, sale, self._money(card, sale, back, worth), 0, "rejected", worth)
+
+    def _approve(self, card: Card, sale: Sale, amount: int, back: int, worth: int) -> None:
+        case = sale.case
+        assert case
+        self._decided(sale)
+        if sale.issued and (back > 0 or self._foreign(sale) or sale.price == 0):
+            uncovered = max(0, worth - amount)
+            money = self._money(card, sale, back, amount + uncovered)
+            self._count(card, sale, money, amount, "completed", uncovered)
         else:
             case.approved, case.reason = amount if sale.issued else 0, None
             case.awaiting, case.since, case.overdue = "payment", self.now, False

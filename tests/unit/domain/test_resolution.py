@@ -125,8 +125,28 @@ def test_money_back_in_another_currency_needs_the_amount_that_it_takes() -> None
     found = issued().tell(make.refunded(currency="EUR"))
     assert refusal(found) == ResolutionRefusal.AMOUNT_REQUIRED
     assert refusal(found, amount=500_001) == ResolutionRefusal.AMOUNT_TOO_HIGH
-    assert counted(decide(found, amount=500_000)) == (0, 500_000, 0)
+    assert counted(decide(found, amount=500_000)) == (500_000, 500_000, 0)
     assert found.status == Status.REFUNDED
+
+
+def test_what_a_refund_in_another_currency_takes_counts_as_what_that_much_had_cost() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=400_000)), make.captured(400_000))
+    found.tell(make.refunded(6_000, currency="EUR"))
+    assert counted(decide(found, amount=250_001)) == (200_000, 250_001, 0)
+    assert (found.status, found.state.balance) == (Status.ISSUED, 249_999)
+
+
+@pytest.mark.parametrize(("decision", "amount"), [("approve", 500_000), ("reject", None)])
+def test_a_price_that_went_back_in_another_currency_does_not_go_back_again_unseen(
+    decision: str, amount: int | None
+) -> None:
+    found = decide(issued().tell(make.refunded(6_000, currency="EUR")), decision, amount)
+    before = found.state
+    for again in (make.refunded(), make.refunded(to=TO_THE_LINE)):
+        found.state = before
+        found.tell(again)
+        event = found.only(e.RefundPendingDetails)
+        assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 500_000)
 
 
 def test_a_free_certificate_that_is_spent_is_given_up_with_what_is_left() -> None:
@@ -212,6 +232,28 @@ def test_the_clock_of_a_case_begins_anew_with_an_approval() -> None:
     assert found.wait(make.DAY).only(e.RefundStuckAlerted).attempt == 1
 
 
+def test_an_approval_repeated_by_the_same_person_is_told_once_and_moves_no_promise() -> None:
+    """As when the answer to the first was lost."""
+    found = decide(returned())
+    until = found.case.waits_until
+    assert decide(found.wait(make.DAY)).told == []
+    assert decide(found, amount=500_000).told == []
+    assert found.case.waits_until == until
+
+
+def test_another_person_or_amount_is_another_approval() -> None:
+    found = decide(returned())
+    assert decide(found, amount=400_000).told == ["refund.resolved"]
+    other = make.resolve(found.case.refund_case_id, "approve", 400_000, by="support-2")
+    assert found.tell(other).told == ["refund.resolved"]
+
+
+def test_an_approval_is_made_anew_once_its_money_is_overdue() -> None:
+    found = decide(decide(returned()).wait(7 * make.DAY))
+    assert found.told == ["refund.resolved"]
+    assert found.case.waits_until == found.clock + 7 * make.DAY
+
+
 def test_what_was_approved_may_still_be_rejected_before_its_money() -> None:
     found = decide(decide(returned()), "reject")
     assert (found.told, spendable(found)) == (["refund.resolved"], True)
@@ -276,9 +318,38 @@ def test_a_line_that_is_removed_a_second_time_is_a_case_again() -> None:
     assert found.tell(next(removed)).told == ["refund.requested"]
 
 
-def test_rejecting_money_in_another_currency_cannot_say_what_is_uncovered() -> None:
-    found = decide(issued().tell(make.refunded(currency="EUR")), "reject")
+def test_rejecting_money_in_another_currency_leaves_the_most_that_it_may_be_worth_uncovered() -> None:
+    for foreign in (make.refunded(6_000, currency="EUR"), make.refunded(100, currency="EUR", to={"2": 100})):
+        found = decide(issued().tell(foreign), "reject")
+        assert counted(found) == (500_000, 0, 500_000)
+        assert spendable(found)
+    part = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000}))
+    rest = decide(decide(part, amount=200_000).tell(make.refunded(9, currency="EUR", to={"2": 9})), "reject")
+    assert counted(rest) == (300_000, 0, 300_000)
+
+
+def test_a_person_may_say_what_rejected_money_in_another_currency_is_worth() -> None:
+    found = issued().tell(make.refunded(600, currency="EUR"))
+    assert refusal(found, "reject", 500_001) == ResolutionRefusal.AMOUNT_TOO_HIGH
+    assert counted(decide(found, "reject", 50_000)) == (50_000, 0, 50_000)
+
+
+def test_rejecting_money_in_another_currency_that_may_mean_another_line_says_that_it_does() -> None:
+    found = decide(issued(*BOTH).tell(make.refunded(6_000, currency="EUR")), "reject")
     assert counted(found) == (0, 0, 0)
+    assert spendable(found)
+
+
+def test_money_in_another_currency_for_a_free_certificate_may_be_worth_all_that_is_left() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=0)), make.refunded(600, currency="EUR"))
+    assert counted(decide(found, "reject")) == (0, 0, 500_000)
+
+
+def test_rejecting_the_return_of_a_free_certificate_leaves_nothing_uncovered() -> None:
+    """No money went back, so that nothing is counted."""
+    found = reserved().tell(make.ordered(make.gift(amount=0)))
+    found = decide(found.tell(make.hold(), make.spending(), make.returned()), "reject")
+    assert (found.told, found.only(e.RefundResolved).uncovered) == (["refund.resolved"], 0)
     assert spendable(found)
 
 
@@ -313,17 +384,33 @@ def test_before_issue_a_part_that_is_back_leaves_the_rest_to_the_order() -> None
     assert found.tell(make.captured(300_000)).status == Status.ISSUED
 
 
-def test_before_issue_money_in_another_currency_is_counted_as_none_of_ours() -> None:
-    found = sold().tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
+def test_no_certificate_is_issued_for_money_that_went_back_in_another_currency() -> None:
+    for foreign in (make.refunded(6_000, currency="EUR"), make.refunded(100, currency="EUR", to={"2": 100})):
+        found = decide(sold().tell(make.captured(300_000), foreign))
+        assert found.told == ["refund.resolved", "refund.completed", "issue.released"]
+        assert counted(found) == (300_000, 0, 0)
+
+
+def test_no_certificate_is_issued_where_money_went_back_in_another_currency_before_its_capture() -> None:
+    found = decide(sold().tell(make.refunded(6_000, currency="EUR")))
+    assert found.told == ["refund.resolved", "refund.requested"]
+    assert found.state.refund_state == RefundState.AWAITING_CAPTURE
+    assert found.tell(make.captured()).told == ["refund.completed", "issue.released"]
+
+
+def test_before_issue_money_in_another_currency_that_may_mean_another_line_is_counted_as_none_of_ours() -> (
+    None
+):
+    found = sold(*BOTH).tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
     assert counted(decide(found, amount=300_000)) == (0, 0, 0)
     assert found.told == ["refund.resolved", "refund.completed"]
-    assert found.tell(make.captured(200_000)).status == Status.ISSUED
+    assert found.tell(make.captured(450_000)).status == Status.ISSUED
 
 
 def test_before_issue_nothing_is_uncovered() -> None:
     foreign, part = make.refunded(1, currency="EUR"), make.refunded(100_000, to={"2": 100_000})
     found = decide(sold().tell(make.captured(300_000), foreign, part))
-    assert (counted(found), found.only(e.RefundResolved).uncovered) == ((100_000, 0, 0), 0)
+    assert (counted(found), found.only(e.RefundResolved).uncovered) == ((300_000, 0, 0), 0)
 
 
 def test_the_case_of_an_earlier_sale_is_approved_under_its_own_order() -> None:

@@ -352,7 +352,13 @@ def test_a_refund_carried_out() -> None:
     )
 
 
-def pending(found: Certificate, reason: RefundReason, amount: int, refund_id: str | None) -> None:
+def pending(
+    found: Certificate,
+    reason: RefundReason,
+    amount: int,
+    refund_id: str | None,
+    foreign_currency: str | None = None,
+) -> None:
     assert found.only(e.RefundPendingDetails) == e.RefundPendingDetails(
         **ON_LINE,
         refund_case_id=found.case.refund_case_id,
@@ -361,6 +367,7 @@ def pending(found: Certificate, reason: RefundReason, amount: int, refund_id: st
         reason=reason,
         allowed_decisions=("approve", "reject"),
         web_url=WEB,
+        foreign_currency=foreign_currency,
     )
 
 
@@ -371,7 +378,7 @@ def test_refunds_that_a_person_decides() -> None:
     returned = issued(*BOTH).tell(make.returned())
     twice = sold().tell(make.captured(1_000_000, to={"2": 1_000_000}), make.refunded(to={"2": 500_000}))
     again = make.refunded(400_000, "r-2", to={"2": 400_000})
-    pending(issued().tell(foreign), RefundReason.CURRENCY_MISMATCH, 0, "r-1")
+    pending(issued().tell(foreign), RefundReason.CURRENCY_MISMATCH, 100, "r-1", "EUR")
     pending(issued().tell(more), RefundReason.EXCEEDS_CAPTURED, 600_000, "r-1")
     pending(twice.tell(again), RefundReason.ALREADY_REFUNDED, 400_000, "r-2")
     pending(issued().wait(YEAR).tell(part), RefundReason.CERTIFICATE_EXPIRED, 100_000, "r-1")
@@ -432,7 +439,7 @@ def test_what_a_person_approved_before_its_money() -> None:
             resolved_by="support-1",
             note="agreed by telephone",
         ),
-        e.RefundApproved(refund_case_id=case, amount=300_000, waits_until=make.NOON + WEEK),
+        e.RefundApproved(refund_case_id=case, amount=300_000, waits_until=make.NOON + WEEK, by="support-1"),
     )
 
 
@@ -458,6 +465,12 @@ def test_a_case_that_waits_too_long() -> None:
         attempt=1,
         web_url=WEB,
     )
+
+
+def test_a_case_of_another_currency_that_waits_too_long() -> None:
+    found = issued().tell(make.refunded(100, currency="EUR")).wait(make.DAY)
+    alert = found.only(e.RefundStuckAlerted)
+    assert (alert.amount, alert.foreign_currency) == (100, "EUR")
 
 
 def test_money_of_a_cancelled_line_that_does_not_go_back() -> None:
