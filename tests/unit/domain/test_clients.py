@@ -39,6 +39,11 @@ def test_the_notification_of_a_blocked_client_is_suppressed() -> None:
     assert not announced(make.client(blocked=True), later).suppressed
 
 
+def test_an_order_that_comes_after_its_client_was_erased_tells_no_recipient_either() -> None:
+    found = reserved().tell(make.client(erased=True), make.ordered(recipient=RECIPIENT), make.captured())
+    assert found.only(e.NotificationRequested).recipient is None
+
+
 def test_an_older_word_about_a_client_changes_nothing() -> None:
     asked = announced(make.client(at=make.NOON + make.HOUR, locale="ru-RU"), make.client(locale="de-DE"))
     assert asked.locale == "ru-RU"

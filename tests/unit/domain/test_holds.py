@@ -55,6 +55,13 @@ def test_two_checkouts_cannot_hold_more_than_there_is() -> None:
     assert money(found) == (200_000, 300_000)
 
 
+def test_each_of_two_holds_keeps_its_channel_its_end_and_its_purchase() -> None:
+    later = make.NOON + make.HOUR
+    found = issued().tell(make.hold(redemption_id="D-1"), make.hold(redemption_id="D-2", until=later))
+    kept = [(one.redemption_id, one.channel, one.expires_at) for one in found.state.redemptions]
+    assert kept == [("D-1", "pos", make.NOON + 30 * make.MINUTE), ("D-2", "pos", later)]
+
+
 # How long -----------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,19 @@ def test_rule_4_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_is
         assert shares(without[0], again, refund).of("2") == 0
 
 
+def test_rule_3_goods_give_back_what_they_cost_once() -> None:
+    found = shares(make.refunded(150_000), make.refunded(100_000), make.refunded(1))
+    assert (found.goods, found.of(None)) == (250_000, 1)
+    allocated = make.refunded(150_000, to={"1": 150_000}), make.refunded(50_000, to={"1": 50_000})
+    found = shares(*allocated, make.refunded(50_000), make.refunded(1))
+    assert (found.goods, found.of(None)) == (250_000, 1)
+
+
+def test_rule_4_a_withdrawal_at_the_instant_of_the_refund_comes_first() -> None:
+    found = shares(make.returned("2", at=LATER), make.refunded(250_000, at=LATER))
+    assert (found.of("2"), found.goods) == (250_000, 0)
+
+
 def test_rule_4_a_withdrawn_line_gets_no_more_than_it_still_lacks() -> None:
     part = make.refunded(200_000, to={"3": 200_000})
     found = shares(make.cancelled("3", "2"), part, make.refunded(600_000, at=LATER))

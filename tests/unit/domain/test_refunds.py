@@ -53,6 +53,29 @@ def test_a_refund_before_issue_in_another_currency_asks_a_person() -> None:
     assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
 
 
+@pytest.mark.parametrize(
+    ("messages", "awaited", "amount"),
+    [
+        ((make.refunded(1, to={"2": 1}),), e.Awaited.CAPTURE, 1),
+        ((make.refunded(1),), e.Awaited.CAPTURE, 1),
+        ((make.refunded(7, to={"2": 7}), make.refunded(5)), e.Awaited.CAPTURE, 7),
+        ((make.captured(2), make.refunded(1, to={"2": 1})), e.Awaited.REST, 1),
+        ((make.captured(2), make.refunded(1)), e.Awaited.ALLOCATION, 1),
+        ((make.captured(1), make.cancelled()), e.Awaited.PAYMENT, 1),
+    ],
+)
+def test_the_smallest_money_before_issue_is_awaited_like_any(
+    messages: tuple[m.Message, ...], awaited: e.Awaited, amount: int
+) -> None:
+    requested = sold().tell(*messages).only(e.RefundRequested)
+    assert (requested.awaiting, requested.amount) == (awaited, amount)
+
+
+def test_the_smallest_capture_before_issue_is_refunded_like_any() -> None:
+    found = sold().tell(make.captured(1), make.refunded(1))
+    assert (found.told, found.only(e.RefundCompleted).amount) == (["refund.completed", "issue.released"], 1)
+
+
 def test_a_part_back_before_issue_waits_seven_days_for_the_rest() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
     assert found.only(e.RefundRequested).awaiting == e.Awaited.REST

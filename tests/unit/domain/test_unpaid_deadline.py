@@ -40,7 +40,8 @@ def test_an_order_paid_in_part_is_kept_and_told_of_ever_less_often() -> None:
 
 
 def test_the_smallest_part_keeps_the_order() -> None:
-    assert sold().tell(make.captured(1)).wait(3 * make.DAY).status == Status.ORDERED
+    found = sold().tell(make.captured(1)).wait(3 * make.DAY)
+    assert (found.status, found.told) == (Status.ORDERED, ["alert.unpaid"])
 
 
 def test_an_authorisation_keeps_the_order_for_seven_days() -> None:
