@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from api import ending, reservations
+from api import claiming, ending, reservations
 from api.caps import ReservationCap
 from api.refusals import RefusalLedger
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
@@ -82,6 +82,7 @@ async def test_a_claim_without_a_key_is_whole_and_what_nobody_heard_of_comes_bac
 
 
 @around_each(
+    (claiming, "_answered_before"),
     (ClaimRepository, "claim_patiently"),
     (RefusalLedger, "record"),
     (RefusalLedger, "_write"),  # leaving it, they are committed

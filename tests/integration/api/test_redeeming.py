@@ -13,9 +13,12 @@ import pytest
 
 from api import redeeming
 from api.asking import Workflows
+from api.credentials import CredentialCheck
 from giftcert.domain.messages import Block, LinesReturned
 from giftcert.settings import Settings
+from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.engine import engine_at
+from giftcert.storage.redemptions import RedemptionRepository
 from tests.conftest import new_database
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.calling import NOWHERE, Stock, open_api, settings_for
@@ -401,7 +404,14 @@ async def test_what_no_worker_took_in_time_is_not_held_later(till: Till, setting
     assert await till.told(certificate_id) == ["redemption.authorized"]
 
 
-@around_each((redeeming, "_certificate"), (redeeming, "_begin"), (Workflows, "ask"))
+@around_each(
+    (CredentialRepository, "look_up"),
+    (CredentialCheck, "certificate_of"),  # leaving it, its transaction is over
+    (redeeming, "_certificate"),
+    (RedemptionRepository, "begin"),
+    (redeeming, "_begin"),  # leaving it, the key's redemption is committed
+    (Workflows, "ask"),
+)
 async def test_a_crash_at_any_step_of_a_purchase_holds_once(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
@@ -416,7 +426,7 @@ async def test_a_crash_at_any_step_of_a_purchase_holds_once(
     assert await till.told(certificate_id) == ["redemption.authorized"]
 
 
-@around_each((redeeming, "_forget"))
+@around_each((RedemptionRepository, "refused"), (redeeming, "_forget"))
 async def test_a_crash_around_the_forgetting_of_a_refusal_leaves_the_key_good(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
@@ -429,7 +439,25 @@ async def test_a_crash_around_the_forgetting_of_a_refusal_leaves_the_key_good(
     assert await till.purse(certificate_id) == (300_000, 200_000)
 
 
-@around_each((redeeming, "answer_before"), (Workflows, "ask"), (redeeming, "remember"))
+@around_each((CredentialRepository, "failed"), (CredentialCheck, "certificate_of"))
+async def test_no_wrong_cvc_is_answered_that_is_not_counted(
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
+) -> None:
+    _, shown = await till.issued()
+    wrong = shown | {"cvc": with_another(shown["cvc"])}
+    guesses = "SELECT count(*) FROM wrong_credentials"
+    [before] = await till.stock.rows(guesses)
+    crash(monkeypatch, step, moment)
+    assert_problem(await till.redeem(wrong, 200_000, key()), 500, "internal-error")
+    assert_problem(await till.redeem(wrong, 200_000, key()), 403, "credentials-rejected")
+    [after] = await till.stock.rows(guesses)
+    unanswered = (step, moment) == ((CredentialCheck, "certificate_of"), AFTER)
+    assert after["count"] - before["count"] == (2 if unanswered else 1)
+
+
+@around_each(
+    (RedemptionRepository, "find"), (redeeming, "answer_before"), (Workflows, "ask"), (redeeming, "remember")
+)
 async def test_a_crash_at_any_step_of_a_void_gives_back_once(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from giftcert.dispatch import doorbell
 from giftcert.dispatch.lane import Lane
 from giftcert.dispatch.main import serve
 from giftcert.dispatch.publisher import Publisher
@@ -65,6 +66,8 @@ async def next_one_tells(stream: Stream, keys: set[str]) -> None:
 
 
 AROUND_EACH_STEP = around_each(
+    (doorbell, "has_unpublished"),
+    (OutboxRepository, "oldest_unpublished"),
     (OutboxRepository, "claim_shard"),
     (OutboxRepository, "window"),
     (Publisher, "_started"),

@@ -130,6 +130,8 @@ async def crashed_and_gone_on(shop: Shop, crashed: asyncio.Event) -> None:
     (DeliveryRepository, "claim_left_over"),
     (DeliveryRepository, "mark_sent"),
     (DeliveryRepository, "count_unsent"),
+    (Signal, "_start_with"),  # of the first message
+    (Signal, "_is_taken_by_running"),  # of those that follow
 )
 async def test_what_a_dead_process_left_is_sent_by_the_next(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str

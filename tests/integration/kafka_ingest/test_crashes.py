@@ -1,20 +1,33 @@
 """A crash between any two steps of a batch: it comes again, and the end is as if nothing had been."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.storage.engine import engine_at
+from giftcert.storage.marks import MarkRepository
 from kafka_ingest.failures import Failure, failure_of
+from kafka_ingest.horizon import Horizon
+from kafka_ingest.reading import read
+from kafka_ingest.settling import Settling
 from kafka_ingest.source import KeptRecord
 from kafka_ingest.transaction import BatchWriter
+from kafka_ingest.writing import keep_unmatched
+from tests.conftest import new_database
 from tests.integration.kafka_ingest.cuttable import Cuttable, cuttable
 from tests.integration.kafka_ingest.ingest_store import TOPICS, Store, add_certificates
 from tests.unit.contracts.topic_records import client, goods_line, order, payment
 
 pytestmark = pytest.mark.integration
 ENOUGH = 100
+
+
+Work = Callable[[Store, AsyncEngine], Awaitable[object]]
 
 
 def everything_in_one_batch(store: Store, nth: int) -> list[KeptRecord]:
@@ -87,3 +100,68 @@ async def test_a_crash_between_any_two_steps_changes_nothing(
         steps = await steps_survived(store, way, engine, after_passing=after_passing)
         await engine.dispose()
     assert steps >= 15
+
+
+async def looked_at_again(store: Store, engine: AsyncEngine) -> None:
+    """An order's payments and buyer that its mapping missed are found."""
+    settling = Settling(engine, TOPICS, store.keyring, store.handed_over.extend)
+    while await settling.round():
+        pass
+
+
+async def days_made(_: Store, engine: AsyncEngine) -> None:
+    await Horizon(engine).keep_up(datetime(2030, 1, 1, tzinfo=UTC).date())
+
+
+async def marked(_: Store, engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        marks = MarkRepository(connection)
+        await marks.register([(TOPICS.orders, 0), (TOPICS.payments, 0)])
+        await marks.advance([(TOPICS.orders, 0, datetime(2030, 1, 1, tzinfo=UTC))])
+
+
+async def what_is_left(store: Store) -> list[object]:
+    """All that such work changes, but for what is counted."""
+    questions = (
+        "SELECT order_id, recheck, recheck_fence IS NULL FROM orders",
+        "SELECT relname FROM pg_class WHERE relname LIKE 'unmatched_payments_2030%' ORDER BY 1",
+        "SELECT topic, partition, caught_up_to = '2030-01-01+00' FROM ingest_marks ORDER BY 1",
+    )
+    return [*(await store.everything()), *[await store.rows(question) for question in questions]]
+
+
+async def with_a_missed_payment(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    missed = store.payment_record(payment())
+    async with store.engine.begin() as connection:
+        await keep_unmatched(connection, read([missed], TOPICS).payments)
+
+
+@pytest.mark.parametrize("after_passing", [False, True], ids=["unheard", "unanswered"])
+@pytest.mark.parametrize("work", [looked_at_again, days_made, marked])
+async def test_a_crash_at_any_step_of_what_ingest_does_beside_its_batches_changes_nothing(
+    fresh_database_url: str, postgres_url: str, store: Store, work: Work, *, after_passing: bool
+) -> None:
+    """Each step is cut in turn, always in the same database: whatever was done is not done twice."""
+    whole = engine_at(await new_database(postgres_url))
+    untroubled = replace(store, engine=whole, offsets={}, handed_over=[])
+    await add_certificates(whole, len(store.certificates), store.certificates)
+    await with_a_missed_payment(untroubled)
+    await work(untroubled, whole)
+    await with_a_missed_payment(store)
+    async with cuttable(fresh_database_url) as (way, url):
+        engine = engine_at(url, pool_size=1)
+        async with engine.connect():
+            pass  # connecting is no step of the work
+        for nth in count(1):
+            way.cut_once_at(nth, after_passing=after_passing)
+            with suppress(Exception):
+                await work(store, engine)
+            way.never_mind()
+            if not way.was_cut.is_set():
+                break
+        await work(store, engine)
+        await engine.dispose()
+    assert nth > 2
+    assert await what_is_left(store) == await what_is_left(untroubled)
+    await whole.dispose()
