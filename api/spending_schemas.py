@@ -90,11 +90,12 @@ class RedemptionView(Schema):
     status: Literal["authorized", "captured", "voided", "lapsed"] = Field(examples=["authorized"])
     order_id: str = Field(examples=["POS-17"])
     channel: str = Field(examples=["pos"])
-    amount: Money = Field(description="What was asked for")
+    amount: Money = Field(description="What was asked for, or spent without a hold")
     held: Money = Field(description="Waits for its capture")
     spent: Money = Field(description="Captured")
     restored: Money = Field(description="Given back of what was captured")
     balance: Money = Field(description="What else the certificate can pay for now")
-    expires_at: datetime = Field(
-        description="When what is held is given back by itself", examples=["2026-11-23T12:30:00Z"]
+    expires_at: datetime | None = Field(
+        description="When what is held is given back by itself; null for a purchase that was never held",
+        examples=["2026-11-23T12:30:00Z"],
     )

@@ -472,6 +472,7 @@ class SpendingRecorded:
     key: str
     payment_id: str
     redemption_id: str | None
+    channel: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

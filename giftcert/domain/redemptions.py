@@ -27,6 +27,11 @@ def open_holds(state: CertificateState) -> tuple[Redemption, ...]:
     return tuple(one for one in state.redemptions if one.state == RedemptionState.AUTHORIZED)
 
 
+def lapsed_holds(state: CertificateState) -> tuple[Redemption, ...]:
+    """Return the redemptions whose hold ran out before anything was captured."""
+    return tuple(one for one in state.redemptions if one.state == RedemptionState.LAPSED)
+
+
 def spent(state: CertificateState) -> int:
     """Return what purchases took and did not give back, in minor units."""
     return sum(one.restorable for one in state.redemptions)
@@ -86,10 +91,11 @@ def hold_opened(state: CertificateState, event: e.HoldOpened) -> CertificateStat
 
 
 def spending_recorded(state: CertificateState, event: e.SpendingRecorded) -> CertificateState:
-    """Return the state that knows a payment by its key, and which purchase it belongs to."""
+    """Return the state that knows a payment by its key, and which purchase it belongs to; who held it, stays."""
     known = find_redemption(state, event.redemption_id)
     if known is not None:
-        state = _put(state, replace(known, payment_id=known.payment_id or event.payment_id))
+        payment_id, channel = known.payment_id or event.payment_id, known.channel or event.channel
+        state = _put(state, replace(known, payment_id=payment_id, channel=channel))
     return replace(state, spending_keys=(*state.spending_keys, event.key))
 
 

@@ -91,18 +91,24 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
             key=message.key,
             payment_id=message.payment_id,
             redemption_id=belongs_to.redemption_id if belongs_to else None,
+            channel=message.channel,
         )
     )
 
 
 def _purchase(state: CertificateState, message: SpendingReported) -> Redemption | None:
-    """Return the redemption that a payment is about: by its id, its payment, or as the only hold of the order."""
+    """Return the redemption that a payment is about: by its id, its payment, or as the only hold of the order.
+
+    One that has lapsed is found where none is open: what the payment is about does not depend on the minute.
+    """
     if message.redemption_id is not None:
         return redemptions.find_redemption(state, message.redemption_id)
     of_payment = [one for one in state.redemptions if one.payment_id == message.payment_id]
-    of_order = [one for one in redemptions.open_holds(state) if one.order_id == message.order_id]
     if of_payment:
         return of_payment[-1]
+    waiting = redemptions.open_holds(state), redemptions.lapsed_holds(state)
+    held, lapsed = ([one for one in some if one.order_id == message.order_id] for some in waiting)
+    of_order = held or lapsed
     return of_order[0] if len(of_order) == 1 else None
 
 
@@ -128,9 +134,13 @@ def _captured(decision: Decision, message: SpendingReported, purchase: Redemptio
 
 
 def _spend_directly(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
-    """Spend what was held before its hold ended; what never was held, only for some channels up to a cap."""
+    """Spend what was held before its hold ended; what never was held, only for some channels up to a cap.
+
+    A purchase captured in parts is capped as a whole.
+    """
     policy = decision.policy
-    direct = message.channel in policy.direct_spend_channels and message.amount <= policy.direct_spend_cap
+    in_all = message.amount + (purchase.restorable if purchase else 0)
+    direct = message.channel in policy.direct_spend_channels and in_all <= policy.direct_spend_cap
     was_held = purchase is not None and purchase.expires_at is not None
     if not was_held and not direct:
         _uncovered(decision, message, RejectionReason.HOLD_REQUIRED)

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.state import Redemption, RedemptionState
 
-_STORED = """r.redemption_id, r.certificate_id::text AS certificate_id, r.parameters, r.channel, r.order_id, r.amount,
-    r.state, r.held, r.spent, r.restored, r.expires_at, c.currency, c.balance, c.sale_channel"""
+_STORED = """r.redemption_id, r.certificate_id::text AS certificate_id, r.parameters, r.channel, r.order_id,
+    coalesce(r.amount, r.spent) AS amount, r.state, r.held, r.spent, r.restored, r.expires_at, c.currency, c.balance,
+    c.sale_channel"""
 _BEGIN = text("""
     INSERT INTO redemptions AS r
         (certificate_id, redemption_id, caller, idempotency_key, parameters, unanswered, channel, order_id, amount)
@@ -29,10 +30,16 @@ _BY_KEY = text(f"""
     SELECT {_STORED} FROM redemptions AS r JOIN certificates AS c USING (certificate_id)
     WHERE r.caller = :caller AND r.idempotency_key = :key
 """)  # noqa: S608 - made of constants
+_CARRIED_OUT = f"""
+    SELECT {_STORED}, r.caller IS NULL AS untold, r.created_at
+    FROM redemptions AS r JOIN certificates AS c USING (certificate_id)
+    WHERE r.redemption_id = :redemption_id AND r.state IS NOT NULL
+"""  # noqa: S608 - made of constants
+# Two parts, each by its index. Payments may name an id that is another certificate's; who asked for it comes first.
 _BY_ID = text(f"""
-    SELECT {_STORED} FROM redemptions AS r JOIN certificates AS c USING (certificate_id)
-    WHERE r.redemption_id = :redemption_id AND r.caller IS NOT NULL AND r.state IS NOT NULL
-""")  # noqa: S608 - made of constants
+    {_CARRIED_OUT} AND r.caller IS NOT NULL UNION ALL {_CARRIED_OUT} AND r.caller IS NULL AND r.channel IS NOT NULL
+    ORDER BY untold, created_at LIMIT 1
+""")
 _ANSWERED = text("""
     UPDATE redemptions SET unanswered = unanswered - 1
     WHERE caller = :caller AND idempotency_key = :key AND redemption_id = :redemption_id AND unanswered > 0
@@ -79,7 +86,8 @@ class WantedRedemption:
 class StoredRedemption:
     """A redemption that was asked for, and its certificate's balance; amounts in minor units of ``currency``.
 
-    ``state`` is ``None`` while nobody knows whether the workflow carries it out.
+    ``state`` is ``None`` while nobody knows whether the workflow carries it out. What payments alone told of was never
+    held: it has no ``expires_at``, and its ``amount`` is what was spent.
     """
 
     redemption_id: str
@@ -130,7 +138,7 @@ class RedemptionRepository:
         await self._connection.execute(_FORGET, values)
 
     async def find(self, redemption_id: UUID) -> StoredRedemption | None:
-        """Return a redemption that was asked for over HTTP and carried out, whatever has become of it."""
+        """Return a redemption that was carried out, asked for over HTTP or told by payments, whatever became of it."""
         found = await self._connection.execute(_BY_ID, {"redemption_id": str(redemption_id)})
         row = found.mappings().one_or_none()
         return _stored(row) if row else None
@@ -142,8 +150,11 @@ class RedemptionRepository:
             await self._connection.execute(_STORE, {"certificate_id": certificate_id, "rows": rows})
 
 
+_UNSHOWN = frozenset({"parameters", "untold", "created_at"})
+
+
 def _stored(row: RowMapping) -> StoredRedemption:
-    values = {name: value for name, value in row.items() if name != "parameters"}
+    values = {name: value for name, value in row.items() if name not in _UNSHOWN}
     state = RedemptionState(row["state"]) if row["state"] else None
     return StoredRedemption(**values | {"state": state})
 

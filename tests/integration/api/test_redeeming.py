@@ -36,7 +36,9 @@ async def spending(
     postgres_url: str, keys_folder: Path, temporal_address: str
 ) -> AsyncIterator[tuple[Till, Settings]]:
     database_url = await new_database(postgres_url)
-    patient = settings_for(database_url, keys_folder, request_timeout=timedelta(seconds=30))
+    patient = settings_for(database_url, keys_folder, request_timeout=timedelta(seconds=30)).model_copy(
+        update={"direct_spend_channels": ("pos",), "direct_spend_cap": WORTH}
+    )
     settings, client = await with_own_namespace(patient, temporal_address)
     engine = engine_at(database_url)
     async with open_api(settings) as api, running(settings):
@@ -118,6 +120,38 @@ async def test_what_was_captured_stays_spent(till: Till) -> None:
     assert again.json()["spent"]["amount"] == 150_000
     assert again.json()["balance"]["amount"] == 350_000
     assert_problem(await till.void(redemption_id), 409, "redemption-captured")
+
+
+async def test_a_purchase_without_a_hold_is_looked_at_like_any_other(till: Till) -> None:
+    certificate_id, _ = await till.issued()
+    redemption_id = str(uuid4())
+    await till.pay(certificate_id, redemption_id, 150_000)
+    await until(lambda: _is_known(till, redemption_id))
+    body = (await till.get(redemption_id)).json()
+    assert (body["status"], body["channel"], body["expiresAt"]) == ("captured", "pos", None)
+    assert body["amount"] == body["spent"] == {"amount": 150_000, "currency": "RUB"}
+    assert_problem(await till.get(redemption_id, channel="im"), 403, "channel-not-allowed")
+    assert_problem(await till.void(redemption_id), 409, "redemption-captured")
+
+
+async def _is_known(till: Till, redemption_id: str) -> bool:
+    return (await till.get(redemption_id)).status_code == 200
+
+
+async def test_an_id_that_a_payment_names_with_another_certificate_shows_the_purchase_that_was_asked_for(
+    till: Till,
+) -> None:
+    certificate_id, shown = await till.issued()
+    other, _ = await till.issued()
+    redemption_id = (await till.redeem(shown, 200_000, key())).json()["redemptionId"]
+    await till.pay(other, redemption_id, 150_000)
+    await until(lambda: _is_spent(till, other))
+    body = (await till.get(redemption_id)).json()
+    assert (body["certificateId"], body["status"]) == (certificate_id, "authorized")
+
+
+async def _is_spent(till: Till, certificate_id: str) -> bool:
+    return await till.purse(certificate_id) == (350_000, 0)
 
 
 async def test_what_was_given_back_of_a_purchase_shows(till: Till) -> None:

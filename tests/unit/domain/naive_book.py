@@ -104,6 +104,7 @@ class Book(Judge):
                 assert waiting
                 waiting.overdue = True
             case _:
+                card.purchases[what[0]].lapsed = True
                 self.give_back(card, what[0])
         self.judge(card)
 
@@ -148,11 +149,13 @@ class Book(Judge):
         self.judge(card)
 
     def find(self, card: Card, key: str | None, order: str, payment: str) -> str | None:
-        """By its id, else by the payment, else the only hold of the order."""
+        """By its id, else by the payment, else the only hold of the order, else the only one that lapsed."""
         if key is not None:
             return key if key in card.purchases else None
         known = [name for name, one in card.purchases.items() if one.payment == payment]
-        held = [name for name, one in card.purchases.items() if one.held and one.order == order]
+        of_order = {name: one for name, one in card.purchases.items() if one.order == order}
+        held = [name for name, one in of_order.items() if one.held]
+        held = held or [name for name, one in of_order.items() if one.lapsed and not one.spent]
         return known[-1] if known else held[0] if len(held) == 1 else None
 
     def spend(self, card: Card, found: str | None, key: str, amount: int, order: str, *, direct: bool) -> str:

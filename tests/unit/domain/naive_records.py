@@ -111,6 +111,7 @@ class Purchase:
     order: str
     payment: str | None = None
     until: datetime | None = None
+    lapsed: bool = False
     spent: int = 0
     restored: int = 0
 

@@ -109,6 +109,23 @@ def test_a_configured_channel_spends_without_a_hold_up_to_its_cap() -> None:
     assert uncovered(found.tell(make.spending(amount=200_001))) == RejectionReason.HOLD_REQUIRED
 
 
+def test_a_purchase_without_a_hold_that_is_captured_in_parts_is_capped_as_a_whole() -> None:
+    found = issued(terms=DIRECT).tell(make.spending(amount=150_000))
+    assert uncovered(found.tell(make.spending(amount=50_001))) == RejectionReason.HOLD_REQUIRED
+    assert found.tell(make.spending(amount=50_000)).told == ["redemption.captured"]
+    assert uncovered(found.tell(make.spending(amount=1))) == RejectionReason.HOLD_REQUIRED
+    found.tell(make.spending("payment.refunded", 60_000))
+    assert found.tell(make.spending(amount=60_000)).told == ["redemption.captured"]
+    assert money(found) == (300_000, 0)
+
+
+def test_a_purchase_without_a_hold_is_its_channels_own_and_a_hold_stays_whose_it_was() -> None:
+    found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-7"))
+    assert found.state.redemptions[0].channel == "pos"
+    found = issued().tell(make.hold(), make.spending(channel="im"))
+    assert found.state.redemptions[0].channel == "pos"
+
+
 def test_another_channel_does_not_spend_without_a_hold() -> None:
     found = issued(terms=DIRECT).tell(make.spending(channel="im"))
     assert uncovered(found) == RejectionReason.HOLD_REQUIRED
@@ -134,6 +151,22 @@ def test_direct_spending_is_refused_as_a_hold_would_be() -> None:
 def test_the_only_hold_of_an_order_is_meant_by_a_payment_of_the_order() -> None:
     found = issued().tell(make.hold(order_id="POS-6"), make.hold(50_000, "D-2"), make.spending(amount=50_000))
     assert found.only(e.RedemptionCaptured).redemption_id == "D-2"
+
+
+def test_the_only_hold_of_an_order_is_meant_also_after_it_lapsed() -> None:
+    found = issued().tell(make.hold()).wait(make.HOUR).tell(make.spending())
+    assert found.only(e.RedemptionCaptured).redemption_id == "D-1"
+    assert money(found) == (400_000, 0)
+    other = issued().tell(make.hold(order_id="POS-6")).wait(make.HOUR).tell(make.spending())
+    assert uncovered(other) == RejectionReason.HOLD_REQUIRED
+    newer = issued().tell(make.hold()).wait(make.HOUR)
+    newer.tell(make.hold(100_000, "D-2", until=newer.clock + make.HOUR), make.spending())
+    assert newer.only(e.RedemptionCaptured).redemption_id == "D-2"
+
+
+def test_a_hold_that_was_given_back_is_not_meant_by_a_payment_of_the_order() -> None:
+    found = issued().tell(make.hold(), make.unhold(), make.spending())
+    assert uncovered(found) == RejectionReason.HOLD_REQUIRED
 
 
 def test_of_two_holds_of_an_order_a_payment_has_to_name_one() -> None:

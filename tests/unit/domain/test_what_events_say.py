@@ -260,7 +260,8 @@ def test_a_refused_hold() -> None:
 def test_a_purchase_from_its_authorisation_to_its_refund() -> None:
     found = issued().tell(make.hold())
     told = [make.spending(kind) for kind in ("payment.authorized", "payment.captured", "payment.refunded")]
-    recorded = [e.SpendingRecorded(key=one.key, payment_id="P-5", redemption_id="D-1") for one in told]
+    about = {"payment_id": "P-5", "redemption_id": "D-1", "channel": "pos"}
+    recorded = [e.SpendingRecorded(key=one.key, **about) for one in told]
     assert found.tell(told[0]).last == (recorded[0],)
     assert found.tell(told[1]).last == (e.RedemptionCaptured(**PURCHASE, amount=100_000), recorded[1])
     assert found.tell(told[2]).last == (e.RedemptionRestored(**PURCHASE, amount=100_000), recorded[2])

@@ -275,7 +275,9 @@ class WholeDomain(RuleBasedStateMachine):
             case "captured":
                 made = [event for event in self._last(name) if isinstance(event, e.RedemptionCaptured)]
                 new = message.redemption_id or (made[0].redemption_id if made else "none")
-                outcome = self.book.spend(card, found, new, amount, order, direct=direct and amount <= CAP)
+                before = card.purchases[found] if found else None
+                in_all = amount + (before.spent - before.restored if before else 0)
+                outcome = self.book.spend(card, found, new, amount, order, direct=direct and in_all <= CAP)
                 if outcome == "captured":
                     card.purchases[found or new].payment = message.payment_id
                 return outcome
