@@ -272,7 +272,7 @@ class CertificateWorkflow:
         """Apply all waiting messages, then every deadline that has passed."""
         told: Deadline | None = None
         while True:
-            batch, self._inbox = self._due_again() + self._in_time(), []
+            batch = self._due_again() + self._in_time(self._taken())
             if not batch:
                 deadline = self._due()
                 if deadline is None:
@@ -290,15 +290,17 @@ class CertificateWorkflow:
         deadline = next_deadline(self._state, self._terms.policy)
         return deadline if deadline is not None and deadline.at <= workflow.now() else None
 
-    def _in_time(self) -> list[Received]:
+    def _taken(self) -> list[Received]:
+        waiting, self._inbox = self._inbox, []
+        return waiting
+
+    def _in_time(self, waiting: list[Received]) -> list[Received]:
         """What waits, without requests whose callers have given up: those are answered so, and nothing is done."""
         late = [
-            one
-            for one in self._inbox
-            if one.decide_before is not None and workflow.now() >= one.decide_before
+            one for one in waiting if one.decide_before is not None and workflow.now() >= one.decide_before
         ]
         self._answers.update((one.message.key, too_late(self._state)) for one in late)
-        return [one for one in self._inbox if one not in late]
+        return [one for one in waiting if one not in late]
 
     def _due_again(self) -> list[Received]:
         """What waited for another certificate to leave the order line, once it is time to ask again."""
@@ -316,7 +318,14 @@ class CertificateWorkflow:
                 self._known = plan.state
                 return
             answer = await self._commit(plan, (*self._remembered, *batch))
-            batch = self._go_on(answer, plan, batch)
+            batch = self._again(self._go_on(answer, plan, batch))
+
+    def _again(self, left: list[Received]) -> list[Received]:
+        """What is decided once more: a deadline after all that came meanwhile, and nothing whose caller gave up."""
+        deadlines = [one for one in left if one.due is not None]
+        if deadlines:
+            left = [one for one in left if one.due is None] + self._taken() + deadlines
+        return self._in_time(left)
 
     def _go_on(self, answer: TransitionAnswer, plan: Plan, batch: list[Received]) -> list[Received]:
         """Take the answer in; return what is still to be decided."""

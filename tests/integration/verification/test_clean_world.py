@@ -1,17 +1,22 @@
 """Where nothing is wrong nothing is found, and everything was looked at."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from activities.certificates import CertificateActivities
 from giftcert.domain.policy import Policy
 from giftcert.people.blocking import Blocking
 from giftcert.people.deciding import Act
 from giftcert.people.retiring import Retiring
+from giftcert.storage.disclosures import DisclosureRepository, DisclosureRequest
 from giftcert.verification.violations import INVARIANTS
+from tests.integration.kafka_ingest.ingest_store import Store
 from tests.integration.verification.conftest import World
-from tests.integration.verification.sold_world import POOL, publish_all
+from tests.integration.verification.sold_world import POOL, Sales, publish_all
 from tests.integration.verification.spoiling import as_it_was
+from tests.unit.contracts.topic_records import order
 
 pytestmark = pytest.mark.integration
 
@@ -55,6 +60,39 @@ async def test_people_who_withdraw_a_whole_batch_break_no_invariant(world: World
     await publish_all(world.engine, world.settings)
     assert await world.value("SELECT count(*) FROM certificates WHERE status = 'retired'") > 1
     assert [str(one) for one in (await world.verify()).violations] == []
+
+
+async def test_what_is_told_of_one_that_was_never_reserved_may_begin_its_life(world: World) -> None:
+    """It was blocked, or retired, or neither; an order names it, and somebody asks for its CVC."""
+    await world.tell_again(as_it_was)
+    ids = "SELECT array_agg(certificate_id) FROM certificates WHERE sequence = 0"
+    untouched, blocked, retired = await world.value(ids)
+    act = Act("the printer lost it", "olga")
+    await Blocking(world.engine, no_workflow, Policy(), ("im",)).block(blocked, act)
+    await Retiring(world.engine, Policy(), act).certificate(retired)
+    for nth, never_reserved in enumerate((untouched, blocked, retired)):
+        asked = DisclosureRequest(
+            certificate_id=never_reserved, disclosed_to="crm", purpose="notification", notification_id=None
+        )
+        async with world.engine.begin() as connection:
+            decision = await DisclosureRepository(connection).decide(asked, datetime.now(UTC))
+        assert decision.refusal is not None
+        await order_of_what_was_never_reserved(world, str(never_reserved), f"IM-N{nth}")
+    await publish_all(world.engine, world.settings)
+    told = "SELECT array_agg(event_type ORDER BY sequence) FROM events WHERE certificate_id = :id"
+    for never_reserved in (untouched, blocked, retired):
+        assert await world.value(told, id=never_reserved) == ["audit.cvcRefused", "error.orderConflict"]
+    assert [str(one) for one in (await world.verify()).violations] == []
+
+
+async def order_of_what_was_never_reserved(world: World, certificate_id: str, order_id: str) -> None:
+    store = Store(world.engine, world.keyring, [certificate_id])
+    line = store.line(reservationId=None)
+    await store.commit(store.order_record(order(orderId=order_id, total=500_000, lines=[line])))
+    settings = world.settings
+    url = settings.database_url.get_secret_value() if settings.database_url else ""
+    activities = CertificateActivities(world.engine, settings)
+    await Sales(world.engine, url, world.keyring, store, {}, activities).apply()
 
 
 async def no_workflow(_certificate_id: str, _channel: str, _make: Any) -> Any:

@@ -19,6 +19,13 @@ from tests.unit.domain.certificates import Certificate
 from tests.unit.domain.lives import DeadlineTold, Move, Waited, lives, message_of
 from tests.unit.domain.profiles import searched
 
+BLOCKED_IN_THE_POOL: dict[str, Any] = {
+    "certificate_id": "C-1",
+    "product": "GC-5000",
+    "currency": "RUB",
+    "nominal": 500_000,
+    "blocked": True,
+}
 DECIDED = (*get_args(m.Message), Waited, DeadlineTold)
 
 
@@ -130,3 +137,19 @@ def test_a_reservation_that_is_resolved_twice_is_named() -> None:
     events.append(told_again(events, "issue.released", **released))
 
     assert [one.partition(":")[0] for one in violations(state, events)] == ["2 resolvedTwice"]
+
+
+def test_a_first_event_that_changes_the_certificate_itself_is_no_word_on_what_was_before() -> None:
+    state, events = sale()
+    events[0] = replace(events[0], status="blocked")
+
+    assert [one.partition(":")[0] for one in violations(state, events)] == ["5 eventDiffers"]
+
+
+def test_a_life_that_begins_with_a_refusal_begins_as_that_says() -> None:
+    _, events = told_by((make.ordered(),))
+    assert [one.event_type for one in events] == ["error.orderConflict"]
+    events = [replace(events[0], status="blocked")]
+    assert violations(CertificateState(**BLOCKED_IN_THE_POOL), events) == []
+    unlike = violations(CertificateState(**BLOCKED_IN_THE_POOL | {"blocked": False}), events)
+    assert [one.partition(":")[0] for one in unlike] == ["5 foldDiffers"]
