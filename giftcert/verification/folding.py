@@ -17,8 +17,11 @@ from giftcert.storage.verification.pages import CertificateRow
 from giftcert.verification.violations import Violation
 
 _MAY_BE_ORDERED = frozenset({Status.AVAILABLE, Status.RESERVED})
-# What people do to a certificate that was never reserved is told of its product, in words.
+# What people do to a certificate that has no event is told of its product, in words; so its first event, if that is
+# no reservation, tells how it then stands.
 _BEFORE_ANY_EVENT = frozenset({Status.AVAILABLE, Status.RETIRED})
+_BLOCKED = "blocked"  # as the status is shown
+_FROM_THE_POOL = (e.Reserved, e.Ordered, e.Blocked, e.Unblocked, e.Retired)
 _MAY_BE_RELEASED = frozenset({Status.RESERVED, Status.ORDERED})
 
 
@@ -47,6 +50,7 @@ class FoldCheck:
         )
         self._issued = False
         self._differed = False
+        self._begun = False
 
     def take(self, event: StoredEvent) -> Iterator[Violation]:
         """Yield what is wrong about the next event."""
@@ -55,6 +59,7 @@ class FoldCheck:
         except msgspec.DecodeError as error:
             yield self._violation(5, "unreadable", event, "a payload of its type", str(error))
             return
+        self._begin(event, told)
         if told is not None:
             yield from self._may_follow(event, told)
             self._state = evolve(self._with_nominal(event.nominal or 0), told, event.occurred_at)
@@ -81,6 +86,17 @@ class FoldCheck:
                 expected=f"{folded}, as its events fold",
                 seen=f"{stored} in the database",
             )
+
+    def _begin(self, event: StoredEvent, told: e.PublicEvent | None) -> None:
+        """Take from the first event, if it changes nothing itself, what was done before anything was told."""
+        if self._begun or event.event_type == InvariantViolated.type:
+            return
+        self._begun = True
+        if isinstance(told, _FROM_THE_POOL):
+            return
+        if event.status == Status.RETIRED:
+            self._state = replace(self._state, status=Status.RETIRED)
+        self._state = replace(self._state, blocked=event.status == _BLOCKED)
 
     def _with_nominal(self, nominal: int) -> CertificateState:
         state = self._state
