@@ -23,6 +23,10 @@ from giftcert.settings import Settings
 from workflows.maintenance import ExpiryWorkflow, ReconciliationWorkflow, ReservationSweepWorkflow
 from workflows.names import MAINTENANCE_QUEUE
 
+A_NIGHT_LATE = timedelta(hours=20)
+"""A nightly run that was due while Temporal was away is made up for so long, before the next one comes."""
+SOON = timedelta(minutes=1)
+"""Frequent runs that were missed are not made up for: the next one does their work too."""
 RESERVATION_SWEEP = "reservation-sweep"
 EXPIRY = "expiry"
 SAMPLE_RECONCILIATION = "reconciliation-of-a-sample"
@@ -30,7 +34,7 @@ WHOLE_RECONCILIATION = "reconciliation"
 
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
-    """Return all schedules by their ids; no run that still goes on is overtaken by the next."""
+    """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
     sample = Reconciliation(settings.reconciliation_sample)
     nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
     return {
@@ -46,6 +50,7 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
             ScheduleSpec(calendars=[nightly]),
             ReconciliationWorkflow.run,
             Reconciliation(),
+            made_up_for=A_NIGHT_LATE,
         ),
     }
 
@@ -67,9 +72,15 @@ def _every(interval: timedelta) -> ScheduleSpec:
     return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)])
 
 
-def _schedule(name: str, spec: ScheduleSpec, run: Any, *arguments: object) -> Schedule:  # noqa: ANN401 - a run method
+def _schedule(
+    name: str,
+    spec: ScheduleSpec,
+    run: Any,  # noqa: ANN401 - a run method
+    *arguments: object,
+    made_up_for: timedelta = SOON,
+) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(run, args=arguments, id=name, task_queue=MAINTENANCE_QUEUE),
         spec=spec,
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=made_up_for),
     )

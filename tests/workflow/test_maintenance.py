@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
-from temporalio.client import WorkflowFailureError
+from temporalio.client import ScheduleOverlapPolicy, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -126,3 +126,11 @@ def test_a_sample_is_due_every_hour_and_everything_every_night() -> None:
     assert due["reconciliation"].action.args == (Reconciliation(),)  # type: ignore[union-attr]
     assert due["reconciliation"].spec.calendars[0].hour[0].start == 3
     assert due["expiry"].spec.intervals[0].every == timedelta(hours=1)
+
+
+def test_no_run_is_overtaken_and_only_a_missed_night_is_made_up_for() -> None:
+    due = schedules(Settings(_env_file=None))
+    assert {one.policy.overlap for one in due.values()} == {ScheduleOverlapPolicy.SKIP}
+    made_up_for = {name: one.policy.catchup_window for name, one in due.items()}
+    assert made_up_for.pop("reconciliation") == timedelta(hours=20)
+    assert set(made_up_for.values()) == {timedelta(minutes=1)}

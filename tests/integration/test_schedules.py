@@ -1,0 +1,57 @@
+"""Schedules on a real Temporal: made once, brought up to the settings, and never two runs of one at a time."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, Schedule
+
+from activities.temporal_client import connect
+from giftcert.cli.namespace import ensure_namespace
+from giftcert.settings import Settings
+from tests.integration.kafka_ingest.ingest_doors import until
+from workflows.schedules import EXPIRY, WHOLE_RECONCILIATION, ensure_schedules
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def client(temporal_address: str) -> Client:
+    """Of a namespace of its own, in which no worker runs."""
+    namespace = f"schedules-{uuid4().hex[:8]}"
+    settings = Settings(temporal_address=temporal_address, temporal_namespace=namespace, _env_file=None)
+    connected = await connect(settings)
+    await ensure_namespace(connected)
+    return connected
+
+
+async def made(client: Client, name: str, **settings: object) -> Schedule:
+    await ensure_schedules(client, Settings(_env_file=None, **settings))  # type: ignore[arg-type] # of several types
+    return (await client.get_schedule_handle(name).describe()).schedule
+
+
+async def test_what_falls_due_while_a_run_waits_for_a_worker_is_left_out(client: Client) -> None:
+    await made(client, EXPIRY)
+    handle = client.get_schedule_handle(EXPIRY)
+    for _ in range(3):
+        await handle.trigger()
+
+    async def two_are_left_out() -> bool:
+        return (await handle.describe()).info.num_actions_skipped_overlap == 2
+
+    await until(two_are_left_out)
+    assert len((await handle.describe()).info.running_actions) == 1
+
+
+async def test_changed_settings_reach_schedules_that_are_there(client: Client) -> None:
+    before = await made(client, EXPIRY)
+    after = await made(client, EXPIRY, expiry_every=timedelta(hours=7))
+    assert [one.every for one in (*before.spec.intervals, *after.spec.intervals)] == [
+        timedelta(hours=1),
+        timedelta(hours=7),
+    ]
+
+
+async def test_a_missed_night_is_made_up_for_when_temporal_is_back(client: Client) -> None:
+    assert (await made(client, WHOLE_RECONCILIATION)).policy.catchup_window == timedelta(hours=20)
+    assert (await made(client, EXPIRY)).policy.catchup_window == timedelta(minutes=1)
