@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import TypeAlias
 
+from asyncpg import Connection, Record
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +26,17 @@ _DAYS = """
     SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
     WHERE inhparent = 'unmatched_payments'::regclass ORDER BY child.relname
 """
+_DEFAULT = "unmatched_payments_default"
+_IN_DEFAULT = f"SELECT EXISTS (SELECT FROM {_DEFAULT} WHERE received_on = $1)"  # noqa: S608 - made of constants
+_LOCK_ALL = f"LOCK TABLE {_TABLE} IN ACCESS EXCLUSIVE MODE"  # ingest may be writing more of them
+_PUT_ASIDE = (
+    f"CREATE TEMP TABLE put_aside ON COMMIT DROP AS SELECT * FROM {_DEFAULT} WHERE received_on = '{{day}}'",  # noqa: S608
+    f"DELETE FROM {_DEFAULT} WHERE received_on = '{{day}}'",  # noqa: S608 - made of constants and a date
+)
+_PUT_BACK = (f"INSERT INTO {_TABLE} SELECT * FROM put_aside", "DROP TABLE put_aside")  # noqa: S608 - made of constants
+_FORGET_IN_DEFAULT = f"""
+    WITH old AS (DELETE FROM {_DEFAULT} WHERE received_on < $1 RETURNING 1) SELECT count(*) FROM old
+"""  # noqa: S608 - made of constants
 _KEPT_SINCE = "SELECT kept_since <> '-infinity' FROM payment_horizon"
 _MOVE_HORIZON = "UPDATE payment_horizon SET kept_since = greatest(kept_since, $1)"
 # Making or dropping a partition locks the table for a moment; rather another time than ingest behind a long wait.
@@ -57,7 +69,6 @@ class UnmatchedPaymentRepository:
         """Make the partitions of so many days, as far as they are not there.
 
         Raises:
-            asyncpg.CheckViolationError: the default partition holds rows of such a day already.
             asyncpg.LockNotAvailableError: the table was too busy; try again.
         """
         await self._alone()
@@ -65,14 +76,24 @@ class UnmatchedPaymentRepository:
         driver = await driver_of(self._connection)
         for day in (first + timedelta(days=nth) for nth in range(count)):
             if _name(day) not in there:
-                bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-                await driver.execute(f"CREATE TABLE {_name(day)} PARTITION OF {_TABLE} FOR VALUES {bounds}")
+                await self._make_day(driver, day)
+
+    async def _make_day(self, driver: "Connection[Record]", day: date) -> None:
+        """What was written before its day was made is put aside: PostgreSQL would refuse the day for ever."""
+        bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+        make = f"CREATE TABLE {_name(day)} PARTITION OF {_TABLE} FOR VALUES {bounds}"
+        if not await driver.fetchval(_IN_DEFAULT, day):
+            await driver.execute(make)
+            return
+        await driver.execute(_LOCK_ALL)
+        for statement in (*_PUT_ASIDE, make, *_PUT_BACK):
+            await driver.execute(statement.format(day=day))
 
     async def drop_before(self, first_kept: date) -> list[str]:
         """Drop the partitions of all days before this one, whole, and remember that payments are gone.
 
         Returns:
-            The names of those dropped.
+            The names of those dropped, and of the default partition if any of its rows were so old.
 
         Raises:
             asyncpg.LockNotAvailableError: the table was too busy; try again.
@@ -82,6 +103,8 @@ class UnmatchedPaymentRepository:
         driver = await driver_of(self._connection)
         for name in gone:
             await driver.execute(f"DROP TABLE {name}")
+        if await driver.fetchval(_FORGET_IN_DEFAULT, first_kept):
+            gone.append(_DEFAULT)
         if gone:
             await driver.execute(_MOVE_HORIZON, first_kept)
         return gone

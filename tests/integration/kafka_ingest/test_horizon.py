@@ -74,3 +74,27 @@ async def test_rows_of_dropped_days_are_gone_and_others_are_not(store: Store) ->
             "unmatched_payments_20261124",
         ]
         assert [row[1] for row in await repository.take(["IM-0", "IM-1", "IM-2"])] == ["IM-2"]
+
+
+async def test_a_day_gets_its_partition_also_when_payments_came_before_it_was_made(store: Store) -> None:
+    """Ingest began to write before the day was there; that day, and all after it, would never be made."""
+    await store.commit(store.payment_record(payment()))
+    await store.commit(store.payment_record(payment(orderId="IM-2")))
+    await Horizon(store.engine).keep_up(utc_now().date())
+    assert await store.value("SELECT count(*) FROM unmatched_payments_default") == 0
+    held = "SELECT DISTINCT tableoid::regclass::text FROM unmatched_payments"
+    assert await store.rows(held) == [(f"unmatched_payments_{utc_now().date():%Y%m%d}",)]
+    assert len(await days(store)) == DAYS_AHEAD + 1
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+
+
+async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon_too(store: Store) -> None:
+    async with store.engine.begin() as connection:
+        repository = UnmatchedPaymentRepository(connection)
+        rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
+        await repository.keep(rows)
+        assert await repository.drop_before(TODAY + timedelta(days=2)) == ["unmatched_payments_default"]
+        assert await repository.drop_before(TODAY + timedelta(days=2)) == []
+        assert [row[1] for row in await repository.take(["IM-0", "IM-1", "IM-2"])] == ["IM-2"]
+    assert await store.value("SELECT kept_since FROM payment_horizon") == date(2026, 11, 25)
