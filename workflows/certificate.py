@@ -45,7 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from giftcert.domain.state import CertificateState, Status
     from workflows.answers import too_late
     from workflows.names import CERTIFICATE_WORKFLOW
-    from workflows.plan import Plan, Received, make_plan, names_line
+    from workflows.plan import Plan, Received, before_deadlines, make_plan, names_line
     from workflows.requests import Answer, Limits, Request
     from workflows.run_input import Carried, CertificateInput, SealedSecrets
     from workflows.shown import details, is_worth_setting, shown, updates, waiting_for
@@ -322,9 +322,8 @@ class CertificateWorkflow:
 
     def _again(self, left: list[Received]) -> list[Received]:
         """What is decided once more: a deadline after all that came meanwhile, and nothing whose caller gave up."""
-        deadlines = [one for one in left if one.due is not None]
-        if deadlines:
-            left = [one for one in left if one.due is None] + self._taken() + deadlines
+        if any(one.due is not None for one in left):
+            left = before_deadlines(left, self._taken())
         return self._in_time(left)
 
     def _go_on(self, answer: TransitionAnswer, plan: Plan, batch: list[Received]) -> list[Received]:

@@ -100,6 +100,12 @@ def _assigned(events: Sequence[e.Event]) -> list[RefundAssigned]:
     ]
 
 
+def before_deadlines(left: Sequence[Received], came: Sequence[Received]) -> list[Received]:
+    """Return what is left to decide with what came meanwhile, which is applied before any deadline."""
+    due = [one for one in left if one.due is not None]
+    return [*(one for one in left if one.due is None), *came, *due]
+
+
 def names_line(message: Message) -> bool:
     """Return whether the message asks for an order line that another certificate may hold."""
     return isinstance(message, OrderStated) and message.own is not None

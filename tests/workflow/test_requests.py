@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,6 +20,10 @@ from workflows.names import CHANGED_ELSEWHERE
 BLOCKED_ELSEWHERE = """
     UPDATE certificates SET blocked = true, version = version + 1 WHERE certificate_id = CAST(:id AS uuid)
 """
+
+CHANGED_ELSEWHERE_FIRST = (
+    "UPDATE certificates SET version = version + 1 WHERE certificate_id = CAST(:id AS uuid)"
+)
 
 
 async def issued(sale: Sale) -> Sale:
@@ -85,6 +89,25 @@ async def test_a_request_that_comes_too_late_is_refused(sale: Sale) -> None:
     answer = await sale.ask(sale.hold(200_000), within=timedelta(0))
     assert answer.refusal == "too-late"
     assert (await sale.row()).held == 0
+
+
+async def test_what_is_decided_again_after_its_caller_gave_up_is_refused(sale: Sale) -> None:
+    """Another changed the certificate first, and took so long that the caller was told to ask again."""
+    await issued(sale)
+    hold = sale.hold(200_000)
+    async with sale.engine.begin() as connection:
+        await connection.execute(text(CHANGED_ELSEWHERE_FIRST), {"id": sale.certificate_id})
+        with pytest.raises(WorkflowAwayError):
+            await sale.ask(hold, within=timedelta(seconds=1.5))
+        given_up = await sale.environment.get_current_time() + timedelta(seconds=0.5)
+        await sale.until(lambda: has_come(sale, given_up))
+    answer = await sale.ask(sale.hold(100_000))
+    assert (answer.refusal, answer.balance, answer.held) == (None, 400_000, 100_000)
+    assert (await sale.ask(replace(hold, key="again"))).held == 300_000
+
+
+async def has_come(sale: Sale, instant: datetime) -> bool:
+    return await sale.environment.get_current_time() >= instant
 
 
 async def test_nobody_answers_while_no_worker_runs(sale: Sale) -> None:
