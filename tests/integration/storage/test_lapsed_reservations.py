@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.stream import stamp
 from giftcert.domain.decide import decide
@@ -8,6 +9,7 @@ from giftcert.domain.messages import ReservationLapsed
 from giftcert.domain.policy import Policy, Terms
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.reservations import ReservationRepository
+from tests.crashes import CrashError, Step, around_each, crash
 from tests.integration.storage.pool_rows import GIFT, Tables
 
 pytestmark = pytest.mark.integration
@@ -95,3 +97,26 @@ async def test_a_certificate_that_somebody_works_on_is_left_for_the_next_sweep(t
         assert await sweep(tables) == 0
     assert await sweep(tables) == 1
     assert await sweep(tables) == 0
+
+
+@around_each((AsyncConnection, "execute"), (ReservationRepository, "release_lapsed"))
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_a_sweep_that_dies_at_any_step_releases_once(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str, nth: int
+) -> None:
+    """First its locks are taken, then all is changed and told by one statement."""
+    await tables.fill(2)
+    await tables.reserve(2, ago=LONG_AGO)
+    await tables.caught_up(datetime.now(UTC))
+    happened = crash(monkeypatch, step, moment, nth=nth if step[0] is AsyncConnection else 1)
+    with pytest.raises(CrashError):
+        await sweep(tables)
+    assert happened.is_set()
+    assert await sweep(tables) == 2
+    assert await sweep(tables) == 0
+    released = (
+        "SELECT sequence, payload ->> 'reason' AS reason FROM events WHERE event_type = 'issue.released'"
+    )
+    assert await tables.rows(released) == 2 * [{"sequence": 2, "reason": "reservationExpired"}]
+    resolved = "SELECT resolution FROM reservations"
+    assert await tables.rows(resolved) == 2 * [{"resolution": "reservationExpired"}]
