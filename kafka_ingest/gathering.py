@@ -71,8 +71,7 @@ class Gathering:
         elif before == said:
             admission = Admission.REPEAT
         else:
-            rejection = contradiction(source, record.event_id, record.event_type, record.channel)
-            self.plan.rejections.append(rejection)
+            self.plan.rejections.append(contradiction(source, record, identity, said))
             admission = Admission.CONTRADICTION
         self.count(source, admission.value)
         return admission

@@ -1,6 +1,7 @@
 """A record that cannot be applied: what the stream is told of it; the record itself goes to quarantine."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from giftcert.contracts.malformed import MalformedRecord
 from giftcert.contracts.notices import (
@@ -10,7 +11,8 @@ from giftcert.contracts.notices import (
     InputUnexpected,
     ProcessingFailed,
 )
-from giftcert.contracts.orders import OrderProbe, probe_order
+from giftcert.contracts.orders import AnyOrder, OrderProbe, probe_order
+from giftcert.contracts.payments import PaymentRecord
 from giftcert.redaction import redact_text
 from kafka_ingest.source import SourceRecord
 
@@ -21,12 +23,17 @@ EARLIER_IN_QUARANTINE = "earlierInQuarantine"
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record and its error event. ``order_id``: what else is said of this order may have to wait for the record."""
+    """A record and its error event.
+
+    ``order_id``: what else is said of this order may have to wait for the record. ``said`` is what a contradiction is
+    known by when it comes again.
+    """
 
     source: SourceRecord
     notice: InputNotice
     channel: str | None = None
     order_id: str | None = None
+    said: bytes | None = None
 
 
 def malformed(source: SourceRecord, error: MalformedRecord, order_id: str | None = None) -> Rejection:
@@ -64,17 +71,19 @@ def order_of(source: SourceRecord) -> str | None:
     return probe.order_id if isinstance(probe, OrderProbe) else None
 
 
-def contradiction(source: SourceRecord, event_id: str, event_type: str, channel: str) -> Rejection:
+def contradiction(
+    source: SourceRecord, record: AnyOrder | PaymentRecord, identity: str, said: bytes
+) -> Rejection:
     """Return the rejection of a message that says something else than an earlier one of the same identity."""
     notice = InputUnexpected(
         topic=source.topic,
         partition=source.partition,
         offset=source.offset,
-        event_id=event_id,
+        event_id=record.event_id,
         reason="contradictsEarlier",
-        detail=f"another {event_type} of the same identity was received before, with other content",
+        detail=f"another {record.event_type} of the same identity was received before, with other content",
     )
-    return Rejection(source, notice, channel)
+    return Rejection(source, notice, record.channel, said=sha256(identity.encode() + said).digest())
 
 
 def unknown_certificate(source: SourceRecord, event_id: str, detail: str, channel: str) -> Rejection:

@@ -114,6 +114,7 @@ def _sealed(place: Place, rejection: Rejection, keyring: Keyring) -> Quarantined
         reason=rejection.notice.reason,
         detail=rejection.notice.detail,
         order_id=rejection.order_id,
+        said=rejection.said,
         written_at=datetime.fromtimestamp(source.timestamp / 1000, UTC) if source.timestamp > 0 else None,
     )
 

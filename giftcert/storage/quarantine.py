@@ -11,9 +11,9 @@ from giftcert.storage.engine import driver_of
 
 _ADD = """
     INSERT INTO quarantine (topic, partition, record_offset, record_key, record_value, reason, detail, order_digest,
-        written_at, fingerprint)
+        written_at, fingerprint, said)
     SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[], $7::text[],
-        $8::bytea[], $9::timestamptz[], $10::bytea[])
+        $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bytea[])
     ON CONFLICT DO NOTHING
     RETURNING topic, partition, record_offset
 """
@@ -33,7 +33,8 @@ class QuarantinedRecord:
     """A record by its place; key and value are sealed, ``None`` where the record has none.
 
     ``fingerprint`` is that of key and value: where a topic was made anew, another record stands at the same place.
-    ``order_id``: messages of this order may have to wait for the record; ``written_at`` is the record's own time.
+    ``order_id``: messages of this order may have to wait for the record; ``written_at`` is the record's own time;
+    ``said`` tells a contradiction that comes again, whatever its place and event id.
     """
 
     topic: str
@@ -46,6 +47,7 @@ class QuarantinedRecord:
     detail: str
     order_id: str | None = None
     written_at: datetime | None = None
+    said: bytes | None = None
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -78,6 +80,7 @@ class QuarantineRepository:
             [_digest(one.order_id) if one.order_id is not None else None for one in records],
             [one.written_at for one in records],
             [one.fingerprint for one in records],
+            [one.said for one in records],
         )
         return {(row["topic"], row["partition"], row["record_offset"]) for row in rows}
 

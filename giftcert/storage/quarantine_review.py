@@ -36,7 +36,7 @@ _LYING_AT = text("""
 """)
 _ONE = """
     SELECT quarantine_id, fingerprint, topic, partition, record_offset AS offset, record_key AS sealed_key,
-        record_value AS sealed_value, reason, detail, written_at, quarantined_at, replayed_at
+        record_value AS sealed_value, reason, detail, written_at, said, quarantined_at, replayed_at
     FROM quarantine
 """
 # Of several at one place that which a replay takes next; if all were replayed, the last.

@@ -85,6 +85,31 @@ async def test_a_contradiction_is_told_and_kept_once(store: Store) -> None:
     assert await store.value("SELECT count(*) FROM quarantine") == 1
 
 
+async def test_a_contradiction_sent_again_under_new_event_ids_is_told_once(store: Store) -> None:
+    """A till that sends its day again sends what was refused in it again too, also in one batch."""
+    said = {"captureId": "K-1", "allocations": None}
+    await store.commit(
+        store.order_record(order(lines=[store.line()])), store.payment_record(payment(**said, amount=1))
+    )
+    others = [store.payment_record(payment(**said, amount=2, eventId=f"again-{nth}")) for nth in range(4)]
+    await store.commit(others[0])
+    await store.commit(*others[1:3])
+    await store.commit(others[3], store.payment_record(payment(**said, amount=3, eventId="other")))
+    assert [payload["eventId"] for _, payload in await store.events()] == ["again-0", "other"]
+    assert await store.value("SELECT count(*) FROM quarantine") == 2
+
+
+async def test_a_waiting_payment_that_contradicts_is_told_once_although_its_topic_is_read_anew(
+    store: Store,
+) -> None:
+    said = {"captureId": "K-1", "allocations": None}
+    waiting = [store.payment_record(payment(**said, amount=nth, eventId=f"p-{nth}")) for nth in (1, 2)]
+    await store.commit(*waiting)
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    await store.commit(*waiting)
+    assert [payload["eventId"] for _, payload in await store.events()] == ["p-2"]
+
+
 async def test_malformed_bytes_are_told_once_and_kept_sealed(store: Store) -> None:
     broken = store.payment_record(b'\x00\xff{"cvc": "123456"}')
     good = store.payment_record(payment())
