@@ -30,16 +30,16 @@ AROUND_EACH_STEP = around_each(
 async def test_a_crash_around_a_step_leaves_no_trace(
     sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
-    crash(monkeypatch, step, moment)
+    happened = crash(monkeypatch, step, moment)
     await sale.tell(sale.ordered(), sale.authorized(), sale.captured())
     await sale.skip(timedelta(seconds=5))  # past the wait before the next attempt
     await sale.until_status("issued")
+    assert happened.is_set()
     assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
     assert [event.sequence for event in await sale.events()] == [1, 2, 3]
 
 
 @around_each(
-    (CertificateRepository, "load"),
     (CertificateRepository, "lock"),
     (CertificateRepository, "change"),
     (RedemptionRepository, "store"),
@@ -51,10 +51,11 @@ async def test_a_crash_while_a_hold_is_made_holds_once(
 ) -> None:
     await sale.tell(sale.ordered(), sale.captured())
     await sale.until_status("issued")
-    crash(monkeypatch, step, moment)
+    happened = crash(monkeypatch, step, moment)
     asked = asyncio.create_task(sale.ask(sale.hold(200_000)))
     await sale.skip(timedelta(seconds=5))
     answer = await asked
+    assert happened.is_set()
     assert (answer.refusal, answer.balance, answer.held) == (None, 300_000, 200_000)
     assert (await sale.event_types()).count("redemption.authorized") == 1
 

@@ -7,7 +7,13 @@ import pytest
 
 from giftcert.contracts.codec import decode_message
 from giftcert.storage.deliveries import DeliveryRepository
+from giftcert.telemetry import Health
 from giftcert.verification.repair import left_over
+from kafka_ingest.signal import Signal
+from kafka_ingest.signalling import Signaller
+from kafka_ingest.sweeping import Sweep
+from kafka_ingest.trouble import Trouble
+from tests.integration.kafka_ingest.ingest_doors import signals_of
 from tests.integration.verification.conftest import World
 from tests.integration.verification.sold_world import ISSUED, REFUNDED, publish_all
 from tests.integration.verification.spoiling import as_it_was, is_of
@@ -45,6 +51,21 @@ async def test_a_message_that_no_workflow_knows_is_sent_again(world: World) -> N
     async with world.engine.begin() as connection:
         left = await DeliveryRepository(connection).unsent_of([world.ids[REFUNDED]])
     assert [decode_message(one.message).key.partition(":")[0] for one in left] == ["order.created"]
+
+    await swept(world)
+    assert await signals_of(world.runs._client, world.ids[REFUNDED]) == ["order_stated"]
+
+
+async def swept(world: World) -> None:
+    """Ingest's sweep finds what is marked unsent and signals it."""
+    trouble = Trouble(world.engine, Health(), "orders-0")
+    signaller = Signaller(world.engine, Signal(world.runs._client), trouble)
+    async with signaller.running():
+        await world.spoil("UPDATE deliveries SET created_at = now() - interval '1 h' WHERE sent_at IS NULL")
+        await world.spoil("UPDATE shards SET last_run = now() - interval '1 h'")
+        await Sweep(world.engine, signaller, trouble).round()
+        while not signaller.is_idle:  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.01)
 
 
 async def test_a_certificate_that_lost_its_workflow_gets_one(world: World) -> None:
