@@ -79,6 +79,7 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
             S.RESERVED: (S.ORDERED, S.ISSUED, S.AVAILABLE),
             S.ORDERED: (S.AVAILABLE, S.ISSUED),
             S.ISSUED: (S.REFUNDED,),
+            S.EXPIRED: (S.REFUNDED,),
         },
     ),
     # What is cancelled leaves its money to the other lines of the order.
@@ -88,10 +89,15 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
             S.AVAILABLE: (S.ORDERED, S.ISSUED),
             S.ORDERED: (S.AVAILABLE, S.ISSUED),
             S.ISSUED: (S.REFUNDED,),
+            S.EXPIRED: (S.REFUNDED,),
         },
     ),
-    # A return may show that a refund meant another line, and so let this one be issued.
-    m.LinesReturned: _always(Rule.ORDER, {S.ORDERED: (S.AVAILABLE, S.ISSUED), S.ISSUED: (S.REFUNDED,)}),
+    # A return may show that a refund meant another line, and so let this one be issued. One that cost nothing is
+    # refunded when it is returned, also after its validity.
+    m.LinesReturned: _always(
+        Rule.ORDER,
+        {S.ORDERED: (S.AVAILABLE, S.ISSUED), S.ISSUED: (S.REFUNDED,), S.EXPIRED: (S.REFUNDED,)},
+    ),
     m.PaymentAuthorized: _always(Rule.PAYMENT, {}),
     m.PaymentCaptured: _always(
         Rule.PAYMENT,
@@ -110,10 +116,11 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
             S.ISSUED: (S.PARTIALLY_REDEEMED, S.REDEEMED, S.REFUNDED),
             S.PARTIALLY_REDEEMED: (S.ISSUED, S.REDEEMED, S.REFUNDED),
             S.REDEEMED: (S.ISSUED, S.PARTIALLY_REDEEMED, S.REFUNDED),
+            S.EXPIRED: (S.REFUNDED,),
         },
     ),
     m.AuthorizeRedemption: _always(Rule.AUTHORIZE_REDEMPTION, {}),
-    m.VoidRedemption: _always(Rule.VOID_REDEMPTION, {S.ISSUED: (S.REFUNDED,)}),
+    m.VoidRedemption: _always(Rule.VOID_REDEMPTION, {S.ISSUED: (S.REFUNDED,), S.EXPIRED: (S.REFUNDED,)}),
     m.RefundAssigned: _always(Rule.REFUND_ASSIGNED, {S.ORDERED: (S.ISSUED,), S.ISSUED: (S.REFUNDED,)}),
     m.ClientUpdated: _always(Rule.CLIENT, {}),
     m.UnpaidDeadlinePassed: _only({S.ORDERED: Cell(Rule.UNPAID, (S.AVAILABLE,))}, IGNORED),
@@ -122,7 +129,7 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
         {status: Cell(Rule.VALIDITY_ENDED, (S.EXPIRED,)) for status in (S.ISSUED, S.PARTIALLY_REDEEMED)},
         IGNORED,
     ),
-    m.HoldLapsed: _always(Rule.HOLD_LAPSED, {S.ISSUED: (S.REFUNDED,)}),
+    m.HoldLapsed: _always(Rule.HOLD_LAPSED, {S.ISSUED: (S.REFUNDED,), S.EXPIRED: (S.REFUNDED,)}),
     m.ResolveRefund: _always(
         Rule.RESOLVE_REFUND,
         {

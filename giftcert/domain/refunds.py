@@ -293,12 +293,13 @@ def _money_verdict(decision: Decision, line: Standing) -> Verdict | None:  # noq
 
 
 def _free_verdict(decision: Decision, line: Standing) -> Verdict:
-    """A line that cost nothing has left the order: there is no money to wait for."""
+    """A line that cost nothing has left the order: there is no money to wait for, expired or blocked or not.
+
+    While a hold is open nobody knows whether it is spent.
+    """
     state = decision.state
     if _spent(decision):
         return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, line.refunded)
-    if state.status == Status.EXPIRED:
-        return AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, line.refunded)
     if state.held > 0:
         return AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, line.refunded)
     return Complete(line.refunded, taken=state.balance)

@@ -109,14 +109,8 @@ class Judge:
         if self._foreign(sale):
             return "ask", "currencyMismatch", back or self._foreign_sum(sale), 0
         if sale.price == 0 and out and card.phase != "refunded":
-            if card.spent or card.phase == "expired" or card.held:
-                reason = "certificateRedeemed" if card.spent else "redemptionInProgress"
-                return (
-                    "ask",
-                    "certificateExpired" if card.phase == "expired" and not card.spent else reason,
-                    back,
-                    0,
-                )
+            if card.spent or card.held:
+                return "ask", "certificateRedeemed" if card.spent else "redemptionInProgress", back, 0
             return "done", "", back, card.balance
         if back > 0:
             asked = self._asked(card, sale, back, captured)

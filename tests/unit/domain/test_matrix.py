@@ -112,6 +112,16 @@ def in_doubt(*messages: m.Message) -> Certificate:
     return found.tell(*messages, make.refunded(500_000, "r-1"))
 
 
+def free_and_expired(*messages: m.Message, held: bool = False) -> Certificate:
+    """It cost nothing; a purchase of the last minute may still hold some of it."""
+    found = reserved().tell(make.ordered(make.goods(), make.gift(amount=0)))
+    found.clock += 365 * make.DAY - make.MINUTE
+    if held:
+        found.tell(make.hold(until=found.clock + make.HOUR))
+    found.clock += make.HOUR
+    return found.tell(INVALID, *messages)
+
+
 def hold_over() -> Certificate:
     found = issued().tell(make.hold())
     found.clock += make.HOUR
@@ -164,6 +174,12 @@ ARROWS: list[tuple[Callable[[], Certificate], m.Message]] = [
     (lambda: issued().tell(make.block(), make.refunded()), make.unblock()),
     (lambda: valid_no_more(issued()), INVALID),
     (lambda: valid_no_more(spent(100_000)), INVALID),
+    (free_and_expired, make.returned()),
+    (free_and_expired, make.cancelled("2")),
+    (free_and_expired, REMOVED),
+    (lambda: free_and_expired(make.returned(), held=True), make.unhold()),
+    (lambda: free_and_expired(make.returned(), held=True), make.hold_lapsed()),
+    (lambda: free_and_expired(make.returned(), held=True), make.spending("payment.voided")),
     (lambda: issued().tell(make.hold(500_000)), make.spending(amount=500_000)),
     (lambda: issued().tell(make.hold()), make.spending()),
     (lambda: issued().tell(make.hold(), make.refunded()), make.spending("payment.voided")),

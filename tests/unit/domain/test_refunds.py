@@ -166,10 +166,11 @@ def test_a_free_certificate_that_was_spent_asks_a_person() -> None:
     assert pending(found.tell(make.returned())) == e.RefundReason.CERTIFICATE_REDEEMED
 
 
-def test_a_free_certificate_that_expired_asks_a_person() -> None:
+def test_a_free_certificate_that_expired_is_refunded_with_nothing() -> None:
     found = reserved().tell(make.ordered(make.gift(amount=0))).wait(365 * make.DAY)
     found.tell(make.returned())
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
+    assert (found.status, found.told) == (Status.REFUNDED, ["refund.completed"])
+    assert (found.only(e.RefundCompleted).amount, found.only(e.RefundCompleted).taken) == (0, 0)
 
 
 def test_money_back_that_was_never_captured_waits_a_day_for_its_capture() -> None:

@@ -395,7 +395,6 @@ def test_free_lines_that_a_person_decides() -> None:
         return reserved().tell(make.ordered(make.gift(amount=0), make.goods()))
 
     pending(free().tell(make.hold(1), make.returned()), RefundReason.REDEMPTION_IN_PROGRESS, 0, None)
-    pending(free().wait(YEAR).tell(make.returned()), RefundReason.CERTIFICATE_EXPIRED, 0, None)
     bought = free().tell(make.hold(1), make.spending(amount=1))
     pending(bought.tell(make.returned()), RefundReason.CERTIFICATE_REDEEMED, 0, None)
 
