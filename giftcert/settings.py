@@ -119,11 +119,15 @@ class Settings(BaseSettings):
     refund_payment_wait: timedelta = Field(
         timedelta(days=7), description="requested to refundPaymentMissing or amountMismatch"
     )
-    refund_stuck_after: timedelta = Field(timedelta(hours=24), description="First alert.refundStuck")
-    cancelled_without_refund_after: timedelta = Field(timedelta(days=7))
+    refund_stuck_after: timedelta = Field(
+        timedelta(hours=24), gt=timedelta(0), description="First alert.refundStuck"
+    )
+    cancelled_without_refund_after: timedelta = Field(
+        timedelta(days=7), description="Money of a sale that was given up, until alert.cancelledWithoutRefund"
+    )
     escalation_factor: float = Field(2.0, ge=1, description="Each repeated alert waits this much longer")
     escalation_longest: timedelta = Field(
-        timedelta(days=30), description="Longest wait between repeated alerts"
+        timedelta(days=30), gt=timedelta(0), description="Longest wait between repeated alerts"
     )
     certificates_buy_certificates: bool = False
     direct_spend_channels: tuple[str, ...] = Field(
@@ -172,7 +176,13 @@ class Settings(BaseSettings):
             raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
         return name
 
-    @field_validator("disclosures_per_caller", "disclosures_per_certificate")
+    @field_validator(
+        "disclosures_per_caller",
+        "disclosures_per_certificate",
+        "verifications_per_caller",
+        "wrong_cvcs_per_caller",
+        "wrong_cvcs_per_certificate",
+    )
     @classmethod
     def _is_rate(cls, rate: str) -> str:
         from limits import parse  # noqa: PLC0415 - loaded only where one is set

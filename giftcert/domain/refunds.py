@@ -369,7 +369,7 @@ def _wait(decision: Decision, sale: Sale, line: Standing, verdict: Wait) -> None
     case = sale.open_case
     awaited = (verdict.awaiting, verdict.amount, line.refund_id)
     if case is None or (case.awaiting, case.amount, case.refund_id) != awaited:
-        until = decision.now + _patience(decision.policy, verdict.awaiting)
+        until = decision.now + _patience(decision.policy, sale, verdict.awaiting)
         decision.record(_requested(decision, sale, line, verdict, until))
     elif case.overdue:
         _ask(decision, sale, line, AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount))
@@ -391,11 +391,13 @@ def _requested(
     )
 
 
-def _patience(policy: Policy, awaiting: e.Awaited) -> timedelta:
+def _patience(policy: Policy, sale: Sale, awaiting: e.Awaited) -> timedelta:
     if awaiting == e.Awaited.CAPTURE:
         return policy.refund_capture_wait
     if awaiting == e.Awaited.ALLOCATION:
         return policy.refund_allocation_wait
+    if awaiting == e.Awaited.PAYMENT and sale.ended is not None:
+        return policy.cancelled_without_refund_after
     return policy.refund_payment_wait
 
 

@@ -45,6 +45,26 @@ def test_an_address_that_is_no_postgresql_is_refused_by_the_name_of_its_setting(
     assert refused.value.errors()[0]["loc"] == ("database_url",)
 
 
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if "_per_" in name])
+def test_what_is_no_rate_is_refused_by_the_name_of_its_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"GIFTCERT_{name.upper()}", "often")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert refused.value.errors()[0]["loc"] == (name,)
+
+
+@pytest.mark.parametrize("name", ["refund_stuck_after", "escalation_longest"])
+def test_alerts_that_would_follow_each_other_without_end_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"GIFTCERT_{name.upper()}", "0")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert refused.value.errors()[0]["loc"] == (name,)
+
+
 def test_the_example_file_names_every_setting_with_its_default() -> None:
     assert (ROOT / ".env.example").read_text() == example(), "run: giftcert config --example > .env.example"
 

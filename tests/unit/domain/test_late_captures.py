@@ -103,6 +103,12 @@ def test_money_of_a_cancelled_line_that_does_not_go_back_is_reported_after_seven
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REFUND_PAYMENT_MISSING
 
 
+def test_how_long_money_of_a_cancelled_line_is_awaited_can_be_set() -> None:
+    found = sold(terms=make.terms(cancelled_without_refund_after=make.DAY))
+    found.tell(make.cancelled(), make.captured()).wait(make.DAY)
+    assert found.told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
+
+
 def test_a_refund_of_an_earlier_sale_runs_on_under_its_own_order_and_freezes_nothing() -> None:
     found = sold().tell(make.cancelled(), make.captured(), make.reserve("R-2"))
     found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
