@@ -1,4 +1,4 @@
-"""Say how many mutants of the domain the tests have killed, and show the survivors: ``python -m tests.mutants``.
+"""Say how many mutants of the domain the tests have killed, and name the survivors: ``python -m tests.mutants``.
 
 A mutant is the domain with one small change, a survivor one with which all examples pass. ``mutmut run`` makes and
 tries them. A mutant whose tests do not end in time was noticed as well as one whose tests fail.
@@ -16,7 +16,7 @@ UNTRIED = ("not checked", "skipped")
 
 def main() -> int:
     """Return 1 if the share of mutants that were killed is under what is wanted, or not known."""
-    status = dict(line.strip().split(": ", 1) for line in mutmut("results", "--all", "true").splitlines())
+    status = dict(line.strip().split(": ", 1) for line in results().splitlines())
     untried = sum(found in UNTRIED for found in status.values())
     if not status or untried:
         print(
@@ -24,8 +24,7 @@ def main() -> int:
         )
         return 1
     survivors = [name for name, found in status.items() if found not in NOTICED]
-    for name in survivors:
-        print(mutmut("show", name))
+    print(*survivors, sep="\n")
     killed, total = Counter(map(module_of, status)), Counter(map(module_of, status))
     killed.subtract(map(module_of, survivors))
     for module in sorted(total):
@@ -34,9 +33,9 @@ def main() -> int:
     return int(100 * killed.total() < WANTED_PERCENT * total.total())
 
 
-def mutmut(*arguments: str) -> str:
-    """Return what a command of mutmut prints."""
-    command = [Path(sys.executable).with_name("mutmut"), *arguments]
+def results() -> str:
+    """Return what mutmut knows, a line for each mutant."""
+    command = [Path(sys.executable).with_name("mutmut"), "results", "--all", "true"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

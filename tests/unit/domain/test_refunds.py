@@ -192,6 +192,13 @@ def test_money_back_beyond_the_price_asks_a_person_as_more_than_captured() -> No
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.EXCEEDS_CAPTURED
 
 
+def test_of_two_sales_that_came_to_nothing_a_late_refund_is_of_its_own() -> None:
+    found = sold().wait(3 * make.DAY)
+    found.tell(make.reserve("R-2"), make.ordered(order_id="IM-2", reservation_id="R-2")).wait(3 * make.DAY)
+    found.tell(make.refunded(100, order_id="IM-2", to={"2": 100}))
+    assert [len(sale.cases) for sale in found.state.past_sales] == [0, 1]
+
+
 def test_a_price_captured_twice_and_refunded_twice_asks_a_person_about_the_second() -> None:
     twice = make.captured(1_000_000, to={"2": 1_000_000})
     found = sold().tell(twice, make.refunded(500_000, to=TO_THE_LINE))

@@ -407,6 +407,14 @@ def test_before_issue_money_in_another_currency_that_may_mean_another_line_is_co
     assert found.tell(make.captured(450_000)).status == Status.ISSUED
 
 
+def test_an_approval_outlives_a_change_of_what_is_awaited() -> None:
+    found = decide(sold(*BOTH).tell(make.captured(600_000), make.cancelled()).wait(7 * make.DAY))
+    assert found.told == ["refund.resolved"]
+    found.tell(make.captured(1_000))
+    assert found.only(e.RefundRequested).amount == found.case.amount
+    assert found.tell(make.refunded(1_000, to={"2": 1_000})).only(e.RefundCompleted).amount == 1_000
+
+
 def test_before_issue_nothing_is_uncovered() -> None:
     foreign, part = make.refunded(1, currency="EUR"), make.refunded(100_000, to={"2": 100_000})
     found = decide(sold().tell(make.captured(300_000), foreign, part))
