@@ -373,7 +373,10 @@ def _withdrawal_decided(state: CertificateState, sale: Sale, case: RefundCase) -
     """A person spoke of a line that had left the order; not where the question was which line a refund means."""
     if sale.issued_at is None or case.asks_which_line or state.sale is not sale:
         return state
-    version = orders.withdrawn_in(state.order(sale.order_id), sale.line_id)
+    facts = state.order(sale.order_id)
+    if AssignedShare(case.refund_id or "", sale.line_id, 0) in facts.assigned:
+        return state
+    version = orders.withdrawn_in(facts, sale.line_id)
     return replace(state, sale=replace(sale, withdrawal_decided=max(version, sale.withdrawal_decided)))
 
 

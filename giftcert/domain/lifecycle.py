@@ -133,7 +133,7 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
     m.ResolveRefund: _always(
         Rule.RESOLVE_REFUND,
         {
-            S.ORDERED: (S.AVAILABLE,),
+            S.ORDERED: (S.AVAILABLE, S.ISSUED),  # money in another currency may have meant the goods
             S.ISSUED: (S.REFUNDED,),
             S.PARTIALLY_REDEEMED: (S.REFUNDED,),
             S.REDEEMED: (S.REFUNDED,),

@@ -25,12 +25,17 @@ class Share:
 class ForeignMoney:
     """Money that came back in another currency than the order's, in minor units of the newest such currency.
 
-    ``is_of_line`` says that it can mean no other line: it is allocated, or the order never had another.
+    ``doubtful`` are the refunds that may as well mean another line: not allocated, and nobody said so.
     """
 
     amount: int
     currency: str
-    is_of_line: bool
+    doubtful: tuple[Share, ...] = ()
+
+    @property
+    def is_of_line(self) -> bool:
+        """Whether it can mean no other line."""
+        return not self.doubtful
 
 
 @dataclass(slots=True)
@@ -109,18 +114,36 @@ def foreign_money(facts: OrderFacts, line_id: str, besides: Collection[str]) -> 
         for one in told
         if one.currency == currency
     )
-    is_of_line = len(orders.all_lines(facts)) == 1 or all(one.allocations for one in told)
-    return ForeignMoney(sum(parts), currency, is_of_line)
+    doubtful = tuple(
+        Share(_id(one), None, one.amount) for one in told if not _means_only(facts, one, line_id)
+    )
+    return ForeignMoney(sum(parts), currency, doubtful)
 
 
 def _foreign_refunds(facts: OrderFacts, line_id: str) -> tuple[Payment, ...]:
     known = line_money.in_order_currency(facts, line_money.refunds(facts))
     foreign = (one for one in line_money.refunds(facts) if one not in known)
-    return tuple(one for one in foreign if _may_mean(one, line_id))
+    return tuple(one for one in foreign if _may_mean(facts, one, line_id))
 
 
-def _may_mean(refund: Payment, line_id: str) -> bool:
-    return not refund.allocations or any(part.line_id == line_id for part in refund.allocations)
+def _may_mean(facts: OrderFacts, refund: Payment, line_id: str) -> bool:
+    if refund.allocations:
+        return any(part.line_id == line_id for part in refund.allocations)
+    said = _said(facts, refund)
+    is_elsewhere = any(amount > 0 for line, amount in said.items() if line != line_id)
+    return said.get(line_id) != 0 and not is_elsewhere
+
+
+def _means_only(facts: OrderFacts, refund: Payment, line_id: str) -> bool:
+    """Of one that may mean the line: whether it can mean no other."""
+    said = _said(facts, refund)
+    others = (line.line_id for line in orders.all_lines(facts) if line.line_id != line_id)
+    return bool(refund.allocations) or line_id in said or all(said.get(other) == 0 for other in others)
+
+
+def _said(facts: OrderFacts, refund: Payment) -> dict[str, int]:
+    """What persons said of a refund: for each line how much is its money."""
+    return {one.line_id: one.amount for one in facts.assigned if one.refund_id == _id(refund)}
 
 
 def _id(refund: Payment) -> str:

@@ -42,6 +42,7 @@ class _Case:
     case: RefundCase
     line: Standing
     balance: int
+    has_goods: bool
 
     @property
     def before_issue(self) -> bool:
@@ -51,6 +52,11 @@ class _Case:
     def asks_which_line(self) -> bool:
         """Whether money is back of which nobody knows the line, and none of which the line is known."""
         return self.line.refunded == 0 and self.line.unassigned > 0
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a decision says, too, which line some money means."""
+        return self.asks_which_line or (self.line.foreign is not None and not self.line.foreign.is_of_line)
 
     @property
     def money_is_back(self) -> bool:
@@ -104,7 +110,9 @@ def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
     if found is None or not found[1].is_open:
         return None
     of, case = found
-    return _Case(of, case, refunds.standing(state.order(of.order_id), of), state.balance)
+    facts = state.order(of.order_id)
+    has_goods = any(not line.is_certificate for line in orders.all_lines(facts))
+    return _Case(of, case, refunds.standing(facts, of), state.balance, has_goods)
 
 
 def refuse_resolution(state: CertificateState, message: ResolveRefund) -> ResolutionRefusal | None:
@@ -124,9 +132,8 @@ def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | 
         limit = found.most_worth if foreign else message.amount or 0
     else:
         unsaid = foreign and message.amount is None
-        if unsaid or (
-            found.asks_which_line and message.amount == 0
-        ):  # a part of the refund is to be this line's
+        # Where the line is in doubt a part of the refund is to be its own.
+        if unsaid or (found.is_in_doubt and message.amount == 0):
             return ResolutionRefusal.AMOUNT_REQUIRED
         limit = found.balance if foreign else min(found.balance, found.worth)
     return ResolutionRefusal.AMOUNT_TOO_HIGH if (message.amount or 0) > limit else None
@@ -202,6 +209,8 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     if found.asks_which_line:
         named = None if found.before_issue else message.amount
         found = _give_to_line(decision, found, _cost_of(found, named))
+    if not (found.before_issue and found.has_goods):
+        found = _say_of_foreign(decision, found, is_ours=True)
     amount = _amount_of(found, message)
     if found.is_counted_at_once:
         uncovered = 0 if found.before_issue else max(0, found.worth - amount)
@@ -223,6 +232,7 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
 def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     if found.asks_which_line:
         found = _disown(decision, found)
+    found = _say_of_foreign(decision, found, is_ours=bool(message.amount))
     uncovered = _uncovered_if_rejected(found, message)
     decision.record(_resolved(found, message, 0, uncovered))
     if found.money_is_back:
@@ -230,10 +240,7 @@ def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
 
 
 def _uncovered_if_rejected(found: _Case, message: ResolveRefund) -> int:
-    """Return the worth of what is back; of another currency what the person says, else the most it may be worth.
-
-    Where such money may as well mean another line, a rejection without an amount says that it does.
-    """
+    """Return the worth of what is back; of another currency what the person says, else the most it may be worth."""
     foreign = found.line.foreign
     if not found.money_is_back:
         return 0
@@ -241,7 +248,7 @@ def _uncovered_if_rejected(found: _Case, message: ResolveRefund) -> int:
         return found.worth
     if message.amount is not None:
         return message.amount
-    return found.most_worth if foreign.is_of_line else found.worth
+    return found.most_worth
 
 
 # Which line does the money mean? ------------------------------------------------------------------
@@ -268,6 +275,13 @@ def _disown(decision: Decision, found: _Case) -> _Case:
     for share in _unassigned(decision, found):
         rest = share.amount if _is_last(decision, found, share) else 0
         _assign(decision, found, share.refund_id, rest)
+    return _as_it_is_now(decision, found)
+
+
+def _say_of_foreign(decision: Decision, found: _Case, *, is_ours: bool) -> _Case:
+    """Say whether money in another currency that named no line is this line's, whole; then it is no other's."""
+    for share in found.line.foreign.doubtful if found.line.foreign else ():
+        _assign(decision, found, share.refund_id, share.amount if is_ours else 0)
     return _as_it_is_now(decision, found)
 
 

@@ -238,6 +238,16 @@ async def test_one_refund_is_never_given_to_two_certificates(desk: Desk) -> None
     assert sorted(row["balance"] for row in rows) == [0, PRICE]
 
 
+async def test_one_refund_in_another_currency_is_never_given_to_two_certificates(desk: Desk) -> None:
+    both = await desk.sell_two()
+    await desk.refund(*both, allocated=False, currency="EUR")
+    cases = [await desk.case_of(sold, "pendingDetails") for sold in both]
+    replies = await asyncio.gather(*(desk.resolve(case, amount=PRICE) for case in cases))
+    assert sorted(reply.status_code for reply in replies) == [200, 409]
+    rows = [await desk.row(sold) for sold in both]
+    assert sorted(row["balance"] for row in rows) == [0, PRICE]
+
+
 async def test_an_unknown_case_is_not_found(desk: Desk) -> None:
     assert_problem(await desk.resolve(str(uuid4())), 404, "unknown-refund-case")
 

@@ -200,6 +200,10 @@ ARROWS: list[tuple[Callable[[], Certificate], m.Message]] = [
         make.assigned("r-1", "3", 500_000),
     ),
     (lambda: sold().tell(make.captured(400_000), make.refunded(450_000)), APPROVED_UNISSUED),
+    (
+        lambda: sold(*BOTH).tell(make.refunded(1, currency="EUR"), make.captured(750_000)),
+        APPROVED_UNISSUED,
+    ),
     (lambda: issued().tell(make.block(), make.refunded()), APPROVED),
     (lambda: spent(100_000).tell(make.refunded()), APPROVED),
     (lambda: spent(500_000).tell(make.refunded()), APPROVED),

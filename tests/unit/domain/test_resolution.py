@@ -336,8 +336,13 @@ def test_a_person_may_say_what_rejected_money_in_another_currency_is_worth() -> 
 
 def test_rejecting_money_in_another_currency_that_may_mean_another_line_says_that_it_does() -> None:
     found = decide(issued(*BOTH).tell(make.refunded(6_000, currency="EUR")), "reject")
-    assert counted(found) == (0, 0, 0)
+    assert (found.told, found.only(e.RefundResolved).uncovered) == (["refund.resolved"], 0)
     assert spendable(found)
+
+
+def test_rejected_money_in_another_currency_that_has_a_worth_for_the_line_is_the_line_s() -> None:
+    found = issued(*BOTH).tell(make.refunded(6_000, currency="EUR"))
+    assert counted(decide(found, "reject", 50_000)) == (50_000, 0, 50_000)
 
 
 def test_money_in_another_currency_for_a_free_certificate_may_be_worth_all_that_is_left() -> None:

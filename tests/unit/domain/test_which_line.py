@@ -1,8 +1,11 @@
 """A refund that names no line and must be certificate money: a person says of which line it is."""
 
+from datetime import datetime
+
 import pytest
 
 from giftcert.domain import events as e
+from giftcert.domain import messages as m
 from giftcert.domain.resolution import ResolutionRefusal, refuse_resolution
 from giftcert.domain.state import RefundState, Status
 from tests.unit.domain import factories as make
@@ -197,3 +200,41 @@ def test_a_decision_about_the_line_is_none_about_its_return() -> None:
     order.resolve("3", "reject")
     order.tell(make.returned("3", version=3, at=LATER))
     assert order["3"].told == ["refund.requested"]
+
+
+# In another currency ------------------------------------------------------------------------------
+
+
+def in_euros(*, at: datetime = make.NOON) -> m.PaymentRefunded:
+    return make.refunded(6_000, "r-1", currency="EUR", at=at)
+
+
+def test_money_in_another_currency_is_given_to_one_line_whole() -> None:
+    both = two_paid().tell(in_euros())
+    nothing = make.resolve(both["2"].case.refund_case_id, amount=0)
+    assert refuse_resolution(both["2"].state, nothing) == ResolutionRefusal.AMOUNT_REQUIRED
+    assert counted(both.resolve("2", amount=500_000)) == (500_000, 500_000, 0)
+    assert both["3"].told == ["refund.resolved"]
+    assert both["3"].only(e.RefundResolved).resolved_by == "system"
+    assert (both["2"].status, spendable(both["3"])) == (Status.REFUNDED, True)
+
+
+def test_the_last_line_that_money_in_another_currency_may_mean_carries_it() -> None:
+    both = two_paid().tell(in_euros())
+    assert both.resolve("2", "reject").told == ["refund.resolved"]
+    assert spendable(both["2"])
+    assert not spendable(both["3"])
+    assert counted(both.resolve("3", "reject")) == (500_000, 0, 500_000)
+    assert spendable(both["3"])
+
+
+def test_money_in_another_currency_that_is_not_the_line_s_leaves_its_return_waiting() -> None:
+    both = two_paid().tell(make.returned("2"), in_euros())
+    assert both.resolve("2", "reject").told == ["refund.resolved", "refund.requested"]
+    assert not spendable(both["2"])
+
+
+def test_before_issue_an_approval_says_that_money_in_another_currency_is_the_line_s() -> None:
+    both = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), in_euros())
+    assert both.resolve("2").told == ["refund.resolved", "refund.completed", "issue.released"]
+    assert (both["3"].told, both["3"].status) == (["refund.resolved"], Status.ORDERED)
