@@ -1,5 +1,6 @@
 """How a door asks a certificate's workflow: an update through its one loop, the workflow started if none runs."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 from temporalio.client import (
@@ -14,6 +15,9 @@ from temporalio.service import RPCError
 from workflows.names import CERTIFICATE_WORKFLOW, request_name, task_queue, workflow_id
 from workflows.requests import Answer, Limits, Request
 from workflows.run_input import CertificateInput
+
+ON_ITS_WAY = timedelta(seconds=1)
+"""How much later than asked for the answer to what was decided in time may come."""
 
 
 class WorkflowAwayError(Exception):
@@ -51,15 +55,18 @@ async def ask(
         result_type=str,
     )
     try:
-        answer: Answer = await client.execute_update_with_start_workflow(
-            request_name(request),
-            args=[request, Limits(decide_before=decide_before)],
-            start_workflow_operation=start,
-            id=request.key,
-            result_type=Answer,
-            rpc_timeout=max(timedelta(milliseconds=100), decide_before - now),
-        )
+        # The limit of each call alone would keep the caller for several: the start, and each wait for the answer.
+        async with asyncio.timeout((decide_before - now + ON_ITS_WAY).total_seconds()):
+            answer: Answer = await client.execute_update_with_start_workflow(
+                request_name(request),
+                args=[request, Limits(decide_before=decide_before)],
+                start_workflow_operation=start,
+                id=request.key,
+                result_type=Answer,
+                rpc_timeout=max(timedelta(milliseconds=100), decide_before - now),
+            )
     except (
+        TimeoutError,
         RPCError,
         RuntimeError,
         WorkflowUpdateRPCTimeoutOrCancelledError,
