@@ -70,6 +70,15 @@ async def test_a_case_is_listed_and_decided(office: Office) -> None:
     assert (again.returncode, again.stderr) == (1, f"giftcert: refund case {case} is closed\n")
 
 
+async def test_money_in_another_currency_is_listed_in_that(office: Office) -> None:
+    sold = await office.sell()
+    await office.refund(sold, amount=6_000, currency="EUR")
+    case = await office.case_of(sold, "pendingDetails")
+    assert "6,000 EUR of 500,000 RUB" in (await office.refunds("list")).stdout
+    done = await office.refunds("resolve", case, "--reject", "--amount", "50000", "--note", "a gesture")
+    assert "0 taken, 50,000 uncovered" in done.stdout
+
+
 async def test_people_are_told_the_outcome_in_words_and_by_name(office: Office) -> None:
     sold, case = await office.spent_and_refunded()
     done = await office.refunds("resolve", case, "--reject", "--note", "the buyer keeps it", "--by", "anna")

@@ -191,7 +191,9 @@ class WholeDomain(RuleBasedStateMachine):
         line=line_ids,
         part=st.sampled_from((None, None, 100, 400)),
         place=st.integers(0, 3),
-        odd=st.sampled_from(("", "", "", "", "foreign", "more", "doubtful", "otherPayment")),
+        odd=st.sampled_from(
+            ("", "", "", "", "foreign", "more", "doubtful", "doubtful foreign", "otherPayment")
+        ),
     )
     def refund(self, order_id: str, line: str, part: int | None, place: int, odd: str) -> None:
         order = self.book.orders.get(order_id)
@@ -203,8 +205,8 @@ class WholeDomain(RuleBasedStateMachine):
         rest = order.captured(line) - order.back(line, set())
         amount = part or (rest + 100 if odd == "more" else rest)
         if amount > 0:
-            to = {} if odd == "doubtful" else {line: amount}
-            refund = Refund(brought[place % len(brought)], to, odd == "foreign")
+            to = {} if "doubtful" in odd else {line: amount}
+            refund = Refund(brought[place % len(brought)], to, "foreign" in odd)
             self._refund(order_id, amount, refund)
 
     def _refund(self, order_id: str, amount: int, refund: Refund) -> None:
