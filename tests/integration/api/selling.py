@@ -21,6 +21,9 @@ from workflows.names import signal_of, task_queue, workflow_id
 from workflows.requests import Request
 from workflows.run_input import CertificateInput
 
+WORTH = 500_000
+"""The nominal of each, in minor units."""
+
 
 async def with_own_namespace(settings: Settings, temporal_address: str) -> tuple[Settings, Client]:
     """Return settings of a namespace of its own, and a client of it."""
@@ -174,3 +177,11 @@ async def redeem(api: Api, shown: dict[str, str], price: int, key: str, **others
     money = {"amount": price, "currency": "RUB"}
     body = {"channel": "pos", "amount": money, "orderId": "POS-1"} | shown | others
     return await api.client.post("/redemptions", json=body, headers=api.headers(subject="till", key=key))
+
+
+def key() -> str:
+    return uuid4().hex
+
+
+def assert_problem(reply: httpx.Response, status: int, name: str) -> None:
+    assert (reply.status_code, reply.json()["type"]) == (status, f"/problems/{name}")
