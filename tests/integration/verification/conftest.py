@@ -1,5 +1,6 @@
 """One clean world, led through by the service's own parts; each test verifies, or spoils, a copy of its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +87,11 @@ async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_k
     sales = await Sales.open(engine, url, Keyring.load(verified_keyring))
     await sales.lead()
     await publish_all(engine, settings)
-    for certificate_id in await live_certificates(engine):
+    live = await live_certificates(engine)
+    for certificate_id in live:
         await runs.start(run_of(certificate_id))
+    while len([one async for page in runs.pages() for one in page]) < len(live):  # noqa: ASYNC110 - it lags behind
+        await asyncio.sleep(0.02)
     await engine.dispose()
     return Clean(settings, sales.keyring, runs, sales.ids)
 
