@@ -282,7 +282,6 @@ def _requested(state: CertificateState, event: e.RefundRequested, at: datetime) 
         waits_until=event.waits_until,
         opened_at=known.opened_at if known else at,
         approved=known.approved if known else None,
-        approved_by=known.approved_by if known else None,
     )
 
 
@@ -385,7 +384,6 @@ def _approved(state: CertificateState, event: e.RefundApproved) -> CertificateSt
         state,
         event.refund_case_id,
         approved=event.amount,
-        approved_by=event.by,
         waits_until=event.waits_until,
         overdue=False,
         pending_since=None,

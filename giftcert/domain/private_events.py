@@ -112,7 +112,6 @@ class RefundApproved:
     refund_case_id: str
     amount: int
     waits_until: datetime
-    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,12 +157,14 @@ def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
 
 
 def _stands(found: _Case, message: ResolveRefund) -> bool:
-    """Whether the same person approved the same already, as after a lost answer: what was promised then stays."""
+    """Whether the same is approved already, as after a lost answer: what was promised then stays.
+
+    Who repeats it makes no difference: it may be the first of two persons, who did not hear of the second.
+    """
     case = found.case
     return (
         message.decision == APPROVE
         and case.state != RefundState.PENDING_DETAILS
-        and case.approved_by == message.resolved_by
         and case.approved == _amount_of(found, message)
     )
 
@@ -221,7 +223,6 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
         refund_case_id=found.case.refund_case_id,
         amount=amount,
         waits_until=decision.now + decision.policy.refund_payment_wait,
-        by=message.resolved_by,
     )
     decision.record(_resolved(found, message, amount, 0), approved)
 

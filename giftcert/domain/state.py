@@ -208,7 +208,7 @@ class RefundCase:
 
     ``counted`` is the money that its completion counted, ``counted_refunds`` the refunds that it came of,
     ``before_issue`` whether the certificate was not issued then. ``taken`` is in nominal units; so is ``approved``,
-    what the person ``approved_by`` allows to be taken once the money is back. ``agreement`` waits for a second person.
+    what a person allows to be taken once the money is back. ``agreement`` waits for a second person.
     ``foreign_currency`` is that of ``amount``, if it is not the sale's.
     """
 
@@ -229,7 +229,6 @@ class RefundCase:
     before_issue: bool = False
     taken: int = 0
     approved: int | None = None
-    approved_by: str | None = None
     agreement: Agreement | None = None
     foreign_currency: str | None = None
 

@@ -78,7 +78,6 @@ class Case:
     newest: str | None = None
     overdue: bool = False
     approved: int | None = None
-    approved_by: str | None = None
     agreed: tuple[str, int | None, str] | None = None
 
     @property

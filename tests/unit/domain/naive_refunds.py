@@ -213,7 +213,7 @@ class Judge:
         ):
             return "nothing"
         named = (most if amount is None else amount) if sale.issued else 0
-        stands = case.reason is None and (case.approved, case.approved_by) == (named, by)
+        stands = case.reason is None and case.approved == named
         if decision == "approve" and stands:
             return "nothing"
         if (sale.price if foreign else case.amount) > self.two_over and not self._second(
@@ -222,7 +222,6 @@ class Judge:
             said_before, case.agreed = case.agreed == (decision, amount, by), (decision, amount, by)
             return "nothing" if said_before else "waits"
         case.agreed = None
-        case.approved_by = by
         if decision == "reject":
             self._reject(card, sale, amount, back, worth)
         else:

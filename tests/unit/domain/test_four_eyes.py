@@ -49,6 +49,14 @@ def test_another_person_who_wants_something_else_is_the_first_for_that() -> None
         assert not found.case.is_open
 
 
+def test_the_first_who_did_not_hear_of_the_second_repeats_it_and_nothing_begins_anew() -> None:
+    found = spent(100_000, terms=LIMITED).tell(make.returned()).wait(7 * make.DAY)
+    agree(agree(found, "support-1"), "support-2")
+    assert found.case.approved == 400_000
+    assert agree(found, "support-1").last == ()
+    assert found.case.agreement is None
+
+
 def test_one_who_changes_their_mind_begins_anew() -> None:
     found = agree(agree(waiting(), "support-1"), "support-1", "reject")
     assert found.told == ["audit.operatorActed"]

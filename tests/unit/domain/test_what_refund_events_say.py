@@ -153,7 +153,7 @@ def test_what_a_person_approved_before_its_money() -> None:
             resolved_by="support-1",
             note="agreed by telephone",
         ),
-        e.RefundApproved(refund_case_id=case, amount=300_000, waits_until=make.NOON + WEEK, by="support-1"),
+        e.RefundApproved(refund_case_id=case, amount=300_000, waits_until=make.NOON + WEEK),
     )
 
 
