@@ -21,7 +21,7 @@ _MAY_BE_ORDERED = frozenset({Status.AVAILABLE, Status.RESERVED})
 # no reservation, tells how it then stands.
 _BEFORE_ANY_EVENT = frozenset({Status.AVAILABLE, Status.RETIRED})
 _BLOCKED = "blocked"  # as the status is shown
-_FROM_THE_POOL = (e.Reserved, e.Ordered, e.Blocked, e.Unblocked, e.Retired)
+_FROM_THE_POOL = (e.Reserved, e.Ordered, e.Blocked, e.Retired)
 _MAY_BE_RELEASED = frozenset({Status.RESERVED, Status.ORDERED})
 
 
@@ -51,6 +51,7 @@ class FoldCheck:
         self._issued = False
         self._differed = False
         self._begun = False
+        self._beginning_known = False  # a block hides whether it was retired before anything was told
 
     def take(self, event: StoredEvent) -> Iterator[Violation]:
         """Yield what is wrong about the next event."""
@@ -88,15 +89,20 @@ class FoldCheck:
             )
 
     def _begin(self, event: StoredEvent, told: e.PublicEvent | None) -> None:
-        """Take from the first event, if it changes nothing itself, what was done before anything was told."""
-        if self._begun or event.event_type == InvariantViolated.type:
+        """Take from the first events that show it how the certificate stood before anything was told."""
+        if self._beginning_known or event.event_type == InvariantViolated.type:
             return
-        self._begun = True
+        first, self._begun = not self._begun, True
         if isinstance(told, _FROM_THE_POOL):
+            self._beginning_known = True
             return
+        if first:
+            self._state = replace(self._state, blocked=event.status == _BLOCKED)
+        if event.status == _BLOCKED:
+            return
+        self._beginning_known = True
         if event.status == Status.RETIRED:
             self._state = replace(self._state, status=Status.RETIRED)
-        self._state = replace(self._state, blocked=event.status == _BLOCKED)
 
     def _with_nominal(self, nominal: int) -> CertificateState:
         state = self._state

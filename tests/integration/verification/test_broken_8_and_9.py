@@ -102,6 +102,13 @@ async def nobody_hears_of_a_quarantined_record(world: World) -> None:
     )
 
 
+async def nobody_hears_of_one_of_two_records_at_one_place(world: World) -> None:
+    place = "SELECT topic, partition, record_offset, 'notJson', '', '\\x01'::bytea FROM quarantine LIMIT 1"
+    await world.spoil(
+        "INSERT INTO quarantine (topic, partition, record_offset, reason, detail, fingerprint) " + place
+    )
+
+
 async def payment_of_a_known_order_is_left_behind(world: World) -> None:
     await world.spoil("UPDATE orders SET recheck = false WHERE order_id = 'IM-0'")
     await world.spoil(
@@ -141,6 +148,10 @@ LOSSES: dict[str, tuple[Callable[[World], Awaitable[None]], str]] = {
     "an open refund without its workflow": (workflow_that_a_refund_needs_is_gone, "runMissing"),
     "a quarantined record of which nobody was told": (
         nobody_hears_of_a_quarantined_record,
+        "quarantineUntold",
+    ),
+    "one of two records at a place, of which nobody was told": (
+        nobody_hears_of_one_of_two_records_at_one_place,
         "quarantineUntold",
     ),
     "a payment that its known order never got": (

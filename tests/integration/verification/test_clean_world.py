@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from activities.certificates import CertificateActivities
+from giftcert.domain.messages import Unblock
 from giftcert.domain.policy import Policy
 from giftcert.people.blocking import Blocking
 from giftcert.people.deciding import Act
@@ -85,14 +86,41 @@ async def test_what_is_told_of_one_that_was_never_reserved_may_begin_its_life(wo
     assert [str(one) for one in (await world.verify()).violations] == []
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named by an order", "named by none"])
+async def test_a_block_may_hide_how_one_that_was_never_reserved_begins_its_life(
+    world: World, *, named: bool
+) -> None:
+    """Whether it was retired before the stream knew of it is seen when the block is lifted."""
+    await world.tell_again(as_it_was)
+    retired = await world.value("SELECT certificate_id FROM certificates WHERE sequence = 0 LIMIT 1")
+    act = Act("the printer lost it", "olga")
+    await Blocking(world.engine, no_workflow, Policy(), ("im",)).block(retired, act)
+    await Retiring(world.engine, Policy(), act).certificate(retired)
+    if named:
+        await order_of_what_was_never_reserved(world, str(retired), "IM-N0")
+        await publish_all(world.engine, world.settings)
+        assert [str(one) for one in (await world.verify()).violations] == []
+    await sales_of(world, str(retired)).tell(str(retired), Unblock(key="u-1", reason="found", by="olga"))
+    await publish_all(world.engine, world.settings)
+    told = "SELECT array_agg(event_type || ' ' || status ORDER BY sequence) FROM events WHERE certificate_id = :id"
+    before = ["error.orderConflict blocked"] if named else []
+    assert await world.value(told, id=retired) == [*before, "audit.unblocked retired"]
+    assert [str(one) for one in (await world.verify()).violations] == []
+
+
 async def order_of_what_was_never_reserved(world: World, certificate_id: str, order_id: str) -> None:
+    sales = sales_of(world, certificate_id)
+    line = sales.store.line(reservationId=None)
+    await sales.store.commit(sales.store.order_record(order(orderId=order_id, total=500_000, lines=[line])))
+    await sales.apply()
+
+
+def sales_of(world: World, certificate_id: str) -> Sales:
     store = Store(world.engine, world.keyring, [certificate_id])
-    line = store.line(reservationId=None)
-    await store.commit(store.order_record(order(orderId=order_id, total=500_000, lines=[line])))
     settings = world.settings
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     activities = CertificateActivities(world.engine, settings)
-    await Sales(world.engine, url, world.keyring, store, {}, activities).apply()
+    return Sales(world.engine, url, world.keyring, store, {}, activities)
 
 
 async def no_workflow(_certificate_id: str, _channel: str, _make: Any) -> Any:
