@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.transition import (
@@ -409,8 +409,10 @@ class CertificateWorkflow:
                 retry_policy=RetryPolicy(maximum_attempts=2),
                 summary=summary,
             )
-        except ActivityError as error:
-            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+        except FailureError as error:
+            # What a local activity raises comes as it is, and within an ActivityError where a time limit ended it.
+            cause = error.cause if isinstance(error, ActivityError) else error
+            if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
                 raise
             answer = await workflow.execute_activity(
                 name, argument, result_type=result, start_to_close_timeout=ACTIVITY_LIMIT, summary=summary

@@ -1,14 +1,20 @@
 """Runs of the workflow: repeats, races with other writers, renewal, and histories of earlier code."""
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 from temporalio.worker import Replayer
 from workflow_support import HISTORIES, Deployment, Sale
 
+from activities.certificates import CertificateActivities
+from activities.transition import Transition
 from giftcert.contracts.payloads import DATA_CONVERTER
+from tests.crashes import CrashError
 from worker import sandbox
 from workflows.certificate import CertificateWorkflow
 
@@ -56,6 +62,67 @@ async def test_an_act_of_the_api_that_came_first_makes_the_workflow_decide_again
     await sale.tell(sale.captured())
     await sale.until_status("issued")
     assert (await sale.row()).blocked
+
+
+async def test_money_that_comes_while_a_deadline_loses_a_race_is_counted_before_it(
+    sale: Sale,
+    monkeypatch: pytest.MonkeyPatch,
+    caught_up: None,  # noqa: ARG001
+) -> None:
+    """The release waits for PostgreSQL as a normal activity; then an act of the API is first, and the money is here."""
+    applied, raced = CertificateActivities._apply, []
+
+    async def racing(self: CertificateActivities, connection: Any, transition: Transition) -> Any:
+        if not raced and any(event.event_type == "issue.released" for event in transition.events):
+            if activity.info().is_local:  # which holds signals back until it is over
+                raise CrashError("PostgreSQL is away")
+            raced.append(transition.certificate_id)
+            await act_of_the_api(sale)
+            await sale.tell(sale.captured())
+        return await applied(self, connection, transition)
+
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    monkeypatch.setattr(CertificateActivities, "_apply", racing)
+    await sale.skip(timedelta(hours=72, minutes=1))
+    await sale.until_status("issued")
+    assert raced
+    assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
+
+
+async def act_of_the_api(sale: Sale) -> None:
+    change = text("UPDATE certificates SET version = version + 1 WHERE certificate_id = CAST(:id AS uuid)")
+    async with sale.engine.begin() as connection:
+        await connection.execute(change, {"id": sale.certificate_id})
+
+
+@pytest.mark.parametrize(("step", "trouble"), [("_load", "fails"), ("_apply", "fails"), ("_apply", "hangs")])
+async def test_a_certificate_outlives_a_database_that_is_away_for_long(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, step: str, trouble: str
+) -> None:
+    """The local activity gives up; a normal one, which support sees, is tried until the database is there again."""
+    done, attempts = getattr(CertificateActivities, step), []
+
+    async def away(self: CertificateActivities, *given: Any) -> Any:
+        if len(attempts) < 4:
+            attempts.append("local" if activity.info().is_local else "normal")
+            if trouble == "hangs" and activity.info().is_local:
+                await asyncio.Event().wait()
+            raise CrashError("PostgreSQL is away")
+        return await done(self, *given)
+
+    monkeypatch.setattr(CertificateActivities, step, away)
+    await sale.tell(sale.ordered(), sale.captured())
+
+    async def given_up() -> bool:
+        return "normal" in attempts
+
+    await sale.until(given_up)
+    await sale.skip(timedelta(seconds=10))
+    await sale.until_status("issued")
+    assert attempts[0] == "local"
+    assert attempts[-1] == "normal"
+    assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
 
 
 async def test_a_certificate_waits_until_another_leaves_the_order_line(sale: Sale, other_sale: Sale) -> None:
