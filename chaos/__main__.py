@@ -1,8 +1,9 @@
-"""Kill each part in the middle of running sales, stop each server for a while, and see that no sale is lost.
+"""Kill each part in the middle of running sales, take each server away for a while, and see that no sale is lost.
 
-``python -m chaos``: starts a whole stack, sells at a steady pace, kills our parts and the servers with signal 9 in
-turn, then freezes PostgreSQL, Kafka and Temporal, and ends with 0 only if every sale is issued, the stream, read by
-an independent consumer, tells each certificate's events once, in order and without a gap, and all invariants hold.
+``python -m chaos``: starts a whole stack, sells at a steady pace, kills our parts with signal 9 in turn, keeps each
+of PostgreSQL, Kafka and Temporal down for a while, then freezes each, and ends with 0 only if every sale is issued,
+the stream, read by an independent consumer, tells each certificate's events once, in order and without a gap, and all
+invariants hold.
 """
 
 import argparse
@@ -29,9 +30,11 @@ from rich.table import Table
 from benchmarks.sales import Shop, open_shop
 from benchmarks.stack import GIFTCERT, Stack, running_stack
 
-PARTS = ("worker", "ingest", "dispatch", "api", "postgres", "kafka", "temporal")
-PER_SECOND = 4
+PARTS = ("worker", "ingest", "dispatch", "api")
+SERVERS = ("postgres", "kafka", "temporal")
+PER_SECOND = 10
 BETWEEN_SECONDS = 6
+AWAY_SECONDS = 10
 SERVER_FROZEN_SECONDS = 20
 PATIENCE_SECONDS = 120
 
@@ -67,9 +70,22 @@ def pids_of(stack: Stack, part: str) -> list[psutil.Process]:
 
 async def kill(stack: Stack, part: str) -> None:
     """End a part at once; the stack starts another."""
-    for process in pids_of(stack, part):
-        process.send_signal(signal.SIGKILL)
+    kill_at_once(stack, part)
     await asyncio.sleep(BETWEEN_SECONDS)
+
+
+async def keep_down(stack: Stack, part: str, seconds: float) -> None:
+    """End a part as often as the stack starts another, so that whoever calls it is refused for a while."""
+    for _ in range(round(seconds / 0.1)):
+        kill_at_once(stack, part)
+        await asyncio.sleep(0.1)
+
+
+def kill_at_once(stack: Stack, part: str) -> None:
+    """End a part's processes without a word."""
+    for process in pids_of(stack, part):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
 
 
 async def freeze(stack: Stack, part: str, seconds: float) -> None:
@@ -80,6 +96,13 @@ async def freeze(stack: Stack, part: str, seconds: float) -> None:
     await asyncio.sleep(seconds)
     for process in frozen:
         process.resume()
+
+
+async def one_after_the_other(stack: Stack) -> None:
+    """Have PostgreSQL go just when the workflows have much to catch up on."""
+    await freeze(stack, "temporal", AWAY_SECONDS)
+    await asyncio.sleep(0.2)
+    await keep_down(stack, "postgres", AWAY_SECONDS)
 
 
 async def until_sold(shop: Shop) -> str:
@@ -130,6 +153,11 @@ async def play(stack: Stack, frozen_seconds: float, report: Callable[[str, int],
     async with open_shop(stack) as shop:
         for part in PARTS:
             report(f"{part} killed with signal 9", len(await sell_while(shop, kill(stack, part))))
+        for part in SERVERS:
+            sold = await sell_while(shop, keep_down(stack, part, AWAY_SECONDS))
+            report(f"{part} away for {AWAY_SECONDS} s", len(sold))
+        sold = await sell_while(shop, one_after_the_other(stack))
+        report(f"temporal stopped, then postgres away for {AWAY_SECONDS} s", len(sold))
         for part, seconds in (
             ("postgres", SERVER_FROZEN_SECONDS),
             ("kafka", SERVER_FROZEN_SECONDS),
