@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.transition import (
@@ -412,7 +412,7 @@ class CertificateWorkflow:
         except FailureError as error:
             # What a local activity raises comes as it is, and within an ActivityError where a time limit ended it.
             cause = error.cause if isinstance(error, ActivityError) else error
-            if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
+            if isinstance(cause, ApplicationError) and cause.non_retryable:
                 raise
             answer = await workflow.execute_activity(
                 name, argument, result_type=result, start_to_close_timeout=ACTIVITY_LIMIT, summary=summary
