@@ -16,7 +16,7 @@ GIFTCERT = (sys.executable, "-m", "giftcert.cli")
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where its parts are, its folder, and a token of a channel."""
+    """A running stack: where its parts are, its folder, a token of a channel, and the environment of its commands."""
 
     api_url: str
     kafka: str
@@ -24,6 +24,7 @@ class Stack:
     database_url: str
     folder: Path
     token: str
+    environment: dict[str, str]
 
 
 @contextmanager
@@ -67,4 +68,5 @@ def _stack(addresses: dict[str, Any], environment: dict[str, str], pool: int) ->
         database_url=addresses["databaseUrl"],
         folder=Path(addresses["stateFolder"]),
         token=json.loads(token.stdout)["token"],
+        environment=environment,
     )

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -144,8 +143,7 @@ async def read_stream(stack: Stack) -> dict[str, Telling]:
 
 def verify(stack: Stack) -> int:
     """Hold database, stream and workflows against the invariants; return how ``giftcert verify`` ends."""
-    environment = {**os.environ, "GIFTCERT_STATE_DIR": str(stack.folder)}
-    return subprocess.run([*GIFTCERT, "verify"], env=environment, check=False).returncode
+    return subprocess.run([*GIFTCERT, "verify"], env=stack.environment, check=False).returncode
 
 
 async def play(stack: Stack, frozen_seconds: float, report: Callable[[str, int], None]) -> list[str]:

@@ -122,11 +122,7 @@ async def test_a_crash_while_a_stale_decision_is_made_again_changes_nothing(
 ) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    async with sale.engine.begin() as connection:  # somebody else came first
-        elsewhere = text(
-            "UPDATE certificates SET version = version + 1 WHERE certificate_id = CAST(:id AS uuid)"
-        )
-        await connection.execute(elsewhere, {"id": sale.certificate_id})
+    await sale.change_elsewhere()  # somebody else came first
     happened = crash(monkeypatch, step, moment)
     await sale.tell(sale.captured())
     await happened.wait()

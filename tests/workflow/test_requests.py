@@ -17,14 +17,6 @@ from giftcert.storage.deliveries import DeliveryRepository
 from workflows.asking import WorkflowAwayError
 from workflows.names import CHANGED_ELSEWHERE
 
-BLOCKED_ELSEWHERE = """
-    UPDATE certificates SET blocked = true, version = version + 1 WHERE certificate_id = CAST(:id AS uuid)
-"""
-
-CHANGED_ELSEWHERE_FIRST = (
-    "UPDATE certificates SET version = version + 1 WHERE certificate_id = CAST(:id AS uuid)"
-)
-
 
 async def issued(sale: Sale) -> Sale:
     await sale.tell(sale.ordered(), sale.captured())
@@ -95,8 +87,7 @@ async def test_what_is_decided_again_after_its_caller_gave_up_is_refused(sale: S
     """Another changed the certificate first, and took so long that the caller was told to ask again."""
     await issued(sale)
     hold = sale.hold(200_000)
-    async with sale.engine.begin() as connection:
-        await connection.execute(text(CHANGED_ELSEWHERE_FIRST), {"id": sale.certificate_id})
+    async with sale.changing_elsewhere():
         with pytest.raises(WorkflowAwayError):
             await sale.ask(hold, within=timedelta(seconds=1.5))
         given_up = await sale.environment.get_current_time() + timedelta(seconds=0.5)
@@ -243,8 +234,7 @@ async def test_changed_intervals_hold_from_where_a_certificate_next_wakes(
 async def test_a_change_made_without_the_workflow_is_seen_when_it_is_told(sale: Sale) -> None:
     await sale.tell(sale.ordered(), sale.authorized())
     await sale.until_status("ordered")
-    async with sale.engine.begin() as connection:
-        await connection.execute(text(BLOCKED_ELSEWHERE), {"id": sale.certificate_id})
+    await sale.change_elsewhere(blocks=True)
     await sale.handle.signal(CHANGED_ELSEWHERE)
 
     async def is_known() -> bool:

@@ -55,10 +55,7 @@ async def test_a_message_told_to_the_run_before_renewal_is_dropped_after_it(
 async def test_an_act_of_the_api_that_came_first_makes_the_workflow_decide_again(sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    async with sale.engine.begin() as connection:
-        change = text("""UPDATE certificates SET version = version + 1, blocked = true
-            WHERE certificate_id = CAST(:id AS uuid)""")
-        await connection.execute(change, {"id": sale.certificate_id})
+    await sale.change_elsewhere(blocks=True)
     await sale.tell(sale.captured())
     await sale.until_status("issued")
     assert (await sale.row()).blocked
@@ -77,7 +74,7 @@ async def test_money_that_comes_while_a_deadline_loses_a_race_is_counted_before_
             if activity.info().is_local:  # which holds signals back until it is over
                 raise CrashError("PostgreSQL is away")
             raced.append(transition.certificate_id)
-            await act_of_the_api(sale)
+            await sale.change_elsewhere()
             await sale.tell(sale.captured())
         return await applied(self, connection, transition)
 
@@ -88,12 +85,6 @@ async def test_money_that_comes_while_a_deadline_loses_a_race_is_counted_before_
     await sale.until_status("issued")
     assert raced
     assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
-
-
-async def act_of_the_api(sale: Sale) -> None:
-    change = text("UPDATE certificates SET version = version + 1 WHERE certificate_id = CAST(:id AS uuid)")
-    async with sale.engine.begin() as connection:
-        await connection.execute(change, {"id": sale.certificate_id})
 
 
 @pytest.mark.parametrize(("step", "trouble"), [("_load", "fails"), ("_apply", "fails"), ("_apply", "hangs")])

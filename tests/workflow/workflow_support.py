@@ -232,6 +232,22 @@ class Sale:
             )
         )
 
+    async def change_elsewhere(self, *, blocks: bool = False) -> None:
+        """Change the certificate as the API does, without its workflow."""
+        async with self.changing_elsewhere(blocks=blocks):
+            pass
+
+    @contextlib.asynccontextmanager
+    async def changing_elsewhere(self, *, blocks: bool = False) -> AsyncIterator[None]:
+        """Change it so, and commit only at the end."""
+        change = text("""
+            UPDATE certificates SET version = version + 1, blocked = blocked OR :blocks
+            WHERE certificate_id = CAST(:id AS uuid)
+        """)
+        async with self.engine.begin() as connection:
+            await connection.execute(change, {"id": self.certificate_id, "blocks": blocks})
+            yield
+
     async def row(self) -> Any:
         async with self.engine.connect() as connection:
             query = text("SELECT * FROM certificates WHERE certificate_id = CAST(:id AS uuid)")
