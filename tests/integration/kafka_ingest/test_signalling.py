@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
@@ -10,6 +11,7 @@ from temporalio.common import TypedSearchAttributes
 
 from giftcert.contracts.codec import decode_message
 from giftcert.storage.deliveries import UnsentDelivery
+from giftcert.storage.shards import shard_of
 from giftcert.telemetry import Health
 from kafka_ingest import trouble as trouble_module
 from kafka_ingest.signal import Signal
@@ -17,7 +19,7 @@ from kafka_ingest.signalling import Signaller
 from kafka_ingest.sweeping import Sweep
 from kafka_ingest.trouble import Trouble
 from tests.integration.kafka_ingest.ingest_doors import signals_of, until
-from tests.integration.kafka_ingest.ingest_store import Store
+from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
 from tests.unit.contracts.topic_records import order, payment
 from workflows import search_attributes
 from workflows.names import workflow_id
@@ -103,7 +105,20 @@ async def test_one_that_is_refused_holds_up_only_itself(store: Store) -> None:
     assert recorded.of(store.certificates[0]) == ["OrderStated", "PaymentCaptured"]
 
 
-async def test_the_sweep_takes_what_was_left_and_leaves_what_is_young(store: Store) -> None:
+def new_id_in(shard: int) -> str:
+    """A certificate id of this shard; others share theirs once in a while."""
+    while shard_of(certificate_id := str(uuid4())) != shard:
+        pass
+    return certificate_id
+
+
+@pytest.mark.parametrize(
+    ("shards", "swept"), [((3, 4), 1), ((3, 3), 2)], ids=["shards of their own", "one shard"]
+)
+async def test_the_sweep_takes_a_shard_where_something_was_left_and_leaves_what_is_young(
+    store: Store, shards: tuple[int, int], swept: int
+) -> None:
+    store.certificates = await add_certificates(store.engine, 2, [new_id_in(shard) for shard in shards])
     await sold(store, range(2))
     await store.rows_changed(
         "UPDATE deliveries SET created_at = created_at - interval '1 hour' WHERE certificate_id = :id",
@@ -114,15 +129,16 @@ async def test_the_sweep_takes_what_was_left_and_leaves_what_is_young(store: Sto
     sends, trouble = signaller(store, recorded)
     sweep = Sweep(store.engine, sends, trouble)
     async with sends.running():
-        assert await sweep.round() == 2
+        assert await sweep.round() == 2 * swept
         assert await sweep.round() == 0, "it was just swept"
 
         async def is_sent() -> bool:
-            return await unsent(store) == 2
+            return await unsent(store) == 4 - 2 * swept
 
         await until(is_sent)
-    assert recorded.of(store.certificates[0]) == ["OrderStated", "PaymentCaptured"]
-    assert recorded.of(store.certificates[1]) == []
+    for certificate_id in store.certificates[:swept]:
+        assert recorded.of(certificate_id) == ["OrderStated", "PaymentCaptured"]
+    assert len(recorded.sent) == 2 * swept
 
 
 async def test_a_delivery_is_handed_over_with_all_that_waits_before_it(store: Store) -> None:
