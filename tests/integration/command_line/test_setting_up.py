@@ -93,13 +93,13 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     client = await Client.connect(addresses["temporal_address"], namespace=addresses["temporal_namespace"])
     found = await client.count_workflows('RefundState = "pendingDetails" AND Product = "GC-5000"')
     assert found.count == 0
-    schedules = [entry.id async for entry in await client.list_schedules()]
-    assert sorted(schedules) == [
-        "expiry",
-        "reconciliation",
-        "reconciliation-of-a-sample",
-        "reservation-sweep",
-    ]
+
+    async def are_scheduled() -> bool:
+        """Temporal lists a schedule some time after it is made."""
+        ids = sorted([entry.id async for entry in await client.list_schedules()])
+        return ids == ["expiry", "reconciliation", "reconciliation-of-a-sample", "reservation-sweep"]
+
+    await until(are_scheduled)
 
 
 def test_a_pool_is_made_and_counted(
