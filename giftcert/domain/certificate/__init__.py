@@ -1,0 +1,1 @@
+"""A certificate: its state, what may be said to it, what follows."""
