@@ -14,7 +14,7 @@ _RECORDED = """
     SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
         occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal,
         currency, balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events ORDER BY position
+    FROM events ORDER BY recorded_at, certificate_id, sequence
 """
 SCHEMAS = Path(__file__).parent.parent / "specs" / "schemas"
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -15,10 +17,23 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x67696674  # "gift": any number that no other user of the database takes
 
 
+class OutdatedDatabaseError(Exception):
+    """The tables are of a release that this one cannot upgrade."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"the tables are of another release of giftcert (revision {revision}), which cannot be upgraded: "
+            "delete the state folder (GIFTCERT_STATE_DIR), or give an empty database, and start again"
+        )
+
+
 def migrate(database_url: str) -> None:
     """Upgrade the database to the newest revision; several at once wait for each other and do it once.
 
     Runs an event loop of its own: from another loop, ``await asyncio.to_thread(migrate, database_url)``.
+
+    Raises:
+        OutdatedDatabaseError: the tables are of a release that this one cannot upgrade.
     """
     asyncio.run(_upgrade(database_url))
 
@@ -37,4 +52,8 @@ async def _upgrade(database_url: str) -> None:
 def _upgrade_on(connection: Connection) -> None:
     configuration = Config(attributes={"connection": connection})
     configuration.set_main_option("script_location", str(MIGRATIONS))
+    revisions = {one.revision for one in ScriptDirectory.from_config(configuration).walk_revisions()}
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in revisions:
+        raise OutdatedDatabaseError(current)
     command.upgrade(configuration, "head")

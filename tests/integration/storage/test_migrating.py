@@ -5,7 +5,7 @@ import pytest
 
 from giftcert.embedded.readiness import until
 from giftcert.storage.engine import driver_of, engine_at
-from giftcert.storage.migrate import migrate
+from giftcert.storage.migrate import OutdatedDatabaseError, migrate
 from tests.integration.storage.pool_rows import Tables
 from tests.processes import PATIENCE_SECONDS
 
@@ -73,3 +73,14 @@ async def test_a_connection_that_the_server_ended_is_replaced_unseen(tables: Tab
     await killer.close()
     await until_closed(driver)
     assert await tables.rows("SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_tables_of_an_older_release_are_refused_with_what_to_do(empty_database_url: str) -> None:
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(
+        "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0010')"
+    )
+    await connection.close()
+    with pytest.raises(OutdatedDatabaseError, match="delete the state folder") as refused:
+        await asyncio.to_thread(migrate, empty_database_url)
+    assert "\n" not in str(refused.value)
