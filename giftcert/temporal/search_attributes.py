@@ -1,0 +1,62 @@
+"""The one registry of search attributes: what support filters by in the Temporal Web UI."""
+
+from dataclasses import dataclass
+
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
+
+CERTIFICATE_STATUS = SearchAttributeKey.for_keyword("CertificateStatus")
+CHANNEL = SearchAttributeKey.for_keyword("Channel")
+ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
+REFUND_STATE = SearchAttributeKey.for_keyword("RefundState")
+REFUND_REASON = SearchAttributeKey.for_keyword("RefundReason")
+PRODUCT = SearchAttributeKey.for_keyword("Product")
+
+ALL = (CERTIFICATE_STATUS, CHANNEL, ORDER_ID, REFUND_STATE, REFUND_REASON, PRODUCT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visibility:
+    """The values of the search attributes; ``None`` is unset.
+
+    ``status`` and ``refund_state`` are unset while a sale goes its ordinary way (ordered, then issued, no refund), so
+    that it costs no action; once either says more, both are set.
+    """
+
+    status: str | None = None
+    channel: str | None = None
+    order_id: str | None = None
+    refund_state: str | None = None
+    refund_reason: str | None = None
+    product: str | None = None
+
+
+def pairs(visibility: Visibility) -> TypedSearchAttributes:
+    """Return the search attributes to start a workflow with."""
+    return TypedSearchAttributes(
+        [SearchAttributePair(key, value) for key, value in _values(visibility).items() if value is not None]
+    )
+
+
+def updates(visibility: Visibility, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[str]]:
+    """Return what to upsert where ``shown`` is set: only what differs; what does not apply is taken away."""
+    return [
+        key.value_unset() if value is None else key.value_set(value)
+        for key, value in _values(visibility).items()
+        if shown.get(key) != value
+    ]
+
+
+def _values(visibility: Visibility) -> dict[SearchAttributeKey[str], str | None]:
+    return {
+        CERTIFICATE_STATUS: visibility.status,
+        CHANNEL: visibility.channel,
+        ORDER_ID: visibility.order_id,
+        REFUND_STATE: visibility.refund_state,
+        REFUND_REASON: visibility.refund_reason,
+        PRODUCT: visibility.product,
+    }

@@ -1,0 +1,84 @@
+"""Workflow ids, task queues and start options, and the one way to signal a certificate's workflow."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from giftcert.temporal.search_attributes import Visibility, pairs
+from giftcert.temporal.signals import Signal, Wake, Woken
+
+CERTIFICATE_WORKFLOW = "CertificateWorkflow"
+MAINTENANCE_QUEUE = "maintenance"
+RPC_LIMIT = timedelta(seconds=10)
+_ID_PREFIX = "certificate-"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateInput:
+    """Input of a certificate's workflow; a field added later has a default."""
+
+    certificate_id: str
+
+
+def workflow_id(certificate_id: str) -> str:
+    """Return the id of the workflow that leads a certificate; there is one open run at most."""
+    return f"{_ID_PREFIX}{certificate_id}"
+
+
+def certificate_of(workflow_id: str) -> str:
+    """Return the certificate that the workflow with this id leads."""
+    return workflow_id.removeprefix(_ID_PREFIX)
+
+
+def task_queue(channel: str) -> str:
+    """Return the task queue on which certificates sold by a channel run, so that channels scale apart."""
+    return f"certificates-{channel}"
+
+
+async def signal_certificate(client: Client, wake: Wake) -> bool:
+    """Signal a certificate's workflow, and start it where none runs.
+
+    An order's first message most likely meets none, so it starts and signals in one call.
+
+    Returns:
+        Whether none was known to run, so that one may have been started.
+
+    Raises:
+        temporalio.service.RPCError: Temporal is away or refuses; the sweep will signal again.
+    """
+    if wake.signal is not Signal.ORDER_CREATED and await _signal_running(client, wake):
+        return False
+    await client.start_workflow(
+        CERTIFICATE_WORKFLOW,
+        CertificateInput(wake.certificate_id),
+        id=workflow_id(wake.certificate_id),
+        task_queue=task_queue(wake.channel),
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        search_attributes=pairs(
+            Visibility(channel=wake.channel, product=wake.product, order_id=wake.order_id)
+        ),
+        start_signal=wake.signal,
+        start_signal_args=[_argument(wake)],
+        static_summary=f"Gift certificate {wake.product}, order {wake.order_id or 'unknown yet'}",
+        rpc_timeout=RPC_LIMIT,
+    )
+    return True
+
+
+async def _signal_running(client: Client, wake: Wake) -> bool:
+    handle = client.get_workflow_handle(workflow_id(wake.certificate_id))
+    try:
+        await handle.signal(wake.signal, _argument(wake), rpc_timeout=RPC_LIMIT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def _argument(wake: Wake) -> Woken:
+    return Woken(wake.cause, wake.order_id)
