@@ -1,4 +1,8 @@
-"""How many wrong guesses at a CVC are borne. Rule of ``POST /certificates/verify`` and ``POST /redemptions``."""
+"""How many wrong pairs of number and CVC are borne: "Guessing" in the lifecycle.
+
+A pair counts for the number that was submitted, whether that exists or not, for the caller, and for the caller's own
+end user where the caller names one.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +10,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Guesses within the window: how many, and the instant of the first."""
+    """Wrong pairs within a window: how many, and the instant of the first."""
 
     count: int = 0
     since: datetime | None = None
@@ -14,33 +18,66 @@ class Guesses:
 
 @dataclass(frozen=True, slots=True)
 class GuessLimit:
-    """So many guesses may fail within a window that moves with the time."""
+    """So many pairs may be wrong within a window that moves with the time."""
 
     count: int
     window: timedelta
 
     def is_reached(self, guesses: Guesses) -> bool:
-        """Return whether no further guess may fail now."""
+        """Return whether no further pair may be wrong now."""
         return guesses.count >= self.count
 
-    def allowed_again(self, guesses: Guesses, now: datetime) -> timedelta:
-        """Return after how long the first guess has left the window."""
+    def retry_after(self, guesses: Guesses, now: datetime) -> timedelta:
+        """Return how long the first of the pairs still counts."""
         return (guesses.since or now) + self.window - now
 
 
 @dataclass(frozen=True, slots=True)
+class NumberLock:
+    """The last lock of a number, over or not; ``in_a_row`` counts those that followed one another."""
+
+    locked_until: datetime
+    in_a_row: int = 1
+
+    def holds(self, now: datetime) -> bool:
+        """Return whether the number is locked."""
+        return now < self.locked_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuessPolicy:
-    """What one number and one caller may get wrong, and for how long a number is then locked."""
+    """What may be wrong, and how long a number is locked: at first ``lock``, each further time twice as long."""
 
     per_number: GuessLimit
     per_caller: GuessLimit
+    per_end_user: GuessLimit
     lock: timedelta
+    longest_lock: timedelta
 
     @property
-    def longest_window(self) -> timedelta:
-        """How long a wrong guess may count for something."""
-        return max(self.per_number.window, self.per_caller.window)
+    def remembered(self) -> timedelta:
+        """How long a wrong pair, or a lock that is over, may count for something."""
+        windows = (self.per_number.window, self.per_caller.window, self.per_end_user.window)
+        return max(*windows, self.longest_lock)
 
-    def locks(self, before: Guesses) -> bool:
-        """Return whether one more wrong guess locks the number."""
-        return before.count + 1 >= self.per_number.count
+    def retry_after(
+        self, lock: NumberLock | None, of_caller: Guesses, of_end_user: Guesses, now: datetime
+    ) -> timedelta | None:
+        """Return how long this caller has to wait before the number is checked again, right or wrong; ``None``: not."""
+        limits = ((self.per_caller, of_caller), (self.per_end_user, of_end_user))
+        waits = [limit.retry_after(wrong, now) for limit, wrong in limits if limit.is_reached(wrong)]
+        if lock is not None and lock.holds(now):
+            waits.append(lock.locked_until - now)
+        return max(waits, default=None)
+
+    def lock_after(self, of_number: Guesses, last: NumberLock | None, now: datetime) -> NumberLock | None:
+        """Return the lock that one more wrong pair brings after those of the number since its last lock."""
+        if of_number.count + 1 < self.per_number.count:
+            return None
+        goes_on = last is not None and now < last.locked_until + self.longest_lock
+        in_a_row = last.in_a_row + 1 if last and goes_on else 1
+        return NumberLock(now + self._length(in_a_row), in_a_row)
+
+    def _length(self, in_a_row: int) -> timedelta:
+        doublings = min(in_a_row - 1, 32)  # far beyond any longest lock
+        return min(self.lock * (1 << doublings), self.longest_lock)

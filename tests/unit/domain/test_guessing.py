@@ -2,32 +2,72 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from giftcert.domain.guessing import Guesses, GuessLimit, GuessPolicy
+from giftcert.domain.guessing import Guesses, GuessLimit, GuessPolicy, NumberLock
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-THREE_AN_HOUR = GuessLimit(3, timedelta(hours=1))
-POLICY = GuessPolicy(THREE_AN_HOUR, GuessLimit(100, timedelta(hours=1)), timedelta(hours=24))
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+POLICY = GuessPolicy(
+    per_number=GuessLimit(5, DAY),
+    per_caller=GuessLimit(100, HOUR),
+    per_end_user=GuessLimit(10, HOUR),
+    lock=15 * MINUTE,
+    longest_lock=DAY,
+)
 
 
-@pytest.mark.parametrize(("wrong_before", "locks"), [(0, False), (1, False), (2, True), (3, True)])
-def test_the_wrong_guess_that_reaches_the_limit_locks_the_number(wrong_before: int, locks: bool) -> None:
-    assert POLICY.locks(Guesses(wrong_before, NOON)) == locks
+@pytest.mark.parametrize(("wrong_before", "locks"), [(0, False), (3, False), (4, True), (5, True)])
+def test_the_fifth_wrong_pair_locks_the_number(wrong_before: int, locks: bool) -> None:
+    lock = POLICY.lock_after(Guesses(wrong_before, NOON), None, NOON)
+
+    assert (lock is not None) == locks
+    assert lock is None or lock == NumberLock(NOON + 15 * MINUTE, 1)
 
 
-@pytest.mark.parametrize(("wrong", "reached"), [(2, False), (3, True), (4, True)])
-def test_a_caller_may_be_wrong_up_to_the_limit(wrong: int, reached: bool) -> None:
-    assert THREE_AN_HOUR.is_reached(Guesses(wrong, NOON)) == reached
+def test_each_further_lock_lasts_twice_as_long_up_to_the_longest() -> None:
+    lock, now = None, NOON
+    lengths = []
+    for _ in range(9):
+        lock = POLICY.lock_after(Guesses(4, now), lock, now)
+        assert lock is not None
+        lengths.append(lock.locked_until - now)
+        now = lock.locked_until
+
+    assert lengths == [15 * MINUTE * 2**nth for nth in range(7)] + [DAY, DAY]
 
 
-def test_a_caller_may_go_on_when_its_first_wrong_guess_has_left_the_window() -> None:
-    wrong = Guesses(3, NOON)
-    assert THREE_AN_HOUR.allowed_again(wrong, NOON + timedelta(minutes=20)) == timedelta(minutes=40)
+def test_doubling_has_no_greatest_count() -> None:
+    lock = POLICY.lock_after(Guesses(4, NOON), NumberLock(NOON, 10_000), NOON)
+
+    assert lock == NumberLock(NOON + DAY, 10_001)
 
 
-def test_without_a_guess_the_whole_window_is_to_come() -> None:
-    assert THREE_AN_HOUR.allowed_again(Guesses(), NOON) == timedelta(hours=1)
+@pytest.mark.parametrize(("rest", "in_a_row"), [(DAY - MINUTE, 4), (DAY, 1)])
+def test_a_number_that_was_left_alone_for_the_longest_lock_begins_anew(
+    rest: timedelta, in_a_row: int
+) -> None:
+    lock = POLICY.lock_after(Guesses(4, NOON), NumberLock(NOON, 3), NOON + rest)
+
+    assert lock is not None
+    assert lock.in_a_row == in_a_row
 
 
-def test_a_wrong_guess_is_remembered_as_long_as_any_limit_counts_it() -> None:
-    longer = GuessPolicy(THREE_AN_HOUR, GuessLimit(100, timedelta(hours=2)), timedelta(hours=24))
-    assert longer.longest_window == timedelta(hours=2)
+@pytest.mark.parametrize(
+    ("lock", "of_caller", "of_end_user", "wait"),
+    [
+        (None, Guesses(), Guesses(), None),
+        (None, Guesses(99, NOON), Guesses(9, NOON), None),
+        (None, Guesses(100, NOON - 20 * MINUTE), Guesses(), 40 * MINUTE),
+        (None, Guesses(), Guesses(10, NOON - 50 * MINUTE), 10 * MINUTE),
+        (NumberLock(NOON + 5 * MINUTE), Guesses(), Guesses(), 5 * MINUTE),
+        (NumberLock(NOON), Guesses(), Guesses(), None),
+        (NumberLock(NOON + 5 * MINUTE), Guesses(100, NOON), Guesses(10, NOON - MINUTE), HOUR),
+    ],
+)
+def test_whoever_is_stopped_hears_when_all_that_stops_it_is_over(
+    lock: NumberLock | None, of_caller: Guesses, of_end_user: Guesses, wait: timedelta | None
+) -> None:
+    assert POLICY.retry_after(lock, of_caller, of_end_user, NOON) == wait
+
+
+def test_what_is_wrong_is_remembered_as_long_as_anything_counts_it() -> None:
+    assert POLICY.remembered == DAY
