@@ -1,27 +1,29 @@
-"""What CRM said of the buyers of a certificate: how to write to them, who was merged into whom, who is erased."""
+"""The buyer and whom a certificate is for: how to write to them, who was merged into whom, who is erased."""
 
-from giftcert.domain.messages import ClientUpdated
-from giftcert.domain.state import Client
+from dataclasses import dataclass
 
-Clients = tuple[Client, ...]
+Clients = tuple["Client", ...]
 
 
-def record_client(clients: Clients, message: ClientUpdated) -> Clients:
-    """Return the clients with this one as CRM now says; an older word than its last changes nothing."""
-    known = find_client(clients, message.client_id)
-    if known is not None and message.occurred_at < known.occurred_at:
-        return clients
-    client = Client(
-        client_id=message.client_id,
-        occurred_at=message.occurred_at,
-        locale=message.locale,
-        preferred_channel=message.preferred_channel,
-        merged_into=message.merged_into,
-        blocked=message.blocked,
-        erased=message.erased,
-    )
-    others = (one for one in clients if one.client_id != message.client_id)
-    return tuple(sorted((*others, client), key=lambda one: one.client_id))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """How a buyer wants to be written to, as CRM last said."""
+
+    client_id: str
+    locale: str | None = None
+    preferred_channel: str | None = None
+    merged_into: str | None = None
+    blocked: bool = False
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom the certificate is for: an opaque reference, never an address."""
+
+    ref: str | None = None
+    channel: str | None = None
+    locale: str | None = None
 
 
 def find_client(clients: Clients, client_id: str | None) -> Client | None:
