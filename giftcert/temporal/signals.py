@@ -34,6 +34,6 @@ class Wake:
     certificate_id: str
     signal: Signal
     channel: str
-    product: str
+    product: str | None = None
     order_id: str | None = None
     cause: str | None = None

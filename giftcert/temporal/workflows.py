@@ -1,8 +1,11 @@
 """Workflow ids, task queues and start options, and the one way to signal a certificate's workflow."""
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -11,8 +14,14 @@ from giftcert.temporal.search_attributes import Visibility, pairs
 from giftcert.temporal.signals import Signal, Wake, Woken
 
 CERTIFICATE_WORKFLOW = "CertificateWorkflow"
+RESERVATION_EXPIRY_WORKFLOW = "ReservationExpiryWorkflow"
+RETENTION_WORKFLOW = "RetentionWorkflow"
+RECONCILIATION_WORKFLOW = "ReconciliationWorkflow"
+RETIREMENT_WORKFLOW = "RetirementWorkflow"
 MAINTENANCE_QUEUE = "maintenance"
 RPC_LIMIT = timedelta(seconds=10)
+WAKES_LIMIT_SECONDS = 1.0
+_LOG = structlog.get_logger(__name__)
 _ID_PREFIX = "certificate-"
 
 
@@ -21,6 +30,13 @@ class CertificateInput:
     """Input of a certificate's workflow; a field added later has a default."""
 
     certificate_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What to hold against the invariants: a sample of so many certificates, or everything (``None``)."""
+
+    sample: int | None = None
 
 
 def workflow_id(certificate_id: str) -> str:
@@ -63,10 +79,24 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
         ),
         start_signal=wake.signal,
         start_signal_args=[_argument(wake)],
-        static_summary=f"Gift certificate {wake.product}, order {wake.order_id or 'unknown yet'}",
+        static_summary=f"Gift certificate {wake.product or ''}, order {wake.order_id or 'unknown yet'}",
         rpc_timeout=RPC_LIMIT,
     )
     return True
+
+
+async def send_wakes(client: Client, wakes: Iterable[Wake]) -> None:
+    """Signal at once all whom a commit concerns; what cannot be sent in a second is left to the sweep."""
+    sending = [asyncio.ensure_future(signal_certificate(client, wake)) for wake in wakes]
+    if not sending:
+        return
+    _, unsent = await asyncio.wait(sending, timeout=WAKES_LIMIT_SECONDS)
+    for one in unsent:
+        one.cancel()
+    results = await asyncio.gather(*sending, return_exceptions=True)
+    lost = [result for result in results if isinstance(result, BaseException)]
+    if lost:
+        _LOG.warning("signals left to the sweep", count=len(lost), error=type(lost[0]).__name__)
 
 
 async def _signal_running(client: Client, wake: Wake) -> bool:

@@ -1,0 +1,39 @@
+"""Names of the activities, and what workflows and activities say to each other; fields added later have defaults."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+ADVANCE = "advance"
+RELEASE_LAPSED_RESERVATIONS = "release_lapsed_reservations"
+FORGET_IDEMPOTENCY_KEYS = "forget_idempotency_keys"
+DROP_PAYMENT_DAYS = "drop_payment_days"
+RECONCILE = "reconcile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Look at a certificate at ``now``.
+
+    ``timer_at`` is what the run's timer is set to, ``first`` whether the run has yet to be given the sealed secrets.
+    """
+
+    certificate_id: str
+    now: datetime
+    timer_at: datetime | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How many violations there are by invariant, those that have none left out, and how many were newly told."""
+
+    violations: dict[str, int]
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What was forgotten: idempotency keys, and whole days of unmatched payments by the names of their partitions."""
+
+    keys: int
+    days: tuple[str, ...]
