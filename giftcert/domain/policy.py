@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from giftcert.domain.clients import Clients
 from giftcert.domain.products import Product
 
 
@@ -38,8 +39,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a decision about one certificate rests on besides its state and the message."""
+    """What a decision about one certificate rests on besides its state and the message.
+
+    ``clients`` is the buyer's chain of merges, as CRM last said.
+    """
 
     product: Product
     policy: Policy = field(default_factory=Policy)
     web_url: str | None = None
+    clients: Clients = ()

@@ -1,0 +1,218 @@
+"""What a certificate may be told, each a fact or a request in one frozen dataclass.
+
+Amounts are minor units; times are aware UTC instants.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate.state import Line
+
+# Facts --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LineChanged:
+    """An order line that concerns the certificate now stands so."""
+
+    line: Line
+
+
+class SpendingKind(StrEnum):
+    """What a payment with a certificate as its tender says happened."""
+
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    REFUNDED = "refunded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingReported:
+    """A payment with this certificate as its tender; its channel is that of the cause."""
+
+    cause: Cause
+    kind: SpendingKind
+    order_id: str
+    payment_id: str
+    redemption_id: str | None
+    amount: int
+    currency: str
+    capture_id: str | None = None
+    refund_id: str | None = None
+
+
+# Deadlines ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationLapsed:
+    """``reservedUntil`` has passed, and release on time alone is allowed."""
+
+    reservation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnpaidDeadlinePassed:
+    """The order had until now to be paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundDeadlinePassed:
+    """What a refund case waited for has not come, or its next alert is due."""
+
+    refund_case_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLapsed:
+    """The time of a redemption's hold has passed."""
+
+    redemption_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidityEnded:
+    """``validUntil`` has passed."""
+
+
+# Requests of channels -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """A channel takes the certificate from the pool."""
+
+    channel: str
+    reservation_id: str
+    nominal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendReservation:
+    """The channel asks to keep the certificate longer."""
+
+    reservation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReservation:
+    """The channel gives the certificate back."""
+
+    reservation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizeRedemption:
+    """A channel wants to hold part of the balance, for so many seconds or as long as the product says."""
+
+    channel: str
+    redemption_id: str
+    order_id: str
+    amount: int
+    currency: str
+    hold_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidRedemption:
+    """A channel gives a hold back."""
+
+    channel: str
+    redemption_id: str
+
+
+# Requests of CRM, support and operations ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveRefund:
+    """CRM or support decides an open refund case; ``amount`` is in nominal units."""
+
+    refund_case_id: str
+    decision: str
+    amount: int | None
+    resolved_by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestNotification:
+    """CRM or support asks to write to the client again."""
+
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Support stops spending and disclosure."""
+
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unblock:
+    """Support lifts a block."""
+
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Operations withdraw the certificate."""
+
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscloseCvc:
+    """CRM asks for number and CVC."""
+
+    disclosed_to: str
+    purpose: str
+    notification_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockVerification:
+    """Too many wrong CVCs came with the number."""
+
+    attempts: int
+    since: datetime
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockVerification:
+    """Support lets the number be checked again."""
+
+    reason: str
+    by: str
+
+
+Fact: TypeAlias = LineChanged | SpendingReported
+DeadlinePassed: TypeAlias = (
+    ReservationLapsed | UnpaidDeadlinePassed | RefundDeadlinePassed | HoldLapsed | ValidityEnded
+)
+Request: TypeAlias = (
+    Reserve
+    | ExtendReservation
+    | ReleaseReservation
+    | AuthorizeRedemption
+    | VoidRedemption
+    | ResolveRefund
+    | RequestNotification
+    | Block
+    | Unblock
+    | Retire
+    | DiscloseCvc
+    | LockVerification
+    | UnlockVerification
+)
+Message: TypeAlias = Fact | DeadlinePassed | Request

@@ -1,0 +1,355 @@
+"""The state of a certificate: complete, immutable, changed only by ``evolve``."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from giftcert.domain.certificate.public_events import Awaited, ConflictReason, RefundReason, ReleaseReason
+from giftcert.domain.clients import Recipient
+from giftcert.domain.order.standing import CountedMoney, LineStanding
+
+
+class Status(StrEnum):
+    """Where a certificate stands in its life; ``blocked`` is a flag beside it."""
+
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    ORDERED = "ordered"
+    ISSUED = "issued"
+    PARTIALLY_REDEEMED = "partiallyRedeemed"
+    REDEEMED = "redeemed"
+    REFUNDED = "refunded"
+    EXPIRED = "expired"
+    RETIRED = "retired"
+
+
+FOR_SALE = frozenset({Status.AVAILABLE, Status.RESERVED})
+"""No order has it yet, or any more."""
+
+SOLD = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED, Status.REDEEMED})
+"""Paid for and in the buyer's hands, spent or not."""
+
+SPENDABLE = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED})
+"""May pay, as far as its status goes; its validity ends one day."""
+
+ENDED = frozenset({Status.REFUNDED, Status.EXPIRED, Status.RETIRED})
+"""Nothing is ever sold or bought with it again."""
+
+FINISHED = ENDED | {Status.REDEEMED}
+"""With nothing open, its workflow is over."""
+
+
+class RefundState(StrEnum):
+    """The refund state of a case, or of all cases of a sale."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    AWAITING_CAPTURE = "awaitingCapture"
+    PENDING_DETAILS = "pendingDetails"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+
+
+OPEN_REFUND_STATES = frozenset(
+    {RefundState.REQUESTED, RefundState.AWAITING_CAPTURE, RefundState.PENDING_DETAILS}
+)
+REFUND_STATE_PRECEDENCE = (
+    RefundState.PENDING_DETAILS,
+    RefundState.AWAITING_CAPTURE,
+    RefundState.REQUESTED,
+    RefundState.COMPLETED,
+    RefundState.REJECTED,
+)
+
+
+class LineRef(NamedTuple):
+    """A line of an order: its number within the order stays, whatever Orders calls it."""
+
+    order_id: str
+    line_key: int
+
+
+# Reservation and redemptions ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A channel's claim on the certificate; ``ended`` tells a past one."""
+
+    reservation_id: str
+    reserved_until: datetime
+    channel: str | None = None
+    reserved_at: datetime | None = None
+    ended: bool = False
+
+
+class RedemptionState(StrEnum):
+    """How far a redemption has come."""
+
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redemption:
+    """One purchase that the certificate pays for, in minor units.
+
+    ``held`` is what waits for its capture until ``expires_at``, ``spent`` what was captured, ``restored`` what of
+    that was given back. A purchase that was never held has no ``expires_at``.
+    """
+
+    redemption_id: str
+    state: RedemptionState
+    order_id: str
+    channel: str | None = None
+    payment_id: str | None = None
+    held: int = 0
+    spent: int = 0
+    restored: int = 0
+    expires_at: datetime | None = None
+
+    @property
+    def restorable(self) -> int:
+        """What may still be given back."""
+        return self.spent - self.restored
+
+
+# Refund cases and sales ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What one person wants to decide about a refund that takes two."""
+
+    decision: str
+    amount: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundCase:
+    """One refund of one sale.
+
+    ``counted`` is the money that its completion counted, ``excess`` its part beyond the price, ``before_issue`` whether
+    the certificate was not issued then. ``taken`` is in nominal units; so is ``approved``, what a person allows to be
+    taken once the money is back. ``agreement`` waits for a second person. ``foreign_currency`` is that of ``amount``,
+    if it is not the sale's.
+    """
+
+    refund_case_id: str
+    state: RefundState
+    amount: int
+    refund_id: str | None = None
+    awaiting: Awaited | None = None
+    waits_until: datetime | None = None
+    overdue: bool = False
+    reason: RefundReason | None = None
+    opened_at: datetime | None = None
+    pending_since: datetime | None = None
+    alerts: int = 0
+    alerted_at: datetime | None = None
+    counted: int = 0
+    excess: int = 0
+    before_issue: bool = False
+    taken: int = 0
+    approved: int | None = None
+    agreement: Agreement | None = None
+    foreign_currency: str | None = None
+
+    @property
+    def asks_which_line(self) -> bool:
+        """Whether all that is open is which line the refund means."""
+        unasked = self.reason is None or self.reason == RefundReason.ALLOCATION_MISSING
+        return unasked and self.awaiting == Awaited.ALLOCATION
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is still to come or to be decided."""
+        return self.state in OPEN_REFUND_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class LineTerms:
+    """What a version of the order asks of the line: its amount as listed, its price after discounts, its nominal."""
+
+    version: int
+    amount: int
+    price: int
+    nominal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """One certificate under one order line; money, refund cases and deadlines belong to it.
+
+    ``amount`` is its price. ``terms`` are those that it stands by, ``refused_terms`` those that it was told of since
+    and could not follow. ``withdrawal_decided`` is the version of the order up to which a person decided about a line
+    that had been returned, cancelled or removed, so that no further money is awaited for it; a newer version that says
+    so again reopens that. ``alerted_amount`` is how much money was told that found no certificate.
+    """
+
+    order_id: str
+    line_key: int
+    line_id: str
+    amount: int
+    nominal: int = 0
+    channel: str | None = None
+    customer_id: str | None = None
+    terms: LineTerms | None = None
+    refused_terms: LineTerms | None = None
+    opened_at: datetime | None = None
+    unpaid_until: datetime | None = None
+    unpaid_alerts: int = 0
+    unpaid_alerted_at: datetime | None = None
+    issued_at: datetime | None = None
+    valid_until: datetime | None = None
+    ended: ReleaseReason | None = None
+    alerted_amount: int = 0
+    withdrawal_decided: int = 0
+    cases: tuple[RefundCase, ...] = ()
+
+    @property
+    def ref(self) -> LineRef:
+        """The line that it is for."""
+        return LineRef(self.order_id, self.line_key)
+
+    @property
+    def open_case(self) -> RefundCase | None:
+        """The case that is not closed; there is at most one at a time."""
+        return next((case for case in self.cases if case.is_open), None)
+
+    @property
+    def refund_state(self) -> RefundState:
+        """The first state in precedence that any case has."""
+        return first_refund_state({case.state for case in self.cases})
+
+
+def first_refund_state(states: set[RefundState]) -> RefundState:
+    """Return the one of several refund states that is shown for all."""
+    return next((state for state in REFUND_STATE_PRECEDENCE if state in states), RefundState.NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An order line that was not given this certificate; money that comes for it is reported.
+
+    It stands until a version newer than ``terms_version`` changes the line.
+    """
+
+    order_id: str
+    line_key: int
+    reason: ConflictReason
+    terms_version: int
+    alerted_amount: int = 0
+
+    @property
+    def ref(self) -> LineRef:
+        """The line that was refused."""
+        return LineRef(self.order_id, self.line_key)
+
+
+# The order line as the certificate sees it --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The certificate that has the line, and how far it has come: ``ordered`` or later."""
+
+    certificate_id: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The row of an order line: how it now stands, and what certificates have done with it.
+
+    ``speaker`` is the certificate that speaks for its money: the holder, else the one named last if it is ours.
+    ``open_case`` was left by a holder that let the line go before issue; whoever judges the line next takes it over.
+    ``reported`` are the identities of foreign captures that were told, whoever told them.
+    """
+
+    standing: LineStanding
+    counted: CountedMoney = field(default_factory=CountedMoney)
+    holder: Holder | None = None
+    speaker: str | None = None
+    unpaid_until: datetime | None = None
+    open_case: RefundCase | None = None
+    recipient: Recipient | None = None
+    waiters: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> LineRef:
+        """The line's key."""
+        return LineRef(self.standing.order_id, self.standing.line_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateState:
+    """Everything the rules need to know of one certificate. Amounts in minor units of ``currency``.
+
+    ``waits_for`` are lines that name it while another certificate, not issued yet, holds them. ``lines`` is transient:
+    the rows of its order lines as loaded under their locks, never part of what is stored.
+    """
+
+    certificate_id: str
+    product: str
+    currency: str
+    nominal: int
+    status: Status = Status.AVAILABLE
+    blocked: bool = False
+    balance: int = 0
+    held: int = 0
+    reservation: Reservation | None = None
+    sale: Sale | None = None
+    past_sales: tuple[Sale, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    waits_for: tuple[LineRef, ...] = ()
+    redemptions: tuple[Redemption, ...] = ()
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def sales(self) -> tuple[Sale, ...]:
+        """All sales, the current one last."""
+        return (*self.past_sales, self.sale) if self.sale else self.past_sales
+
+    @property
+    def refund_state(self) -> RefundState:
+        """The refund state of the current sale."""
+        return self.sale.refund_state if self.sale else RefundState.NONE
+
+    @property
+    def any_refund_state(self) -> RefundState:
+        """The refund state over current and earlier sales, as support searches it."""
+        return first_refund_state({sale.refund_state for sale in self.sales})
+
+    @property
+    def shown_status(self) -> str:
+        """The status as the outside sees it: ``blocked`` while the flag is set."""
+        return "blocked" if self.blocked else self.status.value
+
+    @property
+    def sale_channel(self) -> str | None:
+        """Who sold it; before an order, who reserved it."""
+        if self.sale:
+            return self.sale.channel
+        live = self.reservation and not self.reservation.ended
+        return self.reservation.channel if self.reservation and live else None
+
+    def is_past_validity(self, at: datetime) -> bool:
+        """Return whether it was sold and its validity ends no later than an instant, told or not."""
+        until = self.sale.valid_until if self.sale else None
+        return until is not None and at >= until
+
+    def line(self, ref: LineRef) -> Line | None:
+        """Return the row of a line, if it was loaded."""
+        return next((line for line in self.lines if line.ref == ref), None)
+
+
+def known_lines(state: CertificateState) -> tuple[LineRef, ...]:
+    """Return the lines that the state must be loaded with: of its sales, refusals and waits."""
+    refs = [*(sale.ref for sale in state.sales), *(one.ref for one in state.refusals), *state.waits_for]
+    return tuple(sorted(set(refs)))
