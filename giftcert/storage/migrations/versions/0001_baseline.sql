@@ -59,6 +59,9 @@ CREATE TABLE certificates (
     decided_at timestamptz, -- the clock of decisions never goes back
     next_instant timestamptz, -- when the certificate next looks at itself
     timer_at timestamptz, -- what the workflow's timer is set to; NULL: no run waits
+    swept_at timestamptz, -- when the sweep last signalled
+    known_lines jsonb, -- [[order id, line key], …]: the order lines that its decisions need
+    waits boolean NOT NULL DEFAULT false, -- for a line that another certificate holds
     parked jsonb, -- work that could not be decided: what, build, error, since, and the standing that it was of
     state jsonb,
     CHECK (balance + held <= nominal),
@@ -113,6 +116,7 @@ CREATE TABLE orders (
     revision bigint NOT NULL,
     customer_id text,
     aggregate bytea NOT NULL,
+    too_large boolean NOT NULL DEFAULT false, -- nothing is released on time alone
     recheck boolean NOT NULL DEFAULT true,
     recheck_fence bigint,
     mapped_at timestamptz NOT NULL DEFAULT clock_timestamp()
