@@ -11,11 +11,11 @@ from giftcert.contracts.malformed import MalformedRecord
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def in_utc(moment: datetime, field: str) -> datetime:
+def in_utc(instant: datetime, field: str) -> datetime:
     """Return the instant in UTC; one outside 2000 to 2199 is a producer's mistake, and deadlines would overflow."""
-    if not _EARLIEST <= moment < _LATEST:
+    if not _EARLIEST <= instant < _LATEST:
         raise MalformedRecord("invalidField", f"{field}: expected an instant between 2000 and 2199")
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 def require_known_channel(channel: str, channels: tuple[str, ...]) -> None:

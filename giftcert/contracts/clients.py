@@ -7,9 +7,7 @@ from msgspec import structs
 
 from giftcert.contracts.checks import in_utc, require_sound_text
 from giftcert.contracts.fields import LONGEST_IDENTIFIER, Identifier, Record, ShortText
-from giftcert.contracts.identity import content, join
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read, unknown_type
-from giftcert.domain.messages import Cause, ClientUpdated
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read_known
 
 UPDATED = "client.updated"
 ERASED = "client.erased"
@@ -50,40 +48,13 @@ def decode_client(
     """
     if value is None or value == b"null":  # some writers serialise what should be no value
         return _erasure(key, written_at)
-    try:
-        record = read(_DECODER, value)
-    except MalformedRecord:
-        unknown = unknown_type(value, EVENT_TYPES)
-        if unknown is None:
-            raise
-        return unknown
-    if record.event_type not in EVENT_TYPES:
-        return UnknownEventType(record.event_type)
+    record = read_known(_DECODER, value, EVENT_TYPES)
+    if isinstance(record, UnknownEventType):
+        return record
     require_sound_text(value, record)
     if record.merged_into == record.client_id:
         raise MalformedRecord("invalidField", "mergedInto: expected another client")
     return structs.replace(record, occurred_at=in_utc(record.occurred_at, "occurredAt"))
-
-
-def identity(record: ClientRecord) -> str:
-    """Return what all repeats of a client message share: client, type, instant and what it says."""
-    moment = record.occurred_at.strftime("%Y%m%dT%H%M%S.%fZ")
-    return join(record.event_type, record.client_id, moment, content(record).hex()[:16])
-
-
-def client_message(record: ClientRecord, topic: str) -> ClientUpdated:
-    """Return what a certificate of the client is told of a record that stood on ``topic``."""
-    return ClientUpdated(
-        key=identity(record),
-        cause=Cause(topic, record.event_id),
-        occurred_at=record.occurred_at,
-        client_id=record.client_id,
-        locale=record.locale,
-        preferred_channel=record.preferred_channel,
-        merged_into=record.merged_into,
-        blocked=record.blocked,
-        erased=record.erased,
-    )
 
 
 def _erasure(key: bytes | None, written_at: datetime) -> ClientRecord:
@@ -94,5 +65,5 @@ def _erasure(key: bytes | None, written_at: datetime) -> ClientRecord:
     if not 1 <= len(client_id) <= LONGEST_IDENTIFIER or "\0" in client_id:
         raise MalformedRecord("invalidField", "key: expected the client id")
     written_at = in_utc(written_at, "timestamp")
-    event_id = join(ERASED, client_id, written_at.strftime("%Y%m%dT%H%M%S.%fZ"))
+    event_id = f"{ERASED}:{client_id}:{written_at:%Y%m%dT%H%M%S.%fZ}"
     return ClientRecord(event_id=event_id, event_type=ERASED, occurred_at=written_at, client_id=client_id)

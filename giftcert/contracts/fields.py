@@ -16,10 +16,12 @@ Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_IDE
 ShortText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Amount: TypeAlias = Annotated[int, Meta(ge=0, le=GREATEST_AMOUNT)]
 """Minor units of the message's currency."""
+SignedAmount: TypeAlias = Annotated[int, Meta(ge=-GREATEST_AMOUNT, le=GREATEST_AMOUNT)]
+"""Minor units too; below 0 on a line that takes something off."""
 Currency: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Z]{3}$", max_length=3)
 ]  # "$" alone lets a newline follow
-Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 

@@ -1,14 +1,22 @@
 """Reading a record that may be malformed, or of a type that we do not know."""
 
 import re
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Typed(Protocol):
+    @property
+    def event_type(self) -> str: ...
+
+
 T = TypeVar("T")
+Message = TypeVar("Message", bound=_Typed)
 
 
 class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of reading that it is
@@ -16,7 +24,8 @@ class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of readin
 
     ``reason`` is the stable word of ``error.malformedEvent``: ``emptyValue``, ``invalidJson``, ``missingField``,
     ``invalidField``, ``duplicateLine``, ``duplicateCertificate``, ``overAllocated``, ``certificateMissing``,
-    ``refundIdMissing``, ``unknownChannel``. ``detail`` names the field and what was expected, never the value.
+    ``refundIdMissing``, ``misspeltKind``, ``unknownChannel``. ``detail`` names the field and what was expected, never
+    the value.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -38,17 +47,6 @@ class _TypeOnly(msgspec.Struct, rename="camel"):
 _TYPE: msgspec.json.Decoder[_TypeOnly] = msgspec.json.Decoder(_TypeOnly)
 
 
-def present(value: bytes | None) -> bytes:
-    """Return the value of a record on a topic where a null means nothing.
-
-    Raises:
-        MalformedRecord: ``emptyValue``.
-    """
-    if value is None:
-        raise MalformedRecord("emptyValue", "the record has no value")
-    return value
-
-
 def read(decoder: msgspec.json.Decoder[T], value: bytes) -> T:
     """Decode a value.
 
@@ -61,13 +59,31 @@ def read(decoder: msgspec.json.Decoder[T], value: bytes) -> T:
         raise _malformed(error) from None  # the original may quote the value
 
 
-def unknown_type(value: bytes, known: frozenset[str]) -> UnknownEventType | None:
-    """Return the type of a value if it is none of the known; such a message may have any shape otherwise."""
+def read_known(
+    decoder: msgspec.json.Decoder[Message], value: bytes | None, types: frozenset[str]
+) -> Message | UnknownEventType:
+    """Decode a message of one of these types; one of another type may have any shape otherwise.
+
+    Raises:
+        MalformedRecord: as ``read``, and ``emptyValue`` where a null means nothing.
+    """
+    if value is None:
+        raise MalformedRecord("emptyValue", "the record has no value")
     try:
-        event_type = _TYPE.decode(value).event_type
+        message = read(decoder, value)
+    except MalformedRecord:
+        event_type = _type_of(value)
+        if event_type is None or event_type in types:
+            raise
+        return UnknownEventType(event_type)
+    return message if message.event_type in types else UnknownEventType(message.event_type)
+
+
+def _type_of(value: bytes) -> str | None:
+    try:
+        return _TYPE.decode(value).event_type
     except _UNREADABLE:
         return None
-    return None if event_type in known else UnknownEventType(event_type)
 
 
 def _malformed(error: Exception) -> MalformedRecord:

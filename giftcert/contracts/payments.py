@@ -5,13 +5,21 @@ from msgspec import structs
 
 from giftcert.contracts.checks import in_utc, require_distinct, require_sound_text
 from giftcert.contracts.fields import Amount, Currency, Identifier, Record, ShortText
-from giftcert.contracts.identity import join
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, present, read, unknown_type
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read_known
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
+from giftcert.domain.order import messages as m
+from giftcert.domain.order.messages import GIFT_CERTIFICATE
 
 AUTHORIZED, CAPTURED = "payment.authorized", "payment.captured"
 VOIDED, REFUNDED = "payment.voided", "payment.refunded"
 EVENT_TYPES = frozenset({AUTHORIZED, CAPTURED, VOIDED, REFUNDED})
-CERTIFICATE_TENDER = "giftCertificate"
+_SPENDING_KINDS = {
+    AUTHORIZED: SpendingKind.AUTHORIZED,
+    CAPTURED: SpendingKind.CAPTURED,
+    VOIDED: SpendingKind.VOIDED,
+    REFUNDED: SpendingKind.REFUNDED,
+}
 
 
 class PaymentAllocation(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -39,7 +47,7 @@ class PaymentRecord(Record, frozen=True, kw_only=True, gc=False):
     @property
     def spent_certificate_id(self) -> str | None:
         """The certificate that pays, if one does; other tenders name none."""
-        return self.certificate_id if self.tender == CERTIFICATE_TENDER else None
+        return self.certificate_id if self.tender == GIFT_CERTIFICATE else None
 
 
 class _StoredPayment(
@@ -59,28 +67,64 @@ def decode_payment(value: bytes | None) -> PaymentRecord | UnknownEventType:
     Raises:
         MalformedRecord: it breaks the contract.
     """
-    value = present(value)
-    try:
-        record = read(_DECODER, value)
-    except MalformedRecord:
-        unknown = unknown_type(value, EVENT_TYPES)
-        if unknown is None:
-            raise
-        return unknown
-    if record.event_type not in EVENT_TYPES:
-        return UnknownEventType(record.event_type)
+    record = read_known(_DECODER, value, EVENT_TYPES)
+    if isinstance(record, UnknownEventType):
+        return record
     require_sound_text(value, record)
     return _checked(record)
 
 
-def identity(record: PaymentRecord) -> str:
-    """Return what all repeats of a payment message share: payment, type, and what of the payment it is about."""
-    if record.event_type == REFUNDED and record.refund_id:
-        return join(record.event_type, record.payment_id, "refund", record.refund_id)
-    if record.capture_id:
-        return join(record.event_type, record.payment_id, "capture", record.capture_id)
-    moment = record.occurred_at.strftime("%Y%m%dT%H%M%S.%fZ")
-    return join(record.event_type, record.payment_id, str(record.amount), moment)
+def payment_message(record: PaymentRecord, topic: str) -> m.Payment:
+    """Return what a payment record on ``topic`` says of its order."""
+    cause = _cause(record, topic)
+    allocations = tuple(m.Allocation(one.line_id, one.amount) for one in record.allocations or ())
+    if record.event_type == REFUNDED:
+        return m.PaymentRefunded(
+            cause=cause,
+            order_id=record.order_id,
+            payment_id=record.payment_id,
+            refund_id=record.refund_id or "",  # the decoder lets no refund pass without
+            tender=record.tender,
+            amount=record.amount,
+            currency=record.currency,
+            allocations=allocations,
+        )
+    if record.event_type == CAPTURED:
+        return m.PaymentCaptured(
+            cause=cause,
+            order_id=record.order_id,
+            payment_id=record.payment_id,
+            tender=record.tender,
+            amount=record.amount,
+            currency=record.currency,
+            capture_id=record.capture_id,
+            allocations=allocations,
+        )
+    kind = m.PaymentAuthorized if record.event_type == AUTHORIZED else m.PaymentVoided
+    return kind(
+        cause=cause,
+        order_id=record.order_id,
+        payment_id=record.payment_id,
+        tender=record.tender,
+        amount=record.amount,
+        currency=record.currency,
+        capture_id=record.capture_id,
+    )
+
+
+def spending_message(record: PaymentRecord, topic: str) -> SpendingReported:
+    """Return what a payment record on ``topic`` says to the certificate that pays."""
+    return SpendingReported(
+        cause=_cause(record, topic),
+        kind=_SPENDING_KINDS[record.event_type],
+        order_id=record.order_id,
+        payment_id=record.payment_id,
+        redemption_id=record.redemption_id,
+        amount=record.amount,
+        currency=record.currency,
+        capture_id=record.capture_id,
+        refund_id=record.refund_id,
+    )
 
 
 def encode_payment(record: PaymentRecord) -> bytes:
@@ -97,18 +141,29 @@ def decode_stored_payment(data: bytes) -> PaymentRecord:
     return PaymentRecord(**structs.asdict(_UNPACK.decode(data)))
 
 
+def _cause(record: PaymentRecord, topic: str) -> Cause:
+    return Cause(topic, record.event_id, record.occurred_at, record.channel)
+
+
 def _checked(record: PaymentRecord) -> PaymentRecord:
-    if record.tender == CERTIFICATE_TENDER and record.certificate_id is None:
-        raise MalformedRecord("certificateMissing", "certificateId: required with this tender")
+    if record.tender == GIFT_CERTIFICATE:
+        _check_spending(record)
     if record.event_type == REFUNDED and record.refund_id is None:
         raise MalformedRecord("refundIdMissing", "refundId: required in a refund")
     if record.allocations:
         _check_allocations(record.allocations, record.amount)
-    moment = in_utc(record.occurred_at, "occurredAt")
+    occurred_at = in_utc(record.occurred_at, "occurredAt")
     # No allocations, an empty list and null are one content.
-    if moment is record.occurred_at and record.allocations != ():
+    if occurred_at is record.occurred_at and record.allocations != ():
         return record
-    return structs.replace(record, occurred_at=moment, allocations=record.allocations or None)
+    return structs.replace(record, occurred_at=occurred_at, allocations=record.allocations or None)
+
+
+def _check_spending(record: PaymentRecord) -> None:
+    if record.certificate_id is None:
+        raise MalformedRecord("certificateMissing", "certificateId: required with this tender")
+    if record.amount == 0:
+        raise MalformedRecord("invalidField", "amount: expected above 0 with this tender")
 
 
 def _check_allocations(allocations: tuple[PaymentAllocation, ...], amount: int) -> None:

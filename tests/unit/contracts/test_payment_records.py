@@ -5,24 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from giftcert.contracts.identity import content
+from giftcert.contracts.identity import spending_content, spending_identity
 from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
-from giftcert.contracts.payment_messages import payment_message, spending_message
 from giftcert.contracts.payments import (
     PaymentRecord,
     decode_payment,
     decode_stored_payment,
     encode_payment,
-    identity,
+    payment_message,
+    spending_message,
 )
-from giftcert.domain.messages import (
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
+from giftcert.domain.order.messages import (
     Allocation,
-    Cause,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentRefunded,
     PaymentVoided,
-    SpendingReported,
 )
 from tests.unit.contracts.topic_records import CERTIFICATE, payment, raw, without
 
@@ -41,12 +41,14 @@ def spent(**changes: Any) -> PaymentRecord:
     return paid(**({"tender": "giftCertificate", "certificateId": CERTIFICATE} | changes))
 
 
-def test_a_capture_is_told_with_its_allocations() -> None:
+LATER = "2026-11-24T00:00:00Z"
+AT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
+CAUSE = Cause("All_Payments", "pay-1", AT, "im")
+
+
+def test_a_capture_says_what_is_meant_for_which_line() -> None:
     assert payment_message(paid(captureId="K-1"), "All_Payments") == PaymentCaptured(
-        key="payment.captured:P-9:capture:K-1",
-        cause=Cause("All_Payments", "pay-1"),
-        occurred_at=datetime(2026, 11, 23, 10, 5, tzinfo=UTC),
-        channel="im",
+        cause=CAUSE,
         order_id="IM-1001",
         payment_id="P-9",
         capture_id="K-1",
@@ -57,40 +59,52 @@ def test_a_capture_is_told_with_its_allocations() -> None:
     )
 
 
+def test_a_refund_is_known_by_its_refund_id() -> None:
+    assert payment_message(refunded(), "All_Payments") == PaymentRefunded(
+        cause=CAUSE,
+        order_id="IM-1001",
+        payment_id="P-9",
+        refund_id="R-1",
+        tender="card",
+        amount=750_000,
+        currency="RUB",
+        allocations=(Allocation("2", 500_000),),
+    )
+
+
 @pytest.mark.parametrize(
-    ("record", "kind"),
-    [
-        (paid(eventType="payment.authorized"), PaymentAuthorized),
-        (paid(eventType="payment.voided"), PaymentVoided),
-        (refunded(), PaymentRefunded),
-    ],
+    ("event_type", "kind"), [("payment.authorized", PaymentAuthorized), ("payment.voided", PaymentVoided)]
 )
-def test_each_type_is_told_as_what_it_is(record: PaymentRecord, kind: type) -> None:
-    message = payment_message(record, "All_Payments")
+def test_a_promise_and_its_end_mean_the_whole_order(event_type: str, kind: type) -> None:
+    message = payment_message(paid(eventType=event_type, captureId="K-1"), "All_Payments")
 
-    assert type(message) is kind
-    assert message.key == identity(record)
-    assert (message.payment_id, message.amount, message.currency) == ("P-9", 750_000, "RUB")
+    assert message == kind(
+        cause=CAUSE,
+        order_id="IM-1001",
+        payment_id="P-9",
+        capture_id="K-1",
+        tender="card",
+        amount=750_000,
+        currency="RUB",
+    )
 
 
-def test_a_payment_with_a_certificate_is_also_told_to_that_certificate() -> None:
-    record = spent(redemptionId="D-1")
-    message = spending_message(record, "All_Payments")
+@pytest.mark.parametrize("kind", list(SpendingKind))
+def test_a_payment_with_a_certificate_is_also_said_to_that_certificate(kind: SpendingKind) -> None:
+    record = spent(eventType=f"payment.{kind}", redemptionId="D-1", refundId="R-1", captureId="K-1")
 
     assert record.spent_certificate_id == CERTIFICATE
-    assert message == SpendingReported(
-        key=f"spending:{identity(record).replace(':', '%3A')}",
-        cause=Cause("All_Payments", "pay-1"),
-        occurred_at=record.occurred_at,
-        channel="im",
-        event_type="payment.captured",
+    assert spending_message(record, "All_Payments") == SpendingReported(
+        cause=CAUSE,
+        kind=kind,
         order_id="IM-1001",
         payment_id="P-9",
         redemption_id="D-1",
         amount=750_000,
         currency="RUB",
+        capture_id="K-1",
+        refund_id="R-1",
     )
-    assert message.key != payment_message(record, "All_Payments").key
 
 
 def test_a_certificate_beside_another_tender_is_not_spent() -> None:
@@ -106,6 +120,11 @@ def test_a_type_that_the_contract_does_not_name_is_told_apart_from_a_malformed_r
     ("record", "reason", "field"),
     [
         (payment(tender="giftCertificate"), "certificateMissing", "certificateId"),
+        (
+            payment(tender="giftCertificate", certificateId=CERTIFICATE, amount=0, allocations=[]),
+            "invalidField",
+            "amount",
+        ),
         (payment(eventType="payment.refunded"), "refundIdMissing", "refundId"),
         (payment(amount=-1), "invalidField", "amount"),
         (payment(amount="750000"), "invalidField", "amount"),
@@ -136,38 +155,57 @@ def test_no_bytes_do_more_than_be_malformed(value: bytes) -> None:
 
 
 def test_a_day_resent_by_the_till_says_the_same() -> None:
-    with_capture, again = (
-        paid(captureId="K-1"),
-        paid(captureId="K-1", eventId="pay-9", occurredAt="2026-11-24T00:00:00Z"),
-    )
-    without_capture, repeated = paid(), paid(eventId="pay-9")
+    first, again = spent(captureId="K-1"), spent(captureId="K-1", eventId="pay-9", occurredAt=LATER)
+    assert spending_identity(first) == spending_identity(again)
+    assert spending_content(first) == spending_content(again)
 
-    assert (identity(with_capture), content(with_capture)) == (identity(again), content(again))
-    assert (identity(without_capture), content(without_capture)) == (identity(repeated), content(repeated))
+    first, again = spent(), spent(eventId="pay-9")
+    assert spending_identity(first) == spending_identity(again)
+    assert spending_content(first) == spending_content(again)
+
+
+def test_allocations_say_the_same_in_any_order() -> None:
+    allocations = [{"lineId": "2", "amount": 1}, {"lineId": "10", "amount": 2}]
+
+    assert spending_content(spent(allocations=allocations)) == spending_content(
+        spent(allocations=allocations[::-1])
+    )
 
 
 def test_captures_without_an_id_are_told_apart_by_amount_and_time() -> None:
-    assert identity(paid()) == "payment.captured:P-9:750000:20261123T100500.000000Z"
-    assert (
-        len(
-            {
-                identity(one)
-                for one in (paid(), paid(amount=1, allocations=None), paid(occurredAt="2026-11-23T10:05:01Z"))
-            }
-        )
-        == 3
-    )
+    assert spending_identity(spent()) == "payment.captured:P-9:750000:20261123T100500.000000Z"
+    records = (spent(), spent(amount=1, allocations=None), spent(occurredAt=LATER))
+    assert len({spending_identity(one) for one in records}) == 3
 
 
 def test_two_refunds_of_one_capture_are_two_messages() -> None:
-    assert identity(refunded(captureId="K-1")) != identity(refunded(captureId="K-1", refundId="R-2"))
+    one, other = (
+        spent(eventType="payment.refunded", captureId="K-1", refundId=refund_id)
+        for refund_id in ("R-1", "R-2")
+    )
+    assert spending_identity(one) != spending_identity(other)
+
+
+def test_two_payments_under_one_refund_are_two_messages() -> None:
+    one, other = (
+        spent(eventType="payment.refunded", refundId="R-1", paymentId=payment_id)
+        for payment_id in ("P-1", "P-2")
+    )
+    assert spending_identity(one) != spending_identity(other)
 
 
 def test_the_same_capture_with_another_amount_contradicts() -> None:
-    first, other = paid(captureId="K-1"), paid(captureId="K-1", amount=800_000)
+    first, other = spent(captureId="K-1"), spent(captureId="K-1", amount=800_000)
 
-    assert identity(first) == identity(other)
-    assert content(first) != content(other)
+    assert spending_identity(first) == spending_identity(other)
+    assert spending_content(first) != spending_content(other)
+
+
+def test_separators_inside_ids_make_no_two_payments_the_same() -> None:
+    assert spending_identity(spent(paymentId="A:capture", captureId="1")) != spending_identity(
+        spent(paymentId="A", captureId="capture:1")
+    )
+    assert spending_identity(spent(paymentId="A%3A")) != spending_identity(spent(paymentId="A:"))
 
 
 def test_no_allocations_an_empty_list_and_null_say_the_same() -> None:
@@ -177,7 +215,6 @@ def test_no_allocations_an_empty_list_and_null_say_the_same() -> None:
         decode_payment(raw(without(payment(), "allocations"))),
     ]
 
-    assert len({content(record) for record in records if isinstance(record, PaymentRecord)}) == 1
     assert all(record == records[0] for record in records)
 
 
@@ -187,4 +224,3 @@ def test_an_unmatched_payment_is_kept_compact_and_whole(record: PaymentRecord) -
 
     assert decode_stored_payment(stored) == record
     assert len(stored) < len(raw(payment())) / 2
-    assert identity(decode_stored_payment(stored)) == identity(record)

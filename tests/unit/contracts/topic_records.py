@@ -36,6 +36,10 @@ def certificate_line(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def discount_line(**changes: Any) -> dict[str, Any]:
+    return {"lineId": "3", "kind": "discount", "amount": -1_000} | changes
+
+
 def withdrawal(**changes: Any) -> dict[str, Any]:
     return {
         "eventId": "so-2",
