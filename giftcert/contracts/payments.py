@@ -70,7 +70,7 @@ def decode_payment(value: bytes | None) -> PaymentRecord | UnknownEventType:
     record = read_known(_DECODER, value, EVENT_TYPES)
     if isinstance(record, UnknownEventType):
         return record
-    require_sound_text(value, record)
+    require_sound_text(value or b"", record)  # a null is refused above
     return _checked(record)
 
 
