@@ -161,6 +161,12 @@ CREATE TABLE pending (
     PRIMARY KEY (certificate_id, order_id, line_key)
 );
 CREATE INDEX pending_since ON pending (since);
+-- Lower bounds of the sweep's looks: nothing older waits, so that a look passes over no dead entries.
+CREATE TABLE sweep_bounds (
+    kind text PRIMARY KEY CHECK (kind IN ('pending', 'certificates')),
+    looked_to timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO sweep_bounds (kind) VALUES ('pending'), ('certificates');
 ALTER TABLE pending SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 -- Payments with a certificate as tender, each applied once by the certificate that it names.
@@ -360,7 +366,7 @@ CREATE TABLE quarantine (
     searchable boolean NOT NULL DEFAULT true,
     quarantined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at timestamptz,
-    closed_how text CHECK (closed_how IN ('replayed', 'dismissed', 'reported')),
+    closed_how text CHECK (closed_how IN ('replayed', 'dismissed')),
     CHECK ((closed_at IS NULL) = (closed_how IS NULL)),
     PRIMARY KEY (topic, partition, record_offset, fingerprint)
 );
