@@ -1,0 +1,272 @@
+"""What changed orders mean for their lines and certificates: standings, recipients, pending rows. Many orders at once.
+
+Ingest folds batches with it, and a decision of support's about a refund tells the order of it in the same way. The caller
+has locked the orders, then their lines, and owns the transaction.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.domain.cause import Cause
+from giftcert.domain.clients import Recipient
+from giftcert.domain.order.messages import (
+    LinesReturned,
+    OrderCancelled,
+    OrderMessage,
+    OrderStated,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentRefunded,
+    PaymentVoided,
+    RefundShareDecided,
+)
+from giftcert.domain.order.order import Order
+from giftcert.domain.order.standing import LineStanding
+from giftcert.domain.policy import Policy
+from giftcert.storage.clients import ClientRepository
+from giftcert.storage.engine import driver_of
+from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
+from giftcert.storage.orders import OrderRepository
+from giftcert.storage.pending import PendingRepository, PendingRow
+from giftcert.temporal.signals import Signal, Wake
+
+_OURS = """
+    SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChange:
+    """An order after messages that were new to it.
+
+    ``said``: those messages, in the order in which they were applied; none where the order is only looked at again, for
+    certificates that were imported since. ``recipients``: whom the lines of the newest version are for, by lineId;
+    ``None`` where no newer version came.
+    """
+
+    order: Order
+    is_new: bool = False
+    said: tuple[OrderMessage, ...] = ()
+    recipients: Mapping[str, Recipient] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRevision:
+    """A line to write. ``to_decide``: its certificates have something to decide on, told by these signals."""
+
+    line: OrderLineRow
+    to_decide: tuple[tuple[Signal, Cause | None], ...] = ()
+
+
+async def revise(
+    connection: AsyncConnection,
+    changes: Sequence[OrderChange],
+    rows: Mapping[LineKey, OrderLineRow],
+    policy: Policy,
+) -> tuple[list[LineRevision], dict[str, str]]:
+    """Return the lines of changed orders that stand otherwise than stored.
+
+    Args:
+        connection: in the transaction that locked orders and lines.
+        changes: orders, each once.
+        rows: their lines as stored.
+        policy: how long an authorisation keeps an order from being unpaid.
+
+    Returns:
+        The lines, and the products of all certificates of ours that these orders name, by certificate id.
+    """
+    ours = await _ours(connection, changes, rows)
+    erased = await _erased(connection, changes)
+    return [one for change in changes for one in _revised(change, rows, ours, erased, policy)], ours
+
+
+async def save(
+    connection: AsyncConnection,
+    changes: Sequence[OrderChange],
+    revisions: Sequence[LineRevision],
+    products: Mapping[str, str],
+    now: datetime,
+) -> list[Wake]:
+    """Write orders, lines and pending rows; return the signals to send after the commit."""
+    orders = OrderRepository(connection)
+    if added := [one.order for one in changes if one.is_new]:
+        await orders.add(added)
+    if changed := [one.order for one in changes if one.said and not one.is_new]:
+        await orders.save(changed)
+    if revisions:
+        await OrderLineRepository(connection).save([one.line for one in revisions])
+    if pending := [row for one in revisions for row in _pending(one)]:
+        await PendingRepository(connection).add(pending, now)
+    return list(_wakes(revisions, products))
+
+
+# Standings ------------------------------------------------------------------------------------------
+
+
+def _revised(
+    change: OrderChange,
+    rows: Mapping[LineKey, OrderLineRow],
+    ours: Mapping[str, str],
+    erased: frozenset[str],
+    policy: Policy,
+) -> Iterator[LineRevision]:
+    order = change.order
+    if order.size_exceeded:
+        return
+    counted = {key: row.counted for (order_id, key), row in rows.items() if order_id == order.order_id}
+    keep_recipients = order.customer_id not in erased
+    signals = _signals(change.said)
+    unpaid_until = order.unpaid_until(policy)
+    for key, standing in order.line_standings(counted).items():
+        before = rows.get((order.order_id, key))
+        line = _named(_line(before, standing), order.named_certificates(key), ours)
+        if change.recipients is not None and standing.listed:
+            recipient = change.recipients.get(standing.line_id) if keep_recipients else None
+            line = replace(line, recipient=recipient)
+        if not standing.is_paid:
+            line = replace(line, unpaid_until=unpaid_until)
+        if line != before:
+            yield LineRevision(line=line, to_decide=_to_decide(before, line, signals))
+
+
+def _line(before: OrderLineRow | None, standing: LineStanding) -> OrderLineRow:
+    """Return the row with the newer standing; a version by itself is no change of it."""
+    if before is None:
+        return OrderLineRow(standing=standing)
+    if replace(standing, revision=before.standing.revision) == before.standing:
+        return before
+    return replace(before, standing=standing)
+
+
+def _named(line: OrderLineRow, named: Sequence[str], ours: Mapping[str, str]) -> OrderLineRow:
+    """Return the row with all certificates of ours that the line was ever named with, newest last."""
+    newest = line.standing.naming.certificate_id
+    known = tuple(dict.fromkeys(one for one in (*line.named, *named) if one in ours and one != newest))
+    if newest not in ours:
+        return replace(line, named=known, speaker=None)
+    return replace(line, named=(*known, newest), speaker=newest)
+
+
+def _to_decide(
+    before: OrderLineRow | None, line: OrderLineRow, signals: tuple[tuple[Signal, Cause | None], ...]
+) -> tuple[tuple[Signal, Cause | None], ...]:
+    """Return what to signal of a line, if anything: an authorisation only moves the unpaid deadline."""
+    if before is None or before.standing != line.standing or before.named != line.named:
+        return signals or ((Signal.ORDER_CHANGED, line.standing.naming.cause),)
+    if before.unpaid_until != line.unpaid_until:
+        return tuple(one for one in signals if one[0] is Signal.PAYMENT_VOIDED)
+    return ()
+
+
+def _signals(said: Iterable[OrderMessage]) -> tuple[tuple[Signal, Cause | None], ...]:
+    """Return the kinds of messages in the order in which each last came, with that message as the cause."""
+    kinds: dict[Signal, Cause | None] = {}
+    for message in said:
+        kind = _signal(message)
+        if kind is not None:
+            kinds.pop(kind, None)
+            kinds[kind] = None if isinstance(message, RefundShareDecided) else message.cause
+    return tuple(kinds.items())
+
+
+def _signal(message: OrderMessage) -> Signal | None:
+    match message:
+        case OrderStated():
+            created = message.event_type == "order.created"
+            return Signal.ORDER_CREATED if created else Signal.ORDER_CHANGED
+        case OrderCancelled():
+            return Signal.ORDER_CANCELLED
+        case LinesReturned():
+            return Signal.ORDER_RETURNED
+        case PaymentAuthorized():
+            return None
+        case PaymentCaptured():
+            return Signal.PAYMENT_CAPTURED
+        case PaymentVoided():
+            return Signal.PAYMENT_VOIDED
+        case PaymentRefunded():
+            return Signal.PAYMENT_REFUNDED
+        case RefundShareDecided():
+            return Signal.REQUEST_DECIDED
+        case _:
+            assert_never(message)
+
+
+# Pending rows and signals ---------------------------------------------------------------------------
+
+
+def _concerned(line: OrderLineRow) -> list[str]:
+    """Return who holds the line, and whom it names or ever named."""
+    holder = [line.holder] if line.holder is not None else []
+    return list(dict.fromkeys([*line.named, *holder]))
+
+
+def _pending(revision: LineRevision) -> Iterator[PendingRow]:
+    if not revision.to_decide:
+        return
+    kind, cause = revision.to_decide[-1]
+    order_id, line_key = revision.line.key
+    for certificate_id in _concerned(revision.line):
+        yield PendingRow(
+            certificate_id=certificate_id,
+            order_id=order_id,
+            line_key=line_key,
+            kind=kind,
+            channel=revision.line.standing.channel,
+            cause=cause,
+        )
+
+
+def _wakes(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> Iterator[Wake]:
+    """Yield one signal per kind and certificate, in the order of what happened."""
+    sent: set[tuple[str, Signal]] = set()
+    for revision in revisions:
+        for certificate_id in _concerned(revision.line):
+            for kind, cause in revision.to_decide:
+                if (certificate_id, kind) in sent:
+                    continue
+                sent.add((certificate_id, kind))
+                yield Wake(
+                    certificate_id=certificate_id,
+                    signal=kind,
+                    channel=revision.line.standing.channel,
+                    product=products.get(certificate_id),
+                    order_id=revision.line.standing.order_id,
+                    cause=cause.event_id if cause else None,
+                )
+
+
+# Look-ups -------------------------------------------------------------------------------------------
+
+
+def is_certificate_id(text: str) -> bool:
+    """Return whether a text has the form of our certificate ids: a UUID in lower case with hyphens."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+async def _ours(
+    connection: AsyncConnection, changes: Iterable[OrderChange], rows: Mapping[LineKey, OrderLineRow]
+) -> dict[str, str]:
+    """Return which of all certificates that are or were named are ours, with their products."""
+    named = {one for change in changes for names in change.order.all_named_certificates for one in names}
+    named.update(one for row in rows.values() for one in _concerned(row))
+    wanted = [one for one in named if is_certificate_id(one)]
+    if not wanted:
+        return {}
+    driver = await driver_of(connection)
+    return {row[0]: row[1] for row in await driver.fetch(_OURS, wanted)}
+
+
+async def _erased(connection: AsyncConnection, changes: Iterable[OrderChange]) -> frozenset[str]:
+    """Return which of the buyers are erased, or merged into one who is: nothing is stored of whom it is for."""
+    buyers = {one.order.customer_id for one in changes if one.recipients}
+    known = [one for one in buyers if one is not None]
+    return await ClientRepository(connection).erased_among(known) if known else frozenset()

@@ -1,0 +1,141 @@
+"""How each certificate line of an order stands: table ``order_lines``.
+
+Ingest writes standing, recipient, unpaid_until, names, speaker and what it reported; the transaction that decides over a
+certificate writes holder, waiters, counted money and a case that waits for the next holder.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+from asyncpg import Record
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.domain.clients import Recipient
+from giftcert.domain.order.standing import CountedMoney, LineStanding
+from giftcert.storage.engine import driver_of
+
+LineKey: TypeAlias = tuple[str, int]
+"""Order id, and the number of the line within it."""
+
+# Sorted, so that two transactions that want the same lines wait for each other instead of for ever.
+_LOCK = """
+    SELECT order_id, line_key, standing::text, recipient::text, unpaid_until, named_certificates::text[] AS named,
+        speaker::text, holder::text, holder_status, waiters::text[] AS waiters, counted::text, open_case::text,
+        reported::text
+    FROM order_lines WHERE order_id = ANY($1) ORDER BY order_id, line_key FOR NO KEY UPDATE
+"""
+_SAVE = """
+    INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, recipient, unpaid_until,
+        named_certificates, speaker, reported)
+    SELECT order_id, line_key, line_id, revision, standing::jsonb, recipient::jsonb, unpaid_until,
+        string_to_array(named, ',')::uuid[], speaker, reported::jsonb
+    FROM unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[],
+        $8::text[], $9::uuid[], $10::text[])
+        AS new (order_id, line_key, line_id, revision, standing, recipient, unpaid_until, named, speaker, reported)
+    ORDER BY order_id, line_key
+    ON CONFLICT (order_id, line_key) DO UPDATE
+    SET line_id = excluded.line_id, revision = excluded.revision, standing = excluded.standing,
+        recipient = excluded.recipient, unpaid_until = excluded.unpaid_until,
+        named_certificates = excluded.named_certificates, speaker = excluded.speaker, reported = excluded.reported
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LineReport:
+    """What ingest reported of a line whose money no certificate of ours speaks for.
+
+    ``certificate`` is the unknown id that was reported last, ``captured`` the money of the line, in the order's currency,
+    and ``foreign`` the identities of the captures in other currencies that an alert told of.
+    """
+
+    certificate: str | None = None
+    captured: int = 0
+    foreign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLineRow:
+    """A certificate line with all that is stored beside its standing.
+
+    ``named``: the certificates of ours that it names or ever named, newest last. ``speaker``: of these the one that it
+    names now; it speaks for the line's money while nobody holds the line. ``open_case``: encoded as it is stored.
+    """
+
+    standing: LineStanding
+    recipient: Recipient | None = None
+    unpaid_until: datetime | None = None
+    named: tuple[str, ...] = ()
+    speaker: str | None = None
+    holder: str | None = None
+    holder_status: str | None = None
+    waiters: tuple[str, ...] = ()
+    counted: CountedMoney = CountedMoney()
+    open_case: str | None = None
+    report: LineReport = LineReport()
+
+    @property
+    def key(self) -> LineKey:
+        """Order id and line key."""
+        return self.standing.order_id, self.standing.line_key
+
+
+_STANDING: msgspec.json.Decoder[LineStanding] = msgspec.json.Decoder(LineStanding)
+_RECIPIENT: msgspec.json.Decoder[Recipient] = msgspec.json.Decoder(Recipient)
+_COUNTED: msgspec.json.Decoder[CountedMoney] = msgspec.json.Decoder(CountedMoney)
+_REPORT: msgspec.json.Decoder[LineReport] = msgspec.json.Decoder(LineReport)
+_ENCODER = msgspec.json.Encoder()
+
+
+class OrderLineRepository:
+    """Reads and writes lines in batches; the caller owns the transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def lock(self, order_ids: Iterable[str]) -> dict[LineKey, OrderLineRow]:
+        """Return all lines of these orders, which the caller has locked, and hold them until the transaction ends."""
+        driver = await driver_of(self._connection)
+        return {(row[0], row[1]): line_of(row) for row in await driver.fetch(_LOCK, list(order_ids))}
+
+    async def save(self, lines: Sequence[OrderLineRow]) -> None:
+        """Insert or update what ingest writes of lines."""
+        driver = await driver_of(self._connection)
+        await driver.execute(
+            _SAVE,
+            [one.standing.order_id for one in lines],
+            [one.standing.line_key for one in lines],
+            [one.standing.line_id for one in lines],
+            [one.standing.revision for one in lines],
+            [_encoded(one.standing) for one in lines],
+            [_encoded(one.recipient) for one in lines],
+            [one.unpaid_until for one in lines],
+            [",".join(one.named) for one in lines],
+            [one.speaker for one in lines],
+            [None if one.report == LineReport() else _encoded(one.report) for one in lines],
+        )
+
+
+def line_of(row: Record) -> OrderLineRow:
+    """Return a row as ``_LOCK`` selects it."""
+    return OrderLineRow(
+        standing=_STANDING.decode(row["standing"]),
+        recipient=None if row["recipient"] is None else _RECIPIENT.decode(row["recipient"]),
+        unpaid_until=row["unpaid_until"],
+        named=tuple(row["named"]),
+        speaker=row["speaker"],
+        holder=row["holder"],
+        holder_status=row["holder_status"],
+        waiters=tuple(row["waiters"]),
+        counted=CountedMoney() if row["counted"] is None else _COUNTED.decode(row["counted"]),
+        open_case=row["open_case"],
+        report=LineReport() if row["reported"] is None else _REPORT.decode(row["reported"]),
+    )
+
+
+def _encoded(value: object) -> str | None:
+    return None if value is None else _ENCODER.encode(value).decode()
+
+

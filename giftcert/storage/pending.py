@@ -1,0 +1,68 @@
+"""Work that waits for a certificate: a line whose standing changed, or payments that spend it. Table ``pending``."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.domain.cause import Cause
+from giftcert.storage.engine import driver_of
+from giftcert.temporal.signals import Signal, Wake
+
+# Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a
+# new number: a decision deletes a row only while it is the one that it read. `since` stays that of the first write.
+_ADD = """
+    INSERT INTO pending AS known (certificate_id, order_id, line_key, kind, channel, cause_topic, cause_event_id, since)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[],
+        $8::timestamptz[]) AS new (certificate_id, order_id, line_key)
+    ORDER BY certificate_id, order_id, line_key
+    ON CONFLICT (certificate_id, order_id, line_key) DO UPDATE
+    SET number = nextval('pending_number'), kind = excluded.kind, channel = excluded.channel,
+        cause_topic = excluded.cause_topic, cause_event_id = excluded.cause_event_id, signalled_at = NULL
+"""
+_MARK = """
+    UPDATE pending SET signalled_at = $2 WHERE certificate_id = ANY($1::uuid[]) AND since <= $2 AND signalled_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingRow:
+    """A row to write: by line, or with an empty order id for spendings.
+
+    ``channel`` names the task queue of a workflow that the signal may have to start.
+    """
+
+    certificate_id: str
+    order_id: str = ""
+    line_key: int = 0
+    kind: Signal
+    channel: str
+    cause: Cause | None
+
+
+class PendingRepository:
+    """Writes pending rows in batches; the caller owns the transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, rows: Sequence[PendingRow], since: datetime) -> None:
+        """Write rows, each key once; one that is there already gets another number and the newest kind."""
+        driver = await driver_of(self._connection)
+        await driver.execute(
+            _ADD,
+            [one.certificate_id for one in rows],
+            [one.order_id for one in rows],
+            [one.line_key for one in rows],
+            [one.kind.value for one in rows],
+            [one.channel for one in rows],
+            [one.cause.topic if one.cause else None for one in rows],
+            [one.cause.event_id if one.cause else None for one in rows],
+            [since] * len(rows),
+        )
+
+    async def mark_signalled(self, certificate_ids: Iterable[str], at: datetime) -> None:
+        """Remember that these certificates were signalled at an instant, where they have not decided meanwhile."""
+        driver = await driver_of(self._connection)
+        await driver.execute(_MARK, list(certificate_ids), at)
