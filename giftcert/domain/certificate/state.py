@@ -97,8 +97,9 @@ class RedemptionState(StrEnum):
 class Redemption:
     """One purchase that the certificate pays for, in minor units.
 
-    ``held`` is what waits for its capture until ``expires_at``, ``spent`` what was captured, ``restored`` what of
-    that was given back. A purchase that was never held has no ``expires_at``.
+    ``held`` is what waits for its capture until ``expires_at``, ``lapsed`` what was held until the time was over,
+    ``spent`` what was captured, ``unheld`` what of that no hold had covered, ``restored`` what was given back. A
+    purchase that was never held has no ``expires_at``.
     """
 
     redemption_id: str
@@ -107,7 +108,9 @@ class Redemption:
     channel: str | None = None
     payment_id: str | None = None
     held: int = 0
+    lapsed: int = 0
     spent: int = 0
+    unheld: int = 0
     restored: int = 0
     expires_at: datetime | None = None
 
