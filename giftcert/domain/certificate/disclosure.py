@@ -1,0 +1,53 @@
+"""May the CVC of a certificate be given out? Rule of ``GET /certificates/{id}/cvc``."""
+
+from enum import StrEnum
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.messages import DiscloseCvc
+from giftcert.domain.certificate.state import OPEN_REFUND_STATES, SPENDABLE, CertificateState, Status
+
+_MAY_STILL_BE_ISSUED = frozenset({Status.RESERVED, Status.ORDERED})
+
+
+class DisclosureRefusal(StrEnum):
+    """Why not: it may be given later, or for this sale never again."""
+
+    NOT_ISSUED = "not-issued"
+    NOT_ACTIVE = "not-active"
+
+
+def disclose(decision: Decision, message: DiscloseCvc) -> None:
+    """Record that number and CVC are about to be given out, or that they were refused."""
+    refusal = refuse_disclosure(decision.state)
+    if refusal is None:
+        decision.record(
+            e.CvcDisclosed(
+                disclosed_to=message.disclosed_to,
+                purpose=message.purpose,
+                notification_id=message.notification_id,
+            )
+        )
+        return
+    decision.refusal = refusal
+    decision.record(
+        e.CvcRefused(
+            disclosed_to=message.disclosed_to,
+            purpose=message.purpose,
+            notification_id=message.notification_id,
+            reason=refusal.value,
+        )
+    )
+
+
+def refuse_disclosure(state: CertificateState) -> DisclosureRefusal | None:
+    """Return why the CVC may not be given out now, or ``None`` if it may.
+
+    Only a spendable certificate's: issued or partly redeemed, not blocked, no refund of its sale open.
+    """
+    if state.status in SPENDABLE:
+        is_stopped = state.blocked or state.refund_state in OPEN_REFUND_STATES
+        return DisclosureRefusal.NOT_ISSUED if is_stopped else None
+    if state.status in _MAY_STILL_BE_ISSUED:
+        return DisclosureRefusal.NOT_ISSUED
+    return DisclosureRefusal.NOT_ACTIVE

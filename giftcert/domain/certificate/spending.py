@@ -1,0 +1,330 @@
+"""Spending: a channel holds part of the balance, a payment spends it, gives it back or restores it.
+
+What has happened to money is a fact and is recorded whatever the certificate's status; what is only asked for may be
+refused.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.events import RejectionReason
+from giftcert.domain.certificate.messages import (
+    AuthorizeRedemption,
+    HoldLapsed,
+    SpendingKind,
+    SpendingReported,
+    VoidRedemption,
+)
+from giftcert.domain.certificate.redemptions import HOLD_LAPSED, find_redemption
+from giftcert.domain.certificate.settlement import settle
+from giftcert.domain.certificate.state import (
+    OPEN_REFUND_STATES,
+    SPENDABLE,
+    CertificateState,
+    Redemption,
+    RedemptionState,
+    Status,
+)
+
+
+class VoidRefusal(StrEnum):
+    """Why a channel cannot give a hold back."""
+
+    CAPTURED = "captured"
+    NOT_THE_HOLDER = "notTheHolder"
+
+
+# Asked for over HTTP ------------------------------------------------------------------------------
+
+
+def authorize(decision: Decision, message: AuthorizeRedemption) -> None:
+    """Hold part of the balance, or refuse and say why; a redemption that is known is left as it is."""
+    if find_redemption(decision.state, message.redemption_id) is not None:
+        return
+    reason = _refusal(decision, message.amount, message.currency)
+    if reason is not None:
+        decision.refusal = reason
+        _reject(decision, message, reason)
+        return
+    asked = decision.product.hold if message.hold_seconds is None else timedelta(seconds=message.hold_seconds)
+    decision.record(
+        e.RedemptionAuthorized(
+            redemption_id=message.redemption_id,
+            amount=message.amount,
+            order_id=message.order_id,
+            payment_id=None,
+        ),
+        e.HoldOpened(
+            redemption_id=message.redemption_id,
+            channel=message.channel,
+            expires_at=decision.now + min(asked, decision.product.hold_limit),
+        ),
+    )
+
+
+def void(decision: Decision, message: VoidRedemption) -> None:
+    """Give a hold back; one that has ended without a capture stays as it is."""
+    known = find_redemption(decision.state, message.redemption_id)
+    if known is None or known.channel != message.channel:
+        decision.refusal = VoidRefusal.NOT_THE_HOLDER
+    elif known.state == RedemptionState.CAPTURED:
+        decision.refusal = VoidRefusal.CAPTURED
+    elif known.state == RedemptionState.AUTHORIZED:
+        _give_back(decision, known, "channelVoided")
+
+
+def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
+    """The time of a hold is over; every capture that was known by then has been applied."""
+    known = find_redemption(decision.state, message.redemption_id)
+    if known is None or known.state != RedemptionState.AUTHORIZED or known.expires_at is None:
+        return
+    if decision.now >= known.expires_at:
+        _give_back(decision, known, HOLD_LAPSED)
+
+
+def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:
+    """Return why the certificate cannot pay so much now; the first that applies."""
+    state = decision.state
+    checks = (
+        (state.is_past_validity(decision.now), RejectionReason.EXPIRED),
+        (state.status not in SPENDABLE, RejectionReason.NOT_ACTIVE),
+        (state.blocked, RejectionReason.BLOCKED),
+        (state.refund_state in OPEN_REFUND_STATES, RejectionReason.REFUND_IN_PROGRESS),
+        (currency != state.currency, RejectionReason.CURRENCY_MISMATCH),
+        (amount > state.balance, RejectionReason.INSUFFICIENT_BALANCE),
+    )
+    return next((reason for applies, reason in checks if applies), None)
+
+
+# Reported by payments -----------------------------------------------------------------------------
+
+
+def spending_reported(decision: Decision, message: SpendingReported) -> None:
+    """A payment with this certificate as its tender."""
+    purchase = _purchase(decision.state, message)
+    if purchase is not None and not _is_of(purchase, message):
+        _not_the_holder(decision, message)
+        return
+    match message.kind:
+        case SpendingKind.AUTHORIZED:
+            _authorized(decision, message, purchase)
+        case SpendingKind.CAPTURED:
+            _captured(decision, message, purchase)
+        case SpendingKind.VOIDED:
+            _voided(decision, message, purchase)
+        case SpendingKind.REFUNDED:
+            _refunded(decision, message, purchase)
+        case _:
+            assert_never(message.kind)
+    _identify(decision, message)
+
+
+def _purchase(state: CertificateState, message: SpendingReported) -> Redemption | None:
+    """Return the redemption that a payment is about: by its id, its payment, or as the only hold of its order.
+
+    One that has lapsed is found where none is open: what the payment is about does not depend on the minute.
+    """
+    if message.redemption_id is not None:
+        return find_redemption(state, message.redemption_id)
+    of_payment = [one for one in state.redemptions if one.payment_id == message.payment_id]
+    if of_payment:
+        return of_payment[-1]
+    of_order = [one for one in state.redemptions if one.order_id == message.order_id]
+    for waiting in (RedemptionState.AUTHORIZED, RedemptionState.LAPSED):
+        holds = [one for one in of_order if one.state == waiting]
+        if holds:
+            return holds[0] if len(holds) == 1 else None
+    return None
+
+
+def _is_of(purchase: Redemption, message: SpendingReported) -> bool:
+    """Whether the purchase belongs to the channel and order that speak of it."""
+    return (purchase.channel, purchase.order_id) == (message.cause.channel, message.order_id)
+
+
+def _not_the_holder(decision: Decision, message: SpendingReported) -> None:
+    """Another channel or order speaks of a purchase: where goods have left for it, a person has to know."""
+    match message.kind:
+        case SpendingKind.AUTHORIZED:
+            _reject(decision, message, RejectionReason.NOT_THE_HOLDER)
+        case SpendingKind.CAPTURED:
+            _uncovered(decision, message, RejectionReason.NOT_THE_HOLDER)
+        case SpendingKind.VOIDED | SpendingKind.REFUNDED:
+            _unexpected(
+                decision,
+                RejectionReason.NOT_THE_HOLDER,
+                "the redemption belongs to another channel or another order",
+            )
+        case _:
+            assert_never(message.kind)
+
+
+def _authorized(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """It refers to a hold and never makes one."""
+    if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
+        _reject(decision, message, RejectionReason.HOLD_REQUIRED)
+
+
+def _captured(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Spend the hold, once; where there is none any more, or never was, what the balance allows, if that may be."""
+    if message.currency != decision.state.currency:
+        _uncovered(decision, message, RejectionReason.CURRENCY_MISMATCH)
+        return
+    reason = _capture_refusal(decision, message, purchase)
+    if reason is not None:
+        _uncovered(decision, message, reason)
+        return
+    redemption_id = purchase.redemption_id if purchase else message.redemption_id
+    decision.record(
+        e.RedemptionCaptured(
+            redemption_id=redemption_id or decision.new_id(),
+            amount=message.amount,
+            order_id=message.order_id,
+            payment_id=message.payment_id,
+        )
+    )
+    _closed(decision)
+
+
+def _capture_refusal(
+    decision: Decision, message: SpendingReported, purchase: Redemption | None
+) -> RejectionReason | None:
+    """Return why the capture is not covered: by its hold, by what was held until that lapsed, or without any."""
+    if purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
+        return RejectionReason.EXCEEDS_HOLD if message.amount > purchase.held else None
+    if purchase is not None and purchase.state == RedemptionState.LAPSED:
+        if message.amount > purchase.lapsed:
+            return RejectionReason.EXCEEDS_HOLD
+    elif not _may_spend_without_hold(decision, message, purchase):
+        return RejectionReason.HOLD_REQUIRED
+    return _refusal(decision, message.amount, message.currency)
+
+
+def _may_spend_without_hold(
+    decision: Decision, message: SpendingReported, purchase: Redemption | None
+) -> bool:
+    """Only some channels may, up to a cap; a purchase that is captured in parts is capped as a whole."""
+    policy = decision.policy
+    so_far = min(purchase.unheld, purchase.restorable) if purchase else 0
+    is_capped = so_far + message.amount <= policy.direct_spend_cap
+    return is_capped and message.cause.channel in policy.direct_spend_channels
+
+
+def _voided(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Give the hold back. What was captured is given back by a refund, not by a void."""
+    if purchase is None or purchase.state in {RedemptionState.VOIDED, RedemptionState.LAPSED}:
+        return
+    if purchase.state == RedemptionState.CAPTURED:
+        _unexpected(decision, "redemptionCaptured", "a captured redemption is refunded, not voided")
+        return
+    _give_back(decision, purchase, "paymentVoided", message.payment_id)
+
+
+def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Restore what was spent, never more; onto a certificate that is no more it is a case for support."""
+    if message.currency != decision.state.currency:
+        _unexpected(decision, "currencyMismatch", "the certificate is in another currency")
+    elif purchase is None or message.amount > purchase.restorable:
+        _unexpected(decision, "restoreExceedsSpent", "more would be restored than the redemption spent")
+    elif (reason := _takes_nothing_back(decision)) is not None:
+        _alert(decision, message, purchase.redemption_id, reason)
+    else:
+        decision.record(
+            e.RedemptionRestored(
+                redemption_id=purchase.redemption_id,
+                amount=message.amount,
+                order_id=message.order_id,
+                payment_id=message.payment_id,
+            )
+        )
+        settle(decision)
+
+
+def _takes_nothing_back(decision: Decision) -> str | None:
+    """Return why nothing can be put on the certificate again; one that was spent whole expires too."""
+    if decision.state.status == Status.REFUNDED:
+        return "certificateRefunded"
+    return "certificateExpired" if decision.state.is_past_validity(decision.now) else None
+
+
+def _identify(decision: Decision, message: SpendingReported) -> None:
+    """Remember the payment that a purchase is now known by, and whose a purchase is that was never held."""
+    purchase = _purchase(decision.state, message)
+    if purchase is not None and (purchase.payment_id is None or purchase.channel is None):
+        decision.record(
+            e.RedemptionIdentified(
+                redemption_id=purchase.redemption_id,
+                payment_id=message.payment_id,
+                channel=message.cause.channel,
+            )
+        )
+
+
+# What follows -------------------------------------------------------------------------------------
+
+
+def _give_back(decision: Decision, hold: Redemption, reason: str, payment_id: str | None = None) -> None:
+    decision.record(
+        e.RedemptionVoided(
+            redemption_id=hold.redemption_id,
+            amount=hold.held,
+            order_id=hold.order_id,
+            payment_id=payment_id or hold.payment_id,
+            reason=reason,
+        )
+    )
+    _closed(decision)
+
+
+def _closed(decision: Decision) -> None:
+    """A hold has ended: what it leaves of an expired certificate is breakage, and refunds are judged again."""
+    left = decision.state.balance
+    if decision.state.status == Status.EXPIRED and left > 0:
+        decision.record(e.Expired(reason="holdEnded", by="system", breakage=left))
+    settle(decision)
+
+
+def _uncovered(decision: Decision, message: SpendingReported, reason: RejectionReason) -> None:
+    """The goods have left and the certificate does not pay: refuse, and tell a person."""
+    _reject(decision, message, reason)
+    _alert(decision, message, message.redemption_id, reason)
+
+
+def _reject(
+    decision: Decision, message: AuthorizeRedemption | SpendingReported, reason: RejectionReason
+) -> None:
+    decision.record(
+        e.RedemptionRejected(
+            redemption_id=message.redemption_id,
+            amount=message.amount,
+            order_id=message.order_id,
+            payment_id=message.payment_id if isinstance(message, SpendingReported) else None,
+            reason=reason,
+            foreign_currency=_foreign(decision, message.currency),
+        )
+    )
+
+
+def _alert(decision: Decision, message: SpendingReported, redemption_id: str | None, reason: str) -> None:
+    decision.record(
+        e.RedemptionUncoveredAlerted(
+            redemption_id=redemption_id,
+            order_id=message.order_id,
+            payment_id=message.payment_id,
+            amount=message.amount,
+            reason=reason,
+            web_url=decision.terms.web_url,
+            foreign_currency=_foreign(decision, message.currency),
+        )
+    )
+
+
+def _unexpected(decision: Decision, reason: str, detail: str) -> None:
+    decision.record(e.UnexpectedMessage(reason=reason, detail=detail))
+
+
+def _foreign(decision: Decision, currency: str) -> str | None:
+    return None if currency == decision.state.currency else currency
