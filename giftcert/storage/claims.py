@@ -1,27 +1,42 @@
-"""Claims on the pool: one statement, so one transaction and one trip, that a channel's buyer waits for.
+"""Claims on the pool: one statement, so one transaction and one trip, claims for all channels that wait for it.
 
-The order of the pool index is the rule: never reserved certificates come first, then the longest released. One that
-still rests is taken only when nothing else is left, because those that rest are the last of that order.
+The order of the pool's index is the rule: never reserved certificates come first, then the longest released. One that
+still cools is taken only when nothing else is left, because those that cool are the last of that order.
 """
 
+import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from itertools import groupby
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
-import msgspec
-from uuid_utils.compat import uuid7
 
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
-from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
+from giftcert.storage.events import COLUMNS, RECORD
 
-BEGINNING = UUID(int=0)
-START_SECONDS = 1.0
+REMEMBERED_FOR = timedelta(hours=24)
+"""How long the answer under an Idempotency-Key is given again; fixed by the contract with the channels."""
 LOCK_WAIT = "150ms"
-"""How long a claim on a near-empty pool waits for certificates that others hold locked."""
+"""How long claims on a near-empty pool wait for certificates that others hold locked."""
+START_SECONDS = 1.0
+_BEGINNING = UUID(int=0)
+
+Claim: TypeAlias = dict[str, Any]
+"""One certificate given, under the names by which the channel is told and, on a repeat, told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimKey:
+    """An Idempotency-Key: keyed hash of caller, call and key, and the SHA-256 of what the call was given."""
+
+    caller_key: bytes
+    parameters: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,7 @@ class ClaimRequest:
     caller: str
     nominal: int | None
     now: datetime
+    key: ClaimKey | None = None
 
     @property
     def reserved_until(self) -> datetime:
@@ -41,69 +57,157 @@ class ClaimRequest:
         return self.now + self.product.reservation
 
 
-Claim: TypeAlias = dict[str, Any]
-"""One certificate given, under the names by which the channel is told and, on a repeat, told again."""
+class ClaimResult(Enum):
+    """What became of a claim."""
+
+    GIVEN = auto()
+    REPEATED = auto()  # answered before under the same key
+    ENDED = auto()  # answered before, and a reservation of the answer has ended since
+    OTHER_PARAMETERS = auto()  # the key was used for something else
+    BUSY = auto()  # the first call under the key has not ended yet
+    EXHAUSTED = auto()  # the pool holds too few
 
 
-# $1 product, $2 quantity, $3 reservation ids, $4 event ids, $5 channel, $6 caller, $7 now, $8 reserved until,
-# $9 the same as the event's payload writes it, $10 nominal (0: not chosen), $11 currency, $12 where to begin;
-# with a key also $13 call, $14 key, $15 digest of the parameters, $16 what all claims of the answer share,
-# $17 the masked part of the number, $18 the instant before which keys are forgotten.
-_PICK = """
-WITH picked AS MATERIALIZED (
-    SELECT certificate_id, last_four, available_since = '-infinity' AS fresh FROM certificates
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to a claim, with its certificates where they were given now or before."""
+
+    result: ClaimResult
+    claims: Sequence[Claim] = ()
+
+
+_ANSWERED = """
+SELECT request, NULL::uuid AS certificate_id, NULL::uuid AS reservation_id, NULL::text AS last_four,
+    NULL::boolean AS never_reserved, same, answer::text AS answer, EXISTS (
+        SELECT FROM jsonb_array_elements(answer) AS claim JOIN reservations AS r
+            ON r.reservation_id = (claim ->> 'reservationId')::uuid WHERE r.resolved_at IS NOT NULL) AS ended
+FROM answered
+"""
+# $1 product, $2 currency, $3 masked part of the number, $4 where to begin, $5 keys older than this are forgotten;
+# of each request: $6 number, $7 quantity, $8 channel, $9 caller, $10 now, $11 reserved until, $12 the same as the
+# stream writes it, $13 nominal (0: not chosen), $14 caller key or NULL, $15 digest of the parameters.
+_CLAIM = f"""
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest($6::integer[], $7::integer[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],
+        $12::text[], $13::bigint[], $14::bytea[], $15::bytea[])
+        AS asked (request, quantity, channel, caller, at, until, until_text, nominal, caller_key, parameters)
+), answered AS MATERIALIZED (
+    SELECT request, known.parameters = asked.parameters AS same, known.answer
+    FROM asked JOIN idempotency_keys AS known USING (caller_key) WHERE known.kept OR known.answered_at >= $5
+), wanted AS MATERIALIZED (
+    SELECT *, sum(quantity) OVER (ORDER BY request) AS last
+    FROM asked WHERE request NOT IN (SELECT request FROM answered)
+), picked AS MATERIALIZED (
+    SELECT certificate_id, last_four, available_since = '-infinity' AS never_reserved FROM certificates
     WHERE product_id = $1 AND status = 'available' AND NOT blocked
-        AND (available_since, certificate_id) > ('-infinity', $12::uuid)
-    ORDER BY available_since, certificate_id LIMIT {limit} FOR UPDATE {skip_locked}
-), given AS MATERIALIZED ( -- all or nothing
-    SELECT certificate_id, last_four, fresh, row_number() OVER () AS nth FROM picked
-    WHERE (SELECT count(*) FROM picked) = $2
-)"""
-# A repeat while the first runs waits here for the first to end; one that lost gets no row, and claims nothing.
-_REMEMBER = """, remembered AS (
-    INSERT INTO idempotency_keys AS known (caller, call, idempotency_key, parameters, answer, answered_at)
-    SELECT $6, $13, $14, $15, jsonb_agg(jsonb_build_object('certificateId', certificate_id,
-        'reservationId', ($3::uuid[])[nth], 'maskedNumber', $17::text || last_four) || $16::jsonb ORDER BY nth), $7
-    FROM given HAVING count(*) > 0
-    ON CONFLICT (caller, call, idempotency_key) DO UPDATE
+        AND (available_since, certificate_id) > ('-infinity', $4::uuid)
+    ORDER BY available_since, certificate_id
+    LIMIT (SELECT sum(quantity) FROM wanted) FOR NO KEY UPDATE {{skip_locked}}
+), numbered AS MATERIALIZED (
+    SELECT *, row_number() OVER () AS nth, count(*) OVER () AS found FROM picked
+), given AS MATERIALIZED ( -- to each request all that it wants, or nothing
+    SELECT wanted.*, certificate_id, last_four, never_reserved, nth, uuidv7() AS reservation_id
+    FROM wanted JOIN numbered ON nth > last - quantity AND nth <= last AND last <= found
+), remembered AS ( -- sorted, as another process may write the same keys; whoever comes second claims nothing
+    INSERT INTO idempotency_keys AS known (caller_key, parameters, answer, answered_at)
+    SELECT caller_key, parameters, jsonb_agg(jsonb_build_object('certificateId', certificate_id, 'reservationId',
+        reservation_id, 'maskedNumber', $3::text || last_four, 'product', $1::text, 'nominal', CASE WHEN nominal > 0
+        THEN jsonb_build_object('amount', nominal, 'currency', $2::text) END, 'channel', channel,
+        'reservedUntil', until_text) ORDER BY nth), at
+    FROM given WHERE caller_key IS NOT NULL GROUP BY caller_key, parameters, at ORDER BY caller_key
+    ON CONFLICT (caller_key) DO UPDATE
     SET parameters = excluded.parameters, answer = excluded.answer, answered_at = excluded.answered_at
-    WHERE known.answered_at < $18
-    RETURNING true
-)"""
-_CLAIM = """, claimed AS (
-    UPDATE certificates AS c SET status = 'reserved', nominal = $10, reservation_id = ($3::uuid[])[nth],
-        reservation_channel = $5, reserved_at = $7, reserved_until = $8, reservation_ended = false,
-        sequence = sequence + 1, version = version + 1
-    FROM given {remembered} WHERE c.certificate_id = given.certificate_id
-    RETURNING c.certificate_id, c.reservation_id, c.sequence, c.refund_state, c.last_four, fresh, nth
+    WHERE known.answered_at < $5 AND NOT known.kept
+    RETURNING caller_key
+), claimed AS (
+    UPDATE certificates AS c SET status = 'reserved', nominal = given.nominal, reservation_id = given.reservation_id,
+        reservation_channel = channel, reserved_at = at, reserved_until = until, reservation_ended = false,
+        sequence = sequence + 1, version = version + 1, decided_at = greatest(decided_at, at)
+    FROM given WHERE c.certificate_id = given.certificate_id
+        AND (caller_key IS NULL OR caller_key IN (SELECT caller_key FROM remembered))
+    RETURNING request, c.certificate_id, c.sequence, c.refund_state, given.last_four, never_reserved, nth,
+        c.reservation_id, channel, caller, at, until, until_text, c.nominal
 ), reserved AS (
     INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
-    SELECT reservation_id, certificate_id, $5, $6, $7, $8 FROM claimed
-), told AS (
-    INSERT INTO events (event_id, shard, stream_key, certificate_id, sequence, event_type, occurred_at, channel,
-        sale_channel, status, refund_state, product_id, nominal, currency, balance, held, payload)
-    SELECT ($4::uuid[])[nth], crc32(certificate_id::text::bytea) % 32, certificate_id::text, certificate_id, sequence,
-        'issue.reserved', $7, $5, $5, 'reserved', refund_state, $1, nullif($10, 0), $11, 0, 0,
-        jsonb_build_object('reservationId', reservation_id, 'reservedUntil', $9::text)
+    SELECT reservation_id, certificate_id, channel, caller, at, until FROM claimed
+), new_events ({COLUMNS}) AS (
+    SELECT uuidv7(), certificate_id::text, certificate_id, sequence, 'issue.reserved', at, channel, channel,
+        'reserved', refund_state, $1, nullif(nominal, 0), $2, 0, 0, NULL, NULL,
+        jsonb_build_object('reservationId', reservation_id, 'reservedUntil', until_text)
     FROM claimed
-)
-SELECT certificate_id, reservation_id, last_four, fresh FROM claimed ORDER BY nth
+), {RECORD}
+(SELECT request, certificate_id, reservation_id, last_four, never_reserved, NULL AS same, NULL AS answer, NULL AS ended
+    FROM claimed ORDER BY request, nth)
+UNION ALL {_ANSWERED}
+"""  # noqa: S608 - made of constants
+_SKIPPING, _WAITING = (_CLAIM.format(skip_locked=how) for how in ("SKIP LOCKED", ""))
+_LEFT = """
+SELECT count(*) FROM (
+    SELECT FROM certificates WHERE product_id = $1 AND status = 'available' AND NOT blocked
+    ORDER BY available_since LIMIT $2
+) AS some
 """
+_REPEAT = f"""
+WITH answered AS (
+    SELECT 0 AS request, parameters = $2 AS same, answer FROM idempotency_keys
+    WHERE caller_key = $1 AND (kept OR answered_at >= $3)
+)
+{_ANSWERED}
+"""  # noqa: S608 - made of constants
 
 
-def _statement(*, keyed: bool, single: bool, skip_locked: bool) -> str:
-    # A limit that is written out lets the server plan once for all: with a parameter it must expect any number.
-    pick = _PICK.format(limit="1" if single else "$2", skip_locked="SKIP LOCKED" if skip_locked else "")
-    claim = _CLAIM.format(remembered=", remembered" if keyed else "")
-    return pick + (_REMEMBER if keyed else "") + claim
+class ClaimRepository:
+    """Claims certificates on connections of its own pool, each statement a transaction of its own."""
 
+    def __init__(self, connections: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._connections = connections
+        self._starts: dict[str, _Start] = {}
 
-_STATEMENTS = {
-    (keyed, single, skip_locked): _statement(keyed=keyed, single=single, skip_locked=skip_locked)
-    for keyed in (True, False)
-    for single in (True, False)
-    for skip_locked in (True, False)
-}
+    async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
+        """Reserve for each request as many certificates of its product, the same for all, as it asks; or none."""
+        numbered = dict(enumerate(requests))
+        answers = await self._claim(numbered)
+        if len(answers) < len(numbered):
+            # Where another process used the same key in that instant, its answer is seen only now.
+            answers |= await self._claim(_without(numbered, answers))
+        if len(answers) < len(numbered):
+            answers |= await self._claim_patiently(_without(numbered, answers))
+        return [answers.get(number, Claimed(ClaimResult.EXHAUSTED)) for number in numbered]
+
+    async def repeat(self, key: ClaimKey, now: datetime) -> Claimed | None:
+        """Return what was answered under a key, if anything was."""
+        horizon = now - REMEMBERED_FOR
+        row = await self._connections.fetchrow(_REPEAT, key.caller_key, key.parameters, horizon)
+        return None if row is None else _answer_before(row)
+
+    async def _claim(self, requests: Mapping[int, ClaimRequest]) -> dict[int, Claimed]:
+        product = next(iter(requests.values())).product
+        start = self._starts.setdefault(product.id, _Start())
+        rows = await self._connections.fetch(_SKIPPING, *_parameters(requests, start.after()))
+        answers = _answers(requests, rows)
+        start.passed(rows, found_all=len(answers) == len(requests))
+        return answers
+
+    async def _claim_patiently(self, requests: Mapping[int, ClaimRequest]) -> dict[int, Claimed]:
+        """Claim for as many requests as there seem to be certificates for, and wait a little for those locked.
+
+        Where the pool is nearly empty the claim that holds a lock may yet be undone, and its certificate be free.
+        """
+        product, quantity = (
+            next(iter(requests.values())).product,
+            sum(one.quantity for one in requests.values()),
+        )
+        async with self._connections.acquire() as connection, connection.transaction():
+            fitting = _fitting(requests, await connection.fetchval(_LEFT, product.id, quantity))
+            if not fitting:
+                return {}
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+            try:
+                async with connection.transaction():
+                    rows = await connection.fetch(_WAITING, *_parameters(fitting, _BEGINNING))
+            except asyncpg.LockNotAvailableError:
+                return {}
+        return _answers(fitting, rows)
 
 
 class _Start:
@@ -115,95 +219,90 @@ class _Start:
     """
 
     def __init__(self) -> None:
-        self._after = BEGINNING
+        self._after = _BEGINNING
         self._good_until = 0.0
 
     def after(self) -> UUID:
         if time.monotonic() > self._good_until:
-            self.forget()
+            self._forget()
         return self._after
 
-    def passed(self, certificate_id: UUID) -> None:
-        self._after = max(self._after, UUID(int=certificate_id.int))
+    def passed(self, rows: Iterable[asyncpg.Record], *, found_all: bool) -> None:
+        if not found_all:
+            self._forget()
+            return
+        taken = (row["certificate_id"] for row in rows if row["never_reserved"])
+        self._after = max((self._after, *taken), key=lambda one: one.int)
 
-    def forget(self) -> None:
-        self._after = BEGINNING
+    def _forget(self) -> None:
+        self._after = _BEGINNING
         self._good_until = time.monotonic() + START_SECONDS
 
 
-class ClaimRepository:
-    """Claims certificates on connections of its own pool, each claim a transaction of its own."""
-
-    def __init__(self, connections: "asyncpg.Pool[asyncpg.Record]") -> None:
-        self._connections = connections
-        self._starts: dict[str, _Start] = {}
-
-    async def claim(self, request: ClaimRequest, key: IdempotencyKey | None = None) -> list[Claim]:
-        """Reserve as many certificates as asked, or none.
-
-        Returns:
-            The claims; empty where the pool holds too few, or where the key has been used.
-        """
-        start = self._starts.setdefault(request.product.id, _Start())
-        after = start.after()
-        rows = await self._fetch(request, key, after)
-        if not rows and after != BEGINNING:
-            start.forget()
-            rows = await self._fetch(request, key, BEGINNING)
-        if rows and rows[-1]["fresh"]:
-            start.passed(rows[-1]["certificate_id"])
-        return [_claim(request, row) for row in rows]
-
-    async def _fetch(
-        self, request: ClaimRequest, key: IdempotencyKey | None, after: UUID
-    ) -> list[asyncpg.Record]:
-        statement = _STATEMENTS[key is not None, request.quantity == 1, True]
-        return await self._connections.fetch(statement, *_parameters(request, key, after))
-
-    async def claim_patiently(self, request: ClaimRequest, key: IdempotencyKey | None = None) -> list[Claim]:
-        """Do as ``claim`` but wait a little for certificates that others hold locked.
-
-        Where the pool is nearly empty the claim that holds a lock may yet be undone, and its certificate be free.
-        """
-        parameters = _parameters(request, key, BEGINNING)
-        async with self._connections.acquire() as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-            try:
-                async with connection.transaction():
-                    rows = await connection.fetch(
-                        _STATEMENTS[key is not None, request.quantity == 1, False], *parameters
-                    )
-            except asyncpg.LockNotAvailableError:
-                return []
-        return [_claim(request, row) for row in rows]
+def _without(requests: Mapping[int, ClaimRequest], answers: Mapping[int, Claimed]) -> dict[int, ClaimRequest]:
+    return {number: one for number, one in requests.items() if number not in answers}
 
 
-def _parameters(request: ClaimRequest, key: IdempotencyKey | None, after: UUID) -> list[Any]:
-    quantity = request.quantity
-    parameters = [
-        request.product.id,
-        quantity,
-        [uuid7() for _ in range(quantity)],
-        [uuid7() for _ in range(quantity)],
-        request.channel,
-        request.caller,
-        request.now,
-        request.reserved_until,
-        json_instant(request.reserved_until),
-        request.nominal or 0,
-        request.product.currency,
+def _fitting(requests: Mapping[int, ClaimRequest], left: int) -> dict[int, ClaimRequest]:
+    """Return the requests, first come first served, for which so many certificates suffice."""
+    fitting = {}
+    for number, one in requests.items():
+        if one.quantity <= left:
+            fitting[number] = one
+            left -= one.quantity
+    return fitting
+
+
+def _parameters(requests: Mapping[int, ClaimRequest], after: UUID) -> list[Any]:
+    every = list(requests.values())
+    product = every[0].product
+    return [
+        product.id,
+        product.currency,
+        mask("", product.number_length - 4),
         after,
+        min(one.now for one in every) - REMEMBERED_FOR,
+        list(requests),
+        [one.quantity for one in every],
+        [one.channel for one in every],
+        [one.caller for one in every],
+        [one.now for one in every],
+        [one.reserved_until for one in every],
+        [json_instant(one.reserved_until) for one in every],
+        [one.nominal or 0 for one in every],
+        [one.key and one.key.caller_key for one in every],
+        [one.key and one.key.parameters for one in every],
     ]
-    if key is None:
-        return parameters
-    shared = msgspec.json.encode(_shared(request)).decode()
-    masked = mask("", request.product.number_length - 4)
-    return [*parameters, key.call, key.key, key.parameters, shared, masked, request.now - REMEMBERED_FOR]
 
 
-def _shared(request: ClaimRequest) -> dict[str, Any]:
-    """What all claims of one answer have in common, under the names of the answer."""
-    return shared_answer(request.product, request.nominal, request.channel, request.reserved_until)
+def _answers(requests: Mapping[int, ClaimRequest], rows: Iterable[asyncpg.Record]) -> dict[int, Claimed]:
+    answers = {}
+    for number, group in groupby(rows, key=lambda row: row["request"]):
+        first, *others = group
+        if first["answer"] is not None:
+            answers[number] = _answer_before(first)
+        else:
+            claims = [_claim(requests[number], row) for row in (first, *others)]
+            answers[number] = Claimed(ClaimResult.GIVEN, claims)
+    return answers
+
+
+def _answer_before(row: asyncpg.Record) -> Claimed:
+    if not row["same"]:
+        return Claimed(ClaimResult.OTHER_PARAMETERS)
+    if row["ended"]:
+        return Claimed(ClaimResult.ENDED)
+    return Claimed(ClaimResult.REPEATED, json.loads(row["answer"]))
+
+
+def _claim(request: ClaimRequest, row: asyncpg.Record) -> Claim:
+    product = request.product
+    return {
+        "certificateId": str(row["certificate_id"]),
+        "reservationId": str(row["reservation_id"]),
+        "maskedNumber": mask(row["last_four"], product.number_length),
+        **shared_answer(product, request.nominal, request.channel, request.reserved_until),
+    }
 
 
 def shared_answer(product: Product, nominal: int | None, channel: str, reserved_until: datetime) -> Claim:
@@ -213,15 +312,6 @@ def shared_answer(product: Product, nominal: int | None, channel: str, reserved_
         "nominal": None if nominal is None else {"amount": nominal, "currency": product.currency},
         "channel": channel,
         "reservedUntil": json_instant(reserved_until),
-    }
-
-
-def _claim(request: ClaimRequest, row: asyncpg.Record) -> Claim:
-    return {
-        "certificateId": str(row["certificate_id"]),
-        "reservationId": str(row["reservation_id"]),
-        "maskedNumber": mask(row["last_four"], request.product.number_length),
-        **_shared(request),
     }
 
 

@@ -13,9 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from giftcert.settings import Settings
 
 CONNECT_SECONDS = 5
-CLAIM_SECONDS = 10
-IDLE_IN_TRANSACTION_LIMIT = "10s"
+LOCK_TIMEOUT = "5s"
+"""Our transactions take milliseconds, so whoever waits longer for a lock waits for something that went wrong."""
+STATEMENT_TIMEOUT = "20s"
+"""Many times the longest statement of ours; what needs longer, as verification does, sets its own."""
+COMMAND_SECONDS = 25
+"""Above the server's own limits, whose errors say more: this one is for a server that does not answer at all."""
+CLAIM_CONNECTIONS = 4
+"""Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 """A process that stops in the middle of a transaction loses its locks after this."""
+_INDEX_PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""One plan for claims of any number: along the index of the pool, then by primary key. With a LIMIT that it does not
+know the server expects a tenth of the table, and would scan all of it; planning each claim anew costs as much as it."""
 
 
 class NoDatabaseAddressError(Exception):
@@ -51,7 +67,12 @@ def engine_at(database_url: str, *, application_name: str = "giftcert", pool_siz
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        connect_args={"server_settings": _server_settings(application_name), "timeout": CONNECT_SECONDS},
+        hide_parameters=True,  # they may name people, and errors are logged
+        connect_args={
+            "server_settings": _server_settings(application_name),
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": COMMAND_SECONDS,
+        },
     )
     event.listen(engine.sync_engine, "checkout", _refuse_lost_connection)
     return engine
@@ -62,15 +83,17 @@ def _server_settings(application_name: str) -> dict[str, str]:
         "application_name": application_name,
         "timezone": "UTC",
         "jit": "off",  # our statements are short; compiling them costs more than running them
-        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_LIMIT,
+        "lock_timeout": LOCK_TIMEOUT,
+        "statement_timeout": STATEMENT_TIMEOUT,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
     }
 
 
 @asynccontextmanager
 async def claim_connections(settings: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
-    """Open asyncpg's own pool for the claims, which are one statement each; it connects at the first of them.
+    """Open asyncpg's own pool for the claims, which share one statement; it connects at the first of them.
 
-    SQLAlchemy's way round the driver costs as much processor time as the claim itself.
+    SQLAlchemy's way round the driver costs as much processor time as a claim itself.
 
     Raises:
         NoDatabaseAddressError: no address is set.
@@ -80,11 +103,11 @@ async def claim_connections(settings: Settings) -> "AsyncIterator[asyncpg.Pool[a
     async with asyncpg.create_pool(
         settings.database_url.get_secret_value().replace("postgresql+asyncpg://", "postgresql://"),
         min_size=0,
-        max_size=settings.database_pool_size,
+        max_size=CLAIM_CONNECTIONS,
         reset=_keep,
         timeout=CONNECT_SECONDS,
-        command_timeout=CLAIM_SECONDS,
-        server_settings=_server_settings("giftcert-claims"),
+        command_timeout=COMMAND_SECONDS,
+        server_settings=_server_settings("giftcert-claims") | _INDEX_PLANS,
     ) as connections:
         yield connections
 

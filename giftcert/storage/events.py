@@ -1,4 +1,7 @@
-"""Public events: written in the transaction of what they tell, published by dispatch afterwards."""
+"""Public events: recorded in the transaction of what they tell of, published from the outbox by dispatch.
+
+``RECORD`` is the one way in which events are written, whatever statement it is part of.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,49 +13,57 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from giftcert.contracts.records import EventRecord
-from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.shards import SHARDS, shard_of
+from giftcert.storage.shards import SHARDS
 
-_COLUMNS = """event_type text, occurred_at timestamptz, channel text, sale_channel text, status text,
-    refund_state text, product_id text, nominal bigint, currency text, balance bigint, held bigint,
-    cause_topic text, cause_event_id text, payload jsonb"""
-_NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(","))
-_ROWS = f"""ROWS FROM (jsonb_to_recordset(CAST(:rows AS jsonb)) AS (event_id uuid, {_COLUMNS}))
-    WITH ORDINALITY AS told (event_id, {_NAMES}, nth)"""
+_TYPES = {
+    "event_id": "uuid",
+    "stream_key": "text",
+    "certificate_id": "uuid",
+    "sequence": "integer",
+    "event_type": "text",
+    "occurred_at": "timestamptz",
+    "channel": "text",
+    "sale_channel": "text",
+    "status": "text",
+    "refund_state": "text",
+    "product_id": "text",
+    "nominal": "bigint",
+    "currency": "text",
+    "balance": "bigint",
+    "held": "bigint",
+    "cause_topic": "text",
+    "cause_event_id": "text",
+    "payload": "jsonb",
+}
+COLUMNS = ", ".join(_TYPES)
+"""Of an event, and of the CTE ``new_events`` that ``RECORD`` reads."""
 
-# One trip: the sequence numbers are taken under the row's lock, which stays until the transaction ends.
-_APPEND = text(f"""
-    WITH taken AS (
-        UPDATE certificates SET sequence = sequence + :count WHERE certificate_id = :certificate_id
-        RETURNING sequence - :count AS before
-    ), written AS (
-        INSERT INTO events (shard, stream_key, certificate_id, sequence, event_id, {_NAMES})
-        SELECT :shard, :stream_key, :certificate_id, before + nth, event_id, {_NAMES}
-        FROM taken, {_ROWS} ORDER BY nth
-    )
-    SELECT before + :count FROM taken
-""")  # noqa: S608 - made of constants
-# The same for many certificates, whose rows the caller has locked.
-_APPEND_ALL = text(f"""
-    WITH told AS MATERIALIZED (
-        SELECT certificate_id, told.*
-        FROM unnest(CAST(:certificate_ids AS uuid[])) WITH ORDINALITY AS owners (certificate_id, nth)
-            JOIN {_ROWS} USING (nth)
-    ), taken AS (
-        UPDATE certificates AS c SET sequence = sequence + counted.events
-        FROM (SELECT certificate_id, count(*)::integer AS events FROM told GROUP BY certificate_id) AS counted
-        WHERE c.certificate_id = counted.certificate_id
-        RETURNING c.certificate_id, c.sequence - counted.events AS before
-    )
-    INSERT INTO events (shard, stream_key, certificate_id, sequence, event_id, {_NAMES})
-    SELECT crc32(certificate_id::text::bytea) % {SHARDS}, certificate_id::text, certificate_id,
-        before + row_number() OVER (PARTITION BY certificate_id ORDER BY nth), event_id, {_NAMES}
-    FROM told JOIN taken USING (certificate_id) ORDER BY nth
-""")  # noqa: S608 - made of constants
-_APPEND_KEYED = text(f"""
-    INSERT INTO events (shard, stream_key, event_id, {_NAMES})
-    SELECT :shard, :stream_key, event_id, {_NAMES} FROM {_ROWS} ORDER BY nth
-""")  # noqa: S608 - made of constants
+# The outbox reads what `events` returns: so whoever draws a position has a transaction id already, on which the lower
+# bound of a shard rests (see outbox.py); and it sorts, so positions of a certificate rise with its sequence.
+RECORD = f"""recorded AS (
+    INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM new_events RETURNING event_id, stream_key, sequence
+), queued AS (
+    INSERT INTO outbox (shard, event_id)
+    SELECT crc32(convert_to(stream_key, 'UTF8')) % {SHARDS}, event_id FROM recorded ORDER BY sequence, event_id
+)"""  # noqa: S608 - made of constants
+"""CTEs that record the events of a CTE ``new_events`` and put them in the outbox, in the order of their sequences.
+
+The certificates that they are about must be locked before: in the same transaction, or by what ``new_events`` reads.
+"""
+
+
+def new_events(parameter: str) -> str:
+    """Return a CTE ``new_events`` that reads the JSON of ``event_rows`` from a parameter."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
+    return f"""new_events AS (
+    SELECT {COLUMNS} FROM jsonb_to_recordset(CAST({parameter} AS jsonb)) AS row ({columns})
+)"""  # noqa: S608 - made of constants
+
+
+_APPEND = text(f"WITH {new_events(':rows')}, {RECORD} SELECT")
+_NEXT_SEQUENCES = text("""
+    UPDATE certificates SET sequence = sequence + :count WHERE certificate_id = :certificate_id RETURNING sequence
+""")
 
 
 class EventRepository:
@@ -61,48 +72,34 @@ class EventRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def append(self, certificate_id: str, records: Sequence[EventRecord]) -> int:
-        """Append events of a certificate under its next sequence numbers, and lock its row.
+    async def append(self, certificate_id: str, records: Sequence[EventRecord]) -> int | None:
+        """Append events that do not change their certificate, under its next sequence numbers, and lock its row.
 
         Returns:
-            The sequence number of the last of them.
-
-        Raises:
-            UnknownCertificateError: there is no such certificate.
+            The sequence number of the last of them, or ``None`` if there is no such certificate.
         """
-        result = await self._connection.execute(
-            _APPEND,
-            {
-                "count": len(records),
-                "certificate_id": UUID(certificate_id),
-                "stream_key": certificate_id,
-                "shard": shard_of(certificate_id),
-                "rows": _rows(records),
-            },
-        )
-        last: int | None = result.scalar_one_or_none()
-        if last is None:
-            raise UnknownCertificateError(certificate_id)
+        values = {"count": len(records), "certificate_id": UUID(certificate_id)}
+        last: int | None = (await self._connection.execute(_NEXT_SEQUENCES, values)).scalar_one_or_none()
+        if last is not None:
+            rows = event_rows(records, certificate_id, last - len(records) + 1)
+            await self._connection.execute(_APPEND, {"rows": rows})
         return last
-
-    async def append_all(self, told: Sequence[tuple[UUID, EventRecord]]) -> None:
-        """Append events of many certificates, each under its certificate's next sequence numbers."""
-        rows = _rows([record for _, record in told])
-        values = {"certificate_ids": [certificate_id for certificate_id, _ in told], "rows": rows}
-        await self._connection.execute(_APPEND_ALL, values)
 
     async def append_keyed(self, stream_key: str, records: Sequence[EventRecord]) -> None:
         """Append events that belong to no certificate.
 
         ``stream_key`` is a product, or ``<topic>-<partition>`` of the input that an error is about.
         """
-        await self._connection.execute(
-            _APPEND_KEYED, {"stream_key": stream_key, "shard": shard_of(stream_key), "rows": _rows(records)}
-        )
+        await self._connection.execute(_APPEND, {"rows": event_rows(records, stream_key)})
 
 
-def _rows(records: Sequence[EventRecord]) -> str:
-    return msgspec.json.encode([_row(record) for record in records]).decode()
+def event_rows(records: Sequence[EventRecord], stream_key: str, first_sequence: int | None = None) -> str:
+    """Return the JSON of events of one stream key; with a first sequence number they are a certificate's."""
+    rows = [_row(record) | {"stream_key": stream_key} for record in records]
+    if first_sequence is not None:
+        for sequence, row in enumerate(rows, first_sequence):
+            row |= {"certificate_id": stream_key, "sequence": sequence}
+    return msgspec.json.encode(rows).decode()
 
 
 def _row(record: EventRecord) -> dict[str, Any]:
