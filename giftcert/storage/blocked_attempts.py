@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from giftcert.contracts.notices import ClaimsRefused, about_product
 from giftcert.storage.events import EventRepository
 
-TOLD_EVERY = timedelta(seconds=1)
+RECORDED_EVERY = timedelta(seconds=1)
 """At most one ``issue.blocked`` per product and channel in this time."""
 
 _ADD = text("""
@@ -18,12 +18,12 @@ _ADD = text("""
     ON CONFLICT (product_id, channel) DO UPDATE SET attempts = known.attempts + excluded.attempts,
         first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at)
 """)
-_TAKE_DUE = text("""
+_DUE = text("""
     WITH due AS (
         SELECT product_id, channel, attempts, first_at, last_at FROM blocked_attempts
-        WHERE attempts > 0 AND told_at <= :told_before ORDER BY product_id, channel FOR UPDATE
+        WHERE attempts > 0 AND recorded_at <= :recorded_before ORDER BY product_id, channel FOR NO KEY UPDATE
     )
-    UPDATE blocked_attempts AS b SET attempts = 0, first_at = NULL, last_at = NULL, told_at = :now
+    UPDATE blocked_attempts AS b SET attempts = 0, first_at = NULL, last_at = NULL, recorded_at = :now
     FROM due WHERE b.product_id = due.product_id AND b.channel = due.channel
     RETURNING due.product_id, due.channel, due.attempts, due.first_at, due.last_at
 """)
@@ -41,13 +41,13 @@ class RefusedClaims:
 
 
 class BlockedAttemptRepository:
-    """Counts refused claims and tells of them; the caller owns the transaction."""
+    """Counts refused claims and records them as events; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def add(self, refused: RefusedClaims) -> None:
-        """Add to what is not told yet; the row stays locked until the transaction ends."""
+        """Add to what is not recorded as an event yet; the row stays locked until the transaction ends."""
         values = {
             "product": refused.product,
             "channel": refused.channel,
@@ -57,10 +57,10 @@ class BlockedAttemptRepository:
         }
         await self._connection.execute(_ADD, values)
 
-    async def tell_due(self, now: datetime) -> int:
-        """Append ``issue.blocked`` for all that may be told by now, and return how many attempts that were."""
+    async def record_due(self, now: datetime) -> int:
+        """Append ``issue.blocked`` for all that is due, and return how many attempts that were."""
         rows = (
-            await self._connection.execute(_TAKE_DUE, {"now": now, "told_before": now - TOLD_EVERY})
+            await self._connection.execute(_DUE, {"now": now, "recorded_before": now - RECORDED_EVERY})
         ).all()
         for row in rows:
             refused = ClaimsRefused(attempts=row.attempts, first_at=row.first_at, last_at=row.last_at)

@@ -21,17 +21,8 @@ from giftcert.storage.events import EventRepository
 CHUNK = 5_000
 """Certificates between two reports of progress: about a quarter of a second of sealing."""
 
-_COLUMNS = (
-    "certificate_id",
-    "product_id",
-    "batch_id",
-    "number_sealed",
-    "number_fingerprint",
-    "last_four",
-    "cvc_sealed",
-    "currency",
-    "nominal",
-)
+_COLUMNS = ("certificate_id", "product_id", "batch_id", "last_four", "currency", "nominal")
+_SECRET_COLUMNS = ("certificate_id", "number_sealed", "number_fingerprint", "cvc_sealed")
 _ADD_BATCH = text("""
     INSERT INTO batches (batch_id, product_id, quantity, source) VALUES (:batch_id, :product, :quantity, :source)
 """)
@@ -39,7 +30,7 @@ _COUNTS = text("""
     SELECT product_id, CASE WHEN blocked THEN 'blocked' ELSE status END AS shown, count(*) AS certificates
     FROM certificates GROUP BY product_id, shown
 """)
-_SAMPLE = text("SELECT certificate_id, number_sealed FROM certificates LIMIT 1")
+_SAMPLE = text("SELECT certificate_id, number_sealed FROM certificate_secrets LIMIT 1")
 _COOLING = text("""
     SELECT product_id, count(*) AS certificates FROM certificates
     WHERE status = 'available' AND NOT blocked AND available_since > :since GROUP BY product_id
@@ -129,8 +120,12 @@ class PoolRepository:
         while True:
             try:
                 async with driver.transaction():  # a savepoint within the caller's transaction
-                    records = _new_certificates(product, batch_id, count, sealer)
-                    await driver.copy_records_to_table("certificates", records=records, columns=_COLUMNS)
+                    made = list(_new_certificates(product, batch_id, count, sealer))
+                    rows, secrets = [one for one, _ in made], [one for _, one in made]
+                    await driver.copy_records_to_table("certificates", records=rows, columns=_COLUMNS)
+                    await driver.copy_records_to_table(
+                        "certificate_secrets", records=secrets, columns=_SECRET_COLUMNS
+                    )
             except UniqueViolationError:
                 continue
             return
@@ -138,20 +133,21 @@ class PoolRepository:
 
 def _new_certificates(
     product: Product, batch_id: UUID, count: int, sealer: Sealer
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Yield the row of each certificate and that of its secrets."""
     for _ in range(count):
         certificate_id = uuid7()
         number = number_from_digits(_random_digits(product.number_length - 1))
+        cvc = _random_digits(product.cvc_length)
+        context = certificate_id.bytes
         yield (
-            certificate_id,
-            product.id,
-            batch_id,
-            sealer.seal(number, certificate_id.bytes),
-            sealer.fingerprint(number),
-            number[-4:],
-            sealer.seal(_random_digits(product.cvc_length), certificate_id.bytes),
-            product.currency,
-            product.nominal or 0,
+            (certificate_id, product.id, batch_id, number[-4:], product.currency, product.nominal or 0),
+            (
+                certificate_id,
+                sealer.seal(number, context),
+                sealer.fingerprint(number),
+                sealer.seal(cvc, context),
+            ),
         )
 
 
