@@ -2,55 +2,37 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.certificates import CertificateActivities
+from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
-from activities.temporal_client import connect
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.security import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.engine import make_engine
 from giftcert.telemetry import metrics_server
+from giftcert.temporal.client import connect
+from giftcert.temporal.deployment import build_id, deployment_config, promote
+from giftcert.temporal.workflows import MAINTENANCE_QUEUE, task_queue
 from workflows.certificate import CertificateWorkflow
-from workflows.maintenance import ExpiryWorkflow, ReconciliationWorkflow, ReservationSweepWorkflow
-from workflows.names import MAINTENANCE_QUEUE, task_queue
-from workflows.open_runs import TemporalRuns
+from workflows.maintenance import MAINTENANCE_WORKFLOWS
 
-PASSED_THROUGH = (
-    "giftcert",
-    "activities",
-    "workflows.names",
-    "workflows.answers",
-    "workflows.plan",
-    "workflows.requests",
-    "workflows.run_input",
-    "workflows.shown",
-    "msgspec",
-    "stdnum",
-)
-"""Pure or only named from workflows; importing them anew in every sandbox would cost tens of milliseconds a wake."""
+PASSED_THROUGH = ("giftcert", "activities", "msgspec", "structlog")
+"""Only named from workflows, or pure; importing them anew in every sandbox would cost tens of milliseconds a wake."""
 
 SHUTDOWN = timedelta(seconds=5)
-
-
-def build_id() -> str:
-    """Return what tells this build from another: a certificate that a newer build wakes goes on in a new run."""
-    try:
-        return os.environ.get("GIFTCERT_BUILD_ID") or version("giftcert")
-    except PackageNotFoundError:
-        return "source"
+MAINTENANCE_SLOTS = 2
 
 
 def sandbox() -> SandboxedWorkflowRunner:
-    """Return the runner of workflows: sandboxed, the pure core passed through."""
+    """Return the runner of workflows: sandboxed, what they only name passed through."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     )
@@ -58,17 +40,24 @@ def sandbox() -> SandboxedWorkflowRunner:
 
 def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Sequence[Worker]:
     """Return one worker per channel and one for maintenance, not started."""
-    certificates = CertificateActivities(engine, settings, build_id())
-    maintenance = MaintenanceActivities(engine, settings, TemporalRuns(client))
+    lifecycle = Lifecycle(
+        engine, settings.policy, keyring_of(settings), web_url=settings.workflow_url, build=build_id()
+    )
+    certificates = CertificateActivities(lifecycle, client)
+    maintenance = MaintenanceActivities(engine, settings, lifecycle, client)
     channels = settings.worker_channels or settings.channels
+    # Each activity holds one connection; a quarter of them is left for what goes on as a normal activity.
+    slots = max(2, (settings.database_pool_size - MAINTENANCE_SLOTS) // len(channels))
     workers = [
         Worker(
             client,
             task_queue=task_queue(channel),
             workflows=[CertificateWorkflow],
-            activities=[certificates.load_certificate, certificates.apply_transition],
+            activities=[certificates.advance],
             workflow_runner=sandbox(),
-            build_id=build_id(),
+            deployment_config=deployment_config(),
+            max_concurrent_local_activities=slots - slots // 4,
+            max_concurrent_activities=max(1, slots // 4),
             graceful_shutdown_timeout=SHUTDOWN,
         )
         for channel in channels
@@ -78,10 +67,11 @@ def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Seq
         Worker(
             client,
             task_queue=MAINTENANCE_QUEUE,
-            workflows=[ReservationSweepWorkflow, ExpiryWorkflow, ReconciliationWorkflow],
+            workflows=MAINTENANCE_WORKFLOWS,
             activities=maintenance.all,
             workflow_runner=sandbox(),
-            build_id=build_id(),
+            deployment_config=deployment_config(),
+            max_concurrent_activities=MAINTENANCE_SLOTS,
             graceful_shutdown_timeout=SHUTDOWN,
         ),
     ]
@@ -94,8 +84,10 @@ async def running(settings: Settings) -> AsyncIterator[None]:
     try:
         client = await connect(settings)
         async with AsyncExitStack() as stack:
-            for one in make_workers(client, engine, settings):
-                await stack.enter_async_context(one)
+            for worker in make_workers(client, engine, settings):
+                await stack.enter_async_context(worker)
+            promotion = asyncio.create_task(promote(client))
+            stack.callback(promotion.cancel)
             yield
     finally:
         await engine.dispose()

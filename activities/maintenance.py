@@ -1,4 +1,4 @@
-"""Activities of the scheduled workflows."""
+"""Activities of the maintenance workflows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,29 +8,34 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
+from temporalio.client import Client
 
-from activities.sweeping import (
-    DROP_PAYMENT_DAYS,
+from activities.payloads import (
+    DROP_DAYS,
     FORGET_IDEMPOTENCY_KEYS,
     RECONCILE,
     RELEASE_LAPSED_RESERVATIONS,
+    RESUME_RETIREMENTS,
+    RETIRE_BATCH,
     Reconciled,
-    Reconciliation,
 )
-from giftcert.clock import utc_now
+from giftcert.clock import Clock, utc_now
+from giftcert.lifecycle import retirement, sets
+from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.idempotency import IdempotencyRepository
-from giftcert.storage.reservations import ReservationRepository
+from giftcert.storage import credentials, idempotency
+from giftcert.storage.inbox import InboxRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
+from giftcert.temporal.runs import CertificateRuns
+from giftcert.temporal.workflows import Reconciliation, send_wakes, start_retirement
 from giftcert.verification.alerts import Alerts
-from giftcert.verification.runs import OpenRuns
 from giftcert.verification.verify import Progress, Sources, verify
 from giftcert.verification.violations import Findings
 
-BATCH = 500
+RESERVATIONS_AT_ONCE = 500
 KEYS_AT_ONCE = 5_000
-BEAT_SECONDS = 20.0
+HEARTBEAT_SECONDS = 20.0
 
 _log = structlog.get_logger(__name__)
 
@@ -38,10 +43,19 @@ _log = structlog.get_logger(__name__)
 class MaintenanceActivities:
     """Maintenance on one process's connections; each activity may run twice without harm."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings, runs: OpenRuns) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: Settings,
+        lifecycle: Lifecycle,
+        client: Client,
+        clock: Clock = utc_now,
+    ) -> None:
         self._engine = engine
         self._settings = settings
-        self._runs = runs
+        self._lifecycle = lifecycle
+        self._client = client
+        self._clock = clock
 
     @property
     def all(self) -> list[Callable[..., Any]]:
@@ -49,32 +63,52 @@ class MaintenanceActivities:
         return [
             self.release_lapsed_reservations,
             self.forget_idempotency_keys,
-            self.drop_payment_days,
+            self.drop_days,
             self.reconcile,
+            self.retire_batch,
+            self.resume_retirements,
         ]
 
     @activity.defn(name=RELEASE_LAPSED_RESERVATIONS)
     async def release_lapsed_reservations(self) -> int:
         """Give one batch of lapsed reservations back to the pool; return how many went."""
-        async with self._engine.begin() as connection:
-            return await ReservationRepository(connection).release_lapsed(BATCH, utc_now())
+        return await sets.release_lapsed(self._engine, self._clock(), RESERVATIONS_AT_ONCE)
+
+    @activity.defn(name=RETIRE_BATCH)
+    async def retire_batch(self, operation_id: str) -> bool:
+        """Retire the next certificates of an operation; return whether it is finished."""
+        retired = await retirement.retire_next(self._lifecycle, self._engine, operation_id, self._clock())
+        await send_wakes(self._client, retired.wakes)
+        return retired.finished
+
+    @activity.defn(name=RESUME_RETIREMENTS)
+    async def resume_retirements(self) -> None:
+        """Start the workflows of operations that are not finished, where a crash kept them from being started."""
+        for operation_id in await retirement.open_operations(self._engine):
+            await start_retirement(self._client, operation_id)
 
     @activity.defn(name=FORGET_IDEMPOTENCY_KEYS)
     async def forget_idempotency_keys(self) -> int:
         """Forget one batch of keys that count no more; return how many."""
         async with self._engine.begin() as connection:
-            return await IdempotencyRepository(connection).forget(utc_now(), KEYS_AT_ONCE)
+            return await idempotency.forget(connection, self._clock(), KEYS_AT_ONCE)
 
-    @activity.defn(name=DROP_PAYMENT_DAYS)
-    async def drop_payment_days(self) -> list[str]:
-        """Drop the days of unmatched payments beyond the horizon; return the names of their partitions.
+    @activity.defn(name=DROP_DAYS)
+    async def drop_days(self) -> list[str]:
+        """Drop days of unmatched payments and of originals beyond their horizon, and old guesses at numbers.
+
+        Returns:
+            The names of the dropped partitions.
 
         Raises:
-            asyncpg.LockNotAvailableError: the table is too busy; Temporal tries again.
+            asyncpg.LockNotAvailableError: a table is too busy; Temporal tries again.
         """
-        first_kept = utc_now().date() - self._settings.payment_horizon
+        now = self._clock()
+        first_kept = now.date() - self._settings.payment_horizon
         async with self._engine.begin() as connection:
-            return await UnmatchedPaymentRepository(connection).drop_before(first_kept)
+            await credentials.forget_guesses(connection, now - self._settings.guess_policy.remembered)
+            payments = await UnmatchedPaymentRepository(connection).drop_before(first_kept)
+            return payments + await InboxRepository(connection).drop_before(first_kept)
 
     @activity.defn(name=RECONCILE)
     async def reconcile(self, what: Reconciliation) -> Reconciled:
@@ -83,19 +117,19 @@ class MaintenanceActivities:
             engine=self._engine,
             settings=self._settings,
             keyring=keyring_of(self._settings),
-            runs=self._runs,
+            runs=CertificateRuns(self._client),
         )
-        async with _signs_of_life() as progress:
+        async with _heartbeats() as progress:
             findings = await verify(sources, progress, what.sample)
         alerts = Alerts(self._engine, self._settings)
-        told = await alerts.tell(findings, utc_now(), whole=what.sample is None)
+        told = await alerts.tell(findings, self._clock(), whole=what.sample is None)
         _log_result(findings, told)
         violations = {str(number): count for number, count in findings.counts.items() if count}
         return Reconciled(violations, told)
 
 
 @asynccontextmanager
-async def _signs_of_life() -> AsyncIterator[Progress]:
+async def _heartbeats() -> AsyncIterator[Progress]:
     """Give what takes progress in; Temporal hears of it regularly, also while one question takes long."""
     last: tuple[object, ...] = ("begun",)
 
@@ -106,7 +140,7 @@ async def _signs_of_life() -> AsyncIterator[Progress]:
     async def beat() -> None:
         while True:
             activity.heartbeat(*last)
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     task = asyncio.create_task(beat())
     try:

@@ -6,8 +6,10 @@ from datetime import datetime
 ADVANCE = "advance"
 RELEASE_LAPSED_RESERVATIONS = "release_lapsed_reservations"
 FORGET_IDEMPOTENCY_KEYS = "forget_idempotency_keys"
-DROP_PAYMENT_DAYS = "drop_payment_days"
+DROP_DAYS = "drop_days"
 RECONCILE = "reconcile"
+RETIRE_BATCH = "retire_batch"
+RESUME_RETIREMENTS = "resume_retirements"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +34,8 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
-    """What was forgotten: idempotency keys, and whole days of unmatched payments by the names of their partitions."""
+class Forgotten:
+    """How many idempotency keys were forgotten, and the names of the partitions whose days were dropped."""
 
     keys: int
     days: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Scheduled workflows that look after what no certificate's own workflow does."""
+"""Scheduled workflows that look after what no certificate's own workflow does, and the retirement of batches."""
 
 from datetime import timedelta
 
@@ -6,53 +6,67 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.sweeping import (
-        DROP_PAYMENT_DAYS,
+    from activities.payloads import (
+        DROP_DAYS,
         FORGET_IDEMPOTENCY_KEYS,
         RECONCILE,
         RELEASE_LAPSED_RESERVATIONS,
-        Expired,
+        RESUME_RETIREMENTS,
+        RETIRE_BATCH,
+        Forgotten,
         Reconciled,
+    )
+    from giftcert.temporal.workflows import (
+        RECONCILIATION_WORKFLOW,
+        RESERVATION_EXPIRY_WORKFLOW,
+        RETENTION_WORKFLOW,
+        RETIREMENT_WORKFLOW,
         Reconciliation,
     )
 
 ACTIVITY_LIMIT = timedelta(minutes=1)
 RECONCILIATION_LIMIT = timedelta(hours=6)
-SIGN_OF_LIFE = timedelta(minutes=2)
+HEARTBEAT_LIMIT = timedelta(minutes=2)
 RECONCILIATION_ATTEMPTS = 3
 """The next one comes by schedule anyway."""
 
 
-@workflow.defn(name="ReservationSweepWorkflow")
-class ReservationSweepWorkflow:
-    """Gives lapsed reservations back to the pool, batch by batch, until none is left that may go."""
+@workflow.defn(name=RESERVATION_EXPIRY_WORKFLOW)
+class ReservationExpiryWorkflow:
+    """Gives lapsed reservations back to the pool, batch by batch, and sees to it that retirements go on."""
 
     @workflow.run
     async def run(self) -> int:
         """Return how many certificates went back."""
+        await workflow.execute_activity(
+            RESUME_RETIREMENTS,
+            start_to_close_timeout=ACTIVITY_LIMIT,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+            summary="retirements that are not finished",
+        )
         return await _until_none(
             RELEASE_LAPSED_RESERVATIONS, "reservations past their time, if ingest has caught up"
         )
 
 
-@workflow.defn(name="ExpiryWorkflow")
-class ExpiryWorkflow:
-    """Forgets what counts no more: idempotency keys, batch by batch, and whole days of unmatched payments."""
+@workflow.defn(name=RETENTION_WORKFLOW)
+class RetentionWorkflow:
+    """Forgets what counts no more: idempotency keys, batch by batch, and whole days of payments and originals."""
 
     @workflow.run
-    async def run(self) -> Expired:
+    async def run(self) -> Forgotten:
         """Return what was forgotten."""
         keys = await _until_none(FORGET_IDEMPOTENCY_KEYS, "keys older than the contract remembers them")
         days: list[str] = await workflow.execute_activity(
-            DROP_PAYMENT_DAYS,
+            DROP_DAYS,
             result_type=list[str],
             start_to_close_timeout=ACTIVITY_LIMIT,
-            summary="payments whose order never named a certificate",
+            summary="days beyond their horizon",
         )
-        return Expired(keys, tuple(days))
+        return Forgotten(keys, tuple(days))
 
 
-@workflow.defn(name="ReconciliationWorkflow")
+@workflow.defn(name=RECONCILIATION_WORKFLOW)
 class ReconciliationWorkflow:
     """Holds database, stream and workflows against the invariants; the stream is told what is newly wrong."""
 
@@ -64,11 +78,39 @@ class ReconciliationWorkflow:
             what,
             result_type=Reconciled,
             start_to_close_timeout=RECONCILIATION_LIMIT,
-            heartbeat_timeout=SIGN_OF_LIFE,
+            heartbeat_timeout=HEARTBEAT_LIMIT,
             retry_policy=RetryPolicy(maximum_attempts=RECONCILIATION_ATTEMPTS),
             summary="everything" if what.sample is None else f"a sample of {what.sample} certificates",
         )
         return found
+
+
+@workflow.defn(name=RETIREMENT_WORKFLOW)
+class RetirementWorkflow:
+    """Retires the certificates of one operation, batch by batch; how far it came stands in the database."""
+
+    @workflow.run
+    async def run(self, operation_id: str) -> None:
+        """Carry the operation to its end."""
+        finished = False
+        while not finished:
+            finished = await workflow.execute_activity(
+                RETIRE_BATCH,
+                operation_id,
+                result_type=bool,
+                start_to_close_timeout=ACTIVITY_LIMIT,
+                summary="the next certificates of the batch",
+            )
+            if workflow.info().is_continue_as_new_suggested() and not finished:
+                workflow.continue_as_new(operation_id)
+
+
+MAINTENANCE_WORKFLOWS = (
+    ReservationExpiryWorkflow,
+    RetentionWorkflow,
+    ReconciliationWorkflow,
+    RetirementWorkflow,
+)
 
 
 async def _until_none(activity: str, summary: str) -> int:

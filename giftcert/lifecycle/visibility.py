@@ -2,20 +2,89 @@
 
 from datetime import datetime
 
-from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.certificate.state import (
+    CertificateState,
+    Redemption,
+    RedemptionState,
+    RefundCase,
+    RefundState,
+    Sale,
+    Status,
+)
 from giftcert.temporal.search_attributes import Visibility
+
+_ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})
+"""Where most certificates stand: no action is spent on saying so."""
 
 
 def visibility(state: CertificateState) -> Visibility:
-    """Return the search attributes that a state deserves; the refund state is that of all its sales."""
-    raise NotImplementedError
+    """Return the search attributes that a state deserves; order and refund state are those of earlier sales too."""
+    sale, case = _last_sale(state), _pending_case(state)
+    refund_state = state.any_refund_state
+    is_ordinary = state.status in _ORDINARY and not state.blocked and refund_state is RefundState.NONE
+    return Visibility(
+        status=None if is_ordinary else state.shown_status,
+        channel=state.sale_channel or (sale.channel if sale else None),
+        order_id=sale.order_id if sale else None,
+        refund_state=None if is_ordinary else refund_state.value,
+        refund_reason=case.reason.value if case and case.reason else None,
+        product=state.product,
+    )
 
 
 def details(state: CertificateState, next_instant: datetime | None) -> str:
     """Return in plain words where the certificate stands and what it waits for."""
-    raise NotImplementedError
+    waits = next_instant is not None or _pending_case(state) is not None or bool(state.waits_for)
+    awaited = waiting_for(state) if waits else "nothing"
+    lines = [f"**{state.product}** is **{state.shown_status}**. It waits for {awaited}."]
+    if state.sale is not None:
+        lines.append(f"Order {state.sale.order_id}, line {state.sale.line_id}, price {state.sale.amount}.")
+    if state.balance or state.held:
+        lines.append(f"Balance {state.balance}, held {state.held}, of a nominal of {state.nominal}.")
+    lines += [_hold_line(hold) for hold in _holds(state)]
+    lines += [_case_line(sale, case) for sale in state.sales for case in sale.cases if case.is_open]
+    if next_instant is not None:
+        lines.append(f"Next looks at itself at {next_instant:%Y-%m-%d %H:%M:%S} UTC.")
+    lines.append(f"Amounts are in minor units of {state.currency}, as in the topics.")
+    return "\n\n".join(lines)
 
 
 def waiting_for(state: CertificateState) -> str:
     """Return, for the timer's summary, what the certificate waits for."""
-    raise NotImplementedError
+    case = _pending_case(state)
+    if case is not None:
+        return f"a person to decide refund case {case.refund_case_id}"
+    if any(sale.open_case for sale in state.sales):
+        return "the money of a refund"
+    if _holds(state):
+        return "the capture of a hold"
+    if state.waits_for:
+        return "another certificate to leave its order line"
+    return "payment of the order" if state.status is Status.ORDERED else "the end of validity"
+
+
+def _last_sale(state: CertificateState) -> Sale | None:
+    return state.sales[-1] if state.sales else None
+
+
+def _holds(state: CertificateState) -> list[Redemption]:
+    return [one for one in state.redemptions if one.state is RedemptionState.AUTHORIZED]
+
+
+def _pending_case(state: CertificateState) -> RefundCase | None:
+    cases = (case for sale in state.sales for case in sale.cases)
+    return next((case for case in cases if case.state is RefundState.PENDING_DETAILS), None)
+
+
+def _hold_line(hold: Redemption) -> str:
+    until = f" until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC" if hold.expires_at else ""
+    return f"Order {hold.order_id} holds {hold.held}{until} (redemption {hold.redemption_id})."
+
+
+def _case_line(sale: Sale, case: RefundCase) -> str:
+    reason = f", {case.reason.value}" if case.reason else ""
+    amount = f"{case.amount} {case.foreign_currency or ''}".rstrip()
+    return (
+        f"Refund case {case.refund_case_id} of order {sale.order_id} is **{case.state.value}**{reason}:"
+        f" amount {amount}."
+    )

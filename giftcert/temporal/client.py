@@ -4,8 +4,8 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.runtime import Runtime
 
-from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.settings import Settings
+from giftcert.temporal.data_converter import DATA_CONVERTER
 
 
 async def connect(settings: Settings, *, runtime: Runtime | None = None, lazy: bool = False) -> Client:

@@ -1,0 +1,296 @@
+"""The workflow by itself, whatever a look at the certificate tells it: signals, its timer, failures, its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+from workflow_support import until
+
+from activities.payloads import ADVANCE, Advance
+from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
+from giftcert.temporal import search_attributes as sa
+from giftcert.temporal.search_attributes import Visibility
+from giftcert.temporal.signals import Signal, Wake
+from giftcert.temporal.workflows import signal_certificate, task_queue, workflow_id
+from worker import sandbox
+from workflows.certificate import CertificateWorkflow
+
+CHANNEL = "im"
+SEALED = SealedSecrets(number_sealed=b"number", cvc_sealed=b"cvc")
+ORDERED = Snapshot(
+    status="ordered",
+    over=False,
+    next_instant=None,
+    details="It waits for payment of the order.",
+    waiting_for="payment of the order",
+    visibility=Visibility(channel=CHANNEL, order_id="IM-1", product="GC-5000"),
+)
+OVER = replace(ORDERED, status="available", over=True, visibility=Visibility(status="available"))
+PATIENCE = timedelta(minutes=10)
+
+
+@dataclass
+class Script:
+    """What the certificate looks like, and every look at it."""
+
+    environment: WorkflowEnvironment
+    certificate_id: str = field(default_factory=lambda: str(uuid4()))
+    answer: Callable[[Advance], Snapshot] = lambda _: ORDERED
+    looks: list[Advance] = field(default_factory=list)
+    local: list[bool] = field(default_factory=list)
+
+    @activity.defn(name=ADVANCE)
+    async def advance(self, look: Advance) -> Snapshot:
+        self.looks.append(look)
+        self.local.append(activity.info().is_local)
+        seen = self.answer(look)
+        return replace(seen, sealed=SEALED if look.first else None)
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        return self.environment.client.get_workflow_handle(workflow_id(self.certificate_id))
+
+    async def signal(self, kind: Signal = Signal.ORDER_CREATED) -> bool:
+        wake = Wake(
+            certificate_id=self.certificate_id,
+            signal=kind,
+            channel=CHANNEL,
+            product="GC-5000",
+            order_id="IM-1",
+            cause="so-1",
+        )
+        return await signal_certificate(self.environment.client, wake)
+
+    async def until_looked(self, times: int) -> None:
+        await until(lambda: len(self.looks) >= times)
+
+    async def kinds(self) -> list[EventType.ValueType]:
+        return [event.event_type for event in (await self.handle.fetch_history()).events]
+
+
+@pytest.fixture
+async def script(environment: WorkflowEnvironment) -> AsyncIterator[Script]:
+    made = Script(environment)
+    async with Worker(
+        environment.client,
+        task_queue=task_queue(CHANNEL),
+        workflows=[CertificateWorkflow],
+        activities=[made.advance],
+        workflow_runner=sandbox(),
+    ):
+        yield made
+
+
+# Signals ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", Signal)
+async def test_every_kind_of_signal_makes_it_look_once(script: Script, kind: Signal) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    started = await script.signal(kind)
+    await script.until_looked(2)
+    assert started is (kind is Signal.ORDER_CREATED)
+
+
+async def test_a_signal_starts_a_run_where_none_is(script: Script) -> None:
+    assert await script.signal(Signal.PAYMENT_CAPTURED)
+    await script.until_looked(1)
+
+
+@pytest.mark.parametrize("argument", [[], ["nonsense"], [{"cause": 7, "order_id": []}, b"\xff"], [None]])
+@pytest.mark.parametrize("name", ["payment_captured", "forged"])
+async def test_a_signal_that_means_nothing_only_makes_it_look(
+    script: Script, name: str, argument: list[object]
+) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    await script.handle.signal(name, args=argument)
+    await script.until_looked(2)
+    assert await script.handle.query("status") == "ordered"
+
+
+async def test_a_burst_of_signals_is_one_look_and_none_is_lost(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    await asyncio.gather(*(script.signal(Signal.PAYMENT_CAPTURED) for _ in range(20)))
+    await until(lambda: len(script.looks) >= 2)
+    assert len(script.looks) < 20
+
+
+# Time ---------------------------------------------------------------------------------------------
+
+
+async def test_one_timer_is_moved_only_when_the_next_instant_comes_earlier(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    now = script.looks[0].now
+    for number, days in enumerate((3, 365, 2), start=2):
+        script.answer = lambda _, at=now + timedelta(days=days): replace(ORDERED, next_instant=at)  # type: ignore[misc]
+        await script.signal(Signal.PAYMENT_CAPTURED)
+        await script.until_looked(number)
+    script.answer = lambda _: replace(ORDERED, next_instant=now + timedelta(days=365))
+    await script.environment.sleep(timedelta(days=2, minutes=1))
+    await script.until_looked(5)
+    assert script.looks[-1].timer_at is None
+    assert [look.timer_at for look in script.looks[1:4]] == [
+        None,
+        now + timedelta(days=3),
+        now + timedelta(days=3),
+    ]
+    kinds = await script.kinds()
+    assert kinds.count(EventType.EVENT_TYPE_TIMER_STARTED) == 3
+    assert kinds.count(EventType.EVENT_TYPE_TIMER_CANCELED) == 1
+    assert kinds.count(EventType.EVENT_TYPE_TIMER_FIRED) == 1
+
+
+async def test_an_instant_that_has_passed_makes_no_busy_loop(script: Script) -> None:
+    script.answer = lambda look: replace(ORDERED, next_instant=look.now - timedelta(hours=1))
+    await script.signal()
+    await script.until_looked(3)
+    first, second, third = (look.now for look in script.looks[:3])
+    assert second - first >= timedelta(seconds=1)
+    assert third - second >= timedelta(seconds=1)
+
+
+# The end of a run ---------------------------------------------------------------------------------
+
+
+async def test_it_ends_when_nothing_is_open_and_the_next_message_starts_another(script: Script) -> None:
+    script.answer = lambda _: OVER
+    await script.signal()
+    assert await script.handle.result() == "available: nothing is open"
+    await script.signal()
+    await script.until_looked(2)
+    assert script.looks[1].first
+
+
+async def test_cancelling_a_run_ends_nothing(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    for times in (2, 3):
+        await script.handle.cancel()
+        if times == 2:
+            await script.until_looked(2)
+    await script.signal(Signal.PAYMENT_CAPTURED)
+    await script.until_looked(3)
+    assert (await script.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+    script.answer = lambda _: OVER
+    await script.signal(Signal.ORDER_CANCELLED)
+    assert await script.handle.result() == "available: nothing is open"
+
+
+async def test_a_run_cancelled_before_its_first_look_looks(environment: WorkflowEnvironment) -> None:
+    script = Script(environment)
+    await script.signal()
+    await script.handle.cancel()
+    async with Worker(
+        environment.client,
+        task_queue=task_queue(CHANNEL),
+        workflows=[CertificateWorkflow],
+        activities=[script.advance],
+        workflow_runner=sandbox(),
+    ):
+        await script.until_looked(2)
+    assert (await script.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_a_run_cancelled_while_it_looks_goes_on(script: Script) -> None:
+    looking, go_on = asyncio.Event(), asyncio.Event()
+
+    @activity.defn(name=ADVANCE)
+    async def slow(look: Advance) -> Snapshot:
+        script.looks.append(look)
+        if not activity.info().is_local:
+            looking.set()
+            await go_on.wait()
+            return replace(ORDERED, sealed=SEALED)
+        raise OSError("PostgreSQL is away")
+
+    queue = task_queue("pos")
+    async with Worker(
+        script.environment.client,
+        task_queue=queue,
+        workflows=[CertificateWorkflow],
+        activities=[slow],
+        workflow_runner=sandbox(),
+    ):
+        wake = Wake(certificate_id=script.certificate_id, signal=Signal.ORDER_CREATED, channel="pos")
+        await signal_certificate(script.environment.client, wake)
+        await looking.wait()
+        await script.handle.cancel()
+        await script.signal(Signal.PAYMENT_CAPTURED)
+        go_on.set()
+        await until(lambda: len(script.looks) >= 6)  # two local attempts and a normal one, twice
+        assert (await script.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_an_unknown_certificate_fails_its_run_in_plain_words(script: Script) -> None:
+    def unknown(_: Advance) -> Snapshot:
+        raise ApplicationError("no certificate X in the database", non_retryable=True)
+
+    script.answer = unknown
+    await script.signal()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await script.handle.result()
+    assert "no certificate X" in str(failed.value.cause)
+    assert len(script.looks) == 1
+
+
+# What a look costs, and what support sees ---------------------------------------------------------
+
+
+async def test_search_attributes_are_set_only_where_they_differ(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    pending = replace(ORDERED.visibility, status="issued", refund_state="pendingDetails")
+    script.answer = lambda _: replace(ORDERED, status="issued", visibility=pending, details="Look here.")
+    for times in (2, 3):
+        await script.signal(Signal.PAYMENT_REFUNDED)
+        await script.until_looked(times)
+    script.answer = lambda _: ORDERED
+    await script.signal(Signal.REQUEST_DECIDED)
+    await script.until_looked(4)
+
+    async def unset() -> bool:
+        return (await script.handle.describe()).typed_search_attributes.get(sa.REFUND_STATE) is None
+
+    await until(unset)
+    found = (await script.handle.describe()).typed_search_attributes
+    assert found.get(sa.PRODUCT) == "GC-5000"
+    assert (await script.kinds()).count(EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES) == 2
+
+
+async def test_the_sealed_secrets_come_with_the_first_look_and_are_kept(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    await script.signal(Signal.PAYMENT_CAPTURED)
+    await script.until_looked(2)
+    assert await script.handle.query("sealed_secrets", result_type=SealedSecrets) == SEALED
+    assert [look.first for look in script.looks] == [True, False]
+
+
+async def test_a_sale_takes_12_events_and_6_actions(script: Script) -> None:
+    script.answer = lambda look: replace(ORDERED, next_instant=look.now + timedelta(hours=72))
+    await script.signal()
+    await script.until_looked(1)
+    await until(lambda: counts(script, EventType.EVENT_TYPE_TIMER_STARTED, 1))
+    script.answer = lambda look: replace(ORDERED, status="issued", next_instant=look.now + timedelta(days=365))
+    await script.signal(Signal.PAYMENT_CAPTURED)
+    await script.until_looked(2)
+    await until(lambda: counts(script, EventType.EVENT_TYPE_MARKER_RECORDED, 2))
+    assert len(await script.kinds()) == 12
+
+
+async def counts(script: Script, kind: EventType.ValueType, times: int) -> bool:
+    return (await script.kinds()).count(kind) == times
