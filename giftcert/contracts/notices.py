@@ -1,4 +1,4 @@
-"""Events that no certificate's decision makes: of the pool, of disclosures, of people's acts, of inputs gone wrong.
+"""Events that no certificate's decision makes: of the pool, of operations, of inputs gone wrong.
 
 Each is a dataclass of its payload, like the events of the domain; ``about_product``, ``about_certificate`` and
 ``about_input`` make the record of it.
@@ -11,14 +11,14 @@ from typing import ClassVar, TypeAlias
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import standing
-from giftcert.domain.events import OperatorActed, PublicEvent
-from giftcert.domain.messages import Cause
-from giftcert.domain.state import CertificateState
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate.events import OperatorActed, PublicEvent
+from giftcert.domain.certificate.state import CertificateState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimsRefused:
-    """So many 409s since the last one told: there was nothing to give."""
+    """So many 409s since the last such event: there was nothing to give."""
 
     type: ClassVar[str] = "issue.blocked"
     attempts: int
@@ -42,38 +42,6 @@ class PoolLoaded:
     type: ClassVar[str] = "audit.imported"
     batch_id: str
     count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CvcDisclosed:
-    """Number and CVC are about to be given out."""
-
-    type: ClassVar[str] = "audit.cvcDisclosed"
-    disclosed_to: str
-    purpose: str
-    notification_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CvcRefused:
-    """Number and CVC were asked for and not given; ``reason`` is the type of the problem answered."""
-
-    type: ClassVar[str] = "audit.cvcRefused"
-    disclosed_to: str
-    purpose: str
-    notification_id: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationLocked:
-    """Too many wrong CVCs came with this number: it is not checked any more until support unlocks it, or for a time."""
-
-    type: ClassVar[str] = "alert.verificationLocked"
-    attempts: int
-    since: datetime
-    channel: str
-    web_url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +88,7 @@ class InputUnexpected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessingFailed:
-    """A part of the service keeps failing; where it is about one input, its place is told."""
+    """A part of the service keeps failing; where it is about one input, its place is given."""
 
     type: ClassVar[str] = "error.processingFailed"
     topic: str | None
@@ -133,8 +101,18 @@ class ProcessingFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTooLarge:
+    """An order has more certificate lines or payments than can be decided; none of its certificates is released."""
+
+    type: ClassVar[str] = "alert.orderTooLarge"
+    order_id: str
+    certificate_lines: int
+    payments: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvariantViolated:
-    """What must always be true is not; told once while that lasts. ``subject`` names what it is about."""
+    """What must always be true is not; reported once while that lasts. ``subject`` names what it is about."""
 
     type: ClassVar[str] = "alert.invariantViolated"
     invariant: int
@@ -145,9 +123,10 @@ class InvariantViolated:
 
 
 ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
-CertificateNotice: TypeAlias = CvcDisclosed | CvcRefused | VerificationLocked | InvariantViolated
-InputNotice: TypeAlias = InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed
-Notice: TypeAlias = ProductNotice | CertificateNotice | InputNotice
+InputNotice: TypeAlias = (
+    InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed | OrderTooLarge
+)
+Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated
 
 
 def about_product(
@@ -167,7 +146,7 @@ def about_product(
 
 
 def about_certificate(
-    notice: CertificateNotice | InputNotice | OperatorActed,
+    notice: InputNotice | InvariantViolated | OperatorActed,
     state: CertificateState,
     occurred_at: datetime,
     channel: str | None = None,
@@ -189,9 +168,9 @@ def about_input(
     cause: Cause | None = None,
     currency: str | None = None,
 ) -> EventRecord:
-    """Return the record of what an input tells of no certificate of ours; its key is ``<topic>-<partition>``.
+    """Return the record of what an input says of no certificate of ours; its key is ``<topic>-<partition>``.
 
-    A domain event may be told so too: money for a line whose certificate nobody knows.
+    An event of the domain may be recorded so too: money for a line whose certificate nobody knows.
     """
     return EventRecord(
         event_type=notice.type,

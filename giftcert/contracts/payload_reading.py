@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 import msgspec
 
 from giftcert.contracts.payload import camel_case
-from giftcert.domain.events import PublicEvent
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.money import MINOR_UNITS
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from giftcert.domain.messages import Cause
+from giftcert.domain.cause import Cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

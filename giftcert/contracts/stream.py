@@ -6,44 +6,29 @@ from typing import Any
 
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.records import EventRecord
-from giftcert.domain.events import Event, PublicEvent
-from giftcert.domain.evolve import evolve
-from giftcert.domain.messages import Cause
-from giftcert.domain.state import CertificateState
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate.events import PublicEvent, Recorded
+from giftcert.domain.certificate.evolve import evolve
+from giftcert.domain.certificate.state import CertificateState
 
 COMPONENT = "workflow"
 """The part of the service that decides over certificates, as ``error`` events name it."""
 
 
 def stamp(
-    before: CertificateState,
-    events: Sequence[Event],
-    *,
-    at: datetime,
-    occurred_at: datetime,
-    channel: str | None,
-    cause: Cause | None,
+    before: CertificateState, recorded: Sequence[Recorded], *, at: datetime, channel: str | None = None
 ) -> tuple[EventRecord, ...]:
     """Return the public events of one decision, each with the certificate as it stood after it.
 
     Args:
         before: the state on which it was decided.
-        events: what was decided, public and private, in order.
-        at: the instant at which it was decided.
-        occurred_at: business time of the message or deadline.
-        channel: where the cause happened.
-        cause: the record that it came from, if one.
+        recorded: what was decided, public and private, in order, each with the record on a topic that caused it.
+        at: the instant at which it was decided; business time of what no record caused.
+        channel: where a request came from; what time alone caused happened where the certificate was sold.
     """
     return tuple(
-        EventRecord(
-            event_type=event.type,
-            occurred_at=occurred_at,
-            channel=channel,
-            payload=_payload(event, cause, after.currency),
-            cause=cause,
-            **standing(after, sold_by),
-        )
-        for event, sold_by, after in _told(before, events, at)
+        _record(event, cause, sold_by, after, at, channel)
+        for event, cause, sold_by, after in _with_states(before, recorded, at)
     )
 
 
@@ -64,23 +49,41 @@ def standing(state: CertificateState, sale_channel: str | None = None) -> Mappin
     }
 
 
-def _told(
-    state: CertificateState, events: Sequence[Event], at: datetime
-) -> Iterator[tuple[PublicEvent, str | None, CertificateState]]:
+def _record(
+    event: PublicEvent,
+    cause: Cause | None,
+    sold_by: str | None,
+    after: CertificateState,
+    at: datetime,
+    channel: str | None,
+) -> EventRecord:
+    said = standing(after, sold_by)
+    return EventRecord(
+        event_type=event.type,
+        occurred_at=cause.occurred_at if cause else at,
+        channel=cause.channel if cause else channel or said["sale_channel"],
+        payload=_payload(event, cause, after.currency),
+        cause=cause,
+        **said,
+    )
+
+
+def _with_states(
+    state: CertificateState, recorded: Sequence[Recorded], at: datetime
+) -> Iterator[tuple[PublicEvent, Cause | None, str | None, CertificateState]]:
     """Pair each public event with who sold before it, and the state after it and the private ones that follow.
 
     Those complete it: the nominal and the channel of a sale stand in private events behind ``issue.ordered``.
     """
-    told: PublicEvent | None = None
-    sold_by: str | None = None
-    for event in events:
-        if isinstance(event, PublicEvent):
-            if told is not None:
-                yield told, sold_by, state
-            told, sold_by = event, state.sale_channel
-        state = evolve(state, event, at)
-    if told is not None:
-        yield told, sold_by, state
+    public: tuple[PublicEvent, Cause | None, str | None] | None = None
+    for one in recorded:
+        if isinstance(one.event, PublicEvent):
+            if public is not None:
+                yield (*public, state)
+            public = one.event, one.cause, state.sale_channel
+        state = evolve(state, one.event, at)
+    if public is not None:
+        yield (*public, state)
 
 
 def _payload(event: PublicEvent, cause: Cause | None, currency: str) -> dict[str, Any]:

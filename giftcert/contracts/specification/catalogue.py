@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import get_args
 
 from giftcert.contracts import notices
-from giftcert.domain.events import PublicEvent
+from giftcert.domain.certificate.events import PublicEvent
 
 
 class About(StrEnum):

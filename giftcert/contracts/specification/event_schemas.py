@@ -10,7 +10,7 @@ from giftcert.contracts.specification.types import (
     nullable,
     object_schema,
 )
-from giftcert.domain.state import RefundState, Status
+from giftcert.domain.certificate.state import RefundState, Status
 
 _TEXT: Schema = {"type": "string"}
 _INSTANT: Schema = {"type": "string", "format": "date-time"}

@@ -11,8 +11,8 @@ from giftcert.contracts.envelope import StoredEvent, encode_event
 from giftcert.contracts.notices import input_key
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.specification.catalogue import About, EventKind
-from giftcert.domain.events import RefundReason, RejectionReason, ReleaseReason
-from giftcert.domain.messages import Recipient
+from giftcert.domain.certificate.events import ConflictReason, RefundReason, RejectionReason, ReleaseReason
+from giftcert.domain.clients import Recipient
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CERTIFICATE = "019ab0f1-7c00-7abc-8def-0123456789ab"
@@ -22,6 +22,7 @@ _VALUES: dict[str, Any] = {
     "reserved_until": NOON + timedelta(minutes=30),
     "order_id": "IM-1001",
     "line_id": "2",
+    "line_key": 2,
     "amount": 500_000,
     "reclaimed": False,
     "replaces": None,
@@ -44,6 +45,7 @@ _VALUES: dict[str, Any] = {
     "refund_id": "RF-3",
     "waits_until": NOON + timedelta(days=7),
     "taken": 500_000,
+    "excess": 0,
     "uncovered": 0,
     "before_issue": False,
     "allowed_decisions": ("approve", "reject"),
@@ -60,6 +62,8 @@ _VALUES: dict[str, Any] = {
     "count": 100_000,
     "who": "anna",
     "what": "replayed All_SalesOrder-3 offset 88 from quarantine",
+    "certificate_lines": 1_004,
+    "payments": 1_010,
     "available": 950,
     "threshold": 1_000,
     "captured": 200_000,
@@ -95,7 +99,7 @@ _REASONS = {
     "audit.cvcRefused": "not-issued",
     "error.malformedEvent": "certificateMissing",
     "error.unknownCertificate": "neverMade",
-    "error.orderConflict": "alreadyIssued",
+    "error.orderConflict": ConflictReason.ALREADY_ISSUED,
     "error.unexpectedEvent": "contradictsEarlier",
     "error.processingFailed": "publishingFails",
 }

@@ -7,17 +7,26 @@ import msgspec
 
 from giftcert.contracts import clients, orders, payments
 from giftcert.contracts.specification.types import DIALECT, Schema
+from giftcert.domain.order.messages import GIFT_CERTIFICATE
 
 _CERTIFICATE_LINE: Schema = {
-    "if": {"properties": {"kind": {"const": orders.GIFT_CERTIFICATE}}, "required": ["kind"]},
+    "if": {"properties": {"kind": {"const": GIFT_CERTIFICATE}}, "required": ["kind"]},
     "then": {
         "required": ["certificateId"],
-        "properties": {"certificateId": {"type": "string"}, "quantity": {"enum": [1, None]}},
+        "properties": {
+            "certificateId": {"type": "string"},
+            "quantity": {"enum": [1, None]},
+            "amount": {"minimum": 0},
+        },
     },
+    "else": {"properties": {"certificateId": {"type": "null"}, "reservationId": {"type": "null"}}},
 }
 _CERTIFICATE_TENDER: Schema = {
-    "if": {"properties": {"tender": {"const": payments.CERTIFICATE_TENDER}}, "required": ["tender"]},
-    "then": {"required": ["certificateId"], "properties": {"certificateId": {"type": "string"}}},
+    "if": {"properties": {"tender": {"const": GIFT_CERTIFICATE}}, "required": ["tender"]},
+    "then": {
+        "required": ["certificateId"],
+        "properties": {"certificateId": {"type": "string"}, "amount": {"exclusiveMinimum": 0}},
+    },
 }
 _DESCRIPTIONS = {
     orders.CREATED: "An order as it was placed.",

@@ -13,7 +13,7 @@ from giftcert.contracts.payload import payload_of
 from giftcert.contracts.payload_reading import event_from, public_event
 from giftcert.contracts.specification.catalogue import catalogue
 from giftcert.contracts.specification.examples import example
-from giftcert.domain import events as e
+from giftcert.domain.certificate import events as e
 from tests.unit.contracts.test_envelope import BLOCKED, EVENT
 
 MAKERS = [(kind, maker) for kind in catalogue() for maker in kind.classes]
@@ -51,15 +51,16 @@ def test_what_is_nested_or_null_comes_back_so(nothing_there: str | None) -> None
 
 
 def test_a_field_added_since_takes_its_default_and_one_of_a_later_version_is_left_out() -> None:
-    told = {"orderId": "IM-1", "lineId": "2", "amount": {"amount": 5, "currency": "RUB"}, "colour": "red"}
+    amount = {"amount": 5, "currency": "RUB"}
+    told = {"orderId": "IM-1", "lineId": "2", "lineKey": 1, "amount": amount, "colour": "red"}
 
     assert public_event("issue.ordered", json.dumps(told)) == e.Ordered(
-        order_id="IM-1", line_id="2", amount=5
+        order_id="IM-1", line_id="2", line_key=1, amount=5
     )
 
 
 def test_what_no_certificate_decided_is_not_read() -> None:
-    assert public_event("audit.cvcDisclosed", "{}") is None
+    assert public_event("audit.imported", "{}") is None
     assert public_event("issue.dreamt", "{}") is None
 
 

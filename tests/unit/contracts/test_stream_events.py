@@ -1,11 +1,11 @@
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import stamp
-from giftcert.domain import events as e
-from giftcert.domain.messages import Cause, Recipient
-from giftcert.domain.state import CertificateState, Sale, Status
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import CertificateState, LineTerms, Sale, Status
+from giftcert.domain.clients import Recipient
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 IN_POOL = CertificateState(certificate_id="c-1", product="GC-5000", currency="RUB", nominal=500_000)
@@ -15,9 +15,9 @@ ORDERED = CertificateState(
     currency="RUB",
     nominal=500_000,
     status=Status.ORDERED,
-    sale=Sale(order_id="IM-1001", line_id="2", amount=450_000, channel="im"),
+    sale=Sale(order_id="IM-1001", line_key=1, line_id="2", amount=450_000, channel="im"),
 )
-CAUSE = Cause("All_Payments", "pay-1")
+CAUSE = Cause("All_Payments", "pay-1", NOON - timedelta(minutes=1), "pos")
 ISSUED = e.Issued(
     order_id="IM-1001",
     line_id="2",
@@ -27,9 +27,10 @@ ISSUED = e.Issued(
 )
 
 
-def stamped(before: CertificateState, *events: e.Event, **changes: Any) -> tuple[EventRecord, ...]:
-    given = {"at": NOON, "occurred_at": NOON, "channel": "im", "cause": CAUSE} | changes
-    return stamp(before, events, **given)
+def stamped(
+    before: CertificateState, *events: e.Event, cause: Cause | None = CAUSE, channel: str | None = None
+) -> tuple[EventRecord, ...]:
+    return stamp(before, [e.Recorded(event, cause) for event in events], at=NOON, channel=channel)
 
 
 def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
@@ -37,8 +38,8 @@ def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
 
     assert record == EventRecord(
         event_type="issue.completed",
-        occurred_at=NOON,
-        channel="im",
+        occurred_at=NOON - timedelta(minutes=1),
+        channel="pos",
         cause=CAUSE,
         sale_channel="im",
         status="issued",
@@ -58,6 +59,29 @@ def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
     )
 
 
+def test_what_a_request_caused_happened_now_and_where_it_came_from() -> None:
+    (record,) = stamped(ORDERED, ISSUED, cause=None, channel="pos")
+
+    assert (record.occurred_at, record.channel, record.sale_channel) == (NOON, "pos", "im")
+
+
+def test_what_time_alone_caused_happened_where_the_certificate_was_sold() -> None:
+    (record,) = stamped(ORDERED, ISSUED, cause=None)
+    assert (record.occurred_at, record.channel) == (NOON, "im")
+
+    released = e.Released(reservation_id=None, order_id="IM-1001", reason=e.ReleaseReason.UNPAID)
+    (record,) = stamped(ORDERED, released, cause=None)
+    assert record.channel == "im"
+
+
+def test_each_event_has_its_own_cause() -> None:
+    other = Cause("All_SalesOrder", "so-1", NOON, "im")
+    first, second = stamp(ORDERED, [e.Recorded(ISSUED, CAUSE), e.Recorded(ISSUED, other)], at=NOON)
+
+    assert (first.cause, second.cause) == (CAUSE, other)
+    assert (first.channel, second.channel) == ("pos", "im")
+
+
 def test_before_issue_balance_and_held_are_nothing() -> None:
     (record,) = stamped(IN_POOL, e.Reserved(reservation_id="r", reserved_until=NOON))
 
@@ -65,13 +89,20 @@ def test_before_issue_balance_and_held_are_nothing() -> None:
 
 
 def test_private_events_are_not_told() -> None:
-    assert stamped(ORDERED, e.SaleRepriced(amount=1, nominal=500_000)) == ()
+    terms = LineTerms(version=2, amount=1, price=1, nominal=500_000)
+    assert stamped(ORDERED, e.SaleRepriced(terms)) == ()
 
 
 def test_private_events_complete_the_public_one_before_them() -> None:
     open_value = CertificateState(certificate_id="c-1", product="GC-OPEN", currency="RUB", nominal=0)
-    opened = e.SaleOpened(channel="pos", customer_id=None, nominal=300_000, opened_at=NOON, unpaid_until=NOON)
-    ordered = e.Ordered(order_id="PS-1", line_id="1", amount=300_000)
+    opened = e.SaleOpened(
+        channel="pos",
+        customer_id=None,
+        terms=LineTerms(version=1, amount=300_000, price=300_000, nominal=300_000),
+        opened_at=NOON,
+        unpaid_until=NOON,
+    )
+    ordered = e.Ordered(order_id="PS-1", line_id="1", line_key=1, amount=300_000)
 
     first, second = stamped(open_value, ordered, opened, ISSUED)
 
