@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload
 
-from giftcert.contracts.payloads import DATA_CONVERTER
-from giftcert.domain.state import CertificateState, Status
+from giftcert.domain.certificate.state import CertificateState, Status
+from giftcert.temporal.data_converter import DATA_CONVERTER
 
 CONVERTER = DATA_CONVERTER.payload_converter
 
