@@ -1,101 +1,180 @@
-"""Certificates as stored: load one, and carry out one transition of its lifecycle."""
+"""Certificates as stored: read one, and lock one with all that a decision about it reads.
 
-from collections.abc import Sequence
+A row's columns are the authority for what they hold; ``state`` holds the rest of the domain's state.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
-from sqlalchemy import RowMapping, text
-from sqlalchemy.exc import IntegrityError
+import msgspec
+from asyncpg import Connection, Record
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.contracts.codec import decode_state, encode_state
-from giftcert.domain.messages import LineHolder
+from giftcert.contracts.codec import decode_state
+from giftcert.domain.certificate.messages import SpendingReported
+from giftcert.domain.certificate.state import CertificateState, Reservation, Status
+from giftcert.domain.clients import Client
 from giftcert.domain.products import Product
-from giftcert.domain.state import CertificateState, RefundState, Reservation, Status
+from giftcert.storage.engine import driver_of
+from giftcert.storage.order_lines import LineKey, OrderLineRow, line_of
 
-_STORED = """
-    SELECT c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked,
-        c.balance, c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at,
-        c.reserved_until, c.reservation_ended, c.version, c.state::text AS state, c.number_sealed, c.cvc_sealed,
-        p.nominal AS product_nominal, p.least_nominal, p.greatest_nominal, p.validity, p.reservation,
-        p.reservation_limit, p.hold, p.hold_limit, p.greatest_discount_percent, p.number_length, p.cvc_length
-    FROM certificates c JOIN products p USING (product_id)
+Driver: TypeAlias = "Connection[Record]"
+
+_COLUMNS = """
+    c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance,
+    c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at, c.reserved_until,
+    c.reservation_ended, c.sequence, c.decided_at, c.next_instant, c.timer_at, c.parked::text AS parked,
+    c.state::text AS state, s.number_sealed, s.cvc_sealed,
+    p.nominal AS product_nominal, p.least_nominal, p.greatest_nominal, p.validity, p.reservation, p.reservation_limit,
+    p.hold, p.hold_limit, p.greatest_discount_percent, p.number_length, p.cvc_length
 """
-_LOAD = text(f"{_STORED} WHERE c.certificate_id = CAST(:certificate_id AS uuid)")
-_LOAD_ALL = text(f"{_STORED} WHERE c.certificate_id = ANY(CAST(:certificate_ids AS uuid[])) ORDER BY 1")
-_LOCK = text("""
-    SELECT c.version, ARRAY(
-        SELECT a.message_key FROM applied_messages a
-        WHERE a.certificate_id = c.certificate_id AND a.message_key = ANY(CAST(:keys AS text[]))
-    ) AS applied
-    FROM certificates c WHERE c.certificate_id = CAST(:certificate_id AS uuid) FOR UPDATE OF c
-""")
-_CAUGHT_UP = text("""
-    SELECT coalesce((SELECT min(caught_up_to) > :instant FROM ingest_marks), false) AND NOT EXISTS (
-        SELECT FROM deliveries d
-        WHERE d.certificate_id = CAST(:certificate_id AS uuid)
-            AND d.message_key <> ALL(CAST(:keys AS text[]))
-            AND NOT EXISTS (
-                SELECT FROM applied_messages a
-                WHERE a.certificate_id = d.certificate_id AND a.message_key = d.message_key
+_FROM = """
+    certificates AS c JOIN products AS p USING (product_id) JOIN certificate_secrets AS s USING (certificate_id)
+"""
+_FIND = f"SELECT {_COLUMNS} FROM {_FROM} WHERE c.certificate_id = ANY($1::uuid[]) ORDER BY 1"  # noqa: S608 - constants
+# The certificate first: the lines to lock are those of its state as it is under the lock. A key that was used already
+# is answered without any lock.
+_LOCK = """
+    WITH remembered AS MATERIALIZED (
+        SELECT FROM idempotency_keys WHERE caller_key = $2 AND (kept OR answered_at > $3)
+    ), locked AS MATERIALIZED (
+        SELECT certificate_id, known_lines FROM certificates
+        WHERE certificate_id = $1::uuid AND NOT EXISTS (SELECT FROM remembered)
+            AND (SELECT set_config('lock_timeout', $5, true)) IS NOT NULL
+        FOR NO KEY UPDATE
+    ), needed AS MATERIALIZED (
+        SELECT line ->> 0 AS order_id, (line ->> 1)::integer AS line_key
+        FROM locked, jsonb_array_elements(known_lines) AS line
+        UNION
+        SELECT order_id, line_key FROM locked JOIN pending USING (certificate_id) WHERE order_id <> ''
+    ), wanted AS MATERIALIZED (
+        SELECT order_id, line_key FROM needed UNION SELECT order_id, line_key FROM order_lines WHERE order_id = $4
+    ), held AS MATERIALIZED (
+        SELECT l.order_id, l.line_key
+        FROM wanted AS w CROSS JOIN LATERAL (
+            SELECT order_id, line_key FROM order_lines WHERE order_id = w.order_id AND line_key = w.line_key
+        ) AS key JOIN order_lines AS l ON (l.order_id, l.line_key) = (key.order_id, key.line_key)
+        ORDER BY l.order_id, l.line_key FOR NO KEY UPDATE OF l
+    )
+    SELECT EXISTS (SELECT FROM remembered) AS is_repeat, EXISTS (SELECT FROM locked) AS is_known,
+        ARRAY(SELECT order_id FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS orders,
+        ARRAY(SELECT line_key FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS keys
+"""
+# One snapshot, taken when all locks are held: what was committed while they were waited for is in it.
+_LOAD = f"""
+    SELECT {_COLUMNS}, waiting.*, spent.*, buyers.*, lines.*,
+        EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $4 AND (kept OR answered_at > $5)) AS is_repeat
+    FROM {_FROM} CROSS JOIN LATERAL (
+        SELECT array_agg(order_id) AS pending_orders, array_agg(line_key) AS pending_lines,
+            array_agg(number) AS pending_numbers
+        FROM (SELECT * FROM pending WHERE certificate_id = c.certificate_id ORDER BY number) AS ordered
+    ) AS waiting CROSS JOIN LATERAL (
+        SELECT array_agg(identity) AS spending_identities, array_agg(message::text) AS spending_messages
+        FROM (
+            SELECT * FROM spendings WHERE certificate_id = c.certificate_id AND applied_at IS NULL ORDER BY number
+        ) AS ordered
+    ) AS spent CROSS JOIN LATERAL (
+        WITH RECURSIVE chain AS (
+            SELECT * FROM clients WHERE client_id = c.customer_id OR client_id IN (
+                SELECT standing ->> 'customer_id' FROM order_lines
+                WHERE (order_id, line_key) IN (SELECT * FROM unnest($2::text[], $3::integer[]))
             )
-    )
-""")
-_CHANGE = text("""
-    WITH changed AS (
-        UPDATE certificates SET status = :status, blocked = :blocked, nominal = :nominal, balance = :balance,
-            held = :held, refund_state = :refund_state, any_refund_state = :any_refund_state,
-            refund_reason = :refund_reason, sale_channel = :sale_channel, order_id = :order_id, line_id = :line_id,
-            customer_id = :customer_id, reserved_until = :reserved_until, reservation_ended = :reservation_ended,
-            available_since = CASE WHEN status <> 'available' AND :status = 'available'
-                THEN CAST(:at AS timestamptz) ELSE available_since END,
-            state = CAST(:state AS jsonb), version = version + 1
-        WHERE certificate_id = CAST(:certificate_id AS uuid)
-        RETURNING version
-    ), applied AS (
-        INSERT INTO applied_messages (certificate_id, message_key)
-        SELECT CAST(:certificate_id AS uuid), unnest(CAST(:keys AS text[]))
-    ), resolved AS (
-        UPDATE reservations SET resolved_at = :at, resolution = CAST(:resolution AS text)
-        WHERE CAST(:resolution AS text) IS NOT NULL AND resolved_at IS NULL
-            AND reservation_id = CAST(:reservation_id AS uuid)
-    )
-    SELECT version FROM changed
-""")
-_LINE_HOLDER = text("""
-    SELECT status FROM certificates
-    WHERE order_id = :order_id AND line_id = :line_id AND certificate_id <> CAST(:certificate_id AS uuid)
-        AND status IN ('ordered', 'issued', 'partiallyRedeemed', 'redeemed', 'expired')
-""")
+            UNION
+            SELECT clients.* FROM clients JOIN chain ON clients.client_id = chain.merged_into
+        )
+        SELECT coalesce(jsonb_agg(to_jsonb(chain)), '[]')::text AS clients FROM chain
+    ) AS buyers LEFT JOIN LATERAL (
+        SELECT order_id AS line_order, line_key, standing::text, recipient::text, unpaid_until,
+            named_certificates::text[] AS named, speaker::text, holder::text, holder_status,
+            waiters::text[] AS waiters, counted::text, open_case::text, reported::text
+        FROM unnest($2::text[], $3::integer[]) AS needed (order_id, line_key)
+            JOIN order_lines USING (order_id, line_key)
+    ) AS lines ON true
+    WHERE c.certificate_id = $1::uuid ORDER BY line_order, line_key
+"""  # noqa: S608 - made of constants
 
 
 class UnknownCertificateError(LookupError):
     """There is no certificate with this id."""
 
 
-class LineHeldError(Exception):
-    """Another certificate stands on the order line; ``holder`` is ``None`` if it has let go meanwhile."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedWork:
+    """Work that could not be decided, for a fault of ours.
+
+    ``key`` is the order id of a line, the identity of a spending, the message of a deadline. ``revision`` is that of
+    the line's standing, ``build`` ours, ``error`` the class of what was raised.
+    """
+
+    kind: Literal["line", "spending", "deadline"]
+    key: str
+    line_key: int = 0
+    revision: int = 0
+    build: str
+    error: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCertificate:
-    """A certificate with its product, its lifecycle version and its sealed secrets."""
+    """A certificate with its product and its sealed secrets; ``sequence`` is that of its last public event.
+
+    ``decided_at`` is the instant of the last decision, ``next_instant`` when it next looks at itself, ``timer_at``
+    what its run's timer is set to.
+    """
 
     state: CertificateState
     product: Product
-    version: int
+    sequence: int
+    decided_at: datetime | None
+    next_instant: datetime | None
+    timer_at: datetime | None
+    parked: tuple[ParkedWork, ...]
     number_sealed: bytes
     cvc_sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
-    """The lifecycle version under the row's lock, and which of the asked message keys are applied."""
+class PendingLine:
+    """A row of ``pending``: the line that changed, ``('', 0)`` for spendings, and the number of its last write."""
 
-    version: int
-    applied: tuple[str, ...]
+    key: LineKey
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedCertificate:
+    """A locked certificate with its locked lines and, as of after the locks, all that waits for it.
+
+    ``pending`` may hold lines that became known too late to be locked.
+    """
+
+    stored: StoredCertificate
+    lines: tuple[OrderLineRow, ...]
+    pending: tuple[PendingLine, ...]
+    spendings: tuple[tuple[str, SpendingReported], ...]
+    clients: tuple[Client, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockRequest:
+    """What to lock a certificate for.
+
+    Where ``caller_key`` has been answered, kept or after ``answers_since``, nothing is locked or loaded. ``order_id``
+    names an order, locked already, of which all lines are locked too. ``patience``: how long to wait for each lock.
+    """
+
+    certificate_id: str
+    caller_key: bytes | None = None
+    answers_since: datetime
+    order_id: str | None = None
+    patience: timedelta
+
+
+class AlreadyAnsweredError(Exception):
+    """The caller's key has an answer."""
 
 
 class CertificateRepository:
@@ -110,78 +189,91 @@ class CertificateRepository:
         Raises:
             UnknownCertificateError: there is none with this id.
         """
-        result = await self._connection.execute(_LOAD, {"certificate_id": certificate_id})
-        row = result.mappings().one_or_none()
-        if row is None:
+        found = await self.load_all([certificate_id])
+        if not found:
             raise UnknownCertificateError(certificate_id)
-        return _stored(row)
+        return found[0]
 
-    async def load_all(self, certificate_ids: Sequence[UUID]) -> list[StoredCertificate]:
-        """Return certificates as stored; those that there are."""
-        result = await self._connection.execute(_LOAD_ALL, {"certificate_ids": list(certificate_ids)})
-        return [_stored(row) for row in result.mappings()]
-
-    async def lock(self, certificate_id: str, keys: tuple[str, ...]) -> Locked:
-        """Lock the row until the transaction ends.
-
-        Raises:
-            UnknownCertificateError: there is none with this id.
-        """
-        result = await self._connection.execute(_LOCK, {"certificate_id": certificate_id, "keys": list(keys)})
-        row = result.one_or_none()
-        if row is None:
-            raise UnknownCertificateError(certificate_id)
-        return Locked(version=row.version, applied=tuple(row.applied))
-
-    async def is_caught_up(self, certificate_id: str, instant: datetime, keys: tuple[str, ...]) -> bool:
-        """Return whether ingest has read past an instant and no delivery but ``keys`` waits to be applied."""
-        parameters = {"certificate_id": certificate_id, "instant": instant, "keys": list(keys)}
-        return bool((await self._connection.execute(_CAUGHT_UP, parameters)).scalar_one())
-
-    async def change(self, state: CertificateState, keys: tuple[str, ...], at: datetime) -> int:
-        """Store the state, count the version up, mark messages applied and resolve an ended reservation.
-
-        Returns:
-            The new lifecycle version.
-
-        Raises:
-            LineHeldError: another certificate stands on the same order line; the transaction is void.
-        """
-        parameters = {**_columns_of(state), "keys": list(keys), "at": at}
-        try:
-            return int((await self._connection.execute(_CHANGE, parameters)).scalar_one())
-        except IntegrityError as error:
-            if "certificates_live_line" in str(error.orig):
-                raise LineHeldError from error
-            raise
-
-    async def line_holder(self, state: CertificateState) -> LineHolder | None:
-        """Return how far another certificate on this one's order line has come, if there is one."""
-        if state.sale is None:
-            return None
-        parameters = {
-            "order_id": state.sale.order_id,
-            "line_id": state.sale.line_id,
-            "certificate_id": state.certificate_id,
-        }
-        status = (await self._connection.execute(_LINE_HOLDER, parameters)).scalar_one_or_none()
-        if status is None:
-            return None
-        return LineHolder.ORDERED if status == Status.ORDERED else LineHolder.ISSUED
+    async def load_all(self, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
+        """Return those certificates that there are, by id."""
+        driver = await driver_of(self._connection)
+        return [_stored(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
 
 
-def _stored(row: RowMapping) -> StoredCertificate:
+async def lock(driver: Driver, request: LockRequest) -> tuple[LineKey, ...]:
+    """Lock a certificate, then the lines that it needs, sorted; return these lines.
+
+    Raises:
+        UnknownCertificateError: there is no such certificate.
+        AlreadyAnsweredError: the key was used.
+        asyncpg.LockNotAvailableError: others held a lock too long.
+    """
+    row = await driver.fetchrow(
+        _LOCK,
+        request.certificate_id,
+        request.caller_key,
+        request.answers_since,
+        request.order_id,
+        f"{request.patience.total_seconds():.3f}s",
+    )
+    if row is None or row["is_repeat"]:
+        raise AlreadyAnsweredError
+    if not row["is_known"]:
+        raise UnknownCertificateError(request.certificate_id)
+    return tuple(zip(row["orders"], row["keys"], strict=True))
+
+
+async def load_locked(driver: Driver, request: LockRequest, lines: Sequence[LineKey]) -> LoadedCertificate:
+    """Return a locked certificate, these locked lines, and what waits, in one snapshot.
+
+    Raises:
+        AlreadyAnsweredError: the key was used while the lock was waited for.
+    """
+    rows = await driver.fetch(
+        _LOAD,
+        request.certificate_id,
+        [order_id for order_id, _ in lines],
+        [line_key for _, line_key in lines],
+        request.caller_key,
+        request.answers_since,
+    )
+    row = rows[0]
+    if row["is_repeat"]:
+        raise AlreadyAnsweredError
+    waiting = zip(
+        row["pending_orders"] or (), row["pending_lines"] or (), row["pending_numbers"] or (), strict=True
+    )
+    spent = zip(row["spending_identities"] or (), row["spending_messages"] or (), strict=True)
+    return LoadedCertificate(
+        stored=_stored(row),
+        lines=tuple(line_of(one) for one in rows if one["standing"] is not None),
+        pending=tuple(PendingLine((order_id, line_key), number) for order_id, line_key, number in waiting),
+        spendings=tuple((identity, _SPENDING.decode(message)) for identity, message in spent),
+        clients=_CLIENTS.decode(row["clients"]),
+    )
+
+
+_PARKED: msgspec.json.Decoder[tuple[ParkedWork, ...]] = msgspec.json.Decoder(tuple[ParkedWork, ...])
+_SPENDING: msgspec.json.Decoder[SpendingReported] = msgspec.json.Decoder(SpendingReported)
+_CLIENTS: msgspec.json.Decoder[tuple[Client, ...]] = msgspec.json.Decoder(tuple[Client, ...])
+
+
+def _stored(row: Record) -> StoredCertificate:
     return StoredCertificate(
         state=_state_of(row),
         product=_product_of(row),
-        version=row["version"],
+        sequence=row["sequence"],
+        decided_at=row["decided_at"],
+        next_instant=row["next_instant"],
+        timer_at=row["timer_at"],
+        parked=() if row["parked"] is None else _PARKED.decode(row["parked"]),
         number_sealed=row["number_sealed"],
         cvc_sealed=row["cvc_sealed"],
     )
 
 
-def _state_of(row: RowMapping) -> CertificateState:
-    """The stored rest, overlaid with the columns, which are the authority for what they hold."""
+def _state_of(row: Record) -> CertificateState:
+    """The stored rest, overlaid with the columns."""
     if row["state"] is not None:
         rest = decode_state(row["state"])
     else:
@@ -202,7 +294,7 @@ def _state_of(row: RowMapping) -> CertificateState:
     )
 
 
-def _reservation_of(row: RowMapping) -> Reservation | None:
+def _reservation_of(row: Record) -> Reservation | None:
     if row["reservation_id"] is None:
         return None
     return Reservation(
@@ -214,7 +306,7 @@ def _reservation_of(row: RowMapping) -> Reservation | None:
     )
 
 
-def _product_of(row: RowMapping) -> Product:
+def _product_of(row: Record) -> Product:
     return Product(
         id=row["product_id"],
         currency=row["currency"],
@@ -230,34 +322,3 @@ def _product_of(row: RowMapping) -> Product:
         number_length=row["number_length"],
         cvc_length=row["cvc_length"],
     )
-
-
-def _columns_of(state: CertificateState) -> dict[str, Any]:
-    sale, reservation = state.sale, state.reservation
-    sales = (*state.past_sales, sale) if sale else state.past_sales
-    reasons = (
-        case.reason
-        for one in sales
-        for case in one.cases
-        if case.state == RefundState.PENDING_DETAILS and case.reason is not None
-    )
-    return {
-        "certificate_id": state.certificate_id,
-        "status": state.status.value,
-        "blocked": state.blocked,
-        "nominal": state.nominal,
-        "balance": state.balance,
-        "held": state.held,
-        "refund_state": state.refund_state.value,
-        "any_refund_state": state.any_refund_state.value,
-        "refund_reason": next(iter(reasons), None),
-        "sale_channel": sale.channel if sale else None,
-        "order_id": sale.order_id if sale else None,
-        "line_id": sale.line_id if sale else None,
-        "customer_id": sale.customer_id if sale else None,
-        "reservation_id": reservation.reservation_id if reservation else None,
-        "reserved_until": reservation.reserved_until if reservation else None,
-        "reservation_ended": reservation.ended if reservation else True,
-        "resolution": "ordered" if reservation and reservation.ended else None,
-        "state": encode_state(state),
-    }

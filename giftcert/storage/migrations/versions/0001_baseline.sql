@@ -287,7 +287,6 @@ CREATE TABLE blocked_attempts (
 -- known by the order aggregate and by `spendings`, not here.
 CREATE TABLE inbox (
     received_on date NOT NULL,
-    identity text COLLATE "C" NOT NULL,
     order_id text COLLATE "C" NOT NULL,
     topic text NOT NULL,
     partition integer NOT NULL,

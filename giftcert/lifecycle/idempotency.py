@@ -1,0 +1,106 @@
+"""The one mechanism for ``Idempotency-Key``: a call is answered once, and its repeats get the same answer.
+
+An answer is looked up before any lock and again under it, and written last, on success, in the transaction of what it
+answers. A repeat while the first call runs waits for it here, without a connection.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.security.keyring import Keyring
+from giftcert.storage.idempotency import IdempotencyRepository
+
+LONGEST_WAIT = timedelta(seconds=2)
+"""How long a repeat waits for the answer of the first. Fixed by the contract with the channels."""
+
+
+class IdempotencyMismatchError(Exception):
+    """The key has been used for a call with other parameters."""
+
+
+class IdempotencyBusyError(Exception):
+    """The first call under the key is still running; the caller repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A caller's key for one call.
+
+    ``caller_key`` is a keyed hash of caller, call and key, ``parameters`` a digest of what makes two calls the same;
+    ``kept``: the answer is never forgotten.
+    """
+
+    caller_key: bytes
+    parameters: bytes
+    kept: bool = False
+
+
+def idempotency_key(
+    keyring: Keyring, caller: str, call: str, key: str, parameters: bytes, *, kept: bool = False
+) -> IdempotencyKey:
+    """Return a caller's key for one call with these parameters."""
+    hashed = keyring.fingerprint(f"{caller}\n{call}\n{key}")
+    return IdempotencyKey(hashed, sha256(parameters).digest(), kept)
+
+
+async def find_answer(connection: AsyncConnection, key: IdempotencyKey, now: datetime) -> bytes | None:
+    """Return what the first call under a key was answered, as JSON.
+
+    Raises:
+        IdempotencyMismatchError: its parameters were others.
+    """
+    found = await IdempotencyRepository(connection).find(key.caller_key, now)
+    if found is None:
+        return None
+    if found.parameters != key.parameters:
+        raise IdempotencyMismatchError
+    return found.answer.encode()
+
+
+class CallsInProgress:
+    """Which keys are being worked under in this process: one call runs, one repeat may wait for it."""
+
+    def __init__(self) -> None:
+        self._running: dict[bytes, asyncio.Event] = {}
+        self._waiting: set[bytes] = set()
+
+    @asynccontextmanager
+    async def alone(self, key: IdempotencyKey | None) -> AsyncIterator[None]:
+        """Run when no other call of this process runs under the key.
+
+        Raises:
+            IdempotencyBusyError: the first still runs after the longest wait, or another repeat waits for it already.
+        """
+        if key is None:
+            yield
+            return
+        await self._wait(key.caller_key)
+        done = self._running[key.caller_key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._running[key.caller_key]
+            done.set()
+
+    async def _wait(self, caller_key: bytes) -> None:
+        first = self._running.get(caller_key)
+        if first is None:
+            return
+        if caller_key in self._waiting:
+            raise IdempotencyBusyError
+        self._waiting.add(caller_key)
+        try:
+            async with asyncio.timeout(LONGEST_WAIT.total_seconds()):
+                await first.wait()
+        except TimeoutError:
+            raise IdempotencyBusyError from None
+        finally:
+            self._waiting.discard(caller_key)
+        if caller_key in self._running:  # a third came in between
+            raise IdempotencyBusyError

@@ -1,0 +1,271 @@
+"""What the deciding transaction writes: everything that one decision changes, in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from giftcert.contracts.codec import encode_state
+from giftcert.contracts.records import EventRecord
+from giftcert.domain.certificate.state import (
+    CertificateState,
+    Line,
+    Redemption,
+    RefundState,
+    known_lines,
+)
+from giftcert.storage.certificates import Driver, ParkedWork, PendingLine
+from giftcert.storage.events import RECORD, event_rows, new_events
+from giftcert.storage.order_lines import LineReport
+
+_CERTIFICATE = """changed AS (
+    UPDATE certificates SET status = {status}, blocked = {blocked}, nominal = {nominal}, balance = {balance},
+        held = {held}, refund_state = {refund_state}, any_refund_state = {any_refund_state},
+        refund_reason = {refund_reason}, sale_channel = {sale_channel}, order_id = {order_id}, line_key = {line_key},
+        customer_id = {customer_id}, reserved_until = {reserved_until}, reservation_ended = {reservation_ended},
+        available_since = CASE WHEN status <> 'available' AND {status} = 'available' THEN {at} ELSE available_since END,
+        sequence = sequence + {events_count}, version = version + 1, decided_at = {at}, next_instant = {next_instant},
+        timer_at = {timer_at}, known_lines = {known_lines}, waits = {waits}, parked = {parked}, state = {state}
+    WHERE certificate_id = {certificate_id}::uuid
+)"""
+_LINES = """line_changes AS (
+    UPDATE order_lines AS l SET holder = new.holder, holder_status = new.holder_status, waiters = new.waiters,
+        counted = new.counted, open_case = new.open_case, reported = new.reported
+    FROM jsonb_to_recordset({lines}::jsonb) AS new (order_id text, line_key integer, holder uuid, holder_status text,
+        waiters uuid[], counted jsonb, open_case jsonb, reported jsonb)
+    WHERE (l.order_id, l.line_key) = (new.order_id, new.line_key)
+)"""
+# Whatever was written meanwhile has another number, and stays.
+_PENDING = """decided AS (
+    DELETE FROM pending AS p
+    USING unnest({pending_orders}::text[], {pending_lines}::integer[], {pending_numbers}::bigint[])
+        AS seen (order_id, line_key, number)
+    WHERE p.certificate_id = {certificate_id}::uuid
+        AND (p.order_id, p.line_key, p.number) = (seen.order_id, seen.line_key, seen.number)
+)"""
+_SPENDINGS = """applied AS (
+    UPDATE spendings SET applied_at = {at} WHERE identity = ANY({spendings}::text[])
+)"""
+_REDEMPTIONS = """redemptions_changed AS (
+    INSERT INTO redemptions (certificate_id, redemption_id, channel, order_id, state, amount, payment_id, held, spent,
+        restored, expires_at, created_at, updated_at)
+    SELECT {certificate_id}::uuid, redemption_id, channel, order_id, state, greatest(held, spent), payment_id, held,
+        spent, restored, expires_at, {at}, {at}
+    FROM jsonb_to_recordset({redemptions}::jsonb) AS new (redemption_id text, channel text, order_id text, state text,
+        payment_id text, held bigint, spent bigint, restored bigint, expires_at timestamptz)
+    ON CONFLICT (certificate_id, redemption_id) DO UPDATE SET channel = excluded.channel, state = excluded.state,
+        payment_id = excluded.payment_id, held = excluded.held, spent = excluded.spent, restored = excluded.restored,
+        expires_at = excluded.expires_at, updated_at = excluded.updated_at
+)"""
+_RESERVATION = """reservation AS (
+    UPDATE reservations SET reserved_until = {reserved_until},
+        resolved_at = CASE WHEN {resolution}::text IS NOT NULL THEN {at} END, resolution = {resolution}
+    WHERE reservation_id = {reservation_id}::uuid AND resolved_at IS NULL
+)"""
+_DISCLOSURES = """disclosed AS (
+    INSERT INTO disclosures (disclosure_id, certificate_id, disclosed_to, purpose, notification_id, disclosed_at,
+        sequence)
+    SELECT disclosure_id, {certificate_id}::uuid, disclosed_to, purpose, notification_id, {at}, sequence
+    FROM jsonb_to_recordset({disclosures}::jsonb) AS new (disclosure_id uuid, disclosed_to text, purpose text,
+        notification_id text, sequence integer)
+)"""
+# One that is too old to count is written over; one that counts belongs to a call that came in between.
+_ANSWER = """remembered AS (
+    INSERT INTO idempotency_keys AS known (caller_key, parameters, answer, kept, answered_at)
+    VALUES ({caller_key}, {parameters}, {answer}::jsonb, {kept}, {at})
+    ON CONFLICT (caller_key) DO UPDATE SET parameters = excluded.parameters, answer = excluded.answer,
+        kept = excluded.kept, answered_at = excluded.answered_at
+    WHERE NOT known.kept AND known.answered_at <= {answers_since}
+    RETURNING 1
+)"""
+_EVENTS = f"{new_events('{events}')}, {RECORD}"
+_PARTS = {
+    "certificate_id": _CERTIFICATE,
+    "events": _EVENTS,
+    "lines": _LINES,
+    "pending_orders": _PENDING,
+    "spendings": _SPENDINGS,
+    "redemptions": _REDEMPTIONS,
+    "reservation_id": _RESERVATION,
+    "disclosures": _DISCLOSURES,
+    "caller_key": _ANSWER,
+}
+"""The parts of the statement, each by the parameter without which it is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a caller is told again under the same key. ``answers_since``: what was answered before may be replaced."""
+
+    caller_key: bytes
+    parameters: bytes
+    answer: bytes
+    kept: bool
+    answers_since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """A CVC that is about to be given out; ``sequence`` is that of its event."""
+
+    disclosed_to: str
+    purpose: str
+    notification_id: str | None
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionWrite:
+    """All that a decision changes of a locked certificate and of what belongs to it.
+
+    ``records`` follow ``sequence``, the last that was given. ``lines`` are those whose holder, waiters or counted money
+    changed, with what ingest reported of each. ``pending`` was decided, as far as nothing new was written meanwhile.
+    ``resolution`` says how the reservation ended, if it did now; ``reservation_changed`` that it ended or was extended.
+    """
+
+    state: CertificateState
+    at: datetime
+    sequence: int
+    records: Sequence[EventRecord]
+    next_instant: datetime | None
+    timer_at: datetime | None
+    parked: Sequence[ParkedWork]
+    lines: Sequence[tuple[Line, LineReport]]
+    pending: Sequence[PendingLine]
+    spendings: Sequence[str]
+    redemptions: Sequence[Redemption]
+    reservation_changed: bool
+    resolution: str | None
+    disclosures: Sequence[Disclosure]
+    answer: Answer | None
+
+
+async def write(driver: Driver, decision: DecisionWrite) -> bool:
+    """Write a decision in the transaction that holds the locks.
+
+    Returns:
+        ``False`` where another call has answered under the same key meanwhile: the transaction must be undone.
+    """
+    values = _certificate(decision) | _beside(decision)
+    sql, names = _statement(tuple(part for part in _PARTS if part in values))
+    row = await driver.fetchval(sql, *(values[name] for name in names))
+    return decision.answer is None or bool(row)
+
+
+@cache
+def _statement(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the statement of these parts, and the names of its parameters in the order of their numbers."""
+    names: dict[str, str] = {}
+
+    class Numbers(dict[str, str]):
+        def __missing__(self, name: str) -> str:
+            return names.setdefault(name, f"${len(names) + 1}")
+
+    body = ", ".join(_PARTS[part].format_map(Numbers()) for part in parts)
+    answered = "EXISTS (SELECT FROM remembered)" if "caller_key" in parts else "true"
+    return f"WITH {body} SELECT {answered}", tuple(names)
+
+
+def _certificate(decision: DecisionWrite) -> dict[str, Any]:
+    state, sale, reservation = decision.state, decision.state.sale, decision.state.reservation
+    lines = {*known_lines(state), *((one.key, one.line_key) for one in decision.parked if one.kind == "line")}
+    return {
+        "certificate_id": state.certificate_id,
+        "at": decision.at,
+        "status": state.status.value,
+        "blocked": state.blocked,
+        "nominal": state.nominal,
+        "balance": state.balance,
+        "held": state.held,
+        "refund_state": state.refund_state.value,
+        "any_refund_state": state.any_refund_state.value,
+        "refund_reason": _refund_reason(state),
+        "sale_channel": sale.channel if sale else None,
+        "order_id": sale.order_id if sale else None,
+        "line_key": sale.line_key if sale else None,
+        "customer_id": sale.customer_id if sale else None,
+        "reserved_until": reservation.reserved_until if reservation else None,
+        "reservation_ended": reservation.ended if reservation else True,
+        "events_count": len(decision.records),
+        "next_instant": decision.next_instant,
+        "timer_at": decision.timer_at,
+        "known_lines": _json(sorted(lines)) if lines else None,
+        "waits": bool(state.waits_for),
+        "parked": _json(decision.parked) if decision.parked else None,
+        "state": encode_state(state),
+    }
+
+
+def _beside(decision: DecisionWrite) -> dict[str, Any]:
+    """Return the parameters of the parts that this decision has."""
+    values: dict[str, Any] = {}
+    if decision.records:
+        first = decision.sequence + 1
+        values["events"] = event_rows(decision.records, decision.state.certificate_id, first)
+    if decision.lines:
+        values["lines"] = _json([_line(line, report) for line, report in decision.lines])
+    if decision.pending:
+        values["pending_orders"] = [one.key[0] for one in decision.pending]
+        values["pending_lines"] = [one.key[1] for one in decision.pending]
+        values["pending_numbers"] = [one.number for one in decision.pending]
+    if decision.spendings:
+        values["spendings"] = list(decision.spendings)
+    if decision.redemptions:
+        values["redemptions"] = _json(decision.redemptions)
+    if decision.reservation_changed and decision.state.reservation is not None:
+        values["reservation_id"] = decision.state.reservation.reservation_id
+        values["resolution"] = decision.resolution
+    if decision.disclosures:
+        values["disclosures"] = _json([_disclosure(one) for one in decision.disclosures])
+    if decision.answer is not None:
+        values |= {
+            "caller_key": decision.answer.caller_key,
+            "parameters": decision.answer.parameters,
+            "answer": decision.answer.answer.decode(),
+            "kept": decision.answer.kept,
+            "answers_since": decision.answer.answers_since,
+        }
+    return values
+
+
+def _refund_reason(state: CertificateState) -> str | None:
+    """The reason of the first case that waits for details, of whatever sale."""
+    reasons = (
+        case.reason
+        for sale in state.sales
+        for case in sale.cases
+        if case.state == RefundState.PENDING_DETAILS and case.reason is not None
+    )
+    return next(iter(reasons), None)
+
+
+def _line(line: Line, report: LineReport) -> dict[str, Any]:
+    reported = replace(report, foreign=line.reported)
+    return {
+        "order_id": line.standing.order_id,
+        "line_key": line.standing.line_key,
+        "holder": line.holder.certificate_id if line.holder else None,
+        "holder_status": line.holder.status.value if line.holder else None,
+        "waiters": line.waiters,
+        "counted": line.counted,
+        "open_case": line.open_case,
+        "reported": None if reported == LineReport() else reported,
+    }
+
+
+def _disclosure(disclosure: Disclosure) -> dict[str, Any]:
+    return {
+        "disclosure_id": uuid7(),
+        "disclosed_to": disclosure.disclosed_to,
+        "purpose": disclosure.purpose,
+        "notification_id": disclosure.notification_id,
+        "sequence": disclosure.sequence,
+    }
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
