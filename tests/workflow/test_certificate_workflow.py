@@ -8,13 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
-from workflow_support import until
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.payloads import ADVANCE, Advance
 from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
@@ -22,6 +21,7 @@ from giftcert.temporal import search_attributes as sa
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflows import signal_certificate, task_queue, workflow_id
+from tests.waiting import until
 from worker import sandbox
 from workflows.certificate import CertificateWorkflow
 
@@ -77,17 +77,20 @@ class Script:
     async def kinds(self) -> list[EventType.ValueType]:
         return [event.event_type for event in (await self.handle.fetch_history()).events]
 
+    def worker(self, **options: Any) -> Worker:
+        given = {"activities": [self.advance], "workflow_runner": sandbox(), **options}
+        return Worker(
+            self.environment.client,
+            task_queue=task_queue(CHANNEL),
+            workflows=[CertificateWorkflow],
+            **given,
+        )
+
 
 @pytest.fixture
 async def script(environment: WorkflowEnvironment) -> AsyncIterator[Script]:
     made = Script(environment)
-    async with Worker(
-        environment.client,
-        task_queue=task_queue(CHANNEL),
-        workflows=[CertificateWorkflow],
-        activities=[made.advance],
-        workflow_runner=sandbox(),
-    ):
+    async with made.worker():
         yield made
 
 
@@ -194,45 +197,101 @@ async def test_a_run_cancelled_before_its_first_look_looks(environment: Workflow
     script = Script(environment)
     await script.signal()
     await script.handle.cancel()
-    async with Worker(
-        environment.client,
-        task_queue=task_queue(CHANNEL),
-        workflows=[CertificateWorkflow],
-        activities=[script.advance],
-        workflow_runner=sandbox(),
-    ):
+    async with script.worker():
         await script.until_looked(2)
     assert (await script.handle.describe()).status == WorkflowExecutionStatus.RUNNING
 
 
-async def test_a_run_cancelled_while_it_looks_goes_on(script: Script) -> None:
+async def test_a_run_cancelled_while_it_looks_goes_on(environment: WorkflowEnvironment) -> None:
+    script = Script(environment)
     looking, go_on = asyncio.Event(), asyncio.Event()
 
     @activity.defn(name=ADVANCE)
     async def slow(look: Advance) -> Snapshot:
         script.looks.append(look)
-        if not activity.info().is_local:
-            looking.set()
-            await go_on.wait()
-            return replace(ORDERED, sealed=SEALED)
-        raise OSError("PostgreSQL is away")
+        if activity.info().is_local:
+            raise OSError("PostgreSQL is away")
+        looking.set()
+        await go_on.wait()
+        return replace(ORDERED, sealed=SEALED)
 
-    queue = task_queue("pos")
-    async with Worker(
-        script.environment.client,
-        task_queue=queue,
-        workflows=[CertificateWorkflow],
-        activities=[slow],
-        workflow_runner=sandbox(),
-    ):
-        wake = Wake(certificate_id=script.certificate_id, signal=Signal.ORDER_CREATED, channel="pos")
-        await signal_certificate(script.environment.client, wake)
+    async with script.worker(activities=[slow]):
+        await script.signal()
         await looking.wait()
         await script.handle.cancel()
         await script.signal(Signal.PAYMENT_CAPTURED)
         go_on.set()
-        await until(lambda: len(script.looks) >= 6)  # two local attempts and a normal one, twice
+        await script.until_looked(6)  # two local attempts and a normal one, twice
         assert (await script.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_a_run_that_the_worker_forgot_is_led_on_from_its_history(
+    environment: WorkflowEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    script, other = Script(environment), Script(environment)
+    async with script.worker(max_cached_workflows=1):
+        await script.signal()
+        await script.until_looked(1)
+        await script.handle.cancel()
+        await script.until_looked(2)
+        await signal_certificate(
+            environment.client,
+            Wake(certificate_id=other.certificate_id, signal=Signal.ORDER_CREATED, channel=CHANNEL),
+        )
+        await script.until_looked(3)
+        await script.signal(Signal.PAYMENT_CAPTURED)
+        await script.until_looked(4)
+        assert await script.handle.query("status") == "ordered"
+    assert not caplog.records
+
+
+async def test_a_long_history_goes_on_in_a_new_run_that_shows_the_same(
+    environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(environment)
+    long: list[bool] = []
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda _: bool(long))
+    pending = replace(ORDERED.visibility, status="issued", refund_state="pendingDetails")
+    script.answer = lambda _: replace(ORDERED, visibility=pending)
+    async with script.worker(workflow_runner=UnsandboxedWorkflowRunner()):
+        await script.signal()
+        await script.until_looked(1)
+        first = (await script.handle.describe()).run_id
+        long.append(True)
+        await script.signal(Signal.PAYMENT_REFUNDED)
+        await script.until_looked(2)
+        long.clear()
+        await script.until_looked(3)
+        described = await script.handle.describe()
+        assert described.run_id != first
+        assert described.typed_search_attributes.get(sa.REFUND_STATE) == "pendingDetails"
+        assert EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES not in await script.kinds()
+        assert await script.handle.query("sealed_secrets", result_type=SealedSecrets) == SEALED
+
+
+@pytest.mark.parametrize("trouble", ["fails", "hangs"])
+async def test_a_certificate_outlives_a_database_that_is_away_for_long(
+    environment: WorkflowEnvironment, trouble: str
+) -> None:
+    """The local activity gives up; a normal one, which support sees, is tried until the database is there again."""
+    script = Script(environment)
+    attempts: list[str] = []
+
+    @activity.defn(name=ADVANCE)
+    async def away(look: Advance) -> Snapshot:
+        if len(attempts) < 4:
+            attempts.append("local" if activity.info().is_local else "normal")
+            if trouble == "hangs" and activity.info().is_local:
+                await asyncio.Event().wait()
+            raise OSError("PostgreSQL is away")
+        return await script.advance(look)
+
+    async with script.worker(activities=[away]):
+        await script.signal()
+        await until(lambda: "normal" in attempts)
+        await environment.sleep(timedelta(seconds=10))
+        await script.until_looked(1)
+    assert (attempts[0], attempts[-1]) == ("local", "normal")
 
 
 async def test_an_unknown_certificate_fails_its_run_in_plain_words(script: Script) -> None:
@@ -285,7 +344,9 @@ async def test_a_sale_takes_12_events_and_6_actions(script: Script) -> None:
     await script.signal()
     await script.until_looked(1)
     await until(lambda: counts(script, EventType.EVENT_TYPE_TIMER_STARTED, 1))
-    script.answer = lambda look: replace(ORDERED, status="issued", next_instant=look.now + timedelta(days=365))
+    script.answer = lambda look: replace(
+        ORDERED, status="issued", next_instant=look.now + timedelta(days=365)
+    )
     await script.signal(Signal.PAYMENT_CAPTURED)
     await script.until_looked(2)
     await until(lambda: counts(script, EventType.EVENT_TYPE_MARKER_RECORDED, 2))

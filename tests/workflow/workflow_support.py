@@ -1,8 +1,7 @@
 """A time-skipping Temporal, a real PostgreSQL, and one worker per test."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,3 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
             )
         )
         yield started
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait for a condition; the time limit of the test ends it."""
-    while True:
-        found = condition()
-        if found if isinstance(found, bool) else await found:
-            return
-        await asyncio.sleep(0.01)
