@@ -1,1 +1,1 @@
-"""Publishes what is recorded: durable intents become records on the stream, in order, shard by shard."""
+"""Publishes the events of the outbox on the stream, in order, shard by shard."""

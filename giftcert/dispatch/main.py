@@ -1,4 +1,4 @@
-"""The dispatch door: ``python -m giftcert.cli dispatch``. Any number of processes share the shards."""
+"""The dispatch process: ``python -m giftcert.cli dispatch``. Any number of processes share the shards."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.dispatch.doorbell import Doorbell
-from giftcert.dispatch.lane import Lane
-from giftcert.dispatch.publisher import Publisher
-from giftcert.dispatch.trouble import Trouble
+from giftcert.dispatch.outage_report import OutageReport
+from giftcert.dispatch.poller import Poller
+from giftcert.dispatch.producer import StreamProducer
+from giftcert.dispatch.publisher import ShardPublisher
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
 from giftcert.storage.engine import make_engine
 from giftcert.telemetry import metrics_server
 
-LANES = 4
+PUBLISHERS = 4
 FINISH_SECONDS = 3.0
 """How long a cycle under way may take when the process is told to end."""
 
@@ -32,24 +32,24 @@ async def serve(settings: Settings) -> None:
     """
     options = connection_options(settings)
     async with metrics_server(settings) as health, _engine(settings) as engine:
-        doorbell = Doorbell(engine, health)
-        trouble = Trouble(engine, settings.topic_stream)
-        lanes = [
-            Lane(engine, Publisher(settings.topic_stream, options), doorbell, trouble, health)
-            for _ in range(LANES)
+        poller = Poller(engine, health)
+        outage = OutageReport(engine, settings.topic_stream)
+        publishers = [
+            ShardPublisher(engine, StreamProducer(settings.topic_stream, options), poller, outage, health)
+            for _ in range(PUBLISHERS)
         ]
-        _log.info("dispatch runs", topic=settings.topic_stream, lanes=LANES)
-        await _run(doorbell, lanes)
+        _log.info("dispatch runs", topic=settings.topic_stream, publishers=PUBLISHERS)
+        await _run(poller, publishers)
 
 
-async def _run(doorbell: Doorbell, lanes: list[Lane]) -> None:
-    tasks = [asyncio.create_task(doorbell.watch()), *(asyncio.create_task(lane.run()) for lane in lanes)]
+async def _run(poller: Poller, publishers: list[ShardPublisher]) -> None:
+    tasks = [asyncio.create_task(poller.poll()), *(asyncio.create_task(one.run()) for one in publishers)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
     finally:
-        doorbell.end()
+        poller.end()
         await asyncio.wait(tasks, timeout=FINISH_SECONDS)
         await _cancel(tasks)
 
@@ -62,7 +62,7 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(settings, "giftcert-dispatch")
+    engine = make_engine(settings, "giftcert-dispatch", index_plans=True)
     try:
         yield engine
     finally:

@@ -1,87 +1,107 @@
-"""The way to the stream: all of a window is acknowledged, or the producer is dropped."""
+"""Publisher of a shard: locks one, publishes its next window, deletes that from the outbox, commits."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.contracts.envelope import StoredEvent, encode_event
+from giftcert.clock import utc_now
+from giftcert.dispatch import metrics
+from giftcert.dispatch.outage_report import OutageReport
+from giftcert.dispatch.poller import Poller
+from giftcert.dispatch.producer import PublishError, StreamProducer
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.outbox import OutboxRepository, Window
+from giftcert.telemetry import Health
 
-PUBLISH_LIMIT = timedelta(seconds=7)
-"""Well under the 10 s after which PostgreSQL ends our idle transaction and another process takes the shard."""
-_EXPIRY_MILLISECONDS = 60_000
-"""Never reached before the limit: after an expiry aiokafka may send a later batch before an earlier one."""
-_CLOSE_SECONDS = 2.0
+WINDOW = 500
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+
+_log = structlog.get_logger(__name__)
 
 
-class PublishError(Exception):
-    """The stream did not acknowledge everything; what arrived is unknown."""
-
-
-class Publisher:
-    """Publishes windows with an idempotent producer, made at need and dropped at the first doubt."""
+class ShardPublisher:
+    """Works on shards until it is told to stop; after a failure it begins again at the first event that waits."""
 
     def __init__(
-        self, topic: str, connection_options: dict[str, Any], limit: timedelta = PUBLISH_LIMIT
+        self,
+        engine: AsyncEngine,
+        producer: StreamProducer,
+        poller: Poller,
+        outage: OutageReport,
+        health: Health,
     ) -> None:
-        self._topic = topic
-        self._options = connection_options
-        self._limit = limit
-        self._producer: AIOKafkaProducer | None = None
+        self._engine = engine
+        self._producer = producer
+        self._poller = poller
+        self._outage = outage
+        self._health = health
+        self._pause = FIRST_PAUSE
+        self._waits = False
 
-    async def publish(self, events: Sequence[StoredEvent]) -> None:
-        """Publish in order and await every acknowledgement.
-
-        Raises:
-            PublishError: not all were acknowledged in time; the producer is gone with all that it still held.
-        """
+    async def run(self) -> None:
+        """Publish what waits, then wait for more, until the poller says that it is over."""
         try:
-            async with asyncio.timeout(self._limit.total_seconds()):
-                await self._send(await self._started(), events)
-        except (KafkaError, TimeoutError, OSError) as error:
-            await self.drop()
-            raise PublishError(f"{type(error).__name__}: {error}") from error
-        except asyncio.CancelledError:
-            await self.drop()
-            raise
+            while not self._poller.over:
+                if not await self._attempt():
+                    await self._poller.work()
+        finally:
+            await self._producer.drop()
 
-    async def drop(self) -> None:
-        """Give the producer up without flushing: what it holds will be sent again by its successor.
+    async def _attempt(self) -> bool:
+        """Do one cycle; return whether there is more to do. A failure is waited out."""
+        try:
+            more = await self.cycle()
+        except PublishError as error:
+            metrics.FAILURES.labels("kafka").inc()
+            await self._failed("Kafka", error)
+        except DATABASE_ERRORS as error:
+            metrics.FAILURES.labels("postgresql").inc()
+            await self._failed("PostgreSQL", error)
+        else:
+            self._recovered()
+            return more
+        return True
 
-        A flush would send the rest of a failed window, and so a later event before an earlier one.
-        """
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _abandon(producer)
+    async def cycle(self) -> bool:
+        """Publish the next window of one shard; return whether more may wait, in this shard or others."""
+        async with self._engine.begin() as connection:
+            outbox = OutboxRepository(connection)
+            locked = await outbox.lock_shard()
+            if locked is None:
+                return False
+            if locked.others_wait:
+                self._poller.offer_work()
+            window = await outbox.window(locked, WINDOW)
+            await self._producer.publish(window.events)
+            await outbox.delete(window)
+        self._published(window)
+        return locked.others_wait or len(window.events) == WINDOW
 
-    async def _started(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            self._producer = AIOKafkaProducer(
-                **self._options,
-                enable_idempotence=True,
-                max_batch_size=262_144,
-                request_timeout_ms=_EXPIRY_MILLISECONDS,
-            )
-            await self._producer.start()
-        return self._producer
+    def _published(self, window: Window) -> None:
+        self._outage.over()
+        now = utc_now()
+        metrics.PUBLISHED.inc(len(window.events))
+        for event in window.events:
+            metrics.LAG.observe((now - event.recorded_at).total_seconds())
 
-    async def _send(self, producer: AIOKafkaProducer, events: Sequence[StoredEvent]) -> None:
-        acknowledgements = []
-        for event in events:
-            key, value, headers = encode_event(event)
-            acknowledgements.append(await producer.send(self._topic, value, key, headers=headers))
-        await asyncio.gather(*acknowledgements)
+    def _recovered(self) -> None:
+        self._pause = FIRST_PAUSE
+        if self._waits:
+            self._waits = False
+            self._health.ready()
 
+    async def _failed(self, part: str, error: Exception) -> None:
+        _log.warning("dispatch begins again", part=part, error=str(error))
+        self._waits = True
+        self._health.waits_for(part)
+        if isinstance(error, PublishError):
+            await self._report(error)
+        await asyncio.sleep(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    """Stop sending at once. aiokafka offers only a stop that flushes, so its parts are ended here, one by one."""
-    producer._closed = True  # noqa: SLF001 - or it warns of not having been stopped
-    task = producer._sender.sender_task  # noqa: SLF001
-    if task is not None:
-        task.cancel()
-    await producer.client.close()  # requests in flight end with an error, so the task can end
-    if task is not None:
-        await asyncio.wait([task], timeout=_CLOSE_SECONDS)
+    async def _report(self, error: PublishError) -> None:
+        try:
+            await self._outage.goes_on(error)
+        except DATABASE_ERRORS as failure:
+            _log.warning("the outage could not be reported", error=str(failure))

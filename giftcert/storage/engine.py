@@ -19,10 +19,10 @@ STATEMENT_TIMEOUT = "20s"
 """Many times the longest statement of ours; what needs longer, as verification does, sets its own."""
 COMMAND_SECONDS = 25
 """Above the server's own limits, whose errors say more: this one is for a server that does not answer at all."""
-CLAIM_CONNECTIONS = 4
-"""Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 """A process that stops in the middle of a transaction loses its locks after this."""
+CLAIM_CONNECTIONS = 4
+"""Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
 _INDEX_PLANS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
@@ -30,8 +30,9 @@ _INDEX_PLANS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-"""One plan for claims of any number: along the index of the pool, then by primary key. With a LIMIT that it does not
-know the server expects a tenth of the table, and would scan all of it; planning each claim anew costs as much as it."""
+"""One plan, made once: along an index, row by row. Else the server expects a tenth of a table from a LIMIT that it does
+not know, plans each claim anew, which takes as long as the claim, and goes on scanning what was small when it planned.
+"""
 
 
 class NoDatabaseAddressError(Exception):
@@ -41,12 +42,15 @@ class NoDatabaseAddressError(Exception):
         super().__init__("GIFTCERT_DATABASE_URL is not set")
 
 
-def make_engine(settings: Settings, application_name: str = "giftcert") -> AsyncEngine:
+def make_engine(
+    settings: Settings, application_name: str = "giftcert", *, index_plans: bool = False
+) -> AsyncEngine:
     """Return the engine of this process; no connection is made yet.
 
     Args:
         settings: address and number of connections.
         application_name: shown in ``pg_stat_activity``.
+        index_plans: whether every statement shall read along indexes, whatever the statistics say.
 
     Raises:
         NoDatabaseAddressError: no address is set.
@@ -57,10 +61,17 @@ def make_engine(settings: Settings, application_name: str = "giftcert") -> Async
         settings.database_url.get_secret_value(),
         application_name=application_name,
         pool_size=settings.database_pool_size,
+        index_plans=index_plans,
     )
 
 
-def engine_at(database_url: str, *, application_name: str = "giftcert", pool_size: int = 5) -> AsyncEngine:
+def engine_at(
+    database_url: str,
+    *,
+    application_name: str = "giftcert",
+    pool_size: int = 5,
+    index_plans: bool = False,
+) -> AsyncEngine:
     """Return an engine for an address as ``make_engine`` does for the settings."""
     engine = create_async_engine(
         driver_url(database_url),
@@ -69,7 +80,7 @@ def engine_at(database_url: str, *, application_name: str = "giftcert", pool_siz
         pool_timeout=10,
         hide_parameters=True,  # they may name people, and errors are logged
         connect_args={
-            "server_settings": _server_settings(application_name),
+            "server_settings": _server_settings(application_name, index_plans=index_plans),
             "timeout": CONNECT_SECONDS,
             "command_timeout": COMMAND_SECONDS,
         },
@@ -78,7 +89,7 @@ def engine_at(database_url: str, *, application_name: str = "giftcert", pool_siz
     return engine
 
 
-def _server_settings(application_name: str) -> dict[str, str]:
+def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, str]:
     return {
         "application_name": application_name,
         "timezone": "UTC",
@@ -86,6 +97,7 @@ def _server_settings(application_name: str) -> dict[str, str]:
         "lock_timeout": LOCK_TIMEOUT,
         "statement_timeout": STATEMENT_TIMEOUT,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
+        **(_INDEX_PLANS if index_plans else {}),
     }
 
 
@@ -107,7 +119,7 @@ async def claim_connections(settings: Settings) -> "AsyncIterator[asyncpg.Pool[a
         reset=_keep,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
-        server_settings=_server_settings("giftcert-claims") | _INDEX_PLANS,
+        server_settings=_server_settings("giftcert-claims", index_plans=True),
     ) as connections:
         yield connections
 

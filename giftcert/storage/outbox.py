@@ -1,8 +1,19 @@
-"""Events that are recorded and not yet published, shard by shard; the work of dispatch."""
+"""Transactional outbox: events that are recorded and not yet published, shard by shard.
 
-from collections.abc import Sequence
+A published row is deleted, and until vacuum a deleted row costs every look that passes over it. So each shard has a
+lower bound, ``emptied_to``: no row lies at or below it, nor can come. Why it may be raised, although transactions
+commit in another order than they draw positions:
+
+- Whoever draws a position has a transaction id before (``events.RECORD`` sees to that), and positions rise. So once
+  position p is seen drawn, everyone who drew p or less has an id below the next one that is given.
+- When all transactions with ids below that have ended, all rows at or below p that will ever be are visible. Below the
+  first of them that is still there, nothing can come.
+
+``Watermark`` follows the first part; ``raise_bounds`` does the second.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 import asyncpg
 from sqlalchemy import text
@@ -10,85 +21,160 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.envelope import StoredEvent
 from giftcert.contracts.records import EventRecord
+from giftcert.storage.engine import driver_of
 from giftcert.storage.events import EventRepository
 from giftcert.storage.shards import shard_of
 
-_LOOK_SECONDS = 5.0  # then the server is taken for gone
-# Ordered as the index of unpublished events, so that it is read whatever the statistics say: a bare EXISTS scanned
-# the table once they were taken with a backlog.
-_ANY = "SELECT shard FROM events WHERE published_at IS NULL ORDER BY shard, position LIMIT 1"
-# Locks the shard until the transaction ends. One that another process holds is passed over, one without work too.
-# The commit does not wait for the disk: a mark lost in a crash of PostgreSQL is a repeat, which readers drop.
-_CLAIM = text("""
-    WITH next AS (
-        SELECT s.shard FROM shards s, LATERAL (
-            SELECT FROM events e WHERE e.shard = s.shard AND e.published_at IS NULL ORDER BY e.position LIMIT 1
-        ) AS waiting
-        WHERE s.purpose = 'events' ORDER BY s.last_run LIMIT 1 FOR UPDATE OF s SKIP LOCKED
+_LOOK_SECONDS = 5.0
+"""Then the server is taken for gone."""
+# The probe of a shard is ordered and limited, so that it is one descent of the index whatever the statistics say.
+_FIRST = """LATERAL (
+    SELECT o.position, o.event_id FROM outbox AS o
+    WHERE o.shard = s.shard AND o.position > s.emptied_to ORDER BY o.position LIMIT 1
+) AS first"""
+# While no position was drawn since nothing was left, this reads one page. $1: the last position at which nothing was.
+_LOOK = f"""
+SELECT last_position, pg_snapshot_xmin(snapshot)::text::bigint, pg_snapshot_xmax(snapshot)::text::bigint,
+    CASE WHEN last_position <> $1 THEN EXISTS (SELECT FROM outbox_shards AS s, {_FIRST}) ELSE false END
+FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last_position FROM outbox_position_seq) AS drawn,
+    pg_current_snapshot() AS snapshot
+"""  # noqa: S608 - made of constants
+_RAISE = f"""
+WITH bounds AS MATERIALIZED (
+    SELECT s.shard, least(first.position - 1, $1) AS bound FROM outbox_shards AS s LEFT JOIN {_FIRST} ON true
+), free AS (
+    SELECT s.shard, bound FROM outbox_shards AS s JOIN bounds USING (shard)
+    WHERE s.emptied_to < bound ORDER BY s.shard FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE outbox_shards AS s SET emptied_to = greatest(emptied_to, bound) FROM free WHERE s.shard = free.shard
+"""  # noqa: S608 - made of constants
+# Locks the shard that ran longest ago until the transaction ends, and passes over those that others hold. The commit
+# does not wait for the disk: a deletion lost in a crash of PostgreSQL is a repeat, which readers drop.
+_LOCK_SHARD = text(f"""
+    WITH waiting AS MATERIALIZED (SELECT s.shard FROM outbox_shards AS s, {_FIRST}), next AS (
+        SELECT s.shard FROM outbox_shards AS s JOIN waiting USING (shard)
+        ORDER BY s.last_run LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED
     )
-    UPDATE shards SET last_run = clock_timestamp() FROM next
-    WHERE shards.purpose = 'events' AND shards.shard = next.shard
-    RETURNING shards.shard, set_config('synchronous_commit', 'off', true)
-""")
-# A statement of its own, after the lock: it sees what the last holder of the shard has marked.
-_WINDOW = text("""
-    SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
-        occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal,
-        currency, balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events WHERE shard = :shard AND published_at IS NULL ORDER BY position LIMIT :limit
-""")
-_MARK = text("UPDATE events SET published_at = clock_timestamp() WHERE event_id = ANY(:ids)")
-_OLDEST = text("""
-    SELECT min(first.recorded_at) FROM shards s, LATERAL (
-        SELECT e.recorded_at FROM events e WHERE e.shard = s.shard AND e.published_at IS NULL
-        ORDER BY e.position LIMIT 1
-    ) AS first
-    WHERE s.purpose = 'events'
-""")
-_TOLD_SINCE = text("""
+    UPDATE outbox_shards AS s SET last_run = clock_timestamp() FROM next WHERE s.shard = next.shard
+    RETURNING s.shard, s.emptied_to, (SELECT count(*) FROM waiting) > 1 AS others_wait,
+        set_config('synchronous_commit', 'off', true)
+""")  # noqa: S608 - made of constants
+# A statement of its own, after the lock: it sees what the last holder of the shard has deleted.
+_WINDOW = """
+SELECT o.position, e.event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence,
+    event_type, occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal,
+    currency, balance, held, cause_topic, cause_event_id, payload::text AS payload
+FROM outbox AS o JOIN events AS e USING (event_id)
+WHERE o.shard = $1 AND o.position > $2 ORDER BY o.position LIMIT $3
+"""
+# One by one: a row between them may have become visible since the window was read.
+_DELETE = "DELETE FROM outbox WHERE shard = $1 AND position = ANY($2::bigint[])"
+_OLDEST = f"""
+SELECT min(e.recorded_at) FROM outbox_shards AS s, {_FIRST} JOIN events AS e USING (event_id)
+"""  # noqa: S608 - made of constants
+_WAITS_SINCE = text("""
     SELECT EXISTS (
-        SELECT FROM events WHERE shard = :shard AND published_at IS NULL AND stream_key = :stream_key
-            AND event_type = :event_type AND recorded_at > :since
+        SELECT FROM outbox AS o JOIN events AS e USING (event_id)
+        WHERE o.shard = :shard AND e.stream_key = :stream_key AND e.event_type = :event_type AND e.recorded_at > :since
     )
 """)
 
 
-async def has_unpublished(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Return whether any event waits, in whatever shard: one look at one index.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The last position drawn, the ids of the oldest running and the next transaction, and whether an event waits."""
 
-    Asked hundreds of times a second, so it needs no transaction and goes to asyncpg directly.
+    last_position: int
+    oldest_running: int
+    next_transaction: int
+    event_waits: bool
+
+
+class Watermark:
+    """The position up to which everyone who drew one has ended, as looks that follow one another show it."""
+
+    def __init__(self) -> None:
+        self.position = -1
+        self._candidate: int | None = None
+        self._fence: int | None = None
+
+    def observe(self, look: Look) -> None:
+        """Take the next look into account."""
+        if self._candidate is not None:
+            if (
+                self._fence is None
+            ):  # the candidate was drawn before this look's snapshot, so by an earlier id
+                self._fence = look.next_transaction
+            if look.oldest_running < self._fence:
+                return
+            self.position = self._candidate
+        self._candidate, self._fence = look.last_position, None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedShard:
+    """A shard with waiting events that nobody else publishes until the transaction ends."""
+
+    shard: int
+    emptied_to: int
+    others_wait: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The next events of a shard, in the order in which they must be published."""
+
+    shard: int
+    positions: tuple[int, ...]
+    events: tuple[StoredEvent, ...]
+
+
+async def look(driver: "asyncpg.Connection[asyncpg.Record]", empty_at: int) -> Look:
+    """Return whether any event waits, in whatever shard; asked hundreds of times a second.
+
+    ``empty_at`` is the watermark at which a look found nothing: while it is also the last position, nothing can wait.
     """
-    return await driver.fetchval(_ANY, timeout=_LOOK_SECONDS) is not None
+    [row] = await driver.fetch(_LOOK, empty_at, timeout=_LOOK_SECONDS)
+    return Look(*row)
+
+
+async def raise_bounds(driver: "asyncpg.Connection[asyncpg.Record]", watermark: int) -> None:
+    """Have later looks begin behind what is published, in the shards that nobody holds."""
+    await driver.execute(_RAISE, watermark)
+
+
+async def oldest_waiting(driver: "asyncpg.Connection[asyncpg.Record]") -> datetime | None:
+    """Return when the event that waits longest was recorded."""
+    oldest: datetime | None = await driver.fetchval(_OLDEST)
+    return oldest
 
 
 class OutboxRepository:
-    """Reads and marks unpublished events; the caller owns the transaction."""
+    """Reads and empties the outbox; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def claim_shard(self) -> int | None:
-        """Lock the shard with waiting events that ran longest ago, or return ``None`` if there is none free."""
-        row = (await self._connection.execute(_CLAIM)).one_or_none()
-        return None if row is None else int(row.shard)
+    async def lock_shard(self) -> LockedShard | None:
+        """Lock the shard with waiting events that ran longest ago; ``None`` if there is none that is free."""
+        row = (await self._connection.execute(_LOCK_SHARD)).one_or_none()
+        return None if row is None else LockedShard(row.shard, row.emptied_to, row.others_wait)
 
-    async def window(self, shard: int, limit: int) -> list[StoredEvent]:
-        """Return the next unpublished events of a shard, in the order in which they must be published.
+    async def window(self, locked: LockedShard, limit: int) -> Window:
+        """Return the next events of a locked shard.
 
         Events of one certificate are written under its row's lock, so their positions rise with their sequence and
         none can appear below one already seen. Between other keys the order does not matter.
         """
-        rows = (await self._connection.execute(_WINDOW, {"shard": shard, "limit": limit})).all()
-        return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - the public name of a row's mapping
+        driver = await driver_of(self._connection)
+        rows = await driver.fetch(_WINDOW, locked.shard, locked.emptied_to, limit)
+        positions = tuple(row["position"] for row in rows)
+        return Window(locked.shard, positions, tuple(_stored(row) for row in rows))
 
-    async def mark_published(self, event_ids: Sequence[str]) -> None:
-        """Remember that these are on the stream."""
-        await self._connection.execute(_MARK, {"ids": [UUID(one) for one in event_ids]})
-
-    async def oldest_unpublished(self) -> datetime | None:
-        """Return when the event that waits longest was recorded."""
-        moment: datetime | None = (await self._connection.execute(_OLDEST)).scalar_one()
-        return moment
+    async def delete(self, window: Window) -> None:
+        """Forget what is on the stream."""
+        driver = await driver_of(self._connection)
+        await driver.execute(_DELETE, window.shard, window.positions)
 
     async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
         """Append an event unless one of its type and key was recorded after ``since`` and still waits.
@@ -102,7 +188,13 @@ class OutboxRepository:
             "event_type": record.event_type,
             "since": since,
         }
-        if (await self._connection.execute(_TOLD_SINCE, values)).scalar_one():
+        if (await self._connection.execute(_WAITS_SINCE, values)).scalar_one():
             return False
         await EventRepository(self._connection).append_keyed(stream_key, [record])
         return True
+
+
+def _stored(row: asyncpg.Record) -> StoredEvent:
+    values = dict(row)
+    del values["position"]
+    return StoredEvent(**values)

@@ -70,11 +70,9 @@ async def make_certificates(engine: AsyncEngine, count: int) -> list[str]:
         )
         rows = await connection.execute(
             text("""
-                INSERT INTO certificates (certificate_id, product_id, batch_id, number_sealed, number_fingerprint,
-                    last_four, cvc_sealed, currency, nominal)
-                SELECT gen_random_uuid(), 'GC-5000', batch_id, '', decode(md5(n::text), 'hex'), '1234', '', 'RUB',
-                    500000
-                FROM batches, generate_series(1, :count) AS n RETURNING certificate_id::text
+                INSERT INTO certificates (certificate_id, product_id, batch_id, last_four, currency, nominal)
+                SELECT gen_random_uuid(), 'GC-5000', batch_id, '1234', 'RUB', 500000
+                FROM batches, generate_series(1, :count) RETURNING certificate_id::text
             """),
             {"count": count},
         )

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.contracts.records import EventRecord
-from giftcert.domain.messages import Cause
+from giftcert.domain.cause import Cause
 from giftcert.storage.events import EventRepository
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ def reserved(number: int = 1) -> EventRecord:
         occurred_at=NOON,
         channel="im",
         payload={"reservationId": f"r-{number}", "reservedUntil": "2026-11-23T12:30:00Z"},
-        cause=Cause("All_SalesOrder", f"so-{number}"),
+        cause=Cause("All_SalesOrder", f"so-{number}", NOON),
         sale_channel="im",
         status="reserved",
         refund_state="none",
@@ -43,7 +43,7 @@ async def event_ids(engine: AsyncEngine) -> set[str]:
 
 async def unpublished(engine: AsyncEngine) -> int:
     async with engine.connect() as connection:
-        statement = text("SELECT count(*) FROM events WHERE published_at IS NULL")
+        statement = text("SELECT count(*) FROM outbox")
         return int((await connection.execute(statement)).scalar_one())
 
 

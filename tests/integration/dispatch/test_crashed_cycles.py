@@ -7,11 +7,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.dispatch import doorbell
-from giftcert.dispatch.lane import Lane
+from giftcert.dispatch import producer
 from giftcert.dispatch.main import serve
-from giftcert.dispatch.publisher import Publisher
+from giftcert.dispatch.producer import StreamProducer
+from giftcert.dispatch.publisher import ShardPublisher
 from giftcert.settings import Settings
+from giftcert.storage import outbox
 from giftcert.storage.engine import engine_at
 from giftcert.storage.outbox import OutboxRepository
 from tests.conftest import new_database
@@ -66,14 +67,14 @@ async def next_one_tells(stream: Stream, keys: set[str]) -> None:
 
 
 AROUND_EACH_STEP = around_each(
-    (doorbell, "has_unpublished"),
-    (OutboxRepository, "oldest_unpublished"),
-    (OutboxRepository, "claim_shard"),
+    (outbox, "look"),
+    (outbox, "oldest_waiting"),
+    (OutboxRepository, "lock_shard"),
     (OutboxRepository, "window"),
-    (Publisher, "_started"),
-    (Publisher, "_send"),  # leaving it, all are acknowledged
-    (OutboxRepository, "mark_published"),
-    (Lane, "cycle"),  # leaving it, the marks are committed
+    (StreamProducer, "_started"),
+    (StreamProducer, "_send"),  # leaving it, all are acknowledged
+    (OutboxRepository, "delete"),
+    (ShardPublisher, "cycle"),  # leaving it, the deletions are committed
 )
 
 
@@ -88,11 +89,12 @@ async def test_what_a_dead_dispatcher_left_is_told_by_its_successor(
     await next_one_tells(stream, keys)
 
 
-@around_each((AIOKafkaProducer, "send"))
+@around_each((AIOKafkaProducer, "send_batch"))
 @pytest.mark.parametrize("nth", range(1, EVENTS + 1))
 async def test_a_dispatcher_that_dies_in_the_middle_of_a_window(
     stream: Stream, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str, nth: int
 ) -> None:
+    monkeypatch.setattr(producer, "_BATCH_BYTES", 1)  # a batch for each event
     keys = await stream.recorded()
     crash(monkeypatch, step, moment, nth=nth)
     with pytest.raises(CrashError):

@@ -77,13 +77,13 @@ async def test_an_event_is_not_told_before_it_is_committed(
     assert (await reader.next()).key == certificates[0]
 
 
-async def test_a_dispatcher_killed_between_publishing_and_marking_is_repeated_with_the_same_content(
+async def test_a_dispatcher_killed_between_publishing_and_deleting_is_repeated_with_the_same_content(
     engine: AsyncEngine, certificates: list[str], reader: StreamReader, start_dispatcher: StartDispatcher
 ) -> None:
     await append(engine, certificates[0], *(reserved(number) for number in range(1, 6)))
     recorded = await event_ids(engine)
-    async with engine.begin() as holding:  # so that the mark waits for us
-        await holding.execute(text("SELECT FROM events FOR UPDATE"))
+    async with engine.begin() as holding:  # so that the deletion waits for us
+        await holding.execute(text("SELECT FROM outbox FOR UPDATE"))
         killed = await start_dispatcher()
         told_before = list(await reader.until(recorded))
         killed.kill()

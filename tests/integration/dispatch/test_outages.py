@@ -9,12 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.dispatch.doorbell import Doorbell
-from giftcert.dispatch.lane import Lane
-from giftcert.dispatch.publisher import Publisher, PublishError
-from giftcert.dispatch.trouble import Trouble
+from giftcert.dispatch.outage_report import OutageReport
+from giftcert.dispatch.poller import Poller
+from giftcert.dispatch.producer import PublishError, StreamProducer
+from giftcert.dispatch.publisher import ShardPublisher
 from giftcert.storage.outbox import OutboxRepository
-from giftcert.storage.shards import shard_of
 from giftcert.telemetry import Health
 from tests.integration.dispatch.conftest import new_topic
 from tests.integration.dispatch.dispatchers import end, spawn
@@ -44,17 +43,17 @@ async def stoppable(stoppable_kafka: StoppableKafka) -> OwnTopic:
 
 @asynccontextmanager
 async def hasty_dispatcher(engine: AsyncEngine, topic: OwnTopic) -> AsyncIterator[Health]:
-    """A dispatcher of one lane that gives up after half a second and tells of it at once."""
+    """A dispatcher of one publisher that gives up after half a second and reports it at once."""
     health = Health()
-    doorbell = Doorbell(engine, health)
-    publisher = Publisher(topic.name, {"bootstrap_servers": topic.address}, timedelta(seconds=0.5))
-    trouble = Trouble(engine, topic.name, patience=timedelta())
-    lane = Lane(engine, publisher, doorbell, trouble, health)
-    tasks = [asyncio.create_task(doorbell.watch()), asyncio.create_task(lane.run())]
+    poller = Poller(engine, health)
+    producer = StreamProducer(topic.name, {"bootstrap_servers": topic.address}, timedelta(seconds=0.5))
+    outage = OutageReport(engine, topic.name, patience=timedelta())
+    publisher = ShardPublisher(engine, producer, poller, outage, health)
+    tasks = [asyncio.create_task(poller.poll()), asyncio.create_task(publisher.run())]
     try:
         yield health
     finally:
-        doorbell.end()
+        poller.end()
         await asyncio.gather(*tasks)
 
 
@@ -65,9 +64,10 @@ async def until_true(engine: AsyncEngine, condition: str) -> None:
             await asyncio.sleep(0.02)
 
 
-TOLD_OF_TROUBLE = "EXISTS (SELECT FROM events WHERE event_type = 'error.processingFailed')"
+REPORTED = "EXISTS (SELECT FROM events WHERE event_type = 'error.processingFailed')"
 PUBLISHING = """EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-    AND state = 'idle in transaction' AND query LIKE '%FROM events WHERE shard%')"""
+    AND state = 'idle in transaction' AND query LIKE '%FROM outbox AS o JOIN events%')"""
+ALL_PUBLISHED = "NOT EXISTS (SELECT FROM outbox)"
 
 
 async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
@@ -80,13 +80,13 @@ async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
         await reader.next()
         stoppable.kafka.hang()
         await append(engine, one, reserved(2), reserved(3))
-        await until_true(engine, TOLD_OF_TROUBLE)
+        await until_true(engine, REPORTED)
         assert health.waiting_for == "Kafka"
         await append(engine, one, reserved(4))
         await append(engine, other, reserved(5))
         stoppable.kafka.go_on()
         told = await reader.until(await event_ids(engine))
-        await until_true(engine, "NOT EXISTS (SELECT FROM events WHERE published_at IS NULL)")
+        await until_true(engine, ALL_PUBLISHED)
 
     assert first_sequences([each for each in told if each.key in {one, other}]) == {
         one: [1, 2, 3, 4],
@@ -101,21 +101,24 @@ async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
 ) -> None:
     await append(engine, certificates[0], *(reserved(number) for number in range(1, 4)))
     async with engine.connect() as connection:
-        window = await OutboxRepository(connection).window(shard_of(certificates[0]), 10)
-    publisher = Publisher(stoppable.name, {"bootstrap_servers": stoppable.address})
-    await publisher.publish(window[:1])
-    publisher._limit = timedelta(seconds=0.5)
+        outbox = OutboxRepository(connection)
+        locked = await outbox.lock_shard()
+        assert locked is not None
+        events = (await outbox.window(locked, 10)).events
+    hasty = StreamProducer(stoppable.name, {"bootstrap_servers": stoppable.address})
+    await hasty.publish(events[:1])
+    hasty._limit = timedelta(seconds=0.5)
     stoppable.kafka.hang()
 
     with pytest.raises(PublishError, match="TimeoutError"):
-        await publisher.publish(window[1:])
+        await hasty.publish(events[1:])
     stoppable.kafka.go_on()
-    patient = Publisher(stoppable.name, {"bootstrap_servers": stoppable.address})
-    await patient.publish(window[1:])
+    patient = StreamProducer(stoppable.name, {"bootstrap_servers": stoppable.address})
+    await patient.publish(events[1:])
     await patient.drop()
 
     async with StreamReader(stoppable.address, stoppable.name) as reader:
-        told = await reader.until({event.event_id for event in window})
+        told = await reader.until({event.event_id for event in events})
     assert first_sequences(told)[certificates[0]] == [1, 2, 3]
 
 
@@ -135,7 +138,7 @@ async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
         other = await spawn(fresh_database_url, stoppable.address, stoppable.name)
         await append(engine, certificate, reserved(3))
         await reader.until(await event_ids(engine))
-        await until_true(engine, "NOT EXISTS (SELECT FROM events WHERE published_at IS NULL)")
+        await until_true(engine, ALL_PUBLISHED)
 
         frozen.send_signal(signal.SIGCONT)
         await end(other)
@@ -146,21 +149,21 @@ async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
     assert first_sequences(told)[certificate] == [1, 2, 3, 4]
 
 
-async def test_trouble_that_goes_on_is_told_once_a_minute_by_all_processes_together(
+async def test_an_outage_that_goes_on_is_reported_once_a_minute_by_all_processes_together(
     engine: AsyncEngine,
 ) -> None:
-    first = Trouble(engine, "stream", patience=timedelta())
-    second = Trouble(engine, "stream", patience=timedelta())
-    for trouble in (first, second, first):
-        await trouble.goes_on(PublishError("away"))
+    first = OutageReport(engine, "stream", patience=timedelta())
+    second = OutageReport(engine, "stream", patience=timedelta())
+    for outage in (first, second, first):
+        await outage.goes_on(PublishError("away"))
 
     assert len(await event_ids(engine)) == 1
 
 
-async def test_trouble_that_soon_ends_is_not_told(engine: AsyncEngine) -> None:
-    trouble = Trouble(engine, "stream", patience=timedelta(hours=1))
-    await trouble.goes_on(PublishError("away"))
-    trouble.over()
-    await trouble.goes_on(PublishError("away"))
+async def test_an_outage_that_soon_ends_is_not_reported(engine: AsyncEngine) -> None:
+    outage = OutageReport(engine, "stream", patience=timedelta(hours=1))
+    await outage.goes_on(PublishError("away"))
+    outage.over()
+    await outage.goes_on(PublishError("away"))
 
     assert not await event_ids(engine)

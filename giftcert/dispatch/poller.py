@@ -1,0 +1,107 @@
+"""Poller of the outbox: notices that events wait. Looking is cheap; a NOTIFY in every writing transaction is not."""
+
+import asyncio
+from typing import TypeAlias
+
+import asyncpg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.clock import utc_now
+from giftcert.dispatch import metrics
+from giftcert.storage import outbox
+from giftcert.storage.engine import driver_of
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.telemetry import Health
+
+BUSY_SECONDS, IDLE_SECONDS = 0.005, 0.025
+"""Between two looks while events come, and after ``CALM_SECONDS`` without any."""
+CALM_SECONDS = 2.0
+MEASURED_EVERY_SECONDS = 5.0
+RAISED_EVERY = 1_000
+"""Positions after which the bounds of the shards are raised: a look passes over no more deleted rows than these."""
+
+_log = structlog.get_logger(__name__)
+_Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+class Poller:
+    """Looks for all publishers of a process, and wakes one of them as long as something waits."""
+
+    def __init__(self, engine: AsyncEngine, health: Health) -> None:
+        self._engine = engine
+        self._health = health
+        self._work: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
+        self._over = asyncio.Event()
+        self._watermark = outbox.Watermark()
+        self._empty_at = -1
+        self._raised_to = 0
+        self._last_found = 0.0
+        self._last_measured = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether the publishers shall end after what they are doing."""
+        return self._over.is_set()
+
+    def end(self) -> None:
+        """Let the publishers finish their cycle and end."""
+        self._over.set()
+        self.offer_work()
+
+    def offer_work(self) -> None:
+        """Wake one publisher that waits, now or as soon as one does."""
+        if self._work.empty():
+            self._work.put_nowait(None)
+
+    async def work(self) -> None:
+        """Wait until something may wait to be published, or all is over."""
+        await self._work.get()
+        if self.over:
+            self.offer_work()  # to the next
+
+    async def poll(self) -> None:
+        """Look until all is over."""
+        while not self.over:
+            try:
+                await self._poll_connected()
+            except DATABASE_ERRORS as error:
+                _log.warning("cannot look for events", error=str(error))
+                self._health.waits_for("PostgreSQL")
+                await asyncio.sleep(1)
+
+    async def _poll_connected(self) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            driver = await driver_of(connection)
+            self._health.ready()
+            while not self.over:
+                await self._look(driver)
+                await self._raise_bounds(driver)
+                await self._measure(driver)
+                await asyncio.sleep(self._interval())
+
+    async def _look(self, driver: _Driver) -> None:
+        found = await outbox.look(driver, self._empty_at)
+        self._watermark.observe(found)
+        if found.event_waits:
+            self._last_found = asyncio.get_running_loop().time()
+            self.offer_work()
+        elif self._watermark.position == found.last_position:
+            self._empty_at = found.last_position
+
+    async def _raise_bounds(self, driver: _Driver) -> None:
+        if self._watermark.position >= self._raised_to + RAISED_EVERY:
+            await outbox.raise_bounds(driver, self._watermark.position)
+            self._raised_to = self._watermark.position
+
+    async def _measure(self, driver: _Driver) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._last_measured > MEASURED_EVERY_SECONDS:
+            self._last_measured = now
+            oldest = await outbox.oldest_waiting(driver)
+            metrics.OLDEST.set((utc_now() - oldest).total_seconds() if oldest else 0)
+
+    def _interval(self) -> float:
+        calm = asyncio.get_running_loop().time() - self._last_found > CALM_SECONDS
+        return IDLE_SECONDS if calm else BUSY_SECONDS
