@@ -14,21 +14,21 @@ QUEUE = "bench-raw"
 
 @workflow.defn(name="RawSale")
 class RawSale:
-    """Ends when it has been told three things."""
+    """Ends after three signals."""
 
     def __init__(self) -> None:
-        self.told = 0
+        self.signals = 0
 
     @workflow.run
     async def run(self, _certificate_id: str) -> int:
         """Return how many signals came."""
-        await workflow.wait_condition(lambda: self.told == 3, timeout=timedelta(days=1))
-        return self.told
+        await workflow.wait_condition(lambda: self.signals == 3, timeout=timedelta(days=1))
+        return self.signals
 
     @workflow.signal
     def tell(self, _message: dict[str, Any]) -> None:
         """Count one message."""
-        self.told += 1
+        self.signals += 1
 
 
 async def _serve(address: str) -> None:

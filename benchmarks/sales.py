@@ -23,7 +23,7 @@ import httpx
 from temporalio.client import Client
 
 from benchmarks.raw_workflow import QUEUE, RawSale
-from benchmarks.stack import Stack, running_stack
+from benchmarks.stack import Stack, cpu_seconds, running_stack
 
 AT_ONCE = 50
 PRICE = 500_000
@@ -31,7 +31,7 @@ PRICE = 500_000
 
 @dataclass(frozen=True)
 class SalesFigures:
-    """Medians of the rounds; milliseconds for the latencies."""
+    """Medians of the rounds; milliseconds for the latencies, and for what a sale takes of each process."""
 
     floor_per_second: float
     sales_per_second: float
@@ -40,6 +40,7 @@ class SalesFigures:
     announced_p99: float
     history_events: float
     actions: float
+    cpu_ms: dict[str, float]
 
 
 class Shop:
@@ -63,7 +64,7 @@ class Shop:
             elif event_type == b"notification.requested":
                 self.announced[certificate] = time.perf_counter()
 
-    async def told_of(self, certificate: str) -> None:
+    async def until_announced(self, certificate: str) -> None:
         """Wait until a certificate is announced."""
         while certificate not in self.announced:  # noqa: ASYNC110 - a look a few times a second is enough here
             await asyncio.sleep(0.05)
@@ -164,7 +165,7 @@ async def latencies(shop: Shop, per_second: float, count: int) -> list[float]:
         sales.append(asyncio.create_task(shop.sell()))
         await asyncio.sleep(1 / per_second)
     certificates = await asyncio.gather(*sales)
-    await asyncio.gather(*(shop.told_of(one) for one in certificates))
+    await asyncio.gather(*(shop.until_announced(one) for one in certificates))
     return [1000 * (shop.announced[one] - shop.captured[one]) for one in certificates]
 
 
@@ -196,29 +197,37 @@ def raw_worker(stack: Stack) -> Iterator[None]:
         process.wait(10)
 
 
+def cpu_ms(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:
+    """Return the milliseconds of each process that one of so many sales took."""
+    return {part: 1000 * (after[part] - before.get(part, 0.0)) / count for part in after}
+
+
 async def measure(stack: Stack, rounds: int, count: int) -> SalesFigures:
     """Measure floor and service by turns, then the latency at 5 sales a second."""
     client = await Client.connect(stack.temporal)
     async with open_shop(stack) as shop:
-        pairs = []
+        pairs, spent = [], list[dict[str, float]]()
         for number in range(rounds + 1):
             with raw_worker(stack):
                 floor = await rate_of(lambda: raw_sale(client), count)
+            before = cpu_seconds(stack)
             sales = await rate_of(shop.sell, count)
+            spent.append(cpu_ms(before, cpu_seconds(stack), count))
             print(f"round {number}: raw {floor:.1f}/s, sales {sales:.1f}/s", file=sys.stderr, flush=True)
             pairs.append((floor, sales))
-        told = await latencies(shop, per_second=5, count=25 * rounds)
-        slow = quantiles(told, n=100)
+        waits = await latencies(shop, per_second=5, count=25 * rounds)
+        slow = quantiles(waits, n=100)
         counts = [await history_of(client, one) for one in list(shop.announced)[-20:]]
     pairs = pairs[1:]  # the first warms up
     return SalesFigures(
         floor_per_second=round(median(floor for floor, _ in pairs), 1),
         sales_per_second=round(median(sales for _, sales in pairs), 1),
         ratio=round(median(sales / floor for floor, sales in pairs), 3),
-        announced_p50=round(median(told), 1),
+        announced_p50=round(median(waits), 1),
         announced_p99=round(slow[98], 1),
         history_events=median(events for events, _ in counts),
         actions=median(actions for _, actions in counts),
+        cpu_ms={part: round(median(one[part] for one in spent[1:]), 1) for part in sorted(spent[-1])},
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 GIFTCERT = (sys.executable, "-m", "giftcert.cli")
+_PART = re.compile(
+    r"giftcert\.cli (api|worker|ingest|dispatch)|(kafka)\.Kafka|(temporal) server|(postgres)", re.ASCII
+)
 
 
 @dataclass(frozen=True)
 class Stack:
     """A running stack: where its parts are, its folder, a token of a channel, and the environment of its commands."""
 
+    process_id: int
     api_url: str
     kafka: str
     temporal: str
@@ -41,13 +46,13 @@ def running_stack(pool: int) -> Iterator[Stack]:
             try:
                 assert process.stdout is not None
                 addresses = json.loads(process.stdout.readline())
-                yield _stack(addresses, environment, pool)
+                yield _stack(process.pid, addresses, environment, pool)
             finally:
                 process.terminate()
                 process.wait(20)
 
 
-def _stack(addresses: dict[str, Any], environment: dict[str, str], pool: int) -> Stack:
+def _stack(process_id: int, addresses: dict[str, Any], environment: dict[str, str], pool: int) -> Stack:
     if pool:
         subprocess.run(
             [*GIFTCERT, "pool", "generate", "--product", "GC-5000", "--count", str(pool)],
@@ -62,6 +67,7 @@ def _stack(addresses: dict[str, Any], environment: dict[str, str], pool: int) ->
         stdout=subprocess.PIPE,
     )
     return Stack(
+        process_id=process_id,
         api_url=addresses["apiUrl"],
         kafka=addresses["kafkaBootstrapServers"],
         temporal=addresses["temporalAddress"],
@@ -70,3 +76,47 @@ def _stack(addresses: dict[str, Any], environment: dict[str, str], pool: int) ->
         token=json.loads(token.stdout)["token"],
         environment=environment,
     )
+
+
+def cpu_seconds(stack: Stack) -> dict[str, float]:
+    """Return the processor time that each part of a stack has taken so far; what has ended is left out."""
+    processes = {int(path.name): path for path in Path("/proc").iterdir() if path.name.isdigit()}
+    stats = {pid: stat for pid, path in processes.items() if (stat := _stat(path)) is not None}
+    spent: dict[str, float] = {}
+    for pid, (_, seconds) in stats.items():
+        if part := _part(pid, stack, stats):
+            spent[part] = spent.get(part, 0.0) + seconds
+    return spent
+
+
+def _stat(process: Path) -> tuple[int, float] | None:
+    """Return a process's parent and the seconds that it has run."""
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has just ended
+        return None
+    return int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _part(pid: int, stack: Stack, stats: dict[int, tuple[int, float]]) -> str | None:
+    """Return which part of the stack a process belongs to: its own command line says it, or that of an ancestor."""
+    while pid > 1 and pid in stats:
+        command = _command(pid)
+        found = _PART.search(command)
+        if found and (str(stack.folder) in command or _is_below(pid, stack.process_id, stats)):
+            return next(name for name in found.groups() if name)
+        pid = stats[pid][0]
+    return None
+
+
+def _is_below(pid: int, ancestor: int, stats: dict[int, tuple[int, float]]) -> bool:
+    while pid in stats and pid != ancestor:
+        pid = stats[pid][0]
+    return pid == ancestor
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
