@@ -43,7 +43,8 @@ class Tables:
         now = datetime.now(UTC) - ago
         async with asyncpg.create_pool(self.url, min_size=1, max_size=2) as connections:
             wanted = ClaimRequest(GIFT, quantity, "im", "shop", GIFT.nominal, now)
-            return await ClaimRepository(connections).claim(wanted)
+            [claimed] = await ClaimRepository(connections).claim([wanted])
+            return list(claimed.claims)
 
     async def run(self, statement: str, **values: Any) -> None:
         async with self.engine.begin() as connection:
