@@ -1,0 +1,185 @@
+"""What a look at the outbox finds, and what it costs, whatever order transactions commit in."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.contracts.records import EventRecord
+from giftcert.storage import outbox
+from giftcert.storage.events import EventRepository
+from giftcert.storage.outbox import Look, OutboxRepository, Watermark
+from giftcert.storage.shards import SHARDS, shard_of
+from tests.integration.dispatch.recorded import reserved
+from tests.integration.storage.pool_rows import Tables
+
+pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]
+KEY = "GC-5000"
+
+
+@asynccontextmanager
+async def uncommitted(tables: Tables) -> AsyncIterator[AsyncConnection]:
+    """A transaction that has recorded an event, and so drawn a position, and commits when the body is over."""
+    async with tables.engine.begin() as connection:
+        await EventRepository(connection).append_keyed(KEY, [reserved()])
+        yield connection
+
+
+async def record(tables: Tables, *records: EventRecord, key: str = KEY) -> None:
+    async with tables.engine.begin() as connection:
+        await EventRepository(connection).append_keyed(key, records or [reserved()])
+
+
+async def publish_all(tables: Tables) -> int:
+    """Empty the outbox as dispatch does; return how many events that were."""
+    count = 0
+    while True:
+        async with tables.engine.begin() as connection:
+            repository = OutboxRepository(connection)
+            locked = await repository.lock_shard()
+            if locked is None:
+                return count
+            window = await repository.window(locked, 100)
+            await repository.delete(window)
+        count += len(window.events)
+
+
+class Looking:
+    """The poller's looks, one by one."""
+
+    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.driver = driver
+        self.watermark = Watermark()
+
+    async def look(self, empty_at: int = -1) -> Look:
+        found = await outbox.look(self.driver, empty_at)
+        self.watermark.observe(found)
+        return found
+
+    async def raise_bounds(self) -> None:
+        """Look as often as it takes where nobody holds a transaction open, and raise the bounds."""
+        for _ in range(3):
+            await self.look()
+        await outbox.raise_bounds(self.driver, self.watermark.position)
+
+
+@pytest.fixture
+async def looking(tables: Tables) -> AsyncIterator[Looking]:
+    driver = await asyncpg.connect(tables.url)
+    yield Looking(driver)
+    await driver.close()
+
+
+async def bounds(tables: Tables) -> list[int]:
+    rows = await tables.rows("SELECT emptied_to FROM outbox_shards ORDER BY shard")
+    return [row["emptied_to"] for row in rows]
+
+
+async def test_the_first_event_of_a_new_database_is_seen(tables: Tables, looking: Looking) -> None:
+    for _ in range(3):
+        assert not (await looking.look(looking.watermark.position)).event_waits
+    await record(tables)
+    assert (await looking.look(looking.watermark.position)).event_waits
+
+
+async def test_the_watermark_stays_below_a_position_whose_transaction_is_open(
+    tables: Tables, looking: Looking
+) -> None:
+    async with uncommitted(tables):
+        await record(tables)
+        await publish_all(tables)
+        for _ in range(5):
+            assert not (await looking.look()).event_waits
+        assert looking.watermark.position < 1
+    for _ in range(3):
+        found = await looking.look()
+    assert found.event_waits
+    assert looking.watermark.position == found.last_position == 2
+
+
+async def test_a_bound_never_passes_an_event_that_commits_after_a_later_one_was_published(
+    tables: Tables, looking: Looking
+) -> None:
+    async with uncommitted(tables):
+        await record(tables)  # of the same shard, with a higher position
+        assert await publish_all(tables) == 1
+        await looking.raise_bounds()
+        assert max(await bounds(tables)) < 1
+    assert await publish_all(tables) == 1
+    await looking.raise_bounds()
+    assert set(await bounds(tables)) == {2}
+
+
+async def test_a_bound_stops_below_the_first_event_that_waits(tables: Tables, looking: Looking) -> None:
+    for _ in range(3):
+        await record(tables)
+    await tables.run("DELETE FROM outbox WHERE position <> 2")
+    await looking.raise_bounds()
+    assert (await bounds(tables))[shard_of(KEY)] == 1
+    assert sorted(await bounds(tables))[1:] == (SHARDS - 1) * [3]
+    assert await publish_all(tables) == 1
+
+
+async def test_a_shard_that_somebody_publishes_keeps_its_bound_until_later(
+    tables: Tables, looking: Looking
+) -> None:
+    await record(tables)
+    async with tables.engine.begin() as connection:
+        locked = await OutboxRepository(connection).lock_shard()
+        assert locked is not None
+        await tables.run("DELETE FROM outbox")
+        async with asyncio.timeout(2):
+            await looking.raise_bounds()
+        assert (await bounds(tables))[locked.shard] == 0
+    await looking.raise_bounds()
+    assert set(await bounds(tables)) == {1}
+
+
+async def test_whoever_draws_a_position_has_a_transaction_id_before(tables: Tables) -> None:
+    """On this the watermark rests: else a fence could be taken between the two."""
+    await tables.run("""
+        CREATE FUNCTION had_id() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+            IF pg_current_xact_id_if_assigned() IS NULL THEN RAISE 'no transaction id'; END IF;
+            RETURN nextval('drawn');
+        END $$
+    """)
+    await tables.run("CREATE SEQUENCE drawn")
+    await tables.run("ALTER TABLE outbox ALTER position DROP IDENTITY")
+    await tables.run("ALTER TABLE outbox ALTER position SET DEFAULT had_id()")
+    await record(tables, reserved(1), reserved(2))
+    assert len(await tables.rows("SELECT position FROM outbox")) == 2
+
+
+async def pages(driver: "asyncpg.Connection[asyncpg.Record]", statement: str, *values: object) -> int:
+    """How many pages a statement touches, as the server counts them; what it does is undone."""
+    async with driver.transaction():
+        plan = await driver.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+    root = json.loads(plan)[0]["Plan"]
+    return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
+
+
+async def test_a_look_costs_as_little_after_many_published_events_without_vacuum(
+    tables: Tables, looking: Looking
+) -> None:
+    await tables.run("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+    await record(tables, key="0")
+    await publish_all(tables)
+    await looking.raise_bounds()
+    empty = await pages(looking.driver, outbox._LOOK, looking.watermark.position)
+
+    for key in range(40):
+        await record(tables, *(reserved() for _ in range(100)), key=str(key))
+        await publish_all(tables)
+        await looking.raise_bounds()
+
+    assert await pages(looking.driver, outbox._LOOK, looking.watermark.position) == empty == 1
+    await record(tables)
+    probe = f"SELECT FROM outbox_shards AS s, {outbox._FIRST}"
+    with_bounds = await pages(looking.driver, probe)
+    await tables.run("UPDATE outbox_shards SET emptied_to = 0")
+    assert with_bounds <= SHARDS * 3 + 2
+    assert await pages(looking.driver, probe) > 2 * with_bounds
