@@ -1,14 +1,15 @@
-"""``/healthz``, ``/readyz``, ``/metrics`` and what the types of problems mean: for machines and newcomers."""
+"""``/healthz``, ``/readyz``, ``/metrics``, and the explanation of each type of problem."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from api import problems
-from api.schemas import PartStatus
+from api.schemas import Schema
 from api.services import Services, services_of
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.reading import ReadingRepository
@@ -17,6 +18,15 @@ router = APIRouter(tags=["operation"])
 metrics_router = APIRouter(tags=["operation"])
 OK, AWAY = "ok", "away"
 _METRIC = 'giftcert_http_request_seconds_count{method="GET",route="/certificates/next",status="200"} 3.0'
+
+
+class PartStatus(Schema):
+    """Whether the service is ready, part by part."""
+
+    status: Literal["ready", "notReady"]
+    parts: dict[str, str] = Field(
+        examples=[{"database": "ok", "temporal": "away", "kafka": "not needed here"}]
+    )
 
 
 @router.get(
@@ -38,7 +48,7 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(request: Request) -> Response:
     """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
     services = services_of(request)
-    database, temporal = await asyncio.gather(_database(services), services.temporal.is_reachable())
+    database, temporal = await asyncio.gather(_database(services), services.workflows.is_reachable())
     parts = {
         "database": OK if database else AWAY,
         "temporal": OK if temporal else AWAY,

@@ -1,27 +1,19 @@
-"""Idempotency-Key: the same call under the same key is answered as it was at first."""
+"""Idempotency-Key: the header of a call, and how an answer that comes again looks."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from fastapi import Header
-from sqlalchemy.ext.asyncio import AsyncConnection
+from pydantic import BaseModel
+from starlette.responses import Response
 
 from api import problems
-from api.quick_route import LONGEST_NAME
-from giftcert.clock import utc_now
+from api.services import Services
+from giftcert.lifecycle.idempotency import IdempotencyKey, idempotency_key
 from giftcert.security import Caller
-from giftcert.settings import Settings
-from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
-from giftcert.storage.reservations import ReservationRepository
 
-NO_ANSWER = "null"
-"""What is remembered of a call that answers with nothing."""
-KEY_HEADER = "Idempotency-Key"
+LONGEST_KEY = 64
 HIT = {"Idempotency-Hit": "true"}
 """Header of an answer that comes again."""
 HIT_HEADER = {
@@ -35,33 +27,34 @@ HIT_HEADER = {
 """The same for the OpenAPI document."""
 
 
-SentKey = Annotated[
-    str | None,
-    Header(
-        alias=KEY_HEADER,
+def _header(description: str, example: str) -> Any:  # noqa: ANN401 - as FastAPI's Header
+    return Header(
+        alias="Idempotency-Key",
         min_length=1,
-        max_length=LONGEST_NAME,
-        description="Repeats of this call under the same key get the same answer for 24 hours.",
-        examples=["5f0c9a52-order-IM-1001"],
-    ),
+        max_length=LONGEST_KEY,
+        pattern=r"^[^\x00]*$",
+        description=description,
+        examples=[example],
+    )
+
+
+SentKey: TypeAlias = Annotated[
+    str | None,
+    _header("Repeats of this call under the same key get the same answer for 24 hours.", "5f0c9a52-IM-1001"),
 ]
 """The header as a parameter of an endpoint."""
-RequiredKey = Annotated[
+RequiredKey: TypeAlias = Annotated[
     str,
-    Header(
-        alias=KEY_HEADER,
-        min_length=1,
-        max_length=LONGEST_NAME,
-        pattern=r"^[^\x00]*$",
-        description="Never forgotten: a repeat under the same key gets the same redemption as it then stands.",
-        examples=["5f0c9a52-receipt-POS-17"],
+    _header(
+        "Never forgotten: a repeat under the same key gets the same redemption as it then stands.",
+        "5f0c9a52-receipt-POS-17",
     ),
 ]
 """The same for a call that makes no sense without."""
 
 
 def key_of(
-    settings: Settings, caller: Caller, call: str, key: str | None, parameters: Mapping[str, Any]
+    services: Services, caller: Caller, call: str, key: str | None, parameters: Mapping[str, Any]
 ) -> IdempotencyKey | None:
     """Return the key that was sent with what it belongs to; ``parameters`` is all that makes two calls the same.
 
@@ -69,50 +62,20 @@ def key_of(
         ProblemError: 422 where the settings want a key and there is none.
     """
     if key is None:
-        if settings.require_idempotency_key:
+        if services.settings.require_idempotency_key:
             raise problems.ProblemError(problems.IDEMPOTENCY_KEY_REQUIRED)
         return None
-    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted")).digest()
-    return IdempotencyKey(caller.subject, call, key, digest)
+    content = msgspec.json.encode(parameters, order="sorted")
+    return idempotency_key(services.keyring, caller.subject, call, key, content)
 
 
-async def remembered_claims(connection: AsyncConnection, key: IdempotencyKey) -> list[dict[str, Any]] | None:
-    """Return the claims that were answered under the key, if there were any.
-
-    Raises:
-        ProblemError: 422 for other parameters; 410 if a reservation has since ended.
-    """
-    remembered = await IdempotencyRepository(connection).find(key, utc_now())
-    if remembered is None:
-        return None
-    if remembered.parameters != key.parameters:
-        raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
-    claims: list[dict[str, Any]] = json.loads(remembered.answer)
-    reservations = [UUID(claim["reservationId"]) for claim in claims]
-    if await ReservationRepository(connection).any_ended(reservations):
-        raise problems.ProblemError(problems.RESERVATION_ENDED)
-    return claims
-
-
-async def answer_before(connection: AsyncConnection, key: IdempotencyKey | None, now: datetime) -> str | None:
-    """Return what was answered under the key; a repeat while the first runs waits here for it.
-
-    Raises:
-        ProblemError: 422 for other parameters.
-    """
-    if key is None:
-        return None
-    keys = IdempotencyRepository(connection)
-    await keys.lock(key)
-    remembered = await keys.find(key, now)
-    if remembered is not None and remembered.parameters != key.parameters:
-        raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
-    return remembered.answer if remembered else None
-
-
-async def remember(
-    connection: AsyncConnection, key: IdempotencyKey | None, answer: str, now: datetime
-) -> None:
-    """Remember an answer, given as JSON text, if there is a key."""
-    if key is not None:
-        await IdempotencyRepository(connection).remember(key, answer, now)
+def json_reply(body: object, status: int = 200, *, repeated: bool = False) -> Response:
+    """Answer with a body that was made here, so that FastAPI does not validate it once more; bytes are JSON already."""
+    match body:
+        case bytes():
+            content = body
+        case BaseModel():
+            content = body.model_dump_json(by_alias=True).encode()
+        case _:
+            content = msgspec.json.encode(body)
+    return Response(content, status, HIT if repeated else {}, media_type="application/json")

@@ -1,4 +1,4 @@
-"""How often a caller may ask for something secret."""
+"""How often a caller may call, and how many unordered reservations it may hold."""
 
 import math
 import time
@@ -6,9 +6,13 @@ import time
 from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import problems
-from giftcert.settings import Settings
+from giftcert.storage.reservations import ReservationRepository
+
+FRESH_SECONDS = 1.0
+RETRY_AFTER = 10
 
 
 class CallLimit:
@@ -32,18 +36,39 @@ class CallLimit:
         raise problems.ProblemError(self._problem, retry_after=wait)
 
 
-class DisclosureLimits:
-    """A limit per caller and one per certificate."""
+class _Count:
+    def __init__(self) -> None:
+        self.live = 0
+        self.read_at = float("-inf")
 
-    def __init__(self, settings: Settings) -> None:
-        self._per_caller = CallLimit(settings.disclosures_per_caller, problems.TOO_MANY_DISCLOSURES)
-        self._per_certificate = CallLimit(settings.disclosures_per_certificate, problems.TOO_MANY_DISCLOSURES)
 
-    async def check(self, caller: str, certificate_id: str) -> None:
-        """Count one request for a CVC.
+class ReservationCap:
+    """Compares with a count at most a second old plus what this process has given since.
+
+    Counting at each claim would cost more than the claim. So several processes together may exceed the cap by
+    what they give in a second; it guards against a runaway caller, not against one certificate too many.
+    """
+
+    def __init__(self, engine: AsyncEngine, cap: int) -> None:
+        self._engine = engine
+        self._cap = cap
+        self._counts: dict[str, _Count] = {}
+
+    async def check(self, caller: str, quantity: int) -> None:
+        """Let a claim go on if the caller would stay within the cap.
 
         Raises:
-            ProblemError: 429, with the time after which it may come again.
+            ProblemError: 429.
         """
-        await self._per_certificate.hit(certificate_id)
-        await self._per_caller.hit(caller)
+        count = self._counts.setdefault(caller, _Count())
+        now = time.monotonic()
+        if now - count.read_at > FRESH_SECONDS:
+            count.read_at = now
+            async with self._engine.connect() as connection:
+                count.live = await ReservationRepository(connection).live_of(caller)
+        if count.live + quantity > self._cap:
+            raise problems.ProblemError(problems.TOO_MANY_RESERVATIONS, retry_after=RETRY_AFTER)
+
+    def add(self, caller: str, quantity: int) -> None:
+        """Count what was just given."""
+        self._counts.setdefault(caller, _Count()).live += quantity

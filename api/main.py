@@ -1,33 +1,46 @@
-"""The HTTP application, and the process that serves it."""
+"""The HTTP application put together, and the process that serves it."""
 
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from api import (
-    acts,
     certificates,
-    disclosures,
     health,
     pool,
+    problems,
     products,
     redemptions,
     refunds,
     reservations,
     verification,
 )
-from api.access import Access
-from api.documentation import document
-from api.problem_handlers import handle_problems
-from api.services import open_services
+from api.authentication import CheckedTokens
+from api.limits import CallLimit, ReservationCap
+from api.middleware import RequestMiddleware
+from api.openapi import document
+from api.products import Catalogue
+from api.refused_claims import RefusedClaimLedger
+from api.services import Services
+from api.verification import CredentialCheck, LockRecorder
+from api.workflows import CertificateWorkflows
+from giftcert.clock import Clock, utc_now
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.security import keyring_of, token_verifier_of
 from giftcert.settings import Settings
+from giftcert.storage.claim_queue import ClaimQueue
+from giftcert.storage.claims import ClaimRepository
+from giftcert.storage.engine import claim_connections, make_engine
+from giftcert.temporal.deployment import build_id
 
 SHUTDOWN_SECONDS = 5
+CLOSE_SECONDS = 2
 _DESCRIPTION = """Gift certificates: channels reserve them, CRM discloses them, support looks into them.
 
 Errors are problem documents (RFC 9457); their `type` is stable. Money is in minor units. Times are UTC."""
@@ -41,12 +54,12 @@ class AddressTakenError(Exception):
         super().__init__(f"GIFTCERT_API_HOST, GIFTCERT_API_PORT: cannot listen on {where}: {error.strerror}")
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     """Return the application; it opens its connections when it starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with open_services(settings, clock) as services:
             app.state.services = services
             yield
 
@@ -60,26 +73,72 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )
-    handle_problems(app)
-    app.include_router(reservations.next_router)
-    for resource in (
-        reservations,
-        disclosures,
-        verification,
-        redemptions,
-        acts,
-        certificates,
-        products,
-        pool,
-        refunds,
-        health,
-    ):
+    problems.handle_problems(app)
+    app.include_router(reservations.next_router)  # before /certificates/{certificateId}
+    for resource in (reservations, verification, redemptions, certificates, products, pool, refunds, health):
         app.include_router(resource.router)
     if settings.serve_metrics:
         app.include_router(health.metrics_router)
     document(app)
-    app.add_middleware(Access, log=settings.access_log)
+    app.add_middleware(RequestMiddleware, log=settings.access_log)
     return app
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Services]:
+    """Make the services, keep their background work going, and close them.
+
+    Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
+
+    Raises:
+        KeyFileError: the keyring or the public keys cannot be read.
+    """
+    engine, keyring = make_engine(settings, "giftcert-api"), keyring_of(settings)
+    workflows = CertificateWorkflows(settings)
+    lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build=build_id())
+    refused_claims = RefusedClaimLedger(engine, clock)
+    locks = LockRecorder(engine, lifecycle, keyring)
+    try:
+        async with claim_connections(settings) as connections, _background(refused_claims.run, locks.run):
+            claims = ClaimRepository(connections)
+            yield Services(
+                settings=settings,
+                clock=clock,
+                engine=engine,
+                lifecycle=lifecycle,
+                claims=ClaimQueue(claims),
+                past_claims=claims,
+                catalogue=Catalogue(engine),
+                cap=ReservationCap(engine, settings.reservation_cap),
+                refused_claims=refused_claims,
+                disclosures_by_caller=CallLimit(
+                    settings.disclosures_per_caller, problems.TOO_MANY_DISCLOSURES
+                ),
+                disclosures_by_certificate=CallLimit(
+                    settings.disclosures_per_certificate, problems.TOO_MANY_DISCLOSURES
+                ),
+                workflows=workflows,
+                keyring=keyring,
+                credentials=CredentialCheck(engine, keyring, settings),
+                tokens=CheckedTokens(token_verifier_of(settings)),
+            )
+    finally:
+        await workflows.close(CLOSE_SECONDS)
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _background(*works: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Keep works going in the background; each ends when its event is set, or soon after."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(work(stop)) for work in works]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        for task in tasks:
+            task.cancel()  # while the database is away it may take longer
 
 
 async def serve(settings: Settings) -> None:

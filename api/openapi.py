@@ -1,14 +1,90 @@
-"""Writes the OpenAPI document: ``python -m api.openapi > specs/openapi.json``."""
+"""The OpenAPI document: how problems stand in it, and ``python -m api.openapi > specs/openapi.json``."""
 
 import json
 import sys
+from itertools import groupby
+from typing import Any
 
-from api.main import create_app
+from fastapi import FastAPI
+
+from api import problems
+from api.problems import MEDIA_TYPE, Problem
+from api.schemas import ProblemView
 from giftcert.settings import Settings
+
+_ALWAYS = (
+    problems.UNAUTHENTICATED,
+    problems.ROLE_NOT_ALLOWED,
+    problems.INVALID_REQUEST,
+    problems.HEADERS_TOO_LARGE,
+    problems.PART_UNAVAILABLE,
+)
+WITH_BODY = (problems.REQUEST_TIMEOUT, problems.BODY_TOO_LARGE)
+"""Problems of every call that has a body."""
+WITH_KEY = (
+    problems.IDEMPOTENCY_KEY_REQUIRED,
+    problems.IDEMPOTENCY_MISMATCH,
+    problems.REQUEST_IN_PROGRESS,
+)
+"""Problems of every call that takes an Idempotency-Key."""
+_MEMBERS: dict[str, dict[str, Any]] = {
+    "invalid-request": {"errors": [{"field": "product", "detail": "no such product"}]},
+    "not-issued": {"certificateStatus": "ordered", "refundState": "none"},
+    "not-active": {"certificateStatus": "refunded", "refundState": "completed"},
+    "insufficient-balance": {"balance": {"amount": 120_000, "currency": "RUB"}},
+    "refund-in-progress": {"certificateStatus": "issued", "refundState": "requested"},
+    "status-not-allowed": {"certificateStatus": "refunded"},
+    "part-unavailable": {"part": "database"},
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+
+
+def may_answer(*more: Problem) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a call that may answer these problems besides those that every call may."""
+    by_status = groupby(sorted((*_ALWAYS, *more), key=_status), key=_status)
+    return {status: _response(tuple(kinds)) for status, kinds in by_status}
+
+
+def _status(problem: Problem) -> int:
+    return problem.status
+
+
+def _response(kinds: tuple[Problem, ...]) -> dict[str, Any]:
+    examples = {kind.name: {"summary": kind.title, "value": _example(kind)} for kind in kinds}
+    schema = {"$ref": "#/components/schemas/ProblemView"}
+    response: dict[str, Any] = {
+        "description": " or ".join(f"`{kind.name}`" for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }
+    if kinds[0].status in {429, 503}:
+        response["headers"] = _RETRY_AFTER
+    return response
+
+
+def _example(kind: Problem) -> dict[str, Any]:
+    body = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": kind.explanation}
+    return body | _MEMBERS.get(kind.name, {})
+
+
+def document(app: FastAPI) -> None:
+    """Have the application's document define the problems that its responses refer to."""
+    plain = app.openapi
+
+    def complete() -> dict[str, Any]:
+        described = plain()
+        problem = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = described["components"]["schemas"]
+        schemas.update(problem.pop("$defs"))
+        schemas["ProblemView"] = problem
+        return described
+
+    app.openapi = complete  # type: ignore[method-assign] # as FastAPI's documentation has it
 
 
 def render() -> str:
     """Return the document as it is checked in: of an API that serves everything."""
+    from api.main import create_app  # noqa: PLC0415 - the resources that it puts together import this module
+
     document = create_app(Settings(_env_file=None, serve_metrics=True, serve_docs=True)).openapi()
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -1,44 +1,70 @@
-"""``/pool``: how many certificates there are in each status, and their withdrawal by operations."""
+"""``/pool`` and ``/operations``: certificates per status, and their retirement by operations."""
 
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
-import structlog
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Path, Request
+from giftcert.lifecycle.retirement import retire_next
+from pydantic import Field
 from starlette.responses import Response
+from uuid_utils.compat import uuid7
 
 from api import problems
-from api.act_schemas import RetirementOrder, RetirementView
-from api.callers import Bearer
-from api.documentation import may_answer
-from api.idempotency import HIT_HEADER, SentKey, key_of
+from api.authentication import AuthenticatedRoute, OpsCaller
+from api.idempotency import HIT_HEADER, SentKey, json_reply, key_of
+from api.openapi import WITH_BODY, WITH_KEY, may_answer
 from api.problems import InvalidFieldError
-from api.repeats import Reply, answer_once
-from api.schemas import PoolCountView
-from api.services import services_of
-from giftcert.clock import utc_now
-from giftcert.people.deciding import Act
-from giftcert.people.nudging import Nudge
-from giftcert.people.retiring import Retirement, Retiring, UnknownBatchError
-from giftcert.security import Caller, Role
+from api.schemas import FreeText, Schema
+from api.services import Services, services_of
+from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyKey, find_answer
 from giftcert.storage.pool import PoolRepository
+from giftcert.storage.withdrawals import Operation, OperationRepository, UnknownBatchError
 
-_LOG = structlog.get_logger(__name__)
-router = APIRouter(tags=["pool"])
-Operator = Annotated[Caller, Security(Bearer(Role.OPS))]
-_RETIRING = may_answer(
-    problems.UNKNOWN_BATCH,
-    problems.UNKNOWN_CERTIFICATE,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
-)
+router = APIRouter(tags=["pool"], route_class=AuthenticatedRoute)
+BATCH_ID = "01936f8e-4a00-7d1e-8b2c-3a4b5c6d7e8f"
+OPERATION_ID = "01936f92-3e40-7d5c-9a4b-4b5c6d7e8f90"
+OperationId = Annotated[UUID, Path(alias="operationId", examples=[OPERATION_ID])]
+
+
+class PoolCountView(Schema):
+    """How many certificates of a product stand in each status."""
+
+    product: str = Field(examples=["GC-5000"])
+    available: int = Field(examples=[98_000])
+    cooling: int = Field(description="Of the available: released so lately that others go first")
+    statuses: dict[str, int] = Field(examples=[{"available": 98_000, "issued": 2_000}])
+
+
+class RetirementOrder(Schema):
+    """What operations withdraw: a batch or one certificate."""
+
+    batch_id: UUID | None = Field(None, examples=[BATCH_ID])
+    certificate_id: UUID | None = Field(None, examples=[None])
+    reason: FreeText = Field(examples=["the printer lost a box"])
+
+
+class OperationView(Schema):
+    """A retirement, and how far it has come; it is carried on after a crash."""
+
+    operation_id: UUID = Field(examples=[OPERATION_ID])
+    batch_id: UUID | None = Field(examples=[BATCH_ID])
+    certificate_id: UUID | None = Field(examples=[None])
+    reason: str = Field(examples=["the printer lost a box"])
+    total: int = Field(description="Certificates to look at", examples=[10_000])
+    done: int = Field(description="Certificates looked at", examples=[4_997])
+    retired: int = Field(description="Were available or reserved", examples=[4_990])
+    blocked: int = Field(description="Were ordered or sold", examples=[7])
+    requested_at: datetime
+    finished_at: datetime | None
 
 
 @router.get("/pool", operation_id="countPool", responses=may_answer())
-async def count_pool(request: Request, _: Operator) -> list[PoolCountView]:
+async def count_pool(request: Request, _: OpsCaller) -> list[PoolCountView]:
     """Count the certificates of each product by status."""
     services = services_of(request)
     async with services.engine.connect() as connection:
-        counts = await PoolRepository(connection).counts(utc_now(), services.settings.cooling_period)
+        counts = await PoolRepository(connection).counts(services.clock(), services.settings.cooling_period)
     return [
         PoolCountView(
             product=one.product, available=one.available, cooling=one.cooling, statuses=one.statuses
@@ -50,40 +76,81 @@ async def count_pool(request: Request, _: Operator) -> list[PoolCountView]:
 @router.post(
     "/pool/retire",
     operation_id="retire",
-    response_model=RetirementView,
-    responses={**_RETIRING, 200: HIT_HEADER},
+    status_code=202,
+    response_model=OperationView,
+    responses={
+        **may_answer(problems.UNKNOWN_BATCH, problems.UNKNOWN_CERTIFICATE, *WITH_BODY, *WITH_KEY),
+        202: HIT_HEADER,
+    },
 )
-async def retire(request: Request, caller: Operator, body: RetirementOrder, key: SentKey = None) -> Response:
+async def retire(request: Request, caller: OpsCaller, body: RetirementOrder, key: SentKey = None) -> Response:
     """Withdraw a batch or one certificate: what is not sold is retired, what is sold is blocked.
 
-    Repeated, it goes on with what is left. Ten thousand take a few seconds.
+    The answer is an operation; `GET /operations/{operationId}` says how far it has come.
     """
-    if body.batch_id is not None and body.certificate_id is not None:
-        raise InvalidFieldError("certificateId", "name either a batch or a certificate, not both")
+    if (body.batch_id is None) == (body.certificate_id is None):
+        field = "batchId" if body.batch_id is None else "certificateId"
+        raise InvalidFieldError(field, "name either a batch or a certificate")
     services = services_of(request)
-    act, nudge = Act(body.reason, caller.subject), Nudge(services.temporal.client)
-    retiring = Retiring(services.engine, services.settings.policy, act, nudge)
-
-    async def work() -> Reply:
-        done = await _retire(retiring, body)
-        if nudge.is_away:
-            _LOG.warning("workflows learn of their retirement or block at their next step")
-        return Reply(_retirement(done))
-
-    used = key_of(services.settings, caller, "retire", key, body.model_dump(mode="json"))
-    return await answer_once(services, used, work)
-
-
-async def _retire(retiring: Retiring, body: RetirementOrder) -> Retirement:
-    if body.certificate_id is not None:
-        return await retiring.certificate(body.certificate_id)
-    if body.batch_id is None:
-        raise InvalidFieldError("batchId", "name either a batch or a certificate")
-    try:
-        return await retiring.batch(body.batch_id)
-    except UnknownBatchError:
-        raise problems.ProblemError(problems.UNKNOWN_BATCH) from None
+    used = key_of(services, caller, "retire", key, body.model_dump(mode="json"))
+    operation = Operation(
+        operation_id=uuid7(),
+        batch_id=body.batch_id,
+        certificate_id=body.certificate_id,
+        reason=body.reason,
+        requested_by=caller.subject,
+        requested_at=services.clock(),
+    )
+    answer, repeated = await _start(services, operation, used)
+    if repeated:
+        return json_reply(answer, 202, repeated=True)
+    if body.certificate_id is not None:  # at once, so that it needs no workflow
+        await retire_next(services.lifecycle, services.engine, operation.operation_id, services.clock())
+    else:
+        services.workflows.retire(operation.operation_id)
+    return json_reply(answer, 202)
 
 
-def _retirement(done: Retirement) -> RetirementView:
-    return RetirementView(retired=done.retired, blocked=done.blocked, statuses=done.statuses)
+@router.get(
+    "/operations/{operationId}",
+    operation_id="getOperation",
+    responses=may_answer(problems.UNKNOWN_OPERATION),
+)
+async def get_operation(request: Request, _: OpsCaller, operation_id: OperationId) -> OperationView:
+    """Tell how far a retirement has come."""
+    async with services_of(request).engine.connect() as connection:
+        found = await OperationRepository(connection).find(operation_id)
+    if found is None:
+        raise problems.ProblemError(problems.UNKNOWN_OPERATION)
+    return _view(found)
+
+
+async def _start(services: Services, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
+    """Store an operation and what its caller is answered; return the answer, and whether it was given before."""
+    async with services.engine.begin() as connection:
+        before = await find_answer(connection, key, services.clock()) if key else None
+        if before is not None:
+            return before, True
+        try:
+            stored = await OperationRepository(connection).start(operation)
+        except UnknownBatchError:
+            raise problems.ProblemError(problems.UNKNOWN_BATCH) from None
+        answer = _view(stored).model_dump_json(by_alias=True).encode()
+        if key is not None and not await remember(connection, key, answer, services.clock()):
+            raise IdempotencyBusyError
+    return answer, False
+
+
+def _view(operation: StoredOperation) -> OperationView:
+    return OperationView(
+        operation_id=operation.operation_id,
+        batch_id=operation.batch_id,
+        certificate_id=operation.certificate_id,
+        reason=operation.reason,
+        total=operation.total,
+        done=operation.done,
+        retired=operation.retired,
+        blocked=operation.blocked,
+        requested_at=operation.requested_at,
+        finished_at=operation.finished_at,
+    )

@@ -1,11 +1,21 @@
-"""Everything that may go wrong for a caller, in one list: RFC 9457 problems with stable types."""
+"""RFC 9457 problems with stable types, in one list, and the handlers that answer errors with them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyMismatchError
+from giftcert.storage.certificates import UnknownCertificateError
+from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
+
+_LOG = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/problems/"
@@ -56,8 +66,14 @@ UNKNOWN_REDEMPTION = Problem(
 UNKNOWN_REFUND_CASE = Problem(
     "unknown-refund-case", 404, "Unknown refund case", "No refund case has this refundCaseId."
 )
+UNKNOWN_OPERATION = Problem(
+    "unknown-operation", 404, "Unknown operation", "No operation has this operationId."
+)
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed", 405, "Method not allowed", "This path does not know the method."
+)
+REQUEST_TIMEOUT = Problem(
+    "request-timeout", 408, "Request timeout", "The request was not there in time; send it faster."
 )
 POOL_EXHAUSTED = Problem(
     "pool-exhausted", 409, "Pool exhausted", "No certificates are left to give; sell something else for now."
@@ -110,6 +126,7 @@ REDEMPTION_ENDED = Problem(
     "Redemption ended",
     "The redemption of this Idempotency-Key was voided or has lapsed; use a new key for another one.",
 )
+BODY_TOO_LARGE = Problem("body-too-large", 413, "Body too large", "A body holds at most 64 KB.")
 INVALID_REQUEST = Problem(
     "invalid-request", 422, "Invalid request", "`errors` names each field that does not fit, and why."
 )
@@ -140,11 +157,20 @@ TOO_MANY_ATTEMPTS = Problem(
     "Too many attempts",
     "The caller checks numbers and CVCs too often, or too many were wrong; see Retry-After.",
 )
+HEADERS_TOO_LARGE = Problem(
+    "headers-too-large", 431, "Headers too large", "All headers together hold at most 16 KB."
+)
 INTERNAL_ERROR = Problem(
     "internal-error", 500, "Internal error", "The service failed; the call may be repeated with its key."
 )
 PART_UNAVAILABLE = Problem(
     "part-unavailable", 503, "Part unavailable", "A part of the service is away; repeat after Retry-After."
+)
+REQUEST_IN_PROGRESS = Problem(
+    "request-in-progress",
+    503,
+    "Request in progress",
+    "The first call under this Idempotency-Key is still running; repeat after Retry-After.",
 )
 
 PROBLEMS = {problem.name: problem for problem in tuple(globals().values()) if isinstance(problem, Problem)}
@@ -192,3 +218,82 @@ def answer(error: ProblemError) -> Response:
     return Response(
         msgspec.json.encode({**body, **error.members}), problem.status, headers, media_type=MEDIA_TYPE
     )
+
+
+_RETRY_AFTER = 2
+_BY_STATUS = {
+    404: NOT_FOUND,
+    405: METHOD_NOT_ALLOWED,
+    408: REQUEST_TIMEOUT,
+    413: BODY_TOO_LARGE,
+}
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Have every error of the application answered as a problem."""
+    app.exception_handler(ProblemError)(_problem)
+    app.exception_handler(UnknownCertificateError)(_unknown_certificate)
+    app.exception_handler(IdempotencyMismatchError)(_key_mismatch)
+    app.exception_handler(IdempotencyBusyError)(_key_busy)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
+    for kind in DATABASE_ERRORS:
+        app.exception_handler(kind)(_database)
+    app.exception_handler(Exception)(_unexpected)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    if not isinstance(error, ProblemError):
+        raise error
+    return answer(error)
+
+
+async def _unknown_certificate(_: Request, __: Exception) -> Response:
+    return answer(ProblemError(UNKNOWN_CERTIFICATE))
+
+
+async def _key_mismatch(_: Request, __: Exception) -> Response:
+    return answer(ProblemError(IDEMPOTENCY_MISMATCH))
+
+
+async def _key_busy(_: Request, __: Exception) -> Response:
+    return answer(ProblemError(REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER))
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """Name the field and what is wrong with it; the value itself may be a secret."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = error.errors()
+    if [(found["loc"], found["type"]) for found in errors] == [(("header", "Idempotency-Key"), "missing")]:
+        return answer(ProblemError(IDEMPOTENCY_KEY_REQUIRED))
+    members = [{"field": _field(found["loc"]), "detail": _detail(found)} for found in errors]
+    return answer(ProblemError(INVALID_REQUEST, {"errors": members}))
+
+
+def _detail(found: Mapping[str, Any]) -> str:
+    """What is wrong; pydantic's own words about a malformed UUID would quote from it."""
+    return "Input should be a valid UUID" if found["type"] == "uuid_parsing" else str(found["msg"])
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """The path to a field without the part of the request that it stands in; a broken body is ``body``."""
+    names = [str(part) for part in location[1:] if not isinstance(part, int)]
+    return ".".join(names) or str(location[0])
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return answer(ProblemError(_BY_STATUS.get(status, INVALID_REQUEST)))
+
+
+async def _database(_: Request, error: Exception) -> Response:
+    """An outage is nobody's mistake: one line in the log, without the trace that a mistake gets."""
+    if not is_database_away(error):
+        raise error
+    _LOG.warning("database away", error=type(error).__name__)
+    return answer(ProblemError(PART_UNAVAILABLE, {"part": "database"}, _RETRY_AFTER))
+
+
+async def _unexpected(_: Request, __: Exception) -> Response:
+    return answer(ProblemError(INTERNAL_ERROR))

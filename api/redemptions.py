@@ -1,102 +1,270 @@
-"""``/redemptions``: a channel holds what a purchase takes, looks how it stands, gives it back."""
+"""``/redemptions``: a channel holds what a purchase takes, reads how it stands, voids it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response, Security
+import msgspec
+from fastapi import APIRouter, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+from uuid_utils.compat import uuid7
 
 from api import problems
-from api.callers import Bearer, check_own_channel
-from api.documentation import may_answer
-from api.idempotency import HIT, HIT_HEADER, RequiredKey, SentKey, key_of
-from api.redeeming import find, redeem, void
-from api.services import services_of
-from api.spending_schemas import REDEMPTION_ID, RedemptionOrder, RedemptionView
-from api.views import money
-from giftcert.security import Caller, Role
-from giftcert.storage.redemptions import StoredRedemption
+from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
+from api.idempotency import HIT, HIT_HEADER, RequiredKey, SentKey, json_reply, key_of
+from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema
+from api.services import Services, services_of
+from api.verification import Credentials, EndUser
+from giftcert.domain.certificate.events import RejectionReason
+from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
+from giftcert.domain.certificate.spending import VoidRefusal
+from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
+from giftcert.lifecycle.idempotency import IdempotencyKey, find_answer, idempotency_key
+from giftcert.lifecycle.requests import Outcome
+from giftcert.security import Caller
+from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
 
-router = APIRouter(tags=["spending"])
-ChannelCaller = Annotated[Caller, Security(Bearer(Role.CHANNEL))]
+REDEMPTION_ID = "01936f91-2d30-7c4b-8f3a-3a4b5c6d7e8f"
+LONGEST_HOLD = 366 * 24 * 60 * 60
+NEVER_SOLD = frozenset({Status.AVAILABLE, Status.RESERVED, Status.ORDERED, Status.RETIRED})
+"""A certificate of these is nobody's to pay with; the attempt is no event of it."""
+ENDED = frozenset({RedemptionState.VOIDED, RedemptionState.LAPSED})
 RedemptionId = Annotated[UUID, Path(alias="redemptionId", examples=[REDEMPTION_ID])]
-_REDEEMING = may_answer(
-    problems.CHANNEL_NOT_ALLOWED,
-    problems.CREDENTIALS_REJECTED,
-    problems.NOT_ACTIVE,
-    problems.INSUFFICIENT_BALANCE,
-    problems.REFUND_IN_PROGRESS,
-    problems.REDEMPTION_ENDED,
-    problems.CURRENCY_MISMATCH,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
-    problems.TOO_MANY_ATTEMPTS,
-)
-_KNOWN = (problems.CHANNEL_NOT_ALLOWED, problems.UNKNOWN_REDEMPTION)
-_VOIDING = may_answer(
-    *_KNOWN,
-    problems.REDEMPTION_CAPTURED,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
-)
+_NOT_YOURS = (problems.CHANNEL_NOT_ALLOWED, problems.UNKNOWN_REDEMPTION)
+_REFUSALS: Mapping[object, problems.Problem] = {
+    RejectionReason.REFUND_IN_PROGRESS: problems.REFUND_IN_PROGRESS,
+    RejectionReason.CURRENCY_MISMATCH: problems.CURRENCY_MISMATCH,
+    RejectionReason.INSUFFICIENT_BALANCE: problems.INSUFFICIENT_BALANCE,
+}
+"""All other reasons mean "not active"."""
+router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
+
+
+class Amount(Schema):
+    """What a purchase takes, in minor units of a currency."""
+
+    amount: int = Field(ge=1, le=LARGEST_AMOUNT, strict=True, examples=[120_000])
+    currency: str = Field(pattern="^[A-Z]{3}$", examples=["RUB"])
+
+
+class RedemptionOrder(Credentials):
+    """A purchase that a certificate is to pay for."""
+
+    amount: Amount
+    order_id: str = Field(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL, examples=["POS-17"])
+    hold_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=LONGEST_HOLD,
+        strict=True,
+        description="How long the amount stays held; the product's hold if left out, and its limit at most",
+        examples=[1_800],
+    )
+
+
+class RedemptionView(Schema):
+    """A purchase that a certificate pays for, as it stands."""
+
+    redemption_id: UUID = Field(examples=[REDEMPTION_ID])
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    status: Literal["authorized", "captured", "voided", "lapsed"] = Field(examples=["authorized"])
+    order_id: str = Field(examples=["POS-17"])
+    channel: str = Field(examples=["pos"])
+    amount: Money = Field(description="What was asked for, or spent without a hold")
+    held: Money = Field(description="Waits for its capture")
+    spent: Money = Field(description="Captured")
+    restored: Money = Field(description="Given back of what was captured")
+    balance: Money = Field(description="What else the certificate can pay for now")
+    expires_at: datetime | None = Field(
+        description="When what is held is given back by itself; null for a purchase that was never held",
+        examples=["2026-11-23T12:30:00Z"],
+    )
 
 
 @router.post(
     "/redemptions",
     operation_id="redeem",
     status_code=201,
-    responses={**_REDEEMING, 201: HIT_HEADER},
+    response_model=RedemptionView,
+    responses={
+        **may_answer(
+            problems.CHANNEL_NOT_ALLOWED,
+            problems.CREDENTIALS_REJECTED,
+            problems.NOT_ACTIVE,
+            problems.INSUFFICIENT_BALANCE,
+            problems.REFUND_IN_PROGRESS,
+            problems.REDEMPTION_ENDED,
+            problems.CURRENCY_MISMATCH,
+            problems.TOO_MANY_ATTEMPTS,
+            *WITH_BODY,
+            *WITH_KEY,
+        ),
+        201: HIT_HEADER,
+    },
 )
-async def redeem_certificate(
-    request: Request, response: Response, caller: ChannelCaller, body: RedemptionOrder, key: RequiredKey
-) -> RedemptionView:
+async def redeem(
+    request: Request, caller: ChannelCaller, body: RedemptionOrder, key: RequiredKey, end_user: EndUser = None
+) -> Response:
     """Hold what a purchase takes until its payment is captured, voided, or the hold runs out.
 
     After a 503 it may be held or not: repeat with the same key, which never holds twice.
     """
-    check_own_channel(request, caller, body.channel)
-    redeemed = await redeem(services_of(request), caller, body, key)
-    if redeemed.again:
-        response.headers.update(HIT)
-    return _view(redeemed.redemption)
+    check_known_channel(request, caller, body.channel)
+    services = services_of(request)
+    used = _key(services, caller, body, key)
+    async with services.engine.connect() as connection:
+        remembered = await find_answer(connection, used, services.clock())
+    if remembered is None:
+        outcome = await _hold(services, caller, body, used, end_user)
+        if not outcome.repeated:
+            return json_reply(_view(_held(outcome.state, _redemption_id(outcome.answer))), 201)
+        remembered = outcome.answer
+    return json_reply(await _repeated(services, _redemption_id(remembered)), 201, repeated=True)
 
 
-@router.get("/redemptions/{redemptionId}", operation_id="getRedemption", responses=may_answer(*_KNOWN))
+@router.get("/redemptions/{redemptionId}", operation_id="getRedemption", responses=may_answer(*_NOT_YOURS))
 async def get_redemption(
     request: Request, caller: ChannelCaller, redemption_id: RedemptionId
 ) -> RedemptionView:
     """Tell how a redemption stands."""
-    return _view(await find(services_of(request), caller, redemption_id))
+    return _view(await _find(services_of(request), caller, redemption_id))
 
 
 @router.delete(
     "/redemptions/{redemptionId}",
     operation_id="voidRedemption",
     status_code=204,
-    responses={**_VOIDING, 204: HIT_HEADER},
+    responses={**may_answer(*_NOT_YOURS, problems.REDEMPTION_CAPTURED, *WITH_KEY), 204: HIT_HEADER},
 )
 async def void_redemption(
     request: Request, caller: ChannelCaller, redemption_id: RedemptionId, key: SentKey = None
 ) -> Response:
     """Give back what is held. It may be repeated: what has ended stays so."""
     services = services_of(request)
-    used = key_of(services.settings, caller, "void", key, {"redemptionId": str(redemption_id)})
-    again = await void(services, caller, redemption_id, used)
-    return Response(status_code=204, headers=HIT if again else {})
+    used = key_of(services, caller, "void", key, {"redemptionId": str(redemption_id)})
+    found = await _find(services, caller, redemption_id)
+    message = VoidRedemption(channel=found.channel, redemption_id=found.redemption_id)
+    outcome = await services.act(found.certificate_id, message, key=used)
+    if outcome.refusal == VoidRefusal.CAPTURED:
+        raise problems.ProblemError(problems.REDEMPTION_CAPTURED)
+    if outcome.refusal is not None:
+        raise problems.ProblemError(problems.UNKNOWN_REDEMPTION)
+    return Response(status_code=204, headers=HIT if outcome.repeated else {})
+
+
+def _key(services: Services, caller: Caller, body: RedemptionOrder, key: str) -> IdempotencyKey:
+    """Return the key of a call. The CVC is no part of it: under a key that is known nobody shall try others."""
+    number = services.keyring.fingerprint(body.number.get_secret_value()).hex()
+    parameters = {**body.model_dump(exclude={"number", "cvc"}), "number": number}
+    content = msgspec.json.encode(parameters, order="sorted")
+    return idempotency_key(services.keyring, caller.subject, "redeem", key, content, kept=True)
+
+
+async def _hold(
+    services: Services, caller: Caller, body: RedemptionOrder, key: IdempotencyKey, end_user: str | None
+) -> Outcome:
+    """Check number and CVC, and have the certificate hold the amount.
+
+    Raises:
+        ProblemError: as the contract of ``POST /redemptions`` says.
+    """
+    found = await services.credentials.check(caller, body, end_user, services.clock())
+    if found is None:
+        raise problems.ProblemError(problems.CREDENTIALS_REJECTED)
+    if found.status in NEVER_SOLD:
+        shown = "blocked" if found.blocked else found.status
+        raise problems.ProblemError(problems.NOT_ACTIVE, {"certificateStatus": shown, "refundState": "none"})
+    redemption_id = str(uuid7())
+    message = AuthorizeRedemption(
+        channel=body.channel,
+        redemption_id=redemption_id,
+        order_id=body.order_id,
+        amount=body.amount.amount,
+        currency=body.amount.currency,
+        hold_seconds=body.hold_seconds,
+    )
+    outcome = await services.act(
+        str(found.certificate_id), message, key=key, answer=lambda _: {"redemptionId": redemption_id}
+    )
+    if outcome.refusal is not None:
+        raise refused(outcome)
+    return outcome
+
+
+def refused(outcome: Outcome) -> problems.ProblemError:
+    """Return the problem of a hold that was refused."""
+    state, problem = outcome.state, _REFUSALS.get(outcome.refusal, problems.NOT_ACTIVE)
+    if problem is problems.CURRENCY_MISMATCH:
+        return problems.ProblemError(problem)
+    if problem is problems.INSUFFICIENT_BALANCE:
+        balance = {"amount": state.balance, "currency": state.currency}
+        return problems.ProblemError(problem, {"balance": balance})
+    standing = {"certificateStatus": state.shown_status, "refundState": state.refund_state}
+    return problems.ProblemError(problem, standing)
+
+
+def _redemption_id(remembered: bytes | None) -> str:
+    """Return the redemption that was made under a key, as its answer is remembered."""
+    return str(msgspec.json.decode(remembered or b"")["redemptionId"])
+
+
+async def _repeated(services: Services, redemption_id: str) -> RedemptionView:
+    """Return the redemption that was made under a key as it stands now."""
+    async with services.engine.connect() as connection:
+        found = await RedemptionRepository(connection).find(redemption_id)
+    if found is None or found.state in ENDED:
+        raise problems.ProblemError(problems.REDEMPTION_ENDED)
+    return _view(found)
+
+
+def _held(state: CertificateState, redemption_id: str) -> StoredRedemption:
+    """Return a hold that has just been made as it was stored."""
+    [hold] = [one for one in state.redemptions if one.redemption_id == redemption_id]
+    return StoredRedemption(
+        redemption_id=redemption_id,
+        certificate_id=state.certificate_id,
+        channel=hold.channel or "",
+        order_id=hold.order_id,
+        state=hold.state,
+        amount=hold.held,
+        held=hold.held,
+        spent=hold.spent,
+        restored=hold.restored,
+        expires_at=hold.expires_at,
+        currency=state.currency,
+        balance=state.balance,
+    )
+
+
+async def _find(services: Services, caller: Caller, redemption_id: UUID) -> StoredRedemption:
+    """Return a redemption of one of the caller's channels.
+
+    Raises:
+        ProblemError: 403 for another channel's, 404.
+    """
+    async with services.engine.connect() as connection:
+        found = await RedemptionRepository(connection).find(str(redemption_id))
+    if found is None:
+        raise problems.ProblemError(problems.UNKNOWN_REDEMPTION)
+    check_channel(caller, found.channel)
+    return found
 
 
 def _view(redemption: StoredRedemption) -> RedemptionView:
-    amounts = {
-        name: money(getattr(redemption, name), redemption.currency)
-        for name in ("amount", "held", "spent", "restored", "balance")
-    }
-    return RedemptionView.model_validate(
-        {
-            "redemption_id": redemption.redemption_id,
-            "certificate_id": redemption.certificate_id,
-            "status": redemption.state,
-            "order_id": redemption.order_id,
-            "channel": redemption.channel,
-            "expires_at": redemption.expires_at,
-            **amounts,
-        }
+    currency = redemption.currency
+    return RedemptionView(
+        redemption_id=UUID(redemption.redemption_id),
+        certificate_id=UUID(redemption.certificate_id),
+        status=redemption.state.value,
+        order_id=redemption.order_id,
+        channel=redemption.channel,
+        amount=Money(amount=redemption.amount, currency=currency),
+        held=Money(amount=redemption.held, currency=currency),
+        spent=Money(amount=redemption.spent, currency=currency),
+        restored=Money(amount=redemption.restored, currency=currency),
+        balance=Money(amount=redemption.balance, currency=currency),
+        expires_at=redemption.expires_at,
     )

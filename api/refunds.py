@@ -1,64 +1,234 @@
-"""``/refunds``: refund cases that wait, for CRM and support to decide."""
+"""``/refunds``: refund cases that wait, and what CRM and support decide of them."""
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Security
+from fastapi import APIRouter, Path, Query, Request
+from giftcert.domain.certificate.resolution import ResolutionRefusal
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from api import problems
-from api.act_schemas import AwaitingSecond, ResolutionOrder, ResolutionView
-from api.callers import Bearer
-from api.documentation import may_answer
-from api.idempotency import HIT_HEADER, SentKey, key_of
-from api.repeats import Reply, answer_once
-from api.resolving import reply
-from api.schemas import CASE_ID, PendingRefund, PendingRefundPage
+from api.authentication import AuthenticatedRoute, CrmOrSupportCaller
+from api.certificates import CASE_ID
+from api.idempotency import HIT_HEADER, SentKey, json_reply, key_of
+from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.problems import InvalidFieldError
+from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, FreeText, Money, RefundState, Schema, Status, money
 from api.services import services_of
-from api.views import money
-from giftcert.domain.state import Agreement, RefundState
-from giftcert.people.refund_cases import CasePage, OpenCase, open_cases
-from giftcert.people.resolving import Resolving, UnknownCaseError, Verdict
-from giftcert.security import Caller, Role
+from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
+from giftcert.domain.certificate.messages import ResolveRefund
+from giftcert.domain.certificate.refunds import allowed_decisions
+from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
+from giftcert.domain.order.standing import LineStanding
+from giftcert.lifecycle.requests import Outcome
 from giftcert.settings import Settings
+from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.refund_cases import RefundCaseRepository
 
-router = APIRouter(tags=["refunds"])
-Decider = Annotated[Caller, Security(Bearer(Role.CRM, Role.SUPPORT))]
+router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
 RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
-_RESOLVING = may_answer(
-    problems.UNKNOWN_REFUND_CASE,
-    problems.NOTHING_PENDING,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
-)
+OpenState = Literal["pendingDetails", "awaitingCapture", "requested"]
+REASON_TEXTS: Mapping[RefundReason, str] = {
+    RefundReason.CURRENCY_MISMATCH: "The refund is in another currency than the sale.",
+    RefundReason.CERTIFICATE_REDEEMED: "The certificate has been spent, in part or whole.",
+    RefundReason.NOT_CAPTURED: "Money came back that we never saw captured.",
+    RefundReason.EXCEEDS_CAPTURED: "More came back than was captured for the line.",
+    RefundReason.ALREADY_REFUNDED: "The price of the line had been refunded already.",
+    RefundReason.CERTIFICATE_EXPIRED: "The certificate has expired.",
+    RefundReason.CERTIFICATE_BLOCKED: "The certificate is blocked.",
+    RefundReason.REDEMPTION_IN_PROGRESS: "A purchase holds part of the balance at this moment.",
+    RefundReason.AMOUNT_MISMATCH: "What came back is not the price of the line.",
+    RefundReason.REFUND_PAYMENT_MISSING: "The line was returned or cancelled, and no money has come back.",
+    RefundReason.ALLOCATION_MISSING: "Money came back, and nobody said for which line of the order.",
+}
+REFUSED_FIELDS: Mapping[object, tuple[str, str]] = {
+    ResolutionRefusal.DECISION_NOT_ALLOWED: ("decision", "is not among the decisions that the case allows"),
+    ResolutionRefusal.AMOUNT_REQUIRED: ("amount", "must be given, as nobody knows what this refund is worth"),
+    ResolutionRefusal.AMOUNT_TOO_HIGH: ("amount", "is more than the balance, or than the refund is worth"),
+}
+"""Which field of a decision does not fit, and why."""
+
+
+class AgreementView(Schema):
+    """What one person wants to decide of a refund that takes two; another repeats decision and amount."""
+
+    decision: str = Field(examples=["approve"])
+    amount: int | None = Field(examples=[400_000])
+    by: str = Field(examples=["anna"])
+
+
+class PendingRefund(Schema):
+    """A refund case that waits, with what a person needs to decide it."""
+
+    refund_case_id: UUID = Field(examples=[CASE_ID])
+    refund_id: str | None = Field(examples=["R-12"])
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    order_id: str = Field(examples=["IM-1001"])
+    line_id: str = Field(examples=["2"])
+    customer_id: str | None = Field(examples=["C-77"])
+    state: RefundState = Field(examples=["pendingDetails"])
+    reason: str | None = Field(examples=["amountMismatch"])
+    reason_text: str | None
+    amount: Money = Field(description="What is back or awaited, in the currency in which it came")
+    price: Money
+    captured: Money
+    refunded: Money
+    balance: Money
+    held: Money
+    since: datetime | None
+    allowed_decisions: list[str] = Field(examples=[["approve", "reject"]])
+    approved: Money | None = Field(description="What may be taken from the balance once the money is back")
+    agreed: AgreementView | None
+    web_url: str
+
+
+class PendingRefundPage(Schema):
+    """A page of refund cases, oldest first; ``next`` goes into ``after``, and is null on the last page."""
+
+    items: list[PendingRefund]
+    next: UUID | None
+
+
+class ResolutionOrder(Schema):
+    """What a person decides about a refund case."""
+
+    decision: Literal["approve", "reject"] = Field(examples=["approve"])
+    amount: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_AMOUNT,
+        strict=True,
+        description="To take from the balance, in minor units of the nominal; left out, as much as the refund is worth."
+        " With a rejection of money in another currency: what that is worth",
+        examples=[400_000],
+    )
+    note: FreeText = Field(examples=["agreed with the buyer"])
+
+
+class ResolutionView(Schema):
+    """What came of a decision."""
+
+    refund_case_id: UUID = Field(examples=[CASE_ID])
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    decision: str = Field(examples=["approve"])
+    amount: Money = Field(description="Allowed to be taken from the balance")
+    taken: Money = Field(description="Taken now; 0 while the money is not back")
+    uncovered: Money = Field(description="Money back that the certificate does not answer for")
+    status: Status = Field(examples=["refunded"])
+    refund_state: RefundState = Field(examples=["completed"])
+    balance: Money
+    held: Money
+
+
+class AwaitingSecond(Schema):
+    """One person has agreed; another has to repeat decision and amount."""
+
+    refund_case_id: UUID = Field(examples=[CASE_ID])
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    awaiting_second: Literal[True] = True
+    decision: str = Field(examples=["approve"])
+    amount: int | None = Field(examples=[400_000])
+
+
+# List ---------------------------------------------------------------------------------------------
 
 
 @router.get("/refunds", operation_id="listRefunds", responses=may_answer())
 async def list_refunds(
     request: Request,
-    _: Decider,
-    state: Annotated[Literal["pendingDetails", "awaitingCapture", "requested"], Query()] = "pendingDetails",
-    after: Annotated[
-        str, Query(max_length=64, pattern=r"^[^\x00]*$", description="`next` of the page before")
-    ] = "",
+    _: CrmOrSupportCaller,
+    state: Annotated[OpenState, Query()] = "pendingDetails",
+    after: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> PendingRefundPage:
     """List open refund cases of one state, oldest first, with what a person needs to decide them."""
     services = services_of(request)
     async with services.engine.connect() as connection:
-        page = await open_cases(connection, RefundState(state), after, limit)
-    return page_of(page, services.settings)
+        if after is not None and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
+            raise InvalidFieldError("after", "is not `next` of a page")
+        return await read_page(connection, services.settings, state, after, limit)
+
+
+async def read_page(
+    connection: AsyncConnection, settings: Settings, state: str, after: UUID | None, limit: int
+) -> PendingRefundPage:
+    """Return a page of the cases in an open state, from behind the case ``after``."""
+    found = await RefundCaseRepository(connection).open_cases(state, str(after or ""), limit + 1)
+    page, more = found[:limit], len(found) > limit
+    certificates = await CertificateRepository(connection).load_all({one.certificate_id for one in page})
+    cases = {
+        case.refund_case_id: (one.state, sale, case)
+        for one in certificates
+        for sale, case in _cases(one.state)
+    }
+    # One may have been decided since the list was read.
+    still = [one for one in page if cases[one.refund_case_id][2].state == state]
+    items = [
+        _view(*cases[one.refund_case_id], one.standing, settings.workflow_url(one.certificate_id))
+        for one in still
+    ]
+    return PendingRefundPage(items=items, next=UUID(page[-1].refund_case_id) if more else None)
+
+
+def _cases(state: CertificateState) -> Iterable[tuple[Sale, RefundCase]]:
+    return ((sale, case) for sale in state.sales for case in sale.cases)
+
+
+def _view(
+    state: CertificateState, sale: Sale, case: RefundCase, line: LineStanding | None, web_url: str
+) -> PendingRefund:
+    currency = state.currency
+    agreed = case.agreement
+    return PendingRefund(
+        refund_case_id=UUID(case.refund_case_id),
+        refund_id=case.refund_id,
+        certificate_id=UUID(state.certificate_id),
+        order_id=sale.order_id,
+        line_id=sale.line_id,
+        customer_id=sale.customer_id,
+        state=case.state.value,
+        reason=case.reason,
+        reason_text=REASON_TEXTS[case.reason] if case.reason else None,
+        amount=Money(amount=case.amount, currency=case.foreign_currency or currency),
+        price=Money(amount=sale.amount, currency=currency),
+        captured=Money(amount=line.captured if line else 0, currency=currency),
+        refunded=Money(amount=_refunded(line, currency), currency=currency),
+        balance=Money(amount=state.balance, currency=currency),
+        held=Money(amount=state.held, currency=currency),
+        since=case.pending_since or case.opened_at,
+        allowed_decisions=list(allowed_decisions(sale)),
+        approved=money(case.approved, currency),
+        agreed=AgreementView(decision=agreed.decision, amount=agreed.amount, by=agreed.by)
+        if agreed
+        else None,
+        web_url=web_url,
+    )
+
+
+def _refunded(line: LineStanding | None, currency: str) -> int:
+    return sum(one.certain for one in line.refunds if one.currency == currency) if line else 0
+
+
+# Decide -------------------------------------------------------------------------------------------
 
 
 @router.post(
     "/refunds/{refundCaseId}/resolution",
     operation_id="resolveRefund",
     response_model=ResolutionView,
-    responses={**_RESOLVING, 200: HIT_HEADER, 202: {"model": AwaitingSecond, **HIT_HEADER}},
+    responses={
+        **may_answer(problems.UNKNOWN_REFUND_CASE, problems.NOTHING_PENDING, *WITH_BODY, *WITH_KEY),
+        200: HIT_HEADER,
+        202: {"model": AwaitingSecond, **HIT_HEADER},
+    },
 )
 async def resolve_refund(
     request: Request,
-    caller: Decider,
+    caller: CrmOrSupportCaller,
     refund_case_id: RefundCaseId,
     body: ResolutionOrder,
     key: SentKey = None,
@@ -69,55 +239,62 @@ async def resolve_refund(
     After a 503 it may be decided or not: repeat with the same key.
     """
     services = services_of(request)
-    verdict = Verdict(refund_case_id=str(refund_case_id), by=caller.subject, **body.model_dump())
-    resolving = Resolving(services.engine, services.workflows.ask, services.settings.channels)
-    parameters = {"refundCaseId": verdict.refund_case_id, **body.model_dump()}
-
-    async def work() -> Reply:
-        try:
-            return reply(await resolving.resolve(verdict, may_repeat=key is not None))
-        except UnknownCaseError:
-            raise problems.ProblemError(problems.UNKNOWN_REFUND_CASE) from None
-
-    used = key_of(services.settings, caller, "resolve", key, parameters)
-    return await answer_once(services, used, work)
-
-
-def page_of(page: CasePage, settings: Settings) -> PendingRefundPage:
-    """Return a page of cases as it is listed."""
-    items = [_view(one, settings.workflow_url(one.state.certificate_id)) for one in page.cases]
-    return PendingRefundPage(items=items, next=page.next)
-
-
-def _view(found: OpenCase, web_url: str) -> PendingRefund:
-    case, currency = found.case, found.state.currency
-    return PendingRefund.model_validate(
-        {
-            "refund_case_id": case.refund_case_id,
-            "refund_id": case.refund_id,
-            "certificate_id": found.state.certificate_id,
-            "order_id": found.sale.order_id,
-            "line_id": found.sale.line_id,
-            "customer_id": found.sale.customer_id,
-            "state": case.state.value,
-            "reason": case.reason.value if case.reason else None,
-            "reason_text": found.reason_text,
-            "amount": money(case.amount, case.foreign_currency or currency),
-            "price": money(found.sale.amount, currency),
-            "captured": money(found.line.captured + found.line.returned, currency),
-            "refunded": money(found.line.refunded + found.line.returned, currency),
-            "balance": money(found.state.balance, currency),
-            "held": money(found.state.held, currency),
-            "since": case.pending_since or case.opened_at,
-            "allowed_decisions": list(found.allowed_decisions),
-            "approved": money(case.approved, currency),
-            "agreed": _agreed(case.agreement),
-            "web_url": web_url,
-        }
+    message = ResolveRefund(
+        refund_case_id=str(refund_case_id), resolved_by=caller.subject, **body.model_dump()
     )
+    used = key_of(
+        services, caller, "resolve", key, {"refundCaseId": message.refund_case_id, **body.model_dump()}
+    )
+    async with services.engine.connect() as connection:
+        certificate_id = await RefundCaseRepository(connection).certificate_of(message.refund_case_id)
+    if certificate_id is None:
+        raise problems.ProblemError(problems.UNKNOWN_REFUND_CASE)
+    outcome = await services.act(
+        certificate_id,
+        message,
+        key=used,
+        answer=lambda outcome: resolution_of(outcome, message).model_dump(mode="json", by_alias=True),
+    )
+    if outcome.refusal == ResolutionRefusal.NOTHING_PENDING:
+        raise problems.ProblemError(problems.NOTHING_PENDING)
+    if outcome.refusal is not None:
+        raise InvalidFieldError(*REFUSED_FIELDS[outcome.refusal])
+    awaits_second = b"awaitingSecond" in (outcome.answer or b"")
+    return json_reply(outcome.answer, 202 if awaits_second else 200, repeated=outcome.repeated)
 
 
-def _agreed(agreement: Agreement | None) -> dict[str, object] | None:
-    if agreement is None:
-        return None
-    return {"decision": agreement.decision, "amount": agreement.amount, "by": agreement.by}
+def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
+    """Return what came of a decision that was not refused; also for one that stands already."""
+    state = outcome.state
+    [case] = [case for _, case in _cases(state) if case.refund_case_id == message.refund_case_id]
+    if case.agreement is not None:
+        return AwaitingSecond(
+            refund_case_id=UUID(case.refund_case_id),
+            certificate_id=UUID(state.certificate_id),
+            decision=message.decision,
+            amount=message.amount,
+        )
+    events = [one.event for one in outcome.recorded]
+    resolved = [
+        one for one in events if isinstance(one, RefundResolved) and one.refund_case_id == case.refund_case_id
+    ]
+    completed = [
+        one
+        for one in events
+        if isinstance(one, RefundCompleted) and one.refund_case_id == case.refund_case_id
+    ]
+    amounts = {
+        "amount": resolved[-1].amount if resolved else case.approved or 0,
+        "taken": completed[-1].taken if completed else 0,
+        "uncovered": resolved[-1].uncovered if resolved else 0,
+        "balance": state.balance,
+        "held": state.held,
+    }
+    return ResolutionView(
+        refund_case_id=UUID(case.refund_case_id),
+        certificate_id=UUID(state.certificate_id),
+        decision=message.decision,
+        status=state.shown_status,
+        refund_state=state.refund_state.value,
+        **{name: Money(amount=amount, currency=state.currency) for name, amount in amounts.items()},
+    )

@@ -1,51 +1,132 @@
-"""``/certificates/next`` and ``/reservations``: a channel takes certificates, keeps them longer, gives them back."""
+"""``/certificates/next`` and ``/reservations``: a channel reserves certificates, extends and releases reservations."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
-from fastapi import APIRouter, Path, Query, Request, Security
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from api import problems
-from api.callers import Bearer
-from api.claiming import claim, make_request
-from api.documentation import may_answer
-from api.ending import extend, release
-from api.idempotency import HIT, HIT_HEADER, SentKey, key_of
-from api.quick_route import LONGEST_NAME, QuickRoute
-from api.schemas import Reservation, ReservationOrder
-from api.services import services_of
+from api.authentication import (
+    AuthenticatedRoute,
+    Bearer,
+    ChannelCaller,
+    check_channel,
+    check_known_channel,
+)
+from api.idempotency import HIT, HIT_HEADER, LONGEST_KEY, SentKey, json_reply, key_of
+from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.problems import InvalidFieldError
+from api.products import find_product
+from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
+from api.services import Services, services_of
+from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
+from giftcert.domain.numbers import mask
+from giftcert.lifecycle.idempotency import IdempotencyBusyError
+from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller, Role
+from giftcert.storage.claims import Claim, Claimed, ClaimKey, ClaimRequest, ClaimResult, shared_answer
+from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
-next_router = APIRouter(tags=["reservations"], route_class=QuickRoute)
-router = APIRouter(tags=["reservations"])
-ChannelCaller = Annotated[Caller, Security(Bearer(Role.CHANNEL))]
+RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
+LONGEST_NAME = 64
+"""Of channels and products, which operations name."""
+ORDERED, CHANNEL_RELEASED = "ordered", "channelReleased"
+"""How a reservation may have been resolved."""
 Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
-ReservationId = Annotated[UUID, Path(alias="reservationId")]
-_CLAIMING = may_answer(
+ReservationId = Annotated[UUID, Path(alias="reservationId", examples=[RESERVATION_ID])]
+_CLAIMING = (
     problems.CHANNEL_NOT_ALLOWED,
     problems.POOL_EXHAUSTED,
     problems.RESERVATION_ENDED,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
     problems.TOO_MANY_RESERVATIONS,
+    *WITH_KEY,
 )
 _ENDING = may_answer(
     problems.CHANNEL_NOT_ALLOWED,
     problems.UNKNOWN_RESERVATION,
     problems.ALREADY_ORDERED,
     problems.RESERVATION_ENDED,
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
+    *WITH_KEY,
 )
+
+
+class Reservation(Schema):
+    """A certificate that a channel may sell until ``reservedUntil``."""
+
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    reservation_id: UUID = Field(examples=[RESERVATION_ID])
+    masked_number: str = Field(examples=["************1234"])
+    product: str = Field(examples=["GC-5000"])
+    nominal: Money | None = Field(description="null: open value, chosen with the order")
+    channel: str = Field(examples=["im"])
+    reserved_until: datetime = Field(examples=["2026-11-23T10:30:00Z"])
+
+
+class ReservationOrder(Schema):
+    """How many certificates a channel wants at once."""
+
+    channel: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["pos"])
+    product: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, examples=["GC-5000"])
+    quantity: int = Field(ge=1, le=100, strict=True, examples=[10])
+    nominal: int | None = Field(
+        None,
+        ge=1,
+        le=LARGEST_AMOUNT,
+        strict=True,
+        description="Minor units; open-value products only",
+        examples=[None],
+    )
+
+
+class NextCertificateRoute(AuthenticatedRoute):
+    """Hands plain requests to the endpoint directly, and all others to FastAPI, which finds what is wrong.
+
+    Working out the declared parameters takes FastAPI a fifth of the whole request, and buyers wait for this one. They
+    stay declared: for the document, and for every request that is not plainly in order.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        answer_checked = super().get_route_handler()
+        bearer = Bearer(Role.CHANNEL)
+
+        async def answer(request: Request) -> Response:
+            plain = _plain_parameters(request)
+            if plain is None:
+                return await answer_checked(request)
+            response: Response = await self.endpoint(request=request, caller=bearer.check(request), **plain)
+            return response
+
+        return answer
+
+
+def _plain_parameters(request: Request) -> dict[str, str | None] | None:
+    """Return the parameters if each is there as declared, and nothing else, else ``None``."""
+    query = request.query_params
+    channel, product = query.get("channel"), query.get("product")
+    key = request.headers.get("idempotency-key")
+    given = [name for name in (channel, product, key) if name is not None]
+    if channel is None or not all(0 < len(name) <= LONGEST_KEY and "\0" not in name for name in given):
+        return None
+    if len(query.multi_items()) > 1 + (product is not None):
+        return None
+    return {"channel": channel, "product": product, "key": key}
+
+
+next_router = APIRouter(tags=["reservations"], route_class=NextCertificateRoute)
+router = APIRouter(tags=["reservations"], route_class=AuthenticatedRoute)
 
 
 @next_router.get(
     "/certificates/next",
     operation_id="reserveNext",
     response_model=Reservation,
-    responses={**_CLAIMING, 200: HIT_HEADER},
+    responses={**may_answer(*_CLAIMING), 200: HIT_HEADER},
 )
 async def reserve_next(
     request: Request,
@@ -55,11 +136,8 @@ async def reserve_next(
     key: SentKey = None,
 ) -> Response:
     """Reserve the next certificate of a product's pool for a channel."""
-    wanted = await make_request(request, caller, channel, product, 1, None)
-    services = services_of(request)
-    used = key_of(services.settings, caller, "next", key, {"channel": channel, "product": wanted.product.id})
-    given = await claim(services, wanted, used)
-    return _json(given.claims[0], again=given.again)
+    claimed = await _claim(request, caller, _Wanted(channel, product), "next", key)
+    return json_reply(claimed.claims[0], repeated=claimed.result is ClaimResult.REPEATED)
 
 
 @router.post(
@@ -67,18 +145,15 @@ async def reserve_next(
     operation_id="reserveMany",
     status_code=201,
     response_model=list[Reservation],
-    responses={**_CLAIMING, 201: HIT_HEADER},
+    responses={**may_answer(*_CLAIMING, *WITH_BODY), 201: HIT_HEADER},
 )
 async def reserve_many(
     request: Request, caller: ChannelCaller, body: ReservationOrder, key: SentKey = None
 ) -> Response:
     """Reserve several certificates, all or none; open-value products may name a nominal."""
-    wanted = await make_request(request, caller, body.channel, body.product, body.quantity, body.nominal)
-    parameters = {**body.model_dump(), "product": wanted.product.id}
-    services = services_of(request)
-    used = key_of(services.settings, caller, "reservations", key, parameters)
-    given = await claim(services, wanted, used)
-    return _json(given.claims, 201, again=given.again)
+    wanted = _Wanted(body.channel, body.product, body.quantity, body.nominal)
+    claimed = await _claim(request, caller, wanted, "reservations", key)
+    return json_reply(claimed.claims, 201, repeated=claimed.result is ClaimResult.REPEATED)
 
 
 @router.post(
@@ -92,9 +167,28 @@ async def extend_reservation(
 ) -> Response:
     """Keep the certificate for the product's reservation time from now on, up to the product's limit."""
     services = services_of(request)
-    used = key_of(services.settings, caller, "extend", key, {"reservationId": str(reservation_id)})
-    extended = await extend(services, caller, reservation_id, used)
-    return _json(extended.claim, again=extended.again)
+    used = key_of(services, caller, "extend", key, {"reservationId": str(reservation_id)})
+    found = await _find(services, caller, reservation_id)
+
+    def answer(outcome: Outcome) -> Claim:
+        state, reserved = outcome.state, outcome.state.reservation
+        return {
+            "certificateId": found.certificate_id,
+            "reservationId": str(reservation_id),
+            "maskedNumber": mask(found.last_four, outcome.product.number_length),
+            **shared_answer(
+                outcome.product,
+                state.nominal or None,
+                found.channel,
+                reserved.reserved_until if reserved else found.reserved_until,
+            ),
+        }
+
+    message = ExtendReservation(str(reservation_id))
+    outcome = await services.act(found.certificate_id, message, key=used, answer=answer)
+    if outcome.refusal is not None or outcome.repeated:
+        _check_live(await _find(services, caller, reservation_id))
+    return json_reply(outcome.answer, repeated=outcome.repeated)
 
 
 @router.delete(
@@ -106,14 +200,99 @@ async def extend_reservation(
 async def release_reservation(
     request: Request, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
-    """Give the certificate back to the pool."""
+    """Give the certificate back to the pool. It may be repeated: what was given back stays so."""
     services = services_of(request)
-    used = key_of(services.settings, caller, "release", key, {"reservationId": str(reservation_id)})
-    again = await release(services, caller, reservation_id, used)
-    return Response(status_code=204, headers=HIT if again and key else {})
+    used = key_of(services, caller, "release", key, {"reservationId": str(reservation_id)})
+    found = await _find(services, caller, reservation_id)
+    outcome = await services.act(found.certificate_id, ReleaseReservation(str(reservation_id)), key=used)
+    if outcome.refusal is not None:
+        found = await _find(services, caller, reservation_id)
+        if found.resolution != CHANNEL_RELEASED:
+            _check_live(found)
+    return Response(status_code=204, headers=HIT if outcome.repeated else {})
 
 
-def _json(body: object, status: int = 200, *, again: bool) -> Response:
-    """Answer without another validation: the body was made here, and a claim's time counts."""
-    content = msgspec.json.encode(body)
-    return Response(content, status, HIT if again else {}, media_type="application/json")
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    channel: str
+    product: str | None
+    quantity: int = 1
+    nominal: int | None = None
+
+
+async def _claim(request: Request, caller: Caller, wanted: _Wanted, call: str, key: str | None) -> Claimed:
+    """Give certificates, or the answer that was given before under the same key.
+
+    Raises:
+        ProblemError: 403 for another channel, 409 where the pool holds too few, 410, 422, 429 and 503 as the contract
+            says.
+    """
+    check_known_channel(request, caller, wanted.channel)
+    services = services_of(request)
+    product = await find_product(services, wanted.product)
+    if wanted.nominal is not None and not product.allows_nominal(wanted.nominal):
+        raise InvalidFieldError("nominal", "not a nominal of this product")
+    parameters = {**asdict(wanted), "product": product.id}
+    used = key_of(services, caller, call, key, parameters)
+    claim = ClaimRequest(
+        product=product,
+        quantity=wanted.quantity,
+        channel=wanted.channel,
+        caller=caller.subject,
+        nominal=wanted.nominal or product.nominal,
+        now=services.clock(),
+        key=ClaimKey(used.caller_key, used.parameters) if used else None,
+    )
+    repeated = await _check_cap(services, claim)
+    return repeated or await _given(services, claim)
+
+
+async def _check_cap(services: Services, claim: ClaimRequest) -> Claimed | None:
+    """A caller at its cap still gets the answer to a call that went through before."""
+    try:
+        await services.cap.check(claim.caller, claim.quantity)
+    except problems.ProblemError:
+        repeated = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
+        if repeated is None:
+            raise
+        return _checked(repeated)
+    return None
+
+
+async def _given(services: Services, claim: ClaimRequest) -> Claimed:
+    claimed = _checked(await services.claims.claim(claim))
+    if claimed.result is ClaimResult.EXHAUSTED:
+        await services.refused_claims.record(claim.product.id, claim.channel, claim.now)
+        raise problems.ProblemError(problems.POOL_EXHAUSTED)
+    if claimed.result is ClaimResult.GIVEN:
+        services.cap.add(claim.caller, claim.quantity)
+    return claimed
+
+
+def _checked(claimed: Claimed) -> Claimed:
+    match claimed.result:
+        case ClaimResult.OTHER_PARAMETERS:
+            raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
+        case ClaimResult.ENDED:
+            raise problems.ProblemError(problems.RESERVATION_ENDED)
+        case ClaimResult.BUSY:
+            raise IdempotencyBusyError
+        case ClaimResult.GIVEN | ClaimResult.REPEATED | ClaimResult.EXHAUSTED:
+            return claimed
+
+
+async def _find(services: Services, caller: Caller, reservation_id: UUID) -> StoredReservation:
+    async with services.engine.connect() as connection:
+        found = await ReservationRepository(connection).find(reservation_id)
+    if found is None:
+        raise problems.ProblemError(problems.UNKNOWN_RESERVATION)
+    check_channel(caller, found.channel)
+    return found
+
+
+def _check_live(reservation: StoredReservation) -> None:
+    """Say why a reservation can be neither extended nor released."""
+    if reservation.resolution == ORDERED:
+        raise problems.ProblemError(problems.ALREADY_ORDERED)
+    if reservation.resolution is not None:
+        raise problems.ProblemError(problems.RESERVATION_ENDED)

@@ -1,27 +1,33 @@
-"""What the endpoints work with, made once per process and put together here."""
+"""What the endpoints work with; made once per process by ``api.main``."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+# ruff: noqa: TC004 - nothing evaluates these annotations, and the modules that they name find their services by this one
 
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.asking import Workflows
-from api.caps import ReservationCap
-from api.catalogue import Catalogue
-from api.credentials import CredentialCheck, LockTeller
-from api.known_callers import KnownCallers
-from api.limits import DisclosureLimits
-from api.refusals import RefusalLedger
-from api.sealed_secrets import WorkflowSecrets
-from api.temporal import TemporalConnection
-from giftcert.security import Keyring, keyring_of, token_verifier_of
-from giftcert.settings import Settings
-from giftcert.storage.claims import ClaimRepository
-from giftcert.storage.engine import claim_connections, make_engine
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from api.authentication import CheckedTokens
+    from api.limits import CallLimit, ReservationCap
+    from api.products import Catalogue
+    from api.refused_claims import RefusedClaimLedger
+    from api.verification import CredentialCheck
+    from api.workflows import CertificateWorkflows
+    from giftcert.clock import Clock
+    from giftcert.domain.certificate.messages import Request as Message
+    from giftcert.lifecycle.change import Lifecycle
+    from giftcert.lifecycle.idempotency import IdempotencyKey
+    from giftcert.lifecycle.requests import AnswerOf, Outcome
+    from giftcert.security import Keyring
+    from giftcert.settings import Settings
+    from giftcert.storage.claim_queue import ClaimQueue
+    from giftcert.storage.claims import ClaimRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,76 +35,46 @@ class Services:
     """All that an endpoint may need."""
 
     settings: Settings
+    clock: Clock
     engine: AsyncEngine
-    claims: ClaimRepository
+    lifecycle: Lifecycle
+    claims: ClaimQueue
+    past_claims: ClaimRepository
     catalogue: Catalogue
     cap: ReservationCap
-    refusals: RefusalLedger
-    limits: DisclosureLimits
-    temporal: TemporalConnection
-    secrets: WorkflowSecrets
-    workflows: Workflows
+    refused_claims: RefusedClaimLedger
+    disclosures_by_caller: CallLimit
+    disclosures_by_certificate: CallLimit
+    workflows: CertificateWorkflows
     keyring: Keyring
     credentials: CredentialCheck
-    callers: KnownCallers
-    key_holders: asyncio.Semaphore
-    """Calls that hold an Idempotency-Key on one connection while they work on another; some must stay free for that."""
+    tokens: CheckedTokens
 
+    async def act(
+        self,
+        certificate_id: str,
+        message: Message,
+        *,
+        key: IdempotencyKey | None = None,
+        answer: AnswerOf | None = None,
+    ) -> Outcome:
+        """Carry a request out in one transaction, then wake the workflows that it concerns.
 
-CLOSE_SECONDS = 2
+        ``answer`` makes what is remembered under the key; with a key or without, it is the outcome's answer.
+
+        Raises:
+            UnknownCertificateError: there is no such certificate.
+            IdempotencyMismatchError: the key came with other parameters before.
+            IdempotencyBusyError: the first call under the key is still running.
+        """
+        outcome = await self.lifecycle.act(certificate_id, message, self.clock(), key=key, answer=answer)
+        self.workflows.wake(outcome.wakes)
+        if outcome.answer is None and outcome.refusal is None and answer is not None:  # without a key
+            return replace(outcome, answer=msgspec.json.encode(answer(outcome)))
+        return outcome
 
 
 def services_of(request: Request) -> Services:
     """Return the services of the application that answers this request."""
     services: Services = request.app.state.services
     return services
-
-
-@asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Make the services, keep their background work going, and close them.
-
-    Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
-
-    Raises:
-        KeyFileError: the keyring or the public keys cannot be read.
-    """
-    engine, keyring = make_engine(settings, "giftcert-api"), keyring_of(settings)
-    refusals, temporal = RefusalLedger(engine), TemporalConnection(settings)
-    try:
-        async with (
-            claim_connections(settings) as connections,
-            _going_on(refusals.tell_leftovers, LockTeller(engine, settings).tell),
-        ):
-            yield Services(
-                settings=settings,
-                engine=engine,
-                claims=ClaimRepository(connections),
-                catalogue=Catalogue(engine),
-                cap=ReservationCap(engine, settings.reservation_cap),
-                refusals=refusals,
-                limits=DisclosureLimits(settings),
-                temporal=temporal,
-                secrets=WorkflowSecrets(settings, temporal),
-                workflows=Workflows(settings, temporal),
-                keyring=keyring,
-                credentials=CredentialCheck(engine, keyring, settings),
-                callers=KnownCallers(token_verifier_of(settings)),
-                key_holders=asyncio.Semaphore(settings.database_pool_size // 2),
-            )
-    finally:
-        await engine.dispose()
-
-
-@asynccontextmanager
-async def _going_on(*works: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Keep works going in the background; each ends when its event is set, or soon after."""
-    stop = asyncio.Event()
-    tasks = [asyncio.create_task(work(stop)) for work in works]
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-        for task in tasks:
-            task.cancel()  # while the database is away it may take longer

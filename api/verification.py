@@ -1,50 +1,223 @@
-"""``/certificates/verify``: whether number and CVC belong together, and what may be spent."""
+"""``/certificates/verify``: whether number and CVC belong together; too many wrong pairs lock a number."""
 
-from typing import Annotated
+import asyncio
+import hmac
+import math
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+from weakref import WeakValueDictionary
 
-from fastapi import APIRouter, Request, Security
+import structlog
+from fastapi import APIRouter, Header, Request
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import problems
-from api.callers import Bearer, check_own_channel
-from api.documentation import may_answer
+from api.authentication import AuthenticatedRoute, ChannelCaller, check_known_channel
+from api.limits import CallLimit
+from api.openapi import WITH_BODY, may_answer
+from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status, money
 from api.services import services_of
-from api.spending_schemas import Credentials, Verification
-from api.views import money
-from giftcert.domain.state import CertificateState
-from giftcert.security import Caller, Role
+from giftcert.domain.certificate.messages import LockVerification
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.lifecycle.idempotency import idempotency_key
+from giftcert.security import Caller, Keyring
+from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.verification_locks import UnrecordedLock, VerificationLockRepository
 
-router = APIRouter(tags=["spending"])
-ChannelCaller = Annotated[Caller, Security(Bearer(Role.CHANNEL))]
+_LOG = structlog.get_logger(__name__)
+router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
+NOBODY = UUID(int=0)
+RECORD_EVERY = timedelta(seconds=1)
+EndUser: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias="Giftcert-End-User",
+        min_length=1,
+        max_length=LONGEST_ID,
+        description="An opaque id of the buyer who typed number and CVC: wrong pairs are counted for each.",
+        examples=["session-5f0c9a52"],
+    ),
+]
+
+
+def _digits(fewest: int, most: int, example: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Return what makes a secret so many digits; the error never shows it."""
+
+    def check(secret: SecretStr) -> SecretStr:
+        digits = secret.get_secret_value()
+        if not (fewest <= len(digits) <= most and digits.isascii() and digits.isdigit()):
+            raise PydanticCustomError("digits", "is not so many digits")
+        return secret
+
+    pattern = f"^[0-9]{{{fewest},{most}}}$"
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern, "writeOnly": True, "examples": [example]}
+    return AfterValidator(check), WithJsonSchema(schema)
+
+
+Number = Annotated[SecretStr, *_digits(12, 19, "0000000000000000")]
+Cvc = Annotated[SecretStr, *_digits(3, 8, "000000")]
+
+
+class Credentials(Schema):
+    """What the holder of a certificate shows. Never stored, never logged."""
+
+    channel: str = Field(min_length=1, max_length=64, examples=["pos"])
+    number: Number
+    cvc: Cvc
+
+
+class Verification(Schema):
+    """Whether number and CVC belong together, and then how the certificate stands.
+
+    A wrong number and a wrong CVC look the same.
+    """
+
+    valid: bool = Field(
+        description="Number and CVC belong together; what may be spent, `status` and `balance` say",
+        examples=[True],
+    )
+    certificate_id: UUID | None = Field(None, examples=[CERTIFICATE_ID])
+    product: str | None = Field(None, examples=["GC-5000"])
+    status: Status | None = Field(None, examples=["issued"])
+    balance: Money | None = None
+    held: Money | None = None
+    valid_until: datetime | None = Field(None, examples=["2027-11-23T12:00:00Z"])
 
 
 @router.post(
     "/certificates/verify",
     operation_id="verifyCertificate",
-    responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.TOO_MANY_ATTEMPTS),
+    responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.TOO_MANY_ATTEMPTS, *WITH_BODY),
 )
-async def verify_certificate(request: Request, caller: ChannelCaller, body: Credentials) -> Verification:
+async def verify_certificate(
+    request: Request, caller: ChannelCaller, body: Credentials, end_user: EndUser = None
+) -> Verification:
     """Tell whether number and CVC belong together, and then status and balance."""
-    check_own_channel(request, caller, body.channel)
+    check_known_channel(request, caller, body.channel)
     services = services_of(request)
-    number, cvc = body.number.get_secret_value(), body.cvc.get_secret_value()
-    certificate_id = await services.credentials.certificate_of(caller.subject, body.channel, number, cvc)
-    if certificate_id is None:
+    found = await services.credentials.check(caller, body, end_user, services.clock())
+    if found is None:
         return Verification(valid=False)
     async with services.engine.connect() as connection:
-        stored = await CertificateRepository(connection).load(str(certificate_id))
-    return _view(stored.state)
-
-
-def _view(state: CertificateState) -> Verification:
-    return Verification.model_validate(
-        {
-            "valid": True,
-            "certificate_id": state.certificate_id,
-            "product": state.product,
-            "status": state.shown_status,
-            "balance": money(state.balance, state.currency),
-            "held": money(state.held, state.currency),
-            "valid_until": state.sale.valid_until if state.sale else None,
-        }
+        state = (await CertificateRepository(connection).load(str(found.certificate_id))).state
+    return Verification(
+        valid=True,
+        certificate_id=found.certificate_id,
+        product=state.product,
+        status=state.shown_status,
+        balance=money(state.balance, state.currency),
+        held=money(state.held, state.currency),
+        valid_until=state.sale.valid_until if state.sale else None,
     )
+
+
+class CredentialCheck:
+    """Checks number and CVC, and counts in the database what is wrong: for all processes, and across restarts.
+
+    A right pair is looked up without a lock. A wrong one is judged again under the lock of its number, so that no more
+    are counted than the limit. One process checks a number's pairs one after another, else many sent at once would all
+    be compared before the first is counted.
+    """
+
+    def __init__(self, engine: AsyncEngine, keyring: Keyring, settings: Settings) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._policy = settings.guess_policy
+        self._calls = CallLimit(settings.verifications_per_caller, problems.TOO_MANY_ATTEMPTS)
+        self._nobodys_cvc = keyring.seal("0" * 6, NOBODY.bytes)
+        self._in_turn: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    async def check(
+        self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime
+    ) -> StoredCredentials | None:
+        """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
+
+        Raises:
+            ProblemError: 429: the number is locked, or the caller or end user asks or errs too often.
+        """
+        await self._calls.hit(caller.subject)
+        guess = self._guess(caller, shown, end_user, now)
+        cvc = shown.cvc.get_secret_value()
+        in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
+        async with in_turn:
+            async with self._engine.connect() as connection:
+                stored = await CredentialRepository(connection, self._policy).find(guess)
+            self._check_may_guess(stored, guess)
+            if self._is_right(stored, cvc):
+                return stored
+            await self._count_wrong(guess)
+        return None
+
+    def _guess(self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime) -> Guess:
+        of_caller = f"{caller.subject}\n{end_user}"
+        return Guess(
+            fingerprint=self._keyring.fingerprint(shown.number.get_secret_value()),
+            caller=caller.subject,
+            end_user=self._keyring.fingerprint(of_caller) if end_user is not None else None,
+            channel=shown.channel,
+            now=now,
+        )
+
+    async def _count_wrong(self, guess: Guess) -> None:
+        async with self._engine.begin() as connection:
+            credentials = CredentialRepository(connection, self._policy)
+            await credentials.lock(guess)
+            stored = await credentials.find(guess)
+            self._check_may_guess(stored, guess)
+            await credentials.count_wrong(guess, stored)
+
+    def _check_may_guess(self, stored: StoredCredentials, guess: Guess) -> None:
+        """Refuse right and wrong pairs alike, so that the answer says nothing about the CVC."""
+        wait = self._policy.retry_after(stored.lock, stored.of_caller, stored.of_end_user, guess.now)
+        if wait is not None:
+            seconds = max(1, math.ceil(wait.total_seconds()))
+            raise problems.ProblemError(problems.TOO_MANY_ATTEMPTS, retry_after=seconds)
+
+    def _is_right(self, stored: StoredCredentials, cvc: str) -> bool:
+        """Open a seal and compare in any case: of a number that does not exist, nobody's."""
+        sealed = stored.cvc_sealed if stored.cvc_sealed is not None else self._nobodys_cvc
+        opened = self._keyring.open(sealed, (stored.certificate_id or NOBODY).bytes)
+        is_equal = hmac.compare_digest(opened.encode(), cvc.encode())
+        return is_equal and stored.certificate_id is not None
+
+
+class LockRecorder:
+    """Records new locks on the stream, after the answer: only a number that exists has an event, which takes time."""
+
+    def __init__(self, engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyring) -> None:
+        self._engine = engine
+        self._lifecycle = lifecycle
+        self._keyring = keyring
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Record until stopped, once a second."""
+        while not stop.is_set():
+            try:
+                await self._record_new()
+            except DATABASE_ERRORS as error:
+                _LOG.warning("locks of numbers wait to be recorded", error=type(error).__name__)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RECORD_EVERY.total_seconds())
+
+    async def _record_new(self) -> None:
+        async with self._engine.connect() as connection:
+            locks = await VerificationLockRepository(connection).unrecorded()
+        for lock in locks:
+            if lock.certificate_id is not None:
+                await self._alert(lock, lock.certificate_id)
+            async with self._engine.begin() as connection:
+                await VerificationLockRepository(connection).recorded(lock)
+
+    async def _alert(self, lock: UnrecordedLock, certificate_id: str) -> None:
+        """Append ``alert.verificationLocked``; several processes, or one that crashes, append it once."""
+        once = f"{lock.fingerprint.hex()} {lock.locked_at.isoformat()}"
+        key = idempotency_key(self._keyring, "system", "lock", once, b"")
+        message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
+        await self._lifecycle.act(certificate_id, message, lock.locked_at, key=key)

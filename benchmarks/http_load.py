@@ -8,6 +8,8 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import cycle
+from pathlib import Path
 from statistics import quantiles
 
 import uvloop
@@ -15,7 +17,10 @@ import uvloop
 
 @dataclass(frozen=True)
 class Load:
-    """What to ask; ``{n}`` in the request becomes a number that no other request has."""
+    """What to ask; ``{n}`` in the request becomes a number that no other request has.
+
+    ``bodies`` is a file with a body on each line, which the connections share out among themselves; over and over.
+    """
 
     host: str
     port: int
@@ -23,6 +28,7 @@ class Load:
     seconds: float
     connections: int = 16
     seed: str = ""
+    bodies: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,11 @@ class Rate:
 class _Connection(asyncio.Protocol):
     """One request at a time; the reply is known to have ``Content-Length``."""
 
-    def __init__(self, load: Load, times: list[float], number: int) -> None:
+    def __init__(self, load: Load, times: list[float], number: int, bodies: list[str]) -> None:
         self.load = load
         self.times = times
         self.count = number << 40
+        self.bodies = cycle(bodies)
         self.buffer = b""
         self.done = asyncio.get_running_loop().create_future()
         self.stop_at = time.perf_counter() + load.seconds
@@ -68,7 +75,9 @@ class _Connection(asyncio.Protocol):
     def _ask(self) -> None:
         self.count += 1
         self.asked_at = time.perf_counter()
-        self.transport.write(self.load.request.replace("{n}", f"{self.load.seed}{self.count:x}").encode())  # type: ignore[attr-defined]
+        number = f"{self.load.seed}{self.count:x}"
+        request = self.load.request.replace("{n}", number) + next(self.bodies)
+        self.transport.write(request.encode())  # type: ignore[attr-defined]
 
 
 def _length(head: bytes) -> int:
@@ -80,13 +89,26 @@ async def run(load: Load) -> Rate:
     """Put the load on the server."""
     times: list[float] = []
     loop = asyncio.get_running_loop()
-    connections = [_Connection(load, times, number) for number in range(load.connections)]
+    bodies = _bodies(load)
+    connections = [
+        _Connection(load, times, number, bodies[number :: load.connections])
+        for number in range(load.connections)
+    ]
     began = time.perf_counter()
     for connection in connections:
         await loop.create_connection(lambda connection=connection: connection, load.host, load.port)
     await asyncio.gather(*(connection.done for connection in connections))
     cuts = quantiles(times, n=100)
     return Rate(len(times) / (time.perf_counter() - began), cuts[49] * 1000, cuts[98] * 1000)
+
+
+def _bodies(load: Load) -> list[str]:
+    """Return the bodies with the headers that they need; they follow the request's own headers."""
+    if load.bodies is None:
+        return ["\r\n"] * load.connections
+    bodies = Path(load.bodies).read_text().splitlines()
+    head = "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}"
+    return [head.format(len(body), body) for body in bodies]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 """The one place that reads the wall clock, so that everything else takes time as an argument."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeAlias
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Tells the time to a process: the wall clock, or that of a test environment which skips time."""
 
 
 def utc_now() -> datetime:

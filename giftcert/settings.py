@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from giftcert.domain.guessing import GuessLimit, GuessPolicy
 from giftcert.domain.policy import Policy
 
 
@@ -86,19 +87,20 @@ class Settings(BaseSettings):
     query_timeout: timedelta = Field(
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
-    request_timeout: timedelta = Field(
-        timedelta(seconds=5), description="Wait for a workflow to carry out what was asked, before 503"
-    )
 
     disclosures_per_caller: str = Field("6000/minute", description="Requests for CVCs of one caller")
     disclosures_per_certificate: str = Field("10/hour", description="Requests for the CVC of one certificate")
     verifications_per_caller: str = Field("6000/minute", description="Checks of number and CVC of one caller")
     wrong_cvcs_per_caller: str = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
-    wrong_cvcs_per_certificate: str = Field(
-        "10/hour", description="Wrong CVCs that lock a certificate's number"
+    wrong_cvcs_per_end_user: str = Field(
+        "20/hour", description="Wrong numbers and CVCs of one end user that a channel names"
     )
+    wrong_cvcs_per_certificate: str = Field("5/day", description="Wrong CVCs that lock a number")
     verification_lock: timedelta = Field(
-        timedelta(hours=24), description="How long a number stays locked unless support unlocks it"
+        timedelta(minutes=15), description="How long a number is locked at first, unless support unlocks it"
+    )
+    verification_lock_longest: timedelta = Field(
+        timedelta(hours=24), description="Each further lock lasts twice as long, up to this"
     )
     serve_metrics: bool = Field(default=True, description="Whether the API answers /metrics")
     serve_docs: bool = Field(default=True, description="Whether the API answers /docs and /openapi.json")
@@ -140,6 +142,10 @@ class Settings(BaseSettings):
     payment_horizon: timedelta = Field(
         timedelta(days=90), description="How long payments of unknown orders are kept"
     )
+    inbox_retention: timedelta = Field(
+        timedelta(days=90), description="How long originals are kept for a trace"
+    )
+    record_limit: int = Field(1_048_576, ge=1_024, description="Greatest record of an input topic, bytes")
 
     reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
     expiry_every: timedelta = Field(
@@ -164,6 +170,17 @@ class Settings(BaseSettings):
         """The deadlines of the lifecycle as the domain takes them."""
         return Policy(**{field.name: getattr(self, field.name) for field in fields(Policy)})
 
+    @property
+    def guess_policy(self) -> GuessPolicy:
+        """How many wrong pairs of number and CVC are borne."""
+        return GuessPolicy(
+            per_number=_guess_limit(self.wrong_cvcs_per_certificate),
+            per_caller=_guess_limit(self.wrong_cvcs_per_caller),
+            per_end_user=_guess_limit(self.wrong_cvcs_per_end_user),
+            lock=self.verification_lock,
+            longest_lock=self.verification_lock_longest,
+        )
+
     def workflow_url(self, certificate_id: str) -> str:
         """Return where support opens the workflow of a certificate."""
         namespace = self.temporal_namespace
@@ -181,6 +198,7 @@ class Settings(BaseSettings):
         "disclosures_per_certificate",
         "verifications_per_caller",
         "wrong_cvcs_per_caller",
+        "wrong_cvcs_per_end_user",
         "wrong_cvcs_per_certificate",
     )
     @classmethod
@@ -214,6 +232,13 @@ class Settings(BaseSettings):
     def embedded_kafka(self) -> bool:
         """Whether Kafka is ours to start."""
         return self.kafka_bootstrap_servers is None
+
+
+def _guess_limit(rate: str) -> GuessLimit:
+    from limits import parse  # noqa: PLC0415 - loaded only where it is needed
+
+    parsed = parse(rate)
+    return GuessLimit(parsed.amount, timedelta(seconds=parsed.get_expiry()))
 
 
 @lru_cache(maxsize=1)

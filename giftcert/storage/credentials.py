@@ -4,103 +4,135 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.domain.guessing import Guesses, GuessPolicy
+from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
+from giftcert.storage.engine import driver_of
 
-# Not a row's lock: a number that does not exist has none. It keeps guesses at one number from being judged at once.
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(encode(:fingerprint, 'hex'), 2))")
+# Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2))"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
-_LOOK_UP = text("""
-    WITH last_lock AS (
-        SELECT locked_until FROM verification_locks WHERE number_fingerprint = :fingerprint
-    ), of_number AS (
+_FIND = """
+    SELECT s.certificate_id, s.cvc_sealed, c.status, c.blocked, l.locked_until, l.locks,
+        of_number.failed, of_number.since, of_caller.failed, of_caller.since, of_end_user.failed, of_end_user.since
+    FROM (VALUES (1)) AS one
+    LEFT JOIN verification_locks AS l ON l.number_fingerprint = $1
+    LEFT JOIN certificate_secrets AS s ON s.number_fingerprint = $1
+    LEFT JOIN certificates AS c ON c.certificate_id = s.certificate_id
+    CROSS JOIN LATERAL (
         SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
-        WHERE number_fingerprint = :fingerprint
-            AND failed_at > greatest(CAST(:number_since AS timestamptz), (SELECT locked_until FROM last_lock))
-    ), of_caller AS (
+        WHERE number_fingerprint = $1 AND failed_at > greatest($2::timestamptz, l.locked_until)
+    ) AS of_number
+    CROSS JOIN LATERAL (
         SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
-        WHERE caller = :caller AND failed_at > :caller_since
-    )
-    SELECT c.certificate_id, c.cvc_sealed, coalesce((SELECT locked_until FROM last_lock) > :now, false) AS locked,
-        of_number.failed AS number_failed, of_number.since AS number_since,
-        of_caller.failed AS caller_failed, of_caller.since AS caller_since
-    FROM of_number CROSS JOIN of_caller LEFT JOIN certificates AS c ON c.number_fingerprint = :fingerprint
-""")
-_FAILED = text("""
-    INSERT INTO wrong_credentials (number_fingerprint, caller, failed_at) VALUES (:fingerprint, :caller, :now)
-""")
-_LOCK = text("""
-    INSERT INTO verification_locks (number_fingerprint, attempts, since, channel, locked_at, locked_until)
-    VALUES (:fingerprint, :attempts, :since, :channel, :now, :until)
-    ON CONFLICT (number_fingerprint) DO UPDATE SET attempts = excluded.attempts, since = excluded.since,
-        channel = excluded.channel, locked_at = excluded.locked_at, locked_until = excluded.locked_until, told = false
-""")
-_FORGET = text("DELETE FROM wrong_credentials WHERE failed_at < :before")
+        WHERE caller = $3 AND failed_at > $4
+    ) AS of_caller
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
+        WHERE end_user = $5 AND failed_at > $6
+    ) AS of_end_user
+"""
+_COUNT = """
+    INSERT INTO wrong_credentials (number_fingerprint, caller, end_user, failed_at) VALUES ($1, $2, $3, $4)
+"""
+_LOCK = """
+    INSERT INTO verification_locks (number_fingerprint, attempts, locks, since, channel, locked_at, locked_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (number_fingerprint) DO UPDATE SET attempts = excluded.attempts, locks = excluded.locks,
+        since = excluded.since, channel = excluded.channel, locked_at = excluded.locked_at,
+        locked_until = excluded.locked_until, recorded = false
+"""
+_FORGET_WRONG = "DELETE FROM wrong_credentials WHERE failed_at < $1"
+_FORGET_LOCKS = "DELETE FROM verification_locks WHERE recorded AND locked_until < $1"
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Somebody says to know a number's CVC; ``fingerprint`` is that of the number."""
+    """Somebody says to know a number's CVC; ``fingerprint`` is that of the number, ``end_user`` a keyed hash."""
 
     fingerprint: bytes
     caller: str
+    end_user: bytes | None
     channel: str
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a number: its certificate if there is one, and what was guessed wrong before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCredentials:
+    """What is stored of a number: its certificate if there is one, and what was wrong before.
+
+    ``of_number`` are the wrong pairs since the number's last lock.
+    """
 
     certificate_id: UUID | None
     cvc_sealed: bytes | None
-    is_locked: bool
+    status: str | None
+    blocked: bool | None
+    lock: NumberLock | None
     of_number: Guesses
     of_caller: Guesses
+    of_end_user: Guesses
 
 
 class CredentialRepository:
-    """Looks numbers up and counts what is wrong; the caller owns the transaction."""
+    """Looks numbers up and counts what is wrong, on asyncpg's own connection; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection, policy: GuessPolicy) -> None:
         self._connection = connection
         self._policy = policy
 
-    async def look_up(self, guess: Guess) -> Known:
-        """Return what is known of a number; nobody else's guess at it is judged until the transaction ends."""
-        await self._connection.execute(_ONE_AT_A_TIME, {"fingerprint": guess.fingerprint})
-        values = {
-            "fingerprint": guess.fingerprint,
-            "caller": guess.caller,
-            "now": guess.now,
-            "number_since": guess.now - self._policy.per_number.window,
-            "caller_since": guess.now - self._policy.per_caller.window,
-        }
-        row = (await self._connection.execute(_LOOK_UP, values)).one()
-        of_number, of_caller = (
-            Guesses(row.number_failed, row.number_since),
-            Guesses(row.caller_failed, row.caller_since),
+    async def lock(self, guess: Guess) -> None:
+        """Let nobody else count a wrong pair of this number until the transaction ends."""
+        await (await driver_of(self._connection)).execute(_ONE_AT_A_TIME, guess.fingerprint)
+
+    async def find(self, guess: Guess) -> StoredCredentials:
+        """Return what is stored of a number."""
+        policy, now = self._policy, guess.now
+        [row] = await (await driver_of(self._connection)).fetch(
+            _FIND,
+            guess.fingerprint,
+            now - policy.per_number.window,
+            guess.caller,
+            now - policy.per_caller.window,
+            guess.end_user,
+            now - policy.per_end_user.window,
         )
-        return Known(row.certificate_id, row.cvc_sealed, row.locked, of_number, of_caller)
+        certificate_id, sealed, status, blocked, locked_until, locks, *counts = row
+        return StoredCredentials(
+            certificate_id=certificate_id,
+            cvc_sealed=sealed,
+            status=status,
+            blocked=blocked,
+            lock=NumberLock(locked_until, locks) if locked_until is not None else None,
+            of_number=Guesses(*counts[0:2]),
+            of_caller=Guesses(*counts[2:4]),
+            of_end_user=Guesses(*counts[4:6]),
+        )
 
-    async def failed(self, guess: Guess, before: Known) -> None:
-        """Count a guess as wrong, and lock the number if it was one too many."""
-        values = {"fingerprint": guess.fingerprint, "caller": guess.caller, "now": guess.now}
-        await self._connection.execute(_FAILED, values)
-        if before.is_locked or not self._policy.locks(before.of_number):
+    async def count_wrong(self, guess: Guess, before: StoredCredentials) -> None:
+        """Count a pair as wrong, and lock the number if it was one too many."""
+        driver = await driver_of(self._connection)
+        await driver.execute(_COUNT, guess.fingerprint, guess.caller, guess.end_user, guess.now)
+        lock = self._policy.lock_after(before.of_number, before.lock, guess.now)
+        if lock is None:
             return
-        lock = {
-            "fingerprint": guess.fingerprint,
-            "attempts": before.of_number.count + 1,
-            "since": before.of_number.since or guess.now,
-            "channel": guess.channel,
-            "now": guess.now,
-            "until": guess.now + self._policy.lock,
-        }
-        await self._connection.execute(_LOCK, lock)
+        await driver.execute(
+            _LOCK,
+            guess.fingerprint,
+            before.of_number.count + 1,
+            lock.in_a_row,
+            before.of_number.since or guess.now,
+            guess.channel,
+            guess.now,
+            lock.locked_until,
+        )
 
-    async def forget(self, before: datetime) -> int:
-        """Delete guesses from before then, and return how many that were."""
-        return (await self._connection.execute(_FORGET, {"before": before})).rowcount
+
+async def forget_guesses(connection: AsyncConnection, before: datetime) -> None:
+    """Delete wrong pairs, and locks that were over and recorded, from before then.
+
+    Wrong pairs from before a lock do not count after it, so a lock has to be remembered for as long as they are.
+    """
+    driver = await driver_of(connection)
+    await driver.execute(_FORGET_WRONG, before)
+    await driver.execute(_FORGET_LOCKS, before)

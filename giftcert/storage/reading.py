@@ -1,4 +1,4 @@
-"""Questions that people and channels ask: which certificates, and what happened to one."""
+"""Reading for people and channels: which certificates there are, and the history of one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 _FOUND = """c.certificate_id, c.product_id, c.currency, nullif(c.nominal, 0) AS nominal, c.last_four, p.number_length,
     CASE WHEN c.blocked THEN 'blocked' ELSE c.status END AS status, c.refund_state, c.balance, c.held, c.order_id,
-    c.line_id, c.customer_id"""
+    l.line_id, c.customer_id"""
 _CONDITIONS = {
     "certificate_id": "c.certificate_id = :certificate_id",
-    "order_id": """(c.order_id = :order_id OR EXISTS (SELECT FROM order_certificates AS o
-        WHERE o.certificate_id = c.certificate_id AND o.order_id = :order_id))""",
+    "order_id": """c.certificate_id IN (SELECT unnest(named_certificates) FROM order_lines
+        WHERE order_id = :order_id)""",
     "refund_id": """c.certificate_id IN (SELECT e.certificate_id FROM events AS e
         WHERE e.payload ? 'refundId' AND e.payload ->> 'refundId' = :refund_id)""",
     "reservation_id": """c.certificate_id = (SELECT r.certificate_id FROM reservations AS r
@@ -23,6 +23,7 @@ _CONDITIONS = {
     "last_four": "c.last_four = :last_four AND c.order_id IS NOT NULL",
 }
 _ANSWERS = text("SELECT FROM certificates LIMIT 0")
+_EXISTS = text("SELECT FROM certificates WHERE certificate_id = :certificate_id")
 _HISTORY = text("""
     SELECT event_id, sequence, event_type, occurred_at, recorded_at, channel, status, refund_state, nominal, currency,
         balance, held, CAST(payload AS text) AS payload
@@ -78,6 +79,11 @@ class ReadingRepository:
         """Return if the database is there and migrated."""
         await self._connection.execute(_ANSWERS)
 
+    async def exists(self, certificate_id: UUID) -> bool:
+        """Return whether there is a certificate with this id."""
+        found = await self._connection.execute(_EXISTS, {"certificate_id": certificate_id})
+        return found.one_or_none() is not None
+
     async def search(
         self, criteria: dict[str, Any], after: UUID | None, limit: int
     ) -> list[FoundCertificate]:
@@ -92,6 +98,7 @@ class ReadingRepository:
         conditions = " AND ".join(_CONDITIONS[name] for name in criteria)
         statement = text(f"""
             SELECT {_FOUND} FROM certificates AS c JOIN products AS p USING (product_id)
+            LEFT JOIN order_lines AS l ON l.order_id = c.order_id AND l.line_key = c.line_key
             WHERE {conditions} AND c.certificate_id > :after ORDER BY c.certificate_id LIMIT :limit
         """)  # noqa: S608 - made of constants
         values = criteria | {"after": after or UUID(int=0), "limit": limit}

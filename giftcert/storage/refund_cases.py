@@ -1,78 +1,60 @@
-"""Refund cases: which wait, whose they are, and what was decided last."""
+"""Refund cases: which are open, and whose they are; the transactions of their certificates write them."""
 
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.domain.order.standing import LineStanding
+from giftcert.storage.engine import driver_of
+
 # Ids of refund cases are UUIDv7, so their order is that of their opening.
-_OPEN = text("""
-    SELECT c.certificate_id, one ->> 'refund_case_id' AS refund_case_id
-    FROM certificates AS c,
-        LATERAL (SELECT jsonb_path_query(c.state, '$.sale.cases[*]')
-            UNION ALL SELECT jsonb_path_query(c.state, '$.past_sales[*].cases[*]')) AS cases (one)
+_OPEN = """
+    SELECT c.certificate_id::text, one ->> 'refund_case_id', l.standing::text
+    FROM certificates AS c
+    CROSS JOIN LATERAL (
+        SELECT jsonb_path_query(c.state, '$.sale') UNION ALL SELECT jsonb_path_query(c.state, '$.past_sales[*]')
+    ) AS sales (sale)
+    CROSS JOIN LATERAL jsonb_path_query(sale, '$.cases[*]') AS cases (one)
+    LEFT JOIN order_lines AS l
+        ON l.order_id = sale ->> 'order_id' AND l.line_key = CAST(sale ->> 'line_key' AS integer)
     WHERE c.any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails')
-        AND one ->> 'state' = ANY(CAST(:states AS text[])) AND one ->> 'refund_case_id' > :after
-    ORDER BY 2 LIMIT :limit
-""")
-_OF_CASE = "payload ? 'refundCaseId' AND payload ->> 'refundCaseId' = :refund_case_id"  # as the index has it
-_CERTIFICATE = text(f"SELECT certificate_id::text FROM events WHERE {_OF_CASE} LIMIT 1")  # noqa: S608 - a constant
-_LAST_DECISION = text(f"""
-    SELECT decided.payload::text AS decided, (
-        SELECT done.payload::text FROM events AS done
-        WHERE {_OF_CASE} AND done.event_type = 'refund.completed' AND done.sequence > decided.sequence
-        ORDER BY done.sequence LIMIT 1
-    ) AS completed
-    FROM events AS decided
-    WHERE {_OF_CASE} AND decided.event_type = 'refund.resolved' AND decided.payload ->> 'resolvedBy' = :resolved_by
-    ORDER BY decided.sequence DESC LIMIT 1
-""")  # noqa: S608 - a constant
+        AND one ->> 'state' = $1 AND one ->> 'refund_case_id' > $2
+    ORDER BY 2 LIMIT $3
+"""
+# Every case is told on the stream in the transaction that opens it.
+_CERTIFICATE = """
+    SELECT certificate_id::text FROM events
+    WHERE payload ? 'refundCaseId' AND payload ->> 'refundCaseId' = $1 LIMIT 1
+"""
+_STANDING: msgspec.json.Decoder[LineStanding] = msgspec.json.Decoder(LineStanding)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastDecision:
-    """What a person last decided about a case, as the stream tells it; amounts in minor units of the nominal.
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """An open refund case, its certificate, and how its order line stands."""
 
-    ``amount`` was allowed to be taken from the balance, ``taken`` has been: 0 while the money is not back.
-    """
-
-    decision: str
-    note: str
-    amount: int
-    taken: int
-    uncovered: int
+    certificate_id: str
+    refund_case_id: str
+    standing: LineStanding | None
 
 
 class RefundCaseRepository:
-    """Reads refund cases; the transitions of their certificates write them."""
+    """Reads refund cases."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def open_cases(self, states: list[str], after: str, limit: int) -> list[tuple[str, str]]:
-        """Return (certificate id, refund case id) of open refund cases in these states, oldest first."""
-        values = {"states": states, "after": after, "limit": limit}
-        rows = await self._connection.execute(_OPEN, values)
-        return [(str(row.certificate_id), row.refund_case_id) for row in rows]
+    async def open_cases(self, state: str, after: str, limit: int) -> list[OpenCase]:
+        """Return open refund cases in a state, oldest first, from behind the case ``after``."""
+        driver = await driver_of(self._connection)
+        return [
+            OpenCase(certificate_id, case_id, _STANDING.decode(standing) if standing else None)
+            for certificate_id, case_id, standing in await driver.fetch(_OPEN, state, after, limit)
+        ]
 
     async def certificate_of(self, refund_case_id: str) -> str | None:
-        """Return whose a case is; every case is told on the stream in the transaction that opens it."""
-        result = await self._connection.execute(_CERTIFICATE, {"refund_case_id": refund_case_id})
-        found: str | None = result.scalar_one_or_none()
-        return found
-
-    async def last_decision(self, refund_case_id: str, resolved_by: str) -> LastDecision | None:
-        """Return what somebody decided last about a case, or ``None`` if nothing."""
-        values = {"refund_case_id": refund_case_id, "resolved_by": resolved_by}
-        row = (await self._connection.execute(_LAST_DECISION, values)).one_or_none()
-        if row is None:
-            return None
-        decided = msgspec.json.decode(row.decided)
-        return LastDecision(
-            decision=decided["decision"],
-            note=decided["note"],
-            amount=decided["amount"]["amount"],
-            taken=msgspec.json.decode(row.completed)["taken"]["amount"] if row.completed else 0,
-            uncovered=decided["uncovered"]["amount"],
-        )
+        """Return the certificate of a case, or ``None`` if there is no such case."""
+        driver = await driver_of(self._connection)
+        certificate_id: str | None = await driver.fetchval(_CERTIFICATE, refund_case_id)
+        return certificate_id

@@ -30,6 +30,7 @@ CONTRACT = {
     ("post", "/certificates/{certificateId}/notifications"),
     ("get", "/pool"),
     ("post", "/pool/retire"),
+    ("get", "/operations/{operationId}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),

@@ -1,0 +1,109 @@
+"""Outermost ASGI middleware: size and time limits of a request, access log, request metrics, ``no-store``."""
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+import msgspec
+from prometheus_client import Histogram
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
+from giftcert.clock import utc_now
+
+BODY_BYTES = 64 * 1024
+HEADER_BYTES = 16 * 1024
+BODY_SECONDS = 10.0
+"""Within this time after its headers the body of a request has to be there."""
+_SECONDS = Histogram(
+    "giftcert_http_request_seconds",
+    "Requests by method, route and status",
+    ["method", "route", "status"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+_ENCODER = msgspec.json.Encoder()
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class RequestMiddleware:
+    """Passes requests on within their limits; neither path parameters, query, body nor token reach the log."""
+
+    def __init__(self, app: ASGIApp, *, log: bool) -> None:
+        self._app = app
+        self._log = sys.stderr if log else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, then log and measure it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 500
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message.setdefault("headers", [])
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_NO_STORE)
+            await send(message)
+
+        try:
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+                error = problems.ProblemError(problems.HEADERS_TOO_LARGE)
+                await problems.answer(error)(scope, receive, send_on)
+            else:
+                await self._app(scope, _LimitedBody(receive).receive, send_on)
+        finally:
+            self._record(scope, status, time.perf_counter() - began)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        _SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+        if self._log is not None:
+            caller = scope.get("state", {}).get("caller")
+            line: dict[str, Any] = {
+                "timestamp": utc_now(),
+                "logger": "giftcert.access",
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 1),
+                "caller": caller.subject if caller else None,
+            }
+            # Not by logging: its processors take as long as the request, and nothing here has to be redacted.
+            self._log.write(_ENCODER.encode(line).decode() + "\n")
+
+
+class _LimitedBody:
+    """The body of a request, refused when it is too large or too slow."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = BODY_BYTES
+        self._deadline: float | None = None
+        self._complete = False
+
+    async def receive(self) -> Message:
+        """Return the next message of the server.
+
+        Raises:
+            HTTPException: 413 or 408; of this class, as FastAPI passes no other error of a body on.
+        """
+        if self._complete:  # what follows is the caller hanging up
+            return await self._receive()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise HTTPException(413)
+        self._complete = not message.get("more_body", False)
+        return message
