@@ -190,10 +190,11 @@ class LockVerification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlockVerification:
-    """Support lets the number be checked again."""
+    """Support lets the number be checked again; where it is not locked nothing changes."""
 
     reason: str
     by: str
+    is_locked: bool = True
 
 
 Fact: TypeAlias = LineChanged | SpendingReported

@@ -135,8 +135,9 @@ def _purchase(state: CertificateState, message: SpendingReported) -> Redemption 
     of_order = [one for one in state.redemptions if one.order_id == message.order_id]
     for waiting in (RedemptionState.AUTHORIZED, RedemptionState.LAPSED):
         holds = [one for one in of_order if one.state == waiting]
-        if holds:
-            return holds[0] if len(holds) == 1 else None
+        meant = [one for one in holds if _is_of(one, message)] or holds
+        if meant:
+            return meant[0] if len(meant) == 1 else None
     return None
 
 

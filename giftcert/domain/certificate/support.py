@@ -66,5 +66,6 @@ def lock_verification(decision: Decision, message: LockVerification) -> None:
 
 
 def unlock_verification(decision: Decision, message: UnlockVerification) -> None:
-    """Support lets the number be checked again."""
-    decision.record(e.OperatorActed(who=message.by, what=f"unlocked the number: {message.reason}"))
+    """Support lets the number be checked again; where it is not locked nothing changes."""
+    if message.is_locked:
+        decision.record(e.OperatorActed(who=message.by, what=f"unlocked the number: {message.reason}"))
