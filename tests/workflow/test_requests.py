@@ -1,21 +1,23 @@
-"""What doors ask of a certificate's workflow: redemptions, decisions about refunds, blocks."""
+"""What channels, CRM and support ask of a certificate whose workflow sleeps: the transaction answers, the run looks."""
 
 import asyncio
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
-import pytest
 from sqlalchemy import text
 from workflow_support import PRICE, Deployment, Sale
 
-from giftcert.contracts.codec import decode_message
-from giftcert.domain.messages import Block, RequestNotification, Unblock, VoidRedemption
-from giftcert.domain.state import RedemptionState
+from giftcert.domain.certificate.messages import (
+    Block,
+    RequestNotification,
+    SpendingKind,
+    Unblock,
+    VoidRedemption,
+)
+from giftcert.domain.certificate.state import RedemptionState
 from giftcert.settings import Settings
-from giftcert.storage.deliveries import DeliveryRepository
-from workflows.asking import WorkflowAwayError
-from workflows.names import CHANGED_ELSEWHERE
+from giftcert.temporal.signals import Signal
+from tests.waiting import until
 
 
 async def issued(sale: Sale) -> Sale:
@@ -26,11 +28,10 @@ async def issued(sale: Sale) -> Sale:
 
 async def test_a_hold_lowers_the_balance_and_its_capture_spends_it(sale: Sale) -> None:
     await issued(sale)
-    hold = sale.hold(200_000)
-    answer = await sale.ask(hold)
-    assert (answer.refusal, answer.balance, answer.held) == (None, 300_000, 200_000)
-    assert answer.redemption is not None
-    assert answer.redemption.state == RedemptionState.AUTHORIZED
+    hold = await sale.hold(200_000)
+    assert hold.state is RedemptionState.AUTHORIZED
+    row = await sale.row()
+    assert (row.balance, row.held) == (300_000, 200_000)
     await sale.tell(sale.spent(hold))
     await sale.until_status("partiallyRedeemed")
     row = await sale.row()
@@ -39,158 +40,108 @@ async def test_a_hold_lowers_the_balance_and_its_capture_spends_it(sale: Sale) -
 
 async def test_two_tills_that_spend_one_balance_at_the_same_moment_get_one_yes(sale: Sale) -> None:
     await issued(sale)
-    answers = await asyncio.gather(*(sale.ask(sale.hold(400_000)) for _ in range(2)))
-    assert sorted(answer.refusal or "yes" for answer in answers) == ["insufficientBalance", "yes"]
+    outcomes = await asyncio.gather(*(sale.ask(sale.holding(400_000)) for _ in range(2)))
+    assert sorted(one.refusal or "yes" for one in outcomes) == ["insufficientBalance", "yes"]
     assert (await sale.row()).held == 400_000
-
-
-async def test_a_repeated_hold_is_answered_as_it_stands_also_in_a_later_run(
-    sale: Sale, deployment: Deployment
-) -> None:
-    await issued(sale)
-    first = sale.hold(200_000)
-    await sale.ask(first)
-    deployment.upgrade()
-    await sale.ask(VoidRedemption(key="void", channel="pos", redemption_id=first.redemption_id))
-    again = await sale.ask(replace(first, key=f"{first.key}:again"))
-    assert again.redemption is not None
-    assert (again.redemption.state, again.balance) == (RedemptionState.VOIDED, 500_000)
 
 
 async def test_a_refused_hold_may_be_asked_for_again(sale: Sale) -> None:
     await issued(sale)
-    first = await sale.ask(sale.hold(500_000, other := str(uuid4())))
-    assert first.refusal is None
+    first = await sale.hold(500_000)
     wanted = str(uuid4())
-    assert (await sale.ask(sale.hold(100_000, wanted))).refusal == "insufficientBalance"
-    await sale.ask(VoidRedemption(key="void", channel="pos", redemption_id=other))
-    assert (await sale.ask(sale.hold(100_000, wanted, attempt=2))).refusal is None
+    assert (await sale.ask(sale.holding(100_000, wanted))).refusal == "insufficientBalance"
+    await sale.ask(VoidRedemption(channel="pos", redemption_id=first.redemption_id))
+    assert (await sale.ask(sale.holding(100_000, wanted))).refusal is None
 
 
-async def test_a_hold_lapses_in_time(sale: Sale) -> None:
+async def test_a_hold_lapses_at_its_time_once_the_run_was_woken(sale: Sale) -> None:
+    """A hold signals nobody; the sweep, which sees that no timer is set for it, does."""
     await issued(sale)
-    await sale.ask(sale.hold(200_000))
+    await sale.hold(200_000)
+    await sale.wake([sale.a_wake(Signal.REQUEST_DECIDED)])
+    await until(lambda: timer_is_next(sale))
     await sale.skip(timedelta(minutes=31))
     await sale.until_told("redemption.voided")
     row = await sale.row()
     assert (row.balance, row.held, row.status) == (500_000, 0, "issued")
 
 
-async def test_a_request_that_comes_too_late_is_refused(sale: Sale) -> None:
-    await issued(sale)
-    answer = await sale.ask(sale.hold(200_000), within=timedelta(0))
-    assert answer.refusal == "too-late"
-    assert (await sale.row()).held == 0
-
-
-async def test_what_is_decided_again_after_its_caller_gave_up_is_refused(sale: Sale) -> None:
-    """Another changed the certificate first, and took so long that the caller was told to ask again."""
-    await issued(sale)
-    hold = sale.hold(200_000)
-    async with sale.changing_elsewhere():
-        with pytest.raises(WorkflowAwayError):
-            await sale.ask(hold, within=timedelta(seconds=1.5))
-        given_up = await sale.environment.get_current_time() + timedelta(seconds=0.5)
-        await sale.until(lambda: has_come(sale, given_up))
-    answer = await sale.ask(sale.hold(100_000))
-    assert (answer.refusal, answer.balance, answer.held) == (None, 400_000, 100_000)
-    assert (await sale.ask(replace(hold, key="again"))).held == 300_000
-
-
-async def has_come(sale: Sale, instant: datetime) -> bool:
-    return await sale.environment.get_current_time() >= instant
-
-
-async def test_nobody_answers_while_no_worker_runs(sale: Sale) -> None:
-    sale.queue = "certificates-nobody"
-    with pytest.raises(WorkflowAwayError):
-        await sale.ask(sale.hold(1), within=timedelta(milliseconds=300))
+async def timer_is_next(sale: Sale) -> bool:
+    row = await sale.row()
+    return bool(row.timer_at == row.next_instant)
 
 
 async def test_a_redeemed_certificate_ends_its_run_and_says_why_it_pays_no_more(sale: Sale) -> None:
     await issued(sale)
-    hold = sale.hold(500_000)
-    await sale.ask(hold)
+    hold = await sale.hold(500_000)
     await sale.tell(sale.spent(hold))
     assert "redeemed" in await sale.until_ended()
-    assert (await sale.ask(sale.hold(1))).refusal == "notActive"
-    await sale.until_ended()
-    await sale.tell(sale.spent(hold, "payment.refunded"))
+    assert (await sale.ask(sale.holding(1))).refusal == "notActive"
+    await sale.tell(sale.spent(hold, SpendingKind.REFUNDED))
     await sale.until_status("issued")
     assert (await sale.row()).balance == 500_000
 
 
 async def test_a_refund_and_a_redemption_that_race_have_one_outcome(sale: Sale) -> None:
     await issued(sale)
-    answer, _ = await asyncio.gather(sale.ask(sale.hold(500_000)), sale.tell(sale.refunded()))
-    told = await sale.event_types()
-    if answer.refusal is None:
+    outcome, _ = await asyncio.gather(sale.ask(sale.holding(500_000)), sale.tell(sale.refunded()))
+    if outcome.refusal is None:
         await sale.until_told("refund.pendingDetails")
         assert (await sale.row()).held == 500_000
     else:
-        assert answer.refusal in {"notActive", "refundInProgress"}
+        assert outcome.refusal in {"notActive", "refundInProgress"}
         await sale.until_status("refunded")
-    assert told.count("redemption.authorized") <= 1
 
 
 async def test_support_resolves_the_refund_of_a_spent_certificate(sale: Sale) -> None:
     await issued(sale)
-    hold = sale.hold(100_000)
-    await sale.ask(hold)
+    hold = await sale.hold(100_000)
     await sale.tell(sale.spent(hold), sale.refunded())
     await sale.until_told("refund.pendingDetails")
-    answer = await sale.resolve("approve")
-    assert (answer.refusal, answer.status, answer.balance) == (None, "refunded", 0)
+    outcome = await sale.resolve("approve")
+    assert (outcome.refusal, outcome.state.shown_status, outcome.state.balance) == (None, "refunded", 0)
     completed = (await sale.events())[-1]
     assert completed.event_type == "refund.completed"
     assert completed.payload["taken"]["amount"] == 400_000
     assert completed.payload["uncovered"]["amount"] == 100_000
     assert (await sale.resolve("approve")).refusal == "nothing-pending"
+    assert "refunded" in await sale.until_ended()
 
 
 async def test_a_block_stops_spending_until_it_is_lifted(sale: Sale) -> None:
     await issued(sale)
-    assert (await sale.ask(Block(key="b", reason="lost", by="anna"))).status == "blocked"
-    assert (await sale.ask(sale.hold(1))).refusal == "blocked"
-    assert (await sale.ask(Unblock(key="u", reason="found", by="anna"))).status == "issued"
-    assert (await sale.ask(sale.hold(1))).refusal is None
+    blocked = await sale.ask(Block(reason="lost", by="anna"))
+    assert blocked.state.shown_status == "blocked"
+    await until(lambda: run_says(sale, "blocked"))
+    assert (await sale.ask(sale.holding(1))).refusal == "blocked"
+    assert (await sale.ask(Unblock(reason="found", by="anna"))).state.shown_status == "issued"
+    await until(lambda: run_says(sale, "issued"))
+    assert (await sale.ask(sale.holding(1))).refusal is None
+
+
+async def run_says(sale: Sale, status: str) -> bool:
+    return bool(await sale.handle.query("status") == status)
 
 
 async def test_the_client_is_written_to_again(sale: Sale) -> None:
     await issued(sale)
-    answer = await sale.ask(RequestNotification(key="n", requested_by="anna"))
-    assert answer.refusal is None
+    assert (await sale.ask(RequestNotification(requested_by="anna"))).refusal is None
     assert (await sale.event_types()).count("notification.requested") == 2
 
 
 async def test_a_request_that_fits_no_status_is_refused(sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    assert (await sale.ask(RequestNotification(key="n", requested_by="anna"))).refusal == "not-allowed"
-
-
-async def map_to_order(*sales: Sale) -> None:
-    """Know, as ingest does, which certificates an order has."""
-    order_id = sales[0].order_id
-    async with sales[0].engine.begin() as connection:
-        await connection.execute(
-            text("INSERT INTO orders (order_id, version, snapshot) VALUES (:order_id, 1, '{}')"),
-            {"order_id": order_id},
-        )
-        await connection.execute(
-            text("INSERT INTO order_certificates VALUES (:order_id, CAST(:id AS uuid))"),
-            [{"order_id": order_id, "id": one.certificate_id} for one in sales],
-        )
+    assert (await sale.ask(RequestNotification(requested_by="anna"))).refusal == "statusDoesNotAllow"
 
 
 async def both_issued(sale: Sale, other: Sale) -> None:
     """Two certificates of one order, and half of its money back without a word for which."""
-    await map_to_order(sale, other)
-    capture, refund = sale.captured(2 * PRICE), sale.refunded_without_word()
-    for one, line in ((sale, "1"), (other, "2")):
-        await one.tell(one.ordered_with_another(line), capture)
+    await sale.tell(sale.ordered(1, PRICE, other.line("2")), sale.captured(2 * PRICE))
+    for one in (sale, other):
         await one.until_status("issued")
-        await one.tell(refund)
+    await sale.tell(sale.refunded_without_word())
+    for one in (sale, other):
         await one.until_told("refund.requested")
 
 
@@ -198,21 +149,21 @@ async def test_a_refund_without_a_line_is_given_to_one_of_two_certificates_once(
     sale: Sale, other_sale: Sale
 ) -> None:
     await both_issued(sale, other_sale)
-    answers = await asyncio.gather(sale.resolve("approve"), other_sale.resolve("approve"))
-    assert sorted(answer.refusal or answer.status for answer in answers) == ["nothing-pending", "refunded"]
-    async with sale.engine.connect() as connection:
-        query = text("SELECT sum(amount) FROM refund_shares WHERE order_id = :order_id")
-        assert (await connection.execute(query, {"order_id": sale.order_id})).scalar_one() == PRICE
+    outcomes = await asyncio.gather(sale.resolve("approve"), other_sale.resolve("approve"))
+    assert sorted(one.refusal or one.state.shown_status for one in outcomes) == [
+        "nothing-pending",
+        "refunded",
+    ]
+    for one in (sale, other_sale):
+        await one.until_decided()
+    assert sorted([(await sale.row()).status, (await other_sale.row()).status]) == ["issued", "refunded"]
 
 
-async def test_the_other_certificate_hears_by_a_delivery_that_the_refund_was_not_its_own(
+async def test_the_other_certificate_is_woken_as_the_refund_was_not_its_own(
     sale: Sale, other_sale: Sale
 ) -> None:
     await both_issued(sale, other_sale)
     await sale.resolve("approve")
-    async with sale.engine.begin() as connection:
-        (waiting,) = await DeliveryRepository(connection).unsent_of([other_sale.certificate_id])
-    await other_sale.tell(decode_message(waiting.message))
     await other_sale.until_told("refund.resolved")
     assert (await other_sale.row()).status == "issued"
     assert (await other_sale.events())[-1].payload["resolvedBy"] == "system"
@@ -223,29 +174,26 @@ async def test_changed_intervals_hold_from_where_a_certificate_next_wakes(
 ) -> None:
     await issued(sale)
     await sale.tell(sale.refunded(PRICE // 2))
-    hasty = Settings(_env_file=None, refund_stuck_after=timedelta(minutes=1))
-    deployment.restart_with(hasty)
+    await sale.until_told("refund.requested")
+    deployment.start_with(Settings(_env_file=None, refund_stuck_after=timedelta(minutes=1)))
     await sale.skip(timedelta(days=7, minutes=1))
     await sale.until_told("refund.pendingDetails")
     await sale.skip(timedelta(minutes=2))
     await sale.until_told("alert.refundStuck")
 
 
-async def test_a_change_made_without_the_workflow_is_seen_when_it_is_told(sale: Sale) -> None:
-    await sale.tell(sale.ordered(), sale.authorized())
+async def test_a_line_is_freed_for_the_certificate_that_waits_for_it(sale: Sale, other_sale: Sale) -> None:
+    """Nobody polls: the holder that lets go wakes whoever waits."""
+    await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    await sale.change_elsewhere(blocks=True)
-    await sale.handle.signal(CHANGED_ELSEWHERE)
-
-    async def is_known() -> bool:
-        return bool((await sale.handle.query("state"))["blocked"])
-
-    await sale.until(is_known)
-    await sale.tell(sale.captured())
-    await sale.until_status("issued")
-    assert (await sale.events())[-1].status == "blocked"
-    async with (
-        sale.engine.connect() as connection
-    ):  # the authorisation, till then only remembered, is among them
-        applied = text("SELECT count(*) FROM applied_messages WHERE certificate_id = CAST(:id AS uuid)")
-        assert (await connection.execute(applied, {"id": sale.certificate_id})).scalar_one() == 3
+    await sale.commit(other_sale.ordered(2))  # the signals are lost: the holder does not look yet
+    await other_sale.wake([other_sale.a_wake(Signal.ORDER_CHANGED)])
+    await other_sale.until_decided()
+    assert (await other_sale.row()).status == "reserved"
+    await sale.wake([sale.a_wake(Signal.ORDER_CHANGED)])
+    await other_sale.until_status("ordered")
+    assert (await sale.row()).status == "available"
+    async with sale.engine.connect() as connection:
+        holder = text("SELECT holder::text FROM order_lines WHERE order_id = :order_id")
+        held_by = (await connection.execute(holder, {"order_id": sale.order_id})).scalar_one()
+    assert held_by == other_sale.certificate_id

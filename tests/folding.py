@@ -1,0 +1,68 @@
+"""What ingest commits, without Kafka: messages of an order folded, payments that spend a certificate."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from giftcert.domain.order.order import Novelty, apply, novelty
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.domain.certificate.messages import SpendingReported
+from giftcert.domain.order.messages import OrderMessage, OrderStated
+from giftcert.domain.policy import Policy
+from giftcert.lifecycle import order_changes
+from giftcert.storage.engine import driver_of
+from giftcert.storage.order_lines import OrderLineRepository
+from giftcert.storage.orders import OrderRepository
+from giftcert.storage.pending import PendingRepository, PendingRow
+from giftcert.temporal.signals import Signal, Wake
+
+_SPENDING = """
+    INSERT INTO spendings (identity, content, certificate_id, message) VALUES ($1, '', $2::uuid, $3)
+    ON CONFLICT DO NOTHING RETURNING true
+"""
+
+
+async def fold(
+    connection: AsyncConnection, messages: Sequence[OrderMessage], now: datetime, policy: Policy
+) -> list[Wake]:
+    """Fold messages of one order in one transaction, the caller's; return the signals to send after its commit."""
+    order_id = messages[0].order_id
+    stored = (await OrderRepository(connection).lock([order_id])).get(order_id)
+    order, said = stored.order if stored else None, list[OrderMessage]()
+    for message in messages:
+        if order is None or novelty(order, message) is Novelty.NEW:
+            order = apply(order, message, now)
+            said.append(message)
+    if order is None or not said:
+        return []
+    stated = any(isinstance(message, OrderStated) for message in said)
+    change = order_changes.OrderChange(
+        order=order, is_new=stored is None, said=tuple(said), recipients={} if stated else None
+    )
+    rows = await OrderLineRepository(connection).lock([order_id])
+    revisions, products = await order_changes.revise(connection, [change], rows, policy)
+    return await order_changes.save(connection, [change], revisions, products, now)
+
+
+async def report_spending(
+    connection: AsyncConnection, certificate_id: str, message: SpendingReported, identity: str, now: datetime
+) -> list[Wake]:
+    """Store a payment with a certificate as its tender; return the signals to send after the commit."""
+    driver = await driver_of(connection)
+    body = msgspec.json.encode(message).decode()
+    if not await driver.fetchval(_SPENDING, identity, certificate_id, body):
+        return []
+    channel = message.cause.channel or "im"
+    row = PendingRow(
+        certificate_id=certificate_id, kind=Signal.CERTIFICATE_SPENT, channel=channel, cause=message.cause
+    )
+    await PendingRepository(connection).add([row], now)
+    return [
+        Wake(
+            certificate_id=certificate_id,
+            signal=Signal.CERTIFICATE_SPENT,
+            channel=channel,
+            cause=message.cause.event_id,
+        )
+    ]
