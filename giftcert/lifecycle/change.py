@@ -39,9 +39,9 @@ from giftcert.storage.certificates import (
     load_locked,
     lock,
 )
-from giftcert.storage.decisions import Answer, DecisionWrite, Disclosure, write
+from giftcert.storage.decisions import DecisionWrite, Disclosure, write
 from giftcert.storage.engine import driver_of
-from giftcert.storage.idempotency import REMEMBERED_FOR
+from giftcert.storage.idempotency import REMEMBERED_FOR, Answer
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRepository, PendingRow
@@ -184,7 +184,7 @@ class Lifecycle:
                 loaded,
                 review,
                 timer_at=loaded.stored.timer_at,
-                answer=_answer(outcome, key, wanted),
+                answer=_answer(outcome, key, review.now),
                 shares=shares if refusal is None else None,
             )
         return replace(outcome, wakes=(*wakes, *_own_wake(review)))
@@ -265,6 +265,7 @@ class Lifecycle:
             reservation_changed=state.reservation != before.reservation,
             resolution=review.resolution,
             disclosures=_disclosures(loaded, review),
+            is_unlocked=review.is_unlocked,
             answer=answer,
         )
 
@@ -372,15 +373,15 @@ def _sealed(loaded: LoadedCertificate) -> SealedSecrets:
     return SealedSecrets(number_sealed=loaded.stored.number_sealed, cvc_sealed=loaded.stored.cvc_sealed)
 
 
-def _answer(outcome: Outcome, key: IdempotencyKey | None, wanted: LockRequest) -> Answer | None:
+def _answer(outcome: Outcome, key: IdempotencyKey | None, now: datetime) -> Answer | None:
     if key is None or outcome.answer is None:
         return None
     return Answer(
         caller_key=key.caller_key,
         parameters=key.parameters,
-        answer=outcome.answer,
+        answer=outcome.answer.decode(),
         kept=key.kept,
-        answers_since=wanted.answers_since,
+        answered_at=now,
     )
 
 

@@ -51,6 +51,7 @@ class Review:
     ``state`` is always that after the last decision. ``records`` are the events for the stream, ``public`` what the
     domain calls each (``None``: a fault of ours). ``decided`` and ``applied`` are the pending lines and the spendings
     that are done, ``parked`` is what a fault of ours kept from being decided. ``look_again``: when to ask the gate again.
+    ``resolution``: how the reservation ended. ``is_unlocked``: the number may be checked again.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Review:
         self.applied: list[str] = []
         self.look_again: datetime | None = None
         self.resolution: str | None = None
+        self.is_unlocked = False
         self._loaded = loaded
         self._terms = terms
         self._new_id = new_id
@@ -170,6 +172,7 @@ class Review:
         """Decide a request; return why it is refused, if it is. What its decision raises is raised."""
         decision = decide(self.state, request, self.now, self._terms, self._new_id)
         self._take(decision, channel=getattr(request, "channel", None))
+        self.is_unlocked = isinstance(request, m.UnlockVerification) and decision.refusal is None
         return decision.refusal
 
     def see_standings(self, rows: Iterable[OrderLineRow]) -> None:

@@ -1,7 +1,7 @@
 """What the deciding transaction writes: everything that one decision changes, in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ from giftcert.domain.certificate.state import (
 )
 from giftcert.storage.certificates import Driver, ParkedWork, PendingLine
 from giftcert.storage.events import RECORD, event_rows, new_events
+from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
 
 _CERTIFICATE = """changed AS (
@@ -73,14 +74,10 @@ _DISCLOSURES = """disclosed AS (
     FROM jsonb_to_recordset({disclosures}::jsonb) AS new (disclosure_id uuid, disclosed_to text, purpose text,
         notification_id text, sequence integer)
 )"""
-# One that is too old to count is written over; one that counts belongs to a call that came in between.
-_ANSWER = """remembered AS (
-    INSERT INTO idempotency_keys AS known (caller_key, parameters, answer, kept, answered_at)
-    VALUES ({caller_key}, {parameters}, {answer}::jsonb, {kept}, {at})
-    ON CONFLICT (caller_key) DO UPDATE SET parameters = excluded.parameters, answer = excluded.answer,
-        kept = excluded.kept, answered_at = excluded.answered_at
-    WHERE NOT known.kept AND known.answered_at <= {answers_since}
-    RETURNING 1
+_UNLOCKED = """unlocked AS (
+    UPDATE verification_locks AS l SET locked_until = {unlocked_at} FROM certificate_secrets AS s
+    WHERE s.certificate_id = {certificate_id}::uuid AND l.number_fingerprint = s.number_fingerprint
+        AND l.locked_until > {unlocked_at}
 )"""
 _EVENTS = f"{new_events('{events}')}, {RECORD}"
 _PARTS = {
@@ -92,20 +89,10 @@ _PARTS = {
     "redemptions": _REDEMPTIONS,
     "reservation_id": _RESERVATION,
     "disclosures": _DISCLOSURES,
-    "caller_key": _ANSWER,
+    "unlocked_at": _UNLOCKED,
+    "caller_key": REMEMBER,
 }
 """The parts of the statement, each by the parameter without which it is left out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a caller is told again under the same key. ``answers_since``: what was answered before may be replaced."""
-
-    caller_key: bytes
-    parameters: bytes
-    answer: bytes
-    kept: bool
-    answers_since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +110,7 @@ class DecisionWrite:
     """All that a decision changes of a locked certificate and of what belongs to it.
 
     ``records`` follow ``sequence``, the last that was given. ``lines`` are those whose holder, waiters or counted money
-    changed, with what ingest reported of each. ``pending`` was decided, as far as nothing new was written meanwhile.
+    changed, with what ingest reported of each. ``is_unlocked``: its number may be checked again. ``pending`` was decided, as far as nothing new was written meanwhile.
     ``resolution`` says how the reservation ended, if it did now; ``reservation_changed`` that it ended or was extended.
     """
 
@@ -141,6 +128,7 @@ class DecisionWrite:
     reservation_changed: bool
     resolution: str | None
     disclosures: Sequence[Disclosure]
+    is_unlocked: bool
     answer: Answer | None
 
 
@@ -221,14 +209,10 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
         values["resolution"] = decision.resolution
     if decision.disclosures:
         values["disclosures"] = _json([_disclosure(one) for one in decision.disclosures])
+    if decision.is_unlocked:
+        values["unlocked_at"] = decision.at
     if decision.answer is not None:
-        values |= {
-            "caller_key": decision.answer.caller_key,
-            "parameters": decision.answer.parameters,
-            "answer": decision.answer.answer.decode(),
-            "kept": decision.answer.kept,
-            "answers_since": decision.answer.answers_since,
-        }
+        values |= asdict(decision.answer)
     return values
 
 

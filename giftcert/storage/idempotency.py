@@ -13,11 +13,36 @@ REMEMBERED_FOR = timedelta(hours=24)
 _FIND = """
     SELECT parameters, answer::text FROM idempotency_keys WHERE caller_key = $1 AND (kept OR answered_at > $2)
 """
+# One that is too old to count is written over; one that counts belongs to a call that came in between.
+REMEMBER = """remembered AS (
+    INSERT INTO idempotency_keys AS known (caller_key, parameters, answer, kept, answered_at)
+    VALUES ({caller_key}, {parameters}, {answer}::jsonb, {kept}, {answered_at})
+    ON CONFLICT (caller_key) DO UPDATE SET parameters = excluded.parameters, answer = excluded.answer,
+        kept = excluded.kept, answered_at = excluded.answered_at
+    WHERE NOT known.kept AND known.answered_at <= excluded.answered_at - interval '24 hours'
+    RETURNING 1
+)"""
+"""CTE that writes an ``Answer``, whose fields are its parameters; it returns no row where the key has been answered."""
+
+_REMEMBER = "WITH {} SELECT EXISTS (SELECT FROM remembered)".format(
+    REMEMBER.format(caller_key="$1", parameters="$2", answer="$3", kept="$4", answered_at="$5")
+)
 _FORGET = """
     DELETE FROM idempotency_keys WHERE caller_key IN (
         SELECT caller_key FROM idempotency_keys WHERE NOT kept AND answered_at <= $1
         ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a caller is told again under the same key, as JSON text. ``kept``: for ever."""
+
+    caller_key: bytes
+    parameters: bytes
+    answer: str
+    kept: bool
+    answered_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +54,7 @@ class RememberedAnswer:
 
 
 class IdempotencyRepository:
-    """Reads and forgets answers; what is answered writes them, last, in its own transaction."""
+    """Reads and writes answers; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -40,7 +65,14 @@ class IdempotencyRepository:
         row = await driver.fetchrow(_FIND, caller_key, now - REMEMBERED_FOR)
         return None if row is None else RememberedAnswer(row[0], row[1])
 
-    async def forget(self, now: datetime, limit: int) -> int:
-        """Delete at most so many answers that do not count any more, and return how many it were."""
+    async def remember(self, answer: Answer) -> bool:
+        """Write an answer; return ``False`` where another call has answered under the key meanwhile."""
         driver = await driver_of(self._connection)
-        return int((await driver.execute(_FORGET, now - REMEMBERED_FOR, limit)).rpartition(" ")[2])
+        values = (answer.caller_key, answer.parameters, answer.answer, answer.kept, answer.answered_at)
+        return bool(await driver.fetchval(_REMEMBER, *values))
+
+
+async def forget(connection: AsyncConnection, now: datetime, limit: int) -> int:
+    """Delete at most so many answers that do not count any more, and return how many it were."""
+    driver = await driver_of(connection)
+    return int((await driver.execute(_FORGET, now - REMEMBERED_FOR, limit)).rpartition(" ")[2])

@@ -26,7 +26,8 @@ from giftcert.storage.certificates import (
     load_locked,
     lock,
 )
-from giftcert.storage.decisions import Answer, DecisionWrite, Disclosure, write
+from giftcert.storage.decisions import DecisionWrite, Disclosure, write
+from giftcert.storage.idempotency import Answer
 from tests.integration.storage.pool_rows import Tables
 
 pytestmark = pytest.mark.integration
@@ -176,6 +177,7 @@ def decision(found: LoadedCertificate, **changes: Any) -> DecisionWrite:
         "reservation_changed": False,
         "resolution": None,
         "disclosures": (),
+        "is_unlocked": False,
         "answer": None,
     }
     return DecisionWrite(**unchanged | changes)
@@ -275,13 +277,7 @@ async def test_everything_that_a_decision_changes_is_written_at_once(tables: Tab
         disclosures=[
             Disclosure(disclosed_to="crm", purpose="notification", notification_id=None, sequence=2)
         ],
-        answer=Answer(
-            caller_key=b"key",
-            parameters=b"parameters",
-            answer=b"{}",
-            kept=False,
-            answers_since=NOW - A_SECOND,
-        ),
+        answer=answer(),
     )
     async with transaction(tables) as driver:
         wanted = request(rows.certificate_id)
@@ -326,7 +322,7 @@ async def test_pending_work_that_was_written_anew_stays(tables: Tables, rows: Ro
 
 
 def answer() -> Answer:
-    return Answer(caller_key=b"key", parameters=b"", answer=b"{}", kept=False, answers_since=NOW - A_SECOND)
+    return Answer(caller_key=b"key", parameters=b"", answer="{}", kept=False, answered_at=NOW)
 
 
 async def test_a_key_that_was_answered_is_found_without_a_lock(tables: Tables, rows: Rows) -> None:

@@ -250,6 +250,7 @@ CREATE TABLE events (
 );
 CREATE UNIQUE INDEX events_sequence ON events (certificate_id, sequence) WHERE certificate_id IS NOT NULL;
 CREATE INDEX events_refund ON events ((payload ->> 'refundId')) WHERE payload ? 'refundId';
+CREATE INDEX events_refund_case ON events ((payload ->> 'refundCaseId')) WHERE payload ? 'refundCaseId';
 CREATE INDEX events_recorded ON events USING brin (recorded_at);
 
 -- Events that are not on the stream yet: emptied as it is published, shard by shard in the order of `position`.
