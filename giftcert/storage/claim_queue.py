@@ -6,12 +6,11 @@ Without it each claim is a trip and a commit of its own, and the server spends m
 import asyncio
 from dataclasses import dataclass
 
-from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest, ClaimResult
+from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest
 from giftcert.storage.outages import is_database_away
 
 LARGEST_BATCH = 200
 """Certificates claimed by one statement, some 20 ms of the server; a single claim is at most half of it."""
-REPEAT_WAIT_SECONDS = 2.0
 
 
 class ClaimQueue:
@@ -20,49 +19,17 @@ class ClaimQueue:
     def __init__(self, claims: ClaimRepository) -> None:
         self._claims = claims
         self._products: dict[str, _ProductQueue] = {}
-        self._keys: dict[bytes, _KeyInUse] = {}
 
     async def claim(self, request: ClaimRequest) -> Claimed:
         """Reserve as many certificates as asked, or none; a repeat under the same key is answered as at first.
+
+        One call at a time may come under a key: no statement serves it twice.
 
         Raises:
             Exception: what the database raised; then nothing was claimed, or the same key tells what was.
         """
         queue = self._products.setdefault(request.product.id, _ProductQueue(self._claims))
-        if request.key is None:
-            return await queue.claim(request)
-        caller_key = request.key.caller_key
-        first = self._keys.get(caller_key)
-        if first is not None and not await first.ended():
-            return Claimed(ClaimResult.BUSY)
-        self._keys[caller_key] = in_use = _KeyInUse()
-        try:
-            return await queue.claim(request)
-        finally:
-            in_use.end.set()
-            if self._keys.get(caller_key) is in_use:
-                del self._keys[caller_key]
-
-
-class _KeyInUse:
-    """A call under a key that has not ended; one repeat may wait for it."""
-
-    def __init__(self) -> None:
-        self.end = asyncio.Event()
-        self._is_awaited = False
-
-    async def ended(self) -> bool:
-        """Wait for the end; return whether it came in time."""
-        if self._is_awaited:
-            return False
-        self._is_awaited = True
-        try:
-            async with asyncio.timeout(REPEAT_WAIT_SECONDS):
-                await self.end.wait()
-        except TimeoutError:
-            self._is_awaited = False
-            return False
-        return True
+        return await queue.claim(request)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Claims on the pool: one statement, so one transaction and one trip, claims for all channels that wait for it.
+"""Claims on the pool: a set statement, so one transaction and one trip for all channels that wait for it.
 
 The order of the pool's index is the rule: never reserved certificates come first, then the longest released. One that
 still cools is taken only when nothing else is left, because those that cool are the last of that order.
@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -19,9 +19,9 @@ import asyncpg
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
 from giftcert.storage.events import COLUMNS, RECORD
+from giftcert.storage.idempotency import REMEMBERED_FOR
+from giftcert.storage.reservations import NOTHING_WAITS
 
-REMEMBERED_FOR = timedelta(hours=24)
-"""How long the answer under an Idempotency-Key is given again; fixed by the contract with the channels."""
 LOCK_WAIT = "150ms"
 """How long claims on a near-empty pool wait for certificates that others hold locked."""
 START_SECONDS = 1.0
@@ -64,7 +64,6 @@ class ClaimResult(Enum):
     REPEATED = auto()  # answered before under the same key
     ENDED = auto()  # answered before, and a reservation of the answer has ended since
     OTHER_PARAMETERS = auto()  # the key was used for something else
-    BUSY = auto()  # the first call under the key has not ended yet
     EXHAUSTED = auto()  # the pool holds too few
 
 
@@ -93,16 +92,16 @@ WITH asked AS MATERIALIZED (
         AS asked (request, quantity, channel, caller, at, until, until_text, nominal, caller_key, parameters)
 ), answered AS MATERIALIZED (
     SELECT request, known.parameters = asked.parameters AS same, known.answer
-    FROM asked JOIN idempotency_keys AS known USING (caller_key) WHERE known.kept OR known.answered_at >= $5
+    FROM asked JOIN idempotency_keys AS known USING (caller_key) WHERE known.kept OR known.answered_at > $5
 ), wanted AS MATERIALIZED (
     SELECT *, sum(quantity) OVER (ORDER BY request) AS last
     FROM asked WHERE request NOT IN (SELECT request FROM answered)
 ), picked AS MATERIALIZED (
-    SELECT certificate_id, last_four, available_since = '-infinity' AS never_reserved FROM certificates
+    SELECT c.certificate_id, last_four, available_since = '-infinity' AS never_reserved FROM certificates AS c
     WHERE product_id = $1 AND status = 'available' AND NOT blocked
-        AND (available_since, certificate_id) > ('-infinity', $4::uuid)
-    ORDER BY available_since, certificate_id
-    LIMIT (SELECT sum(quantity) FROM wanted) FOR NO KEY UPDATE {{skip_locked}}
+        AND (available_since, c.certificate_id) > ('-infinity', $4::uuid) AND {NOTHING_WAITS}
+    ORDER BY available_since, c.certificate_id
+    LIMIT (SELECT sum(quantity) FROM wanted) FOR NO KEY UPDATE OF c {{skip_locked}}
 ), numbered AS MATERIALIZED (
     SELECT *, row_number() OVER () AS nth, count(*) OVER () AS found FROM picked
 ), given AS MATERIALIZED ( -- to each request all that it wants, or nothing
@@ -117,12 +116,13 @@ WITH asked AS MATERIALIZED (
     FROM given WHERE caller_key IS NOT NULL GROUP BY caller_key, parameters, at ORDER BY caller_key
     ON CONFLICT (caller_key) DO UPDATE
     SET parameters = excluded.parameters, answer = excluded.answer, answered_at = excluded.answered_at
-    WHERE known.answered_at < $5 AND NOT known.kept
+    WHERE known.answered_at <= $5 AND NOT known.kept
     RETURNING caller_key
 ), claimed AS (
     UPDATE certificates AS c SET status = 'reserved', nominal = given.nominal, reservation_id = given.reservation_id,
         reservation_channel = channel, reserved_at = at, reserved_until = until, reservation_ended = false,
-        sequence = sequence + 1, version = version + 1, decided_at = greatest(decided_at, at)
+        sequence = sequence + 1, version = version + 1, decided_at = greatest(decided_at, at),
+        next_instant = CASE WHEN next_instant IS NOT NULL THEN least(next_instant, until) END -- of an open case
     FROM given WHERE c.certificate_id = given.certificate_id
         AND (caller_key IS NULL OR caller_key IN (SELECT caller_key FROM remembered))
     RETURNING request, c.certificate_id, c.sequence, c.refund_state, given.last_four, never_reserved, nth,
@@ -150,7 +150,7 @@ SELECT count(*) FROM (
 _REPEAT = f"""
 WITH answered AS (
     SELECT 0 AS request, parameters = $2 AS same, answer FROM idempotency_keys
-    WHERE caller_key = $1 AND (kept OR answered_at >= $3)
+    WHERE caller_key = $1 AND (kept OR answered_at > $3)
 )
 {_ANSWERED}
 """  # noqa: S608 - made of constants

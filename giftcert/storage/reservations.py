@@ -1,4 +1,4 @@
-"""The end of a reservation, other than by an order: extended, given back, run out."""
+"""Reservations as stored, and the set statement that ends those whose time is over."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,75 +7,59 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# The certificate's row is the lock: an order that names it and the sweep take the same.
-_LOCK = text("""
-    SELECT r.reservation_id, r.certificate_id, r.channel, r.reserved_until, r.resolution, c.last_four
-    FROM certificates AS c JOIN reservations AS r USING (certificate_id)
-    WHERE r.reservation_id = :reservation_id FOR UPDATE OF c, r
-""")
-_EXTEND = text("""
-    WITH certificate AS (
-        UPDATE certificates SET reserved_until = :until, version = version + 1 WHERE certificate_id = :certificate_id
-    )
-    UPDATE reservations SET reserved_until = :until WHERE reservation_id = :reservation_id
-""")
-_RELEASE = text("""
-    WITH certificate AS (
-        UPDATE certificates SET status = 'available', reservation_ended = true, available_since = :now,
-            version = version + 1
-        WHERE certificate_id = :certificate_id
-    )
-    UPDATE reservations SET resolved_at = :now, resolution = 'channelReleased' WHERE reservation_id = :reservation_id
+from giftcert.storage.engine import driver_of
+from giftcert.storage.events import COLUMNS, RECORD
+
+_FIND = text("""
+    SELECT r.reservation_id::text AS reservation_id, r.certificate_id::text AS certificate_id, r.channel,
+        r.reserved_until, r.resolution, c.last_four
+    FROM reservations AS r JOIN certificates AS c USING (certificate_id) WHERE r.reservation_id = :reservation_id
 """)
 _LIVE = text("SELECT count(*) FROM reservations WHERE reserved_by = :caller AND resolved_at IS NULL")
-_ANY_ENDED = text("""
-    SELECT count(*) FROM reservations
-    WHERE reservation_id = ANY(CAST(:ids AS uuid[])) AND resolved_at IS NOT NULL
-""")
 
-# Nothing is released on time alone: what ingest has not yet read, or a workflow not yet applied, may be the order.
-# No mark at all means that nobody knows how far ingest is, so nothing is released either.
-_MAY_LAPSE = """
-    c.status = 'reserved' AND c.reserved_until <= :now
-    AND c.reserved_until < (SELECT min(caught_up_to) FROM ingest_marks)
-    AND NOT EXISTS (
-        SELECT FROM deliveries AS d LEFT JOIN applied_messages AS a USING (certificate_id, message_key)
-        WHERE d.certificate_id = c.certificate_id AND a.certificate_id IS NULL)
-"""
-_LOCK_LAPSED = text(f"""
-    SELECT certificate_id FROM certificates AS c WHERE {_MAY_LAPSE}
-    ORDER BY reserved_until LIMIT :limit FOR UPDATE SKIP LOCKED
-""")  # noqa: S608 - made of constants
-# A statement of its own: it sees what was committed before the locks were had.
-_RELEASE_LAPSED = text(f"""
-    WITH released AS (
-        UPDATE certificates AS c SET status = 'available', reservation_ended = true, available_since = :now,
-            sequence = sequence + 1, version = version + 1
-        WHERE certificate_id = ANY(CAST(:ids AS uuid[])) AND {_MAY_LAPSE}
-        RETURNING c.*
-    ), resolved AS (
-        UPDATE reservations AS r SET resolved_at = :now, resolution = 'reservationExpired'
-        FROM released WHERE r.reservation_id = released.reservation_id
-    ), told AS (
-        INSERT INTO events (event_id, shard, stream_key, certificate_id, sequence, event_type, occurred_at, channel,
-            sale_channel, status, refund_state, product_id, nominal, currency, balance, held, payload)
-        SELECT uuidv7(), crc32(certificate_id::text::bytea) % 32, certificate_id::text, certificate_id, sequence,
-            'issue.released', :now, reservation_channel, reservation_channel,
-            CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id, nullif(nominal, 0),
-            currency, balance, held,
-            jsonb_build_object('reservationId', reservation_id, 'orderId', NULL, 'reason', 'reservationExpired')
-        FROM released
-    )
-    SELECT count(*) FROM released
-""")  # noqa: S608 - made of constants
+NOTHING_WAITS = """NOT c.waits AND c.parked IS NULL
+    AND NOT EXISTS (SELECT FROM pending AS p WHERE p.certificate_id = c.certificate_id)
+    AND NOT EXISTS (SELECT FROM spendings AS s WHERE s.certificate_id = c.certificate_id AND s.applied_at IS NULL)"""
+"""Condition of every set statement on ``certificates AS c``: what waits for a certificate is decided first."""
+
+# Release on time alone, see lifecycle/release_gate.py: one snapshot, so that marks and news cannot hide each other.
+# News that commits after it was read later than the deadline, whatever the certificate's lock was waited for.
+_RELEASE_LAPSED = f"""
+WITH lapsed AS MATERIALIZED (
+    SELECT c.certificate_id FROM certificates AS c
+    WHERE c.status = 'reserved' AND c.reserved_until <= $1
+        AND c.reserved_until < (SELECT min(caught_up_to) FROM ingest_marks)
+        AND c.known_lines IS NULL AND {NOTHING_WAITS}
+        AND NOT EXISTS (SELECT FROM quarantine AS q
+            WHERE q.closed_at IS NULL AND q.named_ids && ARRAY[c.certificate_id, c.reservation_id])
+        AND NOT EXISTS (SELECT FROM quarantine AS q
+            WHERE q.closed_at IS NULL AND NOT q.searchable AND q.quarantined_at >= c.reserved_at)
+    ORDER BY c.reserved_until LIMIT $2 FOR NO KEY UPDATE OF c SKIP LOCKED
+), released AS (
+    UPDATE certificates AS c SET status = 'available', reservation_ended = true, available_since = $1,
+        sequence = sequence + 1, version = version + 1, decided_at = greatest(decided_at, $1), next_instant = NULL
+    FROM lapsed WHERE c.certificate_id = lapsed.certificate_id
+    RETURNING c.*
+), resolved AS (
+    UPDATE reservations AS r SET resolved_at = $1, resolution = 'reservationExpired'
+    FROM released WHERE r.reservation_id = released.reservation_id
+), new_events ({COLUMNS}) AS (
+    SELECT uuidv7(), certificate_id::text, certificate_id, sequence, 'issue.released', $1, reservation_channel,
+        reservation_channel, CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id,
+        nullif(nominal, 0), currency, balance, held, NULL, NULL,
+        jsonb_build_object('reservationId', reservation_id, 'orderId', NULL, 'reason', 'reservationExpired')
+    FROM released
+), {RECORD}
+SELECT count(*) FROM released
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
-class ReservationRow:
+class StoredReservation:
     """A reservation of a certificate; ``resolution`` is ``None`` while it lives."""
 
-    reservation_id: UUID
-    certificate_id: UUID
+    reservation_id: str
+    certificate_id: str
     channel: str
     reserved_until: datetime
     resolution: str | None
@@ -83,45 +67,28 @@ class ReservationRow:
 
 
 class ReservationRepository:
-    """Reads and ends reservations; the caller owns the transaction."""
+    """Reads reservations and ends those that lapsed; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def lock(self, reservation_id: UUID) -> ReservationRow | None:
-        """Return a reservation, live or past, and hold its certificate until the transaction ends."""
-        row = (await self._connection.execute(_LOCK, {"reservation_id": reservation_id})).one_or_none()
-        return ReservationRow(*row) if row else None
-
-    async def extend(self, reservation: ReservationRow, until: datetime) -> None:
-        """Move the end of a locked live reservation."""
-        ids = {"certificate_id": reservation.certificate_id, "reservation_id": reservation.reservation_id}
-        await self._connection.execute(_EXTEND, ids | {"until": until})
-
-    async def release(self, reservation: ReservationRow, now: datetime) -> None:
-        """End a locked live reservation because its channel gives the certificate back; the caller tells."""
-        ids = {"certificate_id": reservation.certificate_id, "reservation_id": reservation.reservation_id}
-        await self._connection.execute(_RELEASE, ids | {"now": now})
-
-    async def release_lapsed(self, limit: int, now: datetime) -> int:
-        """End at most so many reservations whose time is over and whose order cannot be on its way any more.
-
-        Requires of each, under its certificate's lock, that every partition's mark lies beyond the deadline and
-        that no delivery to it is unapplied.
-
-        Returns:
-            How many were released.
-        """
-        locked = await self._connection.execute(_LOCK_LAPSED, {"now": now, "limit": limit})
-        ids = list(locked.scalars())
-        if not ids:
-            return 0
-        return int((await self._connection.execute(_RELEASE_LAPSED, {"now": now, "ids": ids})).scalar_one())
+    async def find(self, reservation_id: UUID) -> StoredReservation | None:
+        """Return a reservation, live or past."""
+        row = (await self._connection.execute(_FIND, {"reservation_id": reservation_id})).one_or_none()
+        return StoredReservation(*row) if row else None
 
     async def live_of(self, caller: str) -> int:
         """Return how many reservations of a caller are neither ordered nor ended."""
         return int((await self._connection.execute(_LIVE, {"caller": caller})).scalar_one())
 
-    async def any_ended(self, reservation_ids: list[UUID]) -> bool:
-        """Return whether at least one of these reservations is no more."""
-        return bool((await self._connection.execute(_ANY_ENDED, {"ids": reservation_ids})).scalar_one())
+    async def release_lapsed(self, limit: int, now: datetime) -> int:
+        """End at most so many reservations whose time is over and whose order cannot be on its way any more.
+
+        Passes over what is locked, what something waits for, and what has a case of an earlier sale open: ``advance``
+        releases that one.
+
+        Returns:
+            How many were released.
+        """
+        driver = await driver_of(self._connection)
+        return int(await driver.fetchval(_RELEASE_LAPSED, now, limit))
