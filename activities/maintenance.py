@@ -20,12 +20,13 @@ from activities.payloads import (
     Reconciled,
 )
 from giftcert.clock import Clock, utc_now
-from giftcert.lifecycle import retirement, sets
+from giftcert.lifecycle import retirement
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage import credentials, idempotency
 from giftcert.storage.inbox import InboxRepository
+from giftcert.storage.reservations import ReservationRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflows import Reconciliation, send_wakes, start_retirement
@@ -72,7 +73,8 @@ class MaintenanceActivities:
     @activity.defn(name=RELEASE_LAPSED_RESERVATIONS)
     async def release_lapsed_reservations(self) -> int:
         """Give one batch of lapsed reservations back to the pool; return how many went."""
-        return await sets.release_lapsed(self._engine, self._clock(), RESERVATIONS_AT_ONCE)
+        async with self._engine.begin() as connection:
+            return await ReservationRepository(connection).release_lapsed(RESERVATIONS_AT_ONCE, self._clock())
 
     @activity.defn(name=RETIRE_BATCH)
     async def retire_batch(self, operation_id: str) -> bool:

@@ -1,136 +1,129 @@
-"""Runs of the workflow: repeats, races with other writers, renewal, and histories of earlier code."""
+"""Runs of the workflow on the real transaction: lost signals, lost runs, races, and histories of earlier code."""
 
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
-from temporalio.worker import Replayer
-from workflow_support import HISTORIES, Deployment, Sale
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
+from workflow_support import HISTORIES, PRICE, Sale
 
-from activities.certificates import CertificateActivities
-from activities.transition import Transition
-from giftcert.contracts.payloads import DATA_CONVERTER
+from giftcert.domain.certificate import sale as sale_rules
+from giftcert.domain.certificate.messages import Block
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.signals import Signal
 from tests.crashes import CrashError
+from tests.waiting import until
 from worker import sandbox
 from workflows.certificate import CertificateWorkflow
 
+# Signals and runs that are lost -------------------------------------------------------------------
 
-async def test_a_newer_build_goes_on_in_a_new_run_in_the_middle_of_a_sale(
-    sale: Sale, deployment: Deployment
-) -> None:
+
+async def test_a_lost_signal_is_made_up_for_by_any_later_one(sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    first = (await sale.handle.describe()).run_id
-    deployment.upgrade()
-    await sale.tell(sale.authorized(), sale.captured())
+    await sale.commit(sale.captured())
+    await sale.wake([sale.a_wake(Signal.ORDER_CHANGED)])
     await sale.until_status("issued")
 
-    async def renewed() -> bool:
-        return (await sale.handle.describe()).run_id != first
 
-    await sale.until(renewed)
-    await sale.tell(sale.refunded())
-    assert "refunded" in await sale.until_ended()
-    assert [event.sequence for event in await sale.events()] == [1, 2, 3, 4]
-
-
-async def test_a_message_told_to_the_run_before_renewal_is_dropped_after_it(
-    sale: Sale, deployment: Deployment
-) -> None:
-    order, capture = sale.ordered(), sale.captured()
-    await sale.tell(order)
-    await sale.until_status("ordered")
-    deployment.upgrade()
-    await sale.tell(capture)
-    await sale.until_status("issued")
-    await sale.tell(order, capture, sale.refunded())
-    await sale.until_status("refunded")
-    assert len(await sale.events()) == 4
-
-
-async def test_an_act_of_the_api_that_came_first_makes_the_workflow_decide_again(sale: Sale) -> None:
+@pytest.mark.parametrize("end", ["cancelled", "terminated"])
+async def test_a_run_that_somebody_ended_is_healed_by_the_next_signal(sale: Sale, end: str) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    await sale.change_elsewhere(blocks=True)
+    await (sale.handle.cancel() if end == "cancelled" else sale.handle.terminate())
+    await sale.tell(sale.captured())
+    await sale.until_status("issued")
+    assert await sale.handle.query("status") == "issued"
+    assert [event.sequence for event in await sale.events()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["payment_captured", "order_created", "mint_me_a_certificate"])
+async def test_a_forged_signal_changes_nothing_of_a_certificate(sale: Sale, name: str) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    before = await sale.row()
+    for argument in ({"cause": "pay-1", "order_id": sale.order_id}, {"amount": 500_000}, "issued"):
+        await sale.handle.signal(name, argument)
+    await until(lambda: has_looked(sale, 4))
+    assert await sale.row() == before
+    assert await sale.event_types() == ["issue.ordered"]
+
+
+async def has_looked(sale: Sale, times: int) -> bool:
+    history = await sale.handle.fetch_history()
+    looks = sum(event.HasField("marker_recorded_event_attributes") for event in history.events)
+    signals = sum(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events)
+    return signals >= times and looks >= 2 and history.events[-1].HasField("marker_recorded_event_attributes")
+
+
+async def test_a_forged_start_for_a_certificate_in_the_pool_ends_at_once(sale: Sale) -> None:
+    before = await sale.row()
+    await sale.wake([sale.a_wake(Signal.ORDER_CREATED)])
+    assert "nothing is open" in await sale.until_ended()
+    assert (await sale.row(), await sale.events()) == (before, [])
+
+
+async def test_a_forged_start_without_a_certificate_fails_in_plain_words(sale: Sale) -> None:
+    sale.certificate_id = str(uuid4())
+    await sale.wake([sale.a_wake(Signal.ORDER_CREATED)])
+
+    async def failed() -> bool:
+        return (await sale.handle.describe()).status == WorkflowExecutionStatus.FAILED
+
+    await until(failed)
+    assert await sale.events() == []
+
+
+# Races --------------------------------------------------------------------------------------------
+
+
+async def test_an_act_of_support_in_the_middle_of_a_sale_is_seen(sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    await sale.ask(Block(reason="lost", by="anna"))
     await sale.tell(sale.captured())
     await sale.until_status("issued")
     assert (await sale.row()).blocked
+    assert (await sale.events())[-1].status == "blocked"
 
 
-async def test_money_that_comes_while_a_deadline_loses_a_race_is_counted_before_it(
+async def test_money_that_comes_while_a_deadline_is_late_is_counted_before_it(
     sale: Sale,
     monkeypatch: pytest.MonkeyPatch,
     caught_up: None,  # noqa: ARG001
 ) -> None:
-    """The release waits for PostgreSQL as a normal activity; then an act of the API is first, and the money is here."""
-    applied, raced = CertificateActivities._apply, []
+    """The release waits for PostgreSQL as a normal activity; then the money is here first."""
+    done, raced = Lifecycle.advance, []
 
-    async def racing(self: CertificateActivities, connection: Any, transition: Transition) -> Any:
-        if not raced and any(event.event_type == "issue.released" for event in transition.events):
-            if activity.info().is_local:  # which holds signals back until it is over
+    async def racing(self: Lifecycle, *given: Any, **named: Any) -> Any:
+        if not raced:
+            if activity.info().is_local:
                 raise CrashError("PostgreSQL is away")
-            raced.append(transition.certificate_id)
-            await sale.change_elsewhere()
-            await sale.tell(sale.captured())
-        return await applied(self, connection, transition)
+            raced.append(True)
+            await sale.commit(sale.captured())
+        return await done(self, *given, **named)
 
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    monkeypatch.setattr(CertificateActivities, "_apply", racing)
+    await sale.until_decided()
+    monkeypatch.setattr(Lifecycle, "advance", racing)
     await sale.skip(timedelta(hours=72, minutes=1))
     await sale.until_status("issued")
     assert raced
     assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
 
 
-@pytest.mark.parametrize(("step", "trouble"), [("_load", "fails"), ("_apply", "fails"), ("_apply", "hangs")])
-async def test_a_certificate_outlives_a_database_that_is_away_for_long(
-    sale: Sale, monkeypatch: pytest.MonkeyPatch, step: str, trouble: str
-) -> None:
-    """The local activity gives up; a normal one, which support sees, is tried until the database is there again."""
-    done, attempts = getattr(CertificateActivities, step), []
-
-    async def away(self: CertificateActivities, *given: Any) -> Any:
-        if len(attempts) < 4:
-            attempts.append("local" if activity.info().is_local else "normal")
-            if trouble == "hangs" and activity.info().is_local:
-                await asyncio.Event().wait()
-            raise CrashError("PostgreSQL is away")
-        return await done(self, *given)
-
-    monkeypatch.setattr(CertificateActivities, step, away)
-    await sale.tell(sale.ordered(), sale.captured())
-
-    async def given_up() -> bool:
-        return "normal" in attempts
-
-    await sale.until(given_up)
-    await sale.skip(timedelta(seconds=10))
-    await sale.until_status("issued")
-    assert attempts[0] == "local"
-    assert attempts[-1] == "normal"
-    assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
-
-
 async def test_a_certificate_waits_until_another_leaves_the_order_line(sale: Sale, other_sale: Sale) -> None:
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    capture = other_sale.captured()
-    await other_sale.tell(other_sale.ordered(version=2), capture)
-
-    async def captured() -> bool:
-        async with other_sale.engine.connect() as connection:
-            query = text("SELECT EXISTS (SELECT FROM applied_messages WHERE message_key = :key)")
-            return bool((await connection.execute(query, {"key": capture.key})).scalar_one())
-
-    await other_sale.until(captured)
-    assert (await other_sale.row()).status == "reserved"
-    await sale.tell(sale.ordered(version=2, own=False))
-    await sale.until_status("available")
+    await sale.commit(other_sale.ordered(2))
+    await other_sale.tell(other_sale.captured())
     await other_sale.until_status("issued")
     assert (await sale.event_types())[-1] == "issue.released"
 
@@ -138,7 +131,7 @@ async def test_a_certificate_waits_until_another_leaves_the_order_line(sale: Sal
 async def test_a_line_whose_certificate_is_issued_takes_no_other(sale: Sale, other_sale: Sale) -> None:
     await sale.tell(sale.ordered(), sale.captured())
     await sale.until_status("issued")
-    await other_sale.tell(other_sale.ordered(version=2))
+    await other_sale.tell(other_sale.ordered(2))
     await other_sale.until_told("error.orderConflict")
     (event,) = await other_sale.events()
     assert event.payload["reason"] == "lineAlreadyIssued"
@@ -150,33 +143,48 @@ async def test_a_message_at_the_very_end_of_a_run_is_not_lost(sale: Sale) -> Non
     await sale.until_status("issued")
     late = [sale.refunded(700_000 + number) for number in range(5)]
     await asyncio.gather(sale.tell(sale.refunded()), *(sale.tell(message) for message in late))
-
-    async def all_applied() -> bool:
-        async with sale.engine.connect() as connection:
-            count = text("SELECT count(*) FROM applied_messages WHERE certificate_id = CAST(:id AS uuid)")
-            applied = (await connection.execute(count, {"id": sale.certificate_id})).scalar_one()
-        return bool(applied == 8)
-
-    await sale.until(all_applied)
+    await sale.until_decided()
     assert (await sale.row()).any_refund_state == "pendingDetails"
 
 
-async def test_an_unknown_certificate_fails_its_run_in_plain_words(sale: Sale) -> None:
-    sale.certificate_id = "00000000-0000-7000-8000-000000000000"
-    await sale.tell(sale.ordered())
-
-    async def failed() -> bool:
-        return (await sale.handle.describe()).status == WorkflowExecutionStatus.FAILED
-
-    await sale.until(failed)
-
+# Histories ----------------------------------------------------------------------------------------
 
 STORED = {path.stem: path.read_text() for path in sorted(HISTORIES.glob("*.json"))}
 
 
+async def replay(history: WorkflowHistory, runner: WorkflowRunner | None = None) -> None:
+    replayer = Replayer(
+        workflows=[CertificateWorkflow], data_converter=DATA_CONVERTER, workflow_runner=runner or sandbox()
+    )
+    await replayer.replay_workflow(history)
+
+
 @pytest.mark.parametrize("name", STORED)
 async def test_a_stored_history_replays_with_todays_code(name: str) -> None:
-    replayer = Replayer(
-        workflows=[CertificateWorkflow], data_converter=DATA_CONVERTER, workflow_runner=sandbox()
-    )
-    await replayer.replay_workflow(WorkflowHistory.from_json(f"certificate-{name}", STORED[name]))
+    await replay(WorkflowHistory.from_json(f"certificate-{name}", STORED[name]))
+
+
+async def test_a_changed_rule_leaves_histories_valid(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a run the rule of what pays a line changes; what the run did before, and after, replays."""
+    await sale.tell(sale.ordered(), sale.captured(PRICE // 2))
+    await sale.until_decided()
+    assert (await sale.row()).status == "ordered"
+    before = await sale.handle.fetch_history()
+    monkeypatch.setattr(sale_rules, "is_paid", lambda *_: True)
+    await replay(before)
+    await sale.tell(sale.captured(1))
+    await sale.until_status("issued")
+    await replay(await sale.handle.fetch_history())
+
+
+async def test_a_changed_command_breaks_the_replay_of_a_history(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What replaying stored histories is for: a timer too many is noticed."""
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    history = await sale.handle.fetch_history()
+    await replay(history, runner=UnsandboxedWorkflowRunner())
+    monkeypatch.setattr(CertificateWorkflow, "_set_timer", lambda *_: None)
+    with pytest.raises(workflow.NondeterminismError):
+        await replay(history, runner=UnsandboxedWorkflowRunner())
