@@ -50,8 +50,8 @@ class Review:
 
     ``state`` is always that after the last decision. ``records`` are the events for the stream, ``public`` what the
     domain calls each (``None``: a fault of ours). ``decided`` and ``applied`` are the pending lines and the spendings
-    that are done, ``parked`` is what a fault of ours kept from being decided. ``look_again``: when to ask the gate again.
-    ``resolution``: how the reservation ended. ``is_unlocked``: the number may be checked again.
+    that are done, ``parked`` is what a fault of ours kept from being decided. ``look_again``: when the gate is asked
+    again. ``resolution``: how the reservation ended. ``is_unlocked``: the number may be checked again.
     """
 
     def __init__(

@@ -110,8 +110,9 @@ class DecisionWrite:
     """All that a decision changes of a locked certificate and of what belongs to it.
 
     ``records`` follow ``sequence``, the last that was given. ``lines`` are those whose holder, waiters or counted money
-    changed, with what ingest reported of each. ``is_unlocked``: its number may be checked again. ``pending`` was decided, as far as nothing new was written meanwhile.
+    changed, with what ingest reported of each. ``pending`` was decided, as far as nothing new was written meanwhile.
     ``resolution`` says how the reservation ended, if it did now; ``reservation_changed`` that it ended or was extended.
+    ``is_unlocked``: the certificate's number may be checked again.
     """
 
     state: CertificateState

@@ -24,9 +24,8 @@ REMEMBER = """remembered AS (
 )"""
 """CTE that writes an ``Answer``, whose fields are its parameters; it returns no row where the key has been answered."""
 
-_REMEMBER = "WITH {} SELECT EXISTS (SELECT FROM remembered)".format(
-    REMEMBER.format(caller_key="$1", parameters="$2", answer="$3", kept="$4", answered_at="$5")
-)
+_PARAMETERS = {"caller_key": "$1", "parameters": "$2", "answer": "$3", "kept": "$4", "answered_at": "$5"}
+_REMEMBER = f"WITH {REMEMBER.format_map(_PARAMETERS)} SELECT EXISTS (SELECT FROM remembered)"  # noqa: S608 - constants
 _FORGET = """
     DELETE FROM idempotency_keys WHERE caller_key IN (
         SELECT caller_key FROM idempotency_keys WHERE NOT kept AND answered_at <= $1

@@ -241,10 +241,10 @@ async def test_the_lines_to_lock_are_those_of_the_state_under_the_lock(tables: T
 
 
 async def test_everything_that_a_decision_changes_is_written_at_once(tables: Tables, rows: Rows) -> None:
+    await tables.reserve()
     await rows.line(waiters=["01890000-0000-7000-8000-000000000000"])
     await rows.pending()
     await rows.spending("spent-1")
-    await tables.reserve()
     found = await loaded(tables, rows.certificate_id)
     before = found.stored.state
     assert before.reservation is not None
