@@ -1,10 +1,14 @@
 """When the certificate next has something due, and the message that says so."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.certificate.redemptions import open_holds
+from giftcert.domain.certificate.refunds import next_case_deadline
+from giftcert.domain.certificate.sale import unpaid_at
+from giftcert.domain.certificate.state import FINISHED, FOR_SALE, SPENDABLE, CertificateState, Status
 from giftcert.domain.policy import Policy
 
 
@@ -17,11 +21,71 @@ class Deadline:
     may_release: bool = False
 
 
-def next_deadline(state: CertificateState, policy: Policy) -> Deadline | None:
-    """Return the earliest deadline, or ``None`` if nothing is due ever."""
-    raise NotImplementedError
+def next_deadline(
+    state: CertificateState, policy: Policy, passed_over: Collection[m.DeadlinePassed] = ()
+) -> Deadline | None:
+    """Return the earliest deadline whose message is not among some, or ``None`` if nothing is due ever.
+
+    Granted instants are carried in the state; only the intervals of repeated alerts follow the policy as it now is.
+    """
+    due = (one for one in deadlines(state, policy) if one.message not in passed_over)
+    return min(due, key=lambda deadline: deadline.at, default=None)
+
+
+def deadlines(state: CertificateState, policy: Policy) -> tuple[Deadline, ...]:
+    """Return all deadlines, in no order."""
+    return (
+        *_reservation(state),
+        *_unpaid(state, policy),
+        *_cases(state, policy),
+        *_holds(state),
+        *_validity(state),
+    )
+
+
+def _reservation(state: CertificateState) -> list[Deadline]:
+    reservation = state.reservation
+    if state.status != Status.RESERVED or reservation is None:
+        return []
+    lapsed = m.ReservationLapsed(reservation.reservation_id)
+    return [Deadline(reservation.reserved_until, lapsed, may_release=True)]
+
+
+def _unpaid(state: CertificateState, policy: Policy) -> list[Deadline]:
+    sale = state.sale
+    if state.status != Status.ORDERED or sale is None or sale.open_case is not None:
+        return []
+    at = unpaid_at(sale, state.line(sale.ref), policy)
+    return [] if at is None else [Deadline(at, m.UnpaidDeadlinePassed(), may_release=True)]
+
+
+def _cases(state: CertificateState, policy: Policy) -> list[Deadline]:
+    return [
+        Deadline(at, m.RefundDeadlinePassed(case.refund_case_id))
+        for sale in state.sales
+        for case in sale.cases
+        if (at := next_case_deadline(case, policy)) is not None
+    ]
+
+
+def _holds(state: CertificateState) -> list[Deadline]:
+    return [
+        Deadline(hold.expires_at, m.HoldLapsed(hold.redemption_id))
+        for hold in open_holds(state)
+        if hold.expires_at is not None
+    ]
+
+
+def _validity(state: CertificateState) -> list[Deadline]:
+    at = state.sale.valid_until if state.sale else None
+    return [Deadline(at, m.ValidityEnded())] if state.status in SPENDABLE and at is not None else []
 
 
 def is_over(state: CertificateState, policy: Policy) -> bool:
-    """Return whether it is in the pool or finished, and nothing of it is open."""
-    raise NotImplementedError
+    """Return whether the certificate is in the pool or finished, and nothing of it is open.
+
+    The lapse of a reservation alone needs no workflow: a set statement takes care of it.
+    """
+    due = any(not isinstance(one.message, m.ReservationLapsed) for one in deadlines(state, policy))
+    is_open = any(sale.open_case for sale in state.sales) or bool(state.waits_for)
+    return state.status in FOR_SALE | FINISHED and not is_open and not due

@@ -1,12 +1,24 @@
 """The decision: what follows when a certificate of this state is told this message now."""
 
 from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
 
+from giftcert.domain.certificate import disclosure, reservation, resolution, sale, spending, support
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.matrix import Answer, cell
+from giftcert.domain.certificate.refunds import refund_deadline_passed
+from giftcert.domain.certificate.settlement import line_changed, settle
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Terms
+
+
+class StatusRefusal(StrEnum):
+    """Why a request is refused whatever it says."""
+
+    STATUS_DOES_NOT_ALLOW = "statusDoesNotAllow"
 
 
 def decide(
@@ -14,6 +26,66 @@ def decide(
 ) -> Decision:
     """Return what follows, public and private, in order; a request that is refused says why.
 
-    Nothing is raised for any status and message: what does not fit is refused, or ``error.unexpectedEvent``.
+    Nothing is raised for any status and message.
     """
-    raise NotImplementedError
+    cause = message.cause if isinstance(message, m.SpendingReported) else None
+    judges_line = isinstance(message, m.LineChanged)
+    decision = Decision(state, now, terms, new_id, cause=cause, judges_line=judges_line)
+    match cell(state.status, message).answer:
+        case Answer.APPLIED:
+            _apply(decision, message)
+        case Answer.REFUSED:
+            decision.refusal = StatusRefusal.STATUS_DOES_NOT_ALLOW
+        case Answer.IGNORED:
+            pass
+        case unknown:
+            assert_never(unknown)
+    return decision
+
+
+def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR0912 - a table
+    match message:
+        case m.LineChanged():
+            line_changed(decision, message)
+        case m.SpendingReported():
+            spending.spending_reported(decision, message)
+        case m.ReservationLapsed():
+            reservation.lapsed(decision, message)
+        case m.UnpaidDeadlinePassed():
+            sale.unpaid_deadline_passed(decision)
+            settle(decision)
+        case m.RefundDeadlinePassed():
+            refund_deadline_passed(decision, message)
+            settle(decision)
+        case m.HoldLapsed():
+            spending.hold_lapsed(decision, message)
+        case m.ValidityEnded():
+            support.validity_ended(decision, message)
+        case m.Reserve():
+            reservation.reserve(decision, message)
+        case m.ExtendReservation():
+            reservation.extend(decision, message)
+        case m.ReleaseReservation():
+            reservation.give_back(decision, message)
+        case m.AuthorizeRedemption():
+            spending.authorize(decision, message)
+        case m.VoidRedemption():
+            spending.void(decision, message)
+        case m.ResolveRefund():
+            resolution.resolve_refund(decision, message)
+        case m.RequestNotification():
+            support.notify_again(decision, message)
+        case m.Block():
+            support.block(decision, message)
+        case m.Unblock():
+            support.unblock(decision, message)
+        case m.Retire():
+            support.retire(decision, message)
+        case m.DiscloseCvc():
+            disclosure.disclose(decision, message)
+        case m.LockVerification():
+            support.lock_verification(decision, message)
+        case m.UnlockVerification():
+            support.unlock_verification(decision, message)
+        case _:
+            assert_never(message)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 from giftcert.domain.certificate.public_events import ConflictReason
-from giftcert.domain.certificate.state import Line, LineTerms
+from giftcert.domain.certificate.state import Line
+from giftcert.domain.money import MinorUnits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +37,27 @@ class ReservationExtended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleOpened:
-    """Private: what the sale needs beside the public ``issue.ordered``."""
+    """Private: what the sale needs beside the public ``issue.ordered``; ``listed_amount`` is before any discount."""
 
     channel: str
     customer_id: str | None
-    terms: LineTerms
+    listed_amount: MinorUnits
+    nominal: int
     opened_at: datetime
     unpaid_until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaleRepriced:
     """Private: the order gave the unissued line another amount or nominal, or another share of a discount."""
 
-    terms: LineTerms
-
-
-@dataclass(frozen=True, slots=True)
-class TermsRefused:
-    """Private: the order asks something of the line that the sale cannot follow; that was told."""
-
-    terms: LineTerms
+    amount: MinorUnits
+    listed_amount: MinorUnits
+    nominal: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineFollowed:
+class SaleFollowed:
     """Private: Orders renumbered the line, or gave the order another customer."""
 
     line_id: str
@@ -69,7 +66,7 @@ class LineFollowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRefused:
-    """Private: this order line got no certificate, so that its money can be reported."""
+    """Private: it was told that the line cannot have this certificate, or not as newest version wants it."""
 
     order_id: str
     line_key: int
@@ -95,11 +92,11 @@ class LineGivenUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateMoneyReported:
-    """Private: how much money of a line without a certificate was told."""
+    """Private: money of a line without a certificate was told; so much was captured for the line until then."""
 
     order_id: str
     line_key: int
-    amount: int
+    captured: MinorUnits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +110,11 @@ class ForeignCaptureReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyCounted:
-    """Private: what a closed refund case has counted of its line's money, per refund in its own currency."""
+    """Private: what a closed refund case has counted of its line's money, and of each refund in its currency."""
 
     order_id: str
     line_key: int
-    captured: int
+    captured: MinorUnits
     refunds: tuple[tuple[str, str, int], ...]
 
 
@@ -178,8 +175,7 @@ PrivateEvent: TypeAlias = (
     | ReservationExtended
     | SaleOpened
     | SaleRepriced
-    | TermsRefused
-    | LineFollowed
+    | SaleFollowed
     | LineRefused
     | LineAwaited
     | LineGivenUp

@@ -195,7 +195,7 @@ class RedemptionRestored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedemptionRejected:
-    """The certificate does not pay for this purchase."""
+    """The certificate does not pay for this purchase; ``foreign_currency`` as in ``refund.pendingDetails``."""
 
     type: ClassVar[str] = "redemption.rejected"
     redemption_id: str | None
@@ -203,6 +203,7 @@ class RedemptionRejected:
     order_id: str
     payment_id: str | None
     reason: RejectionReason
+    foreign_currency: str | None = None
 
 
 # Refund -------------------------------------------------------------------------------------------
@@ -416,7 +417,10 @@ class CancelledWithoutRefundAlerted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedemptionUncoveredAlerted:
-    """Goods were sold, or money came back, for which the certificate can answer no more."""
+    """Goods were sold, or money came back, for which the certificate can answer no more.
+
+    ``foreign_currency`` as in ``refund.pendingDetails``.
+    """
 
     type: ClassVar[str] = "alert.redemptionUncovered"
     redemption_id: str | None
@@ -425,6 +429,7 @@ class RedemptionUncoveredAlerted:
     amount: MinorUnits
     reason: str
     web_url: str | None
+    foreign_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,35 +174,25 @@ class RefundCase:
         return self.state in OPEN_REFUND_STATES
 
 
-@dataclass(frozen=True, slots=True)
-class LineTerms:
-    """What a version of the order asks of the line: its amount as listed, its price after discounts, its nominal."""
-
-    version: int
-    amount: int
-    price: int
-    nominal: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
     """One certificate under one order line; money, refund cases and deadlines belong to it.
 
-    ``amount`` is its price. ``terms`` are those that it stands by, ``refused_terms`` those that it was told of since
-    and could not follow. ``withdrawal_decided`` is the version of the order up to which a person decided about a line
-    that had been returned, cancelled or removed, so that no further money is awaited for it; a newer version that says
-    so again reopens that. ``alerted_amount`` is how much money was told that found no certificate.
+    ``amount`` is its price, ``listed_amount`` that before any discount of the whole order. ``released_terms`` is the
+    newest version that had changed the line when the sale was released. ``withdrawal_decided`` is the version up to
+    which a person decided about a line that had left the order, so that no further money is awaited for it; a newer
+    version that says so again reopens that. ``alerted_captured`` is what had been captured when it was last told that
+    money has no certificate.
     """
 
     order_id: str
     line_key: int
     line_id: str
     amount: int
+    listed_amount: int = 0
     nominal: int = 0
     channel: str | None = None
     customer_id: str | None = None
-    terms: LineTerms | None = None
-    refused_terms: LineTerms | None = None
     opened_at: datetime | None = None
     unpaid_until: datetime | None = None
     unpaid_alerts: int = 0
@@ -210,7 +200,8 @@ class Sale:
     issued_at: datetime | None = None
     valid_until: datetime | None = None
     ended: ReleaseReason | None = None
-    alerted_amount: int = 0
+    released_terms: int = 0
+    alerted_captured: int = 0
     withdrawal_decided: int = 0
     cases: tuple[RefundCase, ...] = ()
 
@@ -237,16 +228,16 @@ def first_refund_state(states: set[RefundState]) -> RefundState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An order line that was not given this certificate; money that comes for it is reported.
+    """What was told of an order line that cannot have this certificate, or not as the newest version wants it.
 
-    It stands until a version newer than ``terms_version`` changes the line.
+    It stands until a version newer than ``terms_version`` changes the line. ``alerted_captured`` as in ``Sale``.
     """
 
     order_id: str
     line_key: int
     reason: ConflictReason
     terms_version: int
-    alerted_amount: int = 0
+    alerted_captured: int = 0
 
     @property
     def ref(self) -> LineRef:
@@ -269,15 +260,16 @@ class Holder:
 class Line:
     """The row of an order line: how it now stands, and what certificates have done with it.
 
-    ``speaker`` is the certificate that speaks for its money: the holder, else the one named last if it is ours.
-    ``open_case`` was left by a holder that let the line go before issue; whoever judges the line next takes it over.
-    ``reported`` are the identities of foreign captures that were told, whoever told them.
+    ``speaker`` is the certificate that speaks for its money: the holder, else the one named last if it is ours
+    (``names_ours``). ``open_case`` was left by a holder that let the line go before issue; whoever judges the line next
+    takes it over. ``reported`` are the identities of foreign captures that were told, whoever told them.
     """
 
     standing: LineStanding
     counted: CountedMoney = field(default_factory=CountedMoney)
     holder: Holder | None = None
     speaker: str | None = None
+    names_ours: bool = True
     unpaid_until: datetime | None = None
     open_case: RefundCase | None = None
     recipient: Recipient | None = None
@@ -353,6 +345,6 @@ class CertificateState:
 
 
 def known_lines(state: CertificateState) -> tuple[LineRef, ...]:
-    """Return the lines that the state must be loaded with: of its sales, refusals and waits."""
-    refs = [*(sale.ref for sale in state.sales), *(one.ref for one in state.refusals), *state.waits_for]
-    return tuple(sorted(set(refs)))
+    """Return the lines that the state must be loaded with: of its sale, of open cases, and those that it waits for."""
+    sales = (sale.ref for sale in state.sales if sale is state.sale or sale.open_case)
+    return tuple(sorted({*sales, *state.waits_for}))

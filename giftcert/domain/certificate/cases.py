@@ -1,0 +1,200 @@
+"""The refund cases of a certificate's sales: which there are, and how events change them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.lines import without_case
+from giftcert.domain.certificate.state import (
+    Agreement,
+    CertificateState,
+    LineRef,
+    RefundCase,
+    RefundState,
+    Sale,
+    Status,
+)
+
+APPROVE, REJECT = "approve", "reject"
+BY_SYSTEM = "system"
+"""Who resolves a case that has nothing left to decide."""
+
+_REQUESTED_STATE = {
+    e.Awaited.PAYMENT: RefundState.REQUESTED,
+    e.Awaited.REST: RefundState.REQUESTED,
+    e.Awaited.ALLOCATION: RefundState.REQUESTED,
+    e.Awaited.CAPTURE: RefundState.AWAITING_CAPTURE,
+}
+
+_Told = e.RefundRequested | e.RefundPendingDetails | e.RefundCompleted
+
+# Questions ----------------------------------------------------------------------------------------
+
+
+def find_case(state: CertificateState, refund_case_id: str) -> tuple[Sale, RefundCase] | None:
+    """Return a refund case and its sale, current or past."""
+    found = (
+        (sale, case) for sale in state.sales for case in sale.cases if case.refund_case_id == refund_case_id
+    )
+    return next(found, None)
+
+
+# Folds --------------------------------------------------------------------------------------------
+
+
+def requested(state: CertificateState, event: e.RefundRequested, at: datetime) -> CertificateState:
+    """Return the state with a case that waits for something; what was promised to be taken stays promised."""
+    known = _known(state, event)
+    case = RefundCase(
+        refund_case_id=event.refund_case_id,
+        state=_REQUESTED_STATE[event.awaiting],
+        amount=event.amount,
+        refund_id=event.refund_id,
+        awaiting=event.awaiting,
+        waits_until=event.waits_until,
+        opened_at=known.opened_at if known else at,
+        approved=known.approved if known else None,
+    )
+    return _with_case(state, event, case)
+
+
+def pending(state: CertificateState, event: e.RefundPendingDetails, at: datetime) -> CertificateState:
+    """Return the state with a case that a person has to decide."""
+    known = _known(state, event) or RefundCase(
+        refund_case_id=event.refund_case_id,
+        state=RefundState.PENDING_DETAILS,
+        amount=event.amount,
+        opened_at=at,
+    )
+    case = replace(
+        known,
+        state=RefundState.PENDING_DETAILS,
+        amount=event.amount,
+        refund_id=event.refund_id,
+        reason=event.reason,
+        foreign_currency=event.foreign_currency,
+        pending_since=known.pending_since or at,
+        agreement=None,
+    )
+    return _with_case(state, event, case)
+
+
+def completed(state: CertificateState, event: e.RefundCompleted) -> CertificateState:
+    """Return the state with the money of a case counted and what it takes off the balance; nothing left is refunded."""
+    known = _known(state, event) or RefundCase(
+        refund_case_id=event.refund_case_id, state=RefundState.COMPLETED, amount=event.amount
+    )
+    case = replace(
+        known,
+        state=known.state if known.state == RefundState.REJECTED else RefundState.COMPLETED,
+        amount=event.amount,
+        refund_id=event.refund_id,
+        reason=None,
+        counted=event.amount,
+        excess=event.excess,
+        before_issue=event.before_issue,
+        taken=event.taken,
+    )
+    state = _with_case(state, event, case)
+    if event.before_issue or case.state == RefundState.REJECTED:
+        return state
+    balance = state.balance - event.taken
+    gone = balance == 0 and state.held == 0
+    return replace(state, balance=balance, status=Status.REFUNDED if gone else state.status)
+
+
+def resolved(state: CertificateState, event: e.RefundResolved) -> CertificateState:
+    """Return the state with a decision taken: an approved case goes on until its money is counted."""
+    decided = RefundState.REJECTED if event.decision == REJECT else RefundState.REQUESTED
+    state = _change(
+        state, event.refund_case_id, lambda case: replace(case, state=decided, reason=None, agreement=None)
+    )
+    return without_case(state, event.refund_case_id)
+
+
+def approved(state: CertificateState, event: e.RefundApproved) -> CertificateState:
+    """Return the state with what may be taken once the money is back; its clocks begin anew."""
+    return _change(
+        state,
+        event.refund_case_id,
+        lambda case: replace(
+            case,
+            approved=event.amount,
+            waits_until=event.waits_until,
+            overdue=False,
+            pending_since=None,
+            alerts=0,
+            alerted_at=None,
+        ),
+    )
+
+
+def agreed(state: CertificateState, event: e.RefundAgreed) -> CertificateState:
+    """Return the state in which the first of two persons has agreed."""
+    agreement = Agreement(event.decision, event.amount, event.by)
+    return _change(state, event.refund_case_id, lambda case: replace(case, agreement=agreement))
+
+
+def overdue(state: CertificateState, event: e.RefundOverdue) -> CertificateState:
+    """Return the state in which what a case waited for has not come in time."""
+    return _change(state, event.refund_case_id, lambda case: replace(case, overdue=True))
+
+
+def alerted(state: CertificateState, event: e.RefundStuckAlerted, at: datetime) -> CertificateState:
+    """Return the state that knows how often, and when last, it was told that a case waits for a person."""
+    return _change(
+        state, event.refund_case_id, lambda case: replace(case, alerts=event.attempt, alerted_at=at)
+    )
+
+
+def _known(state: CertificateState, event: _Told) -> RefundCase | None:
+    """The case as it was, here or as the line's last holder left it."""
+    found = find_case(state, event.refund_case_id)
+    left = (line.open_case for line in state.lines if line.open_case)
+    return (
+        found[1] if found else next((one for one in left if one.refund_case_id == event.refund_case_id), None)
+    )
+
+
+def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> CertificateState:
+    """Put a case into the sale of its line; a line that was withdrawn before it was taken has a past one."""
+    ref = LineRef(event.order_id, event.line_key)
+    state = without_case(state, case.refund_case_id)
+    if ref not in {sale.ref for sale in state.sales}:
+        never_taken = Sale(
+            order_id=event.order_id,
+            line_key=event.line_key,
+            line_id=event.line_id,
+            amount=0,
+            ended=e.ReleaseReason.ORDER_CANCELLED,
+        )
+        state = replace(state, past_sales=(*state.past_sales, never_taken))
+    others = {case.refund_case_id}
+    return _map_sales(
+        state,
+        lambda sale: (
+            replace(sale, cases=(*(one for one in sale.cases if one.refund_case_id not in others), case))
+            if sale.ref == ref
+            else sale
+        ),
+    )
+
+
+def _change(
+    state: CertificateState, refund_case_id: str, change: Callable[[RefundCase], RefundCase]
+) -> CertificateState:
+    return _map_sales(
+        state,
+        lambda sale: replace(
+            sale,
+            cases=tuple(
+                change(case) if case.refund_case_id == refund_case_id else case for case in sale.cases
+            ),
+        ),
+    )
+
+
+def _map_sales(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:
+    sale = change(state.sale) if state.sale else None
+    return replace(state, sale=sale, past_sales=tuple(map(change, state.past_sales)))

@@ -1,0 +1,70 @@
+"""The reservation: reserve, extend, release, lapse. PostgreSQL claims by the same rules without loading the state."""
+
+from enum import StrEnum
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.messages import (
+    ExtendReservation,
+    ReleaseReservation,
+    ReservationLapsed,
+    Reserve,
+)
+from giftcert.domain.certificate.state import Reservation, Status
+
+
+class ReservationRefusal(StrEnum):
+    """Why a channel cannot have, keep or give back the certificate."""
+
+    BLOCKED = "blocked"
+    OTHER_RESERVATION = "otherReservation"
+
+
+def reserve(decision: Decision, message: Reserve) -> None:
+    """A channel takes an available certificate; a blocked one is never given."""
+    if decision.state.blocked:
+        decision.refusal = ReservationRefusal.BLOCKED
+        return
+    decision.record(
+        e.Reserved(
+            reservation_id=message.reservation_id, reserved_until=decision.now + decision.product.reservation
+        ),
+        e.ReservationOpened(channel=message.channel, reserved_at=decision.now, nominal=message.nominal),
+    )
+
+
+def extend(decision: Decision, message: ExtendReservation) -> None:
+    """The channel keeps it as long again from now, up to the product's limit from the beginning."""
+    reservation = _live(decision, message.reservation_id)
+    if reservation is None:
+        decision.refusal = ReservationRefusal.OTHER_RESERVATION
+        return
+    limit = (reservation.reserved_at or decision.now) + decision.product.reservation_limit
+    until = min(decision.now + decision.product.reservation, limit)
+    if until > reservation.reserved_until:
+        decision.record(e.ReservationExtended(reserved_until=until))
+
+
+def give_back(decision: Decision, message: ReleaseReservation) -> None:
+    """The channel gives it back."""
+    if _live(decision, message.reservation_id) is None:
+        decision.refusal = ReservationRefusal.OTHER_RESERVATION
+        return
+    _release(decision, message.reservation_id, e.ReleaseReason.CHANNEL_RELEASED)
+
+
+def lapsed(decision: Decision, message: ReservationLapsed) -> None:
+    """The time is over; that release on time alone is allowed is the caller's to know."""
+    reservation = _live(decision, message.reservation_id)
+    if reservation is not None and decision.now >= reservation.reserved_until:
+        _release(decision, message.reservation_id, e.ReleaseReason.RESERVATION_EXPIRED)
+
+
+def _live(decision: Decision, reservation_id: str) -> Reservation | None:
+    reservation = decision.state.reservation
+    found = reservation is not None and reservation.reservation_id == reservation_id
+    return reservation if found and decision.state.status == Status.RESERVED else None
+
+
+def _release(decision: Decision, reservation_id: str, reason: e.ReleaseReason) -> None:
+    decision.record(e.Released(reservation_id=reservation_id, order_id=None, reason=reason))

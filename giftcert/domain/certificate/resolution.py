@@ -1,0 +1,347 @@
+"""A person decides a refund case. "A person decides" in the lifecycle.
+
+Amounts of a decision are in nominal units; money is in minor units of the order's currency.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import refunds
+from giftcert.domain.certificate.cases import APPROVE, REJECT, find_case
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.messages import ResolveRefund
+from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
+from giftcert.domain.certificate.settlement import settle
+from giftcert.domain.certificate.state import (
+    Agreement,
+    CertificateState,
+    Line,
+    RefundCase,
+    RefundState,
+    Sale,
+)
+from giftcert.domain.order.messages import RefundShareDecided
+from giftcert.domain.order.standing import LineRefund
+from giftcert.domain.policy import Policy
+
+
+class ResolutionRefusal(StrEnum):
+    """Why a decision is not carried out."""
+
+    NOTHING_PENDING = "nothing-pending"
+    DECISION_NOT_ALLOWED = "decision-not-allowed"
+    AMOUNT_REQUIRED = "amount-required"
+    AMOUNT_TOO_HIGH = "amount-too-high"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A case with all that its decision rests on."""
+
+    sale: Sale
+    case: RefundCase
+    line: Line
+    money: SaleMoney
+    balance: int
+
+    @property
+    def before_issue(self) -> bool:
+        return self.sale.issued_at is None
+
+    @property
+    def asks_which_line(self) -> bool:
+        """Whether money is back of which nobody knows the line, and none of which the line is known."""
+        return self.money.back == 0 and self.money.unassigned + self.money.leftover > 0
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a decision says, too, which line some money means."""
+        foreign = self.money.foreign
+        return self.asks_which_line or (foreign is not None and bool(foreign.doubtful))
+
+    @property
+    def money_is_back(self) -> bool:
+        return self.money.back > 0 or self.money.foreign is not None
+
+    @property
+    def is_counted_at_once(self) -> bool:
+        """Whether an approval takes from the balance now; what cost nothing has no money that could come."""
+        return not self.before_issue and (self.money_is_back or self.sale.amount == 0)
+
+    @property
+    def worth(self) -> int:
+        """What is back, may be back, or is awaited, in nominal units; of another currency nobody knows it."""
+        if self.sale.amount == 0:
+            return self.balance
+        money = self.money
+        if money.back > 0 or money.foreign is not None:
+            return money.worth(money.due)
+        if self.asks_which_line:
+            return money.worth(self._due(self._given(None)))
+        return money.worth(self._due(self.case.amount))
+
+    @property
+    def most_worth(self) -> int:
+        """What money in another currency may be worth at most: what the line's price lacks, in nominal units."""
+        return self.balance if self.sale.amount == 0 else self.money.worth(self.money.lacking)
+
+    def money_worth(self, amount: int) -> int:
+        """Return the money that counts as back where it is worth so much of the nominal; of another currency by that.
+
+        So that the price, once it went back in any currency, does not go back again unseen.
+        """
+        if self.money.foreign is None:
+            return self.money.back
+        cost = amount * self.sale.amount // self.sale.nominal
+        return max(self.money.back, min(cost, self.money.lacking))
+
+    def parts(self, amount: int | None) -> list[tuple[LineRefund, int]]:
+        """Return how much of each refund that named no line an approval of so much gives to this one.
+
+        The last line that a refund may mean takes all that was captured for it. What no line can take is said here to
+        be nobody's, which leaves it uncovered.
+        """
+        budget = self._cost_of(amount)
+        owed, found = self.money.owed, []
+        for refund in _asking(self):
+            most = min(refund.possible, max(0, owed))
+            part = most if refund.last_candidate else min(most, budget)
+            if refund.decided is not None:
+                part = refund.possible
+            budget, owed = max(0, budget - part), owed - part
+            found.append((refund, part))
+        return found
+
+    def _given(self, amount: int | None) -> int:
+        return sum(part for _, part in self.parts(amount))
+
+    def _due(self, back: int) -> int:
+        return back - min(back, self.money.excess)
+
+    def _cost_of(self, amount: int | None) -> int:
+        """The money that a person gives to the line: what it has, or what so much of the nominal had cost."""
+        if amount is None or self.before_issue:
+            return max(0, self.money.owed)
+        return -(-amount * self.sale.amount // self.sale.nominal) + self.money.excess
+
+
+def _asking(found: _Case) -> list[LineRefund]:
+    """Refunds in the order's currency that named no line, where no other money is to be decided first."""
+    if not found.asks_which_line:
+        return []
+    standing = found.line.standing
+    return [one for one in standing.refunds if one.possible > 0 and one.currency == standing.currency]
+
+
+def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
+    found = find_case(state, refund_case_id)
+    line = state.line(found[0].ref) if found else None
+    if found is None or line is None or not found[1].is_open:
+        return None
+    of, case = found
+    return _Case(of, case, line, sale_money(of, line), state.balance)
+
+
+def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal | None:
+    """Return why a decision cannot be carried out, or ``None`` if it can."""
+    if found is None:
+        return ResolutionRefusal.NOTHING_PENDING
+    if message.decision not in refunds.allowed_decisions(found.sale):
+        return ResolutionRefusal.DECISION_NOT_ALLOWED
+    return None if found.before_issue else _refuse_amount(found, message)
+
+
+def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | None:
+    """Return why the amount does not fit; a rejection names one only for money in another currency."""
+    foreign = found.money.foreign is not None
+    if message.decision == REJECT:
+        limit = found.most_worth if foreign else message.amount or 0
+    else:
+        unsaid = foreign and message.amount is None
+        # Where the line is in doubt a part of the refund is to be its own.
+        if unsaid or (found.is_in_doubt and message.amount == 0):
+            return ResolutionRefusal.AMOUNT_REQUIRED
+        limit = found.balance if foreign else min(found.balance, found.worth)
+    return ResolutionRefusal.AMOUNT_TOO_HIGH if (message.amount or 0) > limit else None
+
+
+def _stands(found: _Case, message: ResolveRefund) -> bool:
+    """Whether the same is approved already, as after a lost answer: what was promised then stays.
+
+    Who repeats it makes no difference: it may be the first of two persons, who did not hear of the second.
+    """
+    case = found.case
+    return (
+        message.decision == APPROVE
+        and case.state != RefundState.PENDING_DETAILS
+        and case.approved == _amount_of(found, message)
+    )
+
+
+def _amount_of(found: _Case, message: ResolveRefund) -> int:
+    """What an approval takes: as named, else as much as the refund is worth and there is; nothing before issue."""
+    if found.before_issue:
+        return 0
+    return min(found.balance, found.worth) if message.amount is None else message.amount
+
+
+def _needs_second(found: _Case, message: ResolveRefund, policy: Policy) -> bool:
+    """Whether another person has yet to repeat decision and amount; nobody knows what foreign money is here."""
+    limit, first = policy.refund_four_eyes_over, found.case.agreement
+    foreign = found.case.reason == e.RefundReason.CURRENCY_MISMATCH
+    if limit is None or (found.sale.amount if foreign else found.case.amount) <= limit:
+        return False
+    wanted = (message.decision, message.amount)
+    return first is None or first.by == message.resolved_by or (first.decision, first.amount) != wanted
+
+
+# What a decision says to the order ----------------------------------------------------------------
+
+
+def shares_decided(
+    state: CertificateState, message: ResolveRefund, policy: Policy
+) -> tuple[RefundShareDecided, ...]:
+    """Return what a decision says of refunds that named no line: how much of each is this line's money.
+
+    The order is told first, and the decision is then carried out on how its lines stand after that. Nothing is said
+    where the decision is refused, is repeated, or waits for a second person.
+    """
+    found = _case_of(state, message.refund_case_id)
+    if found is None or _refusal(found, message) is not None:
+        return ()
+    if _stands(found, message) or _needs_second(found, message, policy):
+        return ()
+    approves = message.decision == APPROVE
+    said = [
+        (refund, part if approves or refund.last_candidate else 0)
+        for refund, part in found.parts(message.amount if approves else None)
+        if part > 0 or refund.last_candidate or not approves
+    ]
+    foreign = found.money.foreign.doubtful if found.money.foreign else ()
+    said += [(refund, refund.possible if _is_ours(found, refund, message) else 0) for refund in foreign]
+    return tuple(
+        RefundShareDecided(
+            order_id=found.sale.order_id,
+            refund_id=refund.refund_id,
+            currency=refund.currency,
+            line_key=found.sale.line_key,
+            amount=(refund.decided or 0) + part,
+        )
+        for refund, part in said
+    )
+
+
+def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
+    """Whether a decision says that money in another currency is this line's; before issue it may mean other lines."""
+    if message.decision == REJECT:
+        return bool(message.amount)
+    others = found.line.standing.other_lines_money and not refund.last_candidate
+    return not (found.before_issue and others)
+
+
+# Carrying out -------------------------------------------------------------------------------------
+
+
+def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
+    """Carry out what a person decides, or both of two persons, on how the line stands after ``shares_decided``."""
+    found = _case_of(decision.state, message.refund_case_id)
+    decision.refusal = _refusal(found, message)
+    if found is None or decision.refusal is not None or _stands(found, message):
+        return
+    if _needs_second(found, message, decision.policy):
+        _agree(decision, found.case, message)
+        return
+    if message.decision == APPROVE:
+        _approve(decision, found, message)
+    else:
+        _reject(decision, found, message)
+    settle(decision)
+
+
+def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None:
+    if case.agreement == Agreement(message.decision, message.amount, message.resolved_by):
+        return
+    what = f"agreed to {message.decision} refund case {case.refund_case_id}; a second person has to repeat it"
+    decision.record(
+        e.RefundAgreed(
+            refund_case_id=case.refund_case_id,
+            decision=message.decision,
+            amount=message.amount,
+            by=message.resolved_by,
+        ),
+        e.OperatorActed(who=message.resolved_by, what=what),
+    )
+
+
+def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
+    """Money that is back is counted; else the case stays open for it. Before issue nothing is taken."""
+    amount = _amount_of(found, message)
+    if found.is_counted_at_once:
+        uncovered = max(0, found.worth - amount)
+        _resolve(decision, found, message, amount, uncovered)
+        _carry_out(decision, found, taken=amount, uncovered=uncovered)
+        return
+    _resolve(decision, found, message, amount, 0)
+    if (
+        found.before_issue
+        and found.case.reason == e.RefundReason.CURRENCY_MISMATCH
+        and not found.money_is_back
+    ):
+        _carry_out(decision, found, taken=0, uncovered=0)  # it meant other lines
+        return
+    decision.record(
+        e.RefundApproved(
+            refund_case_id=found.case.refund_case_id,
+            amount=amount,
+            waits_until=decision.now + decision.policy.refund_payment_wait,
+        )
+    )
+
+
+def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
+    uncovered = _uncovered_if_rejected(found, message)
+    _resolve(decision, found, message, 0, uncovered)
+    if found.money_is_back:
+        _carry_out(decision, found, taken=0, uncovered=uncovered)
+
+
+def _uncovered_if_rejected(found: _Case, message: ResolveRefund) -> int:
+    """Return the worth of what is back; of another currency what the person says, else the most it may be worth."""
+    if not found.money_is_back:
+        return 0
+    if found.money.foreign is None:
+        return found.worth
+    return found.most_worth if message.amount is None else message.amount
+
+
+def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: int, uncovered: int) -> None:
+    decision.record(
+        e.RefundResolved(
+            refund_case_id=found.case.refund_case_id,
+            order_id=found.sale.order_id,
+            line_id=found.line.standing.line_id,
+            decision=message.decision,
+            amount=amount,
+            uncovered=uncovered,
+            resolved_by=message.resolved_by,
+            note=message.note,
+        )
+    )
+    withdrawal = found.line.standing.withdrawal
+    if withdrawal is not None and not found.before_issue and not _only_said_which_line(found):
+        version = max(withdrawal.said_in, found.sale.withdrawal_decided)
+        decision.record(e.WithdrawalDecided(version=version))
+
+
+def _only_said_which_line(found: _Case) -> bool:
+    """Whether the decision was not about the line that left the order, but that a refund does not mean it."""
+    disowned = any(
+        one.refund_id == found.case.refund_id and one.decided == 0 for one in found.line.standing.refunds
+    )
+    return found.case.asks_which_line or disowned
+
+
+def _carry_out(decision: Decision, found: _Case, *, taken: int, uncovered: int) -> None:
+    verdict = refunds.Complete(found.money_worth(taken + uncovered), taken=taken, uncovered=uncovered)
+    refunds.carry_out(decision, found.sale, found.line, found.money, verdict)

@@ -1,0 +1,351 @@
+"""A sale: an order line takes the certificate, its terms change, it is paid and issued, or unpaid and let go.
+
+"Sale" in the lifecycle. When which of this is judged is in ``settlement``.
+"""
+
+from datetime import datetime
+
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.events import ConflictReason
+from giftcert.domain.certificate.lines import find_past_sale, find_refusal, terms_version
+from giftcert.domain.certificate.sale_money import SaleMoney
+from giftcert.domain.certificate.state import FOR_SALE, Line, Reservation, Sale, Status
+from giftcert.domain.clients import find_client, survivor_of
+from giftcert.domain.order.standing import LineStanding
+from giftcert.domain.policy import Policy
+
+# An order names the certificate -------------------------------------------------------------------
+
+
+def take(decision: Decision, line: Line) -> None:
+    """Take a free line that names the certificate, or refuse it and say why."""
+    reason = _conflict(decision, line)
+    if reason is not None:
+        refuse(decision, line, reason)
+        return
+    _open_sale(decision, line, line.standing.naming.terms_cause)
+
+
+def reclaim(decision: Decision, line: Line) -> None:
+    """Late money came for a line whose sale was released: take the certificate back, as it is still free."""
+    reason = _out_of_bounds(decision, line.standing)
+    if reason is not None:
+        refuse(decision, line, reason)
+        return
+    _open_sale(decision, line, line.standing.captured_cause)
+
+
+def _conflict(decision: Decision, line: Line) -> ConflictReason | None:
+    """Return why the line cannot have this certificate, ``None`` if it can."""
+    state = decision.state
+    if state.status not in FOR_SALE:
+        return ConflictReason.HELD_BY_ANOTHER_ORDER if state.sale else ConflictReason.NOT_FOR_SALE
+    if state.blocked:
+        return ConflictReason.BLOCKED
+    return _out_of_bounds(decision, line.standing) or _reserved_otherwise(decision, line.standing)
+
+
+def _out_of_bounds(decision: Decision, standing: LineStanding) -> ConflictReason | None:
+    product = decision.product
+    if standing.currency != product.currency:
+        return ConflictReason.CURRENCY_MISMATCH
+    if not product.allows_nominal(standing.nominal):
+        return ConflictReason.NOMINAL_OUT_OF_BOUNDS
+    if not product.allows_price(standing.price, _nominal_of(decision, standing)):
+        return ConflictReason.AMOUNT_OUT_OF_BOUNDS
+    return None
+
+
+def _nominal_of(decision: Decision, standing: LineStanding) -> int:
+    return decision.product.nominal or standing.nominal or decision.state.nominal
+
+
+def _reserved_otherwise(decision: Decision, standing: LineStanding) -> ConflictReason | None:
+    """The line's reservation, live or last, or none given and the channel's own."""
+    reservation = decision.state.reservation
+    if reservation is None:
+        return ConflictReason.NOT_RESERVED
+    given = (standing.naming.reservation_id, standing.naming.newest_reservation_id)
+    if any(_matches(one, standing, reservation, decision.policy) for one in given):
+        return None
+    reserved = decision.state.status == Status.RESERVED
+    return ConflictReason.RESERVED_BY_ANOTHER if reserved else ConflictReason.NOT_RESERVED
+
+
+def _matches(given: str | None, standing: LineStanding, reservation: Reservation, policy: Policy) -> bool:
+    if given is not None:
+        return given == reservation.reservation_id
+    if standing.channel != reservation.channel or reservation.reserved_at is None:
+        return False
+    return standing.naming.occurred_at >= reservation.reserved_at - policy.clock_skew
+
+
+def _open_sale(decision: Decision, line: Line, cause: Cause | None) -> None:
+    standing = line.standing
+    unpaid_until = _terms_applied_at(decision, line) + decision.policy.unpaid_after_order
+    decision.record(
+        e.Ordered(
+            order_id=standing.order_id,
+            line_id=standing.line_id,
+            line_key=standing.line_key,
+            amount=standing.price,
+            reclaimed=decision.state.status == Status.AVAILABLE,
+            replaces=standing.naming.replaces,
+        ),
+        e.SaleOpened(
+            channel=standing.channel,
+            customer_id=standing.customer_id,
+            listed_amount=standing.amount,
+            nominal=_nominal_of(decision, standing),
+            opened_at=decision.now,
+            unpaid_until=unpaid_until,
+        ),
+        cause=cause,
+    )
+
+
+def _terms_applied_at(decision: Decision, line: Line) -> datetime:
+    """When the version was applied that began to name the certificate, or changed the line after a release."""
+    naming, past = line.standing.naming, find_past_sale(decision.state, line.ref)
+    if past is not None and terms_version(line.standing) > past.released_terms:
+        return max(naming.applied_at, naming.terms_applied_at)
+    return naming.applied_at
+
+
+# The order changes its line -----------------------------------------------------------------------
+
+
+def follow(decision: Decision, sale: Sale, standing: LineStanding) -> None:
+    """Orders may renumber the line and name another customer; nobody is told."""
+    if (sale.line_id, sale.customer_id) != (standing.line_id, standing.customer_id):
+        decision.record(e.SaleFollowed(line_id=standing.line_id, customer_id=standing.customer_id))
+
+
+def reprice(decision: Decision, sale: Sale, line: Line) -> None:
+    """Before issue the sale follows the line's terms within the product's bounds."""
+    standing = line.standing
+    nominal = _nominal_of(decision, standing)
+    terms = (standing.price, standing.amount, nominal)
+    if terms == (sale.amount, sale.listed_amount, sale.nominal):
+        return
+    reason = _out_of_bounds(decision, standing)
+    if reason is not None:
+        refuse(decision, line, reason)
+        return
+    decision.record(
+        e.SaleRepriced(amount=standing.price, listed_amount=standing.amount, nominal=nominal),
+        cause=standing.naming.terms_cause,
+    )
+
+
+def hold_to_terms(decision: Decision, sale: Sale, line: Line) -> None:
+    """Once issued, amount and nominal cannot change."""
+    standing = line.standing
+    if (standing.amount, _nominal_of(decision, standing)) != (sale.listed_amount, sale.nominal):
+        refuse(decision, line, ConflictReason.ALREADY_ISSUED)
+
+
+_DETAILS = {
+    ConflictReason.ALREADY_ISSUED: "amount and nominal cannot change once the certificate is issued",
+    ConflictReason.LINE_ALREADY_ISSUED: "the line's certificate has been issued; return the line and order anew",
+    ConflictReason.LINE_WITHDRAWN: "the line was cancelled or returned, which is for good",
+    ConflictReason.HELD_BY_ANOTHER_ORDER: "another order has the certificate",
+    ConflictReason.NOT_FOR_SALE: "the certificate was withdrawn from sale",
+    ConflictReason.BLOCKED: "the certificate is blocked",
+    ConflictReason.NOT_RESERVED: "the certificate's last reservation is not the order's",
+    ConflictReason.RESERVED_BY_ANOTHER: "the certificate is under another reservation",
+    ConflictReason.CURRENCY_MISMATCH: "the product is sold in another currency",
+    ConflictReason.NOMINAL_OUT_OF_BOUNDS: "the nominal is not one of the product's",
+    ConflictReason.AMOUNT_OUT_OF_BOUNDS: "the price is not within the product's greatest discount of the nominal",
+}
+
+
+def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
+    """Say once why a line cannot have the certificate as it wants it; a newer version of the line asks again."""
+    if refusal_stands(decision, line):
+        return
+    standing = line.standing
+    decision.record(
+        e.OrderConflicted(
+            order_id=standing.order_id, line_id=standing.line_id, reason=reason, detail=_DETAILS[reason]
+        ),
+        e.LineRefused(
+            order_id=standing.order_id,
+            line_key=standing.line_key,
+            reason=reason,
+            terms_version=terms_version(standing),
+        ),
+        cause=standing.naming.terms_cause,
+    )
+
+
+def refusal_stands(decision: Decision, line: Line) -> bool:
+    """Return whether the line was refused and no newer version has changed it since."""
+    refusal = find_refusal(decision.state, line.ref)
+    return refusal is not None and refusal.terms_version >= terms_version(line.standing)
+
+
+# Paid ---------------------------------------------------------------------------------------------
+
+
+def is_paid(line: Line, money: SaleMoney, policy: Policy) -> bool:
+    """Return whether the line is paid at the sale's own price, by tenders that may buy a certificate."""
+    standing = line.standing
+    paid = standing.is_paid_by_any_tender if policy.certificates_buy_certificates else standing.is_paid
+    return paid and money.owed >= money.price
+
+
+def issue(decision: Decision, sale: Sale, standing: LineStanding) -> None:
+    """The line is paid: the certificate is the buyer's, and CRM shall write."""
+    any_tender = decision.policy.certificates_buy_certificates
+    cause = standing.captured_cause if sale.amount else standing.naming.terms_cause
+    decision.record(
+        e.Issued(
+            order_id=sale.order_id,
+            line_id=standing.line_id,
+            amount=sale.amount,
+            payment_ids=standing.paying_by_any_tender if any_tender else standing.paying,
+            valid_until=decision.now + decision.product.validity,
+        ),
+        cause=cause,
+    )
+    decision.record(notification(decision), cause=cause)
+
+
+def notification(decision: Decision) -> e.NotificationRequested:
+    """Return the request to write to the client; a blocked client's says so, a merged one names the survivor."""
+    sale, clients = decision.state.sale, decision.terms.clients
+    if sale is None or sale.valid_until is None:
+        raise ValueError("only an issued certificate is announced")
+    line = decision.state.line(sale.ref)
+    customer_id = survivor_of(clients, sale.customer_id)
+    client = find_client(clients, customer_id) or find_client(clients, sale.customer_id)
+    erased = client is not None and client.erased
+    return e.NotificationRequested(
+        notification_id=decision.new_id(),
+        kind="certificateIssued",
+        order_id=sale.order_id,
+        customer_id=customer_id,
+        recipient=line.recipient if line and not erased else None,
+        preferred_channel=client.preferred_channel if client else None,
+        locale=client.locale if client else None,
+        valid_until=sale.valid_until,
+        suppressed=client.blocked if client else False,
+    )
+
+
+# Unpaid -------------------------------------------------------------------------------------------
+
+
+def unpaid_at(sale: Sale, line: Line | None, policy: Policy) -> datetime | None:
+    """Return when an unpaid line is next acted upon: the latest of what order, authorisations and voids granted.
+
+    After an alert the next is due ever later.
+    """
+    granted = [sale.unpaid_until, line.unpaid_until if line else None]
+    if sale.unpaid_alerted_at is not None:
+        granted.append(sale.unpaid_alerted_at + policy.escalation(sale.unpaid_alerts))
+    return max((at for at in granted if at is not None), default=None)
+
+
+def unpaid_deadline_passed(decision: Decision) -> None:
+    """Not paid in time: nothing captured, back to the pool; part captured, say so, ever less often."""
+    sale = decision.state.sale
+    line = decision.state.line(sale.ref) if sale else None
+    if sale is None or line is None or sale.open_case is not None:
+        return
+    due = unpaid_at(sale, line, decision.policy)
+    if due is None or decision.now < due:
+        return
+    captured = max(0, line.standing.captured - line.counted.captured)
+    decision.record(_unpaid_alert(decision, sale, line.standing, captured))
+    if captured == 0:
+        release(decision, sale, e.ReleaseReason.UNPAID, None)
+
+
+def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captured: int) -> e.UnpaidAlerted:
+    reason = "nothingCaptured"
+    if captured:
+        by_certificates = standing.is_paid_by_any_tender and not standing.is_paid
+        reason = "tenderNotAllowed" if by_certificates else "partlyCaptured"
+    elif standing.earlier_payments_unknown:
+        reason = "earlierPaymentsUnknown"
+    return e.UnpaidAlerted(
+        order_id=sale.order_id,
+        line_id=standing.line_id,
+        amount=sale.amount,
+        captured=captured,
+        missing=max(0, sale.amount - captured),
+        reason=reason,
+        attempt=sale.unpaid_alerts + 1,
+        web_url=decision.terms.web_url,
+    )
+
+
+# Let go -------------------------------------------------------------------------------------------
+
+
+def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Cause | None) -> None:
+    """The sale is over before issue; the certificate is back in the pool."""
+    reservation = decision.state.reservation
+    decision.record(
+        e.Released(
+            reservation_id=reservation.reservation_id if reservation else None,
+            order_id=sale.order_id,
+            reason=reason,
+        ),
+        cause=cause,
+    )
+
+
+def let_go(decision: Decision, sale: Sale, line: Line, money: SaleMoney) -> None:
+    """The line names another certificate now; its money goes with it. Of one that nobody knows, a person is told."""
+    release(decision, sale, e.ReleaseReason.LINE_REMOVED, line.standing.naming.cause)
+    if not line.names_ours and money.owed > 0:
+        report_late_money(decision, line, money.owed, "unknownCertificate")
+
+
+# Money without a certificate ----------------------------------------------------------------------
+
+
+def report_late_money(decision: Decision, line: Line, amount: int, reason: str) -> None:
+    """Money came for a line that has no certificate: the channel has to repair it."""
+    standing = line.standing
+    decision.record(
+        e.PaymentWithoutCertificateAlerted(
+            order_id=standing.order_id,
+            line_id=standing.line_id,
+            amount=amount,
+            reason=reason,
+            web_url=decision.terms.web_url,
+        ),
+        e.LateMoneyReported(
+            order_id=standing.order_id, line_key=standing.line_key, captured=standing.captured
+        ),
+        cause=standing.captured_cause,
+    )
+
+
+def report_foreign_captures(decision: Decision, line: Line) -> None:
+    """Money in another currency than the order's pays for nothing: say so once a capture, unless it went back."""
+    standing = line.standing
+    for capture in standing.foreign_captures:
+        if capture.identity in line.reported or capture.amount <= capture.refunded:
+            continue
+        decision.record(
+            e.PaymentWithoutCertificateAlerted(
+                order_id=standing.order_id,
+                line_id=standing.line_id,
+                amount=capture.amount - capture.refunded,
+                reason="currencyMismatch",
+                web_url=decision.terms.web_url,
+                payment_id=capture.payment_id,
+                foreign_currency=capture.currency,
+            ),
+            e.ForeignCaptureReported(
+                order_id=standing.order_id, line_key=standing.line_key, identity=capture.identity
+            ),
+            cause=capture.cause,
+        )

@@ -1,0 +1,235 @@
+"""Settlement: what now follows from how all order lines of the certificate stand, applied until nothing more does.
+
+A level, not an edge: it looks at the newest standing alone, and what it has said of it is remembered in the state.
+"""
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import refunds, sale
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.lines import find_past_sale, find_refusal, terms_version
+from giftcert.domain.certificate.messages import LineChanged
+from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
+from giftcert.domain.certificate.state import FOR_SALE, Line, Sale, Status
+from giftcert.domain.order.standing import Withdrawal
+
+MOST_ROUNDS = 8
+"""How often all is judged at one message; a few rounds settle it, and none may keep a worker for ever."""
+
+
+def line_changed(decision: Decision, message: LineChanged) -> None:
+    """An order line stands otherwise than before."""
+    decision.record(e.LineObserved(message.line))
+    settle(decision)
+
+
+def settle(decision: Decision) -> None:
+    """Apply what now follows from all that is known, until nothing more does."""
+    for _ in range(MOST_ROUNDS):
+        before = len(decision.recorded)
+        _settle_once(decision)
+        if len(decision.recorded) == before:
+            return
+
+
+def _settle_once(decision: Decision) -> None:
+    """Judge the current sale, then every other line."""
+    current = decision.state.sale
+    if current is not None and (line := decision.state.line(current.ref)) is not None:
+        _settle_sale(decision, current, line)
+    for ref in [line.ref for line in decision.state.lines]:
+        line = decision.state.line(ref)
+        if line is not None and (decision.state.sale is None or decision.state.sale.ref != ref):
+            _settle_other(decision, line)
+
+
+# The current sale ---------------------------------------------------------------------------------
+
+
+def _settle_sale(decision: Decision, current: Sale, line: Line) -> None:
+    sale.follow(decision, current, line.standing)
+    sale.report_foreign_captures(decision, line)
+    if _names_me(decision, line):
+        _say_named_in_vain(decision, line)
+    if decision.state.status == Status.ORDERED:
+        _settle_ordered(decision, current, line)
+    else:
+        _settle_issued(decision, current, line)
+
+
+def _settle_ordered(decision: Decision, current: Sale, line: Line) -> None:
+    if not _names_me(decision, line):
+        sale.let_go(decision, current, line, sale_money(current, line))
+        return
+    sale.reprice(decision, current, line)
+    current = decision.state.sale or current
+    money = sale_money(current, line)
+    if not refunds.is_touched(current, line, money):
+        if sale.is_paid(line, money, decision.policy):
+            sale.issue(decision, current, line.standing)
+        return
+    reason = refunds.judge_unissued(decision, current, line, money)
+    if reason is not None:
+        sale.release(decision, current, reason, money.cause)
+
+
+def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
+    if _names_me(decision, line) and line.standing.withdrawal is None:
+        sale.hold_to_terms(decision, current, line)
+    refunds.judge_issued(decision, current, line, sale_money(current, line))
+    if decision.state.status == Status.REFUNDED and line.standing.withdrawal is None:
+        _settle_refunded(decision, line)
+
+
+def _settle_refunded(decision: Decision, line: Line) -> None:
+    """A further capture for a certificate that is no more."""
+    current, line = decision.state.sale, decision.state.line(line.ref) or line
+    if current is None or current.open_case is not None:
+        return
+    amount = sale_money(current, line).excess_owed
+    if amount > 0 and line.standing.captured > current.alerted_captured:
+        sale.report_late_money(decision, line, amount, "certificateRefunded")
+
+
+# Other lines --------------------------------------------------------------------------------------
+
+
+def _settle_other(decision: Decision, line: Line) -> None:
+    """Judge a line that this certificate does not hold; who speaks for its money is its holder, else who is named."""
+    if _names_me(decision, line):
+        _say_named_in_vain(decision, line)
+        if line.holder is None:
+            _settle_free(decision, line)
+        else:
+            _settle_held(decision, line)
+        return
+    _give_up(decision, line)
+    if line.open_case is not None and _went_astray(decision, line):
+        _judge_unheld(decision, line)
+
+
+def _went_astray(decision: Decision, line: Line) -> bool:
+    """Whether this certificate let the line go to one that nobody knows, so that none else goes on with it."""
+    replaced = line.standing.naming.replaces == decision.state.certificate_id
+    return replaced and line.holder is None and not line.names_ours
+
+
+def _settle_held(decision: Decision, line: Line) -> None:
+    """Another certificate holds the line: wait for it, unless it was issued, which is for ever."""
+    if line.standing.withdrawal is not None:
+        _give_up(decision, line)
+    elif decision.state.status not in FOR_SALE:
+        sale.take(decision, line)
+    elif line.holder is not None and line.holder.status != Status.ORDERED:
+        _close_past_case(decision, line)
+        sale.refuse(decision, line, e.ConflictReason.LINE_ALREADY_ISSUED)
+    elif line.ref not in decision.state.waits_for and not sale.refusal_stands(decision, line):
+        decision.record(e.LineAwaited(order_id=line.ref.order_id, line_key=line.ref.line_key))
+
+
+def _settle_free(decision: Decision, line: Line) -> None:
+    """Nobody holds the line, which names this certificate: take it, unless that was tried or is over."""
+    sale.report_foreign_captures(decision, line)
+    past, refusal = find_past_sale(decision.state, line.ref), find_refusal(decision.state, line.ref)
+    if line.standing.withdrawal is not None:
+        _settle_withdrawn(decision, line)
+    elif refusal is not None and sale.refusal_stands(decision, line):
+        _settle_refused(decision, line, refusal.reason)
+    elif past is not None and terms_version(line.standing) <= past.released_terms:
+        _settle_released(decision, past, line)
+    else:
+        sale.take(decision, line)
+
+
+def _settle_withdrawn(decision: Decision, line: Line) -> None:
+    """The line left its order before it was taken, or after it was released: what was captured has to go back."""
+    _give_up_waiting(decision, line)
+    past = find_past_sale(decision.state, line.ref)
+    if past is not None or line.open_case is not None:
+        _judge_unheld(decision, line)
+    elif decision.state.status in FOR_SALE:
+        if _money(decision, line).captured > 0:
+            _judge_unheld(decision, line)
+    else:
+        _report_late_money(decision, line, "lineWithdrawn")
+
+
+def _settle_refused(decision: Decision, line: Line, reason: str) -> None:
+    past = find_past_sale(decision.state, line.ref)
+    if line.open_case is not None or (past is not None and past.open_case is not None):
+        _judge_unheld(decision, line)
+    else:
+        _report_late_money(decision, line, reason)
+
+
+def _settle_released(decision: Decision, past: Sale, line: Line) -> None:
+    """Late money of a sale that was released: take the certificate back if it is still free, else say so."""
+    money = sale_money(past, line)
+    if refunds.is_touched(past, line, money):
+        refunds.judge_unissued(decision, past, line, money)
+    elif money.owed > 0 and line.standing.captured > past.alerted_captured:
+        if decision.state.status == Status.AVAILABLE and not decision.state.blocked:
+            sale.reclaim(decision, line)
+        else:
+            _report_late_money(decision, line, "noLongerFree")
+
+
+def _report_late_money(decision: Decision, line: Line, reason: str) -> None:
+    """Money that nobody was told of yet; what was told, the channel repairs with another certificate."""
+    past, refusal = find_past_sale(decision.state, line.ref), find_refusal(decision.state, line.ref)
+    told = max(one.alerted_captured if one else 0 for one in (past, refusal))
+    owed = _money(decision, line).owed
+    if owed > 0 and line.standing.captured > told:
+        sale.report_late_money(decision, line, owed, reason)
+
+
+def _judge_unheld(decision: Decision, line: Line) -> None:
+    refunds.judge_unissued(decision, _past_sale(decision, line), line, _money(decision, line))
+
+
+def _money(decision: Decision, line: Line) -> SaleMoney:
+    return sale_money(_past_sale(decision, line), line)
+
+
+def _past_sale(decision: Decision, line: Line) -> Sale:
+    """The released sale under the line, or what would be one had the line ever been taken."""
+    standing = line.standing
+    return find_past_sale(decision.state, line.ref) or Sale(
+        order_id=standing.order_id,
+        line_key=standing.line_key,
+        line_id=standing.line_id,
+        amount=standing.price,
+        ended=e.ReleaseReason.ORDER_CANCELLED,
+    )
+
+
+def _names_me(decision: Decision, line: Line) -> bool:
+    return line.standing.naming.certificate_id == decision.state.certificate_id
+
+
+def _say_named_in_vain(decision: Decision, line: Line) -> None:
+    """A cancelled or returned line is named again: that it left its order is for good."""
+    withdrawal = line.standing.withdrawal
+    if withdrawal is None or withdrawal.how == Withdrawal.REMOVED:
+        return
+    if line.standing.listed_in > withdrawal.said_in:
+        sale.refuse(decision, line, e.ConflictReason.LINE_WITHDRAWN)
+
+
+def _give_up(decision: Decision, line: Line) -> None:
+    """The line is another's now, with its money and what is open of it."""
+    _close_past_case(decision, line)
+    if find_refusal(decision.state, line.ref) is not None and not _names_me(decision, line):
+        decision.record(e.LineGivenUp(order_id=line.ref.order_id, line_key=line.ref.line_key))
+    else:
+        _give_up_waiting(decision, line)
+
+
+def _give_up_waiting(decision: Decision, line: Line) -> None:
+    if line.ref in decision.state.waits_for:
+        decision.record(e.LineGivenUp(order_id=line.ref.order_id, line_key=line.ref.line_key))
+
+
+def _close_past_case(decision: Decision, line: Line) -> None:
+    past = find_past_sale(decision.state, line.ref)
+    if past is not None and past.open_case is not None:
+        refunds.close_case(decision, line, past.open_case)
