@@ -39,6 +39,6 @@ class Product:
         )
 
     def allows_price(self, price: int, nominal: int) -> bool:
-        """Return whether a line may cost this: no more than the nominal, nor less than it after the greatest discount."""
+        """Return whether a line may cost this: the nominal, less no more than the greatest discount."""
         least = nominal * (100 - self.greatest_discount_percent)
         return least <= price * 100 <= nominal * 100
