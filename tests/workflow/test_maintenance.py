@@ -5,32 +5,45 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import ScheduleOverlapPolicy, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from workflow_support import Deployment
 
 from activities.maintenance import MaintenanceActivities
-from activities.sweeping import FORGET_IDEMPOTENCY_KEYS, RECONCILE, Expired, Reconciled, Reconciliation
+from activities.payloads import (
+    FORGET_IDEMPOTENCY_KEYS,
+    RECONCILE,
+    RETIRE_BATCH,
+    Forgotten,
+    Reconciled,
+)
 from giftcert.settings import Settings
+from giftcert.storage.day_partitions import make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
-from giftcert.verification.runs import OpenRuns
+from giftcert.temporal.schedules import schedules
+from giftcert.temporal.workflows import MAINTENANCE_QUEUE, Reconciliation, start_retirement
 from worker import sandbox
-from workflows.maintenance import RECONCILIATION_ATTEMPTS, ExpiryWorkflow, ReconciliationWorkflow
-from workflows.schedules import schedules
+from workflows.maintenance import (
+    MAINTENANCE_WORKFLOWS,
+    RECONCILIATION_ATTEMPTS,
+    ReconciliationWorkflow,
+    RetentionWorkflow,
+)
 
 pytestmark = pytest.mark.integration
 REMEMBER = text("""
-    INSERT INTO idempotency_keys (caller, call, idempotency_key, parameters, answer, answered_at)
-    SELECT 'shop', 'POST /reservations', n::text, '', '[]', now() - CAST(:age AS interval)
+    INSERT INTO idempotency_keys (caller_key, parameters, answer, answered_at)
+    SELECT int4send(n), '', '[]', now() - CAST(:age AS interval)
     FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n
 """)
 
 
-def maintenance(engine: AsyncEngine) -> MaintenanceActivities:
-    no_runs: OpenRuns = None  # type: ignore[assignment] # nothing here asks for workflows
-    return MaintenanceActivities(engine, Settings(_env_file=None), no_runs)
+def maintenance(deployment: Deployment) -> MaintenanceActivities:
+    return MaintenanceActivities(
+        deployment.engine, deployment.settings, deployment.lifecycle, deployment.environment.client
+    )
 
 
 async def run(
@@ -40,7 +53,7 @@ async def run(
     async with Worker(
         environment.client,
         task_queue=queue,
-        workflows=[ExpiryWorkflow, ReconciliationWorkflow],
+        workflows=MAINTENANCE_WORKFLOWS,
         activities=activities,  # type: ignore[arg-type] # of several shapes
         workflow_runner=sandbox(),
     ):
@@ -53,29 +66,31 @@ async def run(
 
 
 async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
-    environment: WorkflowEnvironment, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    environment, engine = deployment.environment, deployment.engine
     monkeypatch.setattr("activities.maintenance.KEYS_AT_ONCE", 3)
     today = datetime.now(UTC).date()
     async with engine.begin() as connection:
         await connection.execute(REMEMBER, {"first": 1, "last": 7, "age": timedelta(hours=25)})
         await connection.execute(REMEMBER, {"first": 8, "last": 9, "age": timedelta(hours=23)})
-        days = UnmatchedPaymentRepository(connection)
-        await days.make_days(today - timedelta(days=91), 2)
-        await days.keep([(today - timedelta(days=91), "IM-1", "All_Payments", 0, 1, b"")])
+        await make_days(connection, "unmatched_payments", today - timedelta(days=91), 2)
+        await UnmatchedPaymentRepository(connection).keep(
+            [(today - timedelta(days=91), "IM-1", "All_Payments", 0, 1, b"")]
+        )
 
-    done = await run(environment, ExpiryWorkflow.run, list(maintenance(engine).all))
+    done = await run(environment, RetentionWorkflow.run, list(maintenance(deployment).all))
 
-    assert done == Expired(7, (f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}",))
+    assert done == Forgotten(7, (f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}",))
     async with engine.connect() as connection:
-        left = await connection.execute(text("SELECT idempotency_key FROM idempotency_keys ORDER BY 1"))
-        assert list(left.scalars()) == ["8", "9"]
-    assert await run(environment, ExpiryWorkflow.run, list(maintenance(engine).all)) == Expired(0, ())
+        left = await connection.execute(text("SELECT caller_key FROM idempotency_keys ORDER BY 1"))
+        assert [int.from_bytes(key) for key in left.scalars()] == [8, 9]
+    assert await run(environment, RetentionWorkflow.run, list(maintenance(deployment).all)) == Forgotten(
+        0, ()
+    )
 
 
-async def test_what_fails_for_once_is_tried_again(
-    environment: WorkflowEnvironment, engine: AsyncEngine
-) -> None:
+async def test_what_fails_for_once_is_tried_again(deployment: Deployment) -> None:
     attempts: list[int] = []
 
     @activity.defn(name=FORGET_IDEMPOTENCY_KEYS)
@@ -85,9 +100,9 @@ async def test_what_fails_for_once_is_tried_again(
             raise OSError("PostgreSQL is away")
         return 0
 
-    others = maintenance(engine)
-    done = await run(environment, ExpiryWorkflow.run, [fails_at_first, others.drop_payment_days])
-    assert (done, len(attempts)) == (Expired(0, ()), 2)
+    others = maintenance(deployment)
+    done = await run(deployment.environment, RetentionWorkflow.run, [fails_at_first, others.drop_days])
+    assert (done, len(attempts)) == (Forgotten(0, ()), 2)
 
 
 async def test_a_reconciliation_is_told_what_to_look_at(environment: WorkflowEnvironment) -> None:
@@ -119,13 +134,40 @@ async def test_a_reconciliation_that_cannot_be_done_leaves_it_to_the_next(
     assert len(attempts) == RECONCILIATION_ATTEMPTS
 
 
+async def test_a_retirement_goes_on_batch_by_batch_until_it_is_finished(
+    environment: WorkflowEnvironment,
+) -> None:
+    """A batch that crashed is done again; a retirement that is started twice runs once."""
+    left, asked = [OSError("PostgreSQL is away"), False, False, True], list[str]()
+
+    @activity.defn(name=RETIRE_BATCH)
+    async def retire_batch(operation_id: str) -> bool:
+        asked.append(operation_id)
+        now = left.pop(0)
+        if isinstance(now, OSError):
+            raise now
+        return now
+
+    async with Worker(
+        environment.client,
+        task_queue=MAINTENANCE_QUEUE,
+        workflows=MAINTENANCE_WORKFLOWS,
+        activities=[retire_batch],
+        workflow_runner=sandbox(),
+    ):
+        for _ in range(2):
+            await start_retirement(environment.client, "op-1")
+        await environment.client.get_workflow_handle("retirement-op-1").result()
+    assert asked == ["op-1"] * 4
+
+
 def test_a_sample_is_due_every_hour_and_everything_every_night() -> None:
     due = schedules(Settings(_env_file=None))
     assert due["reconciliation-of-a-sample"].action.args == (Reconciliation(2_000),)  # type: ignore[union-attr]
     assert due["reconciliation-of-a-sample"].spec.intervals[0].every == timedelta(hours=1)
     assert due["reconciliation"].action.args == (Reconciliation(),)  # type: ignore[union-attr]
     assert due["reconciliation"].spec.calendars[0].hour[0].start == 3
-    assert due["expiry"].spec.intervals[0].every == timedelta(hours=1)
+    assert due["retention"].spec.intervals[0].every == timedelta(hours=1)
 
 
 def test_no_run_is_overtaken_and_only_a_missed_night_is_made_up_for() -> None:

@@ -1,0 +1,115 @@
+"""What support reads of a certificate in the Web UI, and what it can filter by."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from giftcert.domain.certificate.public_events import RefundReason
+from giftcert.domain.certificate.state import (
+    CertificateState,
+    LineRef,
+    Redemption,
+    RedemptionState,
+    RefundCase,
+    RefundState,
+    Sale,
+    Status,
+)
+from giftcert.lifecycle.visibility import details, visibility
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SALE = Sale(order_id="IM-1", line_key=1, line_id="2", amount=450_000, channel="im")
+ORDERED = CertificateState(
+    certificate_id="c",
+    product="GC-5000",
+    currency="RUB",
+    nominal=500_000,
+    status=Status.ORDERED,
+    sale=SALE,
+)
+ISSUED = replace(ORDERED, status=Status.ISSUED, balance=500_000)
+CASE = RefundCase(
+    refund_case_id="case-1",
+    state=RefundState.PENDING_DETAILS,
+    amount=700_000,
+    reason=RefundReason.EXCEEDS_CAPTURED,
+)
+PENDING = replace(ISSUED, sale=replace(SALE, cases=(CASE,)))
+HOLD = Redemption(
+    redemption_id="r-1",
+    state=RedemptionState.AUTHORIZED,
+    order_id="POS-1",
+    held=100_000,
+    expires_at=NOON + timedelta(minutes=30),
+)
+
+
+def test_an_order_waits_for_its_payment() -> None:
+    text = details(ORDERED, NOON)
+    assert "is **ordered**. It waits for payment of the order." in text
+    assert "Order IM-1, line 2, price 450000." in text
+    assert "Next looks at itself at 2026-11-23 12:00:00 UTC." in text
+
+
+def test_an_issued_certificate_waits_for_the_end_of_its_validity() -> None:
+    assert "is **issued**. It waits for the end of validity." in details(ISSUED, NOON)
+
+
+def test_a_hold_is_told_with_whom_it_is_for() -> None:
+    text = details(replace(ISSUED, redemptions=(HOLD,), balance=400_000, held=100_000), NOON)
+    assert "It waits for the capture of a hold." in text
+    assert "Order POS-1 holds 100000 until 2026-11-23 12:30:00 UTC (redemption r-1)." in text
+
+
+def test_a_refund_that_needs_a_person_says_so_with_its_reason() -> None:
+    text = details(PENDING, None)
+    assert "It waits for a person to decide refund case case-1." in text
+    assert "of order IM-1 is **pendingDetails**, exceedsCaptured: amount 700000." in text
+
+
+def test_a_certificate_that_waits_for_a_line_says_so() -> None:
+    waiting = replace(ORDERED, status=Status.RESERVED, sale=None, waits_for=(LineRef("IM-1", 1),))
+    assert "It waits for another certificate to leave its order line." in details(waiting, None)
+
+
+def test_a_refunded_certificate_waits_for_nothing() -> None:
+    assert "is **refunded**. It waits for nothing." in details(
+        replace(ISSUED, status=Status.REFUNDED, balance=0), None
+    )
+
+
+def test_amounts_are_told_with_their_unit() -> None:
+    assert "minor units of RUB" in details(ORDERED, NOON)
+
+
+@pytest.mark.parametrize("state", [ORDERED, ISSUED])
+def test_an_ordinary_sale_sets_neither_status_nor_refund_state(state: CertificateState) -> None:
+    shown = visibility(state)
+    assert (shown.status, shown.refund_state) == (None, None)
+    assert (shown.channel, shown.order_id, shown.product) == ("im", "IM-1", "GC-5000")
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "refund_state"),
+    [
+        (replace(ISSUED, blocked=True), "blocked", "none"),
+        (replace(ISSUED, status=Status.PARTIALLY_REDEEMED), "partiallyRedeemed", "none"),
+        (PENDING, "issued", "pendingDetails"),
+        (replace(ISSUED, status=Status.REFUNDED), "refunded", "none"),
+    ],
+)
+def test_whatever_is_out_of_the_ordinary_can_be_found(
+    state: CertificateState, status: str, refund_state: str
+) -> None:
+    shown = visibility(state)
+    assert (shown.status, shown.refund_state) == (status, refund_state)
+
+
+def test_a_case_of_an_earlier_sale_is_found_under_its_order() -> None:
+    released = replace(
+        PENDING, status=Status.AVAILABLE, sale=None, past_sales=(replace(SALE, cases=(CASE,)),)
+    )
+    shown = visibility(released)
+    assert (shown.order_id, shown.channel) == ("IM-1", "im")
+    assert (shown.refund_state, shown.refund_reason) == ("pendingDetails", "exceedsCaptured")
