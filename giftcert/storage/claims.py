@@ -145,7 +145,7 @@ _LEFT = """
 SELECT count(*) FROM (
     SELECT FROM certificates WHERE product_id = $1 AND status = 'available' AND NOT blocked
     ORDER BY available_since LIMIT $2
-) AS some
+) AS free
 """
 _REPEAT = f"""
 WITH answered AS (

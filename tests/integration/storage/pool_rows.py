@@ -1,16 +1,20 @@
 """Certificates in a pool, and a look into the tables."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.domain.products import Product
+from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
+from giftcert.storage.engine import claim_connections
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 
@@ -41,10 +45,15 @@ class Tables:
     async def reserve(self, quantity: int = 1, ago: timedelta = timedelta()) -> list[dict[str, Any]]:
         """Claim certificates for the channel ``im`` as if some time ago."""
         now = datetime.now(UTC) - ago
-        async with asyncpg.create_pool(self.url, min_size=1, max_size=2) as connections:
-            wanted = ClaimRequest(GIFT, quantity, "im", "shop", GIFT.nominal, now)
-            [claimed] = await ClaimRepository(connections).claim([wanted])
+        async with self.claims() as claims:
+            [claimed] = await claims.claim([ClaimRequest(GIFT, quantity, "im", "shop", GIFT.nominal, now)])
             return list(claimed.claims)
+
+    @asynccontextmanager
+    async def claims(self) -> AsyncIterator[ClaimRepository]:
+        """Claims as the API makes them."""
+        async with claim_connections(Settings(database_url=self.url, _env_file=None)) as connections:
+            yield ClaimRepository(connections)
 
     async def run(self, statement: str, **values: Any) -> None:
         async with self.engine.begin() as connection:
@@ -53,6 +62,11 @@ class Tables:
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
+
+    async def until(self, condition: str) -> None:
+        """Wait for what a table comes to say."""
+        while not (await self.rows(f"SELECT {condition} AS met"))[0]["met"]:  # noqa: ASYNC110 - a table tells nobody
+            await asyncio.sleep(0.01)
 
     async def certificate_ids(self) -> list[str]:
         return [
@@ -69,13 +83,10 @@ class Tables:
                 instant=instant,
             )
 
-    async def deliver(self, certificate_id: str) -> str:
-        """Leave a delivery that is not applied yet, and return its key."""
-        key = uuid4().hex
+    async def news(self, certificate_id: str) -> None:
+        """Leave something of an order that the certificate has not decided yet."""
         await self.run(
-            """INSERT INTO deliveries (certificate_id, message_key, shard, channel, message)
-                VALUES (CAST(:id AS uuid), :key, 0, 'im', '')""",
+            """INSERT INTO pending (certificate_id, order_id, line_key, kind, channel)
+                VALUES (CAST(:id AS uuid), 'IM-1', 1, 'order_created', 'im')""",
             id=certificate_id,
-            key=key,
         )
-        return key
