@@ -1,0 +1,46 @@
+"""Retirement of a batch or a certificate: what is not sold is retired by a set statement, the rest one by one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.domain.certificate.messages import Retire
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.storage.operations import OperationRepository
+from giftcert.temporal.signals import Wake
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """One step of an operation: whether it was the last, and whom it concerns."""
+
+    finished: bool
+    wakes: tuple[Wake, ...] = ()
+
+
+async def retire_next(
+    lifecycle: Lifecycle, engine: AsyncEngine, operation_id: UUID | str, now: datetime
+) -> Retired:
+    """Retire the next certificates of an operation; those that are sold are blocked.
+
+    A step that a crash cuts short is done again: what was retired or blocked stays so.
+    """
+    async with engine.begin() as connection:
+        operations = OperationRepository(connection)
+        operation = await operations.find(UUID(str(operation_id)))
+        if operation is None or operation.finished_at is not None:
+            return Retired(finished=True)
+        chunk = await operations.retire_unsold(operation, now)
+    request = Retire(reason=operation.reason, by=operation.requested_by)
+    outcomes = [await lifecycle.act(str(one), request, now) for one in chunk.left]
+    async with engine.begin() as connection:
+        finished = await OperationRepository(connection).advance(operation, chunk, now)
+    return Retired(finished, tuple(wake for outcome in outcomes for wake in outcome.wakes))
+
+
+async def open_operations(engine: AsyncEngine) -> list[str]:
+    """Return the operations that are not finished, the oldest first."""
+    async with engine.connect() as connection:
+        return [str(one) for one in await OperationRepository(connection).unfinished()]
