@@ -14,16 +14,16 @@ DATABASE_ERRORS = (
 )
 """All that a repository's statement may raise; ``is_database_away`` tells which mean an outage."""
 
-# Class 08: connection lost; 53: no room; 57: shutting down or not up yet.
-_AWAY_CLASSES = ("08", "53", "57")
+# Class 08: connection lost; 53: no room; 57: shutting down or not up yet, or a statement's time is over; 55P03: a lock's.
+_AWAY_STATES = ("08", "53", "57", "55P03")
 
 
 def is_database_away(error: BaseException) -> bool:
-    """Return whether an error means that the database cannot be reached now, rather than that we asked wrongly."""
+    """Return whether an error means that the database cannot serve us now, rather than that we asked wrongly."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.connection_invalidated or is_database_away(error.orig.__cause__ or error.orig)
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(_AWAY_CLASSES)
+        return (error.sqlstate or "").startswith(_AWAY_STATES)
     # InternalClientError: the server ended the connection in the moment in which we began to use it.
     away = (OSError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
     return isinstance(error, away)
