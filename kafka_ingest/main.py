@@ -1,38 +1,41 @@
-"""The ingest door: ``python -m giftcert.cli ingest``. Any number of processes share the partitions."""
+"""The ingest process: ``giftcert ingest``. Any number of processes share the partitions."""
 
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.temporal_client import connect
-from giftcert.contracts.notices import input_key
+from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
 from giftcert.security.configured import keyring_of
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.engine import make_engine
 from giftcert.telemetry import Health, metrics_server
-from kafka_ingest.consuming import Consuming
-from kafka_ingest.horizon import Horizon
-from kafka_ingest.settling import Settling
-from kafka_ingest.signal import Signal
-from kafka_ingest.signalling import Signaller
-from kafka_ingest.sweeping import Sweep
-from kafka_ingest.topics import Topics
-from kafka_ingest.transaction import BatchWriter, Committed
-from kafka_ingest.trouble import Trouble
+from giftcert.temporal.client import connect
+from giftcert.temporal.runs import CertificateRuns
+from giftcert.temporal.workflows import signal_certificate
+from kafka_ingest import retention, sweeper
+from kafka_ingest.consumer import GroupMember
+from kafka_ingest.late_match import LateMatch
+from kafka_ingest.outages import OutageReport
+from kafka_ingest.retention import DaysAhead
+from kafka_ingest.signaller import Signaller
+from kafka_ingest.sweeper import Sweeper
+from kafka_ingest.transaction import Committed, IngestRules
+from kafka_ingest.writer import BatchWriter
 
 YOUNG_OBJECTS = 100_000
 
 _log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings) -> None:
-    """Read the input topics and tell the certificates until cancelled.
+async def serve(settings: Settings, clock: Clock = utc_now) -> None:
+    """Read the input topics and signal the certificates until cancelled.
 
     Raises:
         NoDatabaseAddressError: no address of PostgreSQL is set.
@@ -43,27 +46,33 @@ async def serve(settings: Settings) -> None:
     keyring = keyring_of(settings)
     async with metrics_server(settings) as health, _engine(settings) as engine:
         with rare_collections():
-            await _run(settings, engine, keyring, health)
+            await _run(settings, engine, keyring, health, clock)
 
 
-async def _run(settings: Settings, engine: AsyncEngine, keyring: Keyring, health: Health) -> None:
-    topics = Topics.of(settings)
-    trouble = Trouble(engine, health, input_key(settings.topic_orders, 0))
-    signaller = Signaller(engine, Signal(await connect(settings, lazy=True)), trouble)
-    settling = Settling(engine, topics, keyring, signaller.take)
+async def _run(
+    settings: Settings, engine: AsyncEngine, keyring: Keyring, health: Health, clock: Clock
+) -> None:
+    rules = IngestRules.of(settings, keyring)
+    temporal = await connect(settings, lazy=True)
+    send = partial(signal_certificate, temporal)
+    outages = OutageReport(engine, health, (settings.topic_orders, 0, 0), clock)
+    signaller = Signaller(engine, send, outages, clock)
+    late_match = LateMatch(engine, rules, signaller.take, clock)
+    sweep = Sweeper(engine, send, CertificateRuns(temporal), outages, settings.channels[0], clock)
 
     def hand_over(committed: Committed) -> None:
-        signaller.take(committed.unsent)
-        if committed.mapped:
-            settling.mapped()
+        signaller.take(committed.wakes)
+        if committed.new_orders or committed.erased_clients:
+            late_match.something_new()
 
-    writer = BatchWriter(engine, topics, keyring)
-    _log.info("ingest runs", topics=topics.names, group=settings.ingest_group)
+    member = GroupMember(settings, engine, BatchWriter(engine, rules, clock), outages, hand_over, clock)
+    _log.info("ingest runs", topics=rules.topics.names, group=settings.ingest_group)
     async with signaller.running(), asyncio.TaskGroup() as tasks:
-        tasks.create_task(Horizon(engine).run(trouble))
-        tasks.create_task(settling.run(trouble))
-        tasks.create_task(Sweep(engine, signaller, trouble).run())
-        tasks.create_task(Consuming(settings, engine, writer, trouble, hand_over).run())
+        tasks.create_task(outages.watch())
+        tasks.create_task(outages.repeat(retention.PART, DaysAhead(engine, clock).work))
+        tasks.create_task(outages.repeat(sweeper.PART, sweep.work))
+        tasks.create_task(late_match.run(outages))
+        tasks.create_task(member.run())
 
 
 @contextmanager

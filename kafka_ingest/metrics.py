@@ -16,11 +16,9 @@ BATCH_RECORDS = Histogram(
 LAG = Gauge(
     "giftcert_ingest_lag_records", "Records of a topic that this process has still to commit", ["topic"]
 )
-UNSETTLED = Gauge(
-    "giftcert_ingest_unsettled_orders", "1 while a newly mapped order is still to be looked at again"
+RECHECKED = Gauge(
+    "giftcert_ingest_rechecks", "1 while a new order or an erased client is still to be looked at again"
 )
-UNSENT = Gauge("giftcert_ingest_unsent_deliveries", "Deliveries whose workflow is not known to have them")
-SIGNALS = Counter(
-    "giftcert_ingest_signals", "Messages that workflows have taken, by how they were sent", ["call"]
-)
+PENDING = Gauge("giftcert_ingest_pending", "Rows of work that waits for a certificate to decide on it")
+SIGNALS = Counter("giftcert_ingest_signals", "Signals that Temporal has taken, by kind", ["kind"])
 FAILURES = Counter("giftcert_ingest_failures", "Attempts that failed, by what failed", ["part"])

@@ -1,160 +1,305 @@
-"""One transaction per batch: look up, correlate, write. A record that spoils it is found and quarantined."""
+"""The transaction of a batch: look up, correlate, write orders, lines, spendings, originals, quarantine."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import msgspec
+from giftcert.domain.order.order import Order
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.contracts.notices import OrderTooLarge, about_input
+from giftcert.contracts.orders import AnyOrder, StatedOrder
+from giftcert.contracts.payments import PaymentRecord, decode_stored_payment, encode_payment
+from giftcert.contracts.records import EventRecord
+from giftcert.domain.policy import Policy
+from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
-from giftcert.storage import ingest_fences
-from giftcert.storage.deliveries import UnsentDelivery
-from giftcert.storage.orders import OrderRepository
+from giftcert.settings import Settings
+from giftcert.storage.clients import ClientRepository
+from giftcert.storage.inbox import InboxRepository, InboxRow
+from giftcert.storage.order_lines import OrderLineRepository
+from giftcert.storage.orders import OrderRepository, StoredOrder
+from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
-from kafka_ingest.correlation import correlate
-from kafka_ingest.failures import Failure, failure_of
-from kafka_ingest.lookups import look_up
-from kafka_ingest.reading import Reading, read
-from kafka_ingest.rejection import Rejection, failed, order_of
-from kafka_ingest.selection import Selection, select
-from kafka_ingest.source import SourceRecord, partitions_of
-from kafka_ingest.topics import Topics
-from kafka_ingest.writing import keep_unmatched, quarantine, write
+from giftcert.storage.spendings import SpendingRepository
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
+from giftcert.temporal.signals import Signal, Wake
+from kafka_ingest.correlation import (
+    BatchPlan,
+    Correlation,
+    Known,
+    PlannedSpending,
+    Selection,
+    select,
+)
+from kafka_ingest.decoder import DecodedBatch, Payment
+from kafka_ingest.quarantine import (
+    Rejection,
+    orders_named,
+    quarantine,
+    record_events,
+    seal_bytes,
+    sealing_context,
+)
+from kafka_ingest.records import InputRecord, KeptRecord, Topics, place_of
+from kafka_ingest.unknown_certificates import report, unknown_lines
 
-TRANSACTION_SECONDS = 60
-"""After this the connection is taken for lost; a batch needs well under a second."""
-RACES = 5
-"""How often a batch that met another process is tried again before a record is suspected."""
+_ENCODER = msgspec.json.Encoder()
 
-_log = structlog.get_logger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class IngestRules:
+    """What reading and writing a batch rest on besides the database."""
+
+    topics: Topics
+    keyring: Keyring
+    policy: Policy
+    record_limit: int = 1_048_576
+
+    @classmethod
+    def of(cls, settings: Settings, keyring: Keyring) -> "IngestRules":
+        """Return the rules of the settings."""
+        return cls(Topics.of(settings), keyring, settings.policy, settings.record_limit)
 
 
 @dataclass(slots=True)
 class Committed:
-    """What came of a batch: deliveries to send, in order; whether orders were newly mapped; outcomes by topic."""
+    """What came of a batch: signals to send, whether orders were stored for the first time, outcomes by topic."""
 
-    unsent: list[UnsentDelivery] = field(default_factory=list)
-    mapped: bool = False
+    wakes: list[Wake] = field(default_factory=list)
+    new_orders: bool = False
+    erased_clients: bool = False
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejections: list[Rejection] = field(default_factory=list)
 
     def add(self, other: "Committed") -> None:
         """Take in what came of a later part of the batch."""
-        self.unsent += other.unsent
-        self.mapped = self.mapped or other.mapped
+        self.wakes += other.wakes
+        self.new_orders = self.new_orders or other.new_orders
+        self.erased_clients = self.erased_clients or other.erased_clients
         self.counts += other.counts
         self.rejections += other.rejections
 
 
-class BatchWriter:
-    """Commits batches on one process's connections."""
-
-    def __init__(self, engine: AsyncEngine, topics: Topics, keyring: Keyring) -> None:
-        self._engine = engine
-        self._topics = topics
-        self._keyring = keyring
-
-    def read(self, records: Sequence[SourceRecord]) -> Reading:
-        """Read a batch; nothing is looked up yet."""
-        return read(records, self._topics)
-
-    async def commit(self, records: Sequence[SourceRecord], reading: Reading) -> Committed:
-        """Commit a batch in one transaction; records that make it fail for their own sake go to quarantine.
-
-        Args:
-            records: the batch.
-            reading: the same, read.
-
-        Raises:
-            Exception: PostgreSQL is away, or refuses for a reason that is none of the records'; nothing is lost,
-                the batch has to come again.
-        """
-        error = await self._attempts(records, reading)
-        if isinstance(error, Committed):
-            return error
-        if failure_of(error) in {Failure.AWAY, Failure.STANDING}:
-            raise error
-        if len(records) == 1:
-            return await self._isolate(records[0], error)
-        return await self._by_halves(records)
-
-    async def _attempts(self, records: Sequence[SourceRecord], reading: Reading) -> Committed | Exception:
-        """Return what came of the batch, or why it cannot be committed; after a race it is tried again."""
-        for attempt in range(RACES):
-            try:
-                return await self._transaction(records, reading)
-            except Exception as error:  # noqa: BLE001 - a record may fail in any way; the caller judges
-                if failure_of(error) is not Failure.RACE or attempt == RACES - 1:
-                    return error
-        raise AssertionError("unreachable: the last attempt returns")
-
-    async def _by_halves(self, records: Sequence[SourceRecord]) -> Committed:
-        middle = len(records) // 2
-        committed = Committed()
-        for half in (records[:middle], records[middle:]):
-            committed.add(await self.commit(half, self.read(half)))
-        return committed
-
-    async def _isolate(self, record: SourceRecord, error: Exception) -> Committed:
-        _log.error(
-            "a record cannot be applied",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            error=type(error).__name__,
-        )
-        async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
-            await ingest_fences.enter(connection, partitions_of([record]))
-            await quarantine(connection, [failed(record, error, self._order_of(record))], self._keyring)
-        return Committed(counts=Counter({(record.topic, "failed"): 1}))
-
-    def _order_of(self, record: SourceRecord) -> str | None:
-        return order_of(record) if record.topic == self._topics.orders else None
-
-    async def _transaction(self, records: Sequence[SourceRecord], reading: Reading) -> Committed:
-        async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
-            await ingest_fences.enter(connection, partitions_of(records))
-            return await ingest(connection, reading, self._topics, self._keyring)
-
-
 async def ingest(
     connection: AsyncConnection,
-    reading: Reading,
-    topics: Topics,
-    keyring: Keyring,
+    batch: DecodedBatch,
+    rules: IngestRules,
+    now: datetime,
     *,
     replaying: bool = False,
 ) -> Committed:
     """Look up, correlate and write a batch in a transaction that has been entered; see ``ingest_fences.enter``."""
-    orders = await OrderRepository(connection).lock_known(reading.order_ids) if reading.order_ids else {}
-    selection = select(reading, orders, topics, await _held_up(connection, reading, orders))
-    counts = reading.counts + _plain_counts(reading, selection, topics)
+    orders = await OrderRepository(connection).lock(batch.order_ids) if batch.order_ids else {}
+    selection = select(batch, orders, rules.topics, await _held_up(connection, batch, orders, rules))
     if selection.is_plain:
-        if selection.unmatched:
-            await keep_unmatched(connection, selection.unmatched)
-        if selection.rejections:
-            await quarantine(connection, selection.rejections, keyring)
-        return Committed(counts=counts, rejections=selection.rejections)
-    waited, known = await look_up(connection, selection, orders)
-    plan = correlate(selection, waited, known, topics, replaying=replaying)
-    unsent = await write(connection, plan, keyring)
-    mapped = any(order.order_id not in orders for order in plan.orders)
-    return Committed(unsent, mapped, counts + plan.counts, plan.rejections)
+        plan = BatchPlan(unmatched=selection.unmatched, rejections=selection.rejections)
+    else:
+        waited, known = await _look_up(connection, selection, orders)
+        plan = Correlation(known, rules.topics, now).fold(selection, waited)
+    plan.counts += batch.counts + _plain_counts(batch, selection, rules.topics)
+    return await write(connection, plan, rules, now, replaying=replaying)
 
 
-async def _held_up(connection: AsyncConnection, reading: Reading, orders: Collection[str]) -> dict[str, int]:
+async def recheck(
+    connection: AsyncConnection, orders: Mapping[str, StoredOrder], rules: IngestRules, now: datetime
+) -> list[Wake]:
+    """Fold payments that came at the same instant as these orders, which the caller has locked."""
+    waited = await _waiting(connection, orders)
+    if not waited:
+        return []
+    plan = Correlation(Known(orders=orders), rules.topics, now).fold(Selection(), waited)
+    return (await write(connection, plan, rules, now)).wakes
+
+
+async def write(
+    connection: AsyncConnection,
+    plan: BatchPlan,
+    rules: IngestRules,
+    now: datetime,
+    *,
+    replaying: bool = False,
+) -> Committed:
+    """Write a plan, and what the changed orders mean for their lines and certificates."""
+    wakes = await _write_orders(connection, plan, now, rules, replaying=replaying)
+    if plan.spendings:
+        await SpendingRepository(connection).add([one.spending for one in plan.spendings], now)
+        wakes += [_spent(one) for one in plan.spendings]
+    if plan.originals:
+        rows = [_original(source, record, now, rules.keyring) for source, record in plan.originals]
+        await InboxRepository(connection).add(rows)
+    if plan.clients:
+        await ClientRepository(connection).save(list(plan.clients.values()))
+    if plan.unmatched:
+        await UnmatchedPaymentRepository(connection).keep([_unmatched(one, now) for one in plan.unmatched])
+    if plan.events:
+        await record_events(connection, plan.events)
+    if plan.rejections:
+        await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
+    return Committed(
+        wakes=wakes,
+        new_orders=any(one.is_new and one.order is not None for one in plan.folded.values()),
+        erased_clients=any(one.erased for one in plan.clients.values()),
+        counts=plan.counts,
+        rejections=plan.rejections,
+    )
+
+
+async def _write_orders(
+    connection: AsyncConnection, plan: BatchPlan, now: datetime, rules: IngestRules, *, replaying: bool
+) -> list[Wake]:
+    """Lock the lines of changed orders, write all that follows, and plan what is to be reported of them."""
+    changes, also = plan.changes, _spending_rows(plan.spendings)
+    if not changes and not also:
+        return []
+    stored = [one.order.order_id for one in changes if not one.is_new]
+    rows = await OrderLineRepository(connection).lock(stored) if stored else {}
+    revisions, products = await order_changes.revise(connection, changes, rows, rules.policy)
+    plan.rejections += unknown_lines(rows, revisions, plan.folded, replaying=replaying)
+    reported = []
+    for revision in revisions:
+        line, alerts = report(revision)
+        reported.append(line)
+        plan.record_of(line.line.standing.order_id, alerts)
+    for order_id, folded in plan.folded.items():
+        if folded.order is not None and folded.became_too_large:
+            plan.record_of(order_id, [_too_large(folded.order, now)])
+    return await order_changes.save(connection, changes, reported, products, now, also)
+
+
+def _too_large(order: Order, now: datetime) -> EventRecord:
+    alert = OrderTooLarge(
+        order_id=order.order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
+    )
+    return about_input(alert, now, order.channel)
+
+
+# Look-ups -------------------------------------------------------------------------------------------
+
+
+async def _held_up(
+    connection: AsyncConnection, batch: DecodedBatch, orders: Collection[str], rules: IngestRules
+) -> dict[str, int]:
     """Look up which orders, of those that nothing is known of, have a message in quarantine."""
-    unknown = {order_id for order_id in reading.goods if order_id not in orders}
-    return await QuarantineRepository(connection).held_up(unknown) if unknown else {}
+    unknown = {order_id for _, order_id, names in batch.orders if not names and order_id not in orders}
+    held_up = {
+        order_id: one.source.offset
+        for one in reversed(batch.rejections)
+        if one.source.topic == rules.topics.orders
+        for order_id in orders_named(one.source)
+    }
+    repository = QuarantineRepository(connection)
+    if not unknown or not await repository.any_open():
+        return held_up
+    return held_up | await repository.held_up(unknown, rules.topics.orders, rules.keyring)
 
 
-def _plain_counts(reading: Reading, selection: Selection, topics: Topics) -> Counter[tuple[str, str]]:
-    rejected_orders = len(selection.rejections) - len(reading.rejections)
+async def _look_up(
+    connection: AsyncConnection, selection: Selection, orders: Mapping[str, StoredOrder]
+) -> tuple[list[Payment], Known]:
+    """Take the payments that waited for the batch's orders, and return them with all that is known."""
+    new = {order.order_id for _, order in selection.orders if order.order_id not in orders}
+    waited = await _waiting(connection, new | {one for one, stored in orders.items() if stored.recheck})
+    spendings, spent = SpendingRepository(connection), selection.spent_certificates
+    identities = selection.spending_identities
+    return waited, Known(
+        orders=orders,
+        spendings=await spendings.contents(identities) if identities else {},
+        channels=await spendings.channels(spent) if spent else {},
+        payments_were_dropped=bool(new) and await UnmatchedPaymentRepository(connection).were_dropped(),
+    )
+
+
+async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> list[Payment]:
+    """Remove and return the payments that were kept for these orders, in the order of their topic.
+
+    The original bytes are gone; what was decoded of them stands in for them.
+    """
+    if not order_ids:
+        return []
+    payments = []
+    for _, order_id, topic, partition, offset, message in await UnmatchedPaymentRepository(connection).take(
+        order_ids
+    ):
+        record = decode_stored_payment(message)
+        source = KeptRecord(topic, partition, offset, order_id.encode(), _ENCODER.encode(record))
+        payments.append((source, record))
+    return payments
+
+
+# Rows -----------------------------------------------------------------------------------------------
+
+
+def _spending_rows(spendings: Iterable[PlannedSpending]) -> list[PendingRow]:
+    """Return one pending row for each certificate that is spent, with the newest payment as its cause."""
+    newest = {one.spending.certificate_id: one for one in spendings}
+    return [
+        PendingRow(
+            certificate_id=certificate_id,
+            kind=Signal.CERTIFICATE_SPENT,
+            channel=one.channel,
+            cause=one.spending.message.cause,
+        )
+        for certificate_id, one in newest.items()
+    ]
+
+
+def _spent(planned: PlannedSpending) -> Wake:
+    message = planned.spending.message
+    return Wake(
+        certificate_id=planned.spending.certificate_id,
+        signal=Signal.CERTIFICATE_SPENT,
+        channel=planned.channel,
+        order_id=message.order_id,
+        cause=message.cause.event_id,
+    )
+
+
+def _unmatched(payment: Payment, now: datetime) -> UnmatchedRow:
+    source, record = payment
+    return (
+        now.date(),
+        record.order_id,
+        source.topic,
+        source.partition,
+        source.offset,
+        encode_payment(record),
+    )
+
+
+def _original(
+    source: InputRecord, record: AnyOrder | PaymentRecord, now: datetime, keyring: Keyring
+) -> InboxRow:
+    value = source.value or b""  # a message was decoded from it, so it is there
+    if isinstance(record, StatedOrder):
+        value = _without_recipients(value)
+    return InboxRow(
+        received_on=now.date(),
+        order_id=record.order_id,
+        topic=source.topic,
+        partition=source.partition,
+        offset=source.offset,
+        event_id=record.event_id,
+        event_type=record.event_type,
+        original=seal_bytes(value, sealing_context(*place_of(source)), keyring) or b"",
+    )
+
+
+def _without_recipients(value: bytes) -> bytes:
+    """Whom a certificate is for stands in its line alone, so that it can be erased."""
+    order = msgspec.json.decode(value)
+    for line in order["lines"]:
+        line.pop("recipient", None)
+    return _ENCODER.encode(order)
+
+
+def _plain_counts(batch: DecodedBatch, selection: Selection, topics: Topics) -> Counter[tuple[str, str]]:
+    rejected = len(selection.rejections) - len(batch.rejections)
     counts = Counter(
         {
-            (topics.orders, "goods"): len(reading.orders) - len(selection.orders) - rejected_orders,
+            (topics.orders, "goods"): len(batch.orders) - len(selection.orders) - rejected,
             (topics.payments, "unmatched"): len(selection.unmatched),
         }
     )

@@ -1,13 +1,12 @@
 """What changed orders mean for their lines and certificates: standings, recipients, pending rows. Many orders at once.
 
-Ingest folds batches with it, and a decision of support's about a refund tells the order of it in the same way. The caller
-has locked the orders, then their lines, and owns the transaction.
+Ingest folds batches with it, and what support decides about a refund reaches its order in the same way. The caller has
+locked the orders, then their lines, and owns the transaction.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,6 +37,17 @@ from giftcert.temporal.signals import Signal, Wake
 _OURS = """
     SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])
 """
+
+
+_SIGNALS: Mapping[type[OrderMessage], Signal | None] = {
+    OrderCancelled: Signal.ORDER_CANCELLED,
+    LinesReturned: Signal.ORDER_RETURNED,
+    PaymentAuthorized: None,
+    PaymentCaptured: Signal.PAYMENT_CAPTURED,
+    PaymentVoided: Signal.PAYMENT_VOIDED,
+    PaymentRefunded: Signal.PAYMENT_REFUNDED,
+    RefundShareDecided: Signal.REQUEST_DECIDED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +101,18 @@ async def save(
     revisions: Sequence[LineRevision],
     products: Mapping[str, str],
     now: datetime,
+    also: Sequence[PendingRow] = (),
 ) -> list[Wake]:
-    """Write orders, lines and pending rows; return the signals to send after the commit."""
+    """Write orders, lines and pending rows; return the signals to send after the commit.
+
+    Args:
+        connection: in the transaction that locked orders and lines.
+        changes: as revised.
+        revisions: the lines to write.
+        products: of the certificates concerned, by certificate id.
+        now: the instant since which the certificates have work.
+        also: other pending rows of this transaction: all are written in one sorted pass.
+    """
     orders = OrderRepository(connection)
     if added := [one.order for one in changes if one.is_new]:
         await orders.add(added)
@@ -100,7 +120,7 @@ async def save(
         await orders.save(changed)
     if revisions:
         await OrderLineRepository(connection).save([one.line for one in revisions])
-    if pending := [row for one in revisions for row in _pending(one)]:
+    if pending := [*(row for one in revisions for row in _pending(one)), *also]:
         await PendingRepository(connection).add(pending, now)
     return list(_wakes(revisions, products))
 
@@ -175,26 +195,9 @@ def _signals(said: Iterable[OrderMessage]) -> tuple[tuple[Signal, Cause | None],
 
 
 def _signal(message: OrderMessage) -> Signal | None:
-    match message:
-        case OrderStated():
-            created = message.event_type == "order.created"
-            return Signal.ORDER_CREATED if created else Signal.ORDER_CHANGED
-        case OrderCancelled():
-            return Signal.ORDER_CANCELLED
-        case LinesReturned():
-            return Signal.ORDER_RETURNED
-        case PaymentAuthorized():
-            return None
-        case PaymentCaptured():
-            return Signal.PAYMENT_CAPTURED
-        case PaymentVoided():
-            return Signal.PAYMENT_VOIDED
-        case PaymentRefunded():
-            return Signal.PAYMENT_REFUNDED
-        case RefundShareDecided():
-            return Signal.REQUEST_DECIDED
-        case _:
-            assert_never(message)
+    if isinstance(message, OrderStated):
+        return Signal.ORDER_CREATED if message.event_type == "order.created" else Signal.ORDER_CHANGED
+    return _SIGNALS[type(message)]
 
 
 # Pending rows and signals ---------------------------------------------------------------------------

@@ -1,71 +1,79 @@
-"""Clients as CRM last described them, and the certificates that they bought."""
+"""Clients as CRM last described them, and the erasure of whom their certificates are for. Table ``clients``."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.contracts.clients import ClientRecord
+from giftcert.domain.clients import Client
 from giftcert.storage.engine import driver_of
 
 # With every client that one of them was merged into, at any remove; UNION ends a ring of merges.
-_LATEST = """
-    WITH RECURSIVE wanted (client_id) AS (
-        SELECT unnest($1::text[])
+_SURVIVORS = """
+    WITH RECURSIVE chain (client_id, survivor) AS (
+        SELECT client_id, client_id FROM unnest($1::text[]) AS client_id
         UNION
-        SELECT c.merged_into FROM clients c JOIN wanted USING (client_id) WHERE c.merged_into IS NOT NULL
+        SELECT chain.client_id, c.merged_into FROM clients c JOIN chain ON c.client_id = chain.survivor
+        WHERE c.merged_into IS NOT NULL
     )
-    SELECT client_id, locale, preferred_channel, merged_into, blocked, erased, occurred_at, event_id, message_key
-    FROM clients JOIN wanted USING (client_id)
 """
+_CHAINS = f"""
+    {_SURVIVORS}
+    SELECT DISTINCT c.client_id, c.locale, c.preferred_channel, c.merged_into, c.blocked, c.erased
+    FROM clients c JOIN chain ON c.client_id = chain.survivor
+"""  # noqa: S608 - made of constants
+_ERASED = f"""
+    {_SURVIVORS}
+    SELECT DISTINCT chain.client_id FROM clients c JOIN chain ON c.client_id = chain.survivor WHERE c.erased
+"""  # noqa: S608 - made of constants
 _SAVE = """
     INSERT INTO clients AS known (client_id, locale, preferred_channel, merged_into, blocked, erased, occurred_at,
-        event_id, message_key)
+        event_id)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[],
-        $7::timestamptz[], $8::text[], $9::text[])
+        $7::timestamptz[], $8::text[]) AS new (client_id)
+    ORDER BY client_id
     ON CONFLICT (client_id) DO UPDATE
     SET locale = excluded.locale, preferred_channel = excluded.preferred_channel, blocked = excluded.blocked,
         merged_into = excluded.merged_into, erased = excluded.erased, occurred_at = excluded.occurred_at,
-        event_id = excluded.event_id, message_key = excluded.message_key
-    WHERE known.occurred_at <= excluded.occurred_at
+        event_id = excluded.event_id
+    WHERE known.occurred_at <= excluded.occurred_at AND known.event_id <> excluded.event_id
 """
-# Sold certificates by their customer; also those whose order has not reached the workflow yet, by the order's.
-_CERTIFICATES = """
-    WITH RECURSIVE bought (told, client_id) AS (
-        SELECT client_id, client_id FROM unnest($1::text[]) AS client_id
+_BEGIN_ERASURE = "UPDATE clients SET erasure_recheck = true, erasure_fence = NULL WHERE client_id = ANY($1)"
+# As for newly stored orders (see orders.py): whoever began before the erasure was committed has a lower id.
+_SET_FENCES = """
+    UPDATE clients SET erasure_fence = pg_current_xact_id()::text::bigint
+    WHERE client_id IN (
+        SELECT client_id FROM clients WHERE erasure_recheck AND erasure_fence IS NULL
+        ORDER BY client_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+    )
+"""
+_LOCK_ERASED = """
+    SELECT client_id FROM clients WHERE erasure_recheck AND erasure_fence IS NOT NULL
+    ORDER BY client_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+"""
+# Their own orders, and those of all who were merged into them.
+_LOCK_ORDERS = """
+    WITH RECURSIVE merged (client_id) AS (
+        SELECT unnest($1::text[])
         UNION
-        SELECT bought.told, c.client_id FROM clients c JOIN bought ON c.merged_into = bought.client_id
+        SELECT c.client_id FROM clients c JOIN merged ON c.merged_into = merged.client_id
     )
-    SELECT bought.told, c.certificate_id::text, coalesce(c.sale_channel, c.reservation_channel)
-    FROM bought JOIN certificates c ON c.customer_id = bought.client_id
-    WHERE c.status IN ('ordered', 'issued', 'partiallyRedeemed')
-    UNION
-    SELECT bought.told, oc.certificate_id::text, o.snapshot ->> 'channel'
-    FROM bought JOIN orders o ON o.customer_id = bought.client_id JOIN order_certificates oc USING (order_id)
-    JOIN certificates c USING (certificate_id)
-    WHERE c.status IN ('available', 'reserved') AND EXISTS (
-        SELECT FROM deliveries d WHERE d.certificate_id = oc.certificate_id AND NOT EXISTS (
-            SELECT FROM applied_messages a
-            WHERE a.certificate_id = d.certificate_id AND a.message_key = d.message_key
-        )
-    )
-    ORDER BY 1, 2
+    SELECT order_id FROM orders WHERE customer_id IN (SELECT client_id FROM merged)
+    ORDER BY order_id FOR NO KEY UPDATE
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredClient:
-    """A client's settings; ``key`` is the identity of the message that brought them."""
-
-    client_id: str
-    locale: str | None
-    preferred_channel: str | None
-    merged_into: str | None
-    blocked: bool
-    erased: bool
-    occurred_at: datetime
-    event_id: str
-    key: str
+_ERASE_RECIPIENTS = """
+    WITH held AS (
+        SELECT order_id, line_key FROM order_lines WHERE order_id = ANY($1) AND recipient IS NOT NULL
+        ORDER BY order_id, line_key FOR NO KEY UPDATE
+    )
+    UPDATE order_lines SET recipient = NULL FROM held
+    WHERE order_lines.order_id = held.order_id AND order_lines.line_key = held.line_key
+"""
+_END_ERASURE = """
+    UPDATE clients SET erasure_recheck = false, erasure_fence = NULL
+    WHERE client_id = ANY($1) AND erasure_fence <= $2
+"""
+_ANY_ERASURE = "SELECT EXISTS (SELECT FROM clients WHERE erasure_recheck)"
 
 
 class ClientRepository:
@@ -74,34 +82,18 @@ class ClientRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def latest(self, client_ids: Iterable[str]) -> dict[str, StoredClient]:
-        """Return what is known of these clients, and of those that they were merged into."""
+    async def chains(self, client_ids: Iterable[str]) -> tuple[Client, ...]:
+        """Return what is known of these clients, and of all that they were merged into."""
         driver = await driver_of(self._connection)
-        return {
-            row["client_id"]: StoredClient(
-                client_id=row["client_id"],
-                locale=row["locale"],
-                preferred_channel=row["preferred_channel"],
-                merged_into=row["merged_into"],
-                blocked=row["blocked"],
-                erased=row["erased"],
-                occurred_at=row["occurred_at"],
-                event_id=row["event_id"],
-                key=row["message_key"],
-            )
-            for row in await driver.fetch(_LATEST, list(client_ids))
-        }
+        return tuple(Client(**dict(row)) for row in await driver.fetch(_CHAINS, list(client_ids)))
 
-    async def certificates_of(self, client_ids: Iterable[str]) -> dict[str, list[tuple[str, str | None]]]:
-        """Return the sold certificates of clients, or of clients merged into them, as (certificate id, channel)."""
+    async def erased_among(self, client_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the clients that are erased, or were merged into one who is."""
         driver = await driver_of(self._connection)
-        bought: dict[str, list[tuple[str, str | None]]] = {}
-        for client_id, certificate_id, channel in await driver.fetch(_CERTIFICATES, list(client_ids)):
-            bought.setdefault(client_id, []).append((certificate_id, channel))
-        return bought
+        return frozenset(row[0] for row in await driver.fetch(_ERASED, list(client_ids)))
 
-    async def save(self, clients: Sequence[StoredClient]) -> None:
-        """Store clients, each once, unless what is known is newer."""
+    async def save(self, clients: Sequence[ClientRecord]) -> None:
+        """Store clients, each once, unless what is known is newer; whose recipients have to go is remembered."""
         driver = await driver_of(self._connection)
         await driver.execute(
             _SAVE,
@@ -113,5 +105,26 @@ class ClientRepository:
             [one.erased for one in clients],
             [one.occurred_at for one in clients],
             [one.event_id for one in clients],
-            [one.key for one in clients],
         )
+        if erased := await self.erased_among(one.client_id for one in clients):
+            await driver.execute(_BEGIN_ERASURE, sorted(erased))
+
+    async def set_erasure_fences(self, limit: int) -> None:
+        """Give new erasures the transaction id before which all who may have missed them began."""
+        driver = await driver_of(self._connection)
+        await driver.execute(_SET_FENCES, limit)
+
+    async def erase_recipients(self, limit: int, oldest_open: int) -> bool:
+        """Erase whom the certificates of erased clients are for; return whether any client has to be looked at again.
+
+        Args:
+            limit: how many clients at once.
+            oldest_open: the lowest transaction id that was in progress before this.
+        """
+        driver = await driver_of(self._connection)
+        erased = [row[0] for row in await driver.fetch(_LOCK_ERASED, limit)]
+        if erased:
+            orders = [row[0] for row in await driver.fetch(_LOCK_ORDERS, erased)]
+            await driver.execute(_ERASE_RECIPIENTS, orders)
+            await driver.execute(_END_ERASURE, erased, oldest_open)
+        return bool(await driver.fetchval(_ANY_ERASURE))

@@ -1,33 +1,32 @@
-"""The inbox: messages of orders with certificates, once each, in the order in which they were first seen."""
+"""The inbox: originals of what was folded, sealed, as long as a trace needs them. Repeats are known elsewhere."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.storage import day_partitions
 from giftcert.storage.engine import driver_of
 
-_KNOWN = "SELECT identity, content FROM inbox WHERE identity = ANY($1)"
-_HISTORY = """
-    SELECT order_id, identity, topic, partition, record_offset, event_type, original FROM inbox
-    WHERE order_id = ANY($1) ORDER BY inbox_id
-"""
-_ADD = """
-    INSERT INTO inbox (identity, content, order_id, topic, partition, record_offset, event_id, event_type, original)
-    SELECT identity, content, order_id, topic, partition, record_offset, event_id, event_type, original
-    FROM unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::text[],
-        $8::text[], $9::bytea[]) WITH ORDINALITY
-        AS new (identity, content, order_id, topic, partition, record_offset, event_id, event_type, original, nth)
-    ORDER BY nth
-"""
+_TABLE: day_partitions.Table = "inbox"
+_COLUMNS = (
+    "received_on",
+    "order_id",
+    "topic",
+    "partition",
+    "record_offset",
+    "event_id",
+    "event_type",
+    "original",
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboxMessage:
-    """A message as first seen. ``identity`` is what repeats share, ``content`` what they must not differ in."""
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """A message as it was received, in the order of the columns; ``original`` is sealed by the keyring."""
 
-    identity: str
-    content: bytes
+    received_on: date
     order_id: str
     topic: str
     partition: int
@@ -37,55 +36,17 @@ class InboxMessage:
     original: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PastMessage:
-    """A message of an order's history."""
-
-    order_id: str
-    identity: str
-    topic: str
-    partition: int
-    offset: int
-    event_type: str
-    original: bytes
-
-
 class InboxRepository:
-    """Reads and writes messages in batches; the caller owns the transaction."""
+    """Writes messages in batches; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def contents(self, identities: Iterable[str]) -> dict[str, bytes]:
-        """Return the content of those messages that are in the inbox already, by identity."""
+    async def add(self, rows: Sequence[InboxRow]) -> None:
+        """Write messages by COPY; a day without a partition of its own goes to the default partition."""
         driver = await driver_of(self._connection)
-        rows = await driver.fetch(_KNOWN, list(identities))
-        return {row["identity"]: row["content"] for row in rows}
+        await driver.copy_records_to_table(_TABLE, records=map(astuple, rows), columns=_COLUMNS)
 
-    async def history(self, order_ids: Iterable[str]) -> dict[str, list[PastMessage]]:
-        """Return all messages of orders, as first seen."""
-        driver = await driver_of(self._connection)
-        histories: dict[str, list[PastMessage]] = {}
-        for row in await driver.fetch(_HISTORY, list(order_ids)):
-            histories.setdefault(row["order_id"], []).append(PastMessage(*row))
-        return histories
-
-    async def add(self, messages: Sequence[InboxMessage]) -> None:
-        """Add messages in this order.
-
-        Raises:
-            asyncpg.UniqueViolationError: another transaction has added one of them meanwhile.
-        """
-        driver = await driver_of(self._connection)
-        await driver.execute(
-            _ADD,
-            [one.identity for one in messages],
-            [one.content for one in messages],
-            [one.order_id for one in messages],
-            [one.topic for one in messages],
-            [one.partition for one in messages],
-            [one.offset for one in messages],
-            [one.event_id for one in messages],
-            [one.event_type for one in messages],
-            [one.original for one in messages],
-        )
+    async def drop_before(self, first_kept: date) -> list[str]:
+        """Drop all days before this one, whole; see ``day_partitions``."""
+        return await day_partitions.drop_before(self._connection, _TABLE, first_kept)

@@ -13,10 +13,13 @@ _REGISTER = """
     SELECT topic, partition, '-infinity' FROM unnest($1::text[], $2::integer[]) AS new (topic, partition)
     ON CONFLICT DO NOTHING
 """
-# While a newly mapped order may still have payments that its certificates were not told of, nobody is beyond it.
+# While a new order may still have payments that its certificates have not seen, no partition is beyond it.
 _ADVANCE = """
     INSERT INTO ingest_marks AS known (topic, partition, caught_up_to)
-    SELECT topic, partition, least(instant, (SELECT min(mapped_at) FROM orders WHERE recheck))
+    SELECT topic, partition, least(instant, (
+        SELECT min(mapped_at) FROM orders
+        WHERE recheck AND mapped_at >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'orders')
+    ))
     FROM unnest($1::text[], $2::integer[], $3::timestamptz[]) AS new (topic, partition, instant)
     ORDER BY topic, partition
     ON CONFLICT (topic, partition) DO UPDATE

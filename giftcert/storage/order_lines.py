@@ -1,7 +1,7 @@
 """How each certificate line of an order stands: table ``order_lines``.
 
-Ingest writes standing, recipient, unpaid_until, names, speaker and what it reported; the transaction that decides over a
-certificate writes holder, waiters, counted money and a case that waits for the next holder.
+Ingest writes standing, recipient, unpaid_until, names, speaker and what it reported; the transaction that decides over
+a certificate writes holder, waiters, counted money and a case that waits for the next holder.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,13 +47,16 @@ _SAVE = """
 class LineReport:
     """What ingest reported of a line whose money no certificate of ours speaks for.
 
-    ``certificate`` is the unknown id that was reported last, ``captured`` the money of the line, in the order's currency,
-    and ``foreign`` the identities of the captures in other currencies that an alert told of.
+    ``certificate`` is the unknown id that was reported last, ``captured`` the money of the line, in the order's
+    currency, and ``foreign`` the identities of the captures in other currencies that an alert told of.
     """
 
     certificate: str | None = None
     captured: int = 0
     foreign: tuple[str, ...] = ()
+
+
+NOTHING_COUNTED, NOTHING_REPORTED = CountedMoney(), LineReport()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,9 @@ class OrderLineRow:
     holder: str | None = None
     holder_status: str | None = None
     waiters: tuple[str, ...] = ()
-    counted: CountedMoney = CountedMoney()
+    counted: CountedMoney = NOTHING_COUNTED
     open_case: str | None = None
-    report: LineReport = LineReport()
+    report: LineReport = NOTHING_REPORTED
 
     @property
     def key(self) -> LineKey:
@@ -114,7 +117,7 @@ class OrderLineRepository:
             [one.unpaid_until for one in lines],
             [",".join(one.named) for one in lines],
             [one.speaker for one in lines],
-            [None if one.report == LineReport() else _encoded(one.report) for one in lines],
+            [None if one.report == NOTHING_REPORTED else _encoded(one.report) for one in lines],
         )
 
 
@@ -129,13 +132,11 @@ def line_of(row: Record) -> OrderLineRow:
         holder=row["holder"],
         holder_status=row["holder_status"],
         waiters=tuple(row["waiters"]),
-        counted=CountedMoney() if row["counted"] is None else _COUNTED.decode(row["counted"]),
+        counted=NOTHING_COUNTED if row["counted"] is None else _COUNTED.decode(row["counted"]),
         open_case=row["open_case"],
-        report=LineReport() if row["reported"] is None else _REPORT.decode(row["reported"]),
+        report=NOTHING_REPORTED if row["reported"] is None else _REPORT.decode(row["reported"]),
     )
 
 
 def _encoded(value: object) -> str | None:
     return None if value is None else _ENCODER.encode(value).decode()
-
-

@@ -15,10 +15,12 @@ _LOCK = """
     SELECT order_id, aggregate, recheck FROM orders WHERE order_id = ANY($1)
     ORDER BY order_id FOR NO KEY UPDATE
 """
-_LOCK_RECHECKED = """
-    SELECT order_id, aggregate, recheck FROM orders WHERE recheck AND recheck_fence IS NOT NULL
-    ORDER BY order_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
-"""
+# Looks for these begin at a lower bound, so that they pass over no dead entries of the index; see sweep.py.
+_RECHECKED = "recheck AND mapped_at >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'orders')"
+_LOCK_RECHECKED = f"""
+    SELECT order_id, aggregate, recheck FROM orders WHERE {_RECHECKED} AND recheck_fence IS NOT NULL
+    ORDER BY mapped_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608 - made of constants
 # No ON CONFLICT: two transactions that both found no such order have each folded a part of it, so one begins anew.
 _ADD = """
     INSERT INTO orders (order_id, revision, customer_id, aggregate, too_large)
@@ -33,18 +35,18 @@ _SAVE = """
 """
 # Our own transaction id, given after the mapping's commit: whoever looked before that commit took an id below it.
 # The snapshot's xmax would not do: it may equal the id of a transaction that looked before and is still open.
-_SET_FENCES = """
+_SET_FENCES = f"""
     UPDATE orders SET recheck_fence = pg_current_xact_id()::text::bigint
     WHERE order_id IN (
-        SELECT order_id FROM orders WHERE recheck AND recheck_fence IS NULL
-        ORDER BY order_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+        SELECT order_id FROM orders WHERE {_RECHECKED} AND recheck_fence IS NULL
+        ORDER BY mapped_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
     )
-"""
+"""  # noqa: S608 - made of constants
 _END_RECHECK = """
     UPDATE orders SET recheck = false, recheck_fence = NULL
     WHERE order_id = ANY($1) AND recheck_fence <= $2
 """
-_ANY_RECHECKED = "SELECT EXISTS (SELECT FROM orders WHERE recheck)"
+_ANY_RECHECKED = f"SELECT EXISTS (SELECT FROM orders WHERE {_RECHECKED} ORDER BY mapped_at LIMIT 1)"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

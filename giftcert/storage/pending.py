@@ -1,14 +1,14 @@
 """Work that waits for a certificate: a line whose standing changed, or payments that spend it. Table ``pending``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.cause import Cause
 from giftcert.storage.engine import driver_of
-from giftcert.temporal.signals import Signal, Wake
+from giftcert.temporal.signals import Signal
 
 # Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a
 # new number: a decision deletes a row only while it is the one that it read. `since` stays that of the first write.
@@ -21,8 +21,10 @@ _ADD = """
     SET number = nextval('pending_number'), kind = excluded.kind, channel = excluded.channel,
         cause_topic = excluded.cause_topic, cause_event_id = excluded.cause_event_id, signalled_at = NULL
 """
+# Only for the sweep's patience: a signal lost is not marked, and one marked wrongly is sent again a little later.
 _MARK = """
-    UPDATE pending SET signalled_at = $2 WHERE certificate_id = ANY($1::uuid[]) AND since <= $2 AND signalled_at IS NULL
+    UPDATE pending SET signalled_at = sent.at FROM unnest($1::uuid[], $2::timestamptz[]) AS sent (certificate_id, at)
+    WHERE pending.certificate_id = sent.certificate_id AND since <= sent.at AND signalled_at IS NULL
 """
 
 
@@ -62,7 +64,7 @@ class PendingRepository:
             [since] * len(rows),
         )
 
-    async def mark_signalled(self, certificate_ids: Iterable[str], at: datetime) -> None:
-        """Remember that these certificates were signalled at an instant, where they have not decided meanwhile."""
+    async def mark_signalled(self, sent: Mapping[str, datetime]) -> None:
+        """Remember when these certificates were signalled, where they have not decided meanwhile."""
         driver = await driver_of(self._connection)
-        await driver.execute(_MARK, list(certificate_ids), at)
+        await driver.execute(_MARK, list(sent), list(sent.values()))

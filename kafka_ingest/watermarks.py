@@ -1,4 +1,4 @@
-"""Marks: for each partition, the instant of our clock up to which all of it is committed here."""
+"""Watermarks: for each partition, the instant of our clock up to which all of it is committed here."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,18 +8,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.clock import utc_now
+from giftcert.clock import Clock, utc_now
 from giftcert.storage.marks import MarkRepository
 from giftcert.storage.outages import DATABASE_ERRORS
 from kafka_ingest import metrics
-from kafka_ingest.trouble import Trouble
+from kafka_ingest.outages import OutageReport
 
 EVERY_SECONDS = 1.0
 KAFKA_SECONDS = 5.0
-KAFKA, PART = "Kafka's end offsets", "marks"
+END_OFFSETS, PART = "Kafka's end offsets", "watermarks"
 
 
-class Marking:
+class Watermarks:
     """Reads the ends of the assigned partitions and, once everything below is committed, moves their marks."""
 
     def __init__(
@@ -28,23 +28,25 @@ class Marking:
         engine: AsyncEngine,
         topics: Iterable[str],
         reached: Callable[[TopicPartition, int], int],
+        clock: Clock = utc_now,
     ) -> None:
         self._consumer = consumer
         self._engine = engine
         self._topics = tuple(topics)
         self._reached = reached
+        self._clock = clock
         self._ends: dict[TopicPartition, tuple[datetime, int]] = {}
 
-    async def run(self, trouble: Trouble) -> None:
+    async def run(self, outages: OutageReport) -> None:
         """Do it every second, whether records come or not."""
         while True:
             try:
                 marks = await self.look()
             except (KafkaError, IllegalStateError, TimeoutError) as error:
-                await trouble.goes_on(KAFKA, error)
+                await outages.goes_on(END_OFFSETS, error)
             else:
-                trouble.over(KAFKA)
-                await self._write(marks, trouble)
+                outages.over(END_OFFSETS)
+                await self._write(marks, outages)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def look(self) -> dict[TopicPartition, datetime]:
@@ -55,7 +57,7 @@ class Marking:
             TimeoutError: Kafka did not answer.
         """
         assigned = self._consumer.assignment()
-        at = utc_now()  # before the ends are read: what is written later is not below them
+        at = self._clock()  # before the ends are read: what is written later is not below them
         async with asyncio.timeout(KAFKA_SECONDS):
             ends = await self._consumer.end_offsets(assigned) if assigned else {}
             reached = {one: self._reached(one, await self._consumer.position(one)) for one in ends}
@@ -75,16 +77,16 @@ class Marking:
             del self._ends[partition]
         return marks
 
-    async def _write(self, marks: dict[TopicPartition, datetime], trouble: Trouble) -> None:
+    async def _write(self, marks: dict[TopicPartition, datetime], outages: OutageReport) -> None:
         try:
             async with self._engine.begin() as connection:
                 repository = MarkRepository(connection)
                 await repository.register(self._all_partitions())
                 await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
         except DATABASE_ERRORS as error:
-            await trouble.goes_on(PART, error)
+            await outages.goes_on(PART, error)
         else:
-            trouble.over(PART)
+            outages.over(PART)
 
     def _all_partitions(self) -> list[tuple[str, int]]:
         """All partitions of the topics, ours or not: one that nobody reads yet holds back too."""

@@ -1,0 +1,68 @@
+"""Payments that spend a certificate, each applied once by the certificate that it names. Table ``spendings``."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from giftcert.domain.certificate.messages import SpendingReported
+from giftcert.storage.engine import driver_of
+
+_CONTENTS = "SELECT identity, content FROM spendings WHERE identity = ANY($1)"
+_CHANNELS = """
+    SELECT certificate_id::text, coalesce(sale_channel, reservation_channel) FROM certificates
+    WHERE certificate_id = ANY($1::uuid[])
+"""
+_ADD = """
+    INSERT INTO spendings (identity, content, certificate_id, message, received_at)
+    SELECT identity, content, certificate_id, message::jsonb, $5
+    FROM unnest($1::text[], $2::bytea[], $3::uuid[], $4::text[]) WITH ORDINALITY
+        AS new (identity, content, certificate_id, message, nth)
+    ORDER BY nth
+"""
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """A payment by a certificate of ours: what repeats of it share, and what they must not differ in."""
+
+    identity: str
+    content: bytes
+    certificate_id: str
+    message: SpendingReported
+
+
+class SpendingRepository:
+    """Reads and writes spendings in batches; the caller owns the transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def contents(self, identities: Iterable[str]) -> dict[str, bytes]:
+        """Return the content of those that are stored, by identity."""
+        driver = await driver_of(self._connection)
+        return {row[0]: row[1] for row in await driver.fetch(_CONTENTS, list(identities))}
+
+    async def channels(self, certificate_ids: Iterable[str]) -> dict[str, str | None]:
+        """Return which of these certificates are ours, each with the channel that sells it, if one does."""
+        driver = await driver_of(self._connection)
+        return {row[0]: row[1] for row in await driver.fetch(_CHANNELS, list(certificate_ids))}
+
+    async def add(self, spendings: Sequence[Spending], now: datetime) -> None:
+        """Store spendings in this order.
+
+        Raises:
+            asyncpg.UniqueViolationError: another transaction has stored one of them meanwhile.
+        """
+        driver = await driver_of(self._connection)
+        await driver.execute(
+            _ADD,
+            [one.identity for one in spendings],
+            [one.content for one in spendings],
+            [one.certificate_id for one in spendings],
+            [_ENCODER.encode(one.message).decode() for one in spendings],
+            now,
+        )

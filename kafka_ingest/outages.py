@@ -1,0 +1,141 @@
+"""Outage report: what ingest waits for, and the event that says so when it lasts, with the place where it stands."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.clock import Clock, utc_now
+from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.outbox import OutboxRepository
+from giftcert.telemetry import Health
+from kafka_ingest import metrics
+from kafka_ingest.quarantine import COMPONENT
+from kafka_ingest.records import Place
+
+PATIENCE_SECONDS = 10.0
+REPORTED_EVERY = timedelta(minutes=1)
+WATCH_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+STANDSTILL = "ingest stands still"
+
+_log = structlog.get_logger(__name__)
+
+
+class OutageReport:
+    """Keeps which parts fail, and since when; the parts of a process share one.
+
+    A failure that lasts is reported on the stream at most once a minute for each part; while PostgreSQL is away, as
+    soon as it is back. ``place``: the first record that is not committed, or the last that was.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, health: Health, default_place: Place, clock: Clock = utc_now
+    ) -> None:
+        self.place = default_place
+        self._engine = engine
+        self._health = health
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
+        self._unrecorded: dict[str, ProcessingFailed] = {}
+        self._beat: float | None = None
+
+    @property
+    def parts(self) -> set[str]:
+        """The parts that fail now."""
+        return set(self._since)
+
+    def over(self, part: str) -> None:
+        """Say that a part works."""
+        if self._since.pop(part, None) is not None:
+            _log.info("works again", part=part)
+        self._show()
+
+    async def goes_on(self, part: str, error: BaseException) -> None:
+        """Say that a part failed once more."""
+        metrics.FAILURES.labels(part).inc()
+        now = asyncio.get_running_loop().time()
+        if part not in self._since:
+            self._since[part] = now
+            _log.warning("waits", part=part, error=_kind(error))
+        self._show()
+        if now - self._since[part] >= PATIENCE_SECONDS and self._is_due(part, now):
+            self._reported[part] = now
+            await self._report(part, _kind(error))
+
+    async def repeat(self, part: str, work: Callable[[], Awaitable[float]]) -> NoReturn:
+        """Do a part's work for ever; it returns how many seconds to wait, and is tried again soon after a failure."""
+        while True:
+            try:
+                pause = await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
+                await self.goes_on(part, error)
+                pause = RETRY_SECONDS
+            else:
+                self.over(part)
+            await asyncio.sleep(pause)
+
+    # Standing still -------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Say that the consumer goes on, whatever it does; while it waits for something this stops."""
+        self._beat = asyncio.get_running_loop().time()
+        self.over(STANDSTILL)
+
+    async def watch(self) -> NoReturn:
+        """Report a consumer that hangs, and what could not be recorded when it happened."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = asyncio.get_running_loop().time()
+            if self._beat is not None and now - self._beat >= PATIENCE_SECONDS:
+                self._since.setdefault(STANDSTILL, self._beat)
+                await self.goes_on(STANDSTILL, TimeoutError())
+            for part, notice in list(self._unrecorded.items()):
+                await self._record(part, notice)
+
+    def _is_due(self, part: str, now: float) -> bool:
+        reported = self._reported.get(part)
+        return reported is None or now - reported >= REPORTED_EVERY.total_seconds()
+
+    def _show(self) -> None:
+        if self._since:
+            self._health.waits_for(", ".join(sorted(self._since)))
+        else:
+            self._health.ready()
+
+    async def _report(self, part: str, kind: str) -> None:
+        topic, partition, offset = self.place
+        notice = ProcessingFailed(
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            event_id=None,
+            reason=f"{part} fails",
+            detail=kind,
+            component=COMPONENT,
+        )
+        _log.error("keeps failing", part=part, error=kind, topic=topic, partition=partition, offset=offset)
+        await self._record(part, notice)
+
+    async def _record(self, part: str, notice: ProcessingFailed) -> None:
+        now = self._clock()
+        key = input_key(notice.topic or "", notice.partition or 0)
+        try:
+            async with self._engine.begin() as connection:
+                outbox = OutboxRepository(connection)
+                await outbox.append_once(key, about_input(notice, now), now - REPORTED_EVERY)
+        except DATABASE_ERRORS as failure:
+            _log.warning("an outage could not be recorded", error=_kind(failure))
+            self._unrecorded[part] = notice
+        else:
+            self._unrecorded.pop(part, None)
+
+
+def _kind(error: BaseException) -> str:
+    """Only the kind of an error is told: its text may quote what was read."""
+    return type(getattr(error, "orig", None) or error).__name__

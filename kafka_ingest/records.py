@@ -1,0 +1,93 @@
+"""Records of the input topics, as Kafka gave them or as they were kept, and what their topics are called."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TypeAlias
+
+from giftcert.settings import Settings
+
+_LATEST_MILLISECONDS = 4_102_444_800_000
+"""The year 2100: beyond it a record's own time is a producer's mistake, and datetime ends with the year 9999."""
+
+Place: TypeAlias = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class InputRecord(Protocol):
+    """What ingest needs of a record; aiokafka's records have it."""
+
+    @property
+    def topic(self) -> str:
+        """The topic."""
+
+    @property
+    def partition(self) -> int:
+        """The partition."""
+
+    @property
+    def offset(self) -> int:
+        """The place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When it was written, in milliseconds since 1970."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value; ``None`` is a tombstone."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record that was read before, at its place in its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The three input topics, and the channels whose orders can be led."""
+
+    orders: str
+    payments: str
+    clients: str
+    channels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Topics":
+        """Return the topics of the settings."""
+        return cls(settings.topic_orders, settings.topic_payments, settings.topic_clients, settings.channels)
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """All three."""
+        return self.orders, self.payments, self.clients
+
+    def served_channel(self, *candidates: str | None) -> str:
+        """Return the first of the channels that has workers; any, where none of them has."""
+        return next((one for one in candidates if one in self.channels), self.channels[0])
+
+
+def place_of(record: InputRecord) -> Place:
+    """Return where the record stands."""
+    return record.topic, record.partition, record.offset
+
+
+def partitions_of(records: Iterable[InputRecord]) -> set[tuple[str, int]]:
+    """Return the partitions, as (topic, number), that records stand in."""
+    return {(record.topic, record.partition) for record in records}
+
+
+def written_at(record: InputRecord) -> datetime:
+    """Return when the record was written, by its producer's or broker's clock, within the calendar."""
+    return datetime.fromtimestamp(min(max(0, record.timestamp), _LATEST_MILLISECONDS) / 1000, UTC)

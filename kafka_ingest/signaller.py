@@ -1,0 +1,125 @@
+"""Signaller: one signal per kind, certificate and burst, sent after the commit of what it tells of."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.service import RPCError, RPCStatusCode
+
+from giftcert.clock import Clock, utc_now
+from giftcert.storage.pending import PendingRepository
+from giftcert.temporal.signals import Wake
+from kafka_ingest import metrics
+from kafka_ingest.outages import OutageReport
+
+AT_ONCE = 64
+BACKLOG = 20_000
+"""Certificates kept in memory; beyond it they wait in the database for the sweep."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+MARK_SECONDS = 2.0
+"""What is pending so long after its signal is marked as signalled, so that the sweep waits; most is decided by then."""
+TEMPORAL, ONE_SIGNAL, PART = "Temporal", "a signal", "marking of signals"
+_REFUSALS = frozenset(
+    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.OUT_OF_RANGE}
+)
+Send = Callable[[Wake], Awaitable[object]]
+
+
+class Signaller:
+    """Sends what it is handed, in order for each certificate. A lost or repeated signal does no harm: it only wakes."""
+
+    def __init__(
+        self, engine: AsyncEngine, send: Send, outages: OutageReport, clock: Clock = utc_now
+    ) -> None:
+        self._engine = engine
+        self._send = send
+        self._outages = outages
+        self._clock = clock
+        self._queues: dict[str, list[Wake]] = {}
+        self._sent: dict[str, datetime] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._senders: set[asyncio.Task[None]] = set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more certificates can be taken."""
+        return len(self._queues) < BACKLOG
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was taken is sent."""
+        return not self._queues
+
+    def take(self, wakes: Iterable[Wake]) -> None:
+        """Take signals to be sent from now on; one of a kind that still waits for its certificate says enough."""
+        for wake in wakes:
+            queue = self._queues.get(wake.certificate_id)
+            if queue is None and self.has_room:
+                self._queues[wake.certificate_id] = [wake]
+                sender = asyncio.create_task(self._send_all(wake.certificate_id))
+                self._senders.add(sender)
+                sender.add_done_callback(self._senders.discard)
+            elif queue is not None and all(one.signal is not wake.signal for one in queue):
+                queue.append(wake)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send while the context lasts; leaving it stops sending, the sweep finds the rest."""
+        marker = asyncio.create_task(self._outages.repeat(PART, self._mark))
+        try:
+            yield
+        finally:
+            tasks = [marker, *self._senders]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send_all(self, certificate_id: str) -> None:
+        """Send all that waits for a certificate; while Temporal is away, only those that hold a slot ask for it."""
+        queue = self._queues[certificate_id]
+        async with self._slots:
+            while queue:
+                if await self._is_sent(queue[0]):
+                    self._sent[certificate_id] = self._clock()
+                queue.pop(0)
+        del self._queues[certificate_id]
+
+    async def _is_sent(self, wake: Wake) -> bool:
+        """Send until Temporal has it; return ``False`` if it is refused, so that the sweep tries it again later."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._send(wake)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+                if _is_its_own_fault(error):
+                    await self._outages.goes_on(ONE_SIGNAL, error)
+                    return False
+                await self._outages.goes_on(TEMPORAL, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._outages.over(TEMPORAL)
+                self._outages.over(ONE_SIGNAL)
+                metrics.SIGNALS.labels(wake.signal.value).inc()
+                return True
+
+    async def _mark(self) -> float:
+        """Mark what was signalled a while ago and is pending still."""
+        before = self._clock().timestamp() - MARK_SECONDS
+        sent = {one: at for one, at in self._sent.items() if at.timestamp() <= before}
+        if sent:
+            async with self._engine.begin() as connection:
+                await PendingRepository(connection).mark_signalled(sent)
+            for certificate_id, at in sent.items():
+                if self._sent.get(certificate_id) == at:
+                    del self._sent[certificate_id]
+        return MARK_SECONDS / 2
+
+
+def _is_its_own_fault(error: Exception) -> bool:
+    """Whether this signal is refused, rather than Temporal away (which a first connection says by RuntimeError)."""
+    if isinstance(error, RPCError):
+        return error.status in _REFUSALS
+    return isinstance(error, ValueError | TypeError | LookupError)

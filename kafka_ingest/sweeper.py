@@ -1,0 +1,142 @@
+"""Sweeper: signals again whatever nobody looks at: lost signals, ended runs, instants that have no timer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.clock import Clock, utc_now
+from giftcert.contracts.notices import ProcessingFailed, about_certificate
+from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.events import EventRepository
+from giftcert.storage.sweep import Neglected, SweepRepository
+from giftcert.temporal.runs import CertificateRuns
+from giftcert.temporal.signals import Wake
+from kafka_ingest import metrics
+from kafka_ingest.outages import OutageReport
+from kafka_ingest.signaller import TEMPORAL
+
+EVERY_SECONDS = 1.0
+WINDOW = 500
+AT_ONCE = 16
+BOUNDS_EVERY = timedelta(seconds=30)
+ENDED_EVERY, ENDED_WITHIN = timedelta(seconds=20), timedelta(minutes=5)
+PART = "sweep"
+
+_log = structlog.get_logger(__name__)
+Claim = Callable[[SweepRepository, datetime, int, str], Awaitable[list[Neglected]]]
+Send = Callable[[Wake], Awaitable[bool]]
+"""Signals, and says whether no run was known, so that one was started."""
+
+
+class Sweeper:
+    """Looks for what waits too long, and signals it; any number of processes may do so at the same time."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        send: Send,
+        runs: CertificateRuns,
+        outages: OutageReport,
+        default_channel: str,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._engine = engine
+        self._send = send
+        self._runs = runs
+        self._outages = outages
+        self._default_channel = default_channel
+        self._clock = clock
+        self._bounds_raised = self._asked_for_ended = clock() - ENDED_EVERY
+        self._ended: set[str] = set()
+
+    async def work(self) -> float:
+        """Look once; return how many seconds to wait until the next look."""
+        if TEMPORAL not in self._outages.parts:
+            await self.round()
+        return EVERY_SECONDS
+
+    async def round(self) -> int:
+        """Signal all that nobody looks at; return how many signals were sent.
+
+        Raises:
+            temporalio.service.RPCError: Temporal is away; the next look finds the rest again.
+        """
+        now = self._clock()
+        sent = await self._sweep(SweepRepository.claim_pending, now)
+        sent += await self._sweep(SweepRepository.claim_due, now)
+        if now - self._asked_for_ended >= ENDED_EVERY:
+            sent += await self._restart_ended(now)
+            self._asked_for_ended = now
+        async with self._engine.begin() as connection:
+            repository = SweepRepository(connection)
+            metrics.PENDING.set(await repository.count_pending())
+            if now - self._bounds_raised >= BOUNDS_EVERY:
+                await repository.raise_bounds(now)
+                self._bounds_raised = now
+        return sent
+
+    async def _sweep(self, claim: Claim, now: datetime) -> int:
+        sent = 0
+        while True:
+            async with self._engine.begin() as connection:
+                neglected = await claim(SweepRepository(connection), now, WINDOW, self._default_channel)
+            await self._signal(neglected)
+            sent += len(neglected)
+            if len(neglected) < WINDOW:
+                return sent
+
+    async def _restart_ended(self, now: datetime) -> int:
+        """Start the runs again that were terminated or failed although their certificate has something to wait for."""
+        ended = await self._runs.ended_since(now - ENDED_WITHIN)
+        new = {certificate_id for certificate_id, run_id in ended if run_id not in self._ended}
+        if new:
+            async with self._engine.begin() as connection:
+                led = await SweepRepository(connection).led_among(sorted(new), self._default_channel)
+            await self._signal(led)
+        self._ended = {run_id for _, run_id in ended}
+        return len(new)
+
+    async def _signal(self, neglected: list[Neglected]) -> None:
+        """Send a few at a time; what cannot be sent is given back."""
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def send(one: Neglected) -> bool:
+            async with slots:
+                return await self._send(one.wake)
+
+        results = await asyncio.gather(*map(send, neglected), return_exceptions=True)
+        unsent = [
+            one.wake.certificate_id
+            for one, result in zip(neglected, results, strict=True)
+            if isinstance(result, BaseException)
+        ]
+        if unsent:
+            async with self._engine.begin() as connection:
+                await SweepRepository(connection).give_back(unsent)
+        for one, result in zip(neglected, results, strict=True):
+            if result is True and one.had_run:
+                await self._report_missing(one.wake)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _report_missing(self, wake: Wake) -> None:
+        """Say on the stream that a run was gone which should have waited, and was started again."""
+        notice = ProcessingFailed(
+            topic=None,
+            partition=None,
+            offset=None,
+            event_id=None,
+            reason="workflowMissing",
+            detail="no workflow led this certificate; it was started again",
+            component="workflow",
+        )
+        _log.warning("a workflow was missing", certificate_id=wake.certificate_id)
+        now = self._clock()
+        async with self._engine.begin() as connection:
+            stored = await CertificateRepository(connection).load(wake.certificate_id)
+            record = about_certificate(notice, stored.state, now, wake.channel)
+            await EventRepository(connection).append(wake.certificate_id, [record])

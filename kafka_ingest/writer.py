@@ -1,0 +1,170 @@
+"""Writes batches, one transaction each: after a race again; a record that spoils its batch is found and quarantined."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from enum import Enum
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from giftcert.clock import utc_now
+from giftcert.storage import ingest_fences
+from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
+from kafka_ingest.decoder import DecodedBatch, decode
+from kafka_ingest.quarantine import failed, quarantine, quarantine_place
+from kafka_ingest.records import InputRecord, Place, partitions_of, place_of
+from kafka_ingest.transaction import Committed, IngestRules, ingest
+
+TRANSACTION_SECONDS = 60
+"""After this the connection is taken for lost; a batch needs well under a second."""
+RACES = 5
+"""How often a batch that met another process is tried again before a record is suspected."""
+SLOW_ATTEMPTS = 5
+"""How often a single record may run into a time-out before it counts as one that spoils its transaction."""
+_log = structlog.get_logger(__name__)
+
+
+class BatchWriter:
+    """Commits batches on one process's connections."""
+
+    def __init__(
+        self, engine: AsyncEngine, rules: IngestRules, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._engine = engine
+        self._rules = rules
+        self._clock = clock
+        self._slow: Counter[Place] = Counter()
+
+    def decode(self, records: Sequence[InputRecord]) -> DecodedBatch:
+        """Decode a batch as far as filtering needs; nothing is looked up yet."""
+        return decode(records, self._rules.topics, self._rules.record_limit)
+
+    async def commit(self, records: Sequence[InputRecord], batch: DecodedBatch) -> Committed:
+        """Commit a batch in one transaction; records that make it fail for their own sake go to quarantine.
+
+        Args:
+            records: the batch.
+            batch: the same, decoded.
+
+        Raises:
+            Exception: PostgreSQL is away, or refuses for a reason that is none of the records'; nothing is lost,
+                the batch has to come again.
+        """
+        error = await self._attempts(records, batch)
+        if isinstance(error, Committed):
+            return error
+        failure = failure_of(error)
+        if failure in {Failure.AWAY, Failure.STANDING}:
+            raise error
+        if len(records) > 1:
+            return await self._by_halves(records)
+        if failure is Failure.SLOW and not self._is_slow_again(records[0]):
+            raise error
+        return await self._isolate(records[0], error)
+
+    async def _attempts(self, records: Sequence[InputRecord], batch: DecodedBatch) -> Committed | Exception:
+        """Return what came of the batch, or why it cannot be committed; after a race it is tried again."""
+        for attempt in range(RACES):
+            try:
+                async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
+                    await ingest_fences.enter(connection, partitions_of(records))
+                    return await ingest(connection, batch, self._rules, self._clock())
+            except Exception as error:  # noqa: BLE001 - a record may fail in any way; the caller judges
+                if failure_of(error) is not Failure.RACE or attempt == RACES - 1:
+                    return error
+        raise AssertionError("unreachable: the last attempt returns")
+
+    async def _by_halves(self, records: Sequence[InputRecord]) -> Committed:
+        middle = len(records) // 2
+        committed = Committed()
+        for half in (records[:middle], records[middle:]):
+            committed.add(await self.commit(half, self.decode(half)))
+        return committed
+
+    def _is_slow_again(self, record: InputRecord) -> bool:
+        """Whether a record has run into a time-out so often that PostgreSQL is not to blame."""
+        place = place_of(record)
+        self._slow[place] += 1
+        if self._slow[place] < SLOW_ATTEMPTS:
+            return False
+        del self._slow[place]
+        return True
+
+    async def _isolate(self, record: InputRecord, error: Exception) -> Committed:
+        """Quarantine a record that spoils its transaction; where even its bytes cannot be kept, its place alone."""
+        topic, partition, offset = place_of(record)
+        kind = type(error).__name__
+        _log.error("a record cannot be applied", topic=topic, partition=partition, offset=offset, error=kind)
+        rules, now = self._rules, self._clock()
+        try:
+            async with self._entered(record) as connection:
+                await quarantine(connection, [failed(record, error)], rules.topics, rules.keyring, now)
+        except Exception as failure:
+            if failure_of(failure) is not Failure.RECORD:
+                raise
+            async with self._entered(record) as connection:
+                await quarantine_place(connection, record, error, rules.keyring, now)
+        return Committed(counts=Counter({(topic, "failed"): 1}))
+
+    @asynccontextmanager
+    async def _entered(self, record: InputRecord) -> AsyncIterator[AsyncConnection]:
+        async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
+            await ingest_fences.enter(connection, partitions_of([record]))
+            yield connection
+
+
+# Failures -------------------------------------------------------------------------------------------
+
+# SQLSTATE classes: 22 bad data, 23 a constraint, 54 too large for the database.
+_RECORD_CLASSES = ("22", "23", "54")
+_RACES = ("40", "55P03", "23505")
+"""Serialisation failure, deadlock, lock not available; a unique key that another transaction took meanwhile."""
+
+
+class Failure(Enum):
+    """What a failed transaction means for its batch."""
+
+    AWAY = "away"
+    RACE = "race"
+    RECORD = "record"
+    SLOW = "slow"
+    STANDING = "standing"
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return whether to wait, to try again, to look for the record that is to blame, or to wait for a person.
+
+    A time-out may be either's fault, so it is looked for patiently.
+    """
+    error = _original_error(error)
+    if isinstance(error, TimeoutError | asyncpg.QueryCanceledError):
+        return Failure.SLOW
+    if isinstance(error, asyncpg.PostgresError):
+        return _failure_of_state(error)
+    if isinstance(error, ValueError):  # asyncpg's refusal to encode a value is one, and an InterfaceError too
+        return Failure.RECORD
+    if isinstance(error, DATABASE_ERRORS):
+        return Failure.AWAY if is_database_away(error) else Failure.STANDING
+    return Failure.RECORD
+
+
+def _failure_of_state(error: asyncpg.PostgresError) -> Failure:
+    state = error.sqlstate or ""
+    if state.startswith(_RACES):
+        return Failure.RACE
+    if state.startswith(_RECORD_CLASSES):
+        return Failure.RECORD
+    return Failure.AWAY if is_database_away(error) else Failure.STANDING
+
+
+def _original_error(error: Exception) -> Exception:
+    """Return the driver's error beneath SQLAlchemy's."""
+    if isinstance(error, DBAPIError) and not error.connection_invalidated:
+        beneath = error.orig.__cause__ if error.orig else None
+        return beneath if isinstance(beneath, Exception) else error
+    return error
