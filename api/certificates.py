@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -49,10 +48,12 @@ from giftcert.domain.certificate.messages import (
 from giftcert.domain.certificate.messages import Request as Message
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.domain.numbers import mask
+from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller, Role
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.reading import FoundCertificate, PastEvent, ReadingRepository
+from giftcert.storage.verification_locks import VerificationLockRepository
 
 router = APIRouter(tags=["certificates"], route_class=AuthenticatedRoute)
 CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
@@ -411,7 +412,8 @@ async def block(
 ) -> Response:
     """Stop spending and disclosure of a certificate, and that it is given if nobody has it yet."""
     message = Block(reason=body.reason, by=caller.subject)
-    return await _act(request, caller, certificate_id, message, call="block", key=key)
+    used = _key(request, caller, certificate_id, "block", key, body.reason)
+    return await _act(request, certificate_id, message, used)
 
 
 @router.post(
@@ -425,7 +427,8 @@ async def unblock(
 ) -> Response:
     """Lift a block; all is as it was, and refunds that waited for it are judged again."""
     message = Unblock(reason=body.reason, by=caller.subject)
-    return await _act(request, caller, certificate_id, message, call="unblock", key=key)
+    used = _key(request, caller, certificate_id, "unblock", key, body.reason)
+    return await _act(request, certificate_id, message, used)
 
 
 @router.post(
@@ -438,8 +441,12 @@ async def unlock(
     request: Request, caller: SupportCaller, certificate_id: CertificateId, body: Reason, key: SentKey = None
 ) -> Response:
     """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
-    message = UnlockVerification(reason=body.reason, by=caller.subject)
-    return await _act(request, caller, certificate_id, message, call="unlock", key=key)
+    services = services_of(request)
+    async with services.engine.connect() as connection:
+        is_locked = await VerificationLockRepository(connection).is_locked(certificate_id, services.clock())
+    message = UnlockVerification(reason=body.reason, by=caller.subject, is_locked=is_locked)
+    used = _key(request, caller, certificate_id, "unlock", key, body.reason)
+    return await _act(request, certificate_id, message, used)
 
 
 @router.post(
@@ -454,23 +461,27 @@ async def notify_again(
 ) -> Response:
     """Have the client written to again: it never came. The stream then tells a new `notification.requested`."""
     message = RequestNotification(caller.subject)
-    return await _act(request, caller, certificate_id, message, call="notify", key=key, status=202)
+    used = _key(request, caller, certificate_id, "notify", key)
+    return await _act(request, certificate_id, message, used, 202)
 
 
-async def _act(
+def _key(
     request: Request,
     caller: Caller,
     certificate_id: UUID,
-    message: Message,
-    *,
     call: str,
     key: str | None,
-    status: int = 200,
+    reason: str | None = None,
+) -> IdempotencyKey | None:
+    parameters = {"certificateId": str(certificate_id), "reason": reason}
+    return key_of(services_of(request), caller, call, key, parameters)
+
+
+async def _act(
+    request: Request, certificate_id: UUID, message: Message, key: IdempotencyKey | None, status: int = 200
 ) -> Response:
-    services = services_of(request)
-    parameters = {"certificateId": str(certificate_id), **asdict(message)}
-    used = key_of(services, caller, call, key, parameters)
-    outcome = await services.act(str(certificate_id), message, key=used, answer=_changed)
+    """Carry a request of support or CRM out, and answer how the certificate then stands."""
+    outcome = await services_of(request).act(str(certificate_id), message, key=key, answer=_changed)
     if outcome.refusal is not None:
         shown = {"certificateStatus": outcome.state.shown_status}
         raise problems.ProblemError(problems.STATUS_NOT_ALLOWED, shown)

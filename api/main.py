@@ -32,6 +32,7 @@ from api.verification import CredentialCheck, LockRecorder
 from api.workflows import CertificateWorkflows
 from giftcert.clock import Clock, utc_now
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.lifecycle.idempotency import CallsInProgress
 from giftcert.security import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.claim_queue import ClaimQueue
@@ -108,6 +109,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
                 lifecycle=lifecycle,
                 claims=ClaimQueue(claims),
                 past_claims=claims,
+                claims_in_progress=CallsInProgress(),
                 catalogue=Catalogue(engine),
                 cap=ReservationCap(engine, settings.reservation_cap),
                 refused_claims=refused_claims,

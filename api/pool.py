@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
-from giftcert.lifecycle.retirement import retire_next
 from pydantic import Field
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
@@ -18,8 +17,10 @@ from api.problems import InvalidFieldError
 from api.schemas import FreeText, Schema
 from api.services import Services, services_of
 from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyKey, find_answer
+from giftcert.lifecycle.retirement import retire_next
+from giftcert.storage.idempotency import Answer, IdempotencyRepository
+from giftcert.storage.operations import Operation, OperationRepository, StoredOperation, UnknownBatchError
 from giftcert.storage.pool import PoolRepository
-from giftcert.storage.withdrawals import Operation, OperationRepository, UnknownBatchError
 
 router = APIRouter(tags=["pool"], route_class=AuthenticatedRoute)
 BATCH_ID = "01936f8e-4a00-7d1e-8b2c-3a4b5c6d7e8f"
@@ -105,7 +106,10 @@ async def retire(request: Request, caller: OpsCaller, body: RetirementOrder, key
     if repeated:
         return json_reply(answer, 202, repeated=True)
     if body.certificate_id is not None:  # at once, so that it needs no workflow
-        await retire_next(services.lifecycle, services.engine, operation.operation_id, services.clock())
+        retired = await retire_next(
+            services.lifecycle, services.engine, operation.operation_id, services.clock()
+        )
+        services.workflows.wake(retired.wakes)
     else:
         services.workflows.retire(operation.operation_id)
     return json_reply(answer, 202)
@@ -135,10 +139,18 @@ async def _start(services: Services, operation: Operation, key: IdempotencyKey |
             stored = await OperationRepository(connection).start(operation)
         except UnknownBatchError:
             raise problems.ProblemError(problems.UNKNOWN_BATCH) from None
-        answer = _view(stored).model_dump_json(by_alias=True).encode()
-        if key is not None and not await remember(connection, key, answer, services.clock()):
-            raise IdempotencyBusyError
-    return answer, False
+        body = _view(stored).model_dump_json(by_alias=True)
+        if key is not None:
+            answer = Answer(
+                caller_key=key.caller_key,
+                parameters=key.parameters,
+                answer=body,
+                kept=False,
+                answered_at=operation.requested_at,
+            )
+            if not await IdempotencyRepository(connection).remember(answer):
+                raise IdempotencyBusyError
+    return body.encode(), False
 
 
 def _view(operation: StoredOperation) -> OperationView:

@@ -26,7 +26,6 @@ from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
 from api.services import Services, services_of
 from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
 from giftcert.domain.numbers import mask
-from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller, Role
 from giftcert.storage.claims import Claim, Claimed, ClaimKey, ClaimRequest, ClaimResult, shared_answer
@@ -244,7 +243,10 @@ async def _claim(request: Request, caller: Caller, wanted: _Wanted, call: str, k
         key=ClaimKey(used.caller_key, used.parameters) if used else None,
     )
     repeated = await _check_cap(services, claim)
-    return repeated or await _given(services, claim)
+    if repeated is not None:
+        return repeated
+    async with services.claims_in_progress.alone(used):
+        return await _given(services, claim)
 
 
 async def _check_cap(services: Services, claim: ClaimRequest) -> Claimed | None:
@@ -275,8 +277,6 @@ def _checked(claimed: Claimed) -> Claimed:
             raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
         case ClaimResult.ENDED:
             raise problems.ProblemError(problems.RESERVATION_ENDED)
-        case ClaimResult.BUSY:
-            raise IdempotencyBusyError
         case ClaimResult.GIVEN | ClaimResult.REPEATED | ClaimResult.EXHAUSTED:
             return claimed
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from giftcert.clock import Clock
     from giftcert.domain.certificate.messages import Request as Message
     from giftcert.lifecycle.change import Lifecycle
-    from giftcert.lifecycle.idempotency import IdempotencyKey
+    from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyKey
     from giftcert.lifecycle.requests import AnswerOf, Outcome
     from giftcert.security import Keyring
     from giftcert.settings import Settings
@@ -40,6 +40,7 @@ class Services:
     lifecycle: Lifecycle
     claims: ClaimQueue
     past_claims: ClaimRepository
+    claims_in_progress: CallsInProgress
     catalogue: Catalogue
     cap: ReservationCap
     refused_claims: RefusedClaimLedger

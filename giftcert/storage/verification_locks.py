@@ -1,4 +1,4 @@
-"""Locks of numbers that were guessed at: recorded once on the stream, lifted by support."""
+"""Locks of numbers that were guessed at: recorded once on the stream."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# The life that the stream tells of a certificate begins with its reservation, so a lock before it is no event.
 _UNRECORDED = text("""
-    SELECT l.number_fingerprint, l.attempts, l.since, l.channel, l.locked_at, certificate_id::text
+    SELECT number_fingerprint, l.attempts, l.since, l.channel, l.locked_at, certificate_id::text
     FROM verification_locks AS l
-    LEFT JOIN (certificate_secrets AS s JOIN certificates AS c USING (certificate_id))
-        ON s.number_fingerprint = l.number_fingerprint AND c.sequence > 0
+    LEFT JOIN certificate_secrets AS s USING (number_fingerprint)
     WHERE NOT l.recorded ORDER BY l.locked_at LIMIT 100
 """)
 _RECORDED = text("""
@@ -22,10 +20,6 @@ _RECORDED = text("""
 _IS_LOCKED = text("""
     SELECT l.locked_until > :now FROM verification_locks AS l JOIN certificate_secrets AS s USING (number_fingerprint)
     WHERE s.certificate_id = :certificate_id
-""")
-_LIFT = text("""
-    UPDATE verification_locks AS l SET locked_until = :now FROM certificate_secrets AS s
-    WHERE s.certificate_id = :certificate_id AND l.number_fingerprint = s.number_fingerprint AND l.locked_until > :now
 """)
 
 
@@ -42,7 +36,7 @@ class UnrecordedLock:
 
 
 class VerificationLockRepository:
-    """Reads and lifts locks; the caller owns the transaction."""
+    """Reads locks, and notes which are recorded; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -60,7 +54,3 @@ class VerificationLockRepository:
         """Return whether the number of a certificate is locked."""
         values = {"certificate_id": certificate_id, "now": now}
         return bool((await self._connection.execute(_IS_LOCKED, values)).scalar_one_or_none())
-
-    async def lift(self, certificate_id: UUID, now: datetime) -> None:
-        """End the lock of a certificate's number; where there is none nothing changes."""
-        await self._connection.execute(_LIFT, {"certificate_id": certificate_id, "now": now})
