@@ -31,7 +31,10 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStated:
-    """``order.created``, ``order.changed``: the whole order as it now is."""
+    """``order.created``, ``order.changed``: the whole order as it now is.
+
+    ``recipients_digest`` tells whether a repeat names the same recipients; they themselves are kept apart, to be erased.
+    """
 
     cause: Cause
     event_type: str
@@ -42,28 +45,34 @@ class OrderStated:
     currency: str
     total: int
     lines: tuple[OrderLine, ...]
+    recipients_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled:
-    """``order.cancelled``: these lines by lineId, or the whole order where ``line_ids`` is ``None``."""
+    """``order.cancelled``: these lines by lineId, or the whole order where ``line_ids`` is ``None``.
+
+    ``certificates`` are (lineId, certificateId) where the message names them: it may be the first of its order.
+    """
 
     cause: Cause
     order_id: str
     version: int
     channel: str
     line_ids: tuple[str, ...] | None
+    certificates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinesReturned:
-    """``order.returned``: what was sold on these lines came back."""
+    """``order.returned``: what was sold on these lines came back; ``certificates`` as in a cancellation."""
 
     cause: Cause
     order_id: str
     version: int
     channel: str
     line_ids: tuple[str, ...]
+    certificates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,10 @@ class PaymentRefunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundShareDecided:
-    """A person said how much of a refund, in ``currency``, is the money of a line; 0: it does not mean that line."""
+    """A person said how much of a refund, in ``currency``, is the money of a line; 0: it does not mean that line.
+
+    The newest word on a refund and a line stands.
+    """
 
     order_id: str
     refund_id: str

@@ -59,8 +59,10 @@ class LineRefund:
 
     ``certain`` means this line: allocated, said by a person, or following from the rules. ``possible`` may mean it, but
     nobody said so; ``last_candidate``: persons have spoken of every other line that it may mean. ``decided`` is what a
-    person gave to this line (0: not this line), ``None`` while nobody spoke. ``overdrawn``: a payment that it is of gave
-    back more than it brought. ``added_at`` is our clock when it last grew.
+    person gave to this line (0: not this line), ``None`` while nobody spoke; where persons spoke of every line, what no
+    line took is ``possible`` for the one that they spoke of last. In another currency than the order's both are net of
+    captures of the same payment in that currency. ``overdrawn``: a payment that it is of gave back more than it brought.
+    ``added_at`` is our clock when it last grew. The refunds of a line are in the order of their topic, the newest last.
     """
 
     refund_id: str
@@ -113,10 +115,14 @@ class LineStanding:
     that has the line calls it. ``revision`` is that of the order when the standing last changed.
 
     ``amount`` and ``nominal`` are as the newest version says, ``price`` is the amount less its share of a discount of
-    the whole order; once the line was paid, that which was paid. ``captured`` includes ``excess``, what was captured
-    beyond the price. ``is_paid``: the captures pay the price, by tenders that may; ``is_paid_by_any_tender``: by any.
-    ``paying`` are the payments that first paid it, ``missing`` what the price lacks. ``other_lines_money``: whether the
-    order has lines of other kinds or other certificates, so that foreign money may mean them.
+    the whole order; once the line was paid, that which was paid. ``listed_in`` is the first full version that lists the
+    line again although it was cancelled or returned, 0 if none does. ``captured`` includes ``excess``, what was captured
+    beyond the price.
+
+    ``is_paid``: the captures, less all that certainly went back, pay the price by tenders that may, and ``paying`` are
+    the payments that first did; the same ``by_any_tender``, where certificates may buy certificates. ``missing`` is what
+    the price lacks, or where only the order as a whole lacks money, the order. ``captured_at`` is business time.
+    ``other_lines_money``: the order has other lines, so that money in another currency may mean them.
     """
 
     order_id: str
@@ -131,6 +137,7 @@ class LineStanding:
     nominal: int | None
     price: int
     listed: bool
+    listed_in: int
     withdrawal: LineWithdrawal | None
     order_cancelled: bool
     captured: int
@@ -138,6 +145,7 @@ class LineStanding:
     is_paid: bool
     is_paid_by_any_tender: bool
     paying: tuple[str, ...]
+    paying_by_any_tender: tuple[str, ...]
     missing: int
     captured_at: datetime | None
     captured_cause: Cause | None
