@@ -102,9 +102,11 @@ def _settle_other(decision: Decision, line: Line) -> None:
         else:
             _settle_held(decision, line)
         return
+    if _went_astray(decision, line):
+        if _has_case(decision, line):
+            _judge_unheld(decision, line)
+        return
     _give_up(decision, line)
-    if line.open_case is not None and _went_astray(decision, line):
-        _judge_unheld(decision, line)
 
 
 def _went_astray(decision: Decision, line: Line) -> bool:
@@ -154,8 +156,7 @@ def _settle_withdrawn(decision: Decision, line: Line) -> None:
 
 
 def _settle_refused(decision: Decision, line: Line, reason: str) -> None:
-    past = find_past_sale(decision.state, line.ref)
-    if line.open_case is not None or (past is not None and past.open_case is not None):
+    if _has_case(decision, line):
         _judge_unheld(decision, line)
     else:
         _report_late_money(decision, line, reason)
@@ -180,6 +181,11 @@ def _report_late_money(decision: Decision, line: Line, reason: str) -> None:
     owed = _money(decision, line).owed
     if owed > 0 and line.standing.captured > told:
         sale.report_late_money(decision, line, owed, reason)
+
+
+def _has_case(decision: Decision, line: Line) -> bool:
+    past = find_past_sale(decision.state, line.ref)
+    return line.open_case is not None or (past is not None and past.open_case is not None)
 
 
 def _judge_unheld(decision: Decision, line: Line) -> None:

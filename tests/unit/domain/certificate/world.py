@@ -1,0 +1,144 @@
+"""Orders, their lines and the certificates on them, told and decided as ingest and the one transaction do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.decide import decide
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.resolution import shares_decided
+from giftcert.domain.certificate.state import CertificateState, Line, LineRef, Status, known_lines
+from giftcert.domain.clients import Recipient
+from giftcert.domain.identifiers import NewId
+from giftcert.domain.order import messages as o
+from giftcert.domain.order.line_standings import line_standings
+from giftcert.domain.order.order import apply
+from giftcert.domain.order.state import Order
+from giftcert.domain.policy import Terms
+from tests.unit.domain.certificate import factories as make
+
+MOST_LOOKS = 200
+
+
+def counting_ids() -> NewId:
+    """Ids that are the same in every run."""
+    numbers: Iterator[int] = iter(range(1, 100_000))
+    return lambda: f"id-{next(numbers)}"
+
+
+@dataclass
+class World:
+    """``pending`` are the lines that a certificate has yet to look at."""
+
+    terms: Terms = field(default_factory=make.terms)
+    clock: datetime = make.NOON
+    new_id: NewId = field(default_factory=counting_ids)
+    orders: dict[str, Order] = field(default_factory=dict)
+    lines: dict[LineRef, Line] = field(default_factory=dict)
+    states: dict[str, CertificateState] = field(default_factory=dict)
+    pending: set[tuple[str, LineRef]] = field(default_factory=set)
+    recipients: dict[str, Recipient] = field(default_factory=dict)
+    earlier_payments_unknown: bool = False
+
+    def add(self, name: str) -> CertificateState:
+        """Return the state of a certificate, one from the pool if it is new."""
+        return self.states.setdefault(name, make.certificate(self.terms.product, name))
+
+    # Ingest ---------------------------------------------------------------------------------------
+
+    def say(self, message: o.OrderVersion) -> None:
+        """Fold a message into its order; certificates have yet to look."""
+        order = apply(
+            self.orders.get(message.order_id),
+            message,
+            self.clock,
+            earlier_payments_unknown=self.earlier_payments_unknown,
+        )
+        if order == self.orders.get(message.order_id):
+            return
+        self.orders[message.order_id] = order
+        self.restate(order)
+
+    def restate(self, order: Order) -> None:
+        """Write how the lines of an order now stand, and who has to look."""
+        rows = {ref: line for ref, line in self.lines.items() if ref.order_id == order.order_id}
+        counted = {ref.line_key: line.counted for ref, line in rows.items()}
+        for key, standing in line_standings(order, counted).items():
+            ref = LineRef(order.order_id, key)
+            before = rows.get(ref) or Line(standing=standing)
+            named = standing.naming.certificate_id
+            row = replace(
+                before,
+                standing=standing,
+                unpaid_until=order.unpaid_until(self.terms.policy),
+                names_ours=named in self.states,
+                recipient=self.recipients.get(standing.line_id),
+            )
+            self.lines[ref] = row
+            if ref not in rows or replace(standing, revision=0) != replace(before.standing, revision=0):
+                holder = {row.holder.certificate_id} if row.holder else set()
+                concerned = holder | set(order.named_certificates(key))
+                self.pending |= {(name, ref) for name in concerned if name in self.states}
+
+    # The one transaction --------------------------------------------------------------------------
+
+    def look(self, name: str) -> list[Decision]:
+        """Decide on all lines of a certificate that are pending."""
+        waiting = sorted(ref for who, ref in self.pending if who == name)
+        decisions = []
+        for ref in waiting:
+            self.pending.discard((name, ref))
+            decisions.append(self._decide(name, m.LineChanged(self.lines[ref]), waiting))
+        return decisions
+
+    def act(self, name: str, message: m.Message) -> Decision:
+        """Tell a certificate something else than how its lines stand."""
+        if isinstance(message, m.ResolveRefund):
+            shares = shares_decided(self.loaded(name), message, self.terms.policy)
+            for share in shares:
+                self.say(share)
+        decision = self._decide(name, message)
+        if isinstance(message, m.ResolveRefund) and decision.refusal is not None:
+            assert shares == (), "what was said of a refund was not carried out"
+        return decision
+
+    def loaded(self, name: str, refs: list[LineRef] | None = None) -> CertificateState:
+        """The state with the rows of its lines."""
+        state = self.states[name]
+        wanted = sorted({*known_lines(state), *(refs or ())})
+        return replace(state, lines=tuple(self.lines[ref] for ref in wanted if ref in self.lines))
+
+    def _decide(self, name: str, message: m.Message, refs: list[LineRef] | None = None) -> Decision:
+        before = self.loaded(name, refs)
+        decision = decide(before, message, self.clock, self.terms, self.new_id)
+        self.states[name] = replace(decision.state, lines=())
+        for line in decision.state.lines:
+            self._keep(name, line)
+        return decision
+
+    def _keep(self, name: str, line: Line) -> None:
+        """Whoever waits for a line looks again when its holder gets further, or lets go."""
+        before = self.lines[line.ref]
+        self.lines[line.ref] = line
+        if line.holder != before.holder:
+            self.pending |= {(waiter, line.ref) for waiter in line.waiters if waiter != name}
+
+    def settle(self, first: str | None = None) -> list[tuple[str, Decision]]:
+        """Let every certificate look until nothing is pending; one of them first."""
+        made: list[tuple[str, Decision]] = []
+        looks = 0
+        while self.pending:
+            names = sorted({name for name, _ in self.pending}, key=lambda name: (name != first, name))
+            made += [(names[0], decision) for decision in self.look(names[0])]
+            looks += 1
+            assert looks < MOST_LOOKS, "looks follow each other without end"
+        return made
+
+    def holders(self, ref: LineRef) -> list[str]:
+        """Certificates whose sale is under a line."""
+        return [
+            name
+            for name, state in self.states.items()
+            if state.sale and state.sale.ref == ref and state.status != Status.AVAILABLE
+        ]
