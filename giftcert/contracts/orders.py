@@ -1,6 +1,6 @@
 """``All_SalesOrder``: our reading of the orders that channels write through Orders."""
 
-from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -115,7 +115,9 @@ class StatedOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
     @property
     def named_certificates(self) -> tuple[str, ...]:
         """The certificates that its lines name, in their order."""
-        return _named(self.certificate_lines)
+        return tuple(
+            line.certificate_id for line in self.certificate_lines if line.certificate_id is not None
+        )
 
 
 class WithdrawnOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
@@ -131,9 +133,15 @@ class WithdrawnOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
         return tuple(line if isinstance(line, str) else line.line_id for line in self.lines)
 
     @property
+    def certificates(self) -> tuple[tuple[str, str], ...]:
+        """lineId and certificateId where its lines carry one: it, too, may be the first of an order that does."""
+        lines = (line for line in self.lines or () if isinstance(line, NamedLine))
+        return tuple((line.line_id, line.certificate_id) for line in lines if line.certificate_id is not None)
+
+    @property
     def named_certificates(self) -> tuple[str, ...]:
-        """The certificates that its lines name: such a message, too, may be the first of an order that does."""
-        return _named(line for line in self.lines or () if isinstance(line, NamedLine))
+        """The certificates alone."""
+        return tuple(certificate_id for _, certificate_id in self.certificates)
 
 
 AnyOrder: TypeAlias = StatedOrder | WithdrawnOrder
@@ -179,6 +187,7 @@ def order_message(record: AnyOrder, topic: str) -> m.OrderVersion:
             currency=record.currency,
             total=record.total,
             lines=tuple(map(_line, record.lines)),
+            recipients_digest=_digest(recipients(record)),
         )
     if record.event_type == RETURNED:
         return m.LinesReturned(
@@ -187,6 +196,7 @@ def order_message(record: AnyOrder, topic: str) -> m.OrderVersion:
             version=record.order_version,
             channel=record.channel,
             line_ids=record.line_ids or (),
+            certificates=record.certificates,
         )
     return m.OrderCancelled(
         cause=cause,
@@ -194,6 +204,7 @@ def order_message(record: AnyOrder, topic: str) -> m.OrderVersion:
         version=record.order_version,
         channel=record.channel,
         line_ids=record.line_ids,
+        certificates=record.certificates,
     )
 
 
@@ -218,8 +229,11 @@ def _line(line: OrderLine) -> m.OrderLine:
     )
 
 
-def _named(lines: Iterable[OrderLine | NamedLine]) -> tuple[str, ...]:
-    return tuple(line.certificate_id for line in lines if line.certificate_id is not None)
+def _digest(recipients: dict[str, Recipient]) -> str | None:
+    """Tells whether a repeat names the same recipients, without keeping them."""
+    if not recipients:
+        return None
+    return blake2b(msgspec.json.encode(sorted(recipients.items())), digest_size=8).hexdigest()
 
 
 def _stated(value: bytes) -> StatedOrder:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,7 +83,9 @@ def test_ids_that_are_null_make_no_certificate_line_of_goods() -> None:
 def test_an_order_says_its_lines_as_they_stand_and_its_recipients_apart() -> None:
     record = stated(lines=[goods_line(), certificate_line(nominal=500_000), discount_line()])
 
-    assert order_message(record, "All_SalesOrder") == OrderStated(
+    message = order_message(record, "All_SalesOrder")
+    assert isinstance(message, OrderStated)
+    assert replace(message, recipients_digest=None) == OrderStated(
         cause=Cause("All_SalesOrder", "so-1", record.occurred_at, "im"),
         event_type="order.created",
         order_id="IM-1001",
@@ -108,7 +111,22 @@ def test_an_order_says_its_lines_as_they_stand_and_its_recipients_apart() -> Non
     assert record.named_certificates == (CERTIFICATE,)
 
 
+def test_a_repeat_with_other_recipients_is_another_message() -> None:
+    def digest(**recipient: Any) -> str | None:
+        lines = [certificate_line(recipient=recipient), goods_line()]
+        message = order_message(stated(lines=lines), "All_SalesOrder")
+        assert isinstance(message, OrderStated)
+        return message.recipients_digest
+
+    assert digest(ref="R-5") == digest(ref="R-5", locale=None)
+    assert len({digest(ref="R-5"), digest(ref="R-6"), digest(ref="R-5", channel="sms")}) == 3
+    assert "R-5" not in str(digest(ref="R-5"))
+
+
 def test_a_certificate_for_nobody_in_particular_has_no_recipient() -> None:
+    message = order_message(stated(lines=[certificate_line(recipient=None)]), "All_SalesOrder")
+    assert isinstance(message, OrderStated)
+    assert message.recipients_digest is None
     assert recipients(stated(lines=[certificate_line(recipient=None)])) == {}
     assert recipients(withdrawn()) == {}
 
@@ -128,6 +146,7 @@ def test_a_return_names_its_lines(lines: list[Any]) -> None:
 
     assert isinstance(message, LinesReturned)
     assert message.line_ids == ("2",)
+    assert message.certificates == ((("2", CERTIFICATE),) if lines == [certificate_line()] else ())
     assert record.named_certificates == ((CERTIFICATE,) if lines == [certificate_line()] else ())
 
 
