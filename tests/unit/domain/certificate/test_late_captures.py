@@ -1,0 +1,135 @@
+"""Rows of the Sale table for money that comes after the certificate was released."""
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, sold
+
+BOTH = (make.goods(), make.gift())
+
+
+def given_up(*lines: o.OrderLine) -> Certificate:
+    return sold(*lines).wait(3 * make.DAY)
+
+
+def test_late_money_takes_a_free_certificate_back_and_issues_it() -> None:
+    found = given_up().tell(make.captured())
+    assert found.status == Status.ISSUED
+    assert found.told == ["issue.ordered", "issue.completed", "notification.requested"]
+    event = found.only(e.Ordered)
+    assert (event.reclaimed, event.amount, event.line_id) == (True, 500_000, "2")
+    assert found.state.past_sales == ()
+
+
+def test_late_money_for_a_part_takes_it_back_and_waits_for_the_rest() -> None:
+    found = given_up().tell(make.captured(200_000))
+    assert found.told == ["issue.ordered"]
+    assert found.tell(make.captured(300_000)).status == Status.ISSUED
+
+
+def test_late_money_for_the_goods_alone_takes_nothing_back() -> None:
+    found = given_up(*BOTH).tell(make.captured(250_000))
+    assert (found.told, found.status) == ([], Status.AVAILABLE)
+
+
+def test_late_money_for_a_certificate_reserved_by_another_is_reported() -> None:
+    found = given_up().tell(make.reserve("R-2"), make.captured(200_000))
+    assert (found.status, found.told) == (Status.RESERVED, ["alert.paymentWithoutCertificate"])
+    assert found.only(e.PaymentWithoutCertificateAlerted).amount == 200_000
+    assert found.tell(make.authorized()).told == []
+    assert found.tell(make.captured(300_000)).only(e.PaymentWithoutCertificateAlerted).amount == 500_000
+
+
+def test_late_money_for_a_certificate_sold_to_another_is_reported_and_the_buyer_keeps_it() -> None:
+    found = given_up().tell(make.reserve("R-2"))
+    found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
+    assert found.status == Status.ISSUED
+    assert found.tell(make.captured()).told == ["alert.paymentWithoutCertificate"]
+    assert found.status == Status.ISSUED
+    assert found.sale.order_id == "IM-2"
+
+
+def test_late_money_for_a_blocked_certificate_is_reported_and_unblocking_does_not_take_it_back() -> None:
+    found = given_up().tell(make.block(), make.captured())
+    assert found.told == ["alert.paymentWithoutCertificate"]
+    found.tell(make.unblock())
+    assert (found.told, found.status) == (["audit.unblocked"], Status.AVAILABLE)
+
+
+def test_money_that_was_reported_does_not_take_the_certificate_back_when_it_is_free_again() -> None:
+    found = given_up().tell(make.reserve("R-2"), make.captured(), make.given_back("R-2"))
+    assert found.tell(make.authorized()).status == Status.AVAILABLE
+
+
+def test_late_money_of_a_line_that_was_refused_meanwhile_is_reported_with_that_reason() -> None:
+    found = given_up().tell(make.ordered(make.gift(amount=1), version=2))
+    assert found.told == ["error.orderConflict"]
+    found.tell(make.captured(500_000, to={"2": 500_000}))
+    assert found.told == ["alert.paymentWithoutCertificate"]
+    assert found.only(e.PaymentWithoutCertificateAlerted).reason == "amountOutOfBounds"
+
+
+def test_money_that_was_told_of_one_line_is_told_of_another_too() -> None:
+    found = given_up().tell(
+        make.ordered(make.gift(amount=1), order_id="IM-2", version=2), make.reserve("R-3")
+    )
+    found.tell(make.captured(100, order_id="IM-2", to={"2": 100}))
+    assert found.only(e.PaymentWithoutCertificateAlerted).order_id == "IM-2"
+    assert found.tell(make.captured(100)).only(e.PaymentWithoutCertificateAlerted).order_id == make.ORDER
+    found = given_up().tell(
+        make.ordered(make.gift(amount=1), order_id="IM-2", version=2), make.reserve("R-3")
+    )
+    found.tell(make.captured(100))
+    assert found.only(e.PaymentWithoutCertificateAlerted).order_id == make.ORDER
+    found.tell(make.captured(1, order_id="IM-2"))
+    assert found.only(e.PaymentWithoutCertificateAlerted).order_id == "IM-2"
+
+
+def test_money_for_a_cancelled_line_never_issues_and_waits_for_its_refund() -> None:
+    found = sold(*BOTH).tell(make.cancelled(), make.captured(750_000))
+    assert (found.status, found.told) == (Status.AVAILABLE, ["refund.requested"])
+    requested = found.only(e.RefundRequested)
+    assert (requested.amount, requested.line_id) == (500_000, "2")
+    assert found.state.refund_state == RefundState.NONE  # the case is of a past sale and freezes nothing
+    assert found.state.any_refund_state == RefundState.REQUESTED
+    found.tell(make.refunded(750_000))
+    assert found.told == ["refund.completed"]
+    assert found.status == Status.AVAILABLE
+
+
+def test_money_of_a_cancelled_line_that_does_not_go_back_is_reported_after_seven_days() -> None:
+    found = sold().tell(make.cancelled(), make.captured()).wait(7 * make.DAY)
+    assert found.told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REFUND_PAYMENT_MISSING
+
+
+def test_how_long_money_of_a_cancelled_line_is_awaited_can_be_set() -> None:
+    found = sold(terms=make.terms(cancelled_without_refund_after=make.DAY))
+    found.tell(make.cancelled(), make.captured()).wait(make.DAY)
+    assert found.told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
+
+
+def test_a_refund_of_an_earlier_sale_runs_on_under_its_own_order_and_freezes_nothing() -> None:
+    found = sold().tell(make.cancelled(), make.captured(), make.reserve("R-2"))
+    found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
+    assert (found.status, found.state.refund_state) == (Status.ISSUED, RefundState.NONE)
+    found.tell(make.refunded())
+    assert found.only(e.RefundCompleted).order_id == make.ORDER
+    assert (found.status, found.state.balance) == (Status.ISSUED, 500_000)
+
+
+def test_a_line_paid_again_after_its_refund_is_issued_and_can_be_refunded_again() -> None:
+    for to in (None, {"2": 500_000}):
+        found = sold().tell(make.captured(300_000), make.refunded(300_000))
+        assert found.status == Status.AVAILABLE
+        found.tell(make.captured(500_000, to=to))
+        assert found.status == Status.ISSUED
+        found.tell(make.refunded(500_000, to=to))
+        assert (found.status, found.only(e.RefundCompleted).amount) == (Status.REFUNDED, 500_000)
+
+
+def test_a_part_paid_again_after_a_refund_is_not_mistaken_for_it() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(300_000), make.captured(200_000))
+    assert (found.status, found.told) == (Status.ORDERED, ["issue.ordered"])
+    assert found.tell(make.captured(300_000)).status == Status.ISSUED

@@ -1,0 +1,248 @@
+"""Rows of the Sale table in which the own order changes: repriced, replaced, cancelled, removed, returned."""
+
+import pytest
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable
+
+BOTH = (make.goods(), make.gift())
+
+
+def test_a_price_changed_before_issue_is_judged_anew() -> None:
+    found = sold().tell(make.captured(450_000))
+    assert found.status == Status.ORDERED
+    found.tell(make.ordered(make.gift(amount=450_000), version=2))
+    assert found.status == Status.ISSUED
+    assert found.only(e.Issued).amount == 450_000
+
+
+def test_a_nominal_changed_before_issue_is_what_the_certificate_is_worth() -> None:
+    found = reserved(terms=make.terms(make.OPEN_VALUE))
+    found.tell(make.ordered(make.gift(amount=300_000), nominal=300_000))
+    found.tell(make.ordered(make.gift(amount=300_000), nominal=350_000, version=2), make.captured(300_000))
+    assert found.state.balance == 350_000
+
+
+def test_a_price_out_of_bounds_is_refused_and_the_old_one_stands() -> None:
+    found = sold().tell(make.ordered(make.gift(amount=100), version=2))
+    assert found.only(e.OrderConflicted).reason == "amountOutOfBounds"
+    assert found.sale.amount == 500_000
+    assert found.tell(make.captured(100)).status == Status.ORDERED
+    assert found.tell(make.captured(500_000, to={"2": 500_000})).only(e.Issued).amount == 500_000
+
+
+def test_price_and_nominal_stand_once_issued() -> None:
+    found = issued().tell(make.ordered(make.gift(amount=450_000), version=2))
+    assert found.told == ["error.orderConflict"]
+    assert found.only(e.OrderConflicted).reason == "alreadyIssued"
+    assert (found.status, found.sale.amount) == (Status.ISSUED, 500_000)
+
+
+def replaced_by_other(found: Certificate, version: int = 2) -> Certificate:
+    """The order's next version puts another certificate of ours on the line; which looks after the first."""
+    other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
+    found.tell(make.ordered(certificate_id="other", reservation_id="R-other", version=version))
+    return other
+
+
+def test_a_line_that_names_another_certificate_lets_the_old_one_go_and_its_money_with_it() -> None:
+    found = sold().tell(make.captured(100_000))
+    other = replaced_by_other(found)
+    assert (found.status, found.told) == (Status.AVAILABLE, ["issue.released"])
+    assert found.only(e.Released).reason == e.ReleaseReason.LINE_REMOVED
+    assert other.status == Status.ORDERED
+    assert found.tell(make.captured(400_000)).told == []
+    assert other.status == Status.ISSUED
+
+
+def test_the_replacing_certificate_finds_the_money_of_the_line() -> None:
+    new = reserved().hear(make.ordered(certificate_id="old"), make.captured(), make.ordered(version=2))
+    assert new.status == Status.ISSUED
+    assert new.all(e.Ordered)[0].replaces == "old"
+
+
+def test_money_of_a_line_that_went_to_a_certificate_of_nobody_s_is_told_once() -> None:
+    found = sold().tell(make.captured(100_000), make.ordered(certificate_id="unknown", version=2))
+    assert found.told == ["issue.released", "alert.paymentWithoutCertificate"]
+    alert = found.only(e.PaymentWithoutCertificateAlerted)
+    assert (alert.amount, alert.reason) == (100_000, "unknownCertificate")
+    assert found.tell(make.ordered(certificate_id="unknown", version=3)).told == []
+    assert sold().tell(make.ordered(certificate_id="unknown", version=2)).told == ["issue.released"]
+
+
+def test_a_refund_case_goes_with_the_line_to_the_replacing_certificate() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
+    case = found.case
+    other = replaced_by_other(found)
+    assert found.told == ["issue.released"]
+    assert (found.state.past_sales[-1].cases, found.state.any_refund_state) == ((), RefundState.NONE)
+    assert (other.case, other.status) == (case, Status.ORDERED)
+    assert other.line.open_case is None
+    assert (
+        other.told == ["issue.ordered", "refund.requested"]
+        or other.state.refund_state == RefundState.REQUESTED
+    )
+    found.tell(make.refunded(200_000, to={"2": 200_000}))
+    assert (other.case.state, other.status) == (RefundState.COMPLETED, Status.AVAILABLE)
+
+
+def test_what_a_person_has_to_decide_goes_with_the_line_too() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(400_000, to={"2": 400_000})).wait(make.DAY)
+    case = found.case
+    other = replaced_by_other(found)
+    assert other.case == case
+    other.tell(make.resolve(case.refund_case_id))
+    assert (other.told[-1], other.status) == ("issue.released", Status.AVAILABLE)
+
+
+def test_a_case_that_a_removal_alone_opened_closes_where_another_certificate_takes_the_line() -> None:
+    both = (make.goods(), make.gift())
+    found = sold(*both).tell(
+        make.captured(300_000, to={"2": 300_000}), make.ordered(make.goods(), own=None, version=2)
+    )
+    case = found.case.refund_case_id
+    other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
+    other.tell(make.ordered(*both, certificate_id="other", reservation_id="R-other", version=3))
+    assert other.told == ["issue.ordered", "refund.resolved"]
+    event = other.only(e.RefundResolved)
+    assert (event.refund_case_id, event.resolved_by) == (case, "system")
+    assert (found.status, other.status, other.line.open_case) == (Status.AVAILABLE, Status.ORDERED, None)
+    assert (other.state.refund_state, found.state.any_refund_state) == (RefundState.NONE, RefundState.NONE)
+
+
+def test_a_case_goes_on_where_the_line_went_to_a_certificate_of_nobody_s() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
+    case = found.case
+    found.tell(make.ordered(certificate_id="unknown", version=2))
+    assert found.told == ["issue.released", "alert.paymentWithoutCertificate", "refund.requested"]
+    assert (found.case, found.state.any_refund_state) == (case, RefundState.REQUESTED)
+    found.tell(make.refunded(200_000, to={"2": 200_000}))
+    assert found.told == ["refund.completed"]
+
+
+def test_a_refused_certificate_goes_on_with_the_case_that_it_finds_on_its_line() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
+    case = found.case
+    other = Certificate(world=found.world, name="other")  # never reserved
+    other.tell(make.ordered(certificate_id="other", reservation_id="R-other", version=2))
+    assert other.told == ["error.orderConflict", "refund.requested"]
+    assert (other.case, other.status) == (case, Status.AVAILABLE)
+    assert other.tell(make.refunded(200_000, to={"2": 200_000})).told == ["refund.completed"]
+
+
+def test_a_late_refund_case_of_a_past_sale_ends_when_the_line_names_another_certificate() -> None:
+    found = sold().wait(3 * make.DAY)
+    assert found.status == Status.AVAILABLE
+    found.tell(make.refunded(500_000))
+    assert found.case.state == RefundState.AWAITING_CAPTURE
+    other = replaced_by_other(found)
+    assert found.told == ["refund.resolved"]
+    assert other.case.state == RefundState.AWAITING_CAPTURE
+
+
+def test_an_issued_certificate_stays_when_its_line_names_another() -> None:
+    found = issued()
+    other = replaced_by_other(found)
+    assert (found.told, found.status) == ([], Status.ISSUED)
+    assert other.status == Status.RESERVED
+    assert other.state.refusals[0].reason == "lineAlreadyIssued"
+
+
+def test_a_line_that_becomes_goods_lets_the_certificate_go() -> None:
+    found = sold().tell(make.ordered(make.goods("2", 500_000), own=None, version=2))
+    assert found.only(e.Released).reason == e.ReleaseReason.LINE_REMOVED
+
+
+CANCELLATIONS = [
+    (make.cancelled(), e.ReleaseReason.ORDER_CANCELLED),
+    (make.cancelled("2"), e.ReleaseReason.ORDER_CANCELLED),
+    (make.returned("2"), e.ReleaseReason.ORDER_CANCELLED),
+    (make.ordered(make.goods(), own=None, version=2), e.ReleaseReason.LINE_REMOVED),
+]
+WITHDRAWALS = [message for message, _ in CANCELLATIONS]
+
+
+@pytest.mark.parametrize(("message", "reason"), CANCELLATIONS)
+def test_an_unpaid_line_that_is_withdrawn_goes_back_to_the_pool(
+    message: o.OrderVersion, reason: e.ReleaseReason
+) -> None:
+    found = sold(*BOTH).tell(message)
+    assert found.status == Status.AVAILABLE
+    assert found.told == ["issue.released"]
+    assert found.only(e.Released).reason == reason
+
+
+@pytest.mark.parametrize("message", WITHDRAWALS)
+def test_a_line_paid_in_part_that_is_withdrawn_waits_for_its_refund(message: o.OrderVersion) -> None:
+    found = sold(*BOTH).tell(make.captured(300_000, to={"2": 300_000}), message)
+    assert (found.status, found.told) == (Status.ORDERED, ["refund.requested"])
+    assert found.only(e.RefundRequested).amount == 300_000
+    found.tell(make.refunded(300_000, to={"2": 300_000}))
+    assert found.status == Status.AVAILABLE
+    assert found.told == ["refund.completed", "issue.released"]
+    assert found.only(e.RefundCompleted).before_issue
+    assert found.only(e.Released).reason == e.ReleaseReason.REFUNDED_BEFORE_ISSUE
+
+
+@pytest.mark.parametrize("message", WITHDRAWALS)
+def test_an_issued_line_that_is_withdrawn_stops_spending_and_waits_for_its_refund(
+    message: o.OrderVersion,
+) -> None:
+    found = issued(*BOTH).tell(message)
+    assert (found.status, found.told) == (Status.ISSUED, ["refund.requested"])
+    requested = found.only(e.RefundRequested)
+    assert (requested.amount, requested.refund_id) == (500_000, None)
+    assert found.state.refund_state == RefundState.REQUESTED
+    assert not spendable(found)
+    found.tell(make.refunded(500_000, to={"2": 500_000}))
+    assert found.status == Status.REFUNDED
+    assert found.state.balance == 0
+
+
+def test_the_goods_of_the_order_may_be_cancelled_without_touching_the_certificate() -> None:
+    for message in (make.cancelled("1"), make.returned("1"), make.ordered(make.gift(), version=2)):
+        found = issued(*BOTH).tell(message)
+        assert (found.told, found.status) == ([], Status.ISSUED)
+
+
+def test_a_certificate_is_paid_by_what_is_left_of_the_order() -> None:
+    found = sold(*BOTH).tell(make.captured(500_000), make.cancelled("1"))
+    assert found.status == Status.ISSUED
+
+
+def test_money_given_to_a_line_that_was_cancelled_pays_for_no_other() -> None:
+    two = (make.gift("2"), make.gift("3"))
+    found = sold(*two).tell(make.captured(500_000, to={"3": 500_000}))
+    for message in (make.cancelled("3"), make.ordered(make.gift("2"), version=3)):
+        assert found.tell(message).status == Status.ORDERED
+
+
+def test_money_that_went_back_for_a_cancelled_line_pays_for_no_other() -> None:
+    found = sold(make.goods(amount=500_000), make.gift()).tell(make.captured(800_000))
+    found.tell(make.cancelled("1"))
+    assert found.status == Status.ISSUED
+    found = sold(make.goods(amount=500_000), make.gift())
+    found.tell(make.captured(800_000), make.refunded(400_000), make.cancelled("1"))
+    assert found.status == Status.ORDERED
+
+
+def test_a_line_removed_and_put_back_is_sold_again() -> None:
+    found = sold(*BOTH).tell(make.ordered(make.goods(), own=None, version=2))
+    found.tell(make.ordered(*BOTH, version=3), make.captured(750_000))
+    assert found.status == Status.ISSUED
+
+
+def test_nothing_is_captured_for_a_cancelled_line_by_a_smaller_total_later() -> None:
+    found = sold(*BOTH).tell(make.captured(250_000), make.cancelled("2"))
+    assert found.told == ["issue.released"]
+    found.tell(make.ordered(make.goods(), own=None, version=3))
+    assert found.told == []
+
+
+def test_a_certificate_cancelled_twice_is_released_once() -> None:
+    found = sold(*BOTH).tell(make.cancelled("2"), make.cancelled(version=3))
+    assert found.told == []
+    assert [type(event) for event in found.public()].count(e.Released) == 1
