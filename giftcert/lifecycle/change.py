@@ -323,7 +323,7 @@ class Lifecycle:
         """Let the order know what a decision says of its refund, and show the review how its lines then stand."""
         if not isinstance(request, m.ResolveRefund):
             return None
-        shares = shares_decided(review.state, request)
+        shares = shares_decided(review.state, request, self._policy)
         if not shares or shares[0].order_id not in orders:
             return None
         order = orders[shares[0].order_id].order

@@ -275,6 +275,7 @@ def line_as_seen(row: OrderLineRow) -> Line:
         counted=row.counted,
         holder=Holder(row.holder, Status(row.holder_status)) if row.holder and row.holder_status else None,
         speaker=row.holder or row.speaker,
+        names_ours=row.speaker is not None,
         unpaid_until=row.unpaid_until,
         open_case=None if row.open_case is None else _CASE.decode(row.open_case),
         recipient=row.recipient,
