@@ -4,7 +4,7 @@ Ingest folds batches with it, and what support decides about a refund reaches it
 locked the orders, then their lines, and owns the transaction.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -24,6 +24,7 @@ from giftcert.domain.order.messages import (
     PaymentVoided,
     RefundShareDecided,
 )
+from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
@@ -92,7 +93,7 @@ async def revise(
     """
     ours = await _ours(connection, changes, rows)
     erased = await _erased(connection, changes)
-    return [one for change in changes for one in _revised(change, rows, ours, erased, policy)], ours
+    return [one for change in changes for one in revised_lines(change, rows, ours, erased, policy)], ours
 
 
 async def save(
@@ -122,19 +123,28 @@ async def save(
         await OrderLineRepository(connection).save([one.line for one in revisions])
     if pending := [*(row for one in revisions for row in _pending(one)), *also]:
         await PendingRepository(connection).add(pending, now)
-    return list(_wakes(revisions, products))
+    return list(wakes_of(revisions, products))
 
 
 # Standings ------------------------------------------------------------------------------------------
 
 
-def _revised(
+def revised_lines(
     change: OrderChange,
     rows: Mapping[LineKey, OrderLineRow],
-    ours: Mapping[str, str],
-    erased: frozenset[str],
+    ours: Collection[str],
+    erased: Collection[str],
     policy: Policy,
 ) -> Iterator[LineRevision]:
+    """Yield the lines of a changed order that stand otherwise than stored. Pure.
+
+    Args:
+        change: the order.
+        rows: lines as stored, of this and other orders.
+        ours: which certificates are ours, of all that the order ever named.
+        erased: the clients of whom nothing is stored.
+        policy: how long an authorisation keeps an order from being unpaid.
+    """
     order = change.order
     if order.size_exceeded:
         return
@@ -142,7 +152,7 @@ def _revised(
     keep_recipients = order.customer_id not in erased
     signals = _signals(change.said)
     unpaid_until = order.unpaid_until(policy)
-    for key, standing in order.line_standings(counted).items():
+    for key, standing in line_standings(order, counted).items():
         before = rows.get((order.order_id, key))
         line = _named(_line(before, standing), order.named_certificates(key), ours)
         if change.recipients is not None and standing.listed:
@@ -163,7 +173,7 @@ def _line(before: OrderLineRow | None, standing: LineStanding) -> OrderLineRow:
     return replace(before, standing=standing)
 
 
-def _named(line: OrderLineRow, named: Sequence[str], ours: Mapping[str, str]) -> OrderLineRow:
+def _named(line: OrderLineRow, named: Sequence[str], ours: Collection[str]) -> OrderLineRow:
     """Return the row with all certificates of ours that the line was ever named with, newest last."""
     newest = line.standing.naming.certificate_id
     known = tuple(dict.fromkeys(one for one in (*line.named, *named) if one in ours and one != newest))
@@ -225,7 +235,7 @@ def _pending(revision: LineRevision) -> Iterator[PendingRow]:
         )
 
 
-def _wakes(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> Iterator[Wake]:
+def wakes_of(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> Iterator[Wake]:
     """Yield one signal per kind and certificate, in the order of what happened."""
     sent: set[tuple[str, Signal]] = set()
     for revision in revisions:
