@@ -134,7 +134,7 @@ class WithdrawnOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
 
     @property
     def certificates(self) -> tuple[tuple[str, str], ...]:
-        """lineId and certificateId where its lines carry one: it, too, may be the first of an order that does."""
+        """Pairs of lineId and certificateId; such a message, too, may be the first of an order to name one."""
         lines = (line for line in self.lines or () if isinstance(line, NamedLine))
         return tuple((line.line_id, line.certificate_id) for line in lines if line.certificate_id is not None)
 

@@ -80,7 +80,5 @@ def test_a_refused_disclosure_is_recorded_with_the_reason() -> None:
 
     assert decision.refusal == DisclosureRefusal.NOT_ISSUED
     assert decision.public == (
-        e.CvcRefused(
-            disclosed_to="crm", purpose="notification", notification_id="N-1", reason="not-issued"
-        ),
+        e.CvcRefused(disclosed_to="crm", purpose="notification", notification_id="N-1", reason="not-issued"),
     )

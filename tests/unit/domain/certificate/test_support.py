@@ -1,11 +1,11 @@
-"""Validity, block, unblock, writing to the client again."""
+"""Validity, block, unblock, retirement, writing to the client again, locked numbers."""
 
-from giftcert.domain import events as e
-from giftcert.domain import messages as m
-from giftcert.domain.deadlines import next_deadline
-from giftcert.domain.state import Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.state import Status
+from tests.unit.domain.certificate import factories as make
 
 
 def test_validity_ends_after_365_days_and_the_rest_is_breakage() -> None:
@@ -17,7 +17,7 @@ def test_validity_ends_after_365_days_and_the_rest_is_breakage() -> None:
 def test_validity_was_promised_and_does_not_end_early() -> None:
     found = issued()
     found.clock += 364 * make.DAY
-    assert found.tell(m.ValidityEnded(key="early")).last == ()
+    assert found.tell(m.ValidityEnded()).decision.recorded == ()
 
 
 def test_a_hold_made_in_time_survives_the_validity_s_end_and_the_unheld_rest_is_breakage() -> None:
@@ -38,7 +38,7 @@ def test_a_hold_that_survived_may_be_captured_and_what_it_frees_is_breakage_too(
 def test_a_hold_that_survived_and_is_given_back_or_lapses_is_breakage_too() -> None:
     for found in (
         with_a_hold_over_the_end().tell(make.unhold()),
-        with_a_hold_over_the_end().tell(make.spending("payment.voided")),
+        with_a_hold_over_the_end().tell(make.spending("voided")),
         with_a_hold_over_the_end().wait(make.HOUR),
     ):
         assert found.told == ["redemption.voided", "audit.expired"]
@@ -63,12 +63,12 @@ def test_validity_ends_while_blocked_or_while_a_refund_waits() -> None:
 def with_a_hold_over_the_end() -> Certificate:
     found = issued()
     found.clock += 365 * make.DAY - make.MINUTE
-    return found.tell(make.hold(until=found.clock + make.HOUR)).wait(make.MINUTE)
+    return found.tell(make.hold(seconds=3_600)).wait(make.MINUTE)
 
 
 def test_nothing_is_due_of_a_certificate_in_the_pool_or_finished() -> None:
-    for found in (Certificate(), reserved(), issued().tell(make.refunded())):
-        assert next_deadline(found.state, found.terms.policy) is None
+    for found in (Certificate(), issued().tell(make.refunded())):
+        assert found.next_deadline is None
 
 
 def test_a_block_is_told_once_and_shown_as_the_status() -> None:
@@ -101,19 +101,52 @@ def test_unblocking_lets_spending_go_on() -> None:
     assert found.tell(make.unblock(), make.hold()).told == ["redemption.authorized"]
 
 
-def test_only_what_is_not_sold_is_retired() -> None:
+def test_what_is_not_sold_is_retired() -> None:
     for found in (Certificate(), reserved()):
         found.tell(make.retire())
         assert (found.told, found.status, found.state.balance) == (["audit.retired"], Status.RETIRED, 0)
+
+
+def test_what_is_sold_is_blocked_instead_as_a_person_would() -> None:
     for found in (sold(), issued(), spent(100_000)):
-        assert found.tell(make.retire()).told == ["error.unexpectedEvent"]
+        before = found.status
+        found.tell(make.retire())
+        assert found.only(e.Blocked) == e.Blocked(reason="misprint", by="ops-1")
+        assert (found.status, found.state.shown_status) == (before, "blocked")
+        assert found.tell(make.retire()).told == []
+
+
+def test_what_has_ended_is_not_retired() -> None:
+    for found in (issued().wait(365 * make.DAY), reserved().tell(make.retire())):
+        assert found.tell(make.retire()).decision.refusal is not None
+        assert found.told == []
 
 
 def test_a_client_who_never_got_it_is_written_to_again() -> None:
     found = issued()
     first = found.only(e.NotificationRequested)
-    found.tell(m.RequestNotification(key="again", requested_by="crm-1"))
+    found.tell(m.RequestNotification(requested_by="crm-1"))
     again = found.only(e.NotificationRequested)
     assert again.notification_id != first.notification_id
     assert again.valid_until == first.valid_until
     assert found.only(e.OperatorActed).who == "crm-1"
+
+
+def test_only_who_has_an_active_certificate_is_written_to_again() -> None:
+    for found in (Certificate(), reserved(), sold(), issued().wait(365 * make.DAY)):
+        found.tell(m.RequestNotification(requested_by="crm-1"))
+        assert found.decision.refusal is not None
+        assert found.told == []
+
+
+def test_a_locked_number_is_told_and_its_release_names_who_and_why() -> None:
+    found = issued().tell(m.LockVerification(attempts=5, since=make.NOON, channel="pos"))
+    assert found.only(e.VerificationLocked) == e.VerificationLocked(
+        attempts=5, since=make.NOON, channel="pos", web_url="http://web/certificate"
+    )
+    found.tell(m.UnlockVerification(reason="the owner mistyped", by="support-1"))
+    assert found.only(e.OperatorActed) == e.OperatorActed(
+        who="support-1", what="unlocked the number: the owner mistyped"
+    )
+    found.tell(m.UnlockVerification(reason="again", by="support-1", is_locked=False))
+    assert (found.told, found.decision.refusal) == ([], None)

@@ -1,12 +1,13 @@
 """Spending: payments with the certificate as their tender hold nothing; they spend, give back and restore."""
 
 import pytest
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
-from giftcert.domain import events as e
-from giftcert.domain.events import RejectionReason
-from giftcert.domain.state import RedemptionState, Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.events import RejectionReason
+from giftcert.domain.certificate.state import RedemptionState, Status
+from tests.unit.domain.certificate import factories as make
 
 DIRECT = make.terms(direct_spend_channels=("pos",), direct_spend_cap=200_000)
 UNCOVERED = ["redemption.rejected", "alert.redemptionUncovered"]
@@ -21,7 +22,8 @@ def uncovered(found: Certificate) -> RejectionReason:
     assert found.told == UNCOVERED
     rejected, alert = found.only(e.RedemptionRejected), found.only(e.RedemptionUncoveredAlerted)
     assert alert.reason == rejected.reason.value
-    assert (alert.amount, alert.order_id, alert.payment_id) == (rejected.amount, "POS-5", "P-5")
+    same = ("redemption_id", "amount", "order_id", "payment_id", "foreign_currency")
+    assert [getattr(alert, name) for name in same] == [getattr(rejected, name) for name in same]
     assert rejected.payment_id == "P-5"
     assert alert.web_url == "http://web/certificate"
     return rejected.reason
@@ -80,13 +82,118 @@ def test_a_capture_after_the_hold_lapsed_is_refused_as_a_hold_would_be() -> None
 def test_a_capture_in_another_currency_is_rejected() -> None:
     found = issued().tell(make.hold(), make.spending(currency="EUR"))
     assert (uncovered(found), money(found)) == (RejectionReason.CURRENCY_MISMATCH, (400_000, 100_000))
+    assert found.only(e.RedemptionRejected).foreign_currency == "EUR"
 
 
-def test_a_payment_that_is_told_again_spends_once() -> None:
-    found = issued().tell(make.hold())
-    message = make.spending()
-    found.tell(message)
-    assert found.tell(message).last == ()
+# A hold is used up --------------------------------------------------------------------------------
+
+
+def test_a_hold_is_spent_once_and_a_further_capture_has_none() -> None:
+    found = issued().tell(make.hold(), make.spending(amount=40_000, redemption_id="D-1"))
+    assert uncovered(found.tell(make.spending(amount=60_000, redemption_id="D-1"))) == (
+        RejectionReason.HOLD_REQUIRED
+    )
+    assert money(found) == (460_000, 0)
+
+
+@pytest.mark.parametrize(
+    "void", [make.unhold(), make.spending("voided"), make.spending("voided", redemption_id="D-1")]
+)
+def test_a_hold_that_was_given_back_is_used_up(void: m.Message) -> None:
+    found = issued().tell(make.hold(), void, make.spending(redemption_id="D-1"))
+    assert (uncovered(found), money(found)) == (RejectionReason.HOLD_REQUIRED, (500_000, 0))
+
+
+def test_a_used_hold_is_for_a_channel_that_needs_none_like_a_purchase_without_one() -> None:
+    found = issued(terms=DIRECT).tell(make.hold(150_000), make.spending(amount=150_000, redemption_id="D-1"))
+    found.tell(make.spending(amount=200_000, redemption_id="D-1"))
+    assert (found.told, money(found)) == (["redemption.captured"], (150_000, 0))
+    assert (
+        uncovered(found.tell(make.spending(amount=1, redemption_id="D-1"))) == RejectionReason.HOLD_REQUIRED
+    )
+    assert found.tell(make.spending("refunded", 350_000, "D-1")).told == ["redemption.restored"]
+    assert money(found) == (500_000, 0)
+
+
+def test_a_lapsed_hold_is_spent_once_and_up_to_what_was_held() -> None:
+    found = issued().tell(make.hold()).wait(make.HOUR)
+    assert uncovered(found.tell(make.spending(amount=100_001, redemption_id="D-1"))) == (
+        RejectionReason.EXCEEDS_HOLD
+    )
+    assert found.tell(make.spending(amount=60_000, redemption_id="D-1")).told == ["redemption.captured"]
+    assert uncovered(found.tell(make.spending(amount=40_000, redemption_id="D-1"))) == (
+        RejectionReason.HOLD_REQUIRED
+    )
+    assert money(found) == (440_000, 0)
+
+
+def test_a_channel_that_needs_no_hold_may_not_spend_more_than_was_held_either() -> None:
+    found = issued(terms=DIRECT).tell(make.hold()).wait(make.HOUR)
+    assert uncovered(found.tell(make.spending(amount=150_000, redemption_id="D-1"))) == (
+        RejectionReason.EXCEEDS_HOLD
+    )
+
+
+# Whose a hold is ----------------------------------------------------------------------------------
+
+OF_ANOTHER = [
+    {"channel": "im"},
+    {"order_id": "POS-6"},
+    {"channel": "im", "order_id": "IM-6"},
+]
+
+
+@pytest.mark.parametrize("other", OF_ANOTHER)
+def test_another_channel_or_order_cannot_spend_a_hold(other: dict[str, str]) -> None:
+    found = issued(terms=DIRECT).tell(make.hold(), make.spending(redemption_id="D-1", **other))
+    assert (uncovered(found), money(found)) == (RejectionReason.NOT_THE_HOLDER, (400_000, 100_000))
+    assert found.tell(make.spending(redemption_id="D-1")).told == ["redemption.captured"]
+
+
+@pytest.mark.parametrize("other", OF_ANOTHER)
+@pytest.mark.parametrize("begin", ["held", "lapsed", "captured", "voided"])
+def test_what_became_of_a_hold_stays_its_holder_s(begin: str, other: dict[str, str]) -> None:
+    found = issued(terms=DIRECT).tell(make.hold())
+    if begin == "lapsed":
+        found.wait(make.HOUR)
+    elif begin != "held":
+        found.tell(make.spending(begin))
+    before = money(found)
+    assert (
+        uncovered(found.tell(make.spending(redemption_id="D-1", **other))) == RejectionReason.NOT_THE_HOLDER
+    )
+    assert money(found) == before
+
+
+def test_another_channel_with_the_order_s_number_cannot_spend_its_hold_unnamed_either() -> None:
+    found = issued().tell(make.hold(), make.spending(channel="im"))
+    assert uncovered(found) == RejectionReason.NOT_THE_HOLDER
+
+
+@pytest.mark.parametrize("other", OF_ANOTHER)
+@pytest.mark.parametrize("kind", ["voided", "refunded"])
+def test_another_channel_or_order_gives_nothing_back(kind: str, other: dict[str, str]) -> None:
+    held = issued().tell(make.hold())
+    for found in (held, spent(100_000)):
+        before = found.state
+        found.tell(make.spending(kind, redemption_id="D-1", **other))
+        assert found.told == ["error.unexpectedEvent"]
+        assert found.only(e.UnexpectedMessage).reason == "notTheHolder"
+        assert found.state == before
+
+
+@pytest.mark.parametrize("other", OF_ANOTHER)
+def test_an_authorisation_of_another_is_refused_and_nobody_is_woken(other: dict[str, str]) -> None:
+    found = issued().tell(make.hold(), make.spending("authorized", redemption_id="D-1", **other))
+    assert found.told == ["redemption.rejected"]
+    assert found.only(e.RedemptionRejected).reason == RejectionReason.NOT_THE_HOLDER
+    assert found.state.redemptions[0].payment_id is None
+
+
+def test_of_two_channels_that_use_one_order_number_each_spends_its_own() -> None:
+    found = issued().tell(make.hold(), make.hold(50_000, "D-2", channel="im"))
+    found.tell(make.spending(amount=50_000, channel="im", payment_id="P-6"))
+    assert found.only(e.RedemptionCaptured).redemption_id == "D-2"
 
 
 # Without a hold -----------------------------------------------------------------------------------
@@ -114,16 +221,16 @@ def test_a_purchase_without_a_hold_that_is_captured_in_parts_is_capped_as_a_whol
     assert uncovered(found.tell(make.spending(amount=50_001))) == RejectionReason.HOLD_REQUIRED
     assert found.tell(make.spending(amount=50_000)).told == ["redemption.captured"]
     assert uncovered(found.tell(make.spending(amount=1))) == RejectionReason.HOLD_REQUIRED
-    found.tell(make.spending("payment.refunded", 60_000))
+    found.tell(make.spending("refunded", 60_000))
     assert found.tell(make.spending(amount=60_000)).told == ["redemption.captured"]
     assert money(found) == (300_000, 0)
 
 
-def test_a_purchase_without_a_hold_is_its_channels_own_and_a_hold_stays_whose_it_was() -> None:
+def test_a_purchase_without_a_hold_is_its_channels_own() -> None:
     found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-7"))
     assert found.state.redemptions[0].channel == "pos"
-    found = issued().tell(make.hold(), make.spending(channel="im"))
-    assert found.state.redemptions[0].channel == "pos"
+    found.tell(make.spending("refunded", redemption_id="D-7", channel="im"))
+    assert found.only(e.UnexpectedMessage).reason == "notTheHolder"
 
 
 def test_another_channel_does_not_spend_without_a_hold() -> None:
@@ -134,7 +241,7 @@ def test_another_channel_does_not_spend_without_a_hold() -> None:
 def test_direct_spending_keeps_the_redemption_that_the_channel_names() -> None:
     found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-7"))
     assert found.only(e.RedemptionCaptured).redemption_id == "D-7"
-    assert found.tell(make.spending("payment.refunded", redemption_id="D-7")).told == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", redemption_id="D-7")).told == ["redemption.restored"]
 
 
 def test_direct_spending_is_refused_as_a_hold_would_be() -> None:
@@ -160,7 +267,7 @@ def test_the_only_hold_of_an_order_is_meant_also_after_it_lapsed() -> None:
     other = issued().tell(make.hold(order_id="POS-6")).wait(make.HOUR).tell(make.spending())
     assert uncovered(other) == RejectionReason.HOLD_REQUIRED
     newer = issued().tell(make.hold()).wait(make.HOUR)
-    newer.tell(make.hold(100_000, "D-2", until=newer.clock + make.HOUR), make.spending())
+    newer.tell(make.hold(100_000, "D-2"), make.spending())
     assert newer.only(e.RedemptionCaptured).redemption_id == "D-2"
 
 
@@ -177,41 +284,41 @@ def test_of_two_holds_of_an_order_a_payment_has_to_name_one() -> None:
 
 def test_a_payment_is_known_again_by_its_id() -> None:
     found = issued().tell(make.hold(), make.hold(100_000, "D-2"))
-    found.tell(make.spending("payment.authorized", redemption_id="D-2"))
+    found.tell(make.spending("authorized", redemption_id="D-2"))
     found.tell(make.spending())
     assert found.only(e.RedemptionCaptured).redemption_id == "D-2"
-    found.tell(make.spending("payment.refunded"))
+    found.tell(make.spending("refunded"))
     assert found.only(e.RedemptionRestored).redemption_id == "D-2"
 
 
 def test_a_payment_that_gave_a_hold_back_is_known_again_by_its_id() -> None:
-    found = issued().tell(make.hold(), make.spending("payment.voided"), make.spending())
-    assert (found.told, found.only(e.RedemptionCaptured).redemption_id) == (["redemption.captured"], "D-1")
+    found = issued().tell(make.hold(), make.spending("voided"), make.hold(100_000, "D-2"), make.spending())
+    assert (uncovered(found), money(found)) == (RejectionReason.HOLD_REQUIRED, (400_000, 100_000))
 
 
 def test_a_payment_under_which_it_was_spent_again_gives_the_latest_back() -> None:
     found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-1"), make.spending(redemption_id="D-2"))
-    assert found.tell(make.spending("payment.refunded")).only(e.RedemptionRestored).redemption_id == "D-2"
+    assert found.tell(make.spending("refunded")).only(e.RedemptionRestored).redemption_id == "D-2"
 
 
 # Authorised and voided ----------------------------------------------------------------------------
 
 
 def test_an_authorisation_refers_to_a_hold_and_changes_nothing() -> None:
-    found = issued().tell(make.hold(), make.spending("payment.authorized"))
+    found = issued().tell(make.hold(), make.spending("authorized"))
     assert (found.told, money(found)) == ([], (400_000, 100_000))
     assert found.state.redemptions[0].payment_id == "P-5"
 
 
 def test_an_authorisation_never_makes_a_hold() -> None:
-    found = issued().tell(make.spending("payment.authorized"))
+    found = issued().tell(make.spending("authorized"))
     assert (found.told, money(found)) == (["redemption.rejected"], (500_000, 0))
     assert found.only(e.RedemptionRejected).reason == RejectionReason.HOLD_REQUIRED
-    assert issued(terms=DIRECT).tell(make.spending("payment.authorized")).told == []
+    assert issued(terms=DIRECT).tell(make.spending("authorized")).told == []
 
 
 def test_a_void_gives_the_hold_back() -> None:
-    found = issued().tell(make.hold(), make.spending("payment.voided"))
+    found = issued().tell(make.hold(), make.spending("voided"))
     event = found.only(e.RedemptionVoided)
     assert (event.reason, event.amount, event.payment_id) == ("paymentVoided", 100_000, "P-5")
     assert (found.told, money(found)) == (["redemption.voided"], (500_000, 0))
@@ -223,12 +330,12 @@ def test_a_void_of_what_has_ended_or_never_was_changes_nothing() -> None:
         issued().tell(make.hold(), make.unhold()),
         issued().tell(make.hold()).wait(make.HOUR),
     ):
-        found.tell(make.spending("payment.voided", redemption_id="D-1"))
+        found.tell(make.spending("voided", redemption_id="D-1"))
         assert (found.told, money(found)) == ([], (500_000, 0))
 
 
 def test_what_was_captured_is_refunded_and_not_voided() -> None:
-    found = spent(100_000).tell(make.spending("payment.voided"))
+    found = spent(100_000).tell(make.spending("voided"))
     assert found.told == ["error.unexpectedEvent"]
     assert found.only(e.UnexpectedMessage).reason == "redemptionCaptured"
     assert money(found) == (400_000, 0)
@@ -238,7 +345,7 @@ def test_what_was_captured_is_refunded_and_not_voided() -> None:
 
 
 def test_a_refund_of_the_purchase_restores_the_balance() -> None:
-    found = spent(100_000).tell(make.spending("payment.refunded", 40_000))
+    found = spent(100_000).tell(make.spending("refunded", 40_000))
     event = found.only(e.RedemptionRestored)
     assert (event.redemption_id, event.amount, event.payment_id) == ("D-1", 40_000, "P-5")
     assert (found.told, money(found)) == (["redemption.restored"], (440_000, 0))
@@ -248,27 +355,31 @@ def test_never_more_is_restored_than_the_redemption_spent() -> None:
     found = issued().tell(make.hold(), make.spending())
     found.tell(make.hold(100_000, "D-2", order_id="POS-6"))
     found.tell(make.spending(redemption_id="D-2", payment_id="P-6", order_id="POS-6"))
-    found.tell(make.spending("payment.refunded", 60_000, "D-1"))
-    for amount, redemption in ((40_001, "D-1"), (100_001, "D-2"), (1, "D-9")):
-        found.tell(make.spending("payment.refunded", amount, redemption))
+    found.tell(make.spending("refunded", 60_000, "D-1"))
+    for amount, redemption, order_id in (
+        (40_001, "D-1", "POS-5"),
+        (100_001, "D-2", "POS-6"),
+        (1, "D-9", "POS-5"),
+    ):
+        found.tell(make.spending("refunded", amount, redemption, order_id=order_id))
         assert found.told == ["error.unexpectedEvent"]
         assert found.only(e.UnexpectedMessage).reason == "restoreExceedsSpent"
     assert money(found) == (360_000, 0)
-    assert found.tell(make.spending("payment.refunded", 40_000, "D-1")).told == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", 40_000, "D-1")).told == ["redemption.restored"]
 
 
 def test_a_hold_that_was_not_spent_is_not_restored() -> None:
-    found = issued().tell(make.hold(), make.spending("payment.refunded"))
+    found = issued().tell(make.hold(), make.spending("refunded"))
     assert found.told == ["error.unexpectedEvent"]
 
 
 def test_a_restore_in_another_currency_is_unexpected() -> None:
-    found = spent(100_000).tell(make.spending("payment.refunded", currency="EUR"))
+    found = spent(100_000).tell(make.spending("refunded", currency="EUR"))
     assert found.only(e.UnexpectedMessage).reason == "currencyMismatch"
 
 
 def test_a_restore_onto_a_blocked_certificate_is_a_fact() -> None:
-    found = spent(100_000).tell(make.block(), make.spending("payment.refunded"))
+    found = spent(100_000).tell(make.block(), make.spending("refunded"))
     assert (found.told, money(found)) == (["redemption.restored"], (500_000, 0))
 
 
@@ -294,7 +405,7 @@ def test_a_restore_onto_a_refunded_or_expired_certificate_is_a_case_for_support(
 ) -> None:
     found = begin()
     before = found.status, money(found)
-    found.tell(make.spending("payment.refunded"))
+    found.tell(make.spending("refunded"))
     assert found.told == ["alert.redemptionUncovered"]
     alert = found.only(e.RedemptionUncoveredAlerted)
     assert (alert.reason, alert.redemption_id, alert.amount) == (reason, "D-1", 100_000)
@@ -311,8 +422,8 @@ def test_status_follows_the_money() -> None:
     assert (found.status, money(found)) == (Status.PARTIALLY_REDEEMED, (0, 300_000))
     found.tell(make.spending(amount=300_000, redemption_id="D-2", payment_id="P-6", order_id="POS-6"))
     assert (found.status, money(found)) == (Status.REDEEMED, (0, 0))
-    found.tell(make.spending("payment.refunded", 300_000, "D-2"))
+    found.tell(make.spending("refunded", 300_000, "D-2", order_id="POS-6"))
     assert found.status == Status.PARTIALLY_REDEEMED
-    found.tell(make.spending("payment.refunded", 200_000, "D-1"))
+    found.tell(make.spending("refunded", 200_000, "D-1"))
     assert (found.status, money(found)) == (Status.ISSUED, (500_000, 0))
     assert [one.state for one in found.state.redemptions] == [RedemptionState.CAPTURED] * 2

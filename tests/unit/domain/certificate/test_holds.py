@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
-from giftcert.domain import events as e
-from giftcert.domain.events import RejectionReason
-from giftcert.domain.state import RedemptionState, Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.events import RejectionReason
+from giftcert.domain.certificate.spending import VoidRefusal
+from giftcert.domain.certificate.state import RedemptionState, Status
+from tests.unit.domain.certificate import factories as make
 
 
 def money(found: Certificate) -> tuple[int, int]:
@@ -20,6 +21,7 @@ def refusal(found: Certificate) -> RejectionReason:
     event = found.only(e.RedemptionRejected)
     assert (event.redemption_id, event.order_id, event.payment_id) == ("D-1", "POS-5", None)
     assert found.state.redemptions == ()
+    assert found.decision.refusal == event.reason
     return event.reason
 
 
@@ -43,8 +45,8 @@ def test_the_whole_balance_may_be_held_and_nothing_beyond() -> None:
 
 def test_the_same_redemption_asked_for_again_is_left_as_it_is() -> None:
     found = issued().tell(make.hold())
-    assert found.tell(make.hold()).last == ()
-    assert found.tell(make.unhold()).tell(make.hold()).last == ()
+    for again in (found.tell(make.hold()), found.tell(make.unhold()).tell(make.hold())):
+        assert (again.decision.recorded, again.decision.refusal) == ((), None)
     assert money(found) == (500_000, 0)
 
 
@@ -57,7 +59,7 @@ def test_two_checkouts_cannot_hold_more_than_there_is() -> None:
 
 def test_each_of_two_holds_keeps_its_channel_its_end_and_its_purchase() -> None:
     later = make.NOON + make.HOUR
-    found = issued().tell(make.hold(redemption_id="D-1"), make.hold(redemption_id="D-2", until=later))
+    found = issued().tell(make.hold(redemption_id="D-1"), make.hold(redemption_id="D-2", seconds=3_600))
     kept = [(one.redemption_id, one.channel, one.expires_at) for one in found.state.redemptions]
     assert kept == [("D-1", "pos", make.NOON + 30 * make.MINUTE), ("D-2", "pos", later)]
 
@@ -66,7 +68,7 @@ def test_each_of_two_holds_keeps_its_channel_its_end_and_its_purchase() -> None:
 
 
 def test_a_hold_lapses_when_its_time_is_over() -> None:
-    found = issued().tell(make.hold(until=make.NOON + make.HOUR)).wait(make.HOUR - make.MINUTE)
+    found = issued().tell(make.hold(seconds=3_600)).wait(make.HOUR - make.MINUTE)
     assert (found.told, money(found)) == ([], (400_000, 100_000))
     found.wait(make.MINUTE)
     event = found.only(e.RedemptionVoided)
@@ -76,16 +78,17 @@ def test_a_hold_lapses_when_its_time_is_over() -> None:
 
 
 def test_a_hold_lasts_no_longer_than_the_product_allows() -> None:
-    found = issued().tell(make.hold(until=make.NOON + 30 * make.DAY)).wait(make.DAY)
+    found = issued().tell(make.hold(seconds=30 * 86_400)).wait(make.DAY)
     assert found.told == ["redemption.voided"]
 
 
 def test_the_deadline_of_a_hold_that_has_ended_or_is_not_due_does_nothing() -> None:
     found = issued().tell(make.hold())
-    assert found.tell(make.hold_lapsed()).last == ()
+    assert found.tell(make.hold_lapsed()).decision.recorded == ()
     found.tell(make.unhold())
     found.clock += make.HOUR
-    assert found.tell(make.hold_lapsed(), make.hold_lapsed("D-9")).last == ()
+    for redemption_id in ("D-1", "D-9"):
+        assert found.tell(make.hold_lapsed(redemption_id)).decision.recorded == ()
 
 
 # Given back ---------------------------------------------------------------------------------------
@@ -100,10 +103,20 @@ def test_the_channel_gives_a_hold_back() -> None:
 
 
 def test_what_is_no_hold_any_more_cannot_be_given_back_by_the_channel() -> None:
-    for found in (spent(100_000), issued().tell(make.hold(), make.unhold()), issued()):
-        before = found.state
-        assert found.tell(make.unhold()).last == ()
-        assert found.state == before
+    for found, refusal in (
+        (spent(100_000), VoidRefusal.CAPTURED),
+        (issued().tell(make.hold(), make.unhold()), None),
+        (issued().tell(make.hold()).wait(make.HOUR), None),
+        (issued(), VoidRefusal.NOT_THE_HOLDER),
+    ):
+        found.tell(make.unhold())
+        assert (found.decision.recorded, found.decision.refusal) == ((), refusal)
+
+
+def test_another_channel_cannot_give_a_hold_back() -> None:
+    found = issued().tell(make.hold(), make.unhold(channel="im"))
+    assert (found.decision.recorded, found.decision.refusal) == ((), VoidRefusal.NOT_THE_HOLDER)
+    assert money(found) == (400_000, 100_000)
 
 
 # Refused ------------------------------------------------------------------------------------------
