@@ -321,10 +321,10 @@ INSERT INTO payment_horizon DEFAULT VALUES;
 -- Clients as CRM last described them. While `erasure_recheck` is set, a transaction that began before the erasure was
 -- committed may still write a recipient of theirs; `erasure_fence` is a transaction id given after that commit.
 CREATE TABLE clients (
-    client_id text COLLATE "C" PRIMARY KEY,
+    client_id text PRIMARY KEY,
     locale text,
     preferred_channel text,
-    merged_into text COLLATE "C",
+    merged_into text,
     blocked boolean NOT NULL DEFAULT false,
     erased boolean NOT NULL DEFAULT false,
     occurred_at timestamptz NOT NULL,
