@@ -4,7 +4,7 @@ from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import stamp
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.state import CertificateState, LineTerms, Sale, Status
+from giftcert.domain.certificate.state import CertificateState, Sale, Status
 from giftcert.domain.clients import Recipient
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -89,8 +89,7 @@ def test_before_issue_balance_and_held_are_nothing() -> None:
 
 
 def test_private_events_are_not_told() -> None:
-    terms = LineTerms(version=2, amount=1, price=1, nominal=500_000)
-    assert stamped(ORDERED, e.SaleRepriced(terms)) == ()
+    assert stamped(ORDERED, e.SaleRepriced(amount=1, listed_amount=1, nominal=500_000)) == ()
 
 
 def test_private_events_complete_the_public_one_before_them() -> None:
@@ -98,7 +97,8 @@ def test_private_events_complete_the_public_one_before_them() -> None:
     opened = e.SaleOpened(
         channel="pos",
         customer_id=None,
-        terms=LineTerms(version=1, amount=300_000, price=300_000, nominal=300_000),
+        listed_amount=300_000,
+        nominal=300_000,
         opened_at=NOON,
         unpaid_until=NOON,
     )
