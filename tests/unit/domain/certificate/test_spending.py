@@ -1,13 +1,13 @@
 """Spending: payments with the certificate as their tender hold nothing; they spend, give back and restore."""
 
 import pytest
-from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.state import RedemptionState, Status
 from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
 DIRECT = make.terms(direct_spend_channels=("pos",), direct_spend_cap=200_000)
 UNCOVERED = ["redemption.rejected", "alert.redemptionUncovered"]

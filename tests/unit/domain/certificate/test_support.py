@@ -1,11 +1,10 @@
 """Validity, block, unblock, retirement, writing to the client again, locked numbers."""
 
-from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
-
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import Status
 from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
 
 def test_validity_ends_after_365_days_and_the_rest_is_breakage() -> None:
