@@ -1,4 +1,4 @@
-"""``giftcert verify``: the nine invariants over database, stream and workflows."""
+"""``giftcert verify``: the ten invariants over database, stream and workflows."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +8,9 @@ from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from giftcert.lifecycle.change import Lifecycle
     from giftcert.settings import Settings
     from giftcert.verification.verify import Sources
     from giftcert.verification.violations import Findings
@@ -21,7 +24,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Set off again what got lost on its way")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Hold database, stream and workflows against the nine invariants; ends with 1 if one does not hold."""
+    """Hold database, stream and workflows against the ten invariants; ends with 1 if one does not hold."""
     from giftcert.embedded.addresses import with_running_stack
     from giftcert.settings import load_settings
 
@@ -44,10 +47,10 @@ async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_
 
     engine = make_engine(settings, "giftcert-verify")
     try:
-        sources = await _sources(settings, engine)
+        sources, client = await _sources(settings, engine)
         with reaching_kafka(settings.kafka_bootstrap_servers):
             findings = await look(sources, _no_progress if as_json else _progress, sample)
-        done = await set_off(sources, findings) if repair else []
+        done = await set_off(sources, client, _lifecycle(sources), findings) if repair else []
     finally:
         await engine.dispose()
     say(_as_data(findings, done), _as_text(findings, done, repair=repair), as_json=as_json)
@@ -55,13 +58,13 @@ async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_
     return 0 if findings.hold or repaired else 1
 
 
-async def _sources(settings: "Settings", engine: Any) -> "Sources":  # noqa: ANN401 - loaded when it runs
-    from activities.temporal_client import connect
+async def _sources(settings: "Settings", engine: Any) -> "tuple[Sources, Client]":  # noqa: ANN401 - loaded when it runs
     from giftcert.cli.keyring_check import check_keyring
     from giftcert.cli.reaching import reaching_database, reaching_temporal
     from giftcert.security import keyring_of
+    from giftcert.temporal.client import connect
+    from giftcert.temporal.runs import CertificateRuns
     from giftcert.verification.verify import Sources
-    from workflows.open_runs import TemporalRuns
 
     keyring = keyring_of(settings)
     with reaching_database(settings.database_url.get_secret_value() if settings.database_url else ""):
@@ -69,7 +72,17 @@ async def _sources(settings: "Settings", engine: Any) -> "Sources":  # noqa: ANN
             await check_keyring(connection, keyring)
     with reaching_temporal(settings.temporal_address):
         client = await connect(settings)
-    return Sources(engine=engine, settings=settings, keyring=keyring, runs=TemporalRuns(client))
+    sources = Sources(engine=engine, settings=settings, keyring=keyring, runs=CertificateRuns(client))
+    return sources, client
+
+
+def _lifecycle(sources: "Sources") -> "Lifecycle":
+    from giftcert.lifecycle.change import Lifecycle
+
+    settings = sources.settings
+    return Lifecycle(
+        sources.engine, settings.policy, sources.keyring, web_url=settings.workflow_url, build="repair"
+    )
 
 
 def _progress(what: str, done: int, total: int) -> None:

@@ -196,8 +196,12 @@ class CertificateRepository:
 
     async def load_all(self, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
         """Return those certificates that there are, by id."""
-        driver = await driver_of(self._connection)
-        return [_stored(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
+        return await find(await driver_of(self._connection), certificate_ids)
+
+
+async def find(driver: Driver, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
+    """Return those certificates that there are, by id, as stored."""
+    return [_stored(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
 
 
 async def lock(driver: Driver, request: LockRequest) -> tuple[LineKey, ...]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from giftcert.contracts.identity import join
 from giftcert.contracts.notices import (
     InvariantViolated,
     about_certificate,
@@ -96,8 +96,7 @@ class Alerts:
 
 
 def _key(violation: Violation) -> str:
-    invariant, rule, subject, about = violation.key
-    return join(str(invariant), rule, subject, about)
+    return msgspec.json.encode(violation.key).decode()
 
 
 def _first_of_each(findings: Findings, known: set[str]) -> Iterator[Violation]:

@@ -1,23 +1,29 @@
 """Sets off again what verification found missing. Twice does no more than once: all that follows knows repeats."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import msgspec
+from temporalio.client import Client
 
-from giftcert.storage.verification.certificate_checks import DELIVERY_LOST, DELIVERY_OVERTAKEN, NO_RUN
+from giftcert.clock import utc_now
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.storage.verification.certificate_checks import NO_RUN, OVERDUE, PARKED, SPENDING_LOST
 from giftcert.storage.verification.repairs import RepairRepository
-from giftcert.storage.verification.whole_checks import SHARD_MISSING, UNSENT
-from giftcert.verification.runs import OpenRuns, RunToStart
+from giftcert.storage.verification.whole_checks import PENDING, SHARD_MISSING
+from giftcert.temporal.signals import Signal, Wake
+from giftcert.temporal.workflows import signal_certificate
+from giftcert.verification.order_pages import UNDECIDED
 from giftcert.verification.sequences import RULE_MISSING, RULE_UNPUBLISHED
 from giftcert.verification.verify import Sources
 from giftcert.verification.violations import Findings, Violation
 
-_LOST = frozenset({DELIVERY_LOST.rule, DELIVERY_OVERTAKEN.rule})
-REPAIRABLE = _LOST | {NO_RUN.rule, SHARD_MISSING.rule, UNSENT.rule, RULE_MISSING, RULE_UNPUBLISHED}
+_TO_WAKE = frozenset({NO_RUN.rule, OVERDUE.rule, PENDING.rule})
+_TO_DECIDE = frozenset({UNDECIDED, SPENDING_LOST.rule})
+REPAIRABLE = _TO_WAKE | _TO_DECIDE | {PARKED.rule, SHARD_MISSING.rule, RULE_MISSING, RULE_UNPUBLISHED}
 """Rules whose violations are over once the parts of the service have done again what is set off here."""
 
 
-async def repair(sources: Sources, findings: Findings) -> list[str]:
+async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, findings: Findings) -> list[str]:
     """Set off again what can be.
 
     Returns:
@@ -25,12 +31,16 @@ async def repair(sources: Sources, findings: Findings) -> list[str]:
     """
     violations = findings.violations
     async with sources.engine.begin() as connection:
-        done = await _mark(RepairRepository(connection), violations)
-    async with sources.engine.connect() as connection:
-        done += await _start(
-            connection, sources, [one.subject for one in violations if one.rule == NO_RUN.rule]
-        )
-    return [*done, *_waits(violations)]
+        done = await _write(RepairRepository(connection), violations, sources.settings.channels[0])
+    parked = {one.subject for one in violations if one.rule == PARKED.rule}
+    for certificate_id in sorted(parked):
+        await lifecycle.advance(certificate_id, utc_now(), retry_parked=True)
+    done += [f"{len(parked)} certificates decided anew what could not be decided"] * bool(parked)
+    done += await _wake(
+        sources, client, {one.subject for one in violations if one.rule in _TO_WAKE | _TO_DECIDE}
+    )
+    waits = sum(one.rule == RULE_UNPUBLISHED for one in violations)
+    return [*done, *([f"{waits} events wait for dispatch: is it running?"] if waits else [])]
 
 
 def left_over(findings: Findings) -> list[Violation]:
@@ -38,34 +48,34 @@ def left_over(findings: Findings) -> list[Violation]:
     return [one for one in findings.violations if one.rule not in REPAIRABLE]
 
 
-async def _mark(repairs: RepairRepository, violations: Sequence[Violation]) -> list[str]:
+async def _write(repairs: RepairRepository, violations: Sequence[Violation], channel: str) -> list[str]:
     shards = await repairs.add_shards()
     missing = [one.about for one in violations if one.rule == RULE_MISSING]
-    events = await repairs.publish_again(missing)
-    lost = [(one.subject, one.about) for one in violations if one.rule in _LOST]
-    deliveries = await repairs.send_again(lost)
-    lines = {
-        "{} shards given their row again: their work is taken up": shards,
-        "{} events that the stream lacks marked unpublished: dispatch publishes them": events,
-        "{} deliveries that no workflow knows marked unsent: ingest signals them": deliveries,
+    events = await repairs.publish_again(missing) if missing else 0
+    lost = [_lost(one) for one in violations if one.rule in _TO_DECIDE]
+    lines = await repairs.decide_again(msgspec.json.encode(lost).decode(), channel, utc_now()) if lost else 0
+    texts = {
+        "{} shards given their row again: their events are published": shards,
+        "{} events that the stream lacks put into the outbox again: dispatch publishes them": events,
+        "{} lines and spendings made pending again: their certificates decide on them": lines,
     }
-    return [line.format(count) for line, count in lines.items() if count]
+    return [text.format(count) for text, count in texts.items() if count]
 
 
-async def _start(connection: AsyncConnection, sources: Sources, ids: Collection[str]) -> list[str]:
+def _lost(violation: Violation) -> dict[str, object]:
+    if violation.rule == SPENDING_LOST.rule:
+        return {"certificate_id": violation.subject, "order_id": "", "line_key": 0}
+    order_id, _, line_key = violation.about.rpartition(" ")
+    return {"certificate_id": violation.subject, "order_id": order_id, "line_key": int(line_key)}
+
+
+async def _wake(sources: Sources, client: Client, ids: set[str]) -> list[str]:
     if not ids:
         return []
-    runs: OpenRuns = sources.runs
-    for row in await RepairRepository(connection).runs_to_start(list(ids)):
-        await runs.start(RunToStart(**{**row, "channel": row["channel"] or sources.settings.channels[0]}))
-    return [f"{len(ids)} workflows started from the stored state"]
-
-
-def _waits(violations: Sequence[Violation]) -> list[str]:
-    """What is marked as it should be and waits for a part that does not seem to run."""
-    waits = {
-        RULE_UNPUBLISHED: "events wait for dispatch: is it running?",
-        UNSENT.rule: "deliveries wait for ingest: is it running?",
-    }
-    counts = {rule: sum(one.rule == rule for one in violations) for rule in waits}
-    return [f"{count} {waits[rule]}" for rule, count in counts.items() if count]
+    async with sources.engine.connect() as connection:
+        rows = await RepairRepository(connection).runs_to_start(sorted(ids))
+    for row in rows:
+        channel = row.pop("channel") or sources.settings.channels[0]
+        wake = Wake(signal=Signal.REQUEST_DECIDED, channel=channel, cause="verify --repair", **row)
+        await signal_certificate(client, wake)
+    return [f"{len(rows)} workflows woken, or started from the stored state"]

@@ -1,25 +1,27 @@
-"""Invariant 6: sequences have no gap, and the stream tells under each number what the database recorded."""
+"""Invariant 6: sequences have no gap, and the stream says under each number what the database recorded."""
 
 from collections.abc import Iterable, Iterator
 
 from giftcert.contracts.envelope_reading import digest_of
 from giftcert.storage.verification.pages import CertificateRow, RecordedEvent
-from giftcert.storage.verification.told import Told
-from giftcert.verification.moment import Moment
+from giftcert.storage.verification.published import StreamRecord
+from giftcert.verification.cutoff import Cutoff
 from giftcert.verification.violations import Violation
 
 RULE_MISSING, RULE_UNPUBLISHED = "missingOnStream", "unpublished"
 
 
 class SequenceCheck:
-    """Follows the events of one certificate as recorded, in sequence, beside what the stream told of it."""
+    """Follows the events of one certificate as recorded, in sequence, beside what the stream holds of it."""
 
-    def __init__(self, certificate: CertificateRow, told: Iterable[Told], moment: Moment) -> None:
+    def __init__(
+        self, certificate: CertificateRow, published: Iterable[StreamRecord], cutoff: Cutoff
+    ) -> None:
         self._certificate = certificate
-        self._moment = moment
-        self._told: dict[int | None, list[Told]] = {}
-        for one in told:
-            self._told.setdefault(one.sequence, []).append(one)
+        self._cutoff = cutoff
+        self._published: dict[int | None, list[StreamRecord]] = {}
+        for one in published:
+            self._published.setdefault(one.sequence, []).append(one)
         self._last = 0
         self.is_whole = True
 
@@ -29,20 +31,20 @@ class SequenceCheck:
         if sequence != self._last + 1:
             yield self._gap(sequence)
         self._last = sequence
-        copies = self._told.pop(sequence, [])
+        copies = self._published.pop(sequence, [])
         if copies:
             yield from self._other_contents(event, copies)
         else:
-            yield from not_told(event, self._certificate.certificate_id, "certificate", self._moment)
+            yield from not_published(event, self._certificate.certificate_id, "certificate", self._cutoff)
 
     def end(self) -> Iterator[Violation]:
         """Yield what is wrong when there are no more events."""
         if self._last != self._certificate.sequence:
             yield self._gap(self._certificate.sequence + 1)
-        for sequence in self._told:
+        for sequence in self._published:
             self.is_whole = False
             yield self._violation(
-                "toldUnrecorded",
+                "publishedUnrecorded",
                 str(sequence),
                 "an event that the database has",
                 f"sequence {sequence} on the stream",
@@ -56,7 +58,7 @@ class SequenceCheck:
         seen = f"sequence {found}" if found != self._certificate.sequence + 1 else f"the last is {self._last}"
         return self._violation("gap", str(self._last + 1), expected, seen)
 
-    def _other_contents(self, event: RecordedEvent, copies: list[Told]) -> Iterator[Violation]:
+    def _other_contents(self, event: RecordedEvent, copies: list[StreamRecord]) -> Iterator[Violation]:
         recorded = (event.stored.event_id, digest_of(event.stored))
         others = [one for one in copies if (one.event_id, one.digest) != recorded]
         if others:
@@ -81,10 +83,10 @@ class SequenceCheck:
         )
 
 
-def not_told(event: RecordedEvent, subject: str, kind: str, moment: Moment) -> Iterator[Violation]:
+def not_published(event: RecordedEvent, subject: str, kind: str, cutoff: Cutoff) -> Iterator[Violation]:
     """Yield what is wrong about an event that is not on the stream: published and lost, or waiting for too long."""
     stored = event.stored
-    if moment.must_be_told(event.published_at):
+    if cutoff.must_be_read(event):
         yield Violation(
             invariant=6 if stored.certificate_id else 5,
             rule=RULE_MISSING,
@@ -92,9 +94,9 @@ def not_told(event: RecordedEvent, subject: str, kind: str, moment: Moment) -> I
             subject=subject,
             about=stored.event_id,
             expected=f"{stored.event_type} {f'of sequence {stored.sequence} ' * bool(stored.sequence)}on the stream",
-            seen=f"none, though it was published at {event.published_at}",
+            seen=f"none, though it left the outbox, recorded at {stored.recorded_at}",
         )
-    elif event.published_at is None and stored.recorded_at < moment.patient_until:
+    elif event.waits and stored.recorded_at < cutoff.patient_until:
         yield Violation(
             invariant=5,
             rule=RULE_UNPUBLISHED,

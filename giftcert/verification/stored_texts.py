@@ -6,8 +6,7 @@ import msgspec
 
 from giftcert.security.errors import SealError
 from giftcert.storage.verification.secret_places import SealedRecord
-from giftcert.verification.lives import Watches
-from giftcert.verification.numbers import Opener
+from giftcert.verification.secret_watch import Opener, Watches
 from giftcert.verification.violations import Findings, Violation
 
 

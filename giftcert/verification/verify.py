@@ -13,25 +13,32 @@ from giftcert.domain.identifiers import uuid7
 from giftcert.kafka_connection import connection_options, librdkafka_options
 from giftcert.settings import Settings
 from giftcert.storage.pool import PoolRepository
+from giftcert.storage.verification.orders import OrderPageRepository
 from giftcert.storage.verification.pages import BEGINNING, PageRepository
+from giftcert.storage.verification.published import PublishedRepository
 from giftcert.storage.verification.secret_places import SecretPlaceRepository, number_lengths
-from giftcert.storage.verification.session import Session, server_time, verification_session
-from giftcert.storage.verification.told import ToldRepository
-from giftcert.verification.asking import Asking
-from giftcert.verification.beside import Beside
-from giftcert.verification.inputs import look_at_spending
-from giftcert.verification.lives import Lives, Watches
-from giftcert.verification.moment import Moment
-from giftcert.verification.numbers import CvcWatch, NumberWatch, Opener
-from giftcert.verification.runs import OpenRuns
+from giftcert.storage.verification.session import (
+    Session,
+    note_waiting_events,
+    server_time,
+    verification_session,
+)
+from giftcert.temporal.runs import CertificateRuns
+from giftcert.verification.certificate_pages import CertificatePages
+from giftcert.verification.cutoff import Cutoff
+from giftcert.verification.database_checks import DatabaseChecks
+from giftcert.verification.order_pages import OrderPages
+from giftcert.verification.product_events import ProductEvents
+from giftcert.verification.secret_watch import CvcWatch, NumberWatch, Opener, Watches
 from giftcert.verification.secrets import NumberSearch
 from giftcert.verification.stored_texts import look_at_answers, look_at_quarantine
-from giftcert.verification.stream import reading_stream
-from giftcert.verification.taking import StreamTaking
+from giftcert.verification.stream_index import StreamIndex
+from giftcert.verification.stream_reader import reading_stream
 from giftcert.verification.topic import stream_violations
 from giftcert.verification.violations import Findings
 
 PAGE = 1_000
+ORDER_PAGE = 200
 SAMPLE_RECORDS = 200_000
 """Of a sample's verification at most about so many records of the stream are read, the latest."""
 EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
@@ -46,11 +53,11 @@ class Sources:
     engine: AsyncEngine
     settings: Settings
     keyring: Opener
-    runs: OpenRuns
+    runs: CertificateRuns
 
 
 async def verify(sources: Sources, progress: Progress, sample: int | None = None) -> Findings:
-    """Hold everything, or a sample of so many certificates, against the nine invariants.
+    """Hold everything, or a sample of so many certificates, against the ten invariants.
 
     What goes on meanwhile does no harm: each page is looked at as of one moment after the stream was read, and what
     the stream has by then but not before is not missed.
@@ -83,7 +90,7 @@ class _Verification:
         self._sources = sources
         self._findings = findings
         self._progress = progress
-        self._told = ToldRepository(session)
+        self._published = PublishedRepository(session)
 
     async def run(self, sample: int | None) -> None:
         pages = PageRepository(self._session, sampled=sample is not None)
@@ -91,13 +98,14 @@ class _Verification:
             await pages.draw_sample(sample)
         ids = None if sample is None else await pages.sampled_ids()
         watches = await self._watches()
-        moment = await self._take_stream(watches.numbers, ids)
+        cutoff = await self._read_stream(watches.numbers, ids)
         await self._look_at_topic()
-        await self._take_runs(watches.numbers, ids)
-        await self._told.complete()
-        suspects = await self._look_at_certificates(pages, moment, watches)
-        await self._look_at_rest(moment, watches, all_of_it=sample is None)
-        await Asking(self._session, moment, self._findings).about_runs(suspects, self._sources.runs)
+        await self._list_runs(watches.numbers, ids)
+        await self._published.complete()
+        suspects = await self._look_at_certificates(pages, cutoff, watches)
+        await self._look_at_orders(watches, sampled=sample is not None)
+        await self._look_at_rest(cutoff, watches, all_of_it=sample is None)
+        await DatabaseChecks(self._session, cutoff, self._findings).of_runs(suspects, self._sources.runs)
 
     async def _watches(self) -> Watches:
         search = NumberSearch(await number_lengths(self._session))
@@ -115,24 +123,25 @@ class _Verification:
             self._findings.unchecked.append("the configuration of the stream: the broker in memory has none")
         self._findings.add_all(found or ())
 
-    async def _take_stream(self, numbers: NumberWatch, ids: list[str] | None) -> Moment:
+    async def _read_stream(self, numbers: NumberWatch, ids: list[str] | None) -> Cutoff:
         settings = self._sources.settings
         now = await server_time(self._session)
+        await note_waiting_events(self._session)
         most = None if ids is None else SAMPLE_RECORDS
         async with reading_stream(connection_options(settings), settings.topic_stream, most) as reading:
             wanted = None if ids is None else {one.encode() for one in ids}
-            taking = StreamTaking(self._told, numbers, self._findings, wanted)
-            await taking.take(reading, lambda done, total: self._progress("stream", done, total))
-            return Moment(
-                told_until=now,
-                told_since=reading.complete_since,
+            index = StreamIndex(self._published, numbers, self._findings, wanted)
+            await index.take(reading, lambda done, total: self._progress("stream", done, total))
+            return Cutoff(
+                read_until=now,
+                read_since=reading.complete_since,
                 patient_until=now - settings.verification_patience,
             )
 
-    async def _take_runs(self, numbers: NumberWatch, ids: list[str] | None) -> None:
+    async def _list_runs(self, numbers: NumberWatch, ids: list[str] | None) -> None:
         runs, listed = self._sources.runs, 0
         async for page in runs.pages() if ids is None else runs.pages_of(ids):
-            await self._told.add_open_runs([one.certificate_id for one in page])
+            await self._published.add_open_runs([one.certificate_id for one in page])
             for one in page:
                 text = "\n".join(one.texts).encode()
                 numbers.look(text, "certificate", one.certificate_id, "its search attributes")
@@ -142,10 +151,11 @@ class _Verification:
         await numbers.flush(self._findings)
 
     async def _look_at_certificates(
-        self, pages: PageRepository, moment: Moment, watches: Watches
+        self, pages: PageRepository, cutoff: Cutoff, watches: Watches
     ) -> set[str]:
-        lives = Lives(self._session, moment, watches, self._findings)
-        asking = Asking(self._session, moment, self._findings)
+        certificates = CertificatePages(self._session, cutoff, watches, self._findings)
+        checks = DatabaseChecks(self._session, cutoff, self._findings)
+        inbox_since = cutoff.read_until - self._sources.settings.inbox_retention + timedelta(days=1)
         suspects: set[str] = set()
         total, done, after = await pages.count(), 0, BEGINNING
         while True:
@@ -153,19 +163,33 @@ class _Verification:
                 page = await pages.after(after, PAGE)
                 if not page:
                     return suspects
-                await lives.look_at(page)
-                suspects.update(await asking.about_page([one.certificate_id for one in page]))
+                await certificates.look_at(page)
+                suspects.update(await checks.of_page([one.certificate_id for one in page], inbox_since))
             done, after = done + len(page), page[-1].certificate_id
             self._progress("certificates", done, max(done, total))
 
-    async def _look_at_rest(self, moment: Moment, watches: Watches, *, all_of_it: bool) -> None:
-        since = moment.told_since or EARLIEST
-        first_event = uuid7(since - timedelta(minutes=1), 0) if moment.told_since else BEGINNING
-        await Beside(self._session, moment, watches.numbers, self._findings).look_at_all(first_event)
+    async def _look_at_orders(self, watches: Watches, *, sampled: bool) -> None:
+        repository = OrderPageRepository(self._session, sampled=sampled)
+        policy = self._sources.settings.policy
+        orders = OrderPages(self._session, repository, policy, watches, self._findings)
+        total, done, after = await repository.count(), 0, ""
+        while True:
+            async with PageRepository(self._session).snapshot():
+                page = await repository.after(after, ORDER_PAGE)
+                if not page.orders:
+                    return
+                await orders.look_at(page, await server_time(self._session))
+            done, after = done + len(page.orders), page.orders[-1].order_id
+            self._progress("orders", done, max(done, total))
+
+    async def _look_at_rest(self, cutoff: Cutoff, watches: Watches, *, all_of_it: bool) -> None:
+        since = cutoff.read_since or EARLIEST
+        first_event = uuid7(since - timedelta(minutes=1), 0) if cutoff.read_since else BEGINNING
+        events = ProductEvents(self._session, cutoff, watches.numbers, self._findings)
+        await events.look_at_all(first_event)
         async with PageRepository(self._session).snapshot():
-            asking = Asking(self._session, moment, self._findings)
-            await asking.about_whole(since, first_event, all_of_it=all_of_it)
-            await look_at_spending(self._session, since, self._findings)
+            checks = DatabaseChecks(self._session, cutoff, self._findings)
+            await checks.of_whole(since, first_event, all_of_it=all_of_it)
             await look_at_answers(watches, since, self._findings)
             await look_at_quarantine(watches, self._sources.keyring, since, self._findings)
         self._progress("everything else", 1, 1)

@@ -1,4 +1,4 @@
-"""What may be found: the nine invariants of the lifecycle, and what breaks one."""
+"""What may be found: the ten invariants of the lifecycle, and what breaks one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ INVARIANTS: dict[int, str] = {
     6: "Sequences have no gap, and no repeat with other content",
     7: "No number and no CVC stands in clear",
     8: "A disclosure record precedes every disclosed CVC, and the certificate allowed it",
-    9: "Every input about a certificate is applied, a repeat, waiting, or told as an error; nothing vanishes",
+    9: "Every input is folded, a repeat, or reported; every changed standing is decided, pending, or parked",
+    10: "Every event goes back to a record of a topic, a request, or an instant that had passed",
 }
 UNITS: dict[int, str] = {
     1: "products",
@@ -26,7 +27,8 @@ UNITS: dict[int, str] = {
     6: "events",
     7: "texts",
     8: "disclosures",
-    9: "inputs and deliveries",
+    9: "inputs and lines",
+    10: "events",
 }
 
 

@@ -3,8 +3,7 @@
 from giftcert.storage.verification.checks import Check
 
 _LIVE = "('ordered', 'issued', 'partiallyRedeemed', 'redeemed', 'expired')"
-_NEEDS_RUN = """(c.status IN ('ordered', 'issued', 'partiallyRedeemed') OR c.held > 0
-    OR c.any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails'))"""
+_LIVE_STATUSES = "('ordered', 'issued', 'partiallyRedeemed')"
 RESERVED_WITHOUT = Check(
     2,
     "reservedWithoutReservation",
@@ -36,12 +35,25 @@ LINE_HELD_TWICE = Check(
     "lineHeldTwice",
     "order",
     f"""
-    SELECT DISTINCT c.order_id AS subject, c.line_id AS about,
-        'one live certificate on line ' || c.line_id AS expected,
+    SELECT DISTINCT c.order_id AS subject, c.line_key::text AS about,
+        'one live certificate on line ' || c.line_key AS expected,
         least(c.certificate_id, o.certificate_id) || ' and ' || greatest(c.certificate_id, o.certificate_id) AS seen
-    FROM certificates c JOIN certificates o ON o.order_id = c.order_id AND o.line_id = c.line_id
+    FROM certificates c JOIN certificates o ON o.order_id = c.order_id AND o.line_key = c.line_key
     WHERE c.certificate_id = ANY($1::uuid[]) AND o.certificate_id <> c.certificate_id
         AND c.status IN {_LIVE} AND o.status IN {_LIVE}
+    """,  # noqa: S608 - made of constants
+)
+HOLDER_DIFFERS = Check(
+    3,
+    "holderDiffers",
+    "certificate",
+    f"""
+    SELECT c.certificate_id::text AS subject, c.order_id || ' ' || c.line_key AS about,
+        format('line %s of order %s held by it, %s', c.line_key, c.order_id, c.status) AS expected,
+        coalesce(format('held by %s, %s', l.holder, l.holder_status), 'held by nobody') AS seen
+    FROM certificates c LEFT JOIN order_lines l ON l.order_id = c.order_id AND l.line_key = c.line_key
+    WHERE c.certificate_id = ANY($1::uuid[]) AND c.status IN {_LIVE}
+        AND (l.holder IS DISTINCT FROM c.certificate_id OR l.holder_status IS DISTINCT FROM c.status)
     """,  # noqa: S608 - made of constants
 )
 MONEY_OUT_OF_BOUNDS = Check(
@@ -67,9 +79,9 @@ HOLDS_DIFFER = Check(
     WHERE c.certificate_id = ANY($1::uuid[]) GROUP BY c.certificate_id HAVING sum(r.held) <> c.held
     """,
 )
-DISCLOSURE_UNTOLD = Check(
+DISCLOSURE_UNPUBLISHED = Check(
     8,
-    "disclosureUntold",
+    "disclosureUnpublished",
     "certificate",
     """
     SELECT d.certificate_id::text AS subject, d.sequence::text AS about,
@@ -93,94 +105,119 @@ DISCLOSURE_UNRECORDED = Check(
     WHERE e.certificate_id = ANY($1::uuid[]) AND e.event_type = 'audit.cvcDisclosed' AND d.disclosure_id IS NULL
     """,
 )
-INPUT_UNDELIVERED = Check(
+SPENDING_LOST = Check(
     9,
-    "inputUndelivered",
+    "spendingLost",
     "certificate",
     """
-    SELECT m.certificate_id::text AS subject, i.identity AS about,
-        format('a delivery of %s at %s-%s offset %s', i.event_type, i.topic, i.partition, i.record_offset) AS expected,
+    SELECT s.certificate_id::text AS subject, s.identity AS about,
+        format('spending %s applied, pending or parked', s.number) AS expected, 'neither' AS seen
+    FROM spendings s JOIN certificates c USING (certificate_id)
+    WHERE s.certificate_id = ANY($1::uuid[]) AND s.applied_at IS NULL AND NOT EXISTS (
+        SELECT FROM pending p WHERE p.certificate_id = s.certificate_id AND p.order_id = ''
+    ) AND NOT EXISTS (
+        SELECT FROM jsonb_array_elements(c.parked) AS work
+        WHERE work ->> 'kind' = 'spending' AND work ->> 'key' = s.identity
+    )
+    """,
+)
+PARKED = Check(
+    9,
+    "parked",
+    "certificate",
+    """
+    SELECT c.certificate_id::text AS subject, work ->> 'kind' || ' ' || (work ->> 'key') AS about,
+        'all that was said of it decided' AS expected,
+        format('a %s could not be decided since %s: %s', work ->> 'kind', work ->> 'since', work ->> 'error') AS seen
+    FROM certificates c, jsonb_array_elements(c.parked) AS work WHERE c.certificate_id = ANY($1::uuid[])
+    """,
+)
+OVERDUE = Check(
+    9,
+    "overdue",
+    "certificate",
+    """
+    SELECT certificate_id::text AS subject, '' AS about, 'looked at again at ' || next_instant AS expected,
+        'not yet' AS seen
+    FROM certificates WHERE certificate_id = ANY($1::uuid[]) AND next_instant < $2 AND parked IS NULL
+    """,
+)
+ASLEEP = Check(
+    9,
+    "asleep",
+    "certificate",
+    f"""
+    SELECT certificate_id::text AS subject, '' AS about,
+        format('an instant at which the certificate, which is %s, looks at itself again', status) AS expected,
         'none' AS seen
-    FROM order_certificates m JOIN inbox i USING (order_id)
-    LEFT JOIN deliveries d ON d.certificate_id = m.certificate_id AND d.message_key = i.identity
-    WHERE m.certificate_id = ANY($1::uuid[]) AND d.delivery_id IS NULL
-        AND NOT (i.event_type LIKE 'payment.%' AND i.received_at < m.mapped_at
-            AND i.received_at < (SELECT kept_since FROM payment_horizon)) -- dropped before the order was known
-    """,
-)
-PAYMENT_LEFT_BEHIND = Check(
-    9,
-    "paymentLeftBehind",
-    "order",
-    """
-    SELECT u.order_id AS subject, format('%s-%s-%s', u.topic, u.partition, u.record_offset) AS about,
-        format('the payment at %s-%s offset %s in the inbox', u.topic, u.partition, u.record_offset) AS expected,
-        'still kept as that of an unknown order' AS seen
-    FROM order_certificates m JOIN orders o USING (order_id) JOIN unmatched_payments u USING (order_id)
-    WHERE m.certificate_id = ANY($1::uuid[]) AND NOT o.recheck
-    """,
-)
-_UNAPPLIED = """
-    FROM deliveries d
-    LEFT JOIN applied_messages a USING (certificate_id, message_key)
-    LEFT JOIN open_runs r USING (certificate_id)
-    WHERE d.certificate_id = ANY($1::uuid[]) AND a.message_key IS NULL AND d.sent_at < $2
-"""
-_DELIVERY = """
-    SELECT d.certificate_id::text AS subject, d.message_key AS about,
-        format('message %s, sent at %s, applied or waiting', d.delivery_id, d.sent_at) AS expected
-"""
-DELIVERY_LOST = Check(
-    9,
-    "deliveryLost",
-    "certificate",
-    f"{_DELIVERY}, 'neither: no workflow is open' AS seen {_UNAPPLIED} AND r.certificate_id IS NULL",
-)
-# What waits in an open workflow is no loss: an authorisation is stored with the next transition only, and what names
-# a line that another certificate still holds is asked again. But where a later message is applied, nothing holds it.
-DELIVERY_OVERTAKEN = Check(
-    9,
-    "deliveryOvertaken",
-    "certificate",
-    f"""{_DELIVERY}, 'neither: a later one was applied' AS seen {_UNAPPLIED} AND r.certificate_id IS NOT NULL
-        AND EXISTS (
-            SELECT FROM deliveries l JOIN applied_messages USING (certificate_id, message_key)
-            WHERE l.certificate_id = d.certificate_id AND l.delivery_id > d.delivery_id AND l.sent_at < $2
-        ) AND NOT EXISTS (
-            SELECT FROM order_certificates m JOIN order_certificates n USING (order_id)
-            JOIN certificates o ON o.certificate_id = n.certificate_id
-            WHERE m.certificate_id = d.certificate_id AND n.certificate_id <> m.certificate_id
-                AND o.status = 'ordered'
-        )""",  # noqa: S608 - made of constants
+    FROM certificates
+    WHERE certificate_id = ANY($1::uuid[]) AND next_instant IS NULL
+        AND (status IN {_LIVE_STATUSES} OR held > 0
+            OR any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails'))
+    """,  # noqa: S608 - made of constants
 )
 NO_RUN = Check(
     9,
     "runMissing",
     "certificate",
-    f"""
+    """
     SELECT c.certificate_id::text AS subject, '' AS about, 'an open workflow that waits for what comes' AS expected,
         format('none, though it is %s with refund state %s', c.status, c.any_refund_state) AS seen
     FROM certificates c LEFT JOIN open_runs r USING (certificate_id)
-    WHERE c.certificate_id = ANY($1::uuid[]) AND r.certificate_id IS NULL AND {_NEEDS_RUN}
-    """,  # noqa: S608 - made of constants
+    WHERE c.certificate_id = ANY($1::uuid[]) AND r.certificate_id IS NULL AND c.timer_at IS NOT NULL
+    """,
+)
+# What has an event has a cause: a record of a topic, a person or channel that asked, or an instant that had passed.
+CAUSE_UNKNOWN = Check(
+    10,
+    "causeUnknown",
+    "certificate",
+    """
+    SELECT e.certificate_id::text AS subject, e.sequence::text AS about,
+        format('a message %s of %s that ingest has folded', e.cause_event_id, e.cause_topic) AS expected,
+        'none' AS seen
+    FROM events e
+    WHERE e.certificate_id = ANY($1::uuid[]) AND e.cause_event_id IS NOT NULL AND e.recorded_at > $2
+        AND NOT EXISTS (
+            SELECT FROM inbox i
+            WHERE i.order_id = e.payload ->> 'orderId' AND i.topic = e.cause_topic AND i.event_id = e.cause_event_id
+        ) AND NOT EXISTS (
+            SELECT FROM spendings s
+            WHERE s.certificate_id = e.certificate_id AND s.message #>> '{cause,event_id}' = e.cause_event_id
+        ) AND e.payload ? 'orderId'
+    """,
+)
+# Of money and orders nothing follows by itself.
+CAUSE_MISSING = Check(
+    10,
+    "causeMissing",
+    "certificate",
+    """
+    SELECT e.certificate_id::text AS subject, e.sequence::text AS about,
+        format('a record of a topic behind %s', e.event_type) AS expected, 'none' AS seen
+    FROM events e
+    WHERE e.certificate_id = ANY($1::uuid[]) AND e.cause_event_id IS NULL
+        AND e.event_type IN ('issue.ordered', 'issue.completed', 'redemption.captured', 'redemption.restored')
+    """,
 )
 
 OF_PAGE = (
     RESERVED_WITHOUT,
     STRAY_RESERVATION,
     LINE_HELD_TWICE,
+    HOLDER_DIFFERS,
     MONEY_OUT_OF_BOUNDS,
     HOLDS_DIFFER,
-    DISCLOSURE_UNTOLD,
+    DISCLOSURE_UNPUBLISHED,
     DISCLOSURE_UNRECORDED,
-    INPUT_UNDELIVERED,
-    PAYMENT_LEFT_BEHIND,
+    SPENDING_LOST,
+    PARKED,
+    ASLEEP,
+    CAUSE_MISSING,
 )
 """Those that need the ids alone."""
-OF_DELIVERIES = (DELIVERY_LOST, DELIVERY_OVERTAKEN)
-"""Those that also take the instant before which deliveries were sent."""
 
 COUNT_OF_PAGE = """
     SELECT (SELECT count(*) FROM disclosures WHERE certificate_id = ANY($1::uuid[])) AS disclosures,
-        (SELECT count(*) FROM deliveries WHERE certificate_id = ANY($1::uuid[])) AS deliveries
+        (SELECT count(*) FROM events WHERE certificate_id = ANY($1::uuid[])) AS events
 """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from giftcert.storage.verification.session import Session
+from giftcert.storage.verification.session import QUERY_SECONDS, Session
 
 MOST_ROWS = 1_000
 """Of one question; more are counted."""
@@ -53,11 +53,11 @@ class CheckRepository:
         statement = (
             f"SELECT *, count(*) OVER () AS of_all FROM ({check.statement}) AS found LIMIT {MOST_ROWS}"  # noqa: S608
         )
-        rows = await self._session.fetch(statement, *parameters)
+        rows = await self._session.fetch(statement, *parameters, timeout=QUERY_SECONDS)
         found = (Deviation(row["subject"], row["about"], row["expected"], row["seen"]) for row in rows)
         return Deviations(check, tuple(found), rows[0]["of_all"] if rows else 0)
 
     async def count(self, statement: str, *parameters: Sequence[str] | datetime) -> Sequence[int]:
         """Return the figures of a counting statement."""
-        row = await self._session.fetchrow(statement, *parameters)
+        row = await self._session.fetchrow(statement, *parameters, timeout=QUERY_SECONDS)
         return tuple(row or ())

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -41,12 +40,14 @@ _COUNT = "SELECT count(*) FROM certificates"
 _COUNT_SAMPLED = "SELECT count(*) FROM sampled"
 _EVENT = """event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
     occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
-    balance, held, cause_topic, cause_event_id, payload::text AS payload, published_at"""
+    balance, held, cause_topic, cause_event_id, payload::text AS payload,
+    EXISTS (SELECT FROM outbox AS o WHERE o.event_id = e.event_id) AS waits,
+    EXISTS (SELECT FROM waiting_events AS w WHERE w.event_id = e.event_id) AS waited"""
 _EVENTS = f"""
-    SELECT {_EVENT} FROM events WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
+    SELECT {_EVENT} FROM events AS e WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
 """  # noqa: S608 - made of constants
-_EVENTS_BESIDE = f"""
-    SELECT {_EVENT} FROM events WHERE certificate_id IS NULL AND event_id > $1 ORDER BY event_id LIMIT $2
+_KEYED_EVENTS = f"""
+    SELECT {_EVENT} FROM events AS e WHERE certificate_id IS NULL AND event_id > $1 ORDER BY event_id LIMIT $2
 """  # noqa: S608 - made of constants
 
 
@@ -73,10 +74,11 @@ class CertificateRow:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as stored, and when it was published, if it was."""
+    """An event as stored. ``waits``: it is not on the stream yet; ``waited``: nor was it before the stream was read."""
 
     stored: StoredEvent
-    published_at: datetime | None
+    waits: bool
+    waited: bool
 
 
 class PageRepository:
@@ -120,12 +122,12 @@ class PageRepository:
         async for row in self._session.cursor(_EVENTS, certificate_ids, prefetch=FETCHED_AT_ONCE):
             yield _recorded(row)
 
-    async def events_beside(self, event_id: str, limit: int) -> list[RecordedEvent]:
+    async def keyed_events(self, event_id: str, limit: int) -> list[RecordedEvent]:
         """Return the events about no certificate behind this one, in the order of their ids."""
-        return [_recorded(row) for row in await self._session.fetch(_EVENTS_BESIDE, event_id, limit)]
+        return [_recorded(row) for row in await self._session.fetch(_KEYED_EVENTS, event_id, limit)]
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
     values = dict(row)
-    published_at = values.pop("published_at")
-    return RecordedEvent(StoredEvent(**values), published_at)
+    waits, waited = values.pop("waits"), values.pop("waited")
+    return RecordedEvent(StoredEvent(**values), waits, waited)

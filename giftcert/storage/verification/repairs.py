@@ -1,6 +1,7 @@
-"""What ``verify --repair`` changes: marks, so that dispatch publishes again and ingest signals again."""
+"""What ``verify --repair`` changes, so that dispatch publishes again and the sweep signals again."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -8,28 +9,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.storage.shards import SHARDS
 
-_PUBLISH_AGAIN = text("""
-    UPDATE events SET published_at = NULL
-    WHERE event_id = ANY(CAST(:event_ids AS uuid[])) AND published_at IS NOT NULL
-""")
-_SEND_AGAIN = text("""
-    UPDATE deliveries AS d SET sent_at = NULL
-    FROM unnest(CAST(:certificate_ids AS uuid[]), CAST(:keys AS text[])) AS lost (certificate_id, message_key)
-    WHERE d.certificate_id = lost.certificate_id AND d.message_key = lost.message_key AND d.sent_at IS NOT NULL
-        AND NOT EXISTS (
-            SELECT FROM applied_messages a
-            WHERE a.certificate_id = d.certificate_id AND a.message_key = d.message_key
-        )
-""")
-_ADD_SHARDS = text(f"""
-    INSERT INTO shards (purpose, shard)
-    SELECT purpose, shard FROM unnest(ARRAY['events', 'signals']) AS purpose, generate_series(0, {SHARDS - 1}) AS shard
-    ON CONFLICT DO NOTHING
+_PUBLISH_AGAIN = text(f"""
+    INSERT INTO outbox (shard, event_id)
+    SELECT crc32(stream_key::bytea) % {SHARDS}, event_id FROM events
+    WHERE event_id = ANY(CAST(:event_ids AS uuid[]))
+        AND NOT EXISTS (SELECT FROM outbox WHERE outbox.event_id = events.event_id)
+    ORDER BY certificate_id, sequence
 """)  # noqa: S608 - made of constants
+_ADD_SHARDS = text(f"""
+    INSERT INTO outbox_shards (shard) SELECT generate_series(0, {SHARDS - 1}) ON CONFLICT DO NOTHING
+""")
+_DECIDE_AGAIN = text("""
+    INSERT INTO pending (certificate_id, order_id, line_key, kind, channel, since)
+    SELECT CAST(lost.certificate_id AS uuid), lost.order_id, lost.line_key,
+        CASE WHEN lost.order_id = '' THEN 'certificate_spent' ELSE 'order_changed' END,
+        coalesce(l.standing ->> 'channel', c.sale_channel, c.reservation_channel, :channel), :now
+    FROM jsonb_to_recordset(CAST(:lost AS jsonb)) AS lost (certificate_id text, order_id text, line_key integer)
+    JOIN certificates c ON c.certificate_id = CAST(lost.certificate_id AS uuid)
+    LEFT JOIN order_lines l ON l.order_id = lost.order_id AND l.line_key = lost.line_key
+    ORDER BY 1, 2, 3
+    ON CONFLICT (certificate_id, order_id, line_key) DO UPDATE
+    SET number = nextval('pending_number'), signalled_at = NULL
+""")
 _RUNS = text("""
     SELECT certificate_id::text AS certificate_id, coalesce(sale_channel, reservation_channel) AS channel,
-        product_id AS product, CASE WHEN blocked THEN 'blocked' ELSE status END AS status, order_id,
-        any_refund_state AS refund_state
+        product_id AS product, order_id
     FROM certificates WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[]))
 """)
 
@@ -45,16 +49,22 @@ class RepairRepository:
         result = await self._connection.execute(_PUBLISH_AGAIN, {"event_ids": list(event_ids)})
         return result.rowcount
 
-    async def send_again(self, deliveries: Sequence[tuple[str, str]]) -> int:
-        """Have ingest's sweep signal deliveries, as (certificate id, message key), that no workflow knows."""
-        values = {"certificate_ids": [one for one, _ in deliveries], "keys": [key for _, key in deliveries]}
-        return (await self._connection.execute(_SEND_AGAIN, values)).rowcount
+    async def decide_again(self, lost: str, channel: str, now: datetime) -> int:
+        """Have certificates decide on lines or spendings that were passed over.
+
+        Args:
+            lost: a JSON list of ``certificate_id``, ``order_id`` and ``line_key`` (``''`` and 0: spendings).
+            channel: on whose queue a certificate that was never sold or reserved runs.
+            now: the instant since which they wait.
+        """
+        values = {"lost": lost, "channel": channel, "now": now}
+        return (await self._connection.execute(_DECIDE_AGAIN, values)).rowcount
 
     async def add_shards(self) -> int:
-        """Add the rows by which the work of a shard is taken, where they are missing."""
+        """Add the rows by which the events of a shard are published, where they are missing."""
         return (await self._connection.execute(_ADD_SHARDS)).rowcount
 
     async def runs_to_start(self, certificate_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what has to be known to start the workflows of these certificates."""
+        """Return what has to be known to signal the workflows of these certificates."""
         rows = await self._connection.execute(_RUNS, {"certificate_ids": list(certificate_ids)})
         return [dict(row) for row in rows.mappings()]

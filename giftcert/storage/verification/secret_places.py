@@ -9,28 +9,28 @@ from giftcert.storage.verification.session import Session
 FETCHED_AT_ONCE = 1_000
 
 _LENGTHS = "SELECT DISTINCT number_length FROM products"
-_KNOWN = "SELECT number_fingerprint FROM certificates WHERE number_fingerprint = ANY($1::bytea[])"
-_SEALED = "SELECT certificate_id::text, cvc_sealed FROM certificates WHERE certificate_id = ANY($1::uuid[])"
-# A CVC is remembered as a text of its own, an amount as a number.
+_KNOWN = "SELECT number_fingerprint FROM certificate_secrets WHERE number_fingerprint = ANY($1::bytea[])"
+_SEALED = (
+    "SELECT certificate_id::text, cvc_sealed FROM certificate_secrets WHERE certificate_id = ANY($1::uuid[])"
+)
+# A CVC is remembered as a text of its own, an amount as a number. Keys are kept as keyed hashes only.
 _ANSWERS = """
-    SELECT caller || ' ' || call AS place, md5(idempotency_key) AS about,
-        idempotency_key || ' ' || answer::text AS said, answer::text AS answer
-    FROM idempotency_keys
-    WHERE answered_at > $1
-        AND (answer::text ~ $2 OR idempotency_key ~ $2 OR answer::text ~ '"[0-9]{3,8}"')
+    SELECT encode(caller_key, 'hex') AS place, '' AS about, answer::text AS said, answer::text AS answer
+    FROM idempotency_keys WHERE answered_at > $1 AND (answer::text ~ $2 OR answer::text ~ '"[0-9]{3,8}"')
 """
 _ANSWERS_COUNT = "SELECT count(*) FROM idempotency_keys WHERE answered_at > $1"
 _QUARANTINE = """
     SELECT topic, partition, record_offset, record_key, record_value, reason || ' ' || detail FROM quarantine
     WHERE quarantined_at > $1 ORDER BY topic, partition, record_offset
 """
-# What workflow histories hold: the messages that were signalled, and the state.
-_TOLD_TO_WORKFLOWS = """
-    SELECT certificate_id::text, 'message ' || delivery_id AS about, convert_from(message, 'UTF8') AS said
-    FROM deliveries WHERE certificate_id = ANY($1::uuid[]) AND convert_from(message, 'UTF8') ~ $2
-    UNION ALL
-    SELECT certificate_id::text, 'state', state::text FROM certificates
+_STATES = """
+    SELECT certificate_id::text, 'state' AS about, state::text AS said FROM certificates
     WHERE certificate_id = ANY($1::uuid[]) AND state::text ~ $2
+"""
+_LINES = """
+    SELECT order_id, 'standing of line ' || line_key AS about, standing::text || coalesce(recipient::text, '') AS said
+    FROM order_lines
+    WHERE order_id = ANY($1) AND (standing::text ~ $2 OR recipient::text ~ $2)
 """
 
 
@@ -78,10 +78,13 @@ class SecretPlaceRepository:
         async for row in self._session.cursor(_QUARANTINE, since, prefetch=FETCHED_AT_ONCE):
             yield SealedRecord(*row)
 
-    async def told_to_workflows(self, certificate_ids: Sequence[str]) -> list[StoredText]:
-        """Return what of these certificates stands in workflow histories and may hold a number."""
-        rows = await self._session.fetch(_TOLD_TO_WORKFLOWS, certificate_ids, self._digits)
-        return [StoredText(*row) for row in rows]
+    async def states(self, certificate_ids: Sequence[str]) -> list[StoredText]:
+        """Return the stored states of these certificates that may hold a number."""
+        return [StoredText(*row) for row in await self._session.fetch(_STATES, certificate_ids, self._digits)]
+
+    async def lines(self, order_ids: Sequence[str]) -> list[StoredText]:
+        """Return what is stored of the lines of these orders and may hold a number."""
+        return [StoredText(*row) for row in await self._session.fetch(_LINES, order_ids, self._digits)]
 
     async def known(self, fingerprints: Sequence[bytes]) -> set[bytes]:
         """Return those that are of numbers of ours."""

@@ -16,9 +16,9 @@ POOL_COUNT = Check(
     WHERE b.made IS DISTINCT FROM c.there
     """,
 )
-BATCH_UNTOLD = Check(
+BATCH_UNRECORDED = Check(
     1,
-    "batchUntold",
+    "batchUnrecorded",
     "product",
     """
     SELECT b.product_id AS subject, b.batch_id::text AS about,
@@ -29,41 +29,54 @@ BATCH_UNTOLD = Check(
     WHERE (e.payload ->> 'count')::bigint IS DISTINCT FROM b.quantity
     """,
 )
-STRANGER_TOLD = Check(
+STRANGER_PUBLISHED = Check(
     6,
-    "strangerTold",
+    "strangerPublished",
     "certificate",
     """
     SELECT t.certificate_id::text AS subject, '' AS about, 'nothing: there is no such certificate' AS expected,
         count(*) || ' events on the stream' AS seen
-    FROM told_events t LEFT JOIN certificates c USING (certificate_id)
+    FROM stream_events t LEFT JOIN certificates c USING (certificate_id)
     WHERE t.certificate_id IS NOT NULL AND c.certificate_id IS NULL GROUP BY t.certificate_id
     """,
 )
-TOLD_UNRECORDED = Check(
+PUBLISHED_UNRECORDED = Check(
     5,
-    "toldUnrecorded",
+    "publishedUnrecorded",
     "event",
     """
     SELECT t.event_id::text AS subject, '' AS about, 'an event that the database has' AS expected,
         'on the stream only' AS seen
-    FROM told_events t LEFT JOIN events e ON e.event_id = t.event_id
+    FROM stream_events t LEFT JOIN events e ON e.event_id = t.event_id
     WHERE t.certificate_id IS NULL AND e.event_id IS NULL GROUP BY t.event_id
     """,
 )
-UNSENT = Check(
+PENDING = Check(
     9,
-    "unsent",
+    "pending",
     "certificate",
     """
-    SELECT certificate_id::text AS subject, message_key AS about, 'sent within a short time' AS expected,
-        format('message %s waits since %s', delivery_id, created_at) AS seen
-    FROM deliveries WHERE sent_at IS NULL AND created_at < $1 ORDER BY delivery_id
+    SELECT certificate_id::text AS subject, order_id || ' ' || line_key AS about,
+        'decided within a short time' AS expected,
+        format('%s waits since %s', kind, since) AS seen
+    FROM pending AS p JOIN certificates AS c USING (certificate_id)
+    WHERE since < $1 AND c.parked IS NULL ORDER BY since
     """,
 )
-QUARANTINE_UNTOLD = Check(
+PAYMENT_LEFT_BEHIND = Check(
     9,
-    "quarantineUntold",
+    "paymentLeftBehind",
+    "order",
+    """
+    SELECT u.order_id AS subject, format('%s-%s-%s', u.topic, u.partition, u.record_offset) AS about,
+        format('the payment at %s-%s offset %s folded into its order', u.topic, u.partition, u.record_offset)
+            AS expected,        'still kept as that of an unknown order' AS seen
+    FROM orders o JOIN unmatched_payments u USING (order_id) WHERE NOT o.recheck
+    """,
+)
+QUARANTINE_UNREPORTED = Check(
+    9,
+    "quarantineUnreported",
     "input",
     """
     SELECT format('%s-%s', q.topic, q.partition) AS subject, q.record_offset::text AS about,
@@ -83,8 +96,9 @@ ORDER_LOST = Check(
     "orderLost",
     "order",
     """
-    SELECT i.order_id AS subject, i.identity AS about,
-        format('an order of the message at %s-%s offset %s', i.topic, i.partition, i.record_offset) AS expected,
+    SELECT i.order_id AS subject, format('%s-%s-%s', i.topic, i.partition, i.record_offset) AS about,
+        format('an order of the %s at %s-%s offset %s', i.event_type, i.topic, i.partition, i.record_offset)
+            AS expected,
         'none' AS seen
     FROM inbox i LEFT JOIN orders o USING (order_id)
     WHERE i.event_type LIKE 'order.%' AND o.order_id IS NULL AND i.received_at > $1
@@ -95,10 +109,8 @@ SHARD_MISSING = Check(
     "shardMissing",
     "shard",
     f"""
-    SELECT purpose || '-' || shard AS subject, '' AS about, 'a row by which its work is taken' AS expected,
-        'none' AS seen
-    FROM unnest(ARRAY['events', 'signals']) AS purpose CROSS JOIN generate_series(0, {SHARDS - 1}) AS shard
-    LEFT JOIN shards s USING (purpose, shard) WHERE s.purpose IS NULL
+    SELECT shard::text AS subject, '' AS about, 'a row by which its events are published' AS expected, 'none' AS seen
+    FROM generate_series(0, {SHARDS - 1}) AS shard LEFT JOIN outbox_shards s USING (shard) WHERE s.shard IS NULL
     """,  # noqa: S608 - made of constants
 )
 COUNTS = """

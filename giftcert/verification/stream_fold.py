@@ -7,16 +7,15 @@ from typing import NamedTuple
 import msgspec
 
 from giftcert.contracts.envelope import StoredEvent
-from giftcert.contracts.notices import CvcDisclosed, InvariantViolated
+from giftcert.contracts.notices import InvariantViolated
 from giftcert.contracts.payload_reading import public_event
-from giftcert.domain import events as e
-from giftcert.domain.disclosure import refuse_disclosure
-from giftcert.domain.evolve import evolve
-from giftcert.domain.state import CertificateState, Status
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.disclosure import refuse_disclosure
+from giftcert.domain.certificate.evolve import evolve
+from giftcert.domain.certificate.state import FOR_SALE, CertificateState, Status
 from giftcert.storage.verification.pages import CertificateRow
 from giftcert.verification.violations import Violation
 
-_MAY_BE_ORDERED = frozenset({Status.AVAILABLE, Status.RESERVED})
 # What people do to a certificate that has no event is told of its product, in words; so its first event, if that is
 # no reservation, tells how it then stands.
 _BEFORE_ANY_EVENT = frozenset({Status.AVAILABLE, Status.RETIRED})
@@ -64,7 +63,7 @@ class FoldCheck:
         if told is not None:
             yield from self._may_follow(event, told)
             self._state = evolve(self._with_nominal(event.nominal or 0), told, event.occurred_at)
-        if event.event_type == CvcDisclosed.type:
+        if event.event_type == e.CvcDisclosed.type:
             yield from self._may_disclose(event)
         if (
             event.event_type != InvariantViolated.type
@@ -116,7 +115,7 @@ class FoldCheck:
                 yield self._violation(
                     2, "heldTwice", event, "reserved when available", f"reserved when {status}"
                 )
-            case e.Ordered() if status not in _MAY_BE_ORDERED:
+            case e.Ordered() if status not in FOR_SALE:
                 yield self._violation(2, "heldTwice", event, "ordered when free", f"ordered when {status}")
             case e.Released() if status not in _MAY_BE_RELEASED:
                 yield self._violation(

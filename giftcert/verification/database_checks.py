@@ -1,4 +1,4 @@
-"""The questions that SQL answers, and whose answers Temporal has to confirm."""
+"""The checks that SQL answers, and of which Temporal has to confirm some."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
@@ -7,35 +7,37 @@ from datetime import datetime
 from giftcert.storage.verification import certificate_checks, whole_checks
 from giftcert.storage.verification.checks import CheckRepository, Deviations
 from giftcert.storage.verification.session import Session
-from giftcert.verification.moment import Moment
-from giftcert.verification.runs import OpenRuns
+from giftcert.temporal.runs import CertificateRuns
+from giftcert.verification.cutoff import Cutoff
 from giftcert.verification.violations import Findings, Violation
 
 ASKED_AT_ONCE = 16
 SUSPECTS_AT_ONCE = 500
 
 
-class Asking:
-    """Asks, and takes the answers into the findings."""
+class DatabaseChecks:
+    """Runs checks, and takes what they find into the findings."""
 
-    def __init__(self, session: Session, moment: Moment, findings: Findings) -> None:
+    def __init__(self, session: Session, cutoff: Cutoff, findings: Findings) -> None:
         self._checks = CheckRepository(session)
-        self._moment = moment
+        self._cutoff = cutoff
         self._findings = findings
 
-    async def about_page(self, certificate_ids: Sequence[str]) -> Collection[str]:
-        """Ask about certificates; return those whose workflow seems to be missing, which the next has to judge."""
+    async def of_page(self, certificate_ids: Sequence[str], inbox_since: datetime) -> Collection[str]:
+        """Check certificates; return those whose workflow seems to be missing, which Temporal has to confirm."""
         for check in certificate_checks.OF_PAGE:
             self._take(await self._checks.ask(check, certificate_ids))
-        overtaken = certificate_checks.DELIVERY_OVERTAKEN
-        self._take(await self._checks.ask(overtaken, certificate_ids, self._moment.patient_until))
+        overdue = certificate_checks.OVERDUE
+        self._take(await self._checks.ask(overdue, certificate_ids, self._cutoff.patient_until))
+        causes = certificate_checks.CAUSE_UNKNOWN
+        self._take(await self._checks.ask(causes, certificate_ids, inbox_since))
         figures = await self._checks.count(certificate_checks.COUNT_OF_PAGE, certificate_ids)
         self._findings.check(figures[0], 8)
-        self._findings.check(figures[1], 9)
+        self._findings.check(figures[1], 10)
         return {one.subject for one in await self._without_run(certificate_ids)}
 
-    async def about_runs(self, suspects: Iterable[str], runs: OpenRuns) -> None:
-        """Take in what still misses its workflow when Temporal itself was asked: its list lags behind.
+    async def of_runs(self, suspects: Iterable[str], runs: CertificateRuns) -> None:
+        """Take in whose workflow still misses when Temporal itself was asked: its list lags behind.
 
         A workflow that ends between the list and our look leaves nothing that misses it, one that begins is open.
         """
@@ -46,36 +48,33 @@ class Asking:
             still = await _closed({one.subject for one in again}, runs)
             self._findings.add_all(one for one in again if one.subject in still)
 
-    async def about_whole(self, since: datetime, first_event: str, *, all_of_it: bool) -> None:
-        """Ask about everything that came since an instant, and about counts."""
+    async def of_whole(self, since: datetime, first_event: str, *, all_of_it: bool) -> None:
+        """Check everything that came since an instant, and counts."""
         checks = self._checks
         self._take(await checks.ask(whole_checks.POOL_COUNT))
         self._take(await checks.ask(whole_checks.SHARD_MISSING))
-        self._take(await checks.ask(whole_checks.UNSENT, self._moment.patient_until))
+        self._take(await checks.ask(whole_checks.PENDING, self._cutoff.patient_until))
         self._take(await checks.ask(whole_checks.ORDER_LOST, since))
-        self._take(await checks.ask(whole_checks.QUARANTINE_UNTOLD, first_event, since))
-        self._take(await checks.ask(whole_checks.TOLD_UNRECORDED))
+        self._take(await checks.ask(whole_checks.QUARANTINE_UNREPORTED, first_event, since))
+        self._take(await checks.ask(whole_checks.PUBLISHED_UNRECORDED))
         if all_of_it:
-            self._take(await checks.ask(whole_checks.BATCH_UNTOLD))
-            self._take(await checks.ask(whole_checks.STRANGER_TOLD))
+            self._take(await checks.ask(whole_checks.BATCH_UNRECORDED))
+            self._take(await checks.ask(whole_checks.STRANGER_PUBLISHED))
+            self._take(await checks.ask(whole_checks.PAYMENT_LEFT_BEHIND))
         figures = await checks.count(whole_checks.COUNTS, since)
         self._findings.check(figures[0], 1)
         self._findings.check(figures[1] + figures[2], 9)
 
     async def _without_run(self, certificate_ids: Collection[str]) -> list[Violation]:
         ids = list(certificate_ids)
-        if not ids:
-            return []
-        missing = await self._checks.ask(certificate_checks.NO_RUN, ids)
-        lost = await self._checks.ask(certificate_checks.DELIVERY_LOST, ids, self._moment.patient_until)
-        return [*_violations(missing), *_violations(lost)]
+        return [*_violations(await self._checks.ask(certificate_checks.NO_RUN, ids))] if ids else []
 
     def _take(self, answer: Deviations) -> None:
         self._findings.add_all(_violations(answer))
         self._findings.add_uncounted(answer.check.invariant, answer.count - len(answer.rows))
 
 
-async def _closed(certificate_ids: Iterable[str], runs: OpenRuns) -> set[str]:
+async def _closed(certificate_ids: Iterable[str], runs: CertificateRuns) -> set[str]:
     slots = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def is_open(certificate_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Takes the stream in: what it told of whom, and what in it could be a secret."""
+"""Takes the records of the stream into the session: what each says of whom, and what in it could be a secret."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,21 +8,25 @@ from aiokafka import ConsumerRecord
 
 from giftcert.contracts.envelope import StoredEvent
 from giftcert.contracts.envelope_reading import decode_event, digest_of
-from giftcert.storage.verification.told import ToldRepository, ToldRow
-from giftcert.verification.numbers import NumberWatch
-from giftcert.verification.stream import StreamReading
+from giftcert.storage.verification.published import PublishedRepository, StreamRow
+from giftcert.verification.secret_watch import NumberWatch
+from giftcert.verification.stream_reader import StreamReading
 from giftcert.verification.violations import Findings, Violation
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class StreamTaking:
+class StreamIndex:
     """Takes records into the session's table; of a sample only what is about it, or about no certificate."""
 
     def __init__(
-        self, told: ToldRepository, watch: NumberWatch, findings: Findings, wanted: set[bytes] | None = None
+        self,
+        published: PublishedRepository,
+        watch: NumberWatch,
+        findings: Findings,
+        wanted: set[bytes] | None = None,
     ) -> None:
-        self._told = told
+        self._published = published
         self._watch = watch
         self._findings = findings
         self._wanted = wanted
@@ -33,14 +37,14 @@ class StreamTaking:
         async for records in reading.batches():
             rows = self._rows(records)
             if rows:
-                await self._told.add(rows)
+                await self._published.add(rows)
             await self._watch.flush(self._findings)
             done += len(records)
             progress(done, reading.total)
 
-    def _rows(self, records: Sequence[ConsumerRecord]) -> list[ToldRow]:
+    def _rows(self, records: Sequence[ConsumerRecord]) -> list[StreamRow]:
         self._findings.check(len(records), 7)
-        rows: list[ToldRow] = []
+        rows: list[StreamRow] = []
         for record in records:
             place = f"{record.topic}-{record.partition}"
             self._watch.look(record.value or b"", "event", place, f"offset {record.offset}")

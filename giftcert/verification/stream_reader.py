@@ -1,4 +1,4 @@
-"""Reads ``GiftCertificates.Stream`` as it lies there, from its beginning to where it ends now."""
+"""Reader of ``GiftCertificates.Stream``: from its beginning to where it ends now."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Watches for numbers and CVCs of ours: gathers what could be one, and asks the database in batches."""
+"""Watch for numbers and CVCs in clear: collects what could be one, and asks the database in batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,6 +81,15 @@ class CvcWatch:
                 cvc = self._opener.open(sealed[certificate_id], _context(certificate_id))
                 if cvc in words:
                     findings.add(_in_clear(place, "cvcInClear", "its CVC"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watches:
+    """Who looks for secrets, and where stored texts are read."""
+
+    numbers: NumberWatch
+    cvcs: CvcWatch
+    places: SecretPlaceRepository
 
 
 def _context(certificate_id: str) -> bytes:
