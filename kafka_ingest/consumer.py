@@ -266,7 +266,7 @@ class BatchLoop:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._give_back()
         self._stand_still()
-        away = failure_of(error) in {Failure.AWAY, Failure.SLOW}
+        away = failure_of(error) is not Failure.STANDING
         if not away:
             _log.error("a batch cannot be committed", exc_info=error)
         await self._outages.goes_on(POSTGRESQL if away else INGEST, error)

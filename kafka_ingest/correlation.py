@@ -8,24 +8,25 @@ from hashlib import sha256
 from typing import assert_never
 
 import msgspec
-from giftcert.domain.order.order import Novelty, Order, apply, novelty
 
 from giftcert.contracts.checks import require_known_channel
 from giftcert.contracts.clients import ClientRecord
 from giftcert.contracts.identity import spending_content, spending_identity
 from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
-from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order, order_message, recipients
+from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order, order_message
 from giftcert.contracts.payments import PaymentRecord, payment_message, spending_message
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.messages import OrderVersion, Payment
+from giftcert.domain.order.order import Novelty, Order, apply, novelty
 from giftcert.lifecycle.order_changes import OrderChange, is_certificate_id
 from giftcert.storage.orders import StoredOrder
 from giftcert.storage.spendings import Spending
 from kafka_ingest import quarantine
 from kafka_ingest.decoder import Client, DecodedBatch
 from kafka_ingest.decoder import Payment as PaymentOfBatch
+from kafka_ingest.free_texts import masked_client, masked_notice, masked_recipients
 from kafka_ingest.quarantine import Rejection
 from kafka_ingest.records import InputRecord, Topics
 
@@ -156,7 +157,7 @@ class FoldedOrder:
     is_new: bool
     was_too_large: bool
     said: list[OrderVersion | Payment] = field(default_factory=list)
-    recipients: dict[str, Recipient] | None = None
+    recipients: dict[int, Recipient | None] = field(default_factory=dict)
     source: InputRecord | None = None
 
     @property
@@ -233,7 +234,8 @@ class Correlation:
         """Keep what CRM last said of a client; an older word than the last is dropped."""
         last = self.plan.clients.get(record.client_id)
         if last is None or last.occurred_at <= record.occurred_at:
-            self.plan.clients[record.client_id] = record
+            self.plan.clients[record.client_id], masked = masked_client(record)
+            self._tell_masked(source, Cause(source.topic, record.event_id, record.occurred_at), masked)
         self._count(source, "kept")
 
     # Orders -------------------------------------------------------------------------------------
@@ -252,7 +254,9 @@ class Correlation:
         self._apply(folded, source, message, earlier_payments_unknown=late)
         self.plan.originals.append((source, record))
         if newest and isinstance(record, StatedOrder):
-            folded.recipients = recipients(record)
+            by_line_id, masked = masked_recipients(record)
+            folded.recipients |= _by_line_key(folded.order, by_line_id)
+            self._tell_masked(source, message.cause, masked)
 
     # Payments -----------------------------------------------------------------------------------
 
@@ -291,7 +295,7 @@ class Correlation:
             if not known:
                 self._count(source, "repeat")
             return known
-        certificate_id = record.spent_certificate_id
+        certificate_id = record.spent_certificate_id or ""
         if certificate_id not in self._known.channels:
             digest = sha256(identity.encode() + content).digest()
             detail = "certificateId: no such certificate"
@@ -350,12 +354,22 @@ class Correlation:
         folded.said.append(message)
         folded.source = source
 
+    def _tell_masked(self, source: InputRecord, cause: Cause, masked: list[str]) -> None:
+        if masked:
+            self.plan.events.append((source, masked_notice(source, cause, masked, self._now)))
+
     def _reject(self, rejection: Rejection) -> None:
         self.plan.rejections.append(rejection)
         self._count(rejection.source, "rejected")
 
     def _count(self, source: InputRecord, outcome: str) -> None:
         self.plan.counts[source.topic, outcome] += 1
+
+
+def _by_line_key(order: Order | None, recipients: Mapping[str, Recipient]) -> dict[int, Recipient | None]:
+    """Return whom the lines of the newest version are for, none where it leaves that out."""
+    lines = order.lines if order else ()
+    return {one.key: recipients.get(one.line_id) for one in lines if one.naming is not None and one.listed}
 
 
 _NO_CAUSE = Cause("", "", datetime.min.replace(tzinfo=UTC))

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
-from giftcert.domain.order.order import Order
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.notices import OrderTooLarge, about_input
 from giftcert.contracts.orders import AnyOrder, StatedOrder
 from giftcert.contracts.payments import PaymentRecord, decode_stored_payment, encode_payment
 from giftcert.contracts.records import EventRecord
+from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
@@ -219,7 +219,7 @@ async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> l
     """
     if not order_ids:
         return []
-    payments = []
+    payments: list[Payment] = []
     for _, order_id, topic, partition, offset, message in await UnmatchedPaymentRepository(connection).take(
         order_ids
     ):

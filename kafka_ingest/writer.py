@@ -63,7 +63,7 @@ class BatchWriter:
             raise error
         if len(records) > 1:
             return await self._by_halves(records)
-        if failure is Failure.SLOW and not self._is_slow_again(records[0]):
+        if failure is not Failure.RECORD and not self._is_slow_again(records[0]):
             raise error
         return await self._isolate(records[0], error)
 
@@ -87,7 +87,7 @@ class BatchWriter:
         return committed
 
     def _is_slow_again(self, record: InputRecord) -> bool:
-        """Whether a record has run into a time-out so often that PostgreSQL is not to blame."""
+        """Whether a record has run into time-outs and locks so often that nobody else is to blame."""
         place = place_of(record)
         self._slow[place] += 1
         if self._slow[place] < SLOW_ATTEMPTS:
@@ -139,10 +139,10 @@ class Failure(Enum):
 def failure_of(error: Exception) -> Failure:
     """Return whether to wait, to try again, to look for the record that is to blame, or to wait for a person.
 
-    A time-out may be either's fault, so it is looked for patiently.
+    A time-out, or a lock that nobody lets go, may be another's fault: a record is suspected of it only in the end.
     """
     error = _original_error(error)
-    if isinstance(error, TimeoutError | asyncpg.QueryCanceledError):
+    if isinstance(error, asyncpg.QueryCanceledError | asyncpg.IdleInTransactionSessionTimeoutError):
         return Failure.SLOW
     if isinstance(error, asyncpg.PostgresError):
         return _failure_of_state(error)

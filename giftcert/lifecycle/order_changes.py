@@ -5,7 +5,7 @@ locked the orders, then their lines, and owns the transaction.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
+from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.messages import (
     LinesReturned,
     OrderCancelled,
@@ -24,7 +25,6 @@ from giftcert.domain.order.messages import (
     PaymentVoided,
     RefundShareDecided,
 )
-from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
@@ -56,14 +56,14 @@ class OrderChange:
     """An order after messages that were new to it.
 
     ``said``: those messages, in the order in which they were applied; none where the order is only looked at again, for
-    certificates that were imported since. ``recipients``: whom the lines of the newest version are for, by lineId;
-    ``None`` where no newer version came.
+    certificates that were imported since. ``recipients``: whom lines are for, by line key, as the newest versions say;
+    other lines keep theirs.
     """
 
     order: Order
     is_new: bool = False
     said: tuple[OrderMessage, ...] = ()
-    recipients: Mapping[str, Recipient] | None = None
+    recipients: Mapping[int, Recipient | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +155,9 @@ def revised_lines(
     for key, standing in line_standings(order, counted).items():
         before = rows.get((order.order_id, key))
         line = _named(_line(before, standing), order.named_certificates(key), ours)
-        if change.recipients is not None and standing.listed:
-            recipient = change.recipients.get(standing.line_id) if keep_recipients else None
-            line = replace(line, recipient=recipient)
-        if not standing.is_paid:
-            line = replace(line, unpaid_until=unpaid_until)
+        if key in change.recipients:
+            line = replace(line, recipient=change.recipients[key] if keep_recipients else None)
+        line = replace(line, unpaid_until=unpaid_until)
         if line != before:
             yield LineRevision(line=line, to_decide=_to_decide(before, line, signals))
 

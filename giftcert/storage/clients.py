@@ -47,9 +47,8 @@ _SET_FENCES = """
         ORDER BY client_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
     )
 """
-_LOCK_ERASED = """
-    SELECT client_id FROM clients WHERE erasure_recheck AND erasure_fence IS NOT NULL
-    ORDER BY client_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+_ERASED_NOW = """
+    SELECT client_id FROM clients WHERE erasure_recheck AND erasure_fence IS NOT NULL ORDER BY client_id LIMIT $1
 """
 # Their own orders, and those of all who were merged into them.
 _LOCK_ORDERS = """
@@ -69,9 +68,13 @@ _ERASE_RECIPIENTS = """
     UPDATE order_lines SET recipient = NULL FROM held
     WHERE order_lines.order_id = held.order_id AND order_lines.line_key = held.line_key
 """
+# Rows of clients are locked last everywhere, after orders and lines.
 _END_ERASURE = """
     UPDATE clients SET erasure_recheck = false, erasure_fence = NULL
-    WHERE client_id = ANY($1) AND erasure_fence <= $2
+    WHERE client_id IN (
+        SELECT client_id FROM clients WHERE client_id = ANY($1) AND erasure_fence <= $2
+        ORDER BY client_id FOR NO KEY UPDATE
+    )
 """
 _ANY_ERASURE = "SELECT EXISTS (SELECT FROM clients WHERE erasure_recheck)"
 
@@ -122,7 +125,7 @@ class ClientRepository:
             oldest_open: the lowest transaction id that was in progress before this.
         """
         driver = await driver_of(self._connection)
-        erased = [row[0] for row in await driver.fetch(_LOCK_ERASED, limit)]
+        erased = [row[0] for row in await driver.fetch(_ERASED_NOW, limit)]
         if erased:
             orders = [row[0] for row in await driver.fetch(_LOCK_ORDERS, erased)]
             await driver.execute(_ERASE_RECIPIENTS, orders)

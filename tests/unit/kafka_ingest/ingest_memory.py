@@ -1,29 +1,29 @@
 """Storage in memory: what plans write is known to the next batch, as the real one does it in PostgreSQL."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from giftcert.contracts.codec import decode_message
-from giftcert.contracts.orders import StatedOrder
-from giftcert.contracts.payments import PaymentRecord
-from giftcert.domain.messages import Message
-from giftcert.storage.clients import StoredClient
-from giftcert.storage.inbox import InboxMessage, PastMessage
-from giftcert.storage.orders import KnownOrder
-from kafka_ingest.correlation import correlate
-from kafka_ingest.plan import Known, Plan
-from kafka_ingest.reading import Payment, read
-from kafka_ingest.rejection import Rejection
-from kafka_ingest.selection import select
-from kafka_ingest.source import KeptRecord
-from kafka_ingest.topics import Topics
+from giftcert.contracts.clients import ClientRecord
+from giftcert.domain.policy import Policy
+from giftcert.lifecycle.order_changes import LineRevision, revised_lines, wakes_of
+from giftcert.storage.order_lines import LineKey, OrderLineRow
+from giftcert.storage.orders import StoredOrder
+from giftcert.storage.spendings import Spending
+from giftcert.temporal.signals import Signal
+from kafka_ingest.correlation import BatchPlan, Correlation, Known, select
+from kafka_ingest.decoder import Payment, decode
+from kafka_ingest.quarantine import Rejection
+from kafka_ingest.records import InputRecord, KeptRecord, Topics
+from kafka_ingest.unknown_certificates import report, unknown_lines
 from tests.unit.contracts.topic_records import raw
 
 TOPICS = Topics("orders", "payments", "clients", ("im", "pos"))
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def certificate(number: int) -> str:
@@ -35,14 +35,17 @@ class Memory:
     """Everything that ingest stores, and the records that come."""
 
     certificates: dict[str, str | None] = field(default_factory=dict)
-    orders: dict[str, KnownOrder] = field(default_factory=dict)
-    inbox: list[InboxMessage] = field(default_factory=list)
-    told: dict[str, list[Message]] = field(default_factory=dict)
+    orders: dict[str, StoredOrder] = field(default_factory=dict)
+    lines: dict[LineKey, OrderLineRow] = field(default_factory=dict)
+    originals: list[str] = field(default_factory=list)
+    signals: dict[str, list[Signal]] = field(default_factory=dict)
     channels: dict[str, list[str]] = field(default_factory=dict)
+    spendings: dict[str, Spending] = field(default_factory=dict)
     unmatched: list[Payment] = field(default_factory=list)
-    clients: dict[str, StoredClient] = field(default_factory=dict)
+    clients: dict[str, ClientRecord] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
     rejections: list[Rejection] = field(default_factory=list)
-    alerts: list[Any] = field(default_factory=list)
+    events: list[tuple[InputRecord, Any]] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     payments_were_dropped: bool = False
     offsets: dict[str, int] = field(default_factory=dict)
@@ -57,91 +60,80 @@ class Memory:
         body = value if isinstance(value, bytes | None) else raw(value)
         return KeptRecord(topic, 0, offset, key.encode(), body, 1_763_892_000_000)
 
-    def comes(self, *records: KeptRecord) -> Plan:
+    def comes(self, *records: KeptRecord, replaying: bool = False) -> BatchPlan:
         """One batch comes and is committed."""
-        reading = read(records, TOPICS)
-        known_orders = {one: self.orders[one] for one in reading.order_ids if one in self.orders}
-        selection = select(reading, known_orders, TOPICS)
+        batch = decode(records, TOPICS, 1_048_576)
+        known_orders = {one: self.orders[one] for one in batch.order_ids if one in self.orders}
+        selection = select(batch, known_orders, TOPICS)
         new = {order.order_id for _, order in selection.orders if order.order_id not in known_orders}
         waited = [one for one in self.unmatched if one[1].order_id in new]
         self.unmatched = [one for one in self.unmatched if one not in waited]
-        plan = correlate(selection, [_as_kept(one) for one in waited], self._known(known_orders), TOPICS)
-        self._write(plan)
+        known = Known(
+            orders=known_orders,
+            spendings={identity: one.content for identity, one in self.spendings.items()},
+            channels=self.certificates,
+            payments_were_dropped=self.payments_were_dropped,
+        )
+        plan = Correlation(known, TOPICS, NOW).fold(selection, [_as_kept(one) for one in waited])
+        plan.counts += batch.counts
+        self._write(plan, replaying=replaying)
         return plan
 
-    def ordered(self, value: Any) -> Plan:
+    def ordered(self, value: Any) -> BatchPlan:
         return self.comes(self.record("orders", value))
 
-    def paid(self, value: Any) -> Plan:
+    def paid(self, value: Any) -> BatchPlan:
         return self.comes(self.record("payments", value))
 
-    def described(self, value: Any, key: str = "C-77") -> Plan:
+    def described(self, value: Any, key: str = "C-77") -> BatchPlan:
         return self.comes(self.record("clients", value, key))
 
-    def messages(self, number: int, kind: type[Message] | None = None) -> list[Any]:
-        """What a certificate was told, in order."""
-        told = self.told.get(certificate(number), [])
-        return [message for message in told if kind is None or isinstance(message, kind)]
+    def line(self, line_id: str = "2", order_id: str = "IM-1001") -> OrderLineRow:
+        """The certificate line that bears this lineId now."""
+        [found] = [
+            row for (of, _), row in self.lines.items() if of == order_id and row.standing.line_id == line_id
+        ]
+        return found
+
+    def woken(self, number: int) -> list[str]:
+        """The signals to a certificate, in order."""
+        return [str(one) for one in self.signals.get(certificate(number), [])]
 
     def reasons(self) -> list[str]:
         return [rejection.notice.reason for rejection in self.rejections]
 
-    def _known(self, orders: dict[str, KnownOrder]) -> Known:
-        histories: dict[str, list[PastMessage]] = {}
-        for one in self.inbox:
-            past = PastMessage(
-                one.order_id,
-                one.identity,
-                one.topic,
-                one.partition,
-                one.offset,
-                one.event_type,
-                one.original,
-            )
-            histories.setdefault(one.order_id, []).append(past)
-        return Known(
-            orders=orders,
-            certificates=self.certificates,
-            contents={one.identity: one.content for one in self.inbox},
-            histories=histories,
-            clients=self.clients,
-            buyers=self._buyers(),
-            payments_were_dropped=self.payments_were_dropped,
-        )
-
-    def _buyers(self) -> dict[str, list[tuple[str, str | None]]]:
-        buyers: dict[str, list[tuple[str, str | None]]] = {}
-        for order in self.orders.values():
-            for one in order.certificates:
-                buyers.setdefault(order.customer_id or "", []).append((one, order.snapshot.channel))
-        return buyers
-
-    def _write(self, plan: Plan) -> None:
-        for order in plan.orders:
-            before = self.orders.get(order.order_id)
-            kept = (before.certificates, before.unknown_lines) if before else ((), {})
-            self.orders[order.order_id] = replace(order, certificates=kept[0], unknown_lines=dict(kept[1]))
-        for order_id, one in plan.mappings:
-            order = self.orders[order_id]
-            self.orders[order_id] = replace(order, certificates=(*order.certificates, one))
-        for (order_id, line_id), line in plan.unknown_lines.items():
-            self.orders[order_id].unknown_lines[line_id] = line
-        for order_id, line_id in plan.forgotten_lines:
-            self.orders[order_id].unknown_lines.pop(line_id, None)
-        known = {one.identity for one in self.inbox}
-        assert known.isdisjoint(one.identity for one in plan.inbox), "the inbox has a message twice"
-        self.inbox += plan.inbox
-        for delivery in plan.deliveries:
-            told = self.told.setdefault(delivery.certificate_id, [])
-            if delivery.key not in {message.key for message in told}:
-                told.append(decode_message(delivery.message))
-                self.channels.setdefault(delivery.certificate_id, []).append(delivery.channel)
+    def _write(self, plan: BatchPlan, *, replaying: bool) -> None:
+        changes = plan.changes
+        revisions = [
+            one
+            for change in changes
+            for one in revised_lines(change, self.lines, self.certificates, self.erased, Policy())
+        ]
+        plan.rejections += unknown_lines(self.lines, revisions, plan.folded, replaying=replaying)
+        for change in changes:
+            self.orders[change.order.order_id] = StoredOrder(change.order, recheck=False)
+        for revision in revisions:
+            line, alerts = report(revision)
+            plan.record_of(line.line.standing.order_id, alerts)
+            self.lines[line.line.key] = line.line
+        self._signal(revisions, plan)
+        self.originals += [record.event_id for _, record in plan.originals]
+        self.spendings |= {one.spending.identity: one.spending for one in plan.spendings}
         self.unmatched += plan.unmatched
         self.clients |= plan.clients
         self.rejections += plan.rejections
-        self.alerts += plan.alerts
+        self.events += plan.events
         for outcome, count in plan.counts.items():
             self.counts[outcome] = self.counts.get(outcome, 0) + count
+
+    def _signal(self, revisions: list[LineRevision], plan: BatchPlan) -> None:
+        for wake in wakes_of(revisions, {}):
+            self.signals.setdefault(wake.certificate_id, []).append(wake.signal)
+            self.channels.setdefault(wake.certificate_id, []).append(wake.channel)
+        for planned in plan.spendings:
+            spent = planned.spending.certificate_id
+            self.signals.setdefault(spent, []).append(Signal.CERTIFICATE_SPENT)
+            self.channels.setdefault(spent, []).append(planned.channel)
 
 
 def _as_kept(payment: Payment) -> Payment:
@@ -158,6 +150,3 @@ def in_batches(records: list[KeptRecord], sizes: Iterable[int]) -> list[list[Kep
         batches.append(rest[:size])
         rest = rest[size:]
     return [batch for batch in (*batches, rest) if batch]
-
-
-__all__ = ["TOPICS", "Memory", "PaymentRecord", "StatedOrder", "certificate", "in_batches"]

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from kafka_ingest.failures import Failure, failure_of
+from kafka_ingest.writer import Failure, failure_of
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,9 @@ from kafka_ingest.failures import Failure, failure_of
         (asyncpg.exceptions._base.DataError("invalid input"), Failure.RECORD),
         (KeyError("a fault of ours that this record brings out"), Failure.RECORD),
         (OverflowError(), Failure.RECORD),
+        (asyncpg.QueryCanceledError(), Failure.SLOW),
+        (asyncpg.IdleInTransactionSessionTimeoutError(), Failure.SLOW),
+        (asyncpg.LockNotAvailableError(), Failure.RACE),
         (asyncpg.UndefinedTableError(), Failure.STANDING),
         (asyncpg.InsufficientPrivilegeError(), Failure.STANDING),
         (asyncpg.ReadOnlySQLTransactionError(), Failure.STANDING),

@@ -1,6 +1,9 @@
 """Lines and payments that name a certificate we never made, and the money that comes for such lines."""
 
-from tests.unit.contracts.topic_records import certificate_line, order, payment
+from dataclasses import replace
+from typing import Any
+
+from tests.unit.contracts.topic_records import certificate_line, goods_line, order, payment
 from tests.unit.kafka_ingest.ingest_memory import Memory, certificate
 
 UNKNOWN = certificate(99)
@@ -10,17 +13,38 @@ def unknown_line(named: str = UNKNOWN, **changes: object) -> dict[str, object]:
     return certificate_line(certificateId=named, **changes)
 
 
+def changed(*lines: dict[str, Any], version: int = 2) -> dict[str, Any]:
+    return order(
+        lines=list(lines), total=500_000, orderVersion=version, eventType="order.changed", eventId="v2"
+    )
+
+
+def alerted(memory: Memory) -> list[int]:
+    return [
+        event.payload["amount"]["amount"]
+        for _, event in memory.events
+        if event.event_type == "alert.paymentWithoutCertificate"
+    ]
+
+
 def test_a_line_that_names_no_certificate_of_ours_is_reported_once() -> None:
     memory = Memory()
     memory.ordered(order(lines=[unknown_line()], total=500_000))
     memory.ordered(order(lines=[unknown_line()], total=500_000, eventId="again"))
-    memory.ordered(
-        order(lines=[unknown_line()], total=500_000, orderVersion=2, eventType="order.changed", eventId="v2")
-    )
+    memory.ordered(changed(unknown_line()))
     assert memory.reasons() == ["unknownCertificate"]
-    assert memory.rejections[0].notice.type == "error.unknownCertificate"
-    assert memory.rejections[0].notice.event_id == "so-1"
-    assert UNKNOWN not in memory.rejections[0].notice.detail
+    [rejection] = memory.rejections
+    assert rejection.notice.type == "error.unknownCertificate"
+    assert rejection.notice.event_id == "so-1"
+    assert UNKNOWN not in rejection.notice.detail
+    assert not rejection.holds_back, "all else that the record says is applied"
+
+
+def test_another_unknown_certificate_is_reported_again() -> None:
+    memory = Memory()
+    memory.ordered(order(lines=[unknown_line()], total=500_000))
+    memory.ordered(changed(unknown_line(certificate(98))))
+    assert memory.reasons() == ["unknownCertificate"] * 2
 
 
 def test_an_id_that_is_no_uuid_is_as_unknown() -> None:
@@ -33,7 +57,7 @@ def test_the_other_lines_of_the_order_go_on() -> None:
     memory = Memory().with_certificates(1)
     lines = [unknown_line(), certificate_line(lineId="3", certificateId=certificate(1))]
     memory.ordered(order(lines=lines, total=1_000_000))
-    assert len(memory.messages(1)) == 1
+    assert memory.woken(1) == ["order_created"]
     assert memory.reasons() == ["unknownCertificate"]
 
 
@@ -42,8 +66,8 @@ def test_money_for_such_a_line_is_alerted_once() -> None:
     memory.ordered(order(lines=[unknown_line()], total=500_000))
     memory.paid(payment(amount=500_000, allocations=None))
     memory.paid(payment(amount=500_000, allocations=None, eventId="again"))
-    [(stream_key, event)] = memory.alerts
-    assert stream_key == "payments-0"
+    [(source, event)] = memory.events
+    assert source.topic == "payments"
     assert event.event_type == "alert.paymentWithoutCertificate"
     assert event.payload["amount"] == {"amount": 500_000, "currency": "RUB"}
     assert event.payload["lineId"] == "2"
@@ -54,7 +78,7 @@ def test_money_that_came_before_the_order_is_alerted_too() -> None:
     memory = Memory()
     memory.paid(payment(amount=500_000, allocations=None))
     memory.ordered(order(lines=[unknown_line()], total=500_000))
-    assert [event.event_type for _, event in memory.alerts] == ["alert.paymentWithoutCertificate"]
+    assert alerted(memory) == [500_000]
 
 
 def test_more_money_is_alerted_again() -> None:
@@ -63,51 +87,85 @@ def test_more_money_is_alerted_again() -> None:
     for nth, amount in enumerate((200_000, 300_000)):
         allocations = [{"lineId": "2", "amount": amount}]
         memory.paid(payment(amount=amount, allocations=allocations, captureId=f"K-{nth}"))
-    assert [event.payload["amount"]["amount"] for _, event in memory.alerts] == [200_000, 500_000]
+    assert alerted(memory) == [200_000, 500_000]
+
+
+def test_money_in_another_currency_is_alerted_at_once_with_its_own_amount() -> None:
+    memory = Memory()
+    memory.ordered(order(lines=[unknown_line()], total=500_000))
+    paid = payment(amount=70_00, currency="EUR", allocations=None)
+    memory.paid(paid)
+    memory.paid(paid | {"eventId": "again"})
+    [(_, event)] = memory.events
+    assert event.payload["amount"] == {"amount": 70_00, "currency": "EUR"}
+    assert event.payload["reason"] == "currencyMismatch"
+
+
+def test_whoever_holds_the_line_speaks_for_its_money() -> None:
+    memory = Memory().with_certificates(1)
+    memory.ordered(order(lines=[certificate_line(certificateId=certificate(1))], total=500_000))
+    [key] = memory.lines
+    memory.lines[key] = replace(memory.lines[key], holder=certificate(1), holder_status="issued")
+    memory.ordered(changed(unknown_line()))
+    memory.paid(payment(amount=500_000, allocations=None))
+    assert memory.reasons() == ["unknownCertificate"]
+    assert alerted(memory) == []
+    assert memory.woken(1) == ["order_created", "order_changed", "payment_captured"]
 
 
 def test_the_repaired_line_takes_its_money_along_and_alerts_no_more() -> None:
     memory = Memory().with_certificates(1)
     memory.ordered(order(lines=[unknown_line()], total=500_000))
     memory.paid(payment(amount=200_000, allocations=None, captureId="K-1"))
-    repaired = certificate_line(certificateId=certificate(1))
-    memory.ordered(order(lines=[repaired], total=500_000, orderVersion=2, eventType="order.changed"))
+    memory.ordered(changed(certificate_line(certificateId=certificate(1))))
     memory.paid(payment(amount=300_000, allocations=None, captureId="K-2"))
-    assert len(memory.alerts) == 1
-    told = [type(message).__name__ for message in memory.messages(1)]
-    assert told == ["OrderStated", "OrderStated", "PaymentCaptured", "PaymentCaptured"]
-    assert memory.messages(1)[1].own.replaces is None
-    assert not memory.orders["IM-1001"].unknown_lines
+    assert alerted(memory) == [200_000]
+    assert memory.woken(1) == ["order_changed", "payment_captured"]
+    assert memory.line().standing.captured == 500_000
+    assert memory.line().speaker == certificate(1)
+
+
+def test_a_certificate_that_was_imported_since_is_found_when_its_order_comes_again() -> None:
+    memory = Memory()
+    ordered = order(lines=[goods_line(), unknown_line(certificate(1))])
+    memory.ordered(ordered)
+    memory.with_certificates(1)
+    memory.ordered(ordered)
+    assert memory.woken(1) == ["order_changed"]
+    assert memory.line().speaker == certificate(1)
+    assert memory.reasons() == ["unknownCertificate"]
+
+
+def test_a_replay_of_an_order_whose_certificate_is_still_unknown_says_so_again() -> None:
+    memory = Memory()
+    record = memory.record("orders", order(lines=[unknown_line()]))
+    memory.comes(record)
+    memory.comes(record, replaying=True)
+    assert memory.reasons() == ["unknownCertificate"] * 2
 
 
 def test_a_payment_by_an_unknown_certificate_is_reported_and_still_pays_its_order() -> None:
     memory = Memory().with_certificates(1)
-    memory.ordered(order(lines=[certificate_line(certificateId=certificate(1))]))
-    memory.paid(payment(tender="giftCertificate", certificateId=UNKNOWN))
+    memory.ordered(order(lines=[certificate_line(certificateId=certificate(1))], total=500_000))
+    memory.paid(payment(tender="giftCertificate", certificateId=UNKNOWN, amount=500_000))
     assert memory.reasons() == ["unknownCertificate"]
-    assert [type(message).__name__ for message in memory.messages(1)] == ["OrderStated", "PaymentCaptured"]
+    assert memory.woken(1) == ["order_created", "payment_captured"]
 
 
-def test_a_payment_by_an_unknown_certificate_that_comes_again_is_reported_once() -> None:
-    """Also where nothing is known of its order; what it says differently is a contradiction as of any payment."""
+def test_a_payment_by_an_unknown_certificate_that_comes_again_is_known_again() -> None:
     memory = Memory()
     said = {"tender": "giftCertificate", "certificateId": UNKNOWN, "captureId": "K-1", "allocations": None}
-    for nth in range(3):
-        memory.paid(payment(**said, amount=500_000, eventId=f"again-{nth}"))
-    assert memory.reasons() == ["unknownCertificate"]
-    assert len(memory.unmatched) == 1
-    memory.paid(payment(**said, amount=1))
-    assert memory.reasons() == ["unknownCertificate", "contradictsEarlier"]
+    for nth, amount in enumerate((500_000, 500_000, 1)):
+        memory.paid(payment(**said, amount=amount, eventId=f"again-{nth}"))
+    first, again, other = [one.contradiction for one in memory.rejections]
+    assert first == again != other
 
 
-def test_a_payment_by_a_certificate_that_was_imported_since_is_told_to_it_when_it_comes_again() -> None:
+def test_a_payment_by_a_certificate_that_was_imported_since_spends_it_when_it_comes_again() -> None:
     memory = Memory()
     said = payment(tender="giftCertificate", certificateId=certificate(7))
     memory.paid(said)
     memory.with_certificates(7)
     memory.paid(said)
-    assert [type(message).__name__ for message in memory.messages(7)] == ["SpendingReported"]
+    assert memory.woken(7) == ["certificate_spent"]
     assert memory.reasons() == ["unknownCertificate"]
-    memory.with_certificates(1)
-    memory.ordered(order(lines=[certificate_line(certificateId=certificate(1))]))
-    assert [type(message).__name__ for message in memory.messages(1)] == ["OrderStated", "PaymentCaptured"]

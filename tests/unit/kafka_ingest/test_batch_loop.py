@@ -1,4 +1,4 @@
-"""How far the intake says that it is, while batches are under way, fail, or are dropped by a rebalance."""
+"""How far the batch loop says that it is, while batches are under way, fail, or are dropped by a rebalance."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from kafka_ingest.intake import Intake
-from kafka_ingest.reading import Reading
-from kafka_ingest.source import KeptRecord
+from kafka_ingest.consumer import BatchLoop
+from kafka_ingest.decoder import DecodedBatch
+from kafka_ingest.records import KeptRecord, Place
 from kafka_ingest.transaction import Committed
 
 PARTITION = TopicPartition("orders", 0)
@@ -65,10 +65,10 @@ class Writer:
     failure: Exception | None = None
     batches: list[list[int]] = field(default_factory=list)
 
-    def read(self, _: object) -> Reading:
-        return Reading()
+    def decode(self, _: object) -> DecodedBatch:
+        return DecodedBatch()
 
-    async def commit(self, records: list[KeptRecord], _: Reading) -> Committed:
+    async def commit(self, records: list[KeptRecord], _: DecodedBatch) -> Committed:
         await self.may_commit.wait()
         if self.failure:
             raise self.failure
@@ -76,8 +76,10 @@ class Writer:
         return Committed()
 
 
-class Trouble:
-    """Stands in for what is told of trouble."""
+class Outages:
+    """Stands in for the outage report."""
+
+    place: Place = ("orders", 0, 0)
 
     def over(self, part: str) -> None:
         pass
@@ -92,11 +94,11 @@ class Scene:
     writer: Writer = field(default_factory=Writer)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(self.consumer, self.writer, Trouble(), lambda _: None)  # type: ignore[arg-type]
+        self.loop = BatchLoop(self.consumer, self.writer, Outages(), lambda _: None)  # type: ignore[arg-type]
 
     @property
     def reached(self) -> int:
-        return self.intake.reached(PARTITION, self.consumer.position)
+        return self.loop.reached(PARTITION, self.consumer.position)
 
 
 @pytest.fixture
@@ -106,24 +108,24 @@ async def scene() -> Scene:
 
 async def test_what_is_only_read_is_not_reached(scene: Scene) -> None:
     scene.consumer.gives(0, 1, 2)
-    await scene.intake.step()
+    await scene.loop.step()
     assert (scene.consumer.position, scene.reached) == (3, 0)
     scene.writer.may_commit.set()
-    await scene.intake.finished()
+    await scene.loop.finished()
     assert scene.reached == 3
     assert scene.consumer.commits == [{PARTITION: 3}]
 
 
 async def test_the_next_batch_is_read_while_one_is_committed(scene: Scene) -> None:
     scene.consumer.gives(0)
-    await scene.intake.step()
+    await scene.loop.step()
     scene.consumer.gives(1)
-    second = asyncio.create_task(scene.intake.step())
+    second = asyncio.create_task(scene.loop.step())
     await scene.consumer.taken.wait()
     assert (scene.consumer.position, scene.reached) == (2, 0)
     scene.writer.may_commit.set()
     await second
-    await scene.intake.finished()
+    await scene.loop.finished()
     assert scene.writer.batches == [[0], [1]]
     assert scene.reached == 2
 
@@ -132,10 +134,10 @@ async def test_a_failed_batch_and_the_one_read_after_it_come_again(scene: Scene)
     scene.writer.failure = OSError("away")
     scene.writer.may_commit.set()
     scene.consumer.gives(0, 1)
-    await scene.intake.step()
+    await scene.loop.step()
     scene.consumer.gives(2)
-    await scene.intake.step()
-    await scene.intake.finished()
+    await scene.loop.step()
+    await scene.loop.finished()
     assert scene.consumer.position == 0
     assert scene.reached == 0
     assert scene.consumer.paused_now == {PARTITION}
@@ -144,17 +146,17 @@ async def test_a_failed_batch_and_the_one_read_after_it_come_again(scene: Scene)
 
 async def test_a_batch_that_a_rebalance_drops_is_not_reached_by_the_old_position(scene: Scene) -> None:
     scene.consumer.gives(0)
-    await scene.intake.step()
-    revoking = asyncio.create_task(scene.intake.revoked())
+    await scene.loop.step()
+    revoking = asyncio.create_task(scene.loop.revoked())
     scene.consumer.gives(1)
-    second = asyncio.create_task(scene.intake.step())
+    second = asyncio.create_task(scene.loop.step())
     await scene.consumer.taken.wait()
     scene.writer.may_commit.set()
     await asyncio.gather(revoking, second)
     assert scene.writer.batches == [[0]]
     assert (scene.consumer.position, scene.reached) == (2, 1)
     scene.consumer.position = 1  # where the committed offsets stand
-    scene.intake.assigned()
+    scene.loop.assigned()
     assert scene.reached == 1
 
 
@@ -162,9 +164,9 @@ async def test_a_new_assignment_is_paused_while_postgresql_is_away(scene: Scene)
     scene.writer.failure = OSError("away")
     scene.writer.may_commit.set()
     scene.consumer.gives(0)
-    await scene.intake.step()
-    await scene.intake.finished()
+    await scene.loop.step()
+    await scene.loop.finished()
     scene.consumer.paused_now.clear()
-    await scene.intake.revoked()
-    scene.intake.assigned()
+    await scene.loop.revoked()
+    scene.loop.assigned()
     assert scene.consumer.paused_now == {PARTITION}
