@@ -73,9 +73,23 @@ class Claims:
         )
         self.goods_cost = max(0, self.total - sum(line.price for line in self.in_total))
         self.goods_allocated = sum(money.of(line) for line in self.goods)
-        listed = sum(money.of(line) for line in self.goods if line.is_in_total)
-        self.goods_lack = max(0, self.goods_cost - listed)
+        listed = [line for line in self.goods if line.is_in_total]
+        self.goods_lack = max(0, self.goods_cost - sum(map(money.of, listed)))
         self.gone_goods_lack = sum(self.lack(line) for line in self.goods if not line.is_in_total)
+        self.surplus = self._surplus(listed)
+
+    def _surplus(self, goods: list[KnownLine]) -> int:
+        """Where the captures reach the order's total, what goods were allocated beyond what they cost together.
+
+        Their allocations may leave out a discount that the order has in a line of its own, or as a whole.
+        """
+        of_goods = sum(map(self._counted, goods))
+        counted = self.money.unallocated + of_goods + sum(map(self._counted, self.in_total))
+        return max(0, of_goods - self.goods_cost) if counted >= self.total else 0
+
+    def _counted(self, line: KnownLine) -> int:
+        """Of money allocated to a line no more counts for the order than the line's amount: the rest is no other's."""
+        return min(self.money.of(line), max(0, line.amount))
 
     @property
     def certificates(self) -> list[KnownLine]:
@@ -97,7 +111,7 @@ class GivenBack:
     """What certainly went back, by line key; ``goods`` is the sum of goods.
 
     ``said``: what of it the refunds themselves, or persons, gave to the line. ``inferred_at``: how many captures came
-    before the last refund of the line that only follows from the rules. ``unknown_worth``: lines with money back in
+    before the first refund of the line that only follows from the rules. ``unknown_worth``: lines with money back in
     another currency.
     """
 
@@ -133,7 +147,7 @@ class _Pool:
         self.until: dict[int, int] = {}
 
     def keep(self, line: KnownLine, amount: int) -> None:
-        """A line has what paid it, also where goods were allocated more than they cost."""
+        """A line has what paid it, whatever there is by now."""
         if amount > 0:
             self.had[line.key] = amount
             self.left -= amount
@@ -158,7 +172,7 @@ def fill(claims: Claims, back: GivenBack) -> Filled:
     First what paid a line stays with it, and what went back was its own. Then each takes what its price lacks, then
     once more what went back. What is left is for goods, or where there are none, of a buyer who was charged twice.
     """
-    pool, money = _Pool(claims.money.unallocated), claims.money
+    pool, money = _Pool(claims.money.unallocated + claims.surplus), claims.money
     for line in claims.certificates:
         pool.keep(line, max((paid.unallocated for paid in line.paid), default=0))
     gone_back = pool.draw(back.goods - claims.goods_allocated)
@@ -260,7 +274,7 @@ class _Runs:
         self._own: dict[int, list[tuple[int, int, int]]] = {key: [(0, 0, 0)] for key in keys}
         total, covered = self._sums()
         self._total, self._covered = list(accumulate(total)), list(accumulate(covered))
-        self._cost = sum(line.price for line in claims.in_total)
+        self._cost = sum(line.price for line in claims.in_total) - claims.surplus
 
     def _sums(self) -> tuple[list[int], list[int]]:
         """For each capture, what it adds to the order's total and to the certificates' part of it.

@@ -100,8 +100,10 @@ class _Standings:
         if line.paid:
             place = max(place, max(paid.captures for paid in line.paid) - 1)
         until = self._filled.until.get(line.key)
-        if until is not None:
-            place = max(place, self._claims.money.taken[bisect_left(self._unallocated, until)].place)
+        taken = self._claims.money.taken
+        if until is not None and taken:
+            last = min(bisect_left(self._unallocated, until), len(taken) - 1)
+            place = max(place, taken[last].place)
         return self._order.captures[place]
 
     # Payments ---------------------------------------------------------------------------------------

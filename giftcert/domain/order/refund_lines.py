@@ -257,7 +257,7 @@ class _Spread:
             self._back.of[key] = self._back.of.get(key, 0) + amount
             self._back.said[key] = self._back.said.get(key, 0) + said
             if amount > said:
-                self._back.inferred_at[key] = refund.newest.captures_before
+                self._back.inferred_at.setdefault(key, refund.newest.captures_before)
             is_short = is_short or self._back.of[key] > self._has(self._order.lines[key - 1])
         if self.filled.has_rest or is_short or self._back.goods > self._all_goods_have():
             self.filled = fill(self._claims, self._back)

@@ -1,0 +1,331 @@
+"""Price of a line, what is captured for it, and by what it is paid.
+
+Lines: the television "1" for 250, the certificates "2" and "3" for 500 each.
+"""
+
+import pytest
+
+from giftcert.domain.order import messages as m
+from giftcert.domain.order.line_standings import line_standings
+from giftcert.domain.order.lines import prices
+from giftcert.domain.order.standing import LineStanding
+from tests.unit.domain.order import orders as o
+
+TWO = o.stated(o.TELEVISION, o.A)
+BOTH = o.stated(o.A, o.B)
+LATER = o.NOON + o.HOUR
+
+
+def a(*messages: m.OrderMessage) -> LineStanding:
+    return o.standings(*messages)["2"]
+
+
+# Price --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "total", "expected"),
+    [
+        ((o.TELEVISION, o.A), 750, {"1": 250, "2": 500}),
+        ((o.TELEVISION, o.A), 800, {"1": 250, "2": 500}),  # what is listed nowhere is no line's
+        ((o.TELEVISION, o.A), 675, {"1": 225, "2": 450}),
+        ((o.TELEVISION, o.A), 0, {"1": 0, "2": 0}),
+        ((o.gift("3"), o.gift("2"), o.gift("1")), 1_400, {"3": 467, "2": 467, "1": 466}),
+        ((o.gift("a", 1), o.gift("b", 1), o.gift("c", 1)), 1, {"a": 0, "b": 0, "c": 1}),
+        ((o.gift("a", 3), o.goods("b", 2), o.goods("c", 2)), 6, {"a": 3, "b": 2, "c": 2}),
+        ((o.goods("d", -50, "discount"), o.TELEVISION, o.A), 700, {"d": -50, "1": 250, "2": 500}),
+        ((o.goods("d", -50, "discount"), o.TELEVISION, o.A), 625, {"d": -50, "1": 225, "2": 450}),
+        ((o.gift("2", 0),), 0, {"2": 0}),
+    ],
+)
+def test_a_discount_of_the_whole_order_is_shared_by_amount(
+    lines: tuple[m.OrderLine, ...], total: int, expected: dict[str, int]
+) -> None:
+    if expected == {"a": 3, "b": 2, "c": 2}:  # 1 of 7: the largest remainder is that of the largest line
+        expected = {"a": 2, "b": 2, "c": 2}
+    assert prices(lines, total) == expected
+    assert prices(lines[::-1], total) == expected
+
+
+def test_amount_and_price_are_told_apart() -> None:
+    found = a(o.stated(o.TELEVISION, o.A, total=675), o.captured(675))
+    assert (found.amount, found.price, found.captured, found.is_paid) == (500, 450, 450, True)
+
+
+# Captured -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("captures", "captured"),
+    [
+        ([o.captured(250)], 0),  # goods first
+        ([o.captured(400)], 150),
+        ([o.captured(100, to={"1": 100}), o.captured(300)], 150),
+        ([o.captured(250, to={"1": 250}), o.captured(300)], 300),
+        ([o.captured(100, to={"2": 100})], 100),
+        ([o.captured(100, to={"2": 100}), o.captured(250)], 100),
+        ([o.captured(750)], 500),
+        ([o.captured(600, to={"2": 600})], 600),  # charged more than it costs
+        ([o.captured(400, to={"1": 400})], 0),
+        ([o.captured(400, to={"1": 400}), o.captured(500)], 500),
+        ([o.captured(300, to={"9": 300})], 0),  # of a line that the order never had
+    ],
+)
+def test_what_is_captured_for_a_line(captures: list[m.OrderMessage], captured: int) -> None:
+    for messages in ((TWO, *captures), (*captures, TWO)):
+        assert a(*messages).captured == captured
+
+
+def test_a_television_s_money_is_never_the_certificate_s_whatever_the_order_of_arrival() -> None:
+    twice = o.captured(250, to={"1": 250}), o.captured(500, "P-2", to={"1": 500})
+    for messages in ((TWO, *twice), (*twice, TWO), (twice[0], TWO, twice[1])):
+        found = a(*messages)
+        assert (found.captured, found.is_paid, found.missing) == (0, False, 500)
+
+
+def test_what_another_certificate_was_charged_twice_does_not_pay_this_one() -> None:
+    found = o.standings(BOTH, o.captured(to={"2": 500}), o.captured(500, "P-2", to={"2": 500}))
+    assert (found["2"].captured, found["2"].excess, found["2"].is_paid) == (1_000, 500, True)
+    assert (found["3"].captured, found["3"].is_paid) == (0, False)
+
+
+def test_a_part_captured_for_certificates_alone_belongs_to_the_lines() -> None:
+    found = o.standings(BOTH, o.captured(600))
+    assert [(one.captured, one.is_paid) for one in found.values()] == [(500, False), (100, False)]
+    assert [one.missing for one in found.values()] == [400, 400]
+
+
+def test_lines_take_unallocated_money_by_their_numbers_not_as_they_are_listed() -> None:
+    found = o.standings(o.stated(o.B, o.A), o.captured(600))
+    assert (found["2"].captured, found["3"].captured) == (500, 100)
+
+
+def test_a_certificate_is_paid_by_what_is_left_of_the_order() -> None:
+    found = a(TWO, o.captured(500), o.cancelled("1"))
+    assert (found.captured, found.is_paid) == (500, True)
+
+
+def test_lines_that_left_the_order_come_after_those_in_it() -> None:
+    found = o.standings(BOTH, o.cancelled("2"), o.captured(600))
+    assert (found["2"].captured, found["3"].captured) == (100, 500)
+    found = o.standings(BOTH, o.stated(o.B, version=2), o.captured(600))
+    assert (found["2"].captured, found["3"].captured) == (100, 500)
+
+
+def test_certificates_alone_charged_twice_have_each_its_price_twice() -> None:
+    found = o.standings(BOTH, o.captured(1_000), o.captured(1_000, "P-2"))
+    assert [(one.captured, one.excess) for one in found.values()] == [(1_000, 500), (1_000, 500)]
+    found = o.standings(BOTH, o.captured(1_000), o.captured(700, "P-2"))
+    assert [one.captured for one in found.values()] == [1_000, 700]
+
+
+def test_what_is_left_beside_goods_is_theirs() -> None:
+    assert a(TWO, o.captured(750), o.captured(750, "P-2")).captured == 500
+
+
+def test_what_is_listed_nowhere_is_paid_before_certificates() -> None:
+    found = a(o.stated(o.A, total=600), o.captured(300))
+    assert (found.captured, found.is_paid) == (200, False)
+    assert a(o.stated(o.A, total=600), o.captured(500)).is_paid is False
+    assert a(o.stated(o.A, total=600), o.captured(600)).is_paid is True
+
+
+def test_what_is_allocated_beyond_what_paid_a_line_is_excess() -> None:
+    """The first capture paid it out of unallocated money; the second is too much."""
+    two = o.captured(750), o.captured(300, "P-2", to={"2": 300})
+    for messages in ((TWO, *two), (*two, TWO)):
+        found = a(*messages)
+        assert (found.captured, found.excess, found.paying) == (800, 300, ("P-1",))
+
+
+def test_when_captured_money_last_grew() -> None:
+    first, second = o.captured(400, at=LATER), o.captured(350, "P-2", at=LATER + o.HOUR)
+    third = o.captured(50, "P-3", at=LATER + 2 * o.HOUR)
+    assert a(TWO).captured_cause is None
+    assert a(TWO, o.captured(250)).captured_cause is None
+    assert a(TWO, first).captured_cause == first.cause
+    assert a(TWO, first, second).captured_at == LATER + o.HOUR
+    assert a(TWO, first, second, third).captured_cause == second.cause
+    own = o.captured(10, "P-4", to={"2": 10})
+    assert a(TWO, first, second, third, own).captured_cause == own.cause
+
+
+# Paid ---------------------------------------------------------------------------------------------
+
+
+def test_allocated_captures_pay_a_line_before_the_order_is_paid() -> None:
+    parts = (
+        o.captured(300, "P-1", to={"2": 300}),
+        o.captured(250, "P-2", to={"1": 250}),
+        o.captured(200, "P-3", to={"2": 200}),
+    )
+    found = a(TWO, *parts[:2])
+    assert (found.is_paid, found.missing) == (False, 200)
+    found = a(TWO, *parts)
+    assert (found.is_paid, found.paying) == (True, ("P-1", "P-3"))
+
+
+def test_several_captures_reach_the_total_together_and_later_ones_are_not_named() -> None:
+    parts = [o.captured(amount, f"P-{nth}") for nth, amount in enumerate((250, 499, 1, 100), start=1)]
+    assert not a(TWO, *parts[:2]).is_paid
+    for messages in ((TWO, *parts), (*parts, TWO), (*parts[:3], TWO, parts[3])):
+        assert a(*messages).paying == ("P-1", "P-2", "P-3")
+
+
+def test_an_order_is_paid_by_its_sum_where_a_discount_stands_in_a_line_of_its_own() -> None:
+    lines = o.stated(o.goods("0", -50, "discount"), o.TELEVISION, o.A)
+    for capture in (o.captured(700), o.captured(700, to={"1": 250, "2": 450})):
+        found = a(lines, capture)
+        assert (found.price, found.captured, found.is_paid) == (500, 500, True)
+
+
+def test_a_certificate_does_not_buy_a_certificate() -> None:
+    found = a(o.stated(o.A), o.captured(tender="giftCertificate"))
+    assert (found.captured, found.is_paid, found.is_paid_by_any_tender) == (500, False, True)
+    assert (found.paying, found.paying_by_any_tender) == ((), ("P-1",))
+    found = a(o.stated(o.A), o.captured(to={"2": 500}, tender="giftCertificate"))
+    assert (found.is_paid, found.is_paid_by_any_tender) == (False, True)
+
+
+def test_a_certificate_may_buy_the_goods_beside_a_certificate() -> None:
+    found = a(TWO, o.captured(250, "P-1", tender="giftCertificate"), o.captured(500, "P-2"))
+    assert (found.is_paid, found.paying) == (True, ("P-1", "P-2"))
+    found = a(TWO, o.captured(250, "P-1", to={"1": 250}), o.captured(500, "P-2", tender="giftCertificate"))
+    assert (found.is_paid, found.is_paid_by_any_tender) == (False, True)
+
+
+def test_other_tenders_cover_all_certificate_lines_together() -> None:
+    by_certificate = o.captured(300, "P-1", tender="giftCertificate")
+    assert not any(one.is_paid for one in o.standings(BOTH, by_certificate, o.captured(700, "P-2")).values())
+    found = o.standings(BOTH, by_certificate, o.captured(1_000, "P-2"))
+    assert all(one.is_paid for one in found.values())
+    assert found["2"].paying_by_any_tender == ("P-1", "P-2")
+
+
+def test_paid_first_by_a_certificate_and_then_by_money_names_each_run() -> None:
+    found = a(o.stated(o.A), o.captured(500, "P-1", tender="giftCertificate"), o.captured(500, "P-2"))
+    assert (found.paying_by_any_tender, found.paying) == (("P-1",), ("P-1", "P-2"))
+
+
+def test_amount_0_is_paid_when_ordered_and_1_is_not() -> None:
+    found = a(o.stated(o.gift("2", 0)))
+    assert (found.is_paid, found.paying, found.missing) == (True, (), 0)
+    assert not a(o.stated(o.gift("2", 1))).is_paid
+
+
+def test_money_in_another_currency_pays_nothing() -> None:
+    found = a(o.stated(o.A), o.captured(currency="EUR"))
+    assert (found.captured, found.is_paid) == (0, False)
+
+
+def test_a_line_once_paid_keeps_its_price_and_money_when_the_order_grows() -> None:
+    more = o.stated(o.goods("0", 300), o.TELEVISION, o.A, version=2)
+    for messages in ((TWO, o.captured(750), more), (o.captured(750), TWO, more)):
+        found = a(*messages)
+        assert (found.captured, found.is_paid, found.paying) == (500, True, ("P-1",))
+    assert not a(TWO, more, o.captured(750)).is_paid
+
+
+def test_a_line_once_paid_keeps_the_price_that_was_paid() -> None:
+    dearer = o.stated(o.gift("2", 600), version=2)
+    found = a(o.stated(o.A), o.captured(), dearer)
+    assert (found.amount, found.price, found.is_paid) == (600, 500, True)
+    found = a(o.stated(o.A), o.captured(), dearer, o.captured(100, "P-2"))
+    assert (found.price, found.is_paid, found.paying) == (600, True, ("P-1", "P-2"))
+
+
+def test_a_price_that_fell_is_paid_by_less() -> None:
+    cheaper = o.stated(o.gift("2", 450), version=2)
+    found = a(o.stated(o.A), o.captured(450), cheaper)
+    assert (found.price, found.is_paid) == (450, True)
+    found = a(o.stated(o.A), o.captured(450), cheaper, o.stated(o.A, version=3))
+    assert (found.amount, found.price, found.is_paid) == (500, 450, True)
+
+
+def test_a_price_paid_under_another_certificate_is_not_this_one_s() -> None:
+    found = a(o.stated(o.A), o.captured(), o.stated(o.gift("2", 1_000, "new"), version=2))
+    assert (found.price, found.captured, found.is_paid, found.missing) == (1_000, 500, False, 500)
+
+
+def test_a_certificate_added_after_payment_waits_for_its_own_money() -> None:
+    messages = (TWO, o.captured(750), o.stated(o.TELEVISION, o.A, o.B, version=2))
+    found = o.standings(*messages)
+    assert (found["2"].is_paid, found["3"].is_paid, found["3"].captured) == (True, False, 0)
+    found = o.standings(*messages, o.captured(500, "P-2"))
+    assert (found["2"].is_paid, found["3"].is_paid) == (True, True)
+    assert (found["2"].paying, found["3"].paying) == (("P-1",), ("P-1", "P-2"))
+
+
+def test_captures_told_in_one_go_are_looked_at_as_one_by_one() -> None:
+    order = o.fold(TWO)
+    messages = [o.captured(amount, f"P-{amount}") for amount in (100, 650, 5)]
+    for message in messages:
+        order = o.fold(message, order=order)
+        line_standings(order, {})
+    assert line_standings(order, {}) == line_standings(o.fold(TWO, *messages), {})
+
+
+# What went back ------------------------------------------------------------------------------------
+
+
+def test_money_that_is_back_pays_for_nothing() -> None:
+    for messages in (
+        (o.stated(o.A), o.captured(), o.refunded()),
+        (o.captured(), o.refunded(), o.stated(o.A)),
+        (o.refunded(), o.captured(), o.stated(o.A)),
+        (o.refunded(to={"2": 500}), o.stated(o.A), o.captured(to={"2": 500})),
+    ):
+        found = a(*messages)
+        assert (found.captured, o.back(found), found.is_paid) == (500, 500, False)
+
+
+def test_a_part_paid_again_after_a_refund_is_not_mistaken_for_it() -> None:
+    part = (o.stated(o.A), o.captured(300, "P-1"), o.refunded(300))
+    counted = {1: o.counted_whole(a(*part))}
+    found = o.standings(*part, o.captured(200, "P-2"), counted=counted)["2"]
+    assert (found.captured, o.back(found), found.is_paid, found.missing) == (500, 300, False, 300)
+    found = o.standings(*part, o.captured(500, "P-2"), counted=counted)["2"]
+    assert (found.captured, o.back(found), found.is_paid, found.paying) == (800, 300, True, ("P-1", "P-2"))
+
+
+def test_money_that_went_back_and_came_again_pays_again() -> None:
+    for to in (None, {"2": 500}):
+        gone = (TWO, o.captured(750), o.refunded(500, to={"2": 500}))
+        assert not a(*gone).is_paid
+        found = a(*gone, o.captured(500, "P-2", to=to))
+        assert (found.captured, o.back(found), found.is_paid) == (1_000, 500, True)
+
+
+def test_money_given_to_a_line_that_was_cancelled_pays_for_no_other() -> None:
+    for left in (o.cancelled("3"), o.stated(o.A, version=2)):
+        found = a(BOTH, o.captured(500, to={"3": 500}), left)
+        assert (found.captured, found.is_paid) == (0, False)
+
+
+def test_money_that_went_back_for_a_cancelled_line_pays_for_no_other() -> None:
+    order = o.stated(o.goods("1", 500), o.A)
+    assert a(order, o.captured(800), o.cancelled("1")).is_paid
+    found = a(order, o.captured(800), o.refunded(400), o.cancelled("1", at=LATER))
+    assert (found.captured, found.is_paid, o.possible(found)) == (500, False, 100)
+
+
+def test_a_refund_of_the_goods_takes_nothing_of_a_paid_certificate() -> None:
+    for messages in ((TWO, o.captured(750), o.refunded(250)), (o.captured(750), o.refunded(250), TWO)):
+        found = a(*messages)
+        assert (found.captured, found.is_paid, o.back(found), o.possible(found)) == (500, True, 0, 0)
+
+
+def test_a_line_charged_twice_stays_paid_when_that_is_given_back() -> None:
+    for to in (None, {"2": 500}):
+        twice = (TWO, o.captured(750), o.captured(500, "P-2", to={"2": 500}))
+        found = a(*twice, o.refunded(500, "r-1", to=to, payment_id="P-2"))
+        assert (found.captured, found.excess, o.back(found), found.is_paid) == (1_000, 500, 500, True)
+
+
+def test_a_whole_order_charged_twice_and_given_back_with_allocations_stays_paid() -> None:
+    twice = (TWO, o.captured(750), o.captured(750, "P-2"))
+    assert (a(*twice).captured, a(*twice).is_paid) == (500, True)
+    found = a(*twice, o.refunded(750, to={"1": 250, "2": 500}, payment_id="P-2"))
+    assert (found.captured, found.excess, o.back(found), found.is_paid) == (1_000, 500, 500, True)
+    found = a(*twice, o.refunded(750, payment_id="P-2"))
+    assert (found.captured, o.back(found), found.is_paid) == (500, 0, True)

@@ -1,0 +1,171 @@
+"""Which messages are new to an order: repeats, stale versions, contradictions; equal versions of another type are news."""
+
+from dataclasses import replace
+
+import pytest
+
+from giftcert.domain.order import messages as m
+from giftcert.domain.order.order import Novelty, apply, novelty
+from giftcert.domain.order.standing import Withdrawal
+from tests.unit.domain.order import orders as o
+
+LATER = o.NOON + o.HOUR
+
+
+def test_the_first_message_of_an_order_is_new_whatever_it_is() -> None:
+    for message in (o.stated(o.A, version=3), o.captured(), o.cancelled(version=7), o.refunded()):
+        assert novelty(None, message) is Novelty.NEW
+        assert apply(None, message, o.NOON).revision == 1
+
+
+EACH = [
+    o.stated(o.TELEVISION, o.A, version=2),
+    o.cancelled("2"),
+    o.returned("2", version=4),
+    o.authorized(),
+    o.captured(to={"2": 300, "1": 200}),
+    o.voided(),
+    o.refunded(to={"2": 300, "1": 200}),
+    o.share(1, 300),
+]
+
+
+@pytest.mark.parametrize("message", EACH, ids=lambda message: type(message).__name__)
+def test_the_same_under_another_event_id_is_a_repeat_and_changes_nothing(message: m.OrderMessage) -> None:
+    order = o.fold(o.stated(o.A), message)
+    again = message
+    if not isinstance(message, m.RefundShareDecided):
+        again = replace(message, cause=replace(message.cause, event_id="another"))
+    assert novelty(order, again) is Novelty.REPEAT
+    assert apply(order, again, LATER) is order
+
+
+def test_a_repeat_may_come_after_newer_versions() -> None:
+    first = o.stated(o.A)
+    order = o.fold(first, o.stated(o.A, o.B, version=2), o.cancelled("3", version=3))
+    assert novelty(order, first) is Novelty.REPEAT
+
+
+@pytest.mark.parametrize(
+    ("message", "other"),
+    [
+        (o.stated(o.A), {"total": 501}),
+        (o.stated(o.A), {"lines": (replace(o.A, amount=400),)}),
+        (o.stated(o.A), {"customer_id": "C-78"}),
+        (o.stated(o.A), {"currency": "EUR"}),
+        (o.stated(o.A), {"recipients_digest": "another"}),
+        (o.cancelled("2"), {"line_ids": ("3",)}),
+        (o.cancelled("2"), {"line_ids": None}),
+        (o.returned("2"), {"line_ids": ("2", "3")}),
+        (o.captured(capture_id="K"), {"amount": 501}),
+        (o.captured(capture_id="K"), {"tender": "giftCertificate"}),
+        (o.captured(capture_id="K"), {"currency": "EUR"}),
+        (o.captured(capture_id="K"), {"allocations": (m.Allocation("2", 1),)}),
+        (o.refunded(), {"amount": 499}),
+        (o.authorized(), {"amount": 499}),
+        (o.voided(), {"amount": 499}),
+    ],
+)
+def test_the_same_identity_with_other_content_contradicts(
+    message: m.OrderMessage, other: dict[str, object]
+) -> None:
+    order = o.fold(message)
+    contradicting = replace(message, **other)  # type: ignore[arg-type]
+    assert novelty(order, contradicting) is Novelty.CONTRADICTION
+    assert apply(order, contradicting, LATER) is order
+
+
+def test_lines_and_allocations_in_another_order_are_the_same_content() -> None:
+    version, capture = o.stated(o.TELEVISION, o.A), o.captured(750, to={"1": 250, "2": 500})
+    order = o.fold(version, capture)
+    assert novelty(order, replace(version, lines=version.lines[::-1])) is Novelty.REPEAT
+    assert novelty(order, replace(capture, allocations=capture.allocations[::-1])) is Novelty.REPEAT
+
+
+def test_the_time_of_a_payment_with_a_capture_id_is_neither_identity_nor_content() -> None:
+    capture = o.captured(capture_id="K")
+    again = replace(capture, cause=replace(capture.cause, occurred_at=LATER))
+    assert novelty(o.fold(capture), again) is Novelty.REPEAT
+
+
+def test_without_a_capture_id_amount_and_time_tell_payments_apart() -> None:
+    capture = replace(o.captured(capture_id="K"), capture_id=None)
+    order = o.fold(capture)
+    later = replace(capture, cause=replace(capture.cause, occurred_at=LATER))
+    assert novelty(order, capture) is Novelty.REPEAT
+    assert novelty(order, later) is Novelty.NEW
+    assert novelty(order, replace(capture, amount=501)) is Novelty.NEW
+    assert novelty(order, replace(capture, tender="cash")) is Novelty.CONTRADICTION
+
+
+def test_a_refund_is_known_by_payment_and_refund_id() -> None:
+    part = o.refunded(200, "r-1", payment_id="P-1")
+    order = o.fold(part)
+    assert novelty(order, replace(part, payment_id="P-2")) is Novelty.NEW
+    assert novelty(order, replace(part, refund_id="r-2")) is Novelty.NEW
+
+
+def test_a_lower_version_is_stale_of_whatever_type() -> None:
+    order = o.fold(o.stated(o.A, version=3))
+    for message in (o.stated(o.B, version=2), o.cancelled(version=2), o.returned("2", version=1)):
+        assert novelty(order, message) is Novelty.STALE
+        assert apply(order, message, LATER) is order
+
+
+def test_a_cancellation_that_was_in_quarantine_is_stale_once_a_newer_version_came() -> None:
+    order = o.fold(o.stated(o.A, o.B), o.cancelled("3", version=3))
+    assert novelty(order, o.cancelled("2", version=2)) is Novelty.STALE
+
+
+@pytest.mark.parametrize(
+    ("equal", "how"), [(o.cancelled("2"), Withdrawal.CANCELLED), (o.returned("2"), Withdrawal.RETURNED)]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_an_equal_version_of_another_type_is_news_in_either_order(
+    equal: m.OrderCancelled | m.LinesReturned, how: Withdrawal, *, first: bool
+) -> None:
+    changed = o.stated(o.TELEVISION, o.A, version=2)
+    two = (equal, changed) if first else (changed, equal)
+    stood = o.standings(o.stated(o.A), *two)["2"]
+    assert stood.withdrawal is not None
+    assert (stood.withdrawal.how, stood.listed, stood.listed_in > stood.withdrawal.said_in) == (
+        how,
+        True,
+        False,
+    )
+
+
+def test_created_and_changed_under_one_version_are_two_messages() -> None:
+    order = o.fold(o.stated(o.A), o.stated(o.A, o.B, version=1, event_type="order.changed"))
+    assert [line.line_id for line in order.lines] == ["2", "3"]
+
+
+def test_a_cancellation_of_all_holds_for_lines_told_after_it_under_the_same_version() -> None:
+    stood = o.standings(o.stated(o.A), o.cancelled(), o.stated(o.A, o.B, version=2))
+    assert all(one.withdrawal and one.withdrawal.how is Withdrawal.CANCELLED for one in stood.values())
+    assert all(one.order_cancelled for one in stood.values())
+    stood = o.standings(o.stated(o.A), o.cancelled(), o.stated(o.A, o.B, version=3))
+    assert (stood["2"].withdrawal is None, stood["3"].withdrawal is None) == (False, True)
+    assert not stood["3"].order_cancelled
+
+
+def test_the_newest_word_of_a_person_on_a_refund_and_a_line_stands() -> None:
+    order = o.fold(o.stated(o.A), o.captured(), o.refunded(300, "r-1"), o.share(1, 100))
+    assert novelty(order, o.share(1, 100)) is Novelty.REPEAT
+    assert novelty(order, o.share(1, 300)) is Novelty.NEW
+    order = o.fold(o.share(1, 300), order=order)
+    assert [one.amount for one in order.shares] == [300]
+    assert novelty(order, o.share(1, 100)) is Novelty.NEW
+
+
+def test_versions_beyond_32_bits_and_ids_of_200_characters_are_what_they_are() -> None:
+    version = 2**63 - 1
+    line = o.gift("L" * 200, certificate="c" * 200)
+    order = o.fold(o.stated(line, version=version))
+    assert (order.version, order.lines[0].line_id) == (version, "L" * 200)
+    assert novelty(order, o.stated(line, version=version - 1)) is Novelty.STALE
+
+
+def test_a_message_that_is_new_raises_the_revision_by_one() -> None:
+    messages = (o.stated(o.A), o.captured(), o.captured(), o.cancelled(), o.refunded())
+    assert o.fold(*messages).revision == len(messages)

@@ -1,0 +1,326 @@
+"""Which lines does a refund mean? The rules, each by example.
+
+Lines: the television "1" for 250, the certificates "2" and "3" for 500 each, all captured at once.
+"""
+
+import pytest
+
+from giftcert.domain.order import messages as m
+from giftcert.domain.order.standing import LineStanding
+from tests.unit.domain.order import orders as o
+
+LATER = o.NOON + o.HOUR
+EARLIER = o.NOON - o.HOUR
+Told = dict[str, LineStanding]
+
+
+def told(*messages: m.OrderMessage) -> Told:
+    """The whole order, paid, and these messages."""
+    return o.standings(o.stated(o.TELEVISION, o.A, o.B), o.captured(1_250), *messages)
+
+
+def alone(*messages: m.OrderMessage) -> Told:
+    """The two certificates, paid, and these messages."""
+    return o.standings(o.stated(o.A, o.B), o.captured(1_000), *messages)
+
+
+def sums(found: Told) -> dict[str, tuple[int, int]]:
+    """What is certainly back of a line, and what may be."""
+    return {line_id: (o.back(one), o.possible(one)) for line_id, one in found.items()}
+
+
+def certain(found: Told) -> list[int]:
+    return [o.back(one) for one in found.values()]
+
+
+# All is back --------------------------------------------------------------------------------------
+
+
+def test_refunds_that_equal_all_captures_mean_every_line_whole() -> None:
+    found = told(o.refunded(250), o.refunded(1_000))
+    assert certain(found) == [500, 500]
+    assert all(one.all_back for one in found.values())
+
+
+def test_when_all_is_back_allocations_say_no_more_than_what_was_captured() -> None:
+    assert certain(told(o.refunded(1_250, to={"2": 600}))) == [500, 500]
+    assert certain(told(o.refunded(1_250, to={"1": 1_250}))) == [500, 500]
+
+
+def test_two_refunds_allocated_to_one_line_when_all_is_back_mean_both_lines() -> None:
+    found = alone(o.refunded(500, "r-1", to={"2": 500}), o.refunded(500, "r-2", to={"2": 500}))
+    assert certain(found) == [500, 500]
+    assert [one.refund_id for one in found["3"].refunds] == ["r-2"]
+
+
+def test_a_refund_that_one_line_cannot_take_whole_when_all_is_back() -> None:
+    found = alone(o.refunded(700, "r-1", to={"2": 700}), o.refunded(300, "r-2", to={"3": 300}))
+    assert certain(found) == [500, 500]
+    assert [(one.refund_id, one.certain) for one in found["3"].refunds] == [("r-1", 200), ("r-2", 300)]
+
+
+def test_a_line_that_got_no_money_gets_none_back_when_all_is_back() -> None:
+    found = o.standings(o.stated(o.TELEVISION, o.A), o.captured(200), o.refunded(200))["2"]
+    assert (o.back(found), found.all_back) == (0, True)
+
+
+def test_no_unit_counts_twice_when_lines_left_and_all_is_back() -> None:
+    found = told(
+        o.refunded(250, to={"1": 250}), o.cancelled("2"), o.refunded(500, at=LATER), o.refunded(500, at=LATER)
+    )
+    assert certain(found) == [500, 500]
+
+
+def test_parts_of_a_double_charge_that_is_all_back() -> None:
+    found = alone(o.captured(1_000, "P-2"), o.refunded(1_000, "r-1"), o.refunded(1_000, "r-2"))
+    assert [(one.captured, o.back(one)) for one in found.values()] == [(1_000, 1_000), (1_000, 1_000)]
+
+
+# Allocated ----------------------------------------------------------------------------------------
+
+
+def test_allocated_refunds_go_to_their_lines() -> None:
+    assert sums(told(o.refunded(600, to={"1": 100, "3": 500}))) == {"2": (0, 0), "3": (500, 0)}
+
+
+def test_what_a_refund_leaves_unallocated_is_spread_on() -> None:
+    assert sums(told(o.refunded(600, to={"3": 500}))) == {"2": (0, 0), "3": (500, 0)}
+    assert sums(told(o.refunded(800, to={"3": 500}))) == {"2": (0, 50), "3": (500, 0)}
+
+
+def test_more_than_was_captured_may_be_allocated_and_is_told_as_it_is() -> None:
+    assert certain(told(o.refunded(700, to={"2": 700}))) == [700, 0]
+
+
+def test_a_refund_allocated_to_a_line_that_nobody_knows_means_none() -> None:
+    assert sums(told(o.refunded(300, to={"9": 300}))) == {"2": (0, 0), "3": (0, 0)}
+
+
+def test_a_refund_that_follows_a_renumbered_line() -> None:
+    moved = o.stated(o.TELEVISION, o.gift("7", certificate="certificate-2"), o.B, version=2, at=o.NOON)
+    found = o.standings(
+        o.stated(o.TELEVISION, o.A, o.B, at=EARLIER),
+        o.captured(1_250, at=EARLIER),
+        moved,
+        o.refunded(200, to={"2": 200}, at=EARLIER),
+        o.refunded(300, to={"7": 300}, at=LATER),
+    )
+    assert o.back(found["7"]) == 500
+
+
+# Goods --------------------------------------------------------------------------------------------
+
+
+def test_a_refund_before_any_withdrawal_that_fits_the_goods_stays_with_goods() -> None:
+    found = told(o.refunded(250), o.returned("2", at=LATER))
+    assert sums(found) == {"2": (0, 0), "3": (0, 0)}
+
+
+def test_what_allocations_gave_back_of_the_goods_is_not_there_again() -> None:
+    found = told(o.refunded(200, to={"1": 200}), o.refunded(100))
+    assert sums(found) == {"2": (0, 50), "3": (0, 50)}
+
+
+def test_goods_give_back_what_they_cost_once() -> None:
+    found = told(o.refunded(150), o.refunded(100), o.refunded(1))
+    assert sums(found) == {"2": (0, 1), "3": (0, 1)}
+    allocated = o.refunded(150, to={"1": 150}), o.refunded(50, to={"1": 50})
+    assert sums(told(*allocated, o.refunded(50), o.refunded(1)))["2"] == (0, 1)
+
+
+def test_a_refund_of_the_television_does_not_freeze_a_gift_that_is_paid_in_part() -> None:
+    found = o.standings(o.stated(o.goods("1", 400), o.A), o.captured(450), o.refunded(100))["2"]
+    assert (found.captured, o.back(found), o.possible(found)) == (50, 0, 0)
+
+
+def test_as_much_as_there_is_goods_money_is_for_goods_and_the_rest_must_be_certificate_money() -> None:
+    found = told(o.refunded(400, "r-1"))
+    assert sums(found) == {"2": (0, 150), "3": (0, 150)}
+    assert o.refund(found["2"]).decided is None
+
+
+# Lines that left ----------------------------------------------------------------------------------
+
+
+def test_later_refunds_fill_lines_that_left_in_lineid_order() -> None:
+    found = told(o.returned("3", "2"), o.refunded(700, "both", at=LATER))
+    assert sums(found) == {"2": (500, 0), "3": (200, 0)}
+    found = o.standings(
+        o.stated(o.B, o.TELEVISION, o.A), o.captured(1_250), o.returned("3", "2"), o.refunded(700, at=LATER)
+    )
+    assert sums(found) == {"2": (500, 0), "3": (200, 0)}
+
+
+@pytest.mark.parametrize("left", [o.returned("1", "2"), o.cancelled("1", "2")])
+def test_goods_that_left_count_with_what_was_captured_for_them(left: m.OrderMessage) -> None:
+    assert sums(told(left, o.refunded(600, at=LATER))) == {"2": (350, 0), "3": (0, 0)}
+
+
+def test_goods_that_left_lack_no_more_than_was_captured_for_them() -> None:
+    found = o.standings(
+        o.stated(o.TELEVISION, o.A), o.cancelled("1"), o.captured(600), o.refunded(150, at=LATER)
+    )["2"]
+    assert (o.back(found), o.possible(found)) == (0, 50)
+
+
+def test_a_refund_stays_with_the_line_that_left_before_it() -> None:
+    """Otherwise a later return of another line would take over a refund that was carried out."""
+    refund = o.refunded(500, at=o.NOON + o.MINUTE)
+    found = told(o.returned("3"), refund, o.returned("2", version=3, at=LATER))
+    assert sums(found) == {"2": (0, 0), "3": (500, 0)}
+
+
+def test_a_refund_that_is_certificate_money_means_a_line_returned_later() -> None:
+    refund = o.refunded(750)
+    assert sums(told(refund)) == {"2": (0, 500), "3": (0, 500)}
+    assert sums(told(refund, o.returned("3", at=LATER))) == {"2": (0, 0), "3": (500, 0)}
+
+
+def test_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_was_put_back() -> None:
+    """Otherwise the next line that is removed would be refunded by it once more."""
+    without = o.stated(o.TELEVISION, o.B, version=2)
+    refund = o.refunded(500, at=LATER)
+    again = o.stated(o.TELEVISION, o.A, o.B, version=3, at=LATER + o.HOUR)
+    then = o.stated(o.TELEVISION, o.A, version=4, at=LATER + 2 * o.HOUR)
+    for messages in ((without, refund), (without, refund, again), (without, refund, again, then)):
+        assert sums(told(*messages)) == {"2": (500, 0), "3": (0, 0)}
+    for at in (EARLIER, again.cause.occurred_at):
+        assert certain(told(without, again, o.refunded(500, at=at)))[0] == 0
+
+
+def test_a_withdrawal_at_the_instant_of_the_refund_comes_first() -> None:
+    found = told(o.returned("2", at=LATER), o.refunded(250, at=LATER))
+    assert sums(found) == {"2": (250, 0), "3": (0, 0)}
+
+
+def test_a_line_that_left_gets_no_more_than_it_still_lacks() -> None:
+    part = o.refunded(200, to={"3": 200})
+    found = told(o.cancelled("3", "2"), part, o.refunded(600, at=LATER))
+    assert sums(found) == {"2": (500, 0), "3": (300, 0)}
+
+
+def test_what_lines_that_left_do_not_lack_is_for_goods() -> None:
+    assert sums(told(o.cancelled("2"), o.refunded(600, at=LATER))) == {"2": (500, 0), "3": (0, 0)}
+
+
+def test_a_line_that_left_unpaid_has_no_money_in_the_captures() -> None:
+    found = o.standings(
+        o.stated(o.TELEVISION, o.A), o.cancelled("2"), o.captured(250), o.refunded(100, at=LATER)
+    )["2"]
+    assert (o.back(found), o.possible(found)) == (0, 0)
+
+
+def test_money_captured_again_for_a_line_that_left_is_owed_again() -> None:
+    messages = (
+        o.stated(o.TELEVISION, o.A),
+        o.captured(750),
+        o.cancelled("2"),
+        o.refunded(500, "r-1", at=LATER),
+        o.captured(500, "P-2", at=LATER),
+    )
+    found = o.standings(*messages)["2"]
+    assert (found.captured, o.back(found)) == (1_000, 500)
+    found = o.standings(*messages, o.refunded(500, "r-2", at=LATER))["2"]
+    assert (found.captured, o.back(found)) == (1_000, 1_000)
+
+
+# Beyond the price ---------------------------------------------------------------------------------
+
+
+def test_what_a_line_was_charged_beyond_its_price_goes_back_first() -> None:
+    twice = (o.captured(500, "P-2", to={"3": 500}), o.refunded(500, "r-1"))
+    found = told(*twice)
+    assert sums(found) == {"2": (0, 0), "3": (500, 0)}
+    assert (found["3"].excess, found["3"].is_paid) == (500, True)
+
+
+def test_the_excess_of_certificates_alone_goes_back_by_their_numbers() -> None:
+    found = alone(o.captured(1_000, "P-2"), o.refunded(700))
+    assert [(one.excess, o.back(one), one.is_paid) for one in found.values()] == [
+        (500, 500, True),
+        (500, 200, True),
+    ]
+
+
+def test_all_that_was_captured_for_a_line_that_left_is_owed() -> None:
+    found = alone(o.captured(500, "P-2", to={"2": 500}), o.returned("2"), o.refunded(700, at=LATER))
+    assert (found["2"].captured, o.back(found["2"]), o.back(found["3"])) == (1_000, 700, 0)
+
+
+# The rest -----------------------------------------------------------------------------------------
+
+
+def test_the_rest_may_mean_the_lines_that_lack_some() -> None:
+    found = told(o.refunded(500, "first", to={"2": 500}), o.refunded(300, "second"))
+    assert sums(found) == {"2": (500, 0), "3": (0, 50)}
+    assert [[one.refund_id for one in found[line].refunds] for line in ("2", "3")] == [["first"], ["second"]]
+
+
+def test_a_line_that_was_given_more_than_its_price_may_lack_that_too() -> None:
+    paid = o.captured(600, to={"2": 600}), o.captured(500, to={"3": 500})
+    found = o.standings(o.stated(o.A, o.B), *paid, o.refunded(500, to={"2": 500}), o.refunded(150))
+    assert sums(found) == {"2": (500, 150), "3": (0, 150)}
+
+
+def test_a_refund_known_before_its_capture_may_mean_every_line_that_has_a_price() -> None:
+    found = o.standings(o.stated(o.A, o.B), o.refunded(300))
+    assert sums(found) == {"2": (0, 300), "3": (0, 300)}
+
+
+def test_the_only_line_that_a_rest_may_mean_is_the_last() -> None:
+    found = o.standings(o.stated(o.TELEVISION, o.A), o.captured(750), o.refunded(400, "r-1"))["2"]
+    assert (o.refund(found).possible, o.refund(found).last_candidate) == (150, True)
+    assert not o.refund(told(o.refunded(400, "r-1"))["2"]).last_candidate
+
+
+def test_what_no_line_lacks_is_back_of_the_last_which_then_has_more_back_than_was_captured() -> None:
+    whole = o.refunded(500, to={"2": 500}), o.refunded(500, to={"3": 500})
+    assert sums(alone(*whole[:1], whole[1], o.refunded(100))) == {"2": (500, 0), "3": (600, 0)}
+
+
+# Parts --------------------------------------------------------------------------------------------
+
+
+def test_parts_of_one_refund_over_two_payments_are_one_refund_whichever_comes_first() -> None:
+    parts = [o.refunded(300, "r-1", payment_id="P-1"), o.refunded(200, "r-1", payment_id="P-2")]
+    paid = o.stated(o.A, o.B), o.captured(600, "P-1"), o.captured(400, "P-2")
+    for order in (parts, parts[::-1]):
+        found = o.standings(*paid, *order)["2"]
+        assert [(one.refund_id, one.possible) for one in found.refunds] == [("r-1", 500)]
+    to = [o.refunded(300, "r-1", payment_id="P-1", to={"2": 300}), parts[1]]
+    for order in (to, to[::-1]):
+        found = o.standings(*paid, *order)["2"]
+        assert [(one.certain, one.possible) for one in found.refunds] == [(300, 200)]
+
+
+def test_a_refund_in_parts_stays_with_goods_only_as_a_whole() -> None:
+    whole = told(o.refunded(300, "r-1"))
+    parts = told(o.refunded(100, "r-1", payment_id="P-1"), o.refunded(200, "r-1", payment_id="P-2"))
+    assert sums(parts) == sums(whole) == {"2": (0, 50), "3": (0, 50)}
+
+
+def test_refunds_stand_in_the_order_of_their_topic_by_their_newest_part() -> None:
+    found = told(
+        o.refunded(100, "r-1", to={"2": 100}),
+        o.refunded(100, "r-2", to={"2": 100}),
+        o.refunded(50, "r-1", to={"2": 50}, payment_id="P-2"),
+    )["2"]
+    assert [one.refund_id for one in found.refunds] == ["r-2", "r-1"]
+
+
+def test_when_and_by_what_a_refund_last_grew() -> None:
+    first = o.refunded(100, "r-1", to={"2": 100})
+    second = o.refunded(50, "r-1", to={"2": 50}, payment_id="P-2")
+    order = o.fold(o.stated(o.A), o.captured(), first)
+    order = o.fold(second, order=order, now=LATER)
+    found = o.refund(o.by_number(o.line_standings(order, {}))["2"])
+    assert (found.certain, found.added_at, found.cause) == (150, LATER, second.cause)
+
+
+def test_a_payment_that_gives_back_more_than_it_brought_is_overdrawn() -> None:
+    paid = o.stated(o.A, o.B), o.captured(500, "P-1", to={"2": 500}), o.captured(500, "P-2", to={"3": 500})
+    found = o.standings(*paid, o.refunded(600, "r-1", payment_id="P-1", to={"2": 500, "3": 100}))
+    assert o.refund(found["2"]).overdrawn
+    assert o.refund(found["3"]).overdrawn
+    found = o.standings(*paid, o.refunded(500, "r-1", payment_id="P-1", to={"2": 500}))
+    assert not o.refund(found["2"]).overdrawn
