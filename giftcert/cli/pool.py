@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
+from uuid_utils.compat import uuid7
 
 from giftcert.cli.errors import CommandError
 from giftcert.cli.operators import By, operator, words
@@ -11,7 +12,9 @@ from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
-    from giftcert.people.retiring import Retirement, Retiring
+    from collections.abc import Callable
+
+    from giftcert.storage.operations import Operation, StoredOperation
 
 app = typer.Typer(help="What there is to sell.", no_args_is_help=True)
 
@@ -70,55 +73,62 @@ def retire(
     as_json: AsJson = False,
 ) -> None:
     """Withdraw a batch or one certificate: retire what is not sold, block what is."""
-    from giftcert.cli.reaching import reaching_database
-    from giftcert.cli.workflows import nudging
-    from giftcert.embedded.addresses import with_database
-    from giftcert.people.deciding import Act
-    from giftcert.people.retiring import Retiring
-    from giftcert.settings import load_settings
-    from giftcert.storage.engine import make_engine
+    from giftcert.clock import utc_now
+    from giftcert.storage.operations import Operation
 
     if (batch is None) == (certificate is None):
         raise CommandError("name either --batch or --certificate")
-    act = Act(words(reason, "--reason"), operator(by))
+    operation = Operation(
+        operation_id=uuid7(),
+        batch_id=batch,
+        certificate_id=certificate,
+        reason=words(reason, "--reason"),
+        requested_by=operator(by),
+        requested_at=utc_now(),
+    )
 
-    def progress(done: int) -> None:
+    def progress(done: int, total: int) -> None:
         if not as_json:
-            typer.echo(f"\r{done:,} withdrawn", nl=False, err=True)
+            typer.echo(f"\r{done:,} of {total:,}", nl=done >= total, err=True)
 
     async def work() -> None:
-        settings, url = with_database(load_settings())
-        engine = make_engine(settings, "giftcert-pool")
-        try:
-            with reaching_database(url):
-                nudge = await nudging(settings)
-                retiring = Retiring(engine, settings.policy, act, nudge, progress)
-                done = await _retire(retiring, batch, certificate)
-        finally:
-            await engine.dispose()
-        if not as_json:
-            typer.echo(err=True)  # ends the line of the progress
-        data = {"retired": done.retired, "blocked": done.blocked, "statuses": done.statuses}
-        text = f"{done.retired:,} retired, {done.blocked:,} blocked; now {_counts(done.statuses)}"
-        say(data, text, as_json=as_json)
-        if nudge is not None and nudge.is_away:
-            typer.echo("Temporal is away: workflows learn of it at their next step", err=True)
+        done = await _retire(operation, progress)
+        data = {
+            "operationId": str(done.operation_id),
+            "total": done.total,
+            "retired": done.retired,
+            "blocked": done.blocked,
+        }
+        say(data, f"{done.retired:,} retired, {done.blocked:,} blocked of {done.total:,}", as_json=as_json)
 
     run_to_end(work)
 
 
-async def _retire(retiring: "Retiring", batch: UUID | None, certificate: UUID | None) -> "Retirement":
-    from giftcert.people.retiring import UnknownBatchError
+async def _retire(operation: "Operation", progress: "Callable[[int, int], None]") -> "StoredOperation":
+    """Carry an operation out here; were this command to end, a schedule goes on with it."""
+    from giftcert.cli.lifecycle import opened_lifecycle
+    from giftcert.clock import utc_now
+    from giftcert.lifecycle.retirement import retire_next
     from giftcert.storage.certificates import UnknownCertificateError
+    from giftcert.storage.operations import OperationRepository, UnknownBatchError
 
-    try:
-        if certificate is not None:
-            return await retiring.certificate(certificate)
-        return await retiring.batch(batch or UUID(int=0))
-    except UnknownCertificateError:
-        raise CommandError(f"there is no certificate {certificate}") from None
-    except UnknownBatchError:
-        raise CommandError(f"there is no batch {batch}") from None
+    async with opened_lifecycle("giftcert-pool") as opened:
+        try:
+            async with opened.engine.begin() as connection:
+                await OperationRepository(connection).start(operation)
+        except UnknownCertificateError:
+            raise CommandError(f"there is no certificate {operation.certificate_id}") from None
+        except UnknownBatchError:
+            raise CommandError(f"there is no batch {operation.batch_id}") from None
+        while True:
+            step = await retire_next(opened.lifecycle, opened.engine, operation.operation_id, utc_now())
+            await opened.send(step.wakes)
+            async with opened.engine.connect() as connection:
+                stored = await OperationRepository(connection).find(operation.operation_id)
+            assert stored is not None  # noqa: S101 - operations are never deleted
+            progress(stored.done, stored.total)
+            if step.finished:
+                return stored
 
 
 def _counts(statuses: dict[str, int]) -> str:

@@ -22,17 +22,19 @@ def list_records(
     topic: OfTopic = None,
     partition: OfPartition = None,
     reason: ForReason = None,
-    replayed_too: Annotated[bool, typer.Option("--replayed", help="Those that were replayed too")] = False,
+    closed_too: Annotated[
+        bool, typer.Option("--closed", help="Those that were replayed or dismissed too")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Length of a page")] = 50,
     after: Annotated[str | None, typer.Option(help="The page behind TOPIC/PARTITION/OFFSET")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List a page of quarantined records, by topic, partition and offset."""
-    from giftcert.cli.quarantine_words import listed, place_at, position, table
-    from giftcert.cli.quarantine_work import at_quarantine
+    from giftcert.cli.quarantine_report import listed, place_at, position, table
+    from giftcert.cli.quarantine_review import at_quarantine
     from giftcert.storage.quarantine_review import BEGINNING, QuarantineReview, Wanted
 
-    wanted = Wanted(topic=topic, partition=partition, reason=reason, replayed_too=replayed_too)
+    wanted = Wanted(topic=topic, partition=partition, reason=reason, closed_too=closed_too)
 
     async def work() -> None:
         async with at_quarantine() as at, at.engine.connect() as connection:
@@ -54,13 +56,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Say how a record reads now; with --reveal print the original, which may hold personal data."""
-    from giftcert.cli.quarantine_words import described, place_at, revealed
-    from giftcert.cli.quarantine_work import at_quarantine
+    from giftcert.cli.quarantine_report import described, place_at, revealed
+    from giftcert.cli.quarantine_review import at_quarantine
 
     async def work() -> None:
         async with at_quarantine() as at:
             stored, record = await at.open(place_at(place))
-            data, text = described(stored, record, at.topics)
+            data, text = described(stored, record, at.rules)
             if reveal:
                 await at.record_act(place_at(place), operator(by), f"quarantine show --reveal {place}")
                 data["original"], original = revealed(record)
@@ -81,8 +83,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send records the way they would have gone, after a fix; what is still bad stays."""
-    from giftcert.cli.quarantine_words import Tally, place_at
-    from giftcert.cli.quarantine_work import at_quarantine
+    from giftcert.cli.quarantine_report import Tally, place_at
+    from giftcert.cli.quarantine_review import at_quarantine
     from giftcert.storage.quarantine_review import Wanted
 
     if not (place or topic or reason or everything):
@@ -101,5 +103,30 @@ def replay(
         say(tally.as_json(), tally.as_text(), as_json=as_json)
         if tally.still_bad:
             raise CommandError(f"{tally.still_bad} records are still bad")
+
+    run_to_end(work)
+
+
+@app.command()
+def dismiss(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")],
+    note: Annotated[str, typer.Option(help="Why; told on the stream, so nothing personal")],
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a record up: it is never applied, and holds back no release any more."""
+    from giftcert.cli.operators import words
+    from giftcert.cli.quarantine_report import place_at
+    from giftcert.cli.quarantine_review import at_quarantine
+
+    why = words(note, "--note")
+
+    async def work() -> None:
+        async with at_quarantine() as at:
+            await at.open(place_at(place))  # says so if there is none
+            count = await at.replaying(operator(by)).dismiss(place_at(place), why)
+        if not count:
+            raise CommandError(f"{place} is closed already")
+        say({"position": place, "dismissed": count}, f"{place} dismissed", as_json=as_json)
 
     run_to_end(work)

@@ -1,6 +1,6 @@
 """``giftcert refunds``: refund cases that wait for a person."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -11,8 +11,9 @@ from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
-    from api.schemas import PendingRefund, PendingRefundPage
-    from giftcert.people.resolving import Resolution, Verdict
+    from api.refunds import PendingRefund, PendingRefundPage
+    from giftcert.domain.certificate.messages import ResolveRefund
+    from giftcert.lifecycle.requests import Outcome
     from giftcert.settings import Settings
 
 app = typer.Typer(help="Refund cases that wait for a person.", no_args_is_help=True)
@@ -22,7 +23,7 @@ _STATES = ("pendingDetails", "awaitingCapture", "requested")
 @app.command("list")
 def list_cases(
     state: Annotated[str, typer.Option(help="; ".join(_STATES))] = "pendingDetails",
-    after: Annotated[str, typer.Option(help="`next` of the page before")] = "",
+    after: Annotated[UUID | None, typer.Option(help="`next` of the page before")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -42,18 +43,18 @@ def list_cases(
     run_to_end(work)
 
 
-async def _read(settings: "Settings", url: str, state: str, after: str, limit: int) -> "PendingRefundPage":
-    from api.refunds import page_of
+async def _read(
+    settings: "Settings", url: str, state: str, after: UUID | None, limit: int
+) -> "PendingRefundPage":
+    from api.refunds import read_page
     from giftcert.cli.reaching import reaching_database
-    from giftcert.domain.state import RefundState
-    from giftcert.people.refund_cases import open_cases
     from giftcert.storage.engine import make_engine
 
     engine = make_engine(settings, "giftcert-refunds")
     try:
         with reaching_database(url):
             async with engine.connect() as connection:
-                return page_of(await open_cases(connection, RefundState(state), after, limit), settings)
+                return await read_page(connection, settings, state, after, limit)
     finally:
         await engine.dispose()
 
@@ -99,61 +100,52 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Decide a refund case."""
-    from giftcert.embedded.addresses import with_running_stack
-    from giftcert.people.resolving import Verdict
-    from giftcert.settings import load_settings
+    from api.refunds import resolution_of
+    from giftcert.domain.certificate.messages import ResolveRefund
 
     if approve == reject:
         raise CommandError("name either --approve or --reject")
-    decision = "approve" if approve else "reject"
-    verdict = Verdict(
+    request = ResolveRefund(
         refund_case_id=str(case),
-        decision=decision,
+        decision="approve" if approve else "reject",
         amount=amount,
         note=words(note, "--note"),
-        by=operator(by),
+        resolved_by=operator(by),
     )
 
     async def work() -> None:
-        from api.resolving import view
-
-        settings = with_running_stack(load_settings(), ["database_url", "temporal_address"])
-        done = await _resolve(settings, verdict)
-        data = view(done).model_dump(mode="json", by_alias=True)
-        say(data, "" if as_json else _outcome(done), as_json=as_json)
+        outcome = await _resolve(request)
+        data = resolution_of(outcome, request).model_dump(mode="json", by_alias=True)
+        say(data, "" if as_json else _outcome(data, outcome.state.currency), as_json=as_json)
 
     run_to_end(work)
 
 
-async def _resolve(settings: "Settings", verdict: "Verdict") -> "Resolution":
-    from api.resolving import REFUSED_FIELDS
-    from giftcert.cli.reaching import reaching_database
-    from giftcert.cli.workflows import asking
-    from giftcert.people.resolving import Resolving, UnknownCaseError
-    from giftcert.storage.engine import make_engine
+async def _resolve(request: "ResolveRefund") -> "Outcome":
+    from api.refunds import REFUSED_FIELDS
+    from giftcert.cli.lifecycle import opened_lifecycle
+    from giftcert.clock import utc_now
+    from giftcert.storage.refund_cases import RefundCaseRepository
 
-    engine = make_engine(settings, "giftcert-refunds")
-    url = settings.database_url.get_secret_value() if settings.database_url else ""
-    try:
-        with reaching_database(url):
-            resolving = Resolving(engine, await asking(settings), settings.channels)
-            done = await resolving.resolve(verdict, may_repeat=False)
-    except UnknownCaseError:
-        raise CommandError(f"there is no refund case {verdict.refund_case_id}") from None
-    finally:
-        await engine.dispose()
-    if done.refusal is None:
-        return done
-    field, why = REFUSED_FIELDS.get(done.refusal, ("", f"refund case {verdict.refund_case_id} is closed"))
+    async with opened_lifecycle("giftcert-refunds") as opened:
+        async with opened.engine.connect() as connection:
+            certificate_id = await RefundCaseRepository(connection).certificate_of(request.refund_case_id)
+        if certificate_id is None:
+            raise CommandError(f"there is no refund case {request.refund_case_id}")
+        outcome = await opened.lifecycle.act(certificate_id, request, utc_now())
+        await opened.send(outcome.wakes)
+    if outcome.refusal is None:
+        return outcome
+    field, why = REFUSED_FIELDS.get(outcome.refusal, ("", f"refund case {request.refund_case_id} is closed"))
     raise CommandError(f"--{field}: {why}" if field == "amount" else f"{field} {why}".strip())
 
 
-def _outcome(done: "Resolution") -> str:
-    case = f"refund case {done.verdict.refund_case_id}"
-    if done.decided is None:
+def _outcome(data: dict[str, Any], currency: str) -> str:
+    case = f"refund case {data['refundCaseId']}"
+    if data.get("awaitingSecond"):
         return f"{case}: agreed; another person has to repeat decision and amount"
-    taken = f"{done.decided.taken:,} taken, {done.decided.uncovered:,} uncovered"
+    taken = f"{data['taken']['amount']:,} taken, {data['uncovered']['amount']:,} uncovered"
     return (
-        f"{case}: {done.decided.decision} carried out, {taken}; the certificate is {done.answer.status}, "
-        f"balance {done.answer.balance:,} (minor units of {done.currency}), refund {done.answer.refund_state}"
+        f"{case}: {data['decision']} carried out, {taken}; the certificate is {data['status']}, "
+        f"balance {data['balance']['amount']:,} (minor units of {currency}), refund {data['refundState']}"
     )

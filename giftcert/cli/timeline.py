@@ -1,4 +1,4 @@
-"""One certificate's life put in order of time: input, delivery, decision, event. Pure."""
+"""One certificate's life put in order of time: records of the topics, events, and what still waits. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,15 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from giftcert.dispatch.positions import StreamPosition
-from giftcert.storage.traces import (
-    TracedCertificate,
-    TracedDecision,
-    TracedDelivery,
-    TracedEvent,
-    TracedInput,
-)
+from giftcert.storage.traces import TracedCertificate, TracedEvent, TracedInput, TracedParked, TracedPending
 
-_ORDER = ("input", "delivery", "decision", "event")
+_ORDER = ("input", "event", "pending", "parked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,18 +17,18 @@ class Life:
 
     certificate: TracedCertificate
     inputs: Sequence[TracedInput]
-    deliveries: Sequence[TracedDelivery]
-    decisions: Sequence[TracedDecision]
+    pending: Sequence[TracedPending]
+    parked: Sequence[TracedParked]
     events: Sequence[TracedEvent]
     positions: Mapping[str, StreamPosition] = field(default_factory=dict)
     stream_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """One step of a life; ``at`` is ``None`` for what has still to come. ``data`` is its JSON, ``where`` its words."""
+class Step:
+    """One step of a life. ``data`` is its JSON, ``where`` its words."""
 
-    at: datetime | None
+    at: datetime
     step: str
     what: str
     where: str
@@ -45,18 +39,17 @@ class Moment:
         return {"at": stamp(self.at), "step": self.step, **self.data}
 
 
-def timeline(life: Life) -> list[Moment]:
+def timeline(life: Life) -> list[Step]:
     """Return all steps in order of time, what waits last."""
-    kinds = {delivery.key: delivery.kind for delivery in life.deliveries}
-    decided = {decision.key for decision in life.decisions}
-    moments = [
+    steps = [
         *map(_input, life.inputs),
-        *map(_delivery, life.deliveries),
-        *(_decision(one, kinds) for one in life.decisions),
         *(_event(one, life.positions.get(one.event_id)) for one in life.events),
-        *(_waiting(one) for one in life.deliveries if one.key not in decided),
+        *map(_pending, life.pending),
+        *map(_parked, life.parked),
     ]
-    return sorted(moments, key=_place)
+    return sorted(
+        steps, key=lambda step: (step.step in {"pending", "parked"}, step.at, _ORDER.index(step.step))
+    )
 
 
 def stamp(at: datetime | None) -> str | None:
@@ -64,51 +57,38 @@ def stamp(at: datetime | None) -> str | None:
     return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 
-def _place(moment: Moment) -> tuple[bool, float, int]:
-    at = moment.at
-    return at is None, at.timestamp() if at else 0.0, _ORDER.index(moment.step)
-
-
-def _input(found: TracedInput) -> Moment:
+def _input(found: TracedInput) -> Step:
     data = {
         "topic": found.topic,
         "partition": found.partition,
         "offset": found.offset,
         "eventId": found.event_id,
         "eventType": found.event_type,
-        "key": found.identity,
+        "orderId": found.order_id,
     }
-    where = f"{found.topic}/{found.partition}/{found.offset}, event {found.event_id}"
-    return Moment(found.received_at, "input", found.event_type, where, data)
+    where = f"{found.topic}/{found.partition}/{found.offset}, event {found.event_id}, order {found.order_id}"
+    return Step(found.received_at, "input", found.event_type, where, data)
 
 
-def _delivery(told: TracedDelivery) -> Moment:
-    """A word of CRM is not in the inbox, so its record is named here."""
+def _pending(waiting: TracedPending) -> Step:
     data = {
-        "kind": told.kind,
-        "key": told.key,
-        "cause": {"topic": told.topic, "eventId": told.event_id},
-        "sentAt": stamp(told.sent_at),
+        "kind": waiting.kind,
+        "orderId": waiting.order_id or None,
+        "signalledAt": stamp(waiting.signalled_at),
     }
-    sent = f"sent {stamp(told.sent_at)}" if told.sent_at else "not sent yet"
-    return Moment(
-        told.created_at, "delivery", told.kind, f"{sent}; from {told.topic}, event {told.event_id}", data
-    )
+    signalled = f"signalled {stamp(waiting.signalled_at)}" if waiting.signalled_at else "not signalled yet"
+    of = f", order {waiting.order_id}" if waiting.order_id else ""
+    return Step(waiting.since, "pending", waiting.kind, f"not decided yet, {signalled}{of}", data)
 
 
-def _decision(decision: TracedDecision, kinds: Mapping[str, str]) -> Moment:
-    data = {"kind": kinds.get(decision.key), "key": decision.key}
-    return Moment(
-        decision.applied_at, "decision", kinds.get(decision.key, "an act"), f"applied {decision.key}", data
-    )
+def _parked(work: TracedParked) -> Step:
+    data = {"kind": work.kind, "error": work.error}
+    where = f"could not be decided: {work.error}; `giftcert verify --repair` tries again"
+    return Step(work.since, "parked", work.kind, where, data)
 
 
-def _waiting(told: TracedDelivery) -> Moment:
-    data = {"kind": told.kind, "key": told.key}
-    return Moment(None, "decision", told.kind, f"waits {told.key}", data)
-
-
-def _event(event: TracedEvent, position: StreamPosition | None) -> Moment:
+def _event(event: TracedEvent, position: StreamPosition | None) -> Step:
+    cause = {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None
     data = {
         "eventId": event.event_id,
         "sequence": event.sequence,
@@ -118,16 +98,17 @@ def _event(event: TracedEvent, position: StreamPosition | None) -> Moment:
         "refundState": event.refund_state,
         "balance": event.balance,
         "held": event.held,
-        "cause": {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None,
-        "publishedAt": stamp(event.published_at),
+        "cause": cause,
+        "published": not event.waits,
         "stream": {"partition": position.partition, "offset": position.offset} if position else None,
     }
     what = f"{event.sequence} {event.event_type}" + (f" ({event.reason})" if event.reason else "")
-    where = f"{event.status}, refund {event.refund_state}, balance {event.balance}, held {event.held}; "
-    return Moment(event.recorded_at, "event", what, where + _published(event, position), data)
+    stands = f"{event.status}, refund {event.refund_state}, balance {event.balance}, held {event.held}"
+    because = f"; from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
+    return Step(event.recorded_at, "event", what, f"{stands}; {_published(event, position)}{because}", data)
 
 
 def _published(event: TracedEvent, position: StreamPosition | None) -> str:
     if position is not None:
         return f"stream {position.partition}/{position.offset}"
-    return f"published {stamp(event.published_at)}" if event.published_at else "not published yet"
+    return "not published yet" if event.waits else "published"

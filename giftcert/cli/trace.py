@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from giftcert.cli.timeline import Life, Moment
+    from giftcert.cli.timeline import Life, Step
     from giftcert.dispatch.positions import StreamPosition
     from giftcert.settings import Settings
     from giftcert.storage.traces import TracedEvent
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 def trace(
     certificate: Annotated[str, typer.Argument(help="Its certificateId")], as_json: AsJson = False
 ) -> None:
-    """Tell one certificate's life: input and its position, delivery, decision, event, place on the stream."""
+    """Tell one certificate's life: records of the topics, events with their place on the stream, what waits."""
     from giftcert.cli.timeline import timeline
     from giftcert.embedded.addresses import with_running_stack
     from giftcert.settings import load_settings
 
     async def work() -> None:
         life = await _look_up(with_running_stack(load_settings(), ["database_url"]), certificate)
-        moments = timeline(life)
+        steps = timeline(life)
         data = {
             "certificate": _standing(life),
             "streamNote": life.stream_note,
-            "timeline": [moment.as_json() for moment in moments],
+            "timeline": [step.as_json() for step in steps],
         }
-        say(data, "" if as_json else _table(life, moments), as_json=as_json)
+        say(data, "" if as_json else _table(life, steps), as_json=as_json)
 
     run_to_end(work)
 
@@ -61,7 +61,6 @@ async def _look_up(settings: "Settings", certificate: str) -> "Life":
 
 async def _stored_life(connection: "AsyncConnection", certificate: str) -> "Life":
     from giftcert.cli.timeline import Life
-    from giftcert.contracts.payment_messages import identity_of_key
     from giftcert.storage.traces import TraceRepository
 
     traces = TraceRepository(connection)
@@ -69,12 +68,11 @@ async def _stored_life(connection: "AsyncConnection", certificate: str) -> "Life
     found = await traces.certificate(certificate_id)
     if found is None:
         raise _unknown(certificate)
-    deliveries = await traces.deliveries(certificate_id)
     return Life(
         certificate=found,
-        inputs=await traces.inputs([identity_of_key(one.key) for one in deliveries]),
-        deliveries=deliveries,
-        decisions=await traces.decisions(certificate_id),
+        inputs=await traces.inputs(certificate_id),
+        pending=await traces.pending(certificate_id),
+        parked=await traces.parked(certificate_id),
         events=await traces.events(certificate_id),
     )
 
@@ -89,11 +87,7 @@ async def _positions(
     from giftcert.kafka_connection import NoKafkaAddressError, connection_options
 
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what fails is said in our own words
-    sought = [
-        Sought(one.event_id, one.recorded_at, one.published_at)
-        for one in events
-        if one.published_at is not None
-    ]
+    sought = [Sought(one.event_id, one.recorded_at) for one in events if not one.waits]
     try:
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
     except (NoKafkaAddressError, StreamAwayError) as error:
@@ -128,10 +122,11 @@ def _standing(life: "Life") -> dict[str, object]:
         "lineId": found.line_id,
         "sequence": found.sequence,
         "version": found.version,
+        "nextInstant": None if found.next_instant is None else found.next_instant.isoformat(),
     }
 
 
-def _table(life: "Life", moments: "list[Moment]") -> str:
+def _table(life: "Life", steps: "list[Step]") -> str:
     from giftcert.cli.tables import as_text
     from giftcert.cli.timeline import stamp
 
@@ -141,6 +136,6 @@ def _table(life: "Life", moments: "list[Moment]") -> str:
         f"{found.certificate_id}  {found.product}: {found.status}, refund {found.refund_state}, balance "
         f"{found.balance}, held {found.held} (minor units of {found.currency}), {order}"
     )
-    rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in moments]
+    rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]
     text = as_text(("time", "step", "what", "where and how"), rows)
     return "\n".join(filter(None, (title, text, life.stream_note)))

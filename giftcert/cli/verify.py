@@ -8,6 +8,7 @@ from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
     from temporalio.client import Client
 
     from giftcert.lifecycle.change import Lifecycle
@@ -50,7 +51,7 @@ async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_
         sources, client = await _sources(settings, engine)
         with reaching_kafka(settings.kafka_bootstrap_servers):
             findings = await look(sources, _no_progress if as_json else _progress, sample)
-        done = await set_off(sources, client, _lifecycle(sources), findings) if repair else []
+        done = await set_off(sources, client, _lifecycle(settings, engine), findings) if repair else []
     finally:
         await engine.dispose()
     say(_as_data(findings, done), _as_text(findings, done, repair=repair), as_json=as_json)
@@ -76,12 +77,12 @@ async def _sources(settings: "Settings", engine: Any) -> "tuple[Sources, Client]
     return sources, client
 
 
-def _lifecycle(sources: "Sources") -> "Lifecycle":
+def _lifecycle(settings: "Settings", engine: "AsyncEngine") -> "Lifecycle":
     from giftcert.lifecycle.change import Lifecycle
+    from giftcert.security import keyring_of
 
-    settings = sources.settings
     return Lifecycle(
-        sources.engine, settings.policy, sources.keyring, web_url=settings.workflow_url, build="repair"
+        engine, settings.policy, keyring_of(settings), web_url=settings.workflow_url, build="command line"
     )
 
 

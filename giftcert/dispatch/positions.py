@@ -14,6 +14,8 @@ from aiokafka.partitioner import DefaultPartitioner
 
 SKEW = timedelta(seconds=30)
 """How far the clocks of PostgreSQL and of the dispatchers may lie apart."""
+LONGEST_WAIT = timedelta(minutes=10)
+"""An event is looked for that long after it was recorded; one that waited longer in the outbox is not found."""
 MOST_RECORDS = 200_000
 PATIENCE_SECONDS = 15.0
 _ASK_MILLISECONDS = 500
@@ -25,11 +27,10 @@ class StreamAwayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """An event that was published between two instants, ``SKEW`` aside."""
+    """An event that is published, and when it was recorded."""
 
     event_id: str
     recorded_at: datetime
-    published_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ async def find_positions(
 ) -> dict[str, StreamPosition]:
     """Return the first position of each event that is found, by event id.
 
-    Only the partition that the key belongs to is read, only around the times at which the events were published, and
-    at most ``MOST_RECORDS`` of it: an event published before the topic was given more partitions is not found.
+    Only the partition that the key belongs to is read, only from the times at which the events were recorded, and at
+    most ``MOST_RECORDS`` of it: an event published before the topic was given more partitions is not found.
 
     Args:
         options: how to reach Kafka, see ``connection_options``.
@@ -154,7 +155,7 @@ def _windows(sought: Iterable[Sought]) -> list[tuple[datetime, datetime, set[str
     """Return spans of time that together hold all events, those that touch made one."""
     windows: list[tuple[datetime, datetime, set[str]]] = []
     for one in sorted(sought, key=lambda one: one.recorded_at):
-        since, until = one.recorded_at - SKEW, one.published_at + SKEW
+        since, until = one.recorded_at - SKEW, one.recorded_at + LONGEST_WAIT
         if windows and since <= windows[-1][1]:
             begun, ended, event_ids = windows.pop()
             windows.append((begun, max(ended, until), event_ids | {one.event_id}))

@@ -9,32 +9,35 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _CERTIFICATE = text("""
-    SELECT certificate_id::text AS certificate_id, product_id AS product, currency, nullif(nominal, 0) AS nominal,
-        CASE WHEN blocked THEN 'blocked' ELSE status END AS status, refund_state, balance, held, order_id, line_id,
-        sequence, version
-    FROM certificates WHERE certificate_id = :certificate_id
+    SELECT c.certificate_id::text AS certificate_id, c.product_id AS product, c.currency,
+        nullif(c.nominal, 0) AS nominal, CASE WHEN c.blocked THEN 'blocked' ELSE c.status END AS status,
+        c.refund_state, c.balance, c.held, c.order_id, l.line_id, c.sequence, c.version, c.next_instant
+    FROM certificates AS c LEFT JOIN order_lines AS l ON l.order_id = c.order_id AND l.line_key = c.line_key
+    WHERE c.certificate_id = :certificate_id
 """)
-# Of the message only its kind and cause: the rest may name a recipient.
-_DELIVERIES = text("""
-    SELECT message_key AS key, created_at, sent_at, body ->> 'kind' AS kind, body #>> '{body,cause,topic}' AS topic,
-        body #>> '{body,cause,event_id}' AS event_id
-    FROM deliveries, LATERAL (SELECT convert_from(message, 'UTF8')::jsonb) AS told (body)
-    WHERE certificate_id = :certificate_id ORDER BY delivery_id
-""")
-_DECISIONS = text("""
-    SELECT message_key AS key, applied_at FROM applied_messages
-    WHERE certificate_id = :certificate_id ORDER BY applied_at, message_key
-""")
+# The orders whose lines name it: those that its events speak of.
 _INPUTS = text("""
-    SELECT identity, topic, partition, record_offset AS offset, event_id, event_type, received_at
-    FROM inbox WHERE identity = ANY(:identities)
+    SELECT topic, partition, record_offset AS offset, event_id, event_type, order_id, received_at
+    FROM inbox WHERE order_id IN (
+        SELECT payload ->> 'orderId' FROM events WHERE certificate_id = :certificate_id
+        UNION SELECT order_id FROM pending WHERE certificate_id = :certificate_id
+    )
+    ORDER BY received_at, topic, partition, record_offset
+""")
+_PENDING = text("""
+    SELECT kind, order_id, since, signalled_at FROM pending WHERE certificate_id = :certificate_id
+    ORDER BY since, order_id, line_key
+""")
+_PARKED = text("""
+    SELECT work ->> 'kind' AS kind, work ->> 'error' AS error, CAST(work ->> 'since' AS timestamptz) AS since
+    FROM certificates, jsonb_array_elements(parked) AS work WHERE certificate_id = :certificate_id
 """)
 # The reason of a person's act is free text and may hold anything.
 _EVENTS = text("""
-    SELECT event_id::text AS event_id, sequence, event_type, recorded_at, published_at, status, refund_state, balance,
-        held, cause_topic, cause_event_id,
-        CASE WHEN event_type NOT LIKE 'audit.%' THEN payload ->> 'reason' END AS reason
-    FROM events WHERE certificate_id = :certificate_id ORDER BY sequence
+    SELECT event_id::text AS event_id, sequence, event_type, recorded_at, status, refund_state, balance, held,
+        cause_topic, cause_event_id, CASE WHEN event_type NOT LIKE 'audit.%' THEN payload ->> 'reason' END AS reason,
+        EXISTS (SELECT FROM outbox AS o WHERE o.event_id = e.event_id) AS waits
+    FROM events AS e WHERE certificate_id = :certificate_id ORDER BY sequence
 """)
 
 
@@ -54,50 +57,49 @@ class TracedCertificate:
     line_id: str | None
     sequence: int
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class TracedDelivery:
-    """What the certificate had to be told; ``topic`` and ``event_id`` are of the record that it came from."""
-
-    key: str
-    created_at: datetime
-    sent_at: datetime | None
-    kind: str
-    topic: str | None
-    event_id: str | None
+    next_instant: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class TracedInput:
-    """A record of an input topic, at its position."""
+    """A record of an input topic about an order of the certificate, at its position."""
 
-    identity: str
     topic: str
     partition: int
     offset: int
     event_id: str
     event_type: str
+    order_id: str
     received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class TracedDecision:
-    """When the message with this key was decided upon and its outcome committed."""
+class TracedPending:
+    """What waits to be decided; ``order_id`` is empty for spendings."""
 
-    key: str
-    applied_at: datetime
+    kind: str
+    order_id: str
+    since: datetime
+    signalled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TracedParked:
+    """What could not be decided, for a fault of the service."""
+
+    kind: str
+    error: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TracedEvent:
-    """A public event; ``published_at`` is ``None`` until the stream has acknowledged it."""
+    """A public event; ``waits`` until the stream has acknowledged it."""
 
     event_id: str
     sequence: int
     event_type: str
     recorded_at: datetime
-    published_at: datetime | None
     status: str | None
     refund_state: str | None
     balance: int | None
@@ -105,6 +107,7 @@ class TracedEvent:
     cause_topic: str | None
     cause_event_id: str | None
     reason: str | None
+    waits: bool
 
 
 class TraceRepository:
@@ -119,22 +122,22 @@ class TraceRepository:
         row = result.one_or_none()
         return TracedCertificate(*row) if row is not None else None
 
-    async def deliveries(self, certificate_id: UUID) -> list[TracedDelivery]:
-        """Return what it had to be told, in order."""
-        rows = await self._connection.execute(_DELIVERIES, {"certificate_id": certificate_id})
-        return [TracedDelivery(*row) for row in rows]
-
-    async def decisions(self, certificate_id: UUID) -> list[TracedDecision]:
-        """Return which messages were decided upon, and when."""
-        rows = await self._connection.execute(_DECISIONS, {"certificate_id": certificate_id})
-        return [TracedDecision(*row) for row in rows]
-
-    async def inputs(self, identities: Sequence[str]) -> list[TracedInput]:
-        """Return the records of these identities, as far as the inbox has them; clients never are there."""
-        rows = await self._connection.execute(_INPUTS, {"identities": list(identities)})
+    async def inputs(self, certificate_id: UUID) -> Sequence[TracedInput]:
+        """Return the records about its orders, as far as they are kept."""
+        rows = await self._connection.execute(_INPUTS, {"certificate_id": certificate_id})
         return [TracedInput(*row) for row in rows]
 
-    async def events(self, certificate_id: UUID) -> list[TracedEvent]:
+    async def pending(self, certificate_id: UUID) -> Sequence[TracedPending]:
+        """Return what waits to be decided, the oldest first."""
+        rows = await self._connection.execute(_PENDING, {"certificate_id": certificate_id})
+        return [TracedPending(*row) for row in rows]
+
+    async def parked(self, certificate_id: UUID) -> Sequence[TracedParked]:
+        """Return what could not be decided."""
+        rows = await self._connection.execute(_PARKED, {"certificate_id": certificate_id})
+        return [TracedParked(*row) for row in rows]
+
+    async def events(self, certificate_id: UUID) -> Sequence[TracedEvent]:
         """Return all its public events, in sequence."""
         rows = await self._connection.execute(_EVENTS, {"certificate_id": certificate_id})
         return [TracedEvent(*row) for row in rows]

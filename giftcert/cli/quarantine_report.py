@@ -1,4 +1,4 @@
-"""How the commands of ``giftcert quarantine`` say things, to people and to programs."""
+"""Reports of quarantined records, for people and for programs."""
 
 import base64
 from collections.abc import Sequence
@@ -10,10 +10,9 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.tables import as_text
 from giftcert.cli.timeline import stamp
 from giftcert.storage.quarantine_review import ListedRecord, Place, StoredRecord
-from kafka_ingest.inspecting import read_now
-from kafka_ingest.replaying import Replayed
-from kafka_ingest.source import KeptRecord
-from kafka_ingest.topics import Topics
+from kafka_ingest.records import KeptRecord
+from kafka_ingest.replay import Replayed, read_now
+from kafka_ingest.transaction import IngestRules
 
 
 def position(place: Place) -> str:
@@ -43,29 +42,30 @@ def listed(record: ListedRecord) -> dict[str, Any]:
         "reason": record.reason,
         "detail": record.detail,
         "quarantinedAt": stamp(record.quarantined_at),
-        "replayedAt": stamp(record.replayed_at),
+        "closedAt": stamp(record.closed_at),
+        "closedHow": record.closed_how,
     }
 
 
 def table(records: Sequence[ListedRecord]) -> str:
     """Return a page of the list for people."""
-    columns = ("position", "reason", "detail", "since", "replayed")
+    columns = ("position", "reason", "detail", "since", "closed")
     rows = [
         (
             position(one.place),
             one.reason,
             one.detail,
             stamp(one.quarantined_at) or "",
-            stamp(one.replayed_at) or "",
+            _closed(one.closed_at, one.closed_how),
         )
         for one in records
     ]
     return as_text(columns, rows)
 
 
-def described(stored: StoredRecord, record: KeptRecord, topics: Topics) -> tuple[dict[str, Any], str]:
+def described(stored: StoredRecord, record: KeptRecord, rules: IngestRules) -> tuple[dict[str, Any], str]:
     """Return what is known of a record besides its content, for programs and for people."""
-    now = read_now(record, topics)
+    now = read_now(record, rules)
     good = isinstance(now, str)
     words = now if isinstance(now, str) else f"{now.notice.reason}: {now.notice.detail}"
     data = {
@@ -73,7 +73,8 @@ def described(stored: StoredRecord, record: KeptRecord, topics: Topics) -> tuple
         "reason": stored.record.reason,
         "detail": stored.record.detail,
         "quarantinedAt": stamp(stored.quarantined_at),
-        "replayedAt": stamp(stored.replayed_at),
+        "closedAt": stamp(stored.closed_at),
+        "closedHow": stored.closed_how,
         "writtenAt": stamp(stored.record.written_at),
         "readsNow": good,
         "readsAs": words,
@@ -82,15 +83,15 @@ def described(stored: StoredRecord, record: KeptRecord, topics: Topics) -> tuple
     }
     text = (
         f"{data['position']}: {data['reason']}: {data['detail']}\n"
-        f"  in quarantine since {data['quarantinedAt']}, {_replayed(stored.replayed_at)}\n"
+        f"  in quarantine since {data['quarantinedAt']}, {_closed(stored.closed_at, stored.closed_how) or 'open'}\n"
         f"  now {'it reads well' if good else 'it is still bad'}: {words}\n"
         f"  key {data['keyBytes']} bytes, value {data['valueBytes']} bytes"
     )
     return data, text
 
 
-def _replayed(at: datetime | None) -> str:
-    return f"replayed {stamp(at)}" if at else "not replayed"
+def _closed(at: datetime | None, how: str | None) -> str:
+    return f"{how} {stamp(at)}" if at else ""
 
 
 def revealed(record: KeptRecord) -> tuple[dict[str, Any], str]:

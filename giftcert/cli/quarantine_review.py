@@ -1,4 +1,4 @@
-"""What the commands of ``giftcert quarantine`` do."""
+"""The quarantine as its commands open it: records are shown, replayed and dismissed in somebody's name."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.cli.errors import CommandError
-from giftcert.cli.quarantine_words import position
+from giftcert.cli.quarantine_report import position
 from giftcert.cli.reaching import reaching_database
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import about_input, input_key
-from giftcert.domain.events import OperatorActed
+from giftcert.domain.certificate.public_events import OperatorActed
 from giftcert.embedded.addresses import with_database
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.security import Keyring, keyring_of
@@ -25,9 +25,9 @@ from giftcert.storage.quarantine_review import (
     StoredRecord,
     Wanted,
 )
-from kafka_ingest.replaying import Replay, Replayed, opened
-from kafka_ingest.source import KeptRecord
-from kafka_ingest.topics import Topics
+from kafka_ingest.records import KeptRecord
+from kafka_ingest.replay import Replay, Replayed, opened
+from kafka_ingest.transaction import IngestRules
 
 PAGE = 500
 
@@ -40,9 +40,13 @@ class AtQuarantine:
     settings: Settings
 
     @property
-    def topics(self) -> Topics:
-        """The input topics of these settings."""
-        return Topics.of(self.settings)
+    def rules(self) -> IngestRules:
+        """By what ingest reads records."""
+        return IngestRules.of(self.settings, self.keyring)
+
+    def replaying(self, who: str) -> Replay:
+        """Return what replays and dismisses in the name of somebody."""
+        return Replay(self.engine, self.rules, who)
 
     @property
     def keyring(self) -> Keyring:
@@ -76,13 +80,13 @@ class AtQuarantine:
 
     async def replay(self, wanted: Wanted, who: str) -> AsyncIterator[Replayed]:
         """Replay all records that are meant, page by page, and yield what comes of each."""
-        replay = Replay(self.engine, self.topics, self.keyring, who)
+        replay = self.replaying(who)
         behind = BEGINNING
         while True:
             async with self.engine.connect() as connection:
                 page = await QuarantineReview(connection).page(wanted, behind, PAGE)
             for place in dict.fromkeys(one.place for one in page):
-                for outcome in await replay.one(place):
+                for outcome in await replay.replay(place):
                     yield outcome
             if len(page) < PAGE:
                 return

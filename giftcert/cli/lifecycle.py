@@ -1,0 +1,66 @@
+"""Commands that change certificates: by the one transaction, as every other part of the service does."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from giftcert.lifecycle.change import Lifecycle
+    from giftcert.settings import Settings
+    from giftcert.temporal.signals import Wake
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLifecycle:
+    """The transaction that changes certificates, on connections of this command."""
+
+    lifecycle: "Lifecycle"
+    engine: "AsyncEngine"
+    settings: "Settings"
+
+    async def send(self, wakes: "Iterable[Wake]") -> None:
+        """Signal the workflows concerned; where Temporal is away, the sweep of ingest does it later."""
+        from giftcert.temporal.client import connect
+        from giftcert.temporal.workflows import send_wakes
+
+        wanted = list(wakes)
+        if not wanted:
+            return
+        await send_wakes(await connect(self.settings, lazy=True), wanted)
+
+
+@asynccontextmanager
+async def opened_lifecycle(name: str) -> AsyncIterator[OpenedLifecycle]:
+    """Open the database that the settings name, or that of the running stack.
+
+    Raises:
+        CommandError: it cannot be used.
+        StackError: there is none, or keys of an embedded stack would serve an external one.
+    """
+    from giftcert.cli.reaching import reaching_database
+    from giftcert.embedded.addresses import with_running_stack
+    from giftcert.embedded.key_rule import refuse_embedded_keys
+    from giftcert.lifecycle.change import Lifecycle
+    from giftcert.security import keyring_of
+    from giftcert.settings import load_settings
+    from giftcert.storage.engine import make_engine
+
+    settings = with_running_stack(load_settings(), ["database_url"])
+    refuse_embedded_keys(settings)
+    engine = make_engine(settings, name)
+    url = settings.database_url.get_secret_value() if settings.database_url else ""
+    try:
+        with reaching_database(url):
+            lifecycle = Lifecycle(
+                engine,
+                settings.policy,
+                keyring_of(settings),
+                web_url=settings.workflow_url,
+                build="command line",
+            )
+            yield OpenedLifecycle(lifecycle, engine, settings)
+    finally:
+        await engine.dispose()
