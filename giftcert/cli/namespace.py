@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows import search_attributes
+from giftcert.temporal import search_attributes
 
 # How long finished runs stay visible; the state of a certificate is in PostgreSQL, not in them.
 _RETENTION = timedelta(days=30)

@@ -75,10 +75,10 @@ def _topics(settings: "Settings") -> list[str]:
 
 
 async def _temporal(settings: "Settings") -> list[str]:
-    from activities.temporal_client import connect
     from giftcert.cli.namespace import ensure_namespace
     from giftcert.cli.reaching import reaching_temporal
-    from workflows.schedules import ensure_schedules
+    from giftcert.temporal.client import connect
+    from giftcert.temporal.schedules import ensure_schedules
 
     with reaching_temporal(settings.temporal_address):
         client = await connect(settings)
