@@ -3,24 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-from giftcert.domain.order.order import Novelty, apply, novelty
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.domain.order.messages import OrderMessage, OrderStated
+from giftcert.domain.order.messages import OrderMessage
+from giftcert.domain.order.order import Novelty, apply, novelty
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
-from giftcert.storage.engine import driver_of
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.storage.pending import PendingRepository, PendingRow
+from giftcert.storage.spendings import Spending, SpendingRepository
 from giftcert.temporal.signals import Signal, Wake
-
-_SPENDING = """
-    INSERT INTO spendings (identity, content, certificate_id, message) VALUES ($1, '', $2::uuid, $3)
-    ON CONFLICT DO NOTHING RETURNING true
-"""
 
 
 async def fold(
@@ -36,10 +30,7 @@ async def fold(
             said.append(message)
     if order is None or not said:
         return []
-    stated = any(isinstance(message, OrderStated) for message in said)
-    change = order_changes.OrderChange(
-        order=order, is_new=stored is None, said=tuple(said), recipients={} if stated else None
-    )
+    change = order_changes.OrderChange(order=order, is_new=stored is None, said=tuple(said))
     rows = await OrderLineRepository(connection).lock([order_id])
     revisions, products = await order_changes.revise(connection, [change], rows, policy)
     return await order_changes.save(connection, [change], revisions, products, now)
@@ -49,11 +40,12 @@ async def report_spending(
     connection: AsyncConnection, certificate_id: str, message: SpendingReported, identity: str, now: datetime
 ) -> list[Wake]:
     """Store a payment with a certificate as its tender; return the signals to send after the commit."""
-    driver = await driver_of(connection)
-    body = msgspec.json.encode(message).decode()
-    if not await driver.fetchval(_SPENDING, identity, certificate_id, body):
+    spendings = SpendingRepository(connection)
+    channel = (await spendings.channels([certificate_id]))[certificate_id]
+    if channel is None or await spendings.contents([identity]):
         return []
-    channel = message.cause.channel or "im"
+    spending = Spending(identity=identity, content=b"", certificate_id=certificate_id, message=message)
+    await spendings.add([spending], now)
     row = PendingRow(
         certificate_id=certificate_id, kind=Signal.CERTIFICATE_SPENT, channel=channel, cause=message.cause
     )

@@ -30,7 +30,7 @@ async def test_a_crash_around_a_step_leaves_no_trace(
     sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     happened = crash(monkeypatch, step, moment)
-    await sale.tell(sale.ordered(), sale.captured())
+    await sale.tell_at_once(sale.ordered(), sale.captured())
     await sale.skip(timedelta(seconds=5))  # past the wait before the next attempt
     await sale.until_status("issued")
     assert happened.is_set()
@@ -114,7 +114,7 @@ async def test_an_answer_lost_after_the_commit_changes_nothing_when_it_looks_aga
     lost = crash(monkeypatch, (Lifecycle, "advance"), AFTER, nth=2)
     await sale.tell(sale.ordered())
     await sale.until_status("ordered")
-    await sale.tell(sale.captured())
+    await sale.tell_at_once(sale.captured())
     await asyncio.wait_for(lost.wait(), 30)
     await sale.skip(timedelta(seconds=5))
     await sale.until_status("issued")

@@ -84,7 +84,7 @@ async def test_a_redeemed_certificate_ends_its_run_and_says_why_it_pays_no_more(
 
 async def test_a_refund_and_a_redemption_that_race_have_one_outcome(sale: Sale) -> None:
     await issued(sale)
-    outcome, _ = await asyncio.gather(sale.ask(sale.holding(500_000)), sale.tell(sale.refunded()))
+    outcome, _ = await asyncio.gather(sale.ask(sale.holding(500_000)), sale.tell_at_once(sale.refunded()))
     if outcome.refusal is None:
         await sale.until_told("refund.pendingDetails")
         assert (await sale.row()).held == 500_000

@@ -142,7 +142,7 @@ async def test_a_message_at_the_very_end_of_a_run_is_not_lost(sale: Sale) -> Non
     await sale.tell(sale.ordered(), sale.captured())
     await sale.until_status("issued")
     late = [sale.refunded(700_000 + number) for number in range(5)]
-    await asyncio.gather(sale.tell(sale.refunded()), *(sale.tell(message) for message in late))
+    await asyncio.gather(*(sale.tell_at_once(message) for message in (sale.refunded(), *late)))
     await sale.until_decided()
     assert (await sale.row()).any_refund_state == "pendingDetails"
 

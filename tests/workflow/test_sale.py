@@ -27,7 +27,7 @@ async def test_a_payment_before_its_order_issues_when_the_order_comes(sale: Sale
 
 async def test_a_message_told_twice_is_applied_once(sale: Sale) -> None:
     order, capture = sale.ordered(), sale.captured()
-    await sale.tell(order, order, capture, capture, order)
+    await sale.tell_at_once(order, order, capture, capture, order)
     await sale.until_status("issued")
     assert len(await sale.events()) == 3
 
@@ -59,17 +59,21 @@ async def test_a_full_refund_ends_the_certificate_and_its_run(sale: Sale) -> Non
 
 
 async def test_a_message_for_a_finished_certificate_starts_a_run_from_the_stored_state(sale: Sale) -> None:
-    await sale.tell(sale.ordered(), sale.captured(), sale.refunded())
-    await sale.until_ended()
+    await sale.tell(sale.ordered(), sale.captured())
+    await sale.until_status("issued")
+    await sale.tell(sale.refunded())
+    assert "refunded" in await sale.until_ended()
     await sale.tell(sale.refunded(700_000))
     await sale.until_told("refund.pendingDetails")
     assert (await sale.row()).any_refund_state == "pendingDetails"
 
 
 async def test_a_cancelled_unpaid_order_lets_the_certificate_go(sale: Sale) -> None:
-    await sale.tell(sale.ordered(), sale.cancelled())
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    await sale.tell(sale.cancelled())
     await sale.until_ended()
-    assert (await sale.row()).status != "ordered"
+    assert (await sale.event_types())[-1] == "issue.released"
 
 
 async def test_a_return_without_its_money_asks_a_person_after_seven_days(sale: Sale) -> None:

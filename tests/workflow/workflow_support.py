@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -252,7 +252,13 @@ class Sale:
     # Telling and asking ---------------------------------------------------------------------------
 
     async def tell(self, *messages: OrderMessage | SpendingReported) -> None:
-        """Commit messages as ingest does, one after another, and send the signals."""
+        """Commit messages as ingest does, send the signals, and let each be decided before the next one comes."""
+        for message in messages:
+            await self.tell_at_once(message)
+            await self.until_decided()
+
+    async def tell_at_once(self, *messages: OrderMessage | SpendingReported) -> None:
+        """Commit messages and send the signals, whatever has been decided by then."""
         for message in messages:
             await self.wake(await self.commit(message))
 
@@ -275,8 +281,8 @@ class Sale:
         return Wake(certificate_id=self.certificate_id, signal=kind, channel=CHANNEL, order_id=self.order_id)
 
     async def wake(self, wakes: list[Wake] | tuple[Wake, ...]) -> None:
-        for wake in wakes:
-            await signal_again_if_a_run_was_ending(self.environment, wake)
+        for wake in wakes:  # the worker of a test serves one channel
+            await signal_again_if_a_run_was_ending(self.environment, replace(wake, channel=CHANNEL))
 
     async def ask(self, request: Request) -> Outcome:
         """Ask as the API does, on the clock of the test server."""
