@@ -4,13 +4,12 @@ Ingest writes standing, recipient, unpaid_until, names, speaker and what it repo
 a certificate writes holder, waiters, counted money and a case that waits for the next holder.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-from asyncpg import Record
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.clients import Recipient
@@ -121,7 +120,7 @@ class OrderLineRepository:
         )
 
 
-def line_of(row: Record) -> OrderLineRow:
+def line_of(row: Mapping[str, Any]) -> OrderLineRow:
     """Return a row as ``_LOCK`` selects it."""
     return OrderLineRow(
         standing=_STANDING.decode(row["standing"]),

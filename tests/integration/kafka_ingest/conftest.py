@@ -1,27 +1,23 @@
-"""A database of its own for each test, with certificates in the pool; topics of its own where doors run."""
+"""A database of its own for each test, with certificates in the pool; topics of its own where processes run."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
 
-from giftcert.cli.namespace import ensure_namespace
-from giftcert.contracts.payloads import DATA_CONVERTER
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
-from kafka_ingest import consuming, intake, marking, settling, signalling
-from tests.integration.kafka_ingest.ingest_doors import Neighbours, make_neighbours
+from kafka_ingest import consumer, late_match, signaller, watermarks
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Marks, settling and further attempts come as soon as a test wants them."""
-    monkeypatch.setattr(marking, "EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(settling, "IDLE_SECONDS", 0.1)
-    for retrying in (consuming, intake, settling, signalling):
+    """Watermarks, rechecks and further attempts come as soon as a test wants them."""
+    monkeypatch.setattr(watermarks, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(late_match, "IDLE_SECONDS", 0.1)
+    for retrying in (consumer, late_match, signaller):
         monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
 
 
@@ -42,27 +38,3 @@ def keyring_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def store(engine: AsyncEngine, keyring_file: Path) -> Store:
     return Store(engine, Keyring.load(keyring_file), await add_certificates(engine, 4))
-
-
-@pytest.fixture
-async def temporal(temporal_address: str) -> Client:
-    client = await Client.connect(temporal_address, data_converter=DATA_CONVERTER)
-    await ensure_namespace(client)
-    return client
-
-
-@pytest.fixture
-async def neighbours(
-    store: Store,
-    keyring_file: Path,
-    fresh_database_url: str,
-    kafka: str,
-    temporal: Client,
-) -> AsyncIterator[Neighbours]:
-    addresses = {
-        "database_url": fresh_database_url,
-        "kafka": kafka,
-        "temporal": temporal.service_client.config.target_host,
-    }
-    async with await make_neighbours(store, keyring_file, addresses) as made:
-        yield made

@@ -1,35 +1,56 @@
 """A database with certificates, records that come, and what ingest has stored of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.contracts.codec import decode_message
-from giftcert.domain.messages import Message
+from giftcert.clock import Clock, utc_now
+from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
-from giftcert.storage.deliveries import UnsentDelivery
-from kafka_ingest.settling import Settling
-from kafka_ingest.source import KeptRecord
-from kafka_ingest.topics import Topics
-from kafka_ingest.transaction import BatchWriter, Committed
+from giftcert.storage.order_lines import OrderLineRow, line_of
+from giftcert.temporal.signals import Wake
+from kafka_ingest.late_match import LateMatch
+from kafka_ingest.records import KeptRecord, Topics
+from kafka_ingest.transaction import Committed, IngestRules
+from kafka_ingest.writer import BatchWriter
 from tests.unit.contracts.topic_records import certificate_line, raw
 
 TOPICS = Topics("All_SalesOrder", "All_Payments", "All_Clients", ("im", "pos"))
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TABLES = (
-    "SELECT order_id, version, customer_id, snapshot::text FROM orders",
-    "SELECT order_id, certificate_id::text FROM order_certificates",
-    "SELECT order_id, line_id, alerted_amount FROM unknown_lines",
-    "SELECT identity, content, order_id, event_type FROM inbox",
-    "SELECT certificate_id::text, message_key, channel, message FROM deliveries",
+    "SELECT order_id, customer_id, aggregate FROM orders",
+    """SELECT order_id, line_key, line_id, standing::text, recipient::text, unpaid_until, named_certificates::text[],
+        speaker::text, reported::text FROM order_lines""",
+    "SELECT certificate_id::text, order_id, line_key, kind, channel FROM pending",
+    "SELECT identity, content, certificate_id::text, message::text FROM spendings",
+    "SELECT order_id, topic, partition, record_offset, event_id, event_type FROM inbox",
     "SELECT DISTINCT order_id, topic, partition, record_offset FROM unmatched_payments",
-    "SELECT client_id, locale, erased, message_key FROM clients",
+    "SELECT client_id, locale, erased, event_id FROM clients",
     "SELECT topic, partition, record_offset, reason FROM quarantine",
     "SELECT stream_key, event_type, payload::text FROM events",
 )
+_LINES = """
+    SELECT order_id, line_key, standing::text AS standing, recipient::text AS recipient, unpaid_until,
+        named_certificates::text[] AS named, speaker::text AS speaker, holder::text AS holder, holder_status,
+        waiters::text[] AS waiters, counted::text AS counted, open_case::text AS open_case, reported::text AS reported
+    FROM order_lines WHERE order_id = :order_id ORDER BY line_key
+"""
+_RESERVE = """
+    WITH pair AS (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reservations AS uuid[])) AS pair (id, reservation)
+    ), made AS (
+        INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
+        SELECT reservation, id, :channel, 'shop', :now, :until FROM pair
+    )
+    UPDATE certificates SET status = 'reserved', reservation_id = reservation, reservation_channel = :channel,
+        reserved_at = :now, reserved_until = :until, reservation_ended = false, version = 1
+    FROM pair WHERE certificate_id = id
+"""
 
 
 async def add_certificates(engine: AsyncEngine, count: int, ids: list[str] | None = None) -> list[str]:
@@ -46,19 +67,34 @@ async def add_certificates(engine: AsyncEngine, count: int, ids: list[str] | Non
         )
         await connection.execute(
             text("INSERT INTO batches VALUES (gen_random_uuid(), 'GC-5000', :count, 'generate')"),
-            {"count": count},
+            {"count": len(ids)},
         )
         await connection.execute(
             text("""
-                INSERT INTO certificates (certificate_id, product_id, batch_id, number_sealed, number_fingerprint,
-                    last_four, cvc_sealed, currency, nominal)
-                SELECT id, 'GC-5000', (SELECT batch_id FROM batches LIMIT 1), '', id::text::bytea, '0000', '', 'RUB',
-                    500000
-                FROM unnest(CAST(:ids AS uuid[])) AS id
+                WITH made AS (
+                    INSERT INTO certificates (certificate_id, product_id, batch_id, last_four, currency, nominal)
+                    SELECT id, 'GC-5000', (SELECT batch_id FROM batches LIMIT 1), '0000', 'RUB', 500000
+                    FROM unnest(CAST(:ids AS uuid[])) AS id RETURNING certificate_id
+                )
+                INSERT INTO certificate_secrets (certificate_id, number_sealed, number_fingerprint, cvc_sealed)
+                SELECT certificate_id, '', certificate_id::text::bytea, '' FROM made
             """),
             {"ids": ids},
         )
     return ids
+
+
+async def reserve_all(engine: AsyncEngine, reservations: Mapping[str, str], channel: str = "im") -> None:
+    """Reserve certificates of the pool under these reservations."""
+    values = {
+        "ids": list(reservations),
+        "reservations": list(reservations.values()),
+        "channel": channel,
+        "now": NOON,
+        "until": NOON + timedelta(minutes=30),
+    }
+    async with engine.begin() as connection:
+        await connection.execute(text(_RESERVE), values)
 
 
 @dataclass
@@ -69,15 +105,21 @@ class Store:
     keyring: Keyring
     certificates: list[str]
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
-    handed_over: list[UnsentDelivery] = field(default_factory=list)
+    handed_over: list[Wake] = field(default_factory=list)
+    topics: Topics = TOPICS
+    clock: Clock = utc_now
+
+    @property
+    def rules(self) -> IngestRules:
+        return IngestRules(self.topics, self.keyring, Policy())
 
     @property
     def writer(self) -> BatchWriter:
-        return BatchWriter(self.engine, TOPICS, self.keyring)
+        return BatchWriter(self.engine, self.rules, self.clock)
 
     @property
-    def settling(self) -> Settling:
-        return Settling(self.engine, TOPICS, self.keyring, self.handed_over.extend)
+    def late_match(self) -> LateMatch:
+        return LateMatch(self.engine, self.rules, self.handed_over.extend, self.clock)
 
     def record(self, topic: str, value: Any, key: str = "k", partition: int = 0) -> KeptRecord:
         """The next record of a partition."""
@@ -101,7 +143,7 @@ class Store:
     async def commit(self, *records: KeptRecord) -> Committed:
         """One batch comes and is committed."""
         writer = self.writer
-        return await writer.commit(records, writer.read(records))
+        return await writer.commit(records, writer.decode(records))
 
     async def rows(self, statement: str, **values: Any) -> list[Any]:
         async with self.engine.connect() as connection:
@@ -115,34 +157,36 @@ class Store:
         [(value,)] = await self.rows(statement, **values)
         return value
 
-    async def told(self, nth: int = 0) -> list[Message]:
-        """What a certificate is to be told, in order."""
-        statement = "SELECT message FROM deliveries WHERE certificate_id = :id ORDER BY delivery_id"
-        return [
-            decode_message(message) for (message,) in await self.rows(statement, id=self.certificates[nth])
-        ]
+    async def lines(self, order_id: str = "IM-1001") -> list[OrderLineRow]:
+        """The certificate lines of an order, as stored."""
+        async with self.engine.connect() as connection:
+            found = await connection.execute(text(_LINES), {"order_id": order_id})
+            return [line_of(row) for row in found.mappings()]
 
-    async def kinds(self, nth: int = 0) -> list[str]:
-        return [type(message).__name__ for message in await self.told(nth)]
+    async def line_row(self, order_id: str = "IM-1001") -> OrderLineRow:
+        """The only certificate line of an order."""
+        [row] = await self.lines(order_id)
+        return row
+
+    async def pending(self, nth: int = 0) -> list[str]:
+        """The kinds of work that waits for a certificate, in the order in which it was last written."""
+        statement = "SELECT kind FROM pending WHERE certificate_id = CAST(:id AS uuid) ORDER BY number"
+        return [kind for (kind,) in await self.rows(statement, id=self.certificates[nth])]
 
     async def events(self) -> list[tuple[str, dict[str, Any]]]:
-        return await self.rows("SELECT event_type, payload FROM events ORDER BY position")
+        return await self.rows("SELECT event_type, payload FROM events ORDER BY recorded_at, event_id")
 
     async def everything(self) -> list[list[Any]]:
         """All that is stored, but for what every attempt makes anew."""
         return [sorted(await self.rows(statement), key=repr) for statement in TABLES]
 
     async def settled(self) -> None:
-        """Look again until no order is left to be looked at."""
-        settling = self.settling
-        while await settling.round():
+        """Look again until nothing is left to be looked at."""
+        late_match = self.late_match
+        while await late_match.round():
             pass
 
 
 def _order_id(value: Any) -> str:
     """The key, as the owners of the topics write it."""
     return str(value.get("orderId", "k")) if isinstance(value, dict) else "k"
-
-
-def offsets_of(records: Sequence[KeptRecord]) -> list[int]:
-    return [record.offset for record in records]

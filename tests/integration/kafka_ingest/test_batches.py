@@ -1,15 +1,15 @@
 """Batches of records in PostgreSQL: what is stored, once, whatever comes again."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
-from giftcert.domain.messages import ClientUpdated, OrderStated, PaymentCaptured
 from tests.integration.kafka_ingest.ingest_store import TOPICS, Store
 from tests.unit.contracts.topic_records import certificate_line, client, goods_line, order, payment
 
 pytestmark = pytest.mark.integration
+UNKNOWN = "01936f5e-0000-7000-8000-00000000dead"
 
 
 async def test_goods_leave_one_compact_row_per_payment(store: Store) -> None:
@@ -19,18 +19,31 @@ async def test_goods_leave_one_compact_row_per_payment(store: Store) -> None:
     assert committed.counts == {(TOPICS.orders, "goods"): 1, (TOPICS.payments, "unmatched"): 1}
     assert await store.value("SELECT count(*) FROM unmatched_payments") == 1
     assert await store.value("SELECT count(*) FROM orders") == 0
-    assert not committed.unsent
+    assert not committed.wakes
 
 
 async def test_a_sale_reaches_its_certificate_in_any_order_of_the_topics(store: Store) -> None:
     await store.commit(store.payment_record(payment(eventType="payment.authorized")))
-    await store.commit(store.order_record(order(lines=[store.line()])))
-    committed = await store.commit(store.payment_record(payment()))
-    assert await store.kinds() == ["OrderStated", "PaymentAuthorized", "PaymentCaptured"]
+    ordered = await store.commit(store.order_record(order(lines=[goods_line(), store.line()])))
+    paid = await store.commit(store.payment_record(payment()))
+    assert [one.signal for one in (*ordered.wakes, *paid.wakes)] == ["order_created", "payment_captured"]
     assert await store.value("SELECT count(*) FROM unmatched_payments") == 0
-    assert [one.follows for one in committed.unsent] == [False, True, True], (
-        "all that is unsent is handed over"
-    )
+    [wake] = paid.wakes
+    assert (wake.certificate_id, wake.order_id, wake.cause) == (store.certificates[0], "IM-1001", "pay-1")
+    assert (wake.channel, wake.product) == ("im", "GC-5000")
+    assert (await store.line_row()).standing.is_paid
+    assert await store.pending() == ["payment_captured"], "one row for a line, however much has changed"
+
+
+async def test_each_write_of_a_pending_row_draws_a_number_and_keeps_since_when_it_waits(store: Store) -> None:
+    statement = "SELECT number, since, signalled_at FROM pending"
+    await store.commit(store.order_record(order(lines=[goods_line(), store.line()])))
+    await store.rows_changed("UPDATE pending SET signalled_at = clock_timestamp()")
+    [(number, since, _)] = await store.rows(statement)
+    await store.commit(store.payment_record(payment()))
+    [(newer, still, signalled_at)] = await store.rows(statement)
+    assert newer > number
+    assert (still, signalled_at) == (since, None)
 
 
 async def test_what_is_moved_from_the_waiting_payments_keeps_its_place_and_content(store: Store) -> None:
@@ -40,21 +53,22 @@ async def test_what_is_moved_from_the_waiting_payments_keeps_its_place_and_conte
         "SELECT partition, record_offset, event_id FROM inbox WHERE event_type = 'payment.captured'"
     )
     assert (partition, offset, event_id) == (3, 0, "pay-1")
-    await store.commit(store.payment_record(payment(eventId="again"), partition=3))
-    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    again = await store.commit(store.payment_record(payment(eventId="again"), partition=3))
+    assert not again.wakes
     assert not await store.events()
 
 
-async def test_a_certificate_that_joins_late_hears_the_history_from_the_inbox(store: Store) -> None:
-    await store.commit(store.order_record(order(lines=[store.line(0)])), store.payment_record(payment()))
-    lines = [store.line(0), store.line(1, lineId="3")]
-    await store.commit(store.order_record(order(lines=lines, orderVersion=2, eventType="order.changed")))
-    first, second, paid = await store.told(1)
-    assert isinstance(first, OrderStated)
-    assert first.own is None
-    assert isinstance(paid, PaymentCaptured)
-    assert isinstance(second, OrderStated)
-    assert second.own is not None
+async def test_originals_are_sealed_and_do_not_say_whom_a_certificate_is_for(store: Store) -> None:
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    [(original,)] = await store.rows("SELECT original FROM inbox")
+    assert b"IM-1001" not in original
+    opened = store.keyring.open(original, f"{TOPICS.orders}:0:0".encode())
+    said = msgspec.json.decode(opened.encode("latin-1"))
+    assert said["orderId"] == "IM-1001"
+    assert "recipient" not in said["lines"][0]
+    row = await store.line_row()
+    assert row.recipient is not None
+    assert row.recipient.ref == "R-5"
 
 
 async def test_a_till_that_sends_its_day_again_doubles_nothing(store: Store) -> None:
@@ -70,10 +84,12 @@ async def test_a_till_that_sends_its_day_again_doubles_nothing(store: Store) -> 
     committed = await store.commit(*day(2))
     assert await store.everything() == before
     assert committed.counts[TOPICS.payments, "repeat"] == 2
+    assert not committed.wakes
 
 
 async def test_a_contradiction_is_told_and_kept_once(store: Store) -> None:
     await store.commit(store.order_record(order(lines=[store.line()])), store.payment_record(payment()))
+    before = await store.line_row()
     other = store.payment_record(payment(allocations=None, eventId="pay-2"))
     for _ in range(2):
         await store.commit(other)
@@ -81,7 +97,7 @@ async def test_a_contradiction_is_told_and_kept_once(store: Store) -> None:
     assert event_type == "error.unexpectedEvent"
     assert payload["reason"] == "contradictsEarlier"
     assert payload["offset"] == other.offset
-    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    assert await store.line_row() == before
     assert await store.value("SELECT count(*) FROM quarantine") == 1
 
 
@@ -143,7 +159,7 @@ async def test_a_tombstone_where_none_is_meant_is_malformed(store: Store) -> Non
 
 
 async def test_an_unknown_certificate_is_told_and_its_money_alerted(store: Store) -> None:
-    line = certificate_line(certificateId="01936f5e-0000-7000-8000-00000000dead")
+    line = certificate_line(certificateId=UNKNOWN)
     await store.commit(store.order_record(order(lines=[line], total=500_000)))
     paid = store.payment_record(payment(amount=500_000, allocations=None))
     for _ in range(2):
@@ -154,60 +170,35 @@ async def test_an_unknown_certificate_is_told_and_its_money_alerted(store: Store
     ]
     [(_, alert)] = (await store.events())[1:]
     assert alert["amount"] == {"amount": 500_000, "currency": "RUB"}
-    assert await store.rows("SELECT line_id, alerted_amount FROM unknown_lines") == [("2", 500_000)]
+    row = await store.line_row()
+    assert (row.report.certificate, row.report.captured, row.speaker) == (UNKNOWN, 500_000, None)
 
 
-async def test_a_repaired_line_is_forgotten_as_unknown(store: Store) -> None:
-    line = certificate_line(certificateId="01936f5e-0000-7000-8000-00000000dead")
+async def test_a_repaired_line_has_somebody_who_speaks_for_its_money(store: Store) -> None:
+    line = certificate_line(certificateId=UNKNOWN)
     await store.commit(store.order_record(order(lines=[line])))
     repaired = order(lines=[store.line()], orderVersion=2, eventType="order.changed")
     await store.commit(store.order_record(repaired))
-    assert await store.value("SELECT count(*) FROM unknown_lines") == 0
-    assert await store.kinds() == ["OrderStated", "OrderStated"]
+    assert (await store.line_row()).speaker == store.certificates[0]
+    assert await store.pending() == ["order_changed"]
 
 
 async def test_spending_reaches_the_certificate_that_pays(store: Store) -> None:
     spent = store.certificates[1]
-    await store.commit(store.payment_record(payment(tender="giftCertificate", certificateId=spent)))
+    paid = payment(tender="giftCertificate", certificateId=spent)
+    for _ in range(2):
+        await store.commit(store.payment_record(paid))
     await store.commit(store.order_record(order(lines=[store.line(0)])))
-    assert await store.kinds(1) == ["SpendingReported"]
-    assert await store.kinds(0) == ["OrderStated", "PaymentCaptured"]
-    assert await store.value("SELECT count(*) FROM inbox") == 2
+    assert await store.rows("SELECT certificate_id::text, applied_at FROM spendings") == [(spent, None)]
+    assert await store.pending(1) == ["certificate_spent"]
+    assert await store.pending(0) == ["payment_captured"]
 
 
 async def test_clients_are_kept_by_their_latest_word(store: Store) -> None:
-    later = client(locale="en-GB", occurredAt="2026-11-23T12:00:00Z")
+    later = client(locale="en-GB", occurredAt="2026-11-23T12:00:00Z", eventId="cl-2")
     await store.commit(store.client_record(later), store.client_record(client()))
     await store.commit(store.client_record(client(eventId="again")))
-    assert await store.rows("SELECT locale FROM clients") == [("en-GB",)]
-    await store.commit(store.order_record(order(lines=[store.line()])))
-    told = await store.told()
-    assert isinstance(told[0], ClientUpdated)
-    assert told[0].locale == "en-GB"
-    assert told[0].occurred_at == datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-async def test_a_client_is_told_to_sold_certificates_and_to_those_not_applied_yet(store: Store) -> None:
-    await store.commit(store.order_record(order(lines=[store.line(0)])))
-    await store.rows_changed(
-        "UPDATE certificates SET status = 'issued', customer_id = 'C-0', order_id = 'X', line_id = '1' "
-        "WHERE certificate_id = :id",
-        id=store.certificates[1],
-    )
-    await store.commit(store.client_record(client(clientId="C-0", mergedInto="C-77"), "C-0"))
-    await store.commit(store.client_record(client(locale="en-GB")))
-    assert await store.kinds(0) == ["OrderStated", "ClientUpdated"]
-    told = await store.told(1)
-    assert [message.client_id for message in told if isinstance(message, ClientUpdated)] == ["C-0", "C-77"]
-
-
-async def test_a_client_is_not_told_to_certificates_that_are_back_in_the_pool(store: Store) -> None:
-    await store.commit(store.order_record(order(lines=[store.line(0)])))
-    await store.rows_changed(
-        "INSERT INTO applied_messages (certificate_id, message_key) SELECT certificate_id, message_key FROM deliveries"
-    )
-    await store.commit(store.client_record(client()))
-    assert await store.kinds(0) == ["OrderStated"]
+    assert await store.rows("SELECT locale, event_id FROM clients") == [("en-GB", "cl-2")]
 
 
 async def test_a_record_that_spoils_its_transaction_is_found_among_good_ones(store: Store) -> None:
@@ -216,12 +207,12 @@ async def test_a_record_that_spoils_its_transaction_is_found_among_good_ones(sto
     sale = store.order_record(order(lines=[store.line()]))
     committed = await store.commit(*records[:7], poison, *records[7:], sale)
     assert await store.value("SELECT count(*) FROM unmatched_payments") == 20
-    assert await store.kinds() == ["OrderStated"]
+    assert await store.pending() == ["order_created"]
     [(event_type, payload)] = await store.events()
     assert event_type == "error.processingFailed"
     assert (payload["topic"], payload["offset"], payload["reason"]) == (TOPICS.orders, 0, "recordFails")
     assert committed.counts[TOPICS.orders, "failed"] == 1
-    assert [one.certificate_id for one in committed.unsent] == [store.certificates[0]]
+    assert [one.certificate_id for one in committed.wakes] == [store.certificates[0]]
 
 
 async def test_a_poison_that_comes_again_is_told_once(store: Store) -> None:
