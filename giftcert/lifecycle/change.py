@@ -5,6 +5,7 @@ when the locks are held; what comes later stays pending. The caller sends the wa
 those that are lost.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -195,8 +196,13 @@ class Lifecycle:
     async def _transaction(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
         async with self._engine.connect() as connection:
             driver = await driver_of(connection)
-            async with driver.transaction():
-                yield connection, driver
+            try:
+                async with driver.transaction():
+                    yield connection, driver
+            except asyncio.CancelledError:
+                # Cancelled in the middle of BEGIN it would go back to the pool with a transaction open.
+                await connection.invalidate()
+                raise
 
     def _review(self, loaded: LoadedCertificate, now: datetime) -> Review:
         stored = loaded.stored

@@ -198,14 +198,14 @@ class Review:
         ]
 
     def freed(self) -> list[tuple[Line, str]]:
-        """Return who waits for a line whose holder let go of it, or has come further."""
+        """Return whom it concerns that a line's holder let go of it, or has come further."""
         before = {line.ref: line.holder for line in self.before.lines}
         return [
-            (line, waiter)
+            (line, certificate_id)
             for line, _ in self.changed_lines()
             if line.holder != before[line.ref]
-            for waiter in line.waiters
-            if waiter != self.state.certificate_id
+            for certificate_id in _concerned(line)
+            if certificate_id != self.state.certificate_id
         ]
 
     def _with_own_status(self, line: Line) -> Line:
@@ -282,6 +282,13 @@ def line_as_seen(row: OrderLineRow) -> Line:
         waiters=row.waiters,
         reported=row.report.foreign,
     )
+
+
+def _concerned(line: Line) -> tuple[str, ...]:
+    """Return who waits for a line and, where nobody holds it, who speaks for its money and a case that was left."""
+    named = line.standing.naming.certificate_id
+    speaks = line.holder is None and line.names_ours and named not in line.waiters
+    return (*line.waiters, named) if speaks else line.waiters
 
 
 def _written(line: Line) -> tuple[object, ...]:

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import asyncpg
 import msgspec
-from giftcert.domain.order.order import Novelty, apply, novelty
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,6 +31,7 @@ from giftcert.domain.order.messages import (
     PaymentRefunded,
     PaymentVoided,
 )
+from giftcert.domain.order.order import Novelty, apply, novelty
 from giftcert.domain.policy import Policy
 from giftcert.domain.products import Product
 from giftcert.lifecycle import order_changes
@@ -39,6 +39,7 @@ from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.lifecycle.snapshot import Snapshot
+from giftcert.storage import ingest_fences
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.order_lines import OrderLineRepository
@@ -253,6 +254,7 @@ class World:
     ) -> list[Wake]:
         """Commit a batch in one transaction, as ingest does. ``recipients`` are those of full versions, by lineId."""
         async with self.engine.begin() as connection:
+            await ingest_fences.enter(connection, [(PAYMENTS if spendings else ORDERS, 0)])
             stored = await OrderRepository(connection).lock(said)
             changes = [
                 _folded(stored.get(order_id), messages, recipients, self.now)
@@ -354,10 +356,13 @@ def _folded(
             new.append(message)
         order = apply(order, message, now)
     assert order is not None
-    states = any(isinstance(message, OrderStated) for message in new)
-    return OrderChange(
-        order=order, is_new=stored is None, said=tuple(new), recipients=recipients if states else None
-    )
+    lines = order.lines if any(isinstance(message, OrderStated) for message in new) else ()
+    by_key = {
+        line.key: (recipients or {}).get(line.line_id)
+        for line in lines
+        if line.naming is not None and line.listed
+    }
+    return OrderChange(order=order, is_new=stored is None, said=tuple(new), recipients=by_key)
 
 
 def _spent_row(certificate_id: str) -> PendingRow:
