@@ -23,7 +23,7 @@ _CONDITIONS = {
     "last_four": "c.last_four = :last_four AND c.order_id IS NOT NULL",
 }
 _ANSWERS = text("SELECT FROM certificates LIMIT 0")
-_EXISTS = text("SELECT FROM certificates WHERE certificate_id = :certificate_id")
+_EXISTS = text("SELECT 1 FROM certificates WHERE certificate_id = :certificate_id")
 _HISTORY = text("""
     SELECT event_id, sequence, event_type, occurred_at, recorded_at, channel, status, refund_state, nominal, currency,
         balance, held, CAST(payload AS text) AS payload

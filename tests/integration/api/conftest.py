@@ -1,15 +1,12 @@
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
 from tests.conftest import new_database
-from tests.integration.api.calling import Api, Stock, open_api, settings_for
-from tests.integration.api.selling import WORTH, Till, with_own_namespace
-from worker import running
+from tests.integration.api.api_client import Api, Stock, open_api, settings_for
+from tests.integration.api.sales import WORTH, Till, open_stock, orders_of
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +21,8 @@ def settings(fresh_database_url: str, keys_folder: Path) -> Settings:
 
 @pytest.fixture
 async def stock(settings: Settings) -> AsyncIterator[Stock]:
-    assert settings.database_url is not None
-    engine = engine_at(settings.database_url.get_secret_value())
-    stock = Stock(engine, settings)
-    await stock.fill(0)
-    yield stock
-    await engine.dispose()
+    async with open_stock(settings) as stock:
+        yield stock
 
 
 @pytest.fixture
@@ -40,18 +33,18 @@ async def api(settings: Settings, stock: Stock) -> AsyncIterator[Api]:  # noqa: 
 
 
 @pytest.fixture(scope="module")
-async def spending(
-    postgres_url: str, keys_folder: Path, temporal_address: str
-) -> AsyncIterator[tuple[Till, Settings]]:
-    database_url = await new_database(postgres_url)
-    patient = settings_for(database_url, keys_folder, request_timeout=timedelta(seconds=30)).model_copy(
-        update={"direct_spend_channels": ("pos",), "direct_spend_cap": WORTH}
-    )
-    settings, client = await with_own_namespace(patient, temporal_address)
-    engine = engine_at(database_url)
-    async with open_api(settings) as api, running(settings):
-        yield Till(api, Stock(engine, settings), client), settings
-    await engine.dispose()
+async def spending(postgres_url: str, keys_folder: Path) -> AsyncIterator[tuple[Till, Settings]]:
+    """A till on a database that the tests of a file share, and its settings; Temporal is away."""
+    direct = {"direct_spend_channels": ("pos",), "direct_spend_cap": WORTH}
+    settings = settings_for(await new_database(postgres_url), keys_folder, **direct)
+    async with open_stock(settings) as stock, open_api(settings) as api:
+        yield Till(api, stock, orders_of(stock)), settings
+
+
+@pytest.fixture
+def shop(api: Api, stock: Stock) -> Till:
+    """A till on a database of its own."""
+    return Till(api, stock, orders_of(stock))
 
 
 @pytest.fixture

@@ -1,48 +1,27 @@
 """A crash around any step of a disclosure: no reply without its record; a record without its reply is all right."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import httpx
 import pytest
 
-from api import disclosures
-from api.limits import DisclosureLimits
-from api.sealed_secrets import WorkflowSecrets
+from api.limits import CallLimit
+from api.workflows import CertificateWorkflows
+from giftcert.lifecycle import change
+from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
-from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.disclosures import DisclosureRepository
-from giftcert.storage.engine import engine_at
-from giftcert.storage.events import EventRepository
-from tests.conftest import new_database
 from tests.crashes import AFTER, Step, around_each, crash
-from tests.integration.api.calling import Stock, open_api, settings_for
-from tests.integration.api.selling import Till, with_own_namespace
-from worker import running
+from tests.integration.api.sales import Till
 
 pytestmark = pytest.mark.integration
-COMMITS = (disclosures, "_decide")
+COMMITS = (Lifecycle, "_act")
 OPENING = (Keyring, "open")
 UP_TO_THE_COMMIT = (
-    (DisclosureLimits, "check"),
-    (WorkflowSecrets, "sealed"),
-    (CertificateRepository, "lock"),
-    (CertificateRepository, "load"),
-    (EventRepository, "append"),
-    (DisclosureRepository, "decide"),
+    (CallLimit, "hit"),
+    (CertificateWorkflows, "sealed_secrets"),
+    (change, "lock"),
+    (change, "load_locked"),
+    (change, "write"),
     COMMITS,
 )
-
-
-@pytest.fixture(scope="module")
-async def till(postgres_url: str, keys_folder: Path, temporal_address: str) -> AsyncIterator[Till]:
-    database_url = await new_database(postgres_url)
-    settings, client = await with_own_namespace(settings_for(database_url, keys_folder), temporal_address)
-    patient = settings.model_copy(update={"query_timeout": settings.unpaid_after_void})
-    engine = engine_at(database_url)
-    async with open_api(patient) as api, running(patient):
-        yield Till(api, Stock(engine, patient), client)
-    await engine.dispose()
 
 
 async def disclose(till: Till, certificate_id: str) -> httpx.Response:
@@ -66,7 +45,7 @@ def assert_says_nothing(reply: httpx.Response, secrets: dict[str, str]) -> None:
     assert not any(secret in reply.text for secret in secrets.values())
 
 
-@around_each(*UP_TO_THE_COMMIT, (DisclosureRepository, "_record"), OPENING)
+@around_each(*UP_TO_THE_COMMIT, OPENING)
 async def test_nothing_is_disclosed_that_is_not_recorded(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
@@ -78,11 +57,10 @@ async def test_nothing_is_disclosed_that_is_not_recorded(
     assert without_reply == (step == OPENING or (step, moment) == (COMMITS, AFTER))
     again = await disclose(till, certificate_id)
     assert again.json() == {"certificateId": certificate_id, **secrets}
-    assert again.headers["sealed-secrets-from"] == "workflow"
     assert await recorded(till, certificate_id) == without_reply + 1
 
 
-@around_each(*UP_TO_THE_COMMIT, (DisclosureRepository, "_refuse"))
+@around_each(*UP_TO_THE_COMMIT)
 async def test_no_refusal_is_answered_that_is_not_recorded(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

@@ -5,25 +5,35 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from api import claiming, ending, reservations
-from api.caps import ReservationCap
-from api.refusals import RefusalLedger
+from api.limits import ReservationCap
+from api.refused_claims import RefusedClaimLedger
+from giftcert.lifecycle import change
+from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
-from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.claim_queue import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
-from giftcert.storage.events import EventRepository
 from giftcert.storage.reservations import ReservationRepository
 from tests.crashes import AFTER, Step, around_each, crash
-from tests.integration.api.calling import Api, Stock
+from tests.integration.api.api_client import Api, Stock
 
 pytestmark = pytest.mark.integration
 IN_POOL = 9
 AROUND_EACH_STEP_OF_A_CLAIM = around_each(
     (ReservationCap, "check"),
-    (ClaimRepository, "_fetch"),  # the one statement of a claim; leaving it, it is committed
+    (ClaimRepository, "_claim"),  # the one statement of a claim; leaving it, it is committed
     (ClaimRepository, "claim"),
+    (ClaimQueue, "claim"),
 )
-OF_AN_END = ((ending, "answer_before"), (ReservationRepository, "lock"), (CertificateRepository, "load"))
+COUNTED = ((RefusedClaimLedger, "record"), (RefusedClaimLedger, "_write"))
+"""Leaving these, a refusal is committed."""
+OF_AN_END = (
+    (ReservationRepository, "find"),
+    (change, "lock"),
+    (change, "load_locked"),
+    (change, "write"),
+    (Lifecycle, "_act"),  # leaving it, it is committed
+    (Lifecycle, "act"),
+)
 
 
 async def taken(stock: Stock) -> int:
@@ -75,17 +85,16 @@ async def test_a_claim_without_a_key_is_whole_and_what_nobody_heard_of_comes_bac
     crash(monkeypatch, step, moment)
     assert_crashed(await api.reserve(quantity=3))
     unheard_of = await taken(stock)
-    assert unheard_of == (3 if moment == AFTER and step[0] is ClaimRepository else 0)
+    assert unheard_of == (3 if moment == AFTER and step[0] in {ClaimRepository, ClaimQueue} else 0)
     assert (await api.reserve(quantity=3)).status_code == 201
     assert await taken(stock) == unheard_of + 3
     await all_come_back(stock)
 
 
 @around_each(
-    (claiming, "_answered_before"),
-    (ClaimRepository, "claim_patiently"),
-    (RefusalLedger, "record"),
-    (RefusalLedger, "_write"),  # leaving it, they are committed
+    (ClaimRepository, "_claim_patiently"),
+    (RefusedClaimLedger, "record"),
+    (RefusedClaimLedger, "_write"),
     (BlockedAttemptRepository, "add"),
 )
 async def test_no_refusal_is_answered_that_is_not_counted(
@@ -96,10 +105,10 @@ async def test_no_refusal_is_answered_that_is_not_counted(
     assert (await api.next(key="k")).status_code == 409
     [counted] = await stock.rows("""SELECT (SELECT coalesce(sum(attempts), 0) FROM blocked_attempts)
         + sum(CAST(payload ->> 'attempts' AS integer)) AS attempts FROM events WHERE event_type = 'issue.blocked'""")
-    assert counted["attempts"] == (2 if moment == AFTER and step[0] is RefusalLedger else 1)
+    assert counted["attempts"] == (2 if moment == AFTER and step in COUNTED else 1)
 
 
-@around_each(*OF_AN_END, (ReservationRepository, "extend"), (ending, "remember"), (reservations, "extend"))
+@around_each(*OF_AN_END)
 async def test_an_extension_repeated_with_its_key_is_the_same(
     api: Api, stock: Stock, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
@@ -115,13 +124,7 @@ async def test_an_extension_repeated_with_its_key_is_the_same(
     assert await taken(stock) == 1
 
 
-@around_each(
-    *OF_AN_END,
-    (ReservationRepository, "release"),
-    (EventRepository, "append"),
-    (ending, "remember"),
-    (reservations, "release"),
-)
+@around_each(*OF_AN_END)
 async def test_a_certificate_is_given_back_once(
     api: Api, stock: Stock, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

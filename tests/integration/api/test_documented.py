@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.main import serve
 from giftcert.settings import Settings
-from tests.integration.api.calling import Api, Stock
+from tests.integration.api.api_client import Api, Stock
 
 pytestmark = pytest.mark.integration
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

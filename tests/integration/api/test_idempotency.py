@@ -1,8 +1,11 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
-from tests.integration.api.calling import Api, Stock
+from giftcert.settings import Settings
+from tests.integration.api.api_client import Api, Stock, open_api
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -16,19 +19,72 @@ async def test_a_repeat_under_the_same_key_gets_the_same_answer(api: Api, stock:
     assert len(await stock.rows("SELECT 1 FROM reservations")) == 1
 
 
-async def test_repeats_at_the_same_moment_wait_for_the_first(api: Api, stock: Stock) -> None:
+async def test_one_repeat_at_the_same_moment_waits_for_the_first_and_others_come_again(
+    api: Api, stock: Stock
+) -> None:
     await stock.fill(40)
     replies = await asyncio.gather(*(api.next(key="order-1") for _ in range(16)))
-    assert {reply.status_code for reply in replies} == {200}
-    assert len({reply.json()["certificateId"] for reply in replies}) == 1
-    assert sum("idempotency-hit" not in reply.headers for reply in replies) == 1
+    answered = [reply for reply in replies if reply.status_code == 200]
+    refused = [reply for reply in replies if reply.status_code == 503]
+    assert (len(answered), len(refused)) == (2, 14)
+    assert len({reply.json()["certificateId"] for reply in answered}) == 1
+    assert sum("idempotency-hit" not in reply.headers for reply in answered) == 1
+    for reply in refused:
+        assert reply.json()["type"].endswith("request-in-progress")
+        assert int(reply.headers["retry-after"]) > 0
+    assert (await api.next(key="order-1")).headers["idempotency-hit"] == "true"
     assert len(await stock.rows("SELECT 1 FROM reservations")) == 1
+
+
+async def test_repeats_in_two_processes_claim_once(settings: Settings, stock: Stock) -> None:
+    await stock.fill(40)
+    async with open_api(settings) as one, open_api(settings) as other:
+        replies = await asyncio.gather(*(api.next(key="order-1") for api in (one, other)))
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].json() == replies[1].json()
+    assert len(await stock.rows("SELECT 1 FROM reservations")) == 1
+
+
+async def test_a_repeat_waits_no_longer_than_two_seconds_and_others_are_served(
+    api: Api, stock: Stock
+) -> None:
+    """Support repeats a request eight times while the first is slow: the certificate is locked elsewhere."""
+    await stock.fill(9)
+    claim = (await api.next()).json()
+    path = f"/certificates/{claim['certificateId']}/block"
+    headers = api.headers("support", key="block-1")
+    async with stock.engine.connect() as other:
+        await other.begin()
+        await other.execute(text("SELECT 1 FROM certificates FOR UPDATE"))
+        began = asyncio.get_running_loop().time()
+        first = asyncio.create_task(api.client.post(path, json={"reason": "stolen"}, headers=headers))
+        await until(lambda: _waits_for_lock(stock))
+        repeats = [
+            asyncio.create_task(api.client.post(path, json={"reason": "stolen"}, headers=headers))
+            for _ in range(8)
+        ]
+        assert (await api.as_role("ops", "/pool")).status_code == 200
+        busy = [await one for one in repeats[1:]]
+        assert asyncio.get_running_loop().time() - began < 1
+        assert {reply.status_code for reply in busy} == {503}
+        late = [await repeats[0], await first]
+        assert {reply.status_code for reply in late} == {503}
+        await other.rollback()
+    done = await api.client.post(path, json={"reason": "stolen"}, headers=headers)
+    assert (done.status_code, done.json()["status"]) == (200, "blocked")
+    assert len(await stock.events(claim["certificateId"])) == 2
+
+
+async def _waits_for_lock(stock: Stock) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(await stock.rows(waiting))
 
 
 async def test_a_repeat_of_the_last_certificates_claim_is_answered_too(api: Api, stock: Stock) -> None:
     await stock.fill(1)
-    replies = await asyncio.gather(*(api.next(key="order-1") for _ in range(8)))
-    assert {reply.status_code for reply in replies} == {200}
+    first, again = [await api.next(key="order-1") for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == first.json()
 
 
 async def test_a_key_with_other_parameters_is_a_mismatch(api: Api, stock: Stock) -> None:

@@ -1,9 +1,12 @@
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from api import middleware
 from api.problems import PROBLEMS
-from tests.integration.api.calling import Api, Stock
+from tests.integration.api.api_client import Api, Stock
 
 pytestmark = pytest.mark.integration
 SECRET = "4000000000000002"
@@ -97,3 +100,48 @@ async def test_metrics_tell_of_requests_by_route(api: Api) -> None:
     await api.client.get("/healthz")
     metrics = (await api.client.get("/metrics")).text
     assert 'giftcert_http_request_seconds_count{method="GET",route="/healthz",status="200"}' in metrics
+
+
+# Limits of a request --------------------------------------------------------------------------------
+
+
+async def test_the_token_is_checked_before_the_body_is_read(api: Api) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    crm = api.headers("crm")
+    for headers, status in (({}, 401), (crm, 403)):
+        reply = await api.client.post("/reservations", content=body(), headers=headers)
+        assert reply.status_code == status
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_body_that_is_too_large_is_refused(api: Api, chunked: bool) -> None:
+    large = b'{"channel": "' + b"x" * 65_536 + b'"}'
+
+    async def parts() -> AsyncIterator[bytes]:
+        for at in range(0, len(large), 10_000):
+            yield large[at : at + 10_000]
+
+    headers = api.headers() | {"Content-Type": "application/json"}
+    content = parts() if chunked else large
+    reply = await api.client.post("/reservations", content=content, headers=headers)
+    assert_problem(reply, 413, "body-too-large")
+
+
+async def test_headers_that_are_too_large_are_refused(api: Api) -> None:
+    headers = {"X-Padding": "x" * 17_000}
+    assert_problem(await api.client.get("/healthz", headers=headers), 431, "headers-too-large")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    headers = api.headers() | {"Content-Type": "application/json"}
+    reply = await api.client.post("/reservations", content=body(), headers=headers)
+    assert_problem(reply, 408, "request-timeout")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from giftcert.settings import Settings
-from tests.integration.api.calling import Api, Stock, open_api
+from tests.integration.api.api_client import Api, Stock, open_api
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,9 @@ async def test_the_attempts_told_add_up_to_the_refusals_answered(api: Api, stock
         assert len(of_channel) <= 1 + seconds  # the first, then at most one a second
 
 
-async def test_what_a_crash_left_untold_is_told_at_the_next_start(settings: Settings, stock: Stock) -> None:
+async def test_what_a_crash_left_unrecorded_is_told_at_the_next_start(
+    settings: Settings, stock: Stock
+) -> None:
     await stock.run(
         "INSERT INTO blocked_attempts VALUES ('GC-5000', 'im', 7, now(), now(), now() - interval '1 h')"
     )

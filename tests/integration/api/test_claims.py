@@ -7,14 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.stream import stamp
-from giftcert.domain.decide import decide
-from giftcert.domain.messages import Reserve
+from giftcert.domain.certificate.decide import decide
+from giftcert.domain.certificate.messages import Reserve
 from giftcert.domain.policy import Policy, Terms
 from giftcert.settings import Settings
 from giftcert.storage import claims
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.claims import LOCK_WAIT
-from tests.integration.api.calling import FIXED, OPEN, Api, Stock, open_api, settings_for
+from tests.integration.api.api_client import FIXED, OPEN, Api, Stock, open_api, settings_for
 
 pytestmark = pytest.mark.integration
 
@@ -48,16 +48,10 @@ async def test_the_claim_tells_and_changes_exactly_what_the_domain_decides(api: 
     reservation = after.state.reservation
     assert reservation is not None
     assert reservation.reserved_at is not None
-    message = Reserve(
-        key="k",
-        channel="im",
-        reservation_id=body["reservationId"],
-        reserved_until=reservation.reserved_until,
-        nominal=None,
-    )
+    message = Reserve(channel="im", reservation_id=body["reservationId"])
     now = reservation.reserved_at
-    events = decide(before.state, message, now, Terms(FIXED, Policy()), lambda: "unused")
-    [expected] = stamp(before.state, events, at=now, occurred_at=now, channel="im", cause=None)
+    decision = decide(before.state, message, now, Terms(FIXED, Policy()), lambda: "unused")
+    [expected] = stamp(before.state, decision.recorded, at=now, channel="im")
     assert body["reservedUntil"] == expected.payload["reservedUntil"]
     await assert_told(stock, row["id"], expected)
 

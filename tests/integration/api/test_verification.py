@@ -3,17 +3,22 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import event
 
-from api.credentials import CredentialCheck
-from api.services import open_services
-from giftcert.security import Keyring, keyring_of
+from api.main import open_services
+from api.problems import ProblemError
+from api.verification import CredentialCheck, Credentials
+from giftcert.security import Caller, Keyring, keyring_of
 from giftcert.settings import Settings
-from tests.integration.api.calling import Api, Stock, open_api
+from giftcert.storage.credentials import forget_guesses
+from tests.integration.api.api_client import Api, Stock, open_api
+from tests.integration.api.sales import Till, orders_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 UNKNOWN_NUMBER = "0000000000000000"
@@ -25,10 +30,10 @@ def with_another(digits: str) -> str:
     return digits[:-1] + str((int(digits[-1]) + 1) % 10)
 
 
-async def issued(stock: Stock, **columns: Any) -> tuple[str, dict[str, str]]:
-    await stock.fill(1)
-    certificate_id = await stock.make("issued", **{"balance": 500_000, "sequence": 4} | columns)
-    return certificate_id, await stock.credentials(certificate_id)
+async def issued(stock: Stock) -> tuple[str, dict[str, str]]:
+    """Sell a certificate; return its id, and number and CVC."""
+    async with open_api(stock.settings) as api:
+        return await Till(api, stock, orders_of(stock)).issued()
 
 
 async def guess_wrong(api: Api, shown: dict[str, str], times: int = 1) -> list[httpx.Response]:
@@ -41,31 +46,31 @@ def strict(settings: Settings) -> Settings:
     return settings.model_copy(update={"wrong_cvcs_per_certificate": "3/hour"})
 
 
-async def test_a_holder_sees_what_may_be_spent(api: Api, stock: Stock) -> None:
-    certificate_id, shown = await issued(stock, balance=300_000, held=50_000)
-    reply = await api.verify(**shown)
+async def test_a_holder_sees_what_may_be_spent(shop: Till) -> None:
+    certificate_id = await shop.certificate_in("partiallyRedeemed")
+    shown = await shop.stock.credentials(certificate_id)
+    await shop.redeem(shown, 50_000, "k")
+    reply = await shop.api.verify(**shown)
     assert reply.status_code == 200
     assert reply.headers["cache-control"] == "no-store"
+    valid_until = reply.json()["validUntil"]
     assert reply.json() == {
         "valid": True,
         "certificateId": certificate_id,
         "product": "GC-5000",
-        "status": "issued",
-        "balance": {"amount": 300_000, "currency": "RUB"},
+        "status": "partiallyRedeemed",
+        "balance": {"amount": 350_000, "currency": "RUB"},
         "held": {"amount": 50_000, "currency": "RUB"},
-        "validUntil": None,
+        "validUntil": valid_until,
     }
+    assert datetime.fromisoformat(valid_until) > datetime.now(UTC) + timedelta(days=364)
     assert shown["number"] not in reply.text
 
 
-async def test_a_holder_sees_a_block_and_the_end_of_validity(api: Api, stock: Stock) -> None:
-    sale = '{"order_id": "IM-1", "line_id": "1", "amount": 1, "valid_until": "2027-01-01T00:00:00Z"}'
-    certificate_id, shown = await issued(stock, blocked=True)
-    known = f'"certificate_id": "{certificate_id}", "product": "GC-5000", "currency": "RUB", "nominal": 1'
-    state = f'{{{known}, "sale": {sale}}}'
-    await stock.run("UPDATE certificates SET state = CAST(:state AS jsonb)", state=state)
-    reply = (await api.verify(**shown)).json()
-    assert (reply["valid"], reply["status"], reply["validUntil"]) == (True, "blocked", "2027-01-01T00:00:00Z")
+async def test_a_holder_sees_a_block(shop: Till) -> None:
+    shown = await shop.stock.credentials(await shop.certificate_in("blocked"))
+    reply = (await shop.api.verify(**shown)).json()
+    assert (reply["valid"], reply["status"]) == (True, "blocked")
 
 
 async def test_a_wrong_number_and_a_wrong_cvc_look_the_same(api: Api, stock: Stock) -> None:
@@ -105,12 +110,18 @@ def statements_of(engine: Any) -> Iterator[list[str]]:
     event.remove(engine.sync_engine, "before_cursor_execute", remember)
 
 
-async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tuple[list[str], int]:
+async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tuple[list[str], int, str]:
+    """What a check sends to the database, how many seals it opens, and what comes of it."""
     keyring = CountingKeyring.of(settings)
     check = CredentialCheck(stock.engine, keyring, settings)
+    caller = Caller("till", frozenset({"channel"}), frozenset({"pos"}))
+    shown = Credentials.model_validate({"channel": "pos", "number": number, "cvc": cvc})
     with statements_of(stock.engine) as sent:
-        assert await check.certificate_of("till", "pos", number, cvc) is None
-    return sent, keyring.opened
+        try:
+            found = await check.check(caller, shown, None, datetime.now(UTC))
+        except ProblemError as error:
+            return sent, keyring.opened, error.problem.name
+    return sent, keyring.opened, "right" if found else "wrong"
 
 
 async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(
@@ -121,21 +132,43 @@ async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(
         wrong_cvc = await work_of(stock, strict, shown["number"], with_another(shown["cvc"]))
         wrong_number = await work_of(stock, strict, UNKNOWN_NUMBER, shown["cvc"])
         assert wrong_cvc == wrong_number
-        assert wrong_cvc[1] == 1
+    assert wrong_cvc[2] == "too-many-attempts"
     assert await work_of(stock, strict, **shown) == wrong_cvc
 
 
-async def test_too_many_wrong_cvcs_lock_a_number_and_the_right_one_then_looks_wrong(
+async def test_too_many_wrong_cvcs_lock_a_number_and_then_right_and_wrong_look_the_same(
     strict: Settings, stock: Stock
 ) -> None:
     _, shown = await issued(stock)
     async with open_api(strict) as api:
-        wrong = await guess_wrong(api, shown, times=2)
+        await guess_wrong(api, shown, times=2)
         assert (await api.verify(**shown)).json()["valid"]
-        wrong += await guess_wrong(api, shown)
-        locked = await api.verify(**shown)
-    assert locked.content == wrong[0].content
-    assert locked.status_code == wrong[0].status_code
+        assert (await guess_wrong(api, shown))[0].json()["valid"] is False
+        right = await api.verify(**shown)
+        [wrong] = await guess_wrong(api, shown)
+    assert right.status_code == wrong.status_code == 429
+    assert right.json()["type"].endswith("too-many-attempts")
+    assert right.content == wrong.content
+    assert 890 < int(right.headers["retry-after"]) <= 900
+
+
+async def test_a_number_that_does_not_exist_is_locked_like_any_other(strict: Settings, stock: Stock) -> None:
+    await stock.fill(0)
+    async with open_api(strict) as api:
+        replies = [await api.verify(number=UNKNOWN_NUMBER, cvc="123456") for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
+
+
+async def test_each_lock_lasts_twice_as_long_as_the_one_before(strict: Settings, stock: Stock) -> None:
+    _, shown = await issued(stock)
+    lengths = []
+    async with open_api(strict) as api:
+        for _ in range(3):
+            await guess_wrong(api, shown, times=3)
+            [lock] = await stock.rows("SELECT locked_until - locked_at AS length FROM verification_locks")
+            lengths.append(lock["length"])
+            await stock.run("UPDATE verification_locks SET locked_until = clock_timestamp()")
+    assert lengths == [timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1)]
 
 
 async def test_several_processes_count_together_and_a_restart_forgets_nothing(
@@ -146,7 +179,7 @@ async def test_several_processes_count_together_and_a_restart_forgets_nothing(
         async with open_api(strict) as api:
             await guess_wrong(api, shown)
     async with open_api(strict) as api:
-        assert not (await api.verify(**shown)).json()["valid"]
+        assert (await api.verify(**shown)).status_code == 429
 
 
 async def test_guesses_at_the_same_moment_are_judged_one_after_another(
@@ -156,7 +189,7 @@ async def test_guesses_at_the_same_moment_are_judged_one_after_another(
     async with open_api(strict) as one, open_api(strict) as other:
         guesses = [guess_wrong(api, shown) for api in (one, other) for _ in range(6)]
         await asyncio.gather(*guesses)
-        assert not (await one.verify(**shown)).json()["valid"]
+        assert (await one.verify(**shown)).status_code == 429
     [lock] = await stock.rows("SELECT attempts FROM verification_locks")
     assert lock["attempts"] == 3
 
@@ -179,7 +212,7 @@ async def test_a_lock_ends_with_its_time_and_guesses_are_counted_anew(strict: Se
         await guess_wrong(api, shown, times=2)
         assert (await api.verify(**shown)).json()["valid"]
         await guess_wrong(api, shown)
-        assert not (await api.verify(**shown)).json()["valid"]
+        assert (await api.verify(**shown)).status_code == 429
 
 
 async def test_a_lock_keeps_others_numbers_open(strict: Settings, stock: Stock) -> None:
@@ -191,10 +224,14 @@ async def test_a_lock_keeps_others_numbers_open(strict: Settings, stock: Stock) 
 
 
 async def told(stock: Stock, certificate_id: str) -> list[dict[str, Any]]:
-    """The events of a certificate, as soon as no lock waits to be told."""
-    while await stock.rows("SELECT 1 FROM verification_locks WHERE NOT told"):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    return await stock.events(certificate_id)
+    """The events of a certificate beyond its sale, as soon as no lock waits to be recorded."""
+
+    async def recorded() -> bool:
+        return not await stock.rows("SELECT 1 FROM verification_locks WHERE NOT recorded")
+
+    await until(recorded)
+    events = await stock.events(certificate_id)
+    return [one for one in events if not one["event_type"].startswith(("issue.", "notification."))]
 
 
 async def test_a_lock_is_told_once(strict: Settings, stock: Stock) -> None:
@@ -226,29 +263,37 @@ async def test_a_second_lock_is_told_too(strict: Settings, stock: Stock) -> None
         assert [event["sequence"] for event in await told(stock, certificate_id)] == [5, 6]
 
 
-async def test_a_lock_left_untold_by_a_crash_is_told_by_the_next_process(
+async def test_a_lock_that_a_crash_left_unrecorded_is_told_by_the_next_process(
     strict: Settings, stock: Stock
 ) -> None:
     certificate_id, shown = await issued(stock)
-    check = CredentialCheck(stock.engine, keyring_of(strict), strict)
     for _ in range(3):
-        await check.certificate_of("till", "pos", shown["number"], with_another(shown["cvc"]))
-    assert await stock.events(certificate_id) == []
+        await work_of(stock, strict, shown["number"], with_another(shown["cvc"]))
+    assert len(await stock.events(certificate_id)) == 4
     async with open_services(strict):
         assert len(await told(stock, certificate_id)) == 1
 
 
-async def test_the_life_of_a_certificate_in_the_pool_does_not_begin_with_a_lock(
+async def test_a_lock_that_several_processes_see_is_told_once(strict: Settings, stock: Stock) -> None:
+    certificate_id, shown = await issued(stock)
+    async with open_api(strict) as api, open_services(strict), open_services(strict):
+        await guess_wrong(api, shown, times=3)
+        assert len(await told(stock, certificate_id)) == 1
+
+
+async def test_a_lock_in_the_pool_is_told_and_of_a_number_that_does_not_exist_nothing(
     strict: Settings, stock: Stock
 ) -> None:
     await stock.fill(1)
     [row] = await stock.rows("SELECT certificate_id::text AS id FROM certificates")
     shown = await stock.credentials(row["id"])
     async with open_api(strict) as api:
-        await guess_wrong(api, shown, times=3)
         await guess_wrong(api, {"number": UNKNOWN_NUMBER, "cvc": "123456"}, times=3)
-        assert await told(stock, row["id"]) == []
-        assert not (await api.verify(**shown)).json()["valid"]
+        await guess_wrong(api, shown, times=3)
+        [event] = await told(stock, row["id"])
+    assert (event["event_type"], event["sequence"]) == ("alert.verificationLocked", 1)
+    locks = "SELECT 1 FROM events WHERE event_type = 'alert.verificationLocked'"
+    assert len(await stock.rows(locks)) == 1
 
 
 async def test_a_caller_who_is_wrong_too_often_has_to_wait(settings: Settings, stock: Stock) -> None:
@@ -272,16 +317,39 @@ async def test_a_caller_who_asks_too_often_has_to_wait(settings: Settings, stock
     assert int(replies[2].headers["retry-after"]) > 0
 
 
-async def test_what_counts_no_more_is_forgotten(strict: Settings, stock: Stock) -> None:
+async def test_wrong_pairs_are_counted_for_each_end_user_that_a_channel_names(
+    settings: Settings, stock: Stock
+) -> None:
     _, shown = await issued(stock)
+    async with open_api(settings.model_copy(update={"wrong_cvcs_per_end_user": "2/hour"})) as api:
+        for number in ("4000000000000002", "4000000000000010"):
+            await api.verify(end_user="guesser", number=number, cvc="123456")
+        refused = await api.verify(end_user="guesser", **shown)
+        others = [
+            await api.verify(end_user="buyer", **shown),
+            await api.verify("another till", end_user="guesser", **shown),
+            await api.verify(**shown),
+        ]
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-attempts")
+    assert [reply.json()["valid"] for reply in others] == [True, True, True]
+    kept = await stock.rows("SELECT row_to_json(t)::text AS row FROM wrong_credentials AS t")
+    assert "guesser" not in str(kept)
+
+
+async def test_what_counts_no_more_is_forgotten(strict: Settings, stock: Stock) -> None:
+    certificate_id, shown = await issued(stock)
     async with open_api(strict) as api:
         await guess_wrong(api, shown, times=3)
-        await told(stock, "00000000-0000-0000-0000-000000000000")
-    await stock.run("UPDATE wrong_credentials SET failed_at = failed_at - interval '2 hours'")
-    await stock.run("UPDATE verification_locks SET locked_until = clock_timestamp() - interval '2 hours'")
-    async with open_services(strict):
-        while await stock.rows("SELECT 1 FROM wrong_credentials UNION SELECT 1 FROM verification_locks"):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await told(stock, certificate_id)
+    horizon = datetime.now(UTC) + strict.guess_policy.longest_lock
+    async with stock.engine.begin() as connection:
+        await forget_guesses(connection, datetime.now(UTC) - timedelta(minutes=1))
+    assert len(await stock.rows("SELECT 1 FROM wrong_credentials")) == 3
+    async with stock.engine.begin() as connection:
+        await forget_guesses(connection, horizon)
+    assert (
+        await stock.rows("SELECT 1 FROM wrong_credentials UNION ALL SELECT 1 FROM verification_locks") == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@ from uuid import uuid4
 
 import pytest
 
-from giftcert.contracts.codec import encode_state
-from giftcert.domain.events import RefundReason
-from giftcert.domain.state import CertificateState, RefundCase, RefundState, Sale
-from tests.integration.api.calling import OPEN, Api, Stock
+from tests.integration.api.api_client import OPEN, Api, Stock
+from tests.integration.api.sales import WORTH, Till, refunded
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +54,7 @@ async def test_certificates_are_found_by_every_criterion(api: Api, stock: Stock)
     claim = (await api.next()).json()
     certificate_id = claim["certificateId"]
     await stock.run(
-        """UPDATE certificates SET status = 'issued', reservation_ended = true, order_id = 'IM-1', line_id = '1',
+        """UPDATE certificates SET status = 'issued', reservation_ended = true, order_id = 'IM-1', line_key = 1,
             customer_id = 'C-77', last_four = '4321' WHERE certificate_id = :id""",
         id=certificate_id,
     )
@@ -65,6 +63,7 @@ async def test_certificates_are_found_by_every_criterion(api: Api, stock: Stock)
         id=certificate_id,
     )
     await stock.run("UPDATE certificates SET last_four = '0000' WHERE last_four <> '4321'")
+    await stock.names(certificate_id, "IM-1", line_id="2")
     for query in (
         {"orderId": "IM-1"},
         {"refundId": "R-12"},
@@ -78,14 +77,14 @@ async def test_certificates_are_found_by_every_criterion(api: Api, stock: Stock)
         assert page["next"] is None
     empty = (await api.as_role("crm", "/certificates", orderId="IM-1", lastFour="9999")).json()
     assert empty == {"items": [], "next": None}
+    [item] = (await api.as_role("crm", "/certificates", orderId="IM-1")).json()["items"]
+    assert item["lineId"] == "2"
 
 
 async def test_an_order_finds_the_certificates_that_it_once_named(api: Api, stock: Stock) -> None:
     await stock.fill(1)
-    await stock.run("INSERT INTO orders (order_id, version, snapshot) VALUES ('IM-9', 1, '{}')")
-    await stock.run(
-        "INSERT INTO order_certificates (order_id, certificate_id) SELECT 'IM-9', certificate_id FROM certificates"
-    )
+    [row] = await stock.rows("SELECT certificate_id::text AS id FROM certificates")
+    await stock.names(row["id"], "IM-9")
     page = (await api.as_role("support", "/certificates", orderId="IM-9")).json()
     assert len(page["items"]) == 1
 
@@ -102,6 +101,21 @@ async def test_a_search_is_paged(api: Api, stock: Stock) -> None:
             break
         query["after"] = page["next"]
     assert len(seen) == len(set(seen)) == 5
+
+
+@pytest.mark.parametrize("path", ["/certificates?orderId=IM-1&", "/refunds?"])
+async def test_a_cursor_that_is_none_of_ours_is_named(api: Api, path: str) -> None:
+    for cursor in (str(uuid4()), "next"):
+        reply = await api.as_role("support", f"{path}after={cursor}")
+        assert reply.status_code == 422
+        assert [error["field"] for error in reply.json()["errors"]] == ["after"]
+
+
+async def test_a_parameter_that_a_call_does_not_know_is_no_empty_list(api: Api) -> None:
+    for path in ("/certificates?orderId=IM-1&status=issued", "/refunds?status=requested", "/pool?product=GC"):
+        reply = await api.as_role("ops" if path.startswith("/pool") else "support", path)
+        assert reply.status_code == 422
+        assert [error["field"] for error in reply.json()["errors"]] == ["query"]
 
 
 async def test_a_search_needs_a_criterion_and_the_right_role(api: Api) -> None:
@@ -132,40 +146,28 @@ async def test_operations_count_the_pool(api: Api, stock: Stock) -> None:
     assert (await api.as_role("channel", "/pool")).status_code == 403
 
 
-async def test_refunds_that_wait_are_listed_oldest_first(api: Api, stock: Stock) -> None:
-    await stock.fill(3)
-    cases = ["01936f90-0000-7000-8000-000000000003", "01936f90-0000-7000-8000-000000000001"]
-    for number, case_id in enumerate(cases):
-        await pending_refund(stock, f"IM-{number}", case_id)
+async def test_refunds_that_wait_are_listed_oldest_first(shop: Till) -> None:
+    api, orders = shop.api, []
+    for _ in range(2):
+        certificate_id = await shop.certificate_in("partiallyRedeemed")
+        orders.append((await shop.row(certificate_id))["order_id"])
+        await shop.orders.tell(refunded(orders[-1]))
     page = (await api.as_role("support", "/refunds", state="pendingDetails", limit=1)).json()
     [first] = page["items"]
-    assert first["refundCaseId"] == cases[1]
-    assert first["reason"] == "amountMismatch"
+    assert first["orderId"] == orders[0]
+    assert first["reason"] == "certificateRedeemed"
     assert first["reasonText"]
-    assert first["price"] == {"amount": 500_000, "currency": "RUB"}
-    assert first["allowedDecisions"] == ["approve"]
-    assert (first["approved"], first["agreed"]) == (None, None)
+    money = {name: first[name]["amount"] for name in ("amount", "price", "captured", "refunded", "balance")}
+    assert money == {
+        "amount": WORTH,
+        "price": WORTH,
+        "captured": WORTH,
+        "refunded": WORTH,
+        "balance": 400_000,
+    }
+    assert first["allowedDecisions"] == ["approve", "reject"]
+    assert (first["approved"], first["agreed"], first["customerId"]) == (None, None, "C-1")
     last = (await api.as_role("support", "/refunds", after=page["next"])).json()
-    assert [item["refundCaseId"] for item in last["items"]] == [cases[0]]
+    assert [item["orderId"] for item in last["items"]] == [orders[1]]
     assert last["next"] is None
     assert (await api.as_role("support", "/refunds", state="requested")).json()["items"] == []
-
-
-async def pending_refund(stock: Stock, order_id: str, case_id: str) -> None:
-    certificate_id = await stock.make("issued", order_id=order_id, line_id="1")
-    case = RefundCase(
-        refund_case_id=case_id,
-        state=RefundState.PENDING_DETAILS,
-        amount=100,
-        reason=RefundReason.AMOUNT_MISMATCH,
-    )
-    sale = Sale(order_id=order_id, line_id="1", amount=500_000, cases=(case,))
-    state = CertificateState(
-        certificate_id=certificate_id, product="GC-5000", currency="RUB", nominal=500_000, sale=sale
-    )
-    await stock.run(
-        """UPDATE certificates SET any_refund_state = 'pendingDetails', state = CAST(:state AS jsonb)
-            WHERE certificate_id = :id""",
-        state=encode_state(state),
-        id=certificate_id,
-    )

@@ -4,12 +4,13 @@ from uuid import uuid4
 import pytest
 
 from giftcert.contracts.stream import stamp
-from giftcert.domain.decide import decide
-from giftcert.domain.messages import ReleaseReservation
+from giftcert.domain.certificate.decide import decide
+from giftcert.domain.certificate.messages import ReleaseReservation
 from giftcert.domain.policy import Policy, Terms
 from giftcert.storage.certificates import CertificateRepository
-from tests.integration.api.calling import FIXED, Api, Stock
-from tests.integration.api.test_reserving import assert_told
+from tests.integration.api.api_client import FIXED, Api, Stock
+from tests.integration.api.sales import ordered, orders_of
+from tests.integration.api.test_claims import assert_told
 
 pytestmark = pytest.mark.integration
 
@@ -36,9 +37,9 @@ async def test_a_channel_gives_a_certificate_back(api: Api, stock: Stock) -> Non
     assert reservation["resolution"] == "channelReleased"
     now = reservation["resolved_at"]
     assert row["available_since"] == now
-    message = ReleaseReservation(key="k", reservation_id=claim["reservationId"])
-    events = decide(before.state, message, now, Terms(FIXED, Policy()), lambda: "unused")
-    [expected] = stamp(before.state, events, at=now, occurred_at=now, channel="im", cause=None)
+    message = ReleaseReservation(claim["reservationId"])
+    decision = decide(before.state, message, now, Terms(FIXED, Policy()), lambda: "unused")
+    [expected] = stamp(before.state, decision.recorded, at=now, channel="im")
     await assert_told(stock, claim["certificateId"], expected)
 
 
@@ -93,15 +94,27 @@ async def test_a_resolved_reservation_can_be_neither_extended_nor_given_back(
     api: Api, stock: Stock, resolution: str, status: int, problem: str
 ) -> None:
     claim = await reserved(api, stock)
-    await stock.run(
-        "UPDATE reservations SET resolved_at = now(), resolution = :resolution", resolution=resolution
-    )
+    if resolution == "ordered":
+        await orders_of(stock).tell(ordered("IM-1", claim))
+    else:
+        await stock.run("UPDATE certificates SET status = 'available', reservation_ended = true")
+        await stock.run("UPDATE reservations SET resolved_at = now(), resolution = 'reservationExpired'")
     for reply in (
         await api.client.post(path_of(claim) + "/extend", headers=api.headers()),
         await api.client.delete(path_of(claim), headers=api.headers()),
     ):
         assert reply.status_code == status
         assert reply.json()["type"].endswith(problem)
+
+
+async def test_a_repeat_of_an_extension_whose_reservation_was_ordered_since_says_so(
+    api: Api, stock: Stock
+) -> None:
+    claim = await reserved(api, stock)
+    extend = path_of(claim) + "/extend"
+    assert (await api.client.post(extend, headers=api.headers(key="k"))).status_code == 200
+    await orders_of(stock).tell(ordered("IM-1", claim))
+    assert (await api.client.post(extend, headers=api.headers(key="k"))).status_code == 409
 
 
 async def test_another_channel_cannot_end_a_reservation(api: Api, stock: Stock) -> None:
