@@ -1,0 +1,156 @@
+"""Events per second that dispatch publishes of a backlog: ``python -m benchmarks.dispatch``.
+
+Beside it the floor: the same keys, bytes and headers, sent by a bare idempotent producer. By turns, medians of all
+rounds. Both are timed from their first acknowledgement to their last, so that starting does not count.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import uvloop
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks.outbox_rows import empty_outbox, record_backlog
+from benchmarks.servers import servers
+from giftcert.contracts.envelope import Header, encode_event
+from giftcert.dispatch import metrics
+from giftcert.dispatch.main import serve
+from giftcert.dispatch.publisher import WINDOW
+from giftcert.settings import Settings
+from giftcert.storage.engine import engine_at
+from giftcert.storage.migrate import migrate
+from giftcert.storage.outbox import OutboxRepository
+
+PARTITIONS = 8
+Record = tuple[bytes, bytes, list[Header]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Events per second, medians of all rounds, and the median of the rounds' ratios."""
+
+    floor: float
+    service: float
+    ratio: float
+    events: int
+    bytes_of_an_event: float
+
+
+class Measurement:
+    """Rounds on one PostgreSQL and one Kafka."""
+
+    def __init__(self, settings: Settings, engine: AsyncEngine, events: int) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._events = events
+        self._bytes = 0
+
+    async def compare(self, rounds: int) -> Comparison:
+        """Measure floor and service by turns; the first round warms up."""
+        pairs = [await self._round(f"stream-{number}") for number in range(rounds + 1)][1:]
+        floors, services = zip(*pairs, strict=True)
+        ratios = [service / floor for floor, service in pairs]
+        return Comparison(
+            round(median(floors)),
+            round(median(services)),
+            round(median(ratios), 3),
+            self._events,
+            round(self._bytes / self._events, 1),
+        )
+
+    async def _round(self, topic: str) -> tuple[float, float]:
+        await record_backlog(self._engine, self._events)
+        records = await self._encoded()
+        self._bytes = sum(len(key) + len(value) for key, value, _ in records)
+        await self._make(f"{topic}-floor")
+        await self._make(topic)
+        floor = await self._produce(f"{topic}-floor", records)
+        service = await self._dispatch(topic, len(records))
+        await empty_outbox(self._engine)
+        return floor, service
+
+    async def _encoded(self) -> list[Record]:
+        """Return what dispatch is going to send."""
+        records: list[Record] = []
+        async with self._engine.connect() as connection:
+            outbox = OutboxRepository(connection)
+            while (locked := await outbox.lock_shard()) is not None:
+                window = await outbox.window(locked, WINDOW)
+                await outbox.delete(window)
+                records += [encode_event(event) for event in window.events]
+            await connection.rollback()
+        return records
+
+    async def _make(self, topic: str) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap_servers)
+        await admin.start()
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        await admin.close()
+
+    async def _produce(self, topic: str, records: list[Record]) -> float:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, enable_idempotence=True
+        )
+        async with producer:
+            await producer.partitions_for(topic)
+            began = time.perf_counter()
+            acknowledgements = [
+                await producer.send(topic, value, key, headers=headers) for key, value, headers in records
+            ]
+            await asyncio.gather(*acknowledgements)
+            return len(records) / (time.perf_counter() - began)
+
+    async def _dispatch(self, topic: str, events: int) -> float:
+        published = metrics.PUBLISHED._value  # noqa: SLF001 - the count of this process
+        before = published.get()
+        task = asyncio.create_task(serve(self._settings.model_copy(update={"topic_stream": topic})))
+        while (begun := published.get()) == before:  # noqa: ASYNC110 - a counter tells nobody
+            await asyncio.sleep(0.001)
+        began = time.perf_counter()
+        while (done := published.get()) < before + events:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        rate = (done - begun) / (time.perf_counter() - began)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return float(rate)
+
+
+async def _measure(addresses: dict[str, str], rounds: int, events: int) -> Comparison:
+    url = addresses["database_url"]
+    settings = Settings(
+        _env_file=None,
+        database_url=SecretStr(url),
+        kafka_bootstrap_servers=addresses["kafka_bootstrap_servers"],
+    )
+    engine = engine_at(url, index_plans=True)
+    try:
+        return await Measurement(settings, engine, events).compare(rounds)
+    finally:
+        await engine.dispose()
+
+
+def main() -> None:
+    """Print the comparison."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=int, default=60_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
+        with servers(folder, "postgres", "kafka") as addresses:
+            migrate(addresses["database_url"])
+            found = uvloop.run(_measure(addresses, arguments.rounds, arguments.events))
+    print(json.dumps(asdict(found), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Pages that dispatch reads to look for events, after very many were published: ``python -m benchmarks.polling_pages``.
+
+Without vacuum, which a long transaction of somebody else may hold off for hours: then deleted rows stay in the index.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks.outbox_rows import empty_outbox, record_backlog
+from benchmarks.servers import servers
+from giftcert.storage import outbox
+from giftcert.storage.engine import engine_at
+from giftcert.storage.migrate import migrate
+
+STEP = 20_000
+"""Events between two raises of the bounds; dispatch raises them after every thousand or so."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Pages read by one look of the poller with nothing to publish, and to lock a shard when one event waits."""
+
+    look: int
+    lock_shard: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Before any event, after many were published, and how it would be without lower bounds."""
+
+    published: int
+    empty: Pages
+    after: Pages
+    without_bounds: Pages
+
+
+async def measure(url: str, published: int) -> Growth:
+    """Publish so many events and count."""
+    engine = engine_at(url, index_plans=True)
+    driver = await asyncpg.connect(url)
+    await driver.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+    empty = await _pages(engine, driver)
+    for _ in range(0, published, STEP):
+        await record_backlog(engine, STEP)
+        await empty_outbox(engine)
+        await outbox.raise_bounds(driver, (await _watermark(driver)).position)
+    after = await _pages(engine, driver)
+    await driver.execute("UPDATE outbox_shards SET emptied_to = 0")
+    without = await _pages(engine, driver)
+    await driver.close()
+    await engine.dispose()
+    return Growth(published, empty, after, without)
+
+
+async def _watermark(driver: "asyncpg.Connection[asyncpg.Record]") -> outbox.Watermark:
+    """Look until nobody who drew a position runs any more."""
+    watermark = outbox.Watermark()
+    for _ in range(3):
+        watermark.observe(await outbox.look(driver, -1))
+    return watermark
+
+
+async def _pages(engine: AsyncEngine, driver: "asyncpg.Connection[asyncpg.Record]") -> Pages:
+    position = (await _watermark(driver)).position
+    look = await _touched(driver, outbox._LOOK, position)  # noqa: SLF001 - the statement is what is measured
+    await record_backlog(engine, 3)
+    lock_shard = await _touched(driver, str(outbox._LOCK_SHARD))  # noqa: SLF001
+    await empty_outbox(engine)
+    return Pages(look, lock_shard)
+
+
+async def _touched(driver: "asyncpg.Connection[asyncpg.Record]", statement: str, *values: object) -> int:
+    transaction = driver.transaction()
+    await transaction.start()
+    plan = await driver.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+    await transaction.rollback()
+    root = json.loads(plan)[0]["Plan"]
+    return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
+
+
+def main() -> None:
+    """Print the pages."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--published", type=int, default=400_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
+        with servers(folder, "postgres") as addresses:
+            url = addresses["database_url"]
+            migrate(url)
+            print(json.dumps(asdict(asyncio.run(measure(url, arguments.published))), indent=1))
+
+
+if __name__ == "__main__":
+    main()
