@@ -1,5 +1,6 @@
 """What a certificate pays for: its redemptions, and what they leave of the balance. Pure functions over the state."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from giftcert.domain.certificate import events as e
@@ -49,10 +50,11 @@ def authorized(state: CertificateState, event: e.RedemptionAuthorized) -> Certif
 
 def hold_opened(state: CertificateState, event: e.HoldOpened) -> CertificateState:
     """Return the state with what only we need to know of a hold."""
-    known = find_redemption(state, event.redemption_id)
-    if known is None:
-        return state
-    return _put(state, replace(known, channel=event.channel, expires_at=event.expires_at))
+    return _change(
+        state,
+        event.redemption_id,
+        lambda hold: replace(hold, channel=event.channel, expires_at=event.expires_at),
+    )
 
 
 def captured(state: CertificateState, event: e.RedemptionCaptured) -> CertificateState:
@@ -92,11 +94,15 @@ def restored(state: CertificateState, event: e.RedemptionRestored) -> Certificat
 
 def identified(state: CertificateState, event: e.RedemptionIdentified) -> CertificateState:
     """Return the state that knows the payment and channel of a redemption; whoever held it, stays."""
-    known = find_redemption(state, event.redemption_id)
-    if known is None:
-        return state
-    payment_id, channel = known.payment_id or event.payment_id, known.channel or event.channel
-    return _put(state, replace(known, payment_id=payment_id, channel=channel))
+    return _change(
+        state,
+        event.redemption_id,
+        lambda known: replace(
+            known,
+            payment_id=known.payment_id or event.payment_id,
+            channel=known.channel or event.channel,
+        ),
+    )
 
 
 def _redemption(
@@ -109,10 +115,15 @@ def _redemption(
 
 
 def _put(state: CertificateState, redemption: Redemption) -> CertificateState:
-    known = find_redemption(state, redemption.redemption_id)
-    if known is None:
+    if find_redemption(state, redemption.redemption_id) is None:
         return replace(state, redemptions=(*state.redemptions, redemption))
-    kept = tuple(redemption if one is known else one for one in state.redemptions)
+    return _change(state, redemption.redemption_id, lambda _: redemption)
+
+
+def _change(
+    state: CertificateState, redemption_id: str, change: Callable[[Redemption], Redemption]
+) -> CertificateState:
+    kept = tuple(change(one) if one.redemption_id == redemption_id else one for one in state.redemptions)
     return replace(state, redemptions=kept)
 
 

@@ -427,3 +427,26 @@ def test_status_follows_the_money() -> None:
     found.tell(make.spending("refunded", 200_000, "D-1"))
     assert (found.status, money(found)) == (Status.ISSUED, (500_000, 0))
     assert [one.state for one in found.state.redemptions] == [RedemptionState.CAPTURED] * 2
+
+
+@pytest.mark.parametrize("end", [make.unhold(), make.spending("voided"), make.hold_lapsed()])
+def test_a_refund_that_waited_for_a_hold_is_carried_out_when_that_ends(end: m.Message) -> None:
+    found = issued().tell(make.hold(), make.refunded())
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
+    found.clock += make.HOUR
+    found.tell(end)
+    assert found.told == ["redemption.voided", "refund.completed"]
+    assert (found.status, money(found)) == (Status.REFUNDED, (0, 0))
+
+
+def test_a_refund_that_waited_for_a_hold_asks_a_person_once_that_is_spent() -> None:
+    found = issued().tell(make.hold(), make.refunded(), make.spending())
+    assert found.told == ["redemption.captured", "refund.pendingDetails"]
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+
+
+def test_a_refund_of_what_was_spent_is_carried_out_once_all_of_it_is_restored() -> None:
+    found = spent(100_000).tell(make.refunded())
+    assert found.tell(make.spending("refunded", 40_000)).told == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", 60_000)).told == ["redemption.restored", "refund.completed"]
+    assert found.status == Status.REFUNDED
