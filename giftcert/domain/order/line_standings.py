@@ -1,18 +1,11 @@
 """How the certificate lines of an order stand after all that was said of it."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
 
-from giftcert.domain.order.line_money import Taken, captured_for, with_paid_prices
-from giftcert.domain.order.refund_lines import OrderMoney, Refund, money_of
-from giftcert.domain.order.standing import (
-    CountedMoney,
-    ForeignCapture,
-    LineRefund,
-    LineStanding,
-    Naming,
-)
+from giftcert.domain.order.captures import Taken
+from giftcert.domain.order.foreign_money import foreign_captures
+from giftcert.domain.order.order_money import OrderMoney, money_of
+from giftcert.domain.order.standing import CountedMoney, LineRefund, LineStanding, Naming
 from giftcert.domain.order.state import Capture, KnownLine, Order, PaidPrice
 
 
@@ -24,38 +17,37 @@ def line_standings(order: Order, counted: Mapping[int, CountedMoney]) -> dict[in
         counted: what closed refund cases have counted of the lines' money, by line key: it stays with those lines.
             Counting by itself changes no standing.
     """
-    order, money = settled(order, counted)
-    standings = _Standings(order, money)
-    return {line.key: standings.of(line, line.naming) for line in order.lines if line.naming is not None}
-
-
-def settled(order: Order, counted: Mapping[int, CountedMoney]) -> tuple[Order, OrderMoney]:
-    """Return the order with the prices at which its captures by now have paid lines, and its money."""
-    money = money_of(order, counted)
-    paid = with_paid_prices(order, money.claims, money.refunded.filled, money.refunded.back)
-    return (order, money) if paid is order else (paid, money_of(paid, counted))
+    standings = _Standings(*money_of(order, counted))
+    return dict(standings.all())
 
 
 class _Standings:
     """What the standings of all lines share."""
 
     def __init__(self, order: Order, money: OrderMoney) -> None:
-        self._order, self._money = order, money
-        self._claims, self._filled = money.claims, money.refunded.filled
-        self._foreign_captures = _foreign_captures(order, money)
+        self._order = order
+        self._claims, self._refunded = money.claims, money.refunded
+        self._captured = money.claims.money
+        self._foreign_captures = foreign_captures(order, money.bearers)
         self._refunds = _refunds_by_line(order, money)
         self._payments_of_run: dict[int, tuple[str, ...]] = {}
-        taken = self._claims.money.taken
-        self._unallocated = list(accumulate(one.unallocated for one in taken))
-        self._newest_allocated = {key: one.place for one in taken for key in one.parts if key is not None}
+        self._newest_allocated = {
+            key: one.place for one in self._captured.taken for key in one.parts if key is not None
+        }
 
-    def of(self, line: KnownLine, naming: Naming) -> LineStanding:
+    def all(self) -> Iterator[tuple[int, LineStanding]]:
+        """Yield each certificate line's, by its key."""
+        for line in self._order.lines:
+            if line.naming is not None:
+                yield line.key, self._of(line, line.naming)
+
+    def _of(self, line: KnownLine, naming: Naming) -> LineStanding:
         order = self._order
-        captured = captured_for(line, self._claims, self._filled)
-        has = captured - self._money.refunded.back.of.get(line.key, 0)
+        captured = self._refunded.filled.captured[line.key]
+        left = captured - self._refunded.back.of.get(line.key, 0)
         price = _kept_price(line)
-        paid = _payment(line, price, any_tender=False) if has >= price else None
-        paid_by_any = _payment(line, price, any_tender=True) if has >= price else None
+        paid = _first_paid(line, price, any_tender=False) if left >= price else None
+        paid_by_any = _first_paid(line, price, any_tender=True) if left >= price else None
         newest = self._newest_capture(line) if captured > 0 else None
         return LineStanding(
             order_id=order.order_id,
@@ -79,66 +71,56 @@ class _Standings:
             is_paid_by_any_tender=paid_by_any is not None,
             paying=self._payments(line, paid),
             paying_by_any_tender=self._payments(line, paid_by_any),
-            missing=self._missing(price - has, is_paid=paid is not None),
+            missing=0 if paid is not None else self._missing(price - left),
             captured_at=newest.occurred_at if newest else None,
             captured_cause=newest.cause if newest else None,
             foreign_captures=self._foreign_captures.get(line.key, ()),
             refunds=self._refunds.get(line.key, ()),
-            all_back=self._money.refunded.all_back,
+            all_back=self._refunded.all_back,
             other_lines_money=len(order.lines) > 1,
             earlier_payments_unknown=order.earlier_payments_unknown,
         )
 
-    def _missing(self, lacking: int, *, is_paid: bool) -> int:
-        if is_paid or lacking > 0:
-            return max(0, lacking)
-        return max(0, self._claims.total - self._claims.money.total)
+    def _missing(self, of_price: int) -> int:
+        """What the line lacks, or if that is nothing, what the order does."""
+        return of_price if of_price > 0 else max(0, self._claims.total - self._claims.captured)
 
     def _newest_capture(self, line: KnownLine) -> Capture:
         """Return the capture with which the line's money last grew."""
-        place = self._newest_allocated.get(line.key, 0)
-        if line.paid:
-            place = max(place, max(paid.captures for paid in line.paid) - 1)
-        until = self._filled.until.get(line.key)
-        taken = self._claims.money.taken
-        if until is not None and taken:
-            last = min(bisect_left(self._unallocated, until), len(taken) - 1)
-            place = max(place, taken[last].place)
-        return self._order.captures[place]
+        places = [self._newest_allocated.get(line.key, 0), *(paid.captures - 1 for paid in line.paid)]
+        until = self._refunded.filled.until.get(line.key)
+        if until is not None and self._captured.taken:
+            places.append(self._captured.reaching(until))
+        return self._order.captures[max(places)]
 
     # Payments ---------------------------------------------------------------------------------------
 
     def _payments(self, line: KnownLine, paid: PaidPrice | None) -> tuple[str, ...]:
-        if paid is None or paid.captures == 0:
+        """Return the payments of a run of captures, each once."""
+        if paid is None:
             return ()
         if paid.by_allocation:
-            return tuple(dict.fromkeys(self._allocated_to(line, paid.captures)))
+            return self._ids(one for one in self._run(paid.captures) if one.parts.get(line.key, 0) > 0)
         if paid.captures not in self._payments_of_run:
-            captures = self._order.captures
-            run = (captures[one.place].payment_id for one in self._taken(paid.captures))
-            self._payments_of_run[paid.captures] = tuple(dict.fromkeys(run))
+            self._payments_of_run[paid.captures] = self._ids(self._run(paid.captures))
         return self._payments_of_run[paid.captures]
 
-    def _taken(self, captures: int) -> Iterator[Taken]:
-        return (one for one in self._claims.money.taken if one.place < captures)
+    def _run(self, captures: int) -> Iterator[Taken]:
+        return (one for one in self._captured.taken if one.place < captures)
 
-    def _allocated_to(self, line: KnownLine, captures: int) -> Iterator[str]:
-        return (
-            self._order.captures[one.place].payment_id
-            for one in self._taken(captures)
-            if one.parts.get(line.key, 0) > 0
-        )
+    def _ids(self, taken: Iterator[Taken]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._order.captures[one.place].payment_id for one in taken))
 
 
 def _kept_price(line: KnownLine) -> int:
     """Return what the line costs; once it was paid under its certificate, what was paid."""
-    named = line.naming.certificate_id if line.naming else ""
+    named = line.certificates[-1]
     paid = [one.price for one in line.paid if one.certificate_id == named and not one.any_tender]
     return line.price if not paid or line.price in paid else paid[-1]
 
 
-def _payment(line: KnownLine, price: int, *, any_tender: bool) -> PaidPrice | None:
-    """Return how the line was first paid at a price; whoever it then named, the money is the line's."""
+def _first_paid(line: KnownLine, price: int, *, any_tender: bool) -> PaidPrice | None:
+    """Return how the line was first paid at a price; whoever it named then, the money is the line's."""
     found = [one for one in line.paid if one.price == price and (any_tender or not one.any_tender)]
     return min(found, key=lambda one: one.captures, default=None)
 
@@ -148,12 +130,11 @@ def _payment(line: KnownLine, price: int, *, any_tender: bool) -> PaidPrice | No
 
 def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRefund, ...]]:
     """Return what each refund gives back of each line, in the order in which the refunds were last told."""
-    overdrawn = _overdrawn_payments(order)
     own = zip(money.refunded.refunds, money.refunded.candidates, strict=True)
-    foreign = zip(money.foreign, money.foreign_candidates, strict=True)
+    overdrawn = _overdrawn_payments(order) if order.refunds else set()
     found: dict[int, list[LineRefund]] = {}
-    for refund, candidates in sorted([*own, *foreign], key=lambda one: one[0].place):
-        is_overdrawn = not overdrawn.isdisjoint((one, refund.currency) for one in refund.payment_ids)
+    for refund, candidates in sorted([*own, *money.foreign], key=lambda one: one[0].place):
+        is_overdrawn = refund.currency == order.currency and not overdrawn.isdisjoint(refund.payment_ids)
         for key in {**refund.given, **dict.fromkeys(candidates), **refund.decided}:
             found.setdefault(key, []).append(
                 LineRefund(
@@ -171,54 +152,13 @@ def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRef
     return {key: tuple(refunds) for key, refunds in found.items()}
 
 
-def _overdrawn_payments(order: Order) -> set[tuple[str, str]]:
-    """Payments that gave back more than they brought, with their currency; in others than the order's the rest counts."""
-    sums: dict[tuple[str, str], int] = {}
+def _overdrawn_payments(order: Order) -> set[str]:
+    """Payments that gave back more than they brought, in the order's currency."""
+    left: dict[str, int] = {}
     for capture in order.captures:
-        of = (capture.payment_id, capture.currency)
-        sums[of] = sums.get(of, 0) + capture.amount
+        if capture.currency == order.currency:
+            left[capture.payment_id] = left.get(capture.payment_id, 0) + capture.amount
     for part in order.refunds:
-        of = (part.payment_id, part.currency)
-        sums[of] = sums.get(of, 0) - part.amount
-    return {of for of, left in sums.items() if left < 0 and of[1] == order.currency}
-
-
-# Captures in other currencies ---------------------------------------------------------------------
-
-
-def _foreign_captures(order: Order, money: OrderMoney) -> dict[int, tuple[ForeignCapture, ...]]:
-    """Return them by line, each on one line only: the first that it is allocated to, else the order's first.
-
-    What is allocated to goods alone is no certificate's.
-    """
-    foreign = [one for one in order.captures if order.currency is not None and one.currency != order.currency]
-    if not foreign:
-        return {}
-    keys = [line.key for line in order.lines if line.naming is not None]
-    refunded: dict[tuple[str, str], int] = {}
-    for part in order.refunds:
-        of = (part.payment_id, part.currency)
-        refunded[of] = refunded.get(of, 0) + part.amount
-    found: dict[int, list[ForeignCapture]] = {}
-    for capture in foreign:
-        of = (capture.payment_id, capture.currency)
-        back = min(capture.amount, refunded.get(of, 0))
-        refunded[of] = refunded.get(of, 0) - back
-        parts = money.bearers.amounts(capture.allocations, capture.occurred_at)
-        key = next(
-            (key for key in keys if key in parts),
-            keys[0] if capture.unallocated > 0 or None in parts else None,
-        )
-        if key is None:
-            continue
-        found.setdefault(key, []).append(
-            ForeignCapture(
-                identity=capture.identity,
-                payment_id=capture.payment_id,
-                amount=capture.amount,
-                currency=capture.currency,
-                refunded=back,
-                cause=capture.cause,
-            )
-        )
-    return {key: tuple(captures) for key, captures in found.items()}
+        if part.currency == order.currency:
+            left[part.payment_id] = left.get(part.payment_id, 0) - part.amount
+    return {payment_id for payment_id, money in left.items() if money < 0}

@@ -65,8 +65,8 @@ def _with_withdrawals_of_version(order: Order, before: int, version: int) -> Ord
 def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
     """Return what each line costs: its amount less its share of a discount of the whole order.
 
-    The discount is what the total is below the sum of the lines. It is shared over the positive lines by amount, largest
-    remainders first, ties by lineId.
+    The discount is what the total is below the sum of the lines. It is shared over the positive lines by amount,
+    largest remainders first, ties by lineId.
     """
     price_of = {line.line_id: line.amount for line in lines}
     positive = [line for line in lines if line.amount > 0]
@@ -204,7 +204,10 @@ def _naming(stated: _Stated, before: Naming | None) -> Naming:
 
 
 def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetime) -> Order:
-    """Return the order after a cancellation or return; lines of it that were not known are, if it names certificates."""
+    """Return the order after a cancellation or return.
+
+    It may be the first message that names a certificate: then its line is new, and withdrawn.
+    """
     how = Withdrawal.CANCELLED if isinstance(message, OrderCancelled) else Withdrawal.RETURNED
     said = SaidWithdrawal(how=how, line_ids=message.line_ids, cause=message.cause)
     earlier = order.withdrawals if message.version == order.version else ()

@@ -33,7 +33,7 @@ class OrderLine:
 class OrderStated:
     """``order.created``, ``order.changed``: the whole order as it now is.
 
-    ``recipients_digest`` tells whether a repeat names the same recipients; they themselves are kept apart, to be erased.
+    ``recipients_digest`` tells whether a repeat names the same recipients; they are kept apart, to be erased.
     """
 
     cause: Cause

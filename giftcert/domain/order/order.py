@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import assert_never
 
 from giftcert.domain.order.identity import content_of, identity_of
-from giftcert.domain.order.line_standings import settled
 from giftcert.domain.order.lines import state_whole, withdraw
 from giftcert.domain.order.messages import (
     GIFT_CERTIFICATE,
@@ -25,6 +24,7 @@ from giftcert.domain.order.messages import (
     PaymentVoided,
     RefundShareDecided,
 )
+from giftcert.domain.order.order_money import with_newly_paid
 from giftcert.domain.order.state import Authorization, Capture, Order, RefundPart
 
 __all__ = ["Novelty", "Order", "apply", "novelty"]
@@ -103,7 +103,7 @@ def _with_paid_prices(order: Order) -> Order:
 
     Captures alone are not looked at one by one: whatever run of them first paid a line, it is found here.
     """
-    return order if order.size_exceeded else settled(order, {})[0]
+    return order if order.size_exceeded else with_newly_paid(order)
 
 
 def _with_share(order: Order, share: RefundShareDecided) -> Order:

@@ -61,8 +61,8 @@ class LineRefund:
     nobody said so; ``last_candidate``: persons have spoken of every other line that it may mean. ``decided`` is what a
     person gave to this line (0: not this line), ``None`` while nobody spoke; where persons spoke of every line, what no
     line took is ``possible`` for the one that they spoke of last. In another currency than the order's both are net of
-    captures of the same payment in that currency. ``overdrawn``: a payment that it is of gave back more than it brought.
-    ``added_at`` is our clock when it last grew. The refunds of a line are in the order of their topic, the newest last.
+    captures of the same payment in that currency. ``overdrawn``: a payment that it is of gave back more than it
+    brought. ``added_at`` is our clock when it last grew. The refunds of a line stand in the order of their topic.
     """
 
     refund_id: str
@@ -116,12 +116,12 @@ class LineStanding:
 
     ``amount`` and ``nominal`` are as the newest version says, ``price`` is the amount less its share of a discount of
     the whole order; once the line was paid, that which was paid. ``listed_in`` is the first full version that lists the
-    line again although it was cancelled or returned, 0 if none does. ``captured`` includes ``excess``, what was captured
-    beyond the price.
+    line again although it was cancelled or returned, 0 if none does. ``captured`` includes ``excess``, what was
+    captured beyond the price.
 
     ``is_paid``: the captures, less all that certainly went back, pay the price by tenders that may, and ``paying`` are
-    the payments that first did; the same ``by_any_tender``, where certificates may buy certificates. ``missing`` is what
-    the price lacks, or where only the order as a whole lacks money, the order. ``captured_at`` is business time.
+    the payments that first did; the same ``by_any_tender``, where certificates may buy certificates. ``missing`` is
+    what the price lacks, or where only the order as a whole lacks money, the order. ``captured_at`` is business time.
     ``other_lines_money``: the order has other lines, so that money in another currency may mean them.
     """
 

@@ -103,9 +103,9 @@ class PaidPrice(NamedTuple):
 class KnownLine:
     """A line that the order has or had. ``naming`` and what follows it stand on certificate lines alone.
 
-    ``price`` is the amount less its share of a discount of the whole order. ``listed``: the newest full version lists it.
-    ``listed_in``: the first full version that lists it again after it was cancelled or returned. ``certificates``: all
-    that it ever named, newest last.
+    ``price`` is the amount less its share of a discount of the whole order. ``listed``: the newest full version lists
+    it. ``listed_in``: the first full version that lists it again after it was cancelled or returned.
+    ``certificates``: all that it ever named, newest last.
     """
 
     key: int

@@ -1,4 +1,4 @@
-"""Which messages are new to an order: repeats, stale versions, contradictions; equal versions of another type are news."""
+"""Which messages are new to an order: repeats, stale and equal versions, contradictions."""
 
 from dataclasses import replace
 
