@@ -45,7 +45,7 @@ async def test_a_hold_that_crashed_is_held_once_when_it_is_repeated_under_its_ke
     await issued(sale)
     await sale.until_decided()
     lifecycle = sale.deployment.lifecycle
-    key = idempotency_key(sale.deployment.keyring, "till", "POST /redemptions", "key-1", b"", kept=True)
+    key = idempotency_key(sale.deployment.keyring, "till", "POST /redemptions", sale.order_id, b"", kept=True)
     request, now = sale.holding(200_000), await sale.now()
     happened = crash(monkeypatch, step, moment)
     with pytest.raises(CrashError):

@@ -7,7 +7,7 @@ from simulators.demo.scenarios import SCENARIOS
 
 ORDINARY = "an_order_and_its_payment_issue_the_certificate"
 HISTORIES_OF = {
-    "Sold online": (ORDINARY, "an_ordinary_sale_takes_two_transitions_and_one_timer"),
+    "Sold online": (ORDINARY, "an_ordinary_sale_takes_12_events_6_actions_and_one_timer"),
     "Sold at a till": (ORDINARY,),
     "Sold at a discount among goods": ("a_price_changed_before_payment_is_what_has_to_be_paid",),
     "Three in one order": ("a_refund_without_a_line_is_given_to_one_of_two_certificates_once",),
@@ -23,7 +23,7 @@ HISTORIES_OF = {
     "One of two returned": ("a_returned_certificate_ends_with_its_money",),
     "Paid before ordered": ("a_payment_before_its_order_issues_when_the_order_comes",),
     "Delivered twice": ("a_message_told_twice_is_applied_once",),
-    "Sent again under new ids": ("a_message_told_to_the_run_before_renewal_is_dropped_after_it",),
+    "Sent again under new ids": ("a_message_told_twice_is_applied_once",),
     "Cancelled before payment": ("a_cancelled_unpaid_order_lets_the_certificate_go",),
     "Paid after cancellation": (
         "money_that_comes_after_the_cancellation_never_issues_and_is_missed_until_it_is_back",
@@ -41,9 +41,9 @@ HISTORIES_OF = {
     "Spent in part": ("a_hold_lowers_the_balance_and_its_capture_spends_it",),
     "Spent in both channels": ("a_redeemed_certificate_ends_its_run_and_says_why_it_pays_no_more",),
     "Less captured than held": ("less_captured_than_held_frees_the_rest",),
-    "Redemption asked for again": ("a_repeated_hold_is_answered_as_it_stands_also_in_a_later_run",),
+    "Redemption asked for again": ("a_refused_hold_may_be_asked_for_again",),
     "Purchases given up": ("a_purchase_given_up_or_taken_back_restores_the_balance",),
-    "Hold lapses": ("a_hold_lapses_in_time",),
+    "Hold lapses": ("a_hold_lapses_at_its_time_once_the_run_was_woken",),
     "Captured after the hold": ("a_capture_after_the_hold_lapsed_spends_what_is_there",),
     "Captured when all is spent": ("a_capture_after_the_hold_lapsed_is_uncovered_when_all_is_spent",),
     "More captured than held": ("more_captured_than_held_leaves_the_hold_until_it_is_given_back",),
