@@ -121,7 +121,7 @@ CREATE TABLE orders (
     recheck_fence bigint,
     mapped_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 80);
-CREATE INDEX orders_recheck ON orders (order_id) WHERE recheck;
+CREATE INDEX orders_recheck ON orders (mapped_at) WHERE recheck;
 CREATE INDEX orders_customer ON orders (customer_id) WHERE customer_id IS NOT NULL;
 
 -- The newest standing of each certificate line. Ingest writes standing, recipient and unpaid_until; the deciding
@@ -163,10 +163,10 @@ CREATE TABLE pending (
 CREATE INDEX pending_since ON pending (since);
 -- Lower bounds of the sweep's looks: nothing older waits, so that a look passes over no dead entries.
 CREATE TABLE sweep_bounds (
-    kind text PRIMARY KEY CHECK (kind IN ('pending', 'certificates')),
+    kind text PRIMARY KEY CHECK (kind IN ('pending', 'certificates', 'orders')),
     looked_to timestamptz NOT NULL DEFAULT '-infinity'
 );
-INSERT INTO sweep_bounds (kind) VALUES ('pending'), ('certificates');
+INSERT INTO sweep_bounds (kind) VALUES ('pending'), ('certificates'), ('orders');
 ALTER TABLE pending SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 -- Payments with a certificate as tender, each applied once by the certificate that it names.
