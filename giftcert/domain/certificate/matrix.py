@@ -33,6 +33,7 @@ class Cell:
 
 MessageType: TypeAlias = type[m.Message]
 S = Status
+_MAY_HAVE_HELD = (S.ISSUED, S.PARTIALLY_REDEEMED, S.EXPIRED)
 IGNORED = Cell(Answer.IGNORED)
 REFUSED = Cell(Answer.REFUSED)
 APPLIED = Cell(Answer.APPLIED)
@@ -48,12 +49,12 @@ def _always(to: dict[Status, tuple[Status, ...]] | None = None) -> dict[Status, 
 
 
 _ROWS: dict[MessageType, dict[Status, Cell]] = {
-    # A burst may take the certificate, issue it and give it back at one look; a replaced line may free another one.
+    # One look may find a line that names the certificate, is paid, or has its money back.
     m.LineChanged: _always(
         {
-            S.AVAILABLE: (S.ORDERED, S.ISSUED, S.REFUNDED),
-            S.RESERVED: (S.ORDERED, S.ISSUED, S.AVAILABLE, S.REFUNDED),
-            S.ORDERED: (S.AVAILABLE, S.ISSUED, S.REFUNDED),
+            S.AVAILABLE: (S.ORDERED, S.ISSUED),
+            S.RESERVED: (S.ORDERED, S.ISSUED, S.AVAILABLE),
+            S.ORDERED: (S.AVAILABLE, S.ISSUED),
             S.ISSUED: (S.REFUNDED,),
             S.PARTIALLY_REDEEMED: (S.REFUNDED,),
             S.REDEEMED: (S.REFUNDED,),
@@ -72,13 +73,13 @@ _ROWS: dict[MessageType, dict[Status, Cell]] = {
     m.ReservationLapsed: _only({S.RESERVED: Cell(Answer.APPLIED, (S.AVAILABLE,))}, IGNORED),
     m.UnpaidDeadlinePassed: _only({S.ORDERED: Cell(Answer.APPLIED, (S.AVAILABLE,))}, IGNORED),
     m.RefundDeadlinePassed: _always(),
-    m.HoldLapsed: _always({S.ISSUED: (S.REFUNDED,), S.EXPIRED: (S.REFUNDED,)}),
+    m.HoldLapsed: _always(dict.fromkeys(_MAY_HAVE_HELD, (S.REFUNDED,))),
     m.ValidityEnded: _only(dict.fromkeys(SPENDABLE, Cell(Answer.APPLIED, (S.EXPIRED,))), IGNORED),
     m.Reserve: _only({S.AVAILABLE: Cell(Answer.APPLIED, (S.RESERVED,))}),
     m.ExtendReservation: _only({S.RESERVED: APPLIED}),
     m.ReleaseReservation: _only({S.RESERVED: Cell(Answer.APPLIED, (S.AVAILABLE,))}),
     m.AuthorizeRedemption: _always(),
-    m.VoidRedemption: _always({S.ISSUED: (S.REFUNDED,), S.EXPIRED: (S.REFUNDED,)}),
+    m.VoidRedemption: _always(dict.fromkeys(_MAY_HAVE_HELD, (S.REFUNDED,))),
     m.ResolveRefund: _always(
         {
             S.ORDERED: (S.AVAILABLE, S.ISSUED),  # money in another currency may have meant the goods

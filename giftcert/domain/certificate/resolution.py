@@ -233,11 +233,15 @@ def shares_decided(
 
 
 def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
-    """Whether a decision says that money in another currency is this line's; before issue it may mean other lines."""
+    """Whether a decision says that money in another currency is this line's, not the goods'.
+
+    An approval says so, but before issue, where it only lets the sale go on; a rejection that names a worth does, and the
+    last one where only certificates can be meant.
+    """
+    may_be_goods = found.line.standing.other_lines_money
     if message.decision == REJECT:
-        return bool(message.amount)
-    others = found.line.standing.other_lines_money and not refund.last_candidate
-    return not (found.before_issue and others)
+        return bool(message.amount) or (refund.last_candidate and not may_be_goods)
+    return not (found.before_issue and may_be_goods)
 
 
 # Carrying out -------------------------------------------------------------------------------------

@@ -171,6 +171,17 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
         e.OrderConflicted(
             order_id=standing.order_id, line_id=standing.line_id, reason=reason, detail=_DETAILS[reason]
         ),
+        cause=standing.naming.terms_cause,
+    )
+    remember_refusal(decision, line, reason)
+
+
+def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> None:
+    """Remember that the line cannot have the certificate, so that what is said of it, and of its money, is said once."""
+    if refusal_stands(decision, line):
+        return
+    standing = line.standing
+    decision.record(
         e.LineRefused(
             order_id=standing.order_id,
             line_key=standing.line_key,

@@ -151,8 +151,9 @@ def _settle_withdrawn(decision: Decision, line: Line) -> None:
     elif decision.state.status in FOR_SALE:
         if _money(decision, line).captured > 0:
             _judge_unheld(decision, line)
-    else:
-        _report_late_money(decision, line, "lineWithdrawn")
+    elif _money(decision, line).owed > 0:
+        sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
+        _report_late_money(decision, line, e.ConflictReason.LINE_WITHDRAWN)
 
 
 def _settle_refused(decision: Decision, line: Line, reason: str) -> None:

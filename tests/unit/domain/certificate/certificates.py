@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from giftcert.domain.cause import Cause
+from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, next_deadline
 from giftcert.domain.certificate.decision import Decision
@@ -31,7 +32,8 @@ class Certificate:
         self.name = name
         self.events: list[Event] = []
         self.recorded: list[Recorded] = []
-        self.decision = Decision(self.world.add(name), self.clock, self.terms, self.world.new_id)
+        state = self.world.add(name)
+        self.decision = Decision(state, self.clock, self.terms, self.world.new_ids[name])
 
     def tell(self, *messages: Message) -> "Certificate":
         for message in messages:
@@ -129,7 +131,8 @@ class Certificate:
 
     @property
     def last(self) -> tuple[Event, ...]:
-        return tuple(one.event for one in self.recorded)
+        """What followed from the last message, besides that lines are now known to stand otherwise."""
+        return tuple(one.event for one in self.recorded if not isinstance(one.event, e.LineObserved))
 
     @property
     def told(self) -> list[str]:

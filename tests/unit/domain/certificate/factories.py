@@ -313,3 +313,28 @@ def spending(
         currency=currency,
         refund_id=fresh("refund") if kind == "refunded" else None,
     )
+
+
+def a_message_of_each_class() -> tuple[m.Message, ...]:
+    """One message of every class of the union, about the default reservation and redemption; of lines see ``lives``."""
+    return (
+        spending(),
+        lapsed(),
+        m.UnpaidDeadlinePassed(),
+        m.RefundDeadlinePassed("none"),
+        hold_lapsed(),
+        m.ValidityEnded(),
+        reserve(),
+        extended(),
+        given_back(),
+        hold(),
+        unhold(),
+        resolve(),
+        m.RequestNotification("support-1"),
+        block(),
+        unblock(),
+        retire(),
+        m.DiscloseCvc(disclosed_to="crm-1", purpose="notification", notification_id=None),
+        m.LockVerification(attempts=5, since=NOON, channel="pos"),
+        m.UnlockVerification(reason="called", by="support-1"),
+    )

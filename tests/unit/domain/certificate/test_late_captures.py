@@ -133,3 +133,17 @@ def test_a_part_paid_again_after_a_refund_is_not_mistaken_for_it() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(300_000), make.captured(200_000))
     assert (found.status, found.told) == (Status.ORDERED, ["issue.ordered"])
     assert found.tell(make.captured(300_000)).status == Status.ISSUED
+
+
+def test_money_of_a_line_withdrawn_before_a_certificate_sold_elsewhere_looked_is_told_once() -> None:
+    found = issued_elsewhere()
+    found.hear(make.ordered(*BOTH), make.captured(750_000), make.cancelled("2"))
+    assert found.told == ["alert.paymentWithoutCertificate"]
+    alert = found.only(e.PaymentWithoutCertificateAlerted)
+    assert (alert.amount, alert.reason) == (500_000, "lineWithdrawn")
+    assert found.tell(make.cancelled("2", version=3)).told == []
+
+
+def issued_elsewhere() -> Certificate:
+    found = Certificate().tell(make.reserve("R-2"))
+    return found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))

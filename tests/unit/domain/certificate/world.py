@@ -21,28 +21,40 @@ from tests.unit.domain.certificate import factories as make
 MOST_LOOKS = 200
 
 
-def counting_ids() -> NewId:
-    """Ids that are the same in every run."""
+def counting_ids(name: str = make.CERTIFICATE) -> NewId:
+    """Ids of one certificate that are the same in every run, whoever looks first."""
+    prefix = "id" if name == make.CERTIFICATE else f"{name}-id"
     numbers: Iterator[int] = iter(range(1, 100_000))
-    return lambda: f"id-{next(numbers)}"
+    return lambda: f"{prefix}-{next(numbers)}"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision, on which state with its lines, and what was told."""
+
+    before: CertificateState
+    message: m.Message
+    decision: Decision
 
 
 @dataclass
 class World:
-    """``pending`` are the lines that a certificate has yet to look at."""
+    """``pending`` are the lines that a certificate has yet to look at, ``decided`` all decisions so far."""
 
     terms: Terms = field(default_factory=make.terms)
     clock: datetime = make.NOON
-    new_id: NewId = field(default_factory=counting_ids)
+    new_ids: dict[str, NewId] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     lines: dict[LineRef, Line] = field(default_factory=dict)
     states: dict[str, CertificateState] = field(default_factory=dict)
     pending: set[tuple[str, LineRef]] = field(default_factory=set)
     recipients: dict[str, Recipient] = field(default_factory=dict)
     earlier_payments_unknown: bool = False
+    decided: list[Decided] = field(default_factory=list)
 
     def add(self, name: str) -> CertificateState:
         """Return the state of a certificate, one from the pool if it is new."""
+        self.new_ids.setdefault(name, counting_ids(name))
         return self.states.setdefault(name, make.certificate(self.terms.product, name))
 
     # Ingest ---------------------------------------------------------------------------------------
@@ -58,7 +70,8 @@ class World:
         if order == self.orders.get(message.order_id):
             return
         self.orders[message.order_id] = order
-        self.restate(order)
+        if order.certificate_lines:  # nothing is ever stored of others
+            self.restate(order)
 
     def restate(self, order: Order) -> None:
         """Write how the lines of an order now stand, and who has to look."""
@@ -111,7 +124,8 @@ class World:
 
     def _decide(self, name: str, message: m.Message, refs: list[LineRef] | None = None) -> Decision:
         before = self.loaded(name, refs)
-        decision = decide(before, message, self.clock, self.terms, self.new_id)
+        decision = decide(before, message, self.clock, self.terms, self.new_ids[name])
+        self.decided.append(Decided(before, message, decision))
         self.states[name] = replace(decision.state, lines=())
         for line in decision.state.lines:
             self._keep(name, line)

@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from giftcert.domain.deadlines import next_deadline
-from giftcert.domain.state import Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, sold, spent
+from giftcert.domain.certificate.state import Status
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, sold, spent
 
 SHORT, LONG = timedelta(minutes=1), timedelta(days=900)
 EVERY_WAIT = (
@@ -29,8 +28,7 @@ def with_changed_settings(found: Certificate, wait: timedelta) -> Certificate:
 
 
 def due(found: Certificate) -> datetime | None:
-    deadline = next_deadline(found.state, found.terms.policy)
-    return deadline and deadline.at
+    return found.next_deadline and found.next_deadline.at
 
 
 def test_what_was_promised_does_not_move_with_the_settings() -> None:

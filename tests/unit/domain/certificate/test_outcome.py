@@ -7,13 +7,13 @@ refunded, or an open case, or an alert. No deadline passes. What is expected is 
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from giftcert.domain import events as e
-from giftcert.domain.state import Sale
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, spendable
-from tests.unit.domain.orders_of_arrival import Ingest, Record, in_words, interleaved
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import Sale
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, spendable
+from tests.unit.domain.certificate.orders_of_arrival import Ingest, Record, in_words, interleaved
 from tests.unit.domain.profiles import searched
-from tests.unit.domain.sales_gone_wrong import AMOUNTS, Book, arrivals, versions
+from tests.unit.domain.certificate.sales_gone_wrong import AMOUNTS, Book, arrivals, versions
 
 
 def carried(records: list[Record]) -> Ingest:

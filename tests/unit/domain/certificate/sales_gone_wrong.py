@@ -5,9 +5,9 @@ What is expected is reckoned from the records alone.
 
 from hypothesis import strategies as st
 
-from giftcert.domain import messages as m
-from tests.unit.domain import factories as make
-from tests.unit.domain.orders_of_arrival import Record, Stated, interleaved, with_repeats
+from giftcert.domain.certificate import messages as m
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.orders_of_arrival import Record, Stated, interleaved, with_repeats
 
 GOODS = (make.goods("1", 250_000), make.goods("4", 500_000))
 GIFTS = (make.gift("2"), make.gift("3"), make.gift("5", 450_000))
@@ -19,11 +19,11 @@ class Book:
 
     def __init__(self, records: list[Record]) -> None:
         seen: set[str] = set()
-        self.lines: dict[str, m.Line] = {}
+        self.lines: dict[str, o.OrderLine] = {}
         self.withdrawn: set[str] = set()
         self.there: set[str] = set()
-        self.captures: list[m.PaymentCaptured] = []
-        self.refunds: list[m.PaymentRefunded] = []
+        self.captures: list[o.PaymentCaptured] = []
+        self.refunds: list[o.PaymentRefunded] = []
         for record in records:
             key = f"v{record.version}" if isinstance(record, Stated) else record.key
             if key not in seen:
@@ -37,11 +37,11 @@ class Book:
                 self.removed = {line for line in self.lines if line not in now}
                 self.lines |= now
                 self.there = set(now)
-            case m.OrderCancelled(line_ids=ids) | m.LinesReturned(line_ids=ids):
+            case o.OrderCancelled(line_ids=ids) | o.LinesReturned(line_ids=ids):
                 self.withdrawn |= self.there if ids is None else self.there & set(ids)
-            case m.PaymentCaptured():
+            case o.PaymentCaptured():
                 self.captures.append(record)
-            case m.PaymentRefunded():
+            case o.PaymentRefunded():
                 self.refunds.append(record)
 
     @property
@@ -60,7 +60,7 @@ class Book:
     def all_is_back(self) -> bool:
         return self.captured == self.refunded > 0
 
-    def allocated(self, payments: list[m.PaymentCaptured] | list[m.PaymentRefunded], line_id: str) -> int:
+    def allocated(self, payments: list[o.PaymentCaptured] | list[o.PaymentRefunded], line_id: str) -> int:
         return sum(part.amount for one in payments for part in one.allocations if part.line_id == line_id)
 
     def surely_owed(self, line_id: str) -> int:
@@ -126,7 +126,7 @@ def versions(draw: st.DrawFn) -> list[Record]:
     return records
 
 
-def change(draw: st.DrawFn, lines: dict[str, m.Line], on: dict[str, str], version: int) -> None:
+def change(draw: st.DrawFn, lines: dict[str, o.OrderLine], on: dict[str, str], version: int) -> None:
     line_id = draw(st.sampled_from(sorted(lines))) if lines else ""
     match draw(st.sampled_from(("remove", "replace", "reprice", "add"))):
         case "remove" if line_id:
@@ -136,7 +136,7 @@ def change(draw: st.DrawFn, lines: dict[str, m.Line], on: dict[str, str], versio
             on[line_id] = f"{on[line_id]}-{version}"
         case "reprice" if line_id:
             was = lines[line_id]
-            lines[line_id] = m.Line(line_id, was.kind, draw(st.sampled_from((450_000, 500_000, 100))))
+            lines[line_id] = o.OrderLine(line_id, was.kind, draw(st.sampled_from((450_000, 500_000, 100))))
         case _:
             new = draw(st.sampled_from((*GOODS, *GIFTS)))
             lines.setdefault(new.line_id, new)
@@ -170,7 +170,7 @@ def payments(draw: st.DrawFn, orders: list[Record]) -> list[Record]:
     return told
 
 
-def has(line: m.Line, told: list[Record], total: int) -> int:
+def has(line: o.OrderLine, told: list[Record], total: int) -> int:
     """What a line surely has of the money: its allocations, or its amount where all is paid; less what is back."""
     money = Book(told)
     given = money.allocated(money.captures, line.line_id)

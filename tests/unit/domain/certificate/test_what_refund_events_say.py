@@ -4,15 +4,19 @@ from typing import Any
 
 import pytest
 
-from giftcert.domain import events as e
-from giftcert.domain.events import Awaited, RefundReason
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spent
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.events import Awaited, RefundReason
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
 WEB = "http://web/certificate"
 BOTH = (make.goods(), make.gift())
 ON_LINE: dict[str, Any] = {"order_id": make.ORDER, "line_id": "2"}
 WEEK, YEAR = 7 * make.DAY, 365 * make.DAY
+
+
+def on_line(found: Certificate) -> dict[str, Any]:
+    return ON_LINE | {"line_key": found.line.standing.line_key}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +38,7 @@ def test_a_refund_that_waits(
     found: Certificate, awaiting: Awaited, refund_id: str | None, amount: int, patience: make.timedelta
 ) -> None:
     assert found.only(e.RefundRequested) == e.RefundRequested(
-        **ON_LINE,
+        **on_line(found),
         refund_case_id=found.case.refund_case_id,
         refund_id=refund_id,
         amount=amount,
@@ -44,23 +48,30 @@ def test_a_refund_that_waits(
 
 
 def test_a_refund_carried_out() -> None:
-    assert issued().tell(make.refunded(refund_id="r-1")).last[1:] == (
+    found = issued().tell(make.refunded(refund_id="r-1"))
+    counted = e.MoneyCounted(
+        order_id=make.ORDER, line_key=1, captured=500_000, refunds=(("r-1", "RUB", 500_000),)
+    )
+    assert found.last == (
         e.RefundCompleted(
-            **ON_LINE,
+            **on_line(found),
             refund_case_id="id-2",
             refund_id="r-1",
             amount=500_000,
+            excess=0,
             taken=500_000,
             uncovered=0,
             before_issue=False,
         ),
+        counted,
     )
     found = sold().tell(make.captured(400_000), make.refunded(400_000, "r-1"))
     assert found.only(e.RefundCompleted) == e.RefundCompleted(
-        **ON_LINE,
+        **on_line(found),
         refund_case_id="id-1",
         refund_id="r-1",
         amount=400_000,
+        excess=0,
         taken=0,
         uncovered=0,
         before_issue=True,
@@ -75,7 +86,7 @@ def pending(
     foreign_currency: str | None = None,
 ) -> None:
     assert found.only(e.RefundPendingDetails) == e.RefundPendingDetails(
-        **ON_LINE,
+        **on_line(found),
         refund_case_id=found.case.refund_case_id,
         refund_id=refund_id,
         amount=amount,
@@ -91,11 +102,11 @@ def test_refunds_that_a_person_decides() -> None:
     part = make.refunded(100_000, "r-1", to={"2": 100_000})
     foreign = make.refunded(100, "r-1", currency="EUR", to={"2": 100})
     returned = issued(*BOTH).tell(make.returned())
-    twice = sold().tell(make.captured(1_000_000, to={"2": 1_000_000}), make.refunded(to={"2": 500_000}))
-    again = make.refunded(400_000, "r-2", to={"2": 400_000})
+    paid_again = issued().tell(make.refunded(), make.captured(payment_id="P-2"))
+    again = make.refunded(400_000, "r-2", to={"2": 400_000}, payment_id="P-2")
     pending(issued().tell(foreign), RefundReason.CURRENCY_MISMATCH, 100, "r-1", "EUR")
     pending(issued().tell(more), RefundReason.EXCEEDS_CAPTURED, 600_000, "r-1")
-    pending(twice.tell(again), RefundReason.ALREADY_REFUNDED, 400_000, "r-2")
+    pending(paid_again.tell(again), RefundReason.ALREADY_REFUNDED, 400_000, "r-2")
     pending(issued().wait(YEAR).tell(part), RefundReason.CERTIFICATE_EXPIRED, 100_000, "r-1")
     pending(issued().tell(make.block(), part), RefundReason.CERTIFICATE_BLOCKED, 100_000, "r-1")
     pending(issued().tell(make.hold(1), part), RefundReason.REDEMPTION_IN_PROGRESS, 100_000, "r-1")
@@ -106,7 +117,7 @@ def test_refunds_that_a_person_decides() -> None:
 
 def test_free_lines_that_a_person_decides() -> None:
     def free() -> Certificate:
-        return reserved().tell(make.ordered(make.gift(amount=0), make.goods()))
+        return reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=0), make.goods()))
 
     pending(free().tell(make.hold(1), make.returned()), RefundReason.REDEMPTION_IN_PROGRESS, 0, None)
     bought = free().tell(make.hold(1), make.spending(amount=1))
@@ -116,7 +127,7 @@ def test_free_lines_that_a_person_decides() -> None:
 def test_more_back_than_captured_before_issue() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(400_000, "r-1", to={"2": 400_000}))
     assert found.only(e.RefundPendingDetails) == e.RefundPendingDetails(
-        **ON_LINE,
+        **on_line(found),
         refund_case_id="id-1",
         refund_id="r-1",
         amount=400_000,
@@ -136,7 +147,7 @@ def test_a_case_closed_by_itself() -> None:
         amount=0,
         uncovered=0,
         resolved_by="system",
-        note="the refund does not mean this line",
+        note="nothing is left to decide here",
     )
 
 
@@ -153,6 +164,7 @@ def test_what_a_person_approved_before_its_money() -> None:
             resolved_by="support-1",
             note="agreed by telephone",
         ),
+        e.WithdrawalDecided(version=2),
         e.RefundApproved(refund_case_id=case, amount=300_000, waits_until=make.NOON + WEEK),
     )
 

@@ -1,9 +1,9 @@
 """Above a limit a refund takes two persons: the first agreement waits, another person repeats it."""
 
-from giftcert.domain import events as e
-from giftcert.domain.state import Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, spendable, spent
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import Status
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, spendable, spent
 
 LIMITED = make.terms(refund_four_eyes_over=400_000)
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from giftcert.domain import events as e
-from giftcert.domain import messages as m
-from giftcert.domain.state import RefundState, Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold, spendable, spent
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable, spent
 
 BOTH = (make.goods(), make.gift())
 TO_THE_LINE = {"2": 500_000}
@@ -153,28 +154,34 @@ def test_a_refund_in_another_currency_allocated_elsewhere_does_not_mean_the_cert
 @pytest.mark.parametrize(
     "message", [make.cancelled(), make.returned(), make.ordered(make.goods(), own=None, version=2)]
 )
-def test_a_free_certificate_that_is_withdrawn_is_refunded_with_nothing(message: m.OrderMessage) -> None:
-    found = reserved().tell(make.ordered(make.gift(amount=0), make.goods()), message)
+def test_a_free_certificate_that_is_withdrawn_is_refunded_with_nothing(message: o.OrderVersion) -> None:
+    found = reserved(terms=make.terms(make.FREE)).tell(
+        make.ordered(make.gift(amount=0), make.goods()), message
+    )
     assert found.status == Status.REFUNDED
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.taken) == (0, 500_000)
 
 
 def test_a_free_certificate_that_was_spent_asks_a_person() -> None:
-    found = reserved().tell(make.ordered(make.gift(amount=0)))
+    found = reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=0)))
     found.tell(make.hold(), make.spending())
     assert pending(found.tell(make.returned())) == e.RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_a_free_certificate_that_expired_is_refunded_with_nothing() -> None:
-    found = reserved().tell(make.ordered(make.gift(amount=0))).wait(365 * make.DAY)
+    found = reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=0))).wait(365 * make.DAY)
     found.tell(make.returned())
     assert (found.status, found.told) == (Status.REFUNDED, ["refund.completed"])
     assert (found.only(e.RefundCompleted).amount, found.only(e.RefundCompleted).taken) == (0, 0)
 
 
 def test_money_back_that_was_never_captured_waits_a_day_for_its_capture() -> None:
-    found = reserved().tell(make.ordered(make.gift(amount=0))).tell(make.refunded(100, to={"2": 100}))
+    found = (
+        reserved(terms=make.terms(make.FREE))
+        .tell(make.ordered(make.gift(amount=0)))
+        .tell(make.refunded(100, to={"2": 100}))
+    )
     assert found.case.state == RefundState.AWAITING_CAPTURE
     assert pending(found.wait(make.DAY)) == e.RefundReason.NOT_CAPTURED
 
@@ -199,18 +206,67 @@ def test_of_two_sales_that_came_to_nothing_a_late_refund_is_of_its_own() -> None
     assert [len(sale.cases) for sale in found.state.past_sales] == [0, 1]
 
 
-def test_a_price_captured_twice_and_refunded_twice_asks_a_person_about_the_second() -> None:
-    twice = make.captured(1_000_000, to={"2": 1_000_000})
-    found = sold().tell(twice, make.refunded(500_000, to=TO_THE_LINE))
+TWICE = make.captured(1_000_000, to={"2": 1_000_000})
+
+
+def test_a_refund_of_what_was_captured_twice_gives_back_what_was_too_much_and_nothing_follows() -> None:
+    found = sold().tell(TWICE, make.refunded(to=TO_THE_LINE))
+    assert (found.last, found.status, spendable(found)) == ((), Status.ISSUED, True)
+    found = issued().tell(make.captured(payment_id="P-2"), make.refunded(payment_id="P-2"))
+    assert (found.last, spendable(found)) == ((), True)
+
+
+def test_captured_twice_and_refunded_before_it_was_looked_at_is_issued() -> None:
+    found = reserved().hear(make.ordered(), TWICE, make.refunded(to=TO_THE_LINE))
+    assert found.told == ["issue.ordered", "issue.completed", "notification.requested"]
+
+
+def test_a_price_captured_twice_and_refunded_twice_is_refunded_once() -> None:
+    found = sold().tell(TWICE, make.refunded(to=TO_THE_LINE), make.refunded(refund_id="r-2", to=TO_THE_LINE))
+    event = found.only(e.RefundCompleted)
+    assert (event.amount, event.excess, event.taken, event.refund_id) == (1_000_000, 500_000, 500_000, "r-2")
     assert found.status == Status.REFUNDED
-    found.tell(make.refunded(500_000, to=TO_THE_LINE))
+
+
+def test_what_is_back_beyond_what_was_too_much_waits_for_the_rest_of_the_price() -> None:
+    found = sold().tell(TWICE, make.refunded(700_000, to={"2": 700_000}))
+    assert (found.told, found.case.amount) == (["refund.requested"], 700_000)
+    assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+
+
+def test_all_that_was_captured_for_a_withdrawn_line_is_owed() -> None:
+    found = sold().tell(TWICE)
+    assert found.tell(make.returned()).only(e.RefundRequested).amount == 1_000_000
+    found.tell(make.refunded(to=TO_THE_LINE))
+    event = found.only(e.RefundRequested)
+    assert (event.amount, event.awaiting) == (500_000, e.Awaited.PAYMENT)
+    assert found.tell(make.refunded(to=TO_THE_LINE)).only(e.RefundCompleted).excess == 500_000
+
+
+def test_money_that_comes_for_a_refunded_certificate_is_told_once_for_each_rise() -> None:
+    found = issued().tell(make.refunded(), make.captured(200_000, "P-2"))
+    alert = found.only(e.PaymentWithoutCertificateAlerted)
+    assert (alert.amount, alert.reason) == (200_000, "certificateRefunded")
+    assert found.tell(make.ordered(version=2)).told == []
+    found.tell(make.captured(300_000, "P-3"))
+    assert found.only(e.PaymentWithoutCertificateAlerted).amount == 500_000
+
+
+def test_money_that_comes_for_a_refunded_certificate_and_goes_back_asks_a_person() -> None:
+    found = issued().tell(make.refunded(), make.captured(payment_id="P-2"))
+    found.tell(make.refunded(payment_id="P-2", to=TO_THE_LINE))
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALREADY_REFUNDED
+    found.tell(make.resolve(found.case.refund_case_id))
+    event = found.only(e.RefundCompleted)
+    assert (event.amount, event.excess, event.taken, event.uncovered) == (500_000, 500_000, 0, 0)
+    again = found.tell(make.captured(payment_id="P-4")).only(e.PaymentWithoutCertificateAlerted)
+    assert again.amount == 500_000
 
 
-def test_more_back_than_the_price_of_what_was_captured_twice_asks_a_person() -> None:
-    twice = make.captured(1_000_000, to={"2": 1_000_000})
-    found = sold().tell(twice, make.refunded(700_000, to={"2": 700_000}))
-    assert pending(found) == e.RefundReason.AMOUNT_MISMATCH
+def test_money_that_comes_for_a_withdrawn_line_after_its_refund_has_to_go_back() -> None:
+    found = issued().tell(make.returned(), make.refunded(), make.captured(200_000, "P-2"))
+    assert found.told == ["refund.requested"]
+    assert (found.case.amount, found.status) == (200_000, Status.REFUNDED)
 
 
 def test_the_refund_of_an_expired_certificate_asks_a_person() -> None:
@@ -343,7 +399,7 @@ def test_a_further_message_about_the_refund_starts_its_clock_anew() -> None:
 
 def test_the_deadline_of_a_case_that_is_closed_or_not_due_does_nothing() -> None:
     found = issued(*BOTH).tell(make.returned())
-    early = m.RefundDeadlinePassed(key="early", refund_case_id=found.case.refund_case_id)
+    early = m.RefundDeadlinePassed(found.case.refund_case_id)
     assert found.tell(early).last == ()
     found.tell(make.refunded(to=TO_THE_LINE))
     found.clock += 8 * make.DAY

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from giftcert.domain import messages as m
-from giftcert.domain.deadlines import next_deadline
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, Message
 
 ORDERS = (make.ORDER, "IM-2")
 AMOUNTS = (100_000, 250_000, 500_000, 750_000, 1_000_000)
@@ -17,7 +17,7 @@ ALLOCATIONS = (None, None, {"2": 500_000}, {"2": 250_000}, {"1": 250_000}, {"3":
 
 @dataclass(frozen=True)
 class Waited:
-    """Time passes; deadlines are told as they come."""
+    """Time passes; nothing is told of it yet."""
 
     time: timedelta
 
@@ -36,7 +36,7 @@ class DeadlineTold:
     """The next deadline comes, whatever the hour."""
 
 
-Move = m.Message | Waited | DeadlineTold | Resolved
+Move = Message | Waited | DeadlineTold | Resolved
 
 a_line = st.sampled_from(
     (
@@ -53,7 +53,7 @@ line_ids = st.sampled_from(((), ("1",), ("2",), ("3",), ("2", "3")))
 
 
 @st.composite
-def stated(draw: st.DrawFn) -> m.OrderStated:
+def stated(draw: st.DrawFn) -> o.OrderStated:
     return make.ordered(
         *draw(lines),
         own=draw(st.sampled_from(("2", "2", "2", "3", None))),
@@ -62,12 +62,16 @@ def stated(draw: st.DrawFn) -> m.OrderStated:
         reservation_id=draw(st.sampled_from((make.RESERVATION, make.RESERVATION, "R-2", None))),
         currency=draw(st.sampled_from(("RUB", "RUB", "RUB", "EUR"))),
         customer_id=draw(st.sampled_from(("C-77", "C-78", None))),
-        line_holder=draw(st.sampled_from((None, None, *m.LineHolder))),
+        certificate_id=draw(st.sampled_from((make.CERTIFICATE, make.CERTIFICATE, OTHER))),
     )
 
 
+OTHER = "certificate-2"
+"""Another certificate of the same world."""
+
+
 @st.composite
-def withdrawn(draw: st.DrawFn) -> m.OrderCancelled | m.LinesReturned:
+def withdrawn(draw: st.DrawFn) -> o.OrderCancelled | o.LinesReturned:
     say = draw(st.sampled_from((make.cancelled, make.returned)))
     minutes = draw(st.integers(0, 5)) * make.MINUTE
     order_id, version = draw(st.sampled_from(ORDERS)), draw(st.integers(2, 6))
@@ -75,7 +79,7 @@ def withdrawn(draw: st.DrawFn) -> m.OrderCancelled | m.LinesReturned:
 
 
 @st.composite
-def paid(draw: st.DrawFn) -> m.PaymentMessage:
+def paid(draw: st.DrawFn) -> o.Payment:
     order_id, payment_id = draw(st.sampled_from(ORDERS)), draw(st.sampled_from(("P-1", "P-2")))
     say = draw(st.sampled_from((make.authorized, make.voided, make.captured, make.captured)))
     if say is not make.captured:
@@ -91,7 +95,7 @@ def paid(draw: st.DrawFn) -> m.PaymentMessage:
 
 
 @st.composite
-def refunded(draw: st.DrawFn) -> m.PaymentRefunded:
+def refunded(draw: st.DrawFn) -> o.PaymentRefunded:
     return make.refunded(
         draw(st.sampled_from(AMOUNTS)),
         draw(st.sampled_from(("r-1", "r-2", "r-3"))),
@@ -99,17 +103,7 @@ def refunded(draw: st.DrawFn) -> m.PaymentRefunded:
         order_id=draw(st.sampled_from(ORDERS)),
         currency=draw(st.sampled_from(("RUB", "RUB", "RUB", "RUB", "EUR"))),
         at=make.NOON + draw(st.integers(0, 5)) * make.MINUTE,
-    )
-
-
-@st.composite
-def client(draw: st.DrawFn) -> m.ClientUpdated:
-    return make.client(
-        draw(st.sampled_from(("C-77", "C-78"))),
-        at=make.NOON + draw(st.integers(0, 5)) * make.MINUTE,
-        merged_into=draw(st.sampled_from((None, "C-77", "C-78"))),
-        blocked=draw(st.booleans()),
-        erased=draw(st.booleans()),
+        payment_id=draw(st.sampled_from(("P-1", "P-2"))),
     )
 
 
@@ -123,9 +117,7 @@ held = st.builds(
 )
 reported = st.builds(
     make.spending,
-    st.sampled_from(
-        ("payment.authorized", "payment.captured", "payment.captured", "payment.voided", "payment.refunded")
-    ),
+    st.sampled_from(("authorized", "captured", "captured", "voided", "refunded")),
     st.sampled_from((50_000, 100_000, 200_000, 500_000)),
     st.one_of(redemption_ids, st.none()),
     order_id=st.sampled_from(("POS-5", "POS-6")),
@@ -139,12 +131,6 @@ resolved = st.builds(
     st.sampled_from((None, None, 0, 100_000, 500_000)),
     st.sampled_from(("support-1", "support-2")),
 )
-assigned = st.builds(
-    make.assigned,
-    st.sampled_from(("r-1", "r-2")),
-    st.sampled_from(("2", "3")),
-    st.sampled_from((0, 100_000, 500_000)),
-)
 waited = st.builds(Waited, st.sampled_from((make.HOUR, make.DAY, 8 * make.DAY, 400 * make.DAY)))
 anything = st.sampled_from(make.a_message_of_each_class())
 move: st.SearchStrategy[Move] = st.one_of(
@@ -156,7 +142,7 @@ move: st.SearchStrategy[Move] = st.one_of(
     paid(),
     paid(),
     refunded(),
-    client(),
+    refunded(),
     anything,
     held,
     held,
@@ -164,7 +150,6 @@ move: st.SearchStrategy[Move] = st.one_of(
     reported,
     resolved,
     resolved,
-    assigned,
     waited,
     st.just(DeadlineTold()),
 )
@@ -176,13 +161,21 @@ beginnings: st.SearchStrategy[tuple[Move, ...]] = st.sampled_from(
         (make.reserve(), make.ordered(make.goods(), make.gift())),
         (make.reserve(), make.ordered(), make.captured()),
         (make.reserve(), make.ordered(make.goods(), make.gift()), make.captured(750_000)),
+        (make.reserve(), make.ordered(make.gift("2"), make.gift("3")), make.captured(1_000_000)),
         (make.reserve(), make.ordered(), Waited(8 * make.DAY)),
     )
 )
 lives = st.builds(lambda first, rest: (*first, *rest), beginnings, st.lists(move, max_size=14))
 
 
-def message_of(found: Certificate, step: Move) -> m.Message | None:
+def begin() -> Certificate:
+    """A certificate in whose world there is another one, which may take its place on a line."""
+    found = Certificate(terms=make.terms(make.FREE))
+    Certificate(world=found.world, name=OTHER).tell(make.reserve("R-2"))
+    return found
+
+
+def message_of(found: Certificate, step: Move) -> Message | None:
     """Return what a step tells the certificate; the clock goes on."""
     match step:
         case Resolved():
@@ -191,17 +184,15 @@ def message_of(found: Certificate, step: Move) -> m.Message | None:
             found.clock += step.time
             return None
         case DeadlineTold():
-            due = next_deadline(found.state, found.terms.policy)
+            due = found.next_deadline
             found.clock = max(found.clock, due.at) if due else found.clock
-            return due and due.message
+            return due.message if due else None
         case _:
             return step
 
 
 def _resolution(found: Certificate, step: Resolved) -> m.ResolveRefund | None:
-    state = found.state
-    sales = (*state.past_sales, state.sale) if state.sale else state.past_sales
-    waiting = [case.refund_case_id for sale in sales for case in sale.cases if case.is_open]
+    waiting = [case.refund_case_id for sale in found.state.sales for case in sale.cases if case.is_open]
     if not waiting:
         return None
     return make.resolve(waiting[0], step.decision, step.amount, by=step.by)

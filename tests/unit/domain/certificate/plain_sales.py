@@ -2,31 +2,27 @@
 
 from hypothesis import strategies as st
 
-from giftcert.domain import messages as m
-from tests.unit.domain import factories as make
-from tests.unit.domain.orders_of_arrival import Record, Stated
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.orders_of_arrival import Record, stated
 
-LINES = (make.goods("1"), make.goods("4", 90_000), make.gift("2"), make.gift("3", 450_000), make.gift("5", 0))
+
+def named(line_id: str, amount: int = make.PRICE) -> o.OrderLine:
+    return make.gift(line_id, amount, f"certificate-{line_id}")
+
+
+LINES = (make.goods("1"), make.goods("4", 90_000), named("2"), named("3", 450_000), named("5", 0))
 AMOUNTS = (90_000, 250_000, 300_000, 500_000, 840_000)
-
-
-def certificates_on(lines: tuple[m.Line, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((line.line_id, f"certificate-{line.line_id}") for line in lines if line.is_certificate)
-
 
 some_lines = (
     st.lists(st.sampled_from(LINES), min_size=1, max_size=4, unique_by=lambda line: line.line_id)
     .map(tuple)
-    .filter(certificates_on)
+    .filter(lambda lines: any(line.is_certificate for line in lines))
 )
 
 
-def stated(version: int, lines: tuple[m.Line, ...]) -> Stated:
-    return Stated(version, lines, certificates_on(lines))
-
-
 @st.composite
-def any_payment(draw: st.DrawFn, lines: tuple[m.Line, ...]) -> m.PaymentMessage:
+def any_payment(draw: st.DrawFn, lines: tuple[o.OrderLine, ...]) -> o.Payment:
     payment_id = draw(st.sampled_from(("P-1", "P-2", "P-3")))
     kind = draw(st.sampled_from(("authorized", "captured", "captured", "captured", "voided")))
     if kind == "authorized":
@@ -43,7 +39,7 @@ def any_payment(draw: st.DrawFn, lines: tuple[m.Line, ...]) -> m.PaymentMessage:
 def a_sale(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
     """An order said once or several times, its certificates and goods, payments in any parts."""
     lines = draw(some_lines)
-    orders: list[Record] = [stated(version, lines) for version in range(1, draw(st.integers(2, 4)))]
+    orders: list[Record] = [stated(version, *lines) for version in range(1, draw(st.integers(2, 4)))]
     return orders, draw(st.lists(any_payment(lines), max_size=5))
 
 
@@ -52,9 +48,9 @@ def a_growing_sale(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
     """Lines are added by later versions; every payment says which lines it is for."""
     lines = draw(some_lines)
     orders: list[Record] = [
-        stated(version, lines[:count])
+        stated(version, *lines[:count])
         for version, count in enumerate(range(1, len(lines) + 1), start=1)
-        if certificates_on(lines[:count])
+        if any(line.is_certificate for line in lines[:count])
     ]
     paying = draw(st.lists(st.sampled_from(lines), unique=True))
     parts = [(line, part) for line in paying for part in (line.amount // 3, line.amount - line.amount // 3)]

@@ -4,13 +4,13 @@ from datetime import datetime
 
 import pytest
 
-from giftcert.domain import events as e
-from giftcert.domain import messages as m
-from giftcert.domain.resolution import ResolutionRefusal, refuse_resolution
-from giftcert.domain.state import RefundState, Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, spendable
-from tests.unit.domain.certificates_of_one_order import Together
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.resolution import ResolutionRefusal, shares_decided
+from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, spendable
+from tests.unit.domain.certificate.certificates_of_one_order import Together
 
 LATER = make.NOON + make.HOUR
 
@@ -37,16 +37,15 @@ def test_it_freezes_every_line_that_it_may_mean_and_asks_after_a_day() -> None:
     order = in_doubt()
     for found in order.on.values():
         assert (found.told, spendable(found)) == (["refund.requested"], False)
-        found.wait(make.DAY)
+    order.wait(make.DAY)
+    for found in order.on.values():
         assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALLOCATION_MISSING
         assert found.only(e.RefundPendingDetails).refund_id == "r-1"
 
 
 @pytest.mark.parametrize("waits", [0 * make.DAY, 2 * make.DAY])
 def test_an_approval_that_uses_it_up_closes_the_other_case_by_itself(waits: make.timedelta) -> None:
-    order = in_doubt()
-    for found in order.on.values():
-        found.wait(waits)
+    order = in_doubt().wait(waits)
     assert counted(order.resolve("2")) == (500_000, 500_000, 0)
     assert order["2"].status == Status.REFUNDED
     event = order["3"].only(e.RefundResolved)
@@ -66,8 +65,7 @@ def test_an_approval_that_leaves_some_of_it_leaves_the_other_case_for_the_rest()
 def test_approvals_never_add_up_to_more_than_the_refund() -> None:
     order = in_doubt()
     order.resolve("2", amount=300_000)
-    too_much = make.resolve(order["3"].case.refund_case_id, amount=200_001)
-    assert refuse_resolution(order["3"].state, too_much) == ResolutionRefusal.AMOUNT_TOO_HIGH
+    assert order.resolve("3", amount=200_001).decision.refusal == ResolutionRefusal.AMOUNT_TOO_HIGH
 
 
 def test_the_amount_of_an_approval_costs_its_part_of_the_price() -> None:
@@ -110,16 +108,25 @@ def test_the_last_that_is_approved_carries_all_that_is_left() -> None:
     assert counted(order.resolve("3", amount=300_000)) == (500_000, 300_000, 200_000)
 
 
-def test_more_than_the_last_line_s_price_is_uncovered_beyond_its_balance() -> None:
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_what_no_line_can_take_stays_open_with_the_last_until_somebody_says_it_is_uncovered(
+    decision: str,
+) -> None:
     order = in_doubt(800_000)
     order.resolve("2", "reject")
-    assert counted(order.resolve("3")) == (800_000, 500_000, 300_000)
-    assert order["3"].status == Status.REFUNDED
+    found = order.resolve("3")
+    assert found.told == ["refund.resolved", "refund.completed", "refund.pendingDetails"]
+    assert (counted(found), found.status) == ((500_000, 500_000, 0), Status.REFUNDED)
+    event = found.only(e.RefundPendingDetails)
+    assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 300_000)
+    assert order["2"].told == []
+    assert counted(order.resolve("3", decision)) == (300_000, 0, 300_000)
+    assert not found.case.is_open
 
 
 def test_the_only_line_that_it_may_mean_is_the_last() -> None:
     order = Together(make.goods(), make.gift("2")).paid().tell(make.refunded(400_000))
-    assert counted(order.resolve("2", "reject")) == (400_000, 0, 400_000)
+    assert counted(order.resolve("2", "reject")) == (150_000, 0, 150_000)  # the rest was the goods'
 
 
 def test_each_of_several_refunds_is_carried_by_the_last_that_it_may_mean() -> None:
@@ -134,9 +141,11 @@ def test_each_of_several_refunds_is_carried_by_the_last_that_it_may_mean() -> No
 
 def test_a_part_of_two_refunds_is_taken_from_the_first_told() -> None:
     order = in_doubt(200_000, "r-1").tell(make.refunded(200_000, "r-2"))
-    found = order.resolve("2", amount=250_000)
-    shares = [(one.refund_id, one.amount) for one in found.last if isinstance(one, e.ShareAssigned)]
-    assert shares == [("r-1", 200_000), ("r-2", 50_000)]
+    message = make.resolve(order["2"].case.refund_case_id, amount=250_000)
+    shares = shares_decided(order.world.loaded("certificate-2"), message, order.world.terms.policy)
+    assert [(one.refund_id, one.amount) for one in shares] == [("r-1", 200_000), ("r-2", 50_000)]
+    assert order["2"].state.balance == 500_000
+    order.resolve("2", amount=250_000)
     assert order["3"].only(e.RefundRequested).amount == 150_000
 
 
@@ -167,18 +176,8 @@ def test_what_a_person_said_stands_when_the_line_is_returned_afterwards() -> Non
 
 
 def test_a_person_cannot_say_that_none_of_it_is_this_line_s_by_approving() -> None:
-    found = in_doubt()["2"]
-    nothing = make.resolve(found.case.refund_case_id, amount=0)
-    assert refuse_resolution(found.state, nothing) == ResolutionRefusal.AMOUNT_REQUIRED
-    assert found.tell(nothing).last == ()
-
-
-def test_what_was_said_is_heard_once() -> None:
-    order = in_doubt()
-    order.resolve("2")
-    again = make.assigned("r-1", "2", 500_000)
-    assert order["3"].tell(again).last == ()
-    assert order["2"].tell(again).last == ()
+    found = in_doubt().resolve("2", amount=0)
+    assert (found.last, found.decision.refusal) == ((), ResolutionRefusal.AMOUNT_REQUIRED)
 
 
 def test_before_issue_a_person_says_which_line_too() -> None:
@@ -205,14 +204,13 @@ def test_a_decision_about_the_line_is_none_about_its_return() -> None:
 # In another currency ------------------------------------------------------------------------------
 
 
-def in_euros(*, at: datetime = make.NOON) -> m.PaymentRefunded:
+def in_euros(*, at: datetime = make.NOON) -> o.PaymentRefunded:
     return make.refunded(6_000, "r-1", currency="EUR", at=at)
 
 
 def test_money_in_another_currency_is_given_to_one_line_whole() -> None:
     both = two_paid().tell(in_euros())
-    nothing = make.resolve(both["2"].case.refund_case_id, amount=0)
-    assert refuse_resolution(both["2"].state, nothing) == ResolutionRefusal.AMOUNT_REQUIRED
+    assert both.resolve("2", amount=0).decision.refusal == ResolutionRefusal.AMOUNT_REQUIRED
     assert counted(both.resolve("2", amount=500_000)) == (500_000, 500_000, 0)
     assert both["3"].told == ["refund.resolved"]
     assert both["3"].only(e.RefundResolved).resolved_by == "system"

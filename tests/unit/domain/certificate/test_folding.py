@@ -1,0 +1,191 @@
+"""Events fold to the state; the public ones alone to what the stream tells. Lives are random, also senseless ones."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.decide import decide
+from giftcert.domain.certificate.evolve import evolve, fold
+from giftcert.domain.certificate.state import CertificateState, LineRef, Status
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, sold
+from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
+from tests.unit.domain.certificate.world import Decided, counting_ids
+from tests.unit.domain.profiles import searched
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the stream says of a certificate after each event."""
+
+    status: str
+    balance: int
+    held: int
+    refund_state: str
+
+    @classmethod
+    def of(cls, state: CertificateState) -> "Shown":
+        return cls(state.shown_status, state.balance, state.held, state.refund_state.value)
+
+
+def lived(life: tuple[Move, ...]) -> Certificate:
+    found = begin()
+    for step in life:
+        message = message_of(found, step)
+        if message is not None:
+            found.tell(message)
+    return found
+
+
+def of_certificate(found: Certificate) -> list[Decided]:
+    return [one for one in found.world.decided if one.before.certificate_id == found.name]
+
+
+def told(public: CertificateState, one: Decided) -> CertificateState:
+    """Fold the public events of a decision, the nominal of each as its envelope says."""
+    full = one.before
+    for recorded in one.decision.recorded:
+        full = evolve(full, recorded.event, one.decision.now)
+        if isinstance(recorded.event, e.PublicEvent):
+            public = evolve(replace(public, nominal=full.nominal), recorded.event, one.decision.now)
+    assert full == one.decision.state
+    return public
+
+
+@searched(300)
+@given(lives)
+def test_public_events_alone_give_status_balance_held_and_refund_state(life: tuple[Move, ...]) -> None:
+    found, public = lived(life), make.certificate(make.FREE)
+    for one in of_certificate(found):
+        public = told(public, one)
+        assert Shown.of(public) == Shown.of(one.decision.state)
+
+
+@searched(200)
+@given(lives)
+def test_money_stays_within_the_nominal_and_statuses_mean_what_they_say(life: tuple[Move, ...]) -> None:
+    for one in lived(life).world.decided:
+        state = one.decision.state
+        assert state.balance >= 0
+        assert state.held >= 0
+        assert state.balance + state.held <= state.nominal
+        unsold = state.status in {Status.AVAILABLE, Status.RESERVED, Status.RETIRED}
+        assert (state.sale is None) == unsold
+        live = state.reservation is not None and not state.reservation.ended
+        assert live == (state.status == Status.RESERVED)
+        assert all(sum(case.is_open for case in sale.cases) <= 1 for sale in state.sales)
+        refs = [sale.ref for sale in state.sales]
+        assert len(refs) == len(set(refs))
+        for line in state.lines:
+            holds = line.holder is not None and line.holder.certificate_id == state.certificate_id
+            assert holds == (state.sale is not None and state.sale.ref == line.ref)
+            assert (state.certificate_id in line.waiters) == (line.ref in state.waits_for)
+
+
+@searched(200)
+@given(lives)
+def test_looking_again_tells_nothing_again(life: tuple[Move, ...]) -> None:
+    """A decision rests on how the lines now stand, so that it is the same however often they are looked at."""
+    found = begin()
+    for step in life:
+        message = message_of(found, step)
+        if message is None:
+            continue
+        found.tell(message)
+        before = found.state
+        found.world.pending |= {(found.name, ref) for ref in found.world.lines}
+        assert found.look_alone().last == ()
+        assert found.state == before
+
+
+@searched(200)
+@given(lives)
+def test_a_decision_depends_on_nothing_but_its_arguments(life: tuple[Move, ...]) -> None:
+    found = lived(life)
+    for one in found.world.decided:
+        both = [
+            decide(one.before, one.message, one.decision.now, found.terms, counting_ids()) for _ in range(2)
+        ]
+        assert both[0].recorded == both[1].recorded
+        assert both[0].state == both[1].state
+
+
+@searched(200)
+@given(lives)
+def test_a_deadline_that_came_is_not_due_again_at_once(life: tuple[Move, ...]) -> None:
+    found = lived(life)
+    for _ in range(40):
+        due = found.next_deadline
+        if due is None or due.at > found.clock + 3 * make.DAY:
+            return
+        found.wait(max(due.at - found.clock, make.MINUTE))
+    pytest.fail("deadlines follow each other without end")
+
+
+@searched(200)
+@given(lives)
+def test_a_line_has_at_most_one_holder(life: tuple[Move, ...]) -> None:
+    found = lived(life)
+    assert all(len(found.world.holders(ref)) <= 1 for ref in found.world.lines)
+
+
+GONE = {"order_id": make.ORDER, "line_key": 1}
+PRIVATE: list[e.Event] = [
+    e.ReservationOpened(channel="im", reserved_at=make.NOON),
+    e.ReservationExtended(reserved_until=make.NOON),
+    e.SaleFollowed(line_id="3", customer_id=None),
+    e.SaleRepriced(amount=1, listed_amount=1, nominal=0),
+    e.SaleOpened(
+        channel="im",
+        customer_id=None,
+        listed_amount=1,
+        nominal=0,
+        opened_at=make.NOON,
+        unpaid_until=make.NOON,
+    ),
+    e.LineGivenUp(**GONE),  # type: ignore[arg-type]
+    e.LateMoneyReported(**GONE, captured=1),  # type: ignore[arg-type]
+    e.ForeignCaptureReported(**GONE, identity="c-1"),  # type: ignore[arg-type]
+    e.MoneyCounted(**GONE, captured=1, refunds=()),  # type: ignore[arg-type]
+    e.WithdrawalDecided(version=1),
+    e.RefundOverdue("none"),
+    e.RefundApproved(refund_case_id="none", amount=1, waits_until=make.NOON),
+    e.RefundAgreed(refund_case_id="none", decision="approve", amount=1, by="support-1"),
+]
+
+
+@pytest.mark.parametrize("event", PRIVATE)
+def test_an_event_about_nothing_that_is_there_changes_nothing(event: e.Event) -> None:
+    assert evolve(make.certificate(make.OPEN_VALUE), event, make.NOON) == make.certificate(make.OPEN_VALUE)
+
+
+def test_what_is_waited_for_without_its_row_is_known_all_the_same() -> None:
+    awaited = evolve(make.certificate(), e.LineAwaited(order_id=make.ORDER, line_key=1), make.NOON)
+    assert awaited.waits_for == (LineRef(make.ORDER, 1),)
+
+
+def test_an_alert_and_a_rejection_of_what_is_not_there_change_nothing() -> None:
+    found = sold().wait(3 * make.DAY)
+    alert = next(event for event in found.last if isinstance(event, e.UnpaidAlerted))
+    assert evolve(make.certificate(), alert, make.NOON) == make.certificate()
+    rejected = e.RefundResolved(
+        refund_case_id="none",
+        order_id=make.ORDER,
+        line_id="2",
+        decision="reject",
+        amount=0,
+        uncovered=0,
+        resolved_by="support-1",
+        note="",
+    )
+    assert evolve(make.certificate(), rejected, make.NOON) == make.certificate()
+    approved = replace(rejected, decision="approve")
+    assert evolve(make.certificate(), approved, make.NOON) == make.certificate()
+
+
+def test_public_events_say_enough_when_they_are_all_there_is() -> None:
+    found = issued().tell(make.refunded())
+    alone = fold(make.certificate(), found.public()[1:], make.NOON)  # the reservation came from elsewhere
+    assert Shown.of(alone) == Shown.of(found.state)
