@@ -250,7 +250,7 @@ async def load_locked(driver: Driver, request: LockRequest, lines: Sequence[Line
     spent = zip(row["spending_identities"] or (), row["spending_messages"] or (), strict=True)
     return LoadedCertificate(
         stored=_stored(row),
-        lines=tuple(line_of(one) for one in rows if one["standing"] is not None),
+        lines=tuple(line_of(dict(one)) for one in rows if one["standing"] is not None),
         pending=tuple(PendingLine((order_id, line_key), number) for order_id, line_key, number in waiting),
         spendings=tuple((identity, _SPENDING.decode(message)) for identity, message in spent),
         clients=_CLIENTS.decode(row["clients"]),

@@ -332,7 +332,7 @@ class World:
         async with self.engine.begin() as connection:
             await connection.execute(text(statement), values)
 
-    async def rows(self, statement: str, **values: Any) -> Sequence[dict[str, Any]]:
+    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
 

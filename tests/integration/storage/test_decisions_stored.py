@@ -287,7 +287,7 @@ async def test_everything_that_a_decision_changes_is_written_at_once(tables: Tab
     assert again.stored.state == state
     assert (again.stored.next_instant, again.stored.timer_at) == (NOW + A_SECOND, NOW)
     assert again.stored.parked == (parked,)
-    assert again.pending == again.spendings == ()
+    assert (again.pending, again.spendings) == ((), ())
     [stored] = await tables.rows(
         "SELECT holder::text, holder_status, counted, open_case, reported FROM order_lines"
     )
