@@ -60,18 +60,14 @@ class CertificateWorkflow:
             await workflow.wait_condition(lambda: self._woken)
 
     @workflow.signal(dynamic=True)
-    def wake(self, name: str, arguments: Sequence[RawValue]) -> None:
-        """Whatever happened (``giftcert.temporal.signals``): look. Name and argument are for readers of the history."""
-        del name, arguments
+    def wake(self, _name: str, _arguments: Sequence[RawValue]) -> None:
+        """Look, whatever happened: name (``Signal``) and argument (``Woken``) are for readers of the history."""
         self._woken = True
 
     async def _advance(self, certificate_id: str) -> Snapshot:
         """Run the activity locally within a short limit, else as a normal one, which support sees pending."""
         look = Advance(
-            certificate_id=certificate_id,
-            now=workflow.now(),
-            timer_at=self._timer_at,
-            first=self._sealed is None,
+            certificate_id=certificate_id, now=workflow.now(), timer_at=self._timer_at, first=not self._sealed
         )
         seen: Snapshot
         try:
