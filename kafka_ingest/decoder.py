@@ -63,10 +63,10 @@ def decode(records: Iterable[InputRecord], topics: Topics, record_limit: int) ->
 
 def _undecoded(record: InputRecord) -> Rejection | None:
     """Return the rejection of what stands for a whole batch; its bytes are no JSON, so it is asked for only then."""
+    if getattr(record, "timestamp_type", 0) != UNDECODABLE:
+        return None
     headers: tuple[tuple[str, bytes], ...] = getattr(record, "headers", ())
-    if len(headers) == 1 and headers[0][0] is UNDECODABLE:
-        return undecodable(record, headers[0][1].decode())
-    return None
+    return undecodable(record, headers[0][0])
 
 
 def _decode_order(record: InputRecord, batch: DecodedBatch) -> None:

@@ -17,8 +17,8 @@ _HEADER = struct.Struct(">qi")
 """Base offset, and the length of what follows."""
 _LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 23, 35
 """Where they stand in a batch of format 2."""
-UNDECODABLE = "undecodable"
-"""Key of the one header of such a record; the same object, so that no producer's header is taken for it."""
+UNDECODABLE = -1
+"""The ``timestamp_type`` of such a record, which no producer can give to one of its own."""
 _CORRUPT_TIMES = 3
 """Bytes that fail their checksum are fetched again: the network may have changed them, and not the disk."""
 
@@ -32,7 +32,7 @@ class UndecodableRecord:
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
     key: bytes | None = None
-    timestamp_type: int = 0
+    timestamp_type: int = UNDECODABLE
     checksum: None = None
 
 
@@ -127,7 +127,7 @@ class IsolatingBatch:
             offset=self.base_offset,
             timestamp=int(struct.unpack_from(">q", self._data, _MAX_TIMESTAMP)[0]) if whole else 0,
             value=self._data,
-            headers=((UNDECODABLE, type(error).__name__.encode()),),
+            headers=((type(error).__name__, b""),),
         )
 
 

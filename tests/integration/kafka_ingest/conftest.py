@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
+from giftcert.cli.namespace import ensure_namespace
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
+from giftcert.temporal.data_converter import DATA_CONVERTER
 from kafka_ingest import consumer, late_match, signaller, watermarks
+from tests.integration.kafka_ingest.ingest_process import Neighbours, make_neighbours
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
 
 
@@ -17,6 +21,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watermarks, rechecks and further attempts come as soon as a test wants them."""
     monkeypatch.setattr(watermarks, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(late_match, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(signaller, "MARK_SECONDS", 0.05)
     for retrying in (consumer, late_match, signaller):
         monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
 
@@ -38,3 +43,23 @@ def keyring_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def store(engine: AsyncEngine, keyring_file: Path) -> Store:
     return Store(engine, Keyring.load(keyring_file), await add_certificates(engine, 4))
+
+
+@pytest.fixture
+async def temporal(temporal_address: str) -> Client:
+    client = await Client.connect(temporal_address, data_converter=DATA_CONVERTER)
+    await ensure_namespace(client)
+    return client
+
+
+@pytest.fixture
+async def neighbours(
+    store: Store, keyring_file: Path, fresh_database_url: str, kafka: str, temporal: Client
+) -> AsyncIterator[Neighbours]:
+    addresses = {
+        "database_url": fresh_database_url,
+        "kafka": kafka,
+        "temporal": temporal.service_client.config.target_host,
+    }
+    async with await make_neighbours(store, keyring_file, addresses) as made:
+        yield made

@@ -7,13 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from giftcert.clock import Clock, utc_now
+from giftcert.contracts.payments import encode_payment
 from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
 from giftcert.storage.order_lines import OrderLineRow, line_of
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.signals import Wake
+from kafka_ingest.decoder import decode
 from kafka_ingest.late_match import LateMatch
 from kafka_ingest.records import KeptRecord, Topics
 from kafka_ingest.transaction import Committed, IngestRules
@@ -190,3 +193,11 @@ class Store:
 def _order_id(value: Any) -> str:
     """The key, as the owners of the topics write it."""
     return str(value.get("orderId", "k")) if isinstance(value, dict) else "k"
+
+
+async def keep_unmatched(connection: AsyncConnection, record: KeptRecord) -> None:
+    """Write a payment as a transaction does that found no order."""
+    [(_, payment)] = decode([record], TOPICS, 1_048_576).payments
+    place = (record.topic, record.partition, record.offset)
+    row = (NOON.date(), payment.order_id, *place, encode_payment(payment))
+    await UnmatchedPaymentRepository(connection).keep([row])

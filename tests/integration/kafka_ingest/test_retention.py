@@ -1,12 +1,14 @@
-"""The days of payments that wait for their order."""
+"""The days of payments that wait for their order, and of originals."""
 
 from datetime import date, timedelta
 
 import pytest
 
 from giftcert.clock import utc_now
+from giftcert.storage.day_partitions import make_days
+from giftcert.storage.inbox import InboxRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
-from kafka_ingest.horizon import DAYS_AHEAD, Horizon
+from kafka_ingest.retention import DAYS_AHEAD, DaysAhead
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.unit.contracts.topic_records import order, payment
 
@@ -27,9 +29,9 @@ async def drop_until(store: Store, first_kept: date) -> None:
 
 
 async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: Store) -> None:
-    horizon = Horizon(store.engine)
-    await horizon.keep_up(TODAY)
-    await horizon.keep_up(TODAY)
+    days_ahead = DaysAhead(store.engine)
+    await days_ahead.make(TODAY)
+    await days_ahead.make(TODAY)
     assert len(await days(store)) == DAYS_AHEAD + 1
     await drop_until(store, TODAY + timedelta(days=2))
     assert "unmatched_payments_20261124" not in await days(store)
@@ -39,7 +41,7 @@ async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: St
 
 async def test_payments_of_today_stand_in_the_partition_of_today(store: Store) -> None:
     today = utc_now().date()
-    await Horizon(store.engine).keep_up(today)
+    await DaysAhead(store.engine).make(today)
     await store.commit(store.payment_record(payment()))
     assert await store.value("SELECT tableoid::regclass::text FROM unmatched_payments") == (
         f"unmatched_payments_{today:%Y%m%d}"
@@ -50,23 +52,23 @@ async def test_the_default_partition_catches_what_has_no_day(store: Store) -> No
     await store.commit(store.payment_record(payment()))
     assert await store.value("SELECT count(*) FROM unmatched_payments_default") == 1
     await store.commit(store.order_record(order(lines=[store.line()])))
-    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    assert (await store.line_row()).standing.captured > 0
 
 
 async def test_an_order_named_late_is_told_once_payments_have_been_dropped(store: Store) -> None:
     await store.commit(store.order_record(order(orderId="A", orderVersion=2, lines=[store.line(0)])))
-    await Horizon(store.engine).keep_up(TODAY)
+    await DaysAhead(store.engine).make(TODAY)
     await drop_until(store, TODAY + timedelta(days=2))
     await store.commit(store.order_record(order(orderId="B", orderVersion=2, lines=[store.line(1)])))
     await store.commit(store.order_record(order(orderId="C", lines=[store.line(2)])))
-    known = [(await store.told(nth))[0].earlier_payments_unknown for nth in range(3)]  # type: ignore[union-attr]
-    assert known == [False, True, False]
+    unknown = [(await store.line_row(one)).standing.earlier_payments_unknown for one in "ABC"]
+    assert unknown == [False, True, False]
 
 
 async def test_rows_of_dropped_days_are_gone_and_others_are_not(store: Store) -> None:
     async with store.engine.begin() as connection:
         repository = UnmatchedPaymentRepository(connection)
-        await repository.make_days(TODAY, 3)
+        await make_days(connection, "unmatched_payments", TODAY, 3)
         rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
         await repository.keep(rows)
         assert await repository.drop_before(TODAY + timedelta(days=2)) == [
@@ -80,13 +82,13 @@ async def test_a_day_gets_its_partition_also_when_payments_came_before_it_was_ma
     """Ingest began to write before the day was there; that day, and all after it, would never be made."""
     await store.commit(store.payment_record(payment()))
     await store.commit(store.payment_record(payment(orderId="IM-2")))
-    await Horizon(store.engine).keep_up(utc_now().date())
+    await DaysAhead(store.engine).make(utc_now().date())
     assert await store.value("SELECT count(*) FROM unmatched_payments_default") == 0
     held = "SELECT DISTINCT tableoid::regclass::text FROM unmatched_payments"
     assert await store.rows(held) == [(f"unmatched_payments_{utc_now().date():%Y%m%d}",)]
     assert len(await days(store)) == DAYS_AHEAD + 1
     await store.commit(store.order_record(order(lines=[store.line()])))
-    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    assert (await store.line_row()).standing.captured > 0
 
 
 async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon_too(store: Store) -> None:
@@ -98,3 +100,14 @@ async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon
         assert await repository.drop_before(TODAY + timedelta(days=2)) == []
         assert [row[1] for row in await repository.take(["IM-0", "IM-1", "IM-2"])] == ["IM-2"]
     assert await store.value("SELECT kept_since FROM payment_horizon") == date(2026, 11, 25)
+
+
+async def test_originals_are_dropped_whole_too(store: Store) -> None:
+    today = utc_now().date()
+    await DaysAhead(store.engine).make(today)
+    await store.commit(store.order_record(order(lines=[store.line()])))
+    async with store.engine.begin() as connection:
+        assert await InboxRepository(connection).drop_before(today) == []
+        gone = await InboxRepository(connection).drop_before(today + timedelta(days=1))
+    assert gone == [f"inbox_{today:%Y%m%d}"]
+    assert await store.value("SELECT count(*) FROM inbox") == 0

@@ -1,30 +1,32 @@
-"""The ingest door on topics of its own, and its neighbours as a test needs them."""
+"""The ingest process on topics of its own, and its neighbours as a test needs them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from confluent_kafka import Producer
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from giftcert.settings import Settings
+from giftcert.temporal.workflows import workflow_id
 from kafka_ingest import metrics
 from kafka_ingest.main import serve
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS
 from tests.unit.contracts.topic_records import order, payment, raw
-from workflows.names import workflow_id
 
 PARTITIONS = 3
-SOLD = ("OrderStated", "PaymentAuthorized", "PaymentCaptured")
-"""What ``sell`` tells a certificate."""
+SOLD = ["order_created", "payment_captured"]
+"""The signals of what ``sell`` tells."""
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
@@ -35,7 +37,7 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 
 
 async def until_fails_again(part: str, times: int = 2) -> None:
-    """Wait until the door has noticed once more, and so often, that something is away."""
+    """Wait until ingest has noticed once more, and so often, that something is away."""
     failures = metrics.FAILURES.labels(part)
     seen = failures._value.get()
 
@@ -47,7 +49,7 @@ async def until_fails_again(part: str, times: int = 2) -> None:
 
 @dataclass
 class Neighbours:
-    """Topics of their own, somebody who writes to them, and doors that read them."""
+    """Topics of their own, somebody who writes to them, and processes that read them."""
 
     settings: Settings
     producer: AIOKafkaProducer
@@ -70,12 +72,20 @@ class Neighbours:
     async def bytes(self, topic: str, value: bytes, key: str = "k") -> None:
         await self.producer.send_and_wait(topic, value, key.encode())
 
+    async def in_codec(self, codec: str, topic: str, value: Any, partition: int) -> None:
+        """Write a record as a producer does that compresses in this way."""
+        producer = Producer(
+            {"bootstrap.servers": self.settings.kafka_bootstrap_servers, "compression.type": codec}
+        )
+        producer.produce(topic, raw(value), value["orderId"], partition)
+        await asyncio.to_thread(producer.flush)
+
     async def _write(self, topic: str, value: Any, key: str) -> None:
         await self.producer.send_and_wait(topic, raw(value), key.encode())
 
     @asynccontextmanager
-    async def door(self, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
-        """Run a door as a task until the context is left."""
+    async def process(self, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
+        """Run an ingest process as a task until the context is left."""
         task = asyncio.create_task(serve(self.settings.model_copy(update=changes)))
         try:
             yield task
@@ -86,27 +96,33 @@ class Neighbours:
 
     async def sell(self, nth: int, name: str) -> None:
         """Order and pay a certificate."""
-        await self.order(order(orderId=name, lines=[self.store.line(nth)]))
+        await self.order(order(orderId=name, lines=[self.store.line(nth)], total=500_000))
         await self.pay(name)
 
     async def pay(self, name: str) -> None:
         """Authorise and capture the payment of an order."""
-        await self.payment(payment(orderId=name, paymentId=name, eventType="payment.authorized"))
-        await self.payment(payment(orderId=name, paymentId=name, captureId="K-1"))
+        paid = {"orderId": name, "paymentId": name, "amount": 500_000}
+        await self.payment(payment(**paid, eventType="payment.authorized"))
+        await self.payment(payment(**paid, captureId="K-1"))
 
-    async def delivered(self, nth: int, *kinds: str) -> None:
-        """Wait until a certificate is told exactly this."""
+    async def ordered(self, name: str) -> None:
+        """Wait until an order is stored."""
+        await until(partial(self.store.lines, name))
 
-        async def is_told() -> bool:
-            return await self.store.kinds(nth) == list(kinds)
+    async def paid(self, name: str) -> None:
+        """Wait until the only line of an order is paid."""
 
-        await until(is_told)
+        async def is_paid() -> bool:
+            lines = await self.store.lines(name)
+            return bool(lines) and lines[0].standing.is_paid
 
-    async def all_sent(self) -> None:
-        """Wait until no delivery waits for its signal."""
+        await until(is_paid)
+
+    async def all_signalled(self) -> None:
+        """Wait until whatever is pending was signalled."""
 
         async def none_waits() -> bool:
-            return await self.store.value("SELECT count(*) FROM deliveries WHERE sent_at IS NULL") == 0
+            return await self.store.value("SELECT count(*) FROM pending WHERE signalled_at IS NULL") == 0
 
         await until(none_waits)
 

@@ -1,4 +1,4 @@
-"""Marks: until when everything of every partition is committed."""
+"""Watermarks: until when everything of every partition is committed."""
 
 from datetime import UTC, datetime, timedelta
 
