@@ -1,0 +1,339 @@
+"""Signaller and sweep: one signal per kind, patience with one certificate, no waiting for it by the others."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+from temporalio.common import TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from giftcert.clock import utc_now
+from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
+from giftcert.telemetry import Health
+from giftcert.temporal import search_attributes
+from giftcert.temporal.signals import Wake
+from giftcert.temporal.workflows import signal_certificate, workflow_id
+from kafka_ingest import outages as outages_module
+from kafka_ingest.outages import OutageReport
+from kafka_ingest.signaller import TEMPORAL, Signaller
+from kafka_ingest.sweeper import Sweeper
+from tests.integration.kafka_ingest.ingest_process import signals_of, until
+from tests.integration.kafka_ingest.ingest_store import Store
+from tests.unit.contracts.topic_records import order, payment
+
+pytestmark = pytest.mark.integration
+SOLD = ["order_created", "payment_captured"]
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Temporal:
+    """Stands in for Temporal where a test decides what it refuses, when it answers, and what it still runs."""
+
+    refuses: set[str] = field(default_factory=set)
+    away: bool = False
+    missing: bool = False
+    sent: list[Wake] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: list[tuple[str, str]] = field(default_factory=list)
+
+    async def send(self, wake: Wake) -> bool:
+        await self.open.wait()
+        if self.away:
+            raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+        if wake.certificate_id in self.refuses:
+            raise ValueError("refused")
+        self.sent.append(wake)
+        return self.missing
+
+    async def ended_since(self, _: object) -> list[tuple[str, str]]:
+        return self.ended
+
+    def of(self, certificate_id: str) -> list[str]:
+        return [str(one.signal) for one in self.sent if one.certificate_id == certificate_id]
+
+
+@dataclass
+class Clock:
+    """Stands still unless a test moves it."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> Any:
+        return utc_now() + self.ahead
+
+
+@dataclass
+class Scene:
+    store: Store
+    temporal: Temporal
+    clock: Clock
+    outages: OutageReport
+    signaller: Signaller
+    sweeper: Sweeper
+
+    async def sold(self, numbers: Iterable[int]) -> list[Wake]:
+        wakes = []
+        for nth in numbers:
+            line = self.store.line(nth)
+            stated = self.store.order_record(order(orderId=f"IM-{nth}", lines=[line], total=500_000))
+            paid = self.store.payment_record(payment(orderId=f"IM-{nth}", paymentId=f"P-{nth}"))
+            wakes += (await self.store.commit(stated, paid)).wakes
+        return wakes
+
+    async def unsignalled(self) -> int:
+        count: int = await self.store.value("SELECT count(*) FROM pending WHERE signalled_at IS NULL")
+        return count
+
+    async def due(self, nth: int, *, timer: timedelta | None = None, late: timedelta = SECOND) -> None:
+        """A certificate is to look at itself at an instant that has passed; its timer is set so much later."""
+        at = self.clock() - late
+        await self.store.rows_changed(
+            "UPDATE certificates SET next_instant = :at, timer_at = :timer WHERE certificate_id = CAST(:id AS uuid)",
+            at=at,
+            timer=None if timer is None else at + timer,
+            id=self.store.certificates[nth],
+        )
+
+
+@pytest.fixture
+async def scene(store: Store) -> Scene:
+    temporal, clock = Temporal(), Clock()
+    temporal.open.set()
+    store.clock = clock
+    outages = OutageReport(store.engine, Health(), ("orders", 0, 7), clock)
+    signaller = Signaller(store.engine, temporal.send, outages, clock)
+    sweeper = Sweeper(store.engine, temporal.send, temporal, outages, "im", clock)  # type: ignore[arg-type]
+    return Scene(store, temporal, clock, outages, signaller, sweeper)
+
+
+async def is_idle(scene: Scene) -> bool:
+    return scene.signaller.is_idle
+
+
+# Signaller ------------------------------------------------------------------------------------------
+
+
+async def test_each_certificate_is_signalled_once_for_each_kind_of_a_burst(scene: Scene) -> None:
+    scene.temporal.open.clear()
+    wakes = await scene.sold(range(4))
+    async with scene.signaller.running():
+        scene.signaller.take(wakes)
+        scene.signaller.take(wakes)
+        scene.temporal.open.set()
+        await until(partial(is_idle, scene))
+        assert all(scene.temporal.of(one) == SOLD for one in scene.store.certificates)
+
+        async def all_are_marked() -> bool:
+            return await scene.unsignalled() == 0
+
+        await until(all_are_marked)
+
+
+async def test_one_that_is_refused_holds_up_nobody(scene: Scene) -> None:
+    scene.temporal.refuses = {scene.store.certificates[0]}
+    async with scene.signaller.running():
+        scene.signaller.take(await scene.sold(range(2)))
+        await until(partial(is_idle, scene))
+    assert scene.temporal.of(scene.store.certificates[0]) == []
+    assert scene.temporal.of(scene.store.certificates[1]) == SOLD
+
+
+async def test_while_temporal_is_away_signals_wait_and_go_when_it_is_back(scene: Scene) -> None:
+    scene.temporal.away = True
+    async with scene.signaller.running():
+        scene.signaller.take(await scene.sold(range(2)))
+
+        async def it_is_noticed() -> bool:
+            return scene.outages.parts == {TEMPORAL}
+
+        await until(it_is_noticed)
+        scene.temporal.away = False
+        await until(partial(is_idle, scene))
+    assert scene.outages.parts == set()
+    assert all(scene.temporal.of(one) == SOLD for one in scene.store.certificates[:2])
+
+
+# Sweep ----------------------------------------------------------------------------------------------
+
+
+async def test_the_sweep_signals_what_was_left_and_leaves_what_is_young(scene: Scene) -> None:
+    await scene.sold([0])
+    assert await scene.sweeper.round() == 0
+    scene.clock.ahead += UNSIGNALLED + SECOND
+    await scene.sold([1])
+    assert await scene.sweeper.round() == 1
+    assert scene.temporal.of(scene.store.certificates[0]) == ["payment_captured"]
+    [wake] = scene.temporal.sent
+    assert (wake.order_id, wake.cause, wake.product) == ("IM-0", "pay-1", "GC-5000")
+
+
+async def test_what_is_signalled_and_not_decided_is_signalled_again_ever_less_often(scene: Scene) -> None:
+    await scene.sold([0])
+    began, rounds = scene.clock.ahead, []
+    for _ in range(200):
+        scene.clock.ahead += SECOND
+        if await scene.sweeper.round():
+            rounds.append((scene.clock.ahead - began).total_seconds())
+    assert rounds[0] == pytest.approx(UNSIGNALLED.total_seconds() + 1, abs=2)
+    assert rounds[1] - rounds[0] == pytest.approx(UNDECIDED.total_seconds() + 1, abs=2)
+    assert 4 <= len(rounds) <= 6
+
+
+async def test_news_of_a_line_is_signalled_soon_however_long_older_news_waits(scene: Scene) -> None:
+    await scene.sold([0])
+    scene.clock.ahead += timedelta(hours=1)
+    assert await scene.sweeper.round() == 1
+    voided = payment(orderId="IM-0", paymentId="P-0", eventType="payment.voided", eventId="v")
+    await scene.store.commit(scene.store.payment_record(voided))
+    assert await scene.sweeper.round() == 1
+    assert [str(one.signal) for one in scene.temporal.sent] == ["payment_captured", "payment_voided"]
+
+
+async def test_what_temporal_did_not_take_is_found_at_the_next_look(scene: Scene) -> None:
+    await scene.sold(range(2))
+    await scene.due(2)
+    scene.clock.ahead += UNSIGNALLED + SECOND
+    scene.temporal.away = True
+    with pytest.raises(RPCError):
+        await scene.sweeper.round()
+    scene.temporal.away = False
+    assert await scene.sweeper.round() == 3
+
+
+async def test_a_certificate_that_is_due_without_a_timer_is_signalled_at_once(scene: Scene) -> None:
+    await scene.due(0)
+    await scene.due(1, timer=timedelta(hours=1))
+    await scene.due(2, timer=timedelta())
+    await scene.due(3, late=-SECOND)
+    assert await scene.sweeper.round() == 2
+    assert {one.certificate_id for one in scene.temporal.sent} == set(scene.store.certificates[:2])
+
+
+async def test_one_that_is_overdue_is_signalled_although_it_has_a_timer(scene: Scene) -> None:
+    await scene.due(0, timer=timedelta())
+    scene.clock.ahead += OVERDUE + SECOND
+    assert await scene.sweeper.round() == 1
+    assert await scene.sweeper.round() == 0
+
+
+async def test_parked_certificates_are_passed_over(scene: Scene) -> None:
+    await scene.sold([0])
+    await scene.due(1)
+    await scene.store.rows_changed("UPDATE certificates SET parked = '[]'")
+    scene.clock.ahead += timedelta(minutes=1)
+    assert await scene.sweeper.round() == 0
+
+
+async def test_a_run_that_was_gone_is_started_again_and_told_of_on_the_stream(scene: Scene) -> None:
+    await scene.due(0, timer=timedelta(), late=OVERDUE + SECOND)
+    scene.temporal.missing = True
+    await scene.sweeper.round()
+    [(event_type, payload)] = await scene.store.events()
+    assert (event_type, payload["reason"]) == ("error.processingFailed", "workflowMissing")
+
+
+async def test_a_run_that_was_terminated_is_started_again_though_nothing_is_due(scene: Scene) -> None:
+    await scene.due(0, timer=timedelta(), late=-timedelta(days=300))
+    scene.temporal.ended = [(scene.store.certificates[0], "run-1"), (scene.store.certificates[1], "run-2")]
+    assert await scene.sweeper.round() > 0
+    assert [one.certificate_id for one in scene.temporal.sent] == [scene.store.certificates[0]]
+    scene.clock.ahead += timedelta(minutes=1)
+    await scene.sweeper.round()
+    assert len(scene.temporal.sent) == 1, "it is known, also while Temporal lists it"
+
+
+async def test_two_processes_share_what_is_left(scene: Scene) -> None:
+    await scene.sold(range(4))
+    scene.clock.ahead += UNSIGNALLED + SECOND
+    assert sum(await asyncio.gather(*(scene.sweeper.round() for _ in range(4)))) == 4
+    assert len(scene.temporal.sent) == 4
+
+
+async def test_a_look_reads_a_few_pages_whatever_went_through_without_vacuum(scene: Scene) -> None:
+    store = scene.store
+    await store.rows_changed("ALTER TABLE pending SET (autovacuum_enabled = false)")
+    many = """
+        INSERT INTO pending (certificate_id, order_id, kind, channel, since)
+        SELECT gen_random_uuid(), 'IM', 'order_created', 'im', :at FROM generate_series(1, 20000)
+    """
+    for _ in range(2):
+        await store.rows_changed(many, at=scene.clock())
+        await store.rows_changed("DELETE FROM pending")
+    scene.clock.ahead += timedelta(minutes=5)
+    await scene.sweeper.round()
+    scene.clock.ahead += timedelta(minutes=1)
+    await scene.sweeper.round()
+    assert await pages_of_a_look(store, scene) <= 10
+
+
+async def pages_of_a_look(store: Store, scene: Scene) -> int:
+    statement = """
+        EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT FROM pending
+        WHERE since >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'pending') AND since < :at ORDER BY since
+    """
+    await store.rows_changed("SET enable_seqscan = off")
+    plan = (await store.value(statement, at=scene.clock()))[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+# Outages --------------------------------------------------------------------------------------------
+
+
+async def test_an_outage_that_lasts_is_told_once_a_minute_with_its_place(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.0)
+    for _ in range(3):
+        await scene.outages.goes_on("Temporal", ValueError("4000 1234 5678 9010"))
+    [(event_type, payload)] = await scene.store.events()
+    assert event_type == "error.processingFailed"
+    assert (payload["component"], payload["detail"]) == ("ingest", "ValueError")
+    assert (payload["topic"], payload["partition"], payload["offset"]) == ("orders", 0, 7)
+    scene.outages.over("Temporal")
+    assert scene.outages.parts == set()
+
+
+async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(outages_module, "WATCH_SECONDS", 0.02)
+    scene.outages.beat()
+    watching = asyncio.create_task(scene.outages.watch())
+
+    async def is_told() -> bool:
+        return bool(await scene.store.events())
+
+    await until(is_told)
+    watching.cancel()
+    [(_, payload)] = await scene.store.events()
+    assert payload["reason"] == "ingest stands still fails"
+    scene.outages.beat()
+    assert scene.outages.parts == set()
+
+
+# The real Temporal ----------------------------------------------------------------------------------
+
+
+async def test_a_workflow_is_started_with_what_support_looks_for(scene: Scene, temporal: Client) -> None:
+    for wake in await scene.sold([0]):
+        await signal_certificate(temporal, wake)
+    handle = temporal.get_workflow_handle(workflow_id(scene.store.certificates[0]))
+    description = await handle.describe()
+    found: TypedSearchAttributes = description.typed_search_attributes
+    assert found[search_attributes.ORDER_ID] == "IM-0"
+    assert found[search_attributes.CHANNEL] == "im"
+    assert found[search_attributes.PRODUCT] == "GC-5000"
+    assert await signals_of(temporal, scene.store.certificates[0]) == SOLD
+
+
+async def test_a_signal_for_an_ended_workflow_starts_another(scene: Scene, temporal: Client) -> None:
+    ordered, captured = await scene.sold([1])
+    await signal_certificate(temporal, ordered)
+    await temporal.get_workflow_handle(workflow_id(scene.store.certificates[1])).terminate()
+    assert await signal_certificate(temporal, captured), "it says that none ran"
+    assert await signals_of(temporal, scene.store.certificates[1]) == ["payment_captured"]
