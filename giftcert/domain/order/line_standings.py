@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from giftcert.domain.order.captures import Taken
 from giftcert.domain.order.foreign_money import foreign_captures
 from giftcert.domain.order.order_money import OrderMoney, money_of
+from giftcert.domain.order.refunds import Refund
 from giftcert.domain.order.standing import CountedMoney, LineRefund, LineStanding, Naming
 from giftcert.domain.order.state import Capture, KnownLine, Order, PaidPrice
 
@@ -135,21 +136,32 @@ def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRef
     found: dict[int, list[LineRefund]] = {}
     for refund, candidates in sorted([*own, *money.foreign], key=lambda one: one[0].place):
         is_overdrawn = refund.currency == order.currency and not overdrawn.isdisjoint(refund.payment_ids)
-        for key in {**refund.given, **dict.fromkeys(candidates), **refund.decided}:
-            found.setdefault(key, []).append(
-                LineRefund(
-                    refund_id=refund.refund_id,
-                    currency=refund.currency,
-                    certain=refund.given.get(key, 0),
-                    possible=refund.rest if key in candidates else 0,
-                    decided=refund.decided.get(key),
-                    last_candidate=candidates == (key,),
-                    overdrawn=is_overdrawn,
-                    added_at=refund.newest.applied_at,
-                    cause=refund.newest.cause,
-                )
-            )
+        unsaid = _line_refund(refund, 0, refund.rest, is_last=len(candidates) == 1, overdrawn=is_overdrawn)
+        named = {**refund.given, **refund.decided}
+        for key in candidates:  # of an order of many lines they may be very many
+            if key not in named:
+                found.setdefault(key, []).append(unsaid)
+        for key in named:
+            possible = refund.rest if key in candidates else 0
+            is_last = candidates == (key,)
+            one = _line_refund(refund, key, possible, is_last=is_last, overdrawn=is_overdrawn)
+            found.setdefault(key, []).append(one)
     return {key: tuple(refunds) for key, refunds in found.items()}
+
+
+def _line_refund(refund: Refund, key: int, possible: int, *, is_last: bool, overdrawn: bool) -> LineRefund:
+    """Return what a refund gives back of a line; key 0 stands for any of which nothing is said."""
+    return LineRefund(
+        refund_id=refund.refund_id,
+        currency=refund.currency,
+        certain=refund.given.get(key, 0),
+        possible=possible,
+        decided=refund.decided.get(key),
+        last_candidate=is_last,
+        overdrawn=overdrawn,
+        added_at=refund.newest.applied_at,
+        cause=refund.newest.cause,
+    )
 
 
 def _overdrawn_payments(order: Order) -> set[str]:

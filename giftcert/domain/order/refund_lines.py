@@ -34,9 +34,9 @@ class RefundedMoney:
 def spread_refunds(order: Order, claims: Claims, refunds: list[Refund], back: GivenBack) -> RefundedMoney:
     """Apply the rules to all refunds in the order's currency, in the order of their topic."""
     all_back = sum(refund.amount for refund in refunds) == claims.money.total > 0
-    spread = _Spread(order, claims, back)
+    spread = _Spread(order, claims, back, refunds)
     for refund in refunds[:-1] if all_back else refunds:
-        spread.add(refund)
+        spread.infer(refund)
     if all_back:
         spread.give_all_back(refunds)
     candidates = [spread.candidates(refund) for refund in refunds]
@@ -44,14 +44,28 @@ def spread_refunds(order: Order, claims: Claims, refunds: list[Refund], back: Gi
 
 
 class _Spread:
-    """The rules, refund by refund."""
+    """The rules: first what is said of all refunds, then refund by refund what follows for the rest."""
 
-    def __init__(self, order: Order, claims: Claims, back: GivenBack) -> None:
-        self._order, self._claims, self._back = order, claims, back
-        self._left_lines = [line for line in order.lines if line.withdrawal is not None or line.absences]
+    def __init__(self, order: Order, claims: Claims, back: GivenBack, refunds: list[Refund]) -> None:
+        self._claims, self._back = claims, back
         self._certificates = {line.key: line for line in claims.certificates}
+        left = (line for line in order.lines if line.withdrawal is not None or line.absences)
+        self._left_lines = sorted(left, key=lambda line: (line.line_id, line.key))
         self._goods_back: dict[int, int] = {}
+        self._inferred: dict[int, int] = {}
+        for refund in refunds:  # rule 2
+            refund.rest = refund.give_what_is_said()
+            for key in refund.said:
+                self._add(key, refund.said_given(key))
+                if key in self._certificates:
+                    back.said[key] = back.said.get(key, 0) + refund.said_given(key)
         self._fill()
+
+    def _add(self, key: int, amount: int) -> None:
+        of = self._back.of if key in self._certificates else self._goods_back
+        of[key] = of.get(key, 0) + amount
+        if key not in self._certificates:
+            self._back.goods += amount
 
     def _fill(self) -> None:
         self.filled = fill(self._claims, self._back)
@@ -67,42 +81,47 @@ class _Spread:
 
     # One refund -------------------------------------------------------------------------------------
 
-    def add(self, refund: Refund) -> None:
-        """Rules 2 to 6 for one refund."""
-        left = refund.give_what_is_said()
-        if left > 0:
-            self._infer(refund, left)
-        self._settle(refund)
+    def infer(self, refund: Refund) -> None:
+        """Rules 3 to 6 for what nobody said of a refund; what was counted of it already stays."""
+        counted = {key: amount - refund.said_given(key) for key, amount in refund.given.items()}
+        self._inferred = {key: amount for key, amount in counted.items() if amount > 0}
+        if refund.rest > 0:
+            out = [line for line in self._left_lines if line.is_out_at(refund.occurred_at)]
+            if out or refund.rest > self._goods_money():
+                self._fill_lines_that_left(refund, out)
+            for_goods = min(refund.rest, max(0, self._goods_money()))
+            self._back.goods += for_goods - self._give_excess(refund, for_goods)
+            refund.rest -= for_goods
+        if self._inferred:
+            self._settle(refund)
 
-    def _infer(self, refund: Refund, left: int) -> None:
-        out = [line for line in self._left_lines if line.is_out_at(refund.occurred_at)]
-        if out or left > self._goods_money(refund):
-            left -= self._fill_lines_that_left(refund, left, out)
-        for_goods = min(left, max(0, self._goods_money(refund)))
-        self._back.goods += for_goods - self._give_excess(refund, for_goods)
-        refund.rest = left - for_goods
+    def _give(self, refund: Refund, key: int, amount: int) -> int:
+        if amount > 0:
+            refund.give(key, amount)
+            self._inferred[key] = self._inferred.get(key, 0) + amount
+        return max(0, amount)
 
-    def _given(self, key: int, refund: Refund) -> int:
-        return self._back.of.get(key, 0) + refund.given.get(key, 0)
+    def _given(self, key: int) -> int:
+        of = self._back.of if key in self._certificates else self._goods_back
+        return of.get(key, 0) + self._inferred.get(key, 0)
 
-    def _reserved_besides(self, refund: Refund) -> int:
-        """What is reserved once this refund is given."""
-        more = 0
-        for key in refund.given:
-            line = self._certificates.get(key)
-            if line is not None:
-                more += self._reserve(line, self._given(key, refund))
-                more -= self._reserve(line, self._back.of.get(key, 0))
-        return self._reserved + more
-
-    def _goods_money(self, refund: Refund) -> int:
+    def _goods_money(self) -> int:
         """What of the captures is goods' money: neither reserved for certificate lines nor given back already."""
         money = self._claims.money
-        back = self._back.goods + self._to_goods(refund)
-        return money.total - money.for_nobody - self._reserved_besides(refund) - back
+        return (
+            money.total - money.for_nobody - self._reserved_now() - self._back.goods - self._goods_inferred()
+        )
 
-    def _to_goods(self, refund: Refund) -> int:
-        return sum(amount for key, amount in refund.given.items() if key not in self._certificates)
+    def _reserved_now(self) -> int:
+        more = 0
+        for key in self._inferred:
+            line = self._certificates.get(key)
+            if line is not None:
+                more += self._reserve(line, self._given(key)) - self._reserve(line, self._back.of.get(key, 0))
+        return self._reserved + more
+
+    def _goods_inferred(self) -> int:
+        return sum(amount for key, amount in self._inferred.items() if key not in self._certificates)
 
     def _give_excess(self, refund: Refund, amount: int) -> int:
         """Of money for goods, what lines in the order were charged beyond their price goes back first."""
@@ -110,31 +129,26 @@ class _Spread:
         for line in self._claims.certificates:
             if left == 0:
                 break
-            excess = self.filled.captured[line.key] - line.price - self._given(line.key, refund)
-            if excess > 0 and line.withdrawal is None:
-                refund.give(line.key, min(left, excess))
-                left -= min(left, excess)
+            if line.withdrawal is None:
+                excess = self.filled.captured[line.key] - line.price - self._given(line.key)
+                left -= self._give(refund, line.key, min(left, excess))
         return amount - left
 
-    def _fill_lines_that_left(self, refund: Refund, amount: int, out: list[KnownLine]) -> int:
+    def _fill_lines_that_left(self, refund: Refund, out: list[KnownLine]) -> None:
         """Fill what they lack: first those out of the order when the refund occurred, so that it stays with them."""
-        left, first = amount, {line.key for line in out}
-        meant = [line for line in self._left_lines if line.withdrawal is not None or line.key in first]
-        for line in sorted(meant, key=lambda line: (line.key not in first, line.line_id, line.key)):
-            if left == 0:
+        first = {line.key for line in out}
+        others = [line for line in self._left_lines if line.withdrawal is not None and line.key not in first]
+        for line in (*out, *others):
+            if refund.rest == 0:
                 break
             if line.key not in refund.decided:
-                part = max(0, min(left, self._lack(line, refund)))
-                refund.give(line.key, part)
-                left -= part
-        return amount - left
+                refund.rest -= self._give(refund, line.key, min(refund.rest, self._lack(line)))
 
-    def _lack(self, line: KnownLine, refund: Refund) -> int:
+    def _lack(self, line: KnownLine) -> int:
         if line.naming is not None:
-            return self.filled.captured[line.key] - self._given(line.key, refund)
-        given = self._goods_back.get(line.key, 0) + refund.given.get(line.key, 0)
-        all_given = self._back.goods + self._to_goods(refund)
-        return min(self._captured_for_goods(line) - given, self._goods_have - all_given)
+            return self.filled.captured[line.key] - self._given(line.key)
+        left = self._goods_have - self._back.goods - self._goods_inferred()
+        return min(self._captured_for_goods(line) - self._given(line.key), left)
 
     def _captured_for_goods(self, line: KnownLine) -> int:
         """What goods have of the unallocated money is theirs in lineId order."""
@@ -147,26 +161,15 @@ class _Spread:
         return self._claims.money.of(line) + min(left, self._claims.lack(line))
 
     def _settle(self, refund: Refund) -> None:
-        """Add up what the refund gave; it may show that money was another line's, or that there is more of it."""
-        self._reserved = self._reserved_besides(refund)
-        is_short = False
-        for key, amount in refund.given.items():
+        """Add up what followed for the refund; it may show that there is more of a line's money than its price."""
+        self._reserved = self._reserved_now()
+        came_again = self._claims.money.unallocated_since(refund.newest.captures_before) > 0
+        for key, amount in self._inferred.items():
+            self._add(key, amount)
             if key in self._certificates:
-                is_short = self._give_back(refund, key, amount) or is_short
-            else:
-                self._back.goods += amount
-                self._goods_back[key] = self._goods_back.get(key, 0) + amount
-        if self.filled.has_rest or is_short or self._back.goods > self._goods_have:
+                self._back.inferred_at.setdefault(key, refund.newest.captures_before)
+        if (self.filled.has_rest and came_again) or self._back.goods > self._goods_have:
             self._fill()
-
-    def _give_back(self, refund: Refund, key: int, amount: int) -> bool:
-        """Add what went back of a certificate line; return whether that is more than it has."""
-        back, said = self._back, min(amount, refund.said.get(key, 0))
-        back.of[key] = back.of.get(key, 0) + amount
-        back.said[key] = back.said.get(key, 0) + said
-        if amount > said:
-            back.inferred_at.setdefault(key, refund.newest.captures_before)
-        return back.of[key] > self.filled.captured[key]
 
     # All money is back ------------------------------------------------------------------------------
 
@@ -175,7 +178,6 @@ class _Spread:
 
         What was counted, then what was said, stays as far as the line had so much; the newest refunds bring the rest.
         """
-        refunds[-1].give_what_is_said()
         owed = dict(self.filled.captured)
         for refund in refunds:
             meant, refund.given, refund.rest = refund.given, {}, 0

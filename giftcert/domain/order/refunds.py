@@ -52,6 +52,10 @@ class Refund:
             else:
                 self.said[key] = self.said.get(key, 0) + counts
 
+    def said_given(self, key: int) -> int:
+        """Return what of that which is said to be a line's is given to it."""
+        return min(self.given.get(key, 0), self.said.get(key, 0))
+
     def give(self, key: int, amount: int) -> None:
         """Give so much of the refund to a line."""
         if amount > 0:
