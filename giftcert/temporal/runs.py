@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
@@ -10,6 +11,10 @@ from giftcert.temporal.workflows import CERTIFICATE_WORKFLOW, certificate_of, wo
 
 PAGE = 1_000
 NAMED_AT_ONCE = 100
+_ENDED = (
+    f'WorkflowType = "{CERTIFICATE_WORKFLOW}"'
+    ' AND ExecutionStatus IN ("Terminated", "Failed", "TimedOut", "Canceled") AND CloseTime >= "{at}"'
+)
 _OPEN = f'WorkflowType = "{CERTIFICATE_WORKFLOW}" AND ExecutionStatus = "Running"'
 
 
@@ -48,6 +53,11 @@ class CertificateRuns:
                 return False
             raise
         return found.status == WorkflowExecutionStatus.RUNNING
+
+    async def ended_since(self, at: datetime) -> list[tuple[str, str]]:
+        """Return the runs that ended otherwise than they should since an instant: certificate id and run id."""
+        query = _ENDED.replace("{at}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return [(certificate_of(one.id), one.run_id) async for one in self._client.list_workflows(query)]
 
     async def _listed(self, query: str) -> AsyncIterator[Sequence[OpenRun]]:
         listing = self._client.list_workflows(query, page_size=PAGE)

@@ -16,6 +16,7 @@ from giftcert.clock import utc_now
 from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
 from giftcert.telemetry import Health
 from giftcert.temporal import search_attributes
+from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
 from giftcert.temporal.workflows import signal_certificate, workflow_id
 from kafka_ingest import outages as outages_module
@@ -337,3 +338,19 @@ async def test_a_signal_for_an_ended_workflow_starts_another(scene: Scene, tempo
     await temporal.get_workflow_handle(workflow_id(scene.store.certificates[1])).terminate()
     assert await signal_certificate(temporal, captured), "it says that none ran"
     assert await signals_of(temporal, scene.store.certificates[1]) == ["payment_captured"]
+
+
+async def test_runs_that_were_terminated_are_listed(scene: Scene, temporal: Client) -> None:
+    [ordered, _] = await scene.sold([2])
+    await signal_certificate(temporal, ordered)
+    certificate_id = scene.store.certificates[2]
+    handle = temporal.get_workflow_handle(workflow_id(certificate_id))
+    await handle.terminate()
+    runs = CertificateRuns(temporal)
+
+    async def is_listed() -> bool:
+        ended = await runs.ended_since(utc_now() - timedelta(minutes=1))
+        return certificate_id in {one for one, _ in ended}
+
+    await until(is_listed)
+    assert certificate_id not in {one for one, _ in await runs.ended_since(utc_now() + timedelta(minutes=1))}
