@@ -149,14 +149,15 @@ def revised_lines(
     if order.size_exceeded:
         return
     counted = {key: row.counted for (order_id, key), row in rows.items() if order_id == order.order_id}
-    keep_recipients = order.customer_id not in erased
     signals = _signals(change.said)
     unpaid_until = order.unpaid_until(policy)
     for key, standing in line_standings(order, counted).items():
         before = rows.get((order.order_id, key))
         line = _named(_line(before, standing), order.named_certificates(key), ours)
         if key in change.recipients:
-            line = replace(line, recipient=change.recipients[key] if keep_recipients else None)
+            line = replace(line, recipient=change.recipients[key])
+        if order.customer_id in erased:  # also of lines that an earlier buyer's version had
+            line = replace(line, recipient=None)
         line = replace(line, unpaid_until=unpaid_until)
         if line != before:
             yield LineRevision(line=line, to_decide=_to_decide(before, line, signals))
@@ -278,6 +279,10 @@ async def _ours(
 
 async def _erased(connection: AsyncConnection, changes: Iterable[OrderChange]) -> frozenset[str]:
     """Return which of the buyers are erased, or merged into one who is: nothing is stored of whom it is for."""
-    buyers = {one.order.customer_id for one in changes if one.recipients}
+    buyers = {
+        one.order.customer_id
+        for one in changes
+        if any(isinstance(message, OrderStated) for message in one.said)
+    }
     known = [one for one in buyers if one is not None]
     return await ClientRepository(connection).erased_among(known) if known else frozenset()
