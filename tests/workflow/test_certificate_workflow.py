@@ -21,8 +21,8 @@ from giftcert.temporal import search_attributes as sa
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflows import signal_certificate, task_queue, workflow_id
+from tests.sandbox import sandbox
 from tests.waiting import until
-from worker import sandbox
 from workflows.certificate import CertificateWorkflow
 
 CHANNEL = "im"

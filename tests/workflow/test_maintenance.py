@@ -24,7 +24,7 @@ from giftcert.storage.day_partitions import make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.schedules import schedules
 from giftcert.temporal.workflows import MAINTENANCE_QUEUE, Reconciliation, start_retirement
-from worker import sandbox
+from tests.sandbox import sandbox
 from workflows.maintenance import (
     MAINTENANCE_WORKFLOWS,
     RECONCILIATION_ATTEMPTS,

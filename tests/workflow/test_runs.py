@@ -17,8 +17,8 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.temporal.signals import Signal
 from tests.crashes import CrashError
+from tests.sandbox import sandbox
 from tests.waiting import until
-from worker import sandbox
 from workflows.certificate import CertificateWorkflow
 
 # Signals and runs that are lost -------------------------------------------------------------------

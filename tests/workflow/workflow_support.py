@@ -56,8 +56,8 @@ from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflows import signal_certificate, task_queue, workflow_id
 from tests.conftest import new_database
 from tests.folding import fold, report_spending
+from tests.sandbox import sandbox
 from tests.waiting import until
-from worker import sandbox
 from workflows.certificate import CertificateWorkflow
 
 PRICE = 500_000
