@@ -45,9 +45,9 @@ class Support:
 
     async def waiting(self) -> AsyncIterator[RefundCase]:
         """Yield the refunds that wait for a person, oldest first."""
-        after = ""
+        after: str | None = None
         while True:
-            asked = {"state": "pendingDetails", "after": after}
+            asked = {"state": "pendingDetails", **({"after": after} if after else {})}
             reply = await self.service.call("GET", "/refunds", params=asked)
             page = msgspec.json.decode(reply.content, type=_Page)
             for case in page.items:

@@ -22,6 +22,8 @@ from simulators.support import Support
 from simulators.topics import Writer
 
 PRODUCT = "GC-5000"
+GIVEN_AWAY = "GC-DEMO-GIFT"
+"""May cost nothing: its greatest discount is 100 %."""
 SHORT_RESERVATION = "GC-DEMO-SHORT"
 BRIEF_VALIDITY = "GC-DEMO-BRIEF"
 TINY_POOL = "GC-DEMO-TINY"

@@ -7,12 +7,16 @@ from simulators.demo.play import Play
 from simulators.demo.stories.parts import REFUNDED, refund, sold_and_written
 from simulators.messages import order_cancelled, payment_captured
 
+ORDERED_EVENT = "issue.ordered"
+
 
 async def cancelled_before_payment(play: Play) -> None:
     """The certificate goes back to the pool."""
     cancelled = ORDERED.then("issue.released orderCancelled", status="available")
-    order = play.basket(await play.reserve(cancelled))
+    reservation = await play.reserve(cancelled)
+    order = play.basket(reservation)
     await play.place(order)
+    await play.until_told(reservation, ORDERED_EVENT)  # cancelled sooner, it would never have been ordered
     await play.write_order(order_cancelled(order))
 
 
@@ -24,6 +28,7 @@ async def paid_after_cancellation(play: Play) -> None:
     reservation = await play.reserve(outcome)
     order = play.basket(reservation)
     await play.place(order)
+    await play.until_told(reservation, ORDERED_EVENT)
     await play.write_order(order_cancelled(order))
     await play.until_told(reservation, "issue.released orderCancelled")
     await play.write_payment(payment_captured(order))
@@ -44,6 +49,7 @@ async def cancelled_when_partly_paid(play: Play) -> None:
     reservation = await play.reserve(outcome)
     order = play.basket(reservation)
     await play.place(order)
+    await play.until_told(reservation, ORDERED_EVENT)
     await play.write_payment(payment_captured(order, amount=order.total // 2))
     await play.write_order(order_cancelled(order))
     await play.until_told(reservation, "refund.requested")

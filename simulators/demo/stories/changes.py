@@ -31,6 +31,7 @@ async def line_replaced(play: Play) -> None:
     first, second = await play.reserve(REPLACED), await play.reserve(REPLACING)
     order = play.basket(first)
     await play.place(order)
+    await play.until_told(first, "issue.ordered")  # replaced sooner, it would never have been ordered
     half = order.total // 2
     await play.write_payment(payment_captured(order, amount=half))
     instead = certificate_order(order.order_id, [second])

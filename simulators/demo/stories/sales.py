@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 from simulators.demo.outcomes import ISSUED, CertificateTells
-from simulators.demo.play import PRODUCT, Play
+from simulators.demo.play import GIVEN_AWAY, PRODUCT, Play
 from simulators.demo.stories.parts import StoryBrokenError
 
 
@@ -40,7 +40,7 @@ async def sold_three_at_once(play: Play) -> None:
 
 async def given_away(play: Play) -> None:
     """A line that costs nothing is paid when it is ordered."""
-    await play.place(play.basket(await play.reserve(ISSUED), discount_percent=100))
+    await play.place(play.basket(await play.reserve(ISSUED, GIVEN_AWAY), discount_percent=100))
 
 
 async def reserved_again_under_its_key(play: Play) -> None:
