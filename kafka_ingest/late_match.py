@@ -83,7 +83,8 @@ class LateMatch:
                 wakes = await recheck(connection, found, self._rules, self._clock())
                 await orders.end_recheck(list(found), oldest_open)
             left = await orders.any_rechecked()
-        self._send(wakes)
+        if wakes:
+            self._send(wakes)
         return left
 
     async def _wait(self, seconds: float) -> None:

@@ -11,17 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.storage.engine import engine_at
 from giftcert.storage.marks import MarkRepository
-from kafka_ingest.failures import Failure, failure_of
-from kafka_ingest.horizon import Horizon
-from kafka_ingest.reading import read
-from kafka_ingest.settling import Settling
-from kafka_ingest.source import KeptRecord
-from kafka_ingest.transaction import BatchWriter
-from kafka_ingest.writing import keep_unmatched
+from kafka_ingest.late_match import LateMatch
+from kafka_ingest.records import KeptRecord
+from kafka_ingest.retention import DaysAhead
+from kafka_ingest.writer import BatchWriter, Failure, failure_of
 from tests.conftest import new_database
 from tests.integration.kafka_ingest.cuttable import Cuttable, cuttable
-from tests.integration.kafka_ingest.ingest_store import TOPICS, Store, add_certificates
-from tests.unit.contracts.topic_records import client, goods_line, order, payment
+from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, add_certificates, keep_unmatched
+from tests.unit.contracts.topic_records import certificate_line, client, goods_line, order, payment
 
 pytestmark = pytest.mark.integration
 ENOUGH = 100
@@ -31,16 +28,25 @@ Work = Callable[[Store, AsyncEngine], Awaitable[object]]
 
 
 def everything_in_one_batch(store: Store, nth: int) -> list[KeptRecord]:
-    """A batch that needs every kind of step: joins, waiting payments, repeats, clients, rejections."""
+    """A batch that needs every kind of step: joins, waiting payments, repeats, spendings, clients, rejections."""
     first, second = store.line(2 * nth), store.line(2 * nth + 1, lineId="3")
+    unknown = certificate_line(lineId="4", certificateId="01936f5e-0000-7000-8000-00000000dead")
+    spent = {"tender": "giftCertificate", "certificateId": store.certificates[2 * nth]}
     ids = {"orderId": f"IM-{nth}", "customerId": f"C-{nth}"}
     paid = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}"}
     return [
         store.client_record(client(clientId=f"C-{nth}"), f"C-{nth}"),
         store.order_record(order(**ids, lines=[goods_line(), first])),
         store.order_record(
-            order(**ids, lines=[goods_line(), first, second], orderVersion=2, eventType="order.changed")
+            order(
+                **ids,
+                lines=[goods_line(), first, second, unknown],
+                total=1_750_000,
+                orderVersion=2,
+                eventType="order.changed",
+            )
         ),
+        store.payment_record(payment(orderId=f"spent-{nth}", paymentId=f"S-{nth}", **spent)),
         store.payment_record(payment(**paid, captureId="K-2")),
         store.payment_record(payment(**paid, captureId="K-2", eventId="again")),
         store.payment_record(payment(orderId=f"goods-{nth}")),
@@ -50,21 +56,25 @@ def everything_in_one_batch(store: Store, nth: int) -> list[KeptRecord]:
 
 
 async def attempt(engine: AsyncEngine, store: Store, batch: list[KeptRecord]) -> Failure | None:
-    writer = BatchWriter(engine, TOPICS, store.keyring)
+    writer = BatchWriter(engine, store.rules)
     try:
-        await writer.commit(batch, writer.read(batch))
+        await writer.commit(batch, writer.decode(batch))
     except Exception as error:  # noqa: BLE001 - what ingest makes of it is asserted
         return failure_of(error)
     return None
 
 
 async def check(store: Store, nth: int) -> None:
-    told = ["ClientUpdated", "OrderStated", "OrderStated", "PaymentAuthorized", "PaymentCaptured"]
-    assert sorted(await store.kinds(2 * nth)) == sorted(told)
-    assert sorted(await store.kinds(2 * nth + 1)) == sorted(told)
+    first, second, unknown = await store.lines(f"IM-{nth}")
+    assert [one.standing.captured for one in (first, second, unknown)] == [500_000, 0, 0]
+    assert first.unpaid_until is not None, "the payment that waited is folded too"
+    assert (first.speaker, second.speaker) == tuple(store.certificates[2 * nth : 2 * nth + 2])
+    assert sorted(await store.pending(2 * nth)) == ["certificate_spent", "payment_captured"]
+    assert await store.pending(2 * nth + 1) == ["payment_captured"]
+    assert await store.value("SELECT count(*) FROM spendings") == nth + 1
     assert await store.value("SELECT count(*) FROM inbox WHERE order_id = :id", id=f"IM-{nth}") == 4
-    assert await store.value("SELECT count(*) FROM quarantine") == 2 * (nth + 1)
-    assert await store.value("SELECT count(*) FROM events") == 2 * (nth + 1)
+    assert await store.value("SELECT count(*) FROM quarantine") == 3 * (nth + 1)
+    assert await store.value("SELECT count(*) FROM events") == 3 * (nth + 1)
 
 
 async def steps_survived(store: Store, way: Cuttable, engine: AsyncEngine, *, after_passing: bool) -> int:
@@ -104,13 +114,13 @@ async def test_a_crash_between_any_two_steps_changes_nothing(
 
 async def looked_at_again(store: Store, engine: AsyncEngine) -> None:
     """An order's payments and buyer that its mapping missed are found."""
-    settling = Settling(engine, TOPICS, store.keyring, store.handed_over.extend)
-    while await settling.round():
+    late_match = LateMatch(engine, store.rules, store.handed_over.extend, store.clock)
+    while await late_match.round():
         pass
 
 
 async def days_made(_: Store, engine: AsyncEngine) -> None:
-    await Horizon(engine).keep_up(datetime(2030, 1, 1, tzinfo=UTC).date())
+    await DaysAhead(engine).make(datetime(2030, 1, 1, tzinfo=UTC).date())
 
 
 async def marked(_: Store, engine: AsyncEngine) -> None:
@@ -124,7 +134,7 @@ async def what_is_left(store: Store) -> list[object]:
     """All that such work changes, but for what is counted."""
     questions = (
         "SELECT order_id, recheck, recheck_fence IS NULL FROM orders",
-        "SELECT relname FROM pg_class WHERE relname LIKE 'unmatched_payments_2030%' ORDER BY 1",
+        "SELECT relname FROM pg_class WHERE relname LIKE '%_2030%' ORDER BY 1",
         "SELECT topic, partition, caught_up_to = '2030-01-01+00' FROM ingest_marks ORDER BY 1",
     )
     return [*(await store.everything()), *[await store.rows(question) for question in questions]]
@@ -134,7 +144,7 @@ async def with_a_missed_payment(store: Store) -> None:
     await store.commit(store.order_record(order(lines=[store.line()])))
     missed = store.payment_record(payment())
     async with store.engine.begin() as connection:
-        await keep_unmatched(connection, read([missed], TOPICS).payments)
+        await keep_unmatched(connection, missed)
 
 
 @pytest.mark.parametrize("after_passing", [False, True], ids=["unheard", "unanswered"])
@@ -143,6 +153,7 @@ async def test_a_crash_at_any_step_of_what_ingest_does_beside_its_batches_change
     fresh_database_url: str, postgres_url: str, store: Store, work: Work, *, after_passing: bool
 ) -> None:
     """Each step is cut in turn, always in the same database: whatever was done is not done twice."""
+    store.clock = lambda: NOON
     whole = engine_at(await new_database(postgres_url))
     untroubled = replace(store, engine=whole, offsets={}, handed_over=[])
     await add_certificates(whole, len(store.certificates), store.certificates)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from kafka_ingest.marking import KAFKA
-from tests.integration.kafka_ingest.ingest_doors import make_neighbours, until_fails_again
+from kafka_ingest.watermarks import END_OFFSETS
+from tests.integration.kafka_ingest.ingest_process import make_neighbours, until_fails_again
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.stoppable_kafka import StoppableKafka
 from tests.unit.contracts.topic_records import order, payment
@@ -27,14 +27,14 @@ async def test_kafka_stands_still_and_goes_on(
         "temporal": temporal.service_client.config.target_host,
     }
     neighbours = await make_neighbours(store, keyring_file, addresses)
-    async with neighbours, neighbours.door():
-        await neighbours.order(order(orderId="IM-0", lines=[store.line()]))
-        await neighbours.delivered(0, "OrderStated")
+    async with neighbours, neighbours.process():
+        await neighbours.order(order(orderId="IM-0", lines=[store.line()], total=500_000))
+        await neighbours.ordered("IM-0")
         stoppable_kafka.hang()
         try:
-            await until_fails_again(KAFKA, times=1)
+            await until_fails_again(END_OFFSETS, times=1)
         finally:
             stoppable_kafka.go_on()
         await neighbours.payment(payment(orderId="IM-0"))
-        await neighbours.delivered(0, "OrderStated", "PaymentCaptured")
+        await neighbours.paid("IM-0")
         await neighbours.caught_up()
