@@ -78,8 +78,9 @@ class Claimed:
 _ANSWERED = """
 SELECT request, NULL::uuid AS certificate_id, NULL::uuid AS reservation_id, NULL::text AS last_four,
     NULL::boolean AS never_reserved, same, answer::text AS answer, EXISTS (
-        SELECT FROM jsonb_array_elements(answer) AS claim JOIN reservations AS r
-            ON r.reservation_id = (claim ->> 'reservationId')::uuid WHERE r.resolved_at IS NOT NULL) AS ended
+        SELECT FROM jsonb_array_elements(answer) AS claim WHERE (
+            SELECT resolved_at FROM reservations WHERE reservation_id = (claim ->> 'reservationId')::uuid
+        ) IS NOT NULL) AS ended
 FROM answered
 """
 # $1 product, $2 currency, $3 masked part of the number, $4 where to begin, $5 keys older than this are forgotten;

@@ -155,6 +155,10 @@ def driver_url(database_url: str) -> URL:
 
 
 def _refuse_lost_connection(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:  # noqa: ANN401
-    """Have the pool connect anew where the server has gone: asyncpg knows it, where a ping costs a trip."""
-    if dbapi_connection.driver_connection.is_closed():
+    """Have the pool connect anew where the server has gone: asyncpg knows it, where a ping costs a trip.
+
+    Nor may anybody go on in the transaction of somebody else, whose BEGIN was cancelled.
+    """
+    driver = dbapi_connection.driver_connection
+    if driver.is_closed() or driver.is_in_transaction():
         raise DisconnectionError

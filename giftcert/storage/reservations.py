@@ -18,8 +18,9 @@ _FIND = text("""
 _LIVE = text("SELECT count(*) FROM reservations WHERE reserved_by = :caller AND resolved_at IS NULL")
 
 NOTHING_WAITS = """NOT c.waits AND c.parked IS NULL
-    AND NOT EXISTS (SELECT FROM pending AS p WHERE p.certificate_id = c.certificate_id)
-    AND NOT EXISTS (SELECT FROM spendings AS s WHERE s.certificate_id = c.certificate_id AND s.applied_at IS NULL)"""
+    AND NOT EXISTS (SELECT FROM pending AS p WHERE p.certificate_id = c.certificate_id OFFSET 0)
+    AND NOT EXISTS (
+        SELECT FROM spendings AS s WHERE s.certificate_id = c.certificate_id AND s.applied_at IS NULL OFFSET 0)"""
 """Condition of every set statement on ``certificates AS c``: what waits for a certificate is decided first."""
 
 # Release on time alone, see lifecycle/release_gate.py: one snapshot, so that marks and news cannot hide each other.

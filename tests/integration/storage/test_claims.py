@@ -263,3 +263,18 @@ async def test_repeats_in_many_processes_claim_once(tables: Tables) -> None:
     assert all(other == first for other in others)
     assert len({each for given in first for each in given}) == 24
     assert await in_pool(tables) == 36
+
+
+async def test_whoever_comes_just_as_the_last_statement_ends_is_served(
+    tables: Tables, claims: ClaimRepository
+) -> None:
+    await tables.fill(100)
+    queue = ClaimQueue(claims)
+
+    async def one_after_another() -> None:
+        for _ in range(10):
+            async with asyncio.timeout(10):
+                assert (await queue.claim(wanted())).result is ClaimResult.GIVEN
+
+    await asyncio.gather(*(one_after_another() for _ in range(10)))
+    assert await in_pool(tables) == 0
