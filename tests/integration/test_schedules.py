@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client, Schedule
 
-from activities.temporal_client import connect
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.settings import Settings
-from tests.integration.kafka_ingest.ingest_doors import until
-from workflows.schedules import EXPIRY, WHOLE_RECONCILIATION, ensure_schedules
+from giftcert.temporal.client import connect
+from giftcert.temporal.schedules import RETENTION, WHOLE_RECONCILIATION, ensure_schedules
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +31,8 @@ async def made(client: Client, name: str, **settings: object) -> Schedule:
 
 
 async def test_what_falls_due_while_a_run_waits_for_a_worker_is_left_out(client: Client) -> None:
-    await made(client, EXPIRY)
-    handle = client.get_schedule_handle(EXPIRY)
+    await made(client, RETENTION)
+    handle = client.get_schedule_handle(RETENTION)
 
     async def one_waits() -> bool:
         return len((await handle.describe()).info.running_actions) == 1
@@ -48,8 +48,8 @@ async def test_what_falls_due_while_a_run_waits_for_a_worker_is_left_out(client:
 
 
 async def test_changed_settings_reach_schedules_that_are_there(client: Client) -> None:
-    before = await made(client, EXPIRY)
-    after = await made(client, EXPIRY, expiry_every=timedelta(hours=7))
+    before = await made(client, RETENTION)
+    after = await made(client, RETENTION, expiry_every=timedelta(hours=7))
     assert [one.every for one in (*before.spec.intervals, *after.spec.intervals)] == [
         timedelta(hours=1),
         timedelta(hours=7),
@@ -58,4 +58,4 @@ async def test_changed_settings_reach_schedules_that_are_there(client: Client) -
 
 async def test_a_missed_night_is_made_up_for_when_temporal_is_back(client: Client) -> None:
     assert (await made(client, WHOLE_RECONCILIATION)).policy.catchup_window == timedelta(hours=20)
-    assert (await made(client, EXPIRY)).policy.catchup_window == timedelta(minutes=1)
+    assert (await made(client, RETENTION)).policy.catchup_window == timedelta(minutes=1)

@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.api.deployment.v1 import WorkerDeploymentInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from giftcert.temporal import deployment
@@ -128,9 +129,17 @@ async def test_a_new_build_leads_only_once_it_serves_every_task_queue(deployment
 
 
 async def described(deployments: Deployments) -> WorkerDeploymentInfo:
+    """Return what the server knows of the deployment; it answers only so many questions a second."""
     request = DescribeWorkerDeploymentRequest(namespace="default", deployment_name=deployments.name)
-    answer = await deployments.client.workflow_service.describe_worker_deployment(request)
-    return answer.worker_deployment_info
+    while True:
+        try:
+            answer = await deployments.client.workflow_service.describe_worker_deployment(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return answer.worker_deployment_info
 
 
 async def current_build(deployments: Deployments) -> str:
