@@ -23,7 +23,12 @@ from giftcert.domain.certificate.state import CertificateState, Line
 from giftcert.domain.order.order import apply
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle import order_changes
-from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyKey, find_answer
+from giftcert.lifecycle.idempotency import (
+    CallsInProgress,
+    IdempotencyBusyError,
+    IdempotencyKey,
+    find_answer,
+)
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Outcome
 from giftcert.lifecycle.review import Review
@@ -138,7 +143,7 @@ class Lifecycle:
                     repeated = await self._repeated(certificate_id, key, now)
                     if repeated is not None:
                         return repeated
-        raise AlreadyAnsweredError
+        raise IdempotencyBusyError
 
     async def _act(
         self,
@@ -188,7 +193,7 @@ class Lifecycle:
                 answer=_answer(outcome, key, review.now),
                 shares=shares if refusal is None else None,
             )
-        return replace(outcome, wakes=(*wakes, *_own_wake(review)))
+        return replace(outcome, wakes=(*wakes, *_own_wake(review, request)))
 
     # The parts of the transaction -----------------------------------------------------------------
 
@@ -425,7 +430,7 @@ def _freed_wake(line: Line, waiter: str) -> Wake:
     )
 
 
-def _own_wake(review: Review) -> Sequence[Wake]:
+def _own_wake(review: Review, request: m.Request) -> Sequence[Wake]:
     """Return the signal to the certificate's own run, if support would see a difference there."""
     before, state = review.before, review.state
     seen = (visibility(before), before.shown_status) != (visibility(state), state.shown_status)
@@ -439,6 +444,7 @@ def _own_wake(review: Review) -> Sequence[Wake]:
             channel=channel,
             product=state.product,
             order_id=state.sales[-1].order_id if state.sales else None,
+            cause=type(request).__name__,
         ),
     )
 
