@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from giftcert.domain import messages as m
-from tests.unit.domain import factories as make
-from tests.unit.domain.orders_of_arrival import Record, Stated
-from tests.unit.domain.plain_sales import AMOUNTS, LINES, certificates_on, stated
-from tests.unit.domain.sales_gone_wrong import AMOUNTS as OTHER_AMOUNTS
-from tests.unit.domain.sales_gone_wrong import GIFTS, GOODS, has
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.orders_of_arrival import Record, stated
+from tests.unit.domain.certificate.plain_sales import AMOUNTS, LINES
+from tests.unit.domain.certificate.sales_gone_wrong import AMOUNTS as OTHER_AMOUNTS
+from tests.unit.domain.certificate.sales_gone_wrong import GIFTS, GOODS, has, named
 
 Topics = tuple[list[Record], list[Record]]
 """What All_SalesOrder and All_Payments say of one sale, each in its order."""
@@ -24,11 +24,11 @@ def as_it_arrives(chance: Random, topics: Topics) -> list[Record]:
 
 
 def _with_repeats(chance: Random, topic: Sequence[Record]) -> list[Record]:
-    told = list(topic)
+    said = list(topic)
     for record in chance.choices(topic, k=chance.randint(0, 3)) if topic else ():
-        last = max(place for place, one in enumerate(told) if one is record)
-        told.insert(chance.randint(last + 1, len(told)), record)
-    return told
+        last = max(place for place, one in enumerate(said) if one is record)
+        said.insert(chance.randint(last + 1, len(said)), record)
+    return said
 
 
 # Nothing withdrawn, refunded or repriced ----------------------------------------------------------
@@ -36,18 +36,18 @@ def _with_repeats(chance: Random, topic: Sequence[Record]) -> list[Record]:
 
 def plain_sale(chance: Random) -> Topics:
     """An order said once or several times, or one that grows; payments in any parts."""
-    lines: tuple[m.Line, ...] = ()
-    while not certificates_on(lines):
+    lines: tuple[o.OrderLine, ...] = ()
+    while not any(line.is_certificate for line in lines):
         lines = tuple(chance.sample(LINES, chance.randint(1, 4)))
     return _growing(chance, lines) if chance.random() < 0.4 else _steady(chance, lines)
 
 
-def _steady(chance: Random, lines: tuple[m.Line, ...]) -> Topics:
-    orders: list[Record] = [stated(version, lines) for version in range(1, chance.randint(2, 4))]
+def _steady(chance: Random, lines: tuple[o.OrderLine, ...]) -> Topics:
+    orders: list[Record] = [stated(version, *lines) for version in range(1, chance.randint(2, 4))]
     return orders, [_a_payment(chance, lines) for _ in range(chance.randint(0, 5))]
 
 
-def _a_payment(chance: Random, lines: tuple[m.Line, ...]) -> m.PaymentMessage:
+def _a_payment(chance: Random, lines: tuple[o.OrderLine, ...]) -> o.Payment:
     payment_id = chance.choice(("P-1", "P-2", "P-3"))
     kind = chance.choice(("authorized", "captured", "captured", "captured", "voided"))
     if kind != "captured":
@@ -58,11 +58,11 @@ def _a_payment(chance: Random, lines: tuple[m.Line, ...]) -> m.PaymentMessage:
     return make.captured(amount, payment_id, to=to, tender=chance.choice(("card", "card", "giftCertificate")))
 
 
-def _growing(chance: Random, lines: tuple[m.Line, ...]) -> Topics:
+def _growing(chance: Random, lines: tuple[o.OrderLine, ...]) -> Topics:
     orders: list[Record] = [
-        stated(version, lines[:version])
+        stated(version, *lines[:version])
         for version in range(1, len(lines) + 1)
-        if certificates_on(lines[:version])
+        if any(line.is_certificate for line in lines[:version])
     ]
     paying = chance.sample(lines, chance.randint(0, len(lines)))
     parts = [(line, part) for line in paying for part in (line.amount // 3, line.amount - line.amount // 3)]
@@ -82,59 +82,60 @@ def troubled_sale(chance: Random) -> Topics:
 
 
 def _versions(chance: Random) -> list[Record]:
-    gifts = chance.sample(GIFTS, chance.randint(1, 3))
+    gifts = [named(line, "1") for line in chance.sample(GIFTS, chance.randint(1, 3))]
     lines = {line.line_id: line for line in (*chance.sample(GOODS, chance.randint(0, 2)), *gifts)}
-    on = {line.line_id: f"certificate-{line.line_id}" for line in gifts}
-    records: list[Record] = [Stated(1, tuple(lines.values()), tuple(on.items()))]
+    gone: set[str] = set()
+    records: list[Record] = [stated(1, *lines.values())]
     for version in range(2, 2 + chance.randint(0, 3)):
-        at = make.NOON + version * make.MINUTE
+        at = version * make.MINUTE
         kind = chance.choice(("cancel", "return", "change", "change"))
         ids = chance.sample(sorted(lines), chance.randint(1, len(lines))) if lines else []
         if kind == "cancel":
-            records.append(make.cancelled(*chance.choice(((), ids)), version=version, at=at))
+            meant = chance.choice(((), ids))
+            gone |= set(meant or lines)
+            records.append(make.cancelled(*meant, version=version, at=make.NOON + at))
         elif kind == "return" and ids:
-            records.append(make.returned(*ids, version=version, at=at))
+            gone |= set(ids)
+            records.append(make.returned(*ids, version=version, at=make.NOON + at))
         else:
-            _change(chance, lines, on, version)
-            records.append(Stated(version, tuple(lines.values()), tuple(on.items()), version * make.MINUTE))
+            _change(chance, lines, gone, version)
+            records.append(stated(version, *lines.values(), at=at))
     return records
 
 
-def _change(chance: Random, lines: dict[str, m.Line], on: dict[str, str], version: int) -> None:
+def _change(chance: Random, lines: dict[str, o.OrderLine], gone: set[str], version: int) -> None:
     line_id = chance.choice(sorted(lines)) if lines else ""
     match chance.choice(("remove", "replace", "reprice", "add")):
         case "remove" if line_id:
             lines.pop(line_id)
-            on.pop(line_id, None)
-        case "replace" if line_id in on:
-            on[line_id] = f"{on[line_id]}-{version}"
+        case "replace" if line_id and lines[line_id].is_certificate and line_id not in gone:
+            lines[line_id] = named(lines[line_id], str(version))
         case "reprice" if line_id:
             lines[line_id] = replace(lines[line_id], amount=chance.choice((450_000, 500_000, 100)))
         case _:
-            new = chance.choice((*GOODS, *GIFTS))
-            lines.setdefault(new.line_id, new)
-            if lines[new.line_id].is_certificate:
-                on.setdefault(new.line_id, f"certificate-{new.line_id}-{version}")
+            new = chance.choice((*GOODS, *(named(line, str(version)) for line in GIFTS)))
+            if new.line_id not in gone:
+                lines.setdefault(new.line_id, new)
 
 
 def _payments(chance: Random, orders: list[Record]) -> list[Record]:
     first = orders[0]
-    assert isinstance(first, Stated)
+    assert isinstance(first, o.OrderStated)
     total = sum(line.amount for line in first.lines)
-    told: list[Record] = []
+    said: list[Record] = []
     captured = 0
     for _ in range(chance.randint(0, 5)):
         amount = chance.choice((total, total, *OTHER_AMOUNTS))
         line = chance.choice((None, None, *first.lines))
         if captured and chance.random() < 0.5:
             back = min(amount, captured)
-            to = min(back, has(line, told, total)) if line else 0
+            to = min(back, has(line, said, total)) if line else 0
             at = make.NOON + chance.randint(0, 8) * make.MINUTE
-            told.append(make.refunded(back, to={line.line_id: to} if line and to else None, at=at))
+            said.append(make.refunded(back, to={line.line_id: to} if line and to else None, at=at))
             captured -= back
         else:
             to = min(amount, line.amount) if line else 0
             allocated = {line.line_id: to} if line and to else None
-            told.append(make.captured(amount, f"P-{len(told)}", to=allocated))
+            said.append(make.captured(amount, f"P-{len(said)}", to=allocated))
             captured += amount
-    return told
+    return said

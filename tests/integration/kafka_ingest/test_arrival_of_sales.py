@@ -1,7 +1,7 @@
 """The arrival rule over whole sales, through the real ingest correlation on PostgreSQL.
 
-Each topic in its own order with any repeats, any interleaving of topics and sales, any batches, certificates led now
-and then. Where nothing is withdrawn, refunded or repriced, state and events are those of the plain order; else the
+Each topic in its own order with any repeats, any interleaving of topics and sales, any batches, looks of certificates
+at any instant. Where nothing is withdrawn, refunded or repriced, state and events are those of the plain order; else the
 buyer's outcome holds. A failure names its seed; ``SALES_SEED=<seed>`` plays it again. A build server always takes the
 same seeds, a developer new ones.
 """
@@ -12,14 +12,14 @@ from random import Random, SystemRandom
 
 import pytest
 
-from giftcert.domain.state import ISSUED_STATUSES, CertificateState, Sale
-from kafka_ingest.source import KeptRecord
-from tests.integration.kafka_ingest.ingest_store import Store
+from giftcert.domain.certificate.state import SOLD, CertificateState, Sale
+from kafka_ingest.records import KeptRecord
+from tests.integration.kafka_ingest.ingest_store import NOON, Store
 from tests.integration.kafka_ingest.leading import Leading
 from tests.integration.kafka_ingest.sales_by_chance import as_it_arrives, plain_sale, troubled_sale
 from tests.integration.kafka_ingest.topic_sales import Outcome, TopicSale, prepare
-from tests.unit.domain.orders_of_arrival import Record, in_words
-from tests.unit.domain.sales_gone_wrong import Book
+from tests.unit.domain.certificate.orders_of_arrival import Record, in_words
+from tests.unit.domain.certificate.sales_gone_wrong import Book
 
 pytestmark = pytest.mark.integration
 SALES = 40
@@ -35,21 +35,22 @@ class Arrival:
     """One run of several sales in one database."""
 
     def __init__(self, store: Store, run: str, sales: Sequence[Sequence[Record]]) -> None:
-        self.store, self.told = store, sales
+        store.clock = lambda: NOON
+        self.store, self.said = store, sales
         self.sales = [TopicSale.of(nth, run, records) for nth, records in enumerate(sales)]
-        self.leading = Leading(store.engine)
+        self.leading = Leading(store.engine, store.keyring)
 
     async def in_plain_order(self) -> list[Outcome]:
         """Clients first, then sale by sale orders and payments, all in one batch."""
         await prepare(self.store, self.sales)
         records = [sale.client(self.store) for sale in self.sales]
-        for sale, told in zip(self.sales, self.told, strict=True):
-            records += [sale.record(self.store, one) for one in told]
+        for sale, said in zip(self.sales, self.said, strict=True):
+            records += [sale.record(self.store, one) for one in said]
         await self.store.commit(*records)
         return await self._outcomes()
 
     async def in_any_order(self, chance: Random) -> list[Outcome]:
-        """Sales mixed, each as told, a client's word anywhere; batches of any size, certificates led now and then."""
+        """Sales mixed, each as it arrives, a client's word anywhere; batches of any size, looks in between."""
         await prepare(self.store, self.sales)
         records = self._mixed(chance)
         while records:
@@ -59,11 +60,11 @@ class Arrival:
             if chance.random() < 0.4:
                 await self.leading.lead()
             if chance.random() < 0.1:
-                await self.store.settling.round()
+                await self.store.late_match.round()
         return await self._outcomes()
 
     def _mixed(self, chance: Random) -> list[KeptRecord]:
-        queues: list[list[Record | None]] = [list(told) for told in self.told]
+        queues: list[list[Record | None]] = [list(said) for said in self.said]
         for queue in queues:
             queue.insert(chance.randint(0, len(queue)), None)
         turns = [place for place, queue in enumerate(queues) for _ in queue]
@@ -105,10 +106,7 @@ async def test_any_interleaving_batches_and_repeats_end_the_same(store: Store) -
 
 def sales_on(outcome: Outcome, line_id: str) -> list[tuple[CertificateState, Sale]]:
     return [
-        (state, sale)
-        for state in outcome.states.values()
-        for sale in (*state.past_sales, state.sale)
-        if sale is not None and sale.line_id == line_id
+        (state, sale) for state in outcome.states.values() for sale in state.sales if sale.line_id == line_id
     ]
 
 
@@ -116,7 +114,7 @@ def active_on(outcome: Outcome, line_id: str) -> list[Sale]:
     return [
         sale
         for state, sale in sales_on(outcome, line_id)
-        if sale is state.sale and state.status in ISSUED_STATUSES and sale.open_case is None
+        if sale is state.sale and state.status in SOLD and sale.open_case is None
     ]
 
 
@@ -127,8 +125,8 @@ def spoken_of(outcome: Outcome, *line_ids: str) -> bool:
     )
     alerts = any(
         event_type == "alert.paymentWithoutCertificate" and payload["lineId"] in line_ids
-        for told in outcome.events.values()
-        for event_type, payload in told
+        for events in outcome.events.values()
+        for event_type, payload in events
     )
     return cases or alerts
 
