@@ -352,8 +352,8 @@ async def disclose_cvc(
     The disclosure is recorded and told on the stream before the reply; so is every refusal.
     """
     services = services_of(request)
-    await services.disclosures_by_certificate.hit(str(certificate_id))
-    await services.disclosures_by_caller.hit(caller.subject)
+    services.disclosures_by_certificate.hit(str(certificate_id))
+    services.disclosures_by_caller.hit(caller.subject)
     sealed = await services.workflows.sealed_secrets(str(certificate_id))
     message = DiscloseCvc(
         disclosed_to=caller.subject,

@@ -22,9 +22,10 @@ from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
 from giftcert.domain.certificate.spending import VoidRefusal
 from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
-from giftcert.lifecycle.idempotency import IdempotencyKey, find_answer, idempotency_key
+from giftcert.lifecycle.idempotency import IdempotencyKey, answer_of, idempotency_key
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
+from giftcert.storage.credentials import Guess, StoredCredentials
 from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
 
 REDEMPTION_ID = "01936f91-2d30-7c4b-8f3a-3a4b5c6d7e8f"
@@ -114,15 +115,17 @@ async def redeem(
     """
     check_known_channel(request, caller, body.channel)
     services = services_of(request)
-    used = _key(services, caller, body, key)
-    async with services.engine.connect() as connection:
-        remembered = await find_answer(connection, used, services.clock())
-    if remembered is None:
-        outcome = await _hold(services, caller, body, used, end_user)
-        if not outcome.repeated:
-            return json_reply(_view(_held(outcome.state, _redemption_id(outcome.answer))), 201)
-        remembered = outcome.answer
-    return json_reply(await _repeated(services, _redemption_id(remembered)), 201, repeated=True)
+    guess = services.credentials.guess(caller, body, end_user, services.clock())
+    used = _key(services, guess, body, key)
+    found = await services.credentials.check(guess, body.cvc, used.caller_key)
+    if found is None:
+        raise problems.ProblemError(problems.CREDENTIALS_REJECTED)
+    if found.remembered is not None:
+        return await _repeated(services, answer_of(found.remembered, used))
+    outcome = await _hold(services, found, body, used)
+    if outcome.repeated:
+        return await _repeated(services, outcome.answer)
+    return json_reply(_view(_held(outcome.state, _redemption_id(outcome.answer))), 201)
 
 
 @router.get("/redemptions/{redemptionId}", operation_id="getRedemption", responses=may_answer(*_NOT_YOURS))
@@ -155,25 +158,21 @@ async def void_redemption(
     return Response(status_code=204, headers=HIT if outcome.repeated else {})
 
 
-def _key(services: Services, caller: Caller, body: RedemptionOrder, key: str) -> IdempotencyKey:
+def _key(services: Services, guess: Guess, body: RedemptionOrder, key: str) -> IdempotencyKey:
     """Return the key of a call. The CVC is no part of it: under a key that is known nobody shall try others."""
-    number = services.keyring.fingerprint(body.number.get_secret_value()).hex()
-    parameters = {**body.model_dump(exclude={"number", "cvc"}), "number": number}
+    parameters = {**body.model_dump(exclude={"number", "cvc"}), "number": guess.fingerprint.hex()}
     content = msgspec.json.encode(parameters, order="sorted")
-    return idempotency_key(services.keyring, caller.subject, "redeem", key, content, kept=True)
+    return idempotency_key(services.keyring, guess.caller, "redeem", key, content, kept=True)
 
 
 async def _hold(
-    services: Services, caller: Caller, body: RedemptionOrder, key: IdempotencyKey, end_user: str | None
+    services: Services, found: StoredCredentials, body: RedemptionOrder, key: IdempotencyKey
 ) -> Outcome:
-    """Check number and CVC, and have the certificate hold the amount.
+    """Have the certificate, whose number and CVC were right, hold the amount.
 
     Raises:
         ProblemError: as the contract of ``POST /redemptions`` says.
     """
-    found = await services.credentials.check(caller, body, end_user, services.clock())
-    if found is None:
-        raise problems.ProblemError(problems.CREDENTIALS_REJECTED)
     if found.status in NEVER_SOLD:
         shown = "blocked" if found.blocked else found.status
         raise problems.ProblemError(problems.NOT_ACTIVE, {"certificateStatus": shown, "refundState": "none"})
@@ -211,13 +210,13 @@ def _redemption_id(remembered: bytes | None) -> str:
     return str(msgspec.json.decode(remembered or b"")["redemptionId"])
 
 
-async def _repeated(services: Services, redemption_id: str) -> RedemptionView:
-    """Return the redemption that was made under a key as it stands now."""
+async def _repeated(services: Services, remembered: bytes | None) -> Response:
+    """Answer with the redemption that was made under a key as it stands now."""
     async with services.engine.connect() as connection:
-        found = await RedemptionRepository(connection).find(redemption_id)
+        found = await RedemptionRepository(connection).find(_redemption_id(remembered))
     if found is None or found.state in ENDED:
         raise problems.ProblemError(problems.REDEMPTION_ENDED)
-    return _view(found)
+    return json_reply(_view(found), 201, repeated=True)
 
 
 def _held(state: CertificateState, redemption_id: str) -> StoredRedemption:

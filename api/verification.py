@@ -102,7 +102,8 @@ async def verify_certificate(
     """Tell whether number and CVC belong together, and then status and balance."""
     check_known_channel(request, caller, body.channel)
     services = services_of(request)
-    found = await services.credentials.check(caller, body, end_user, services.clock())
+    guess = services.credentials.guess(caller, body, end_user, services.clock())
+    found = await services.credentials.check(guess, body.cvc)
     if found is None:
         return Verification(valid=False)
     async with services.engine.connect() as connection:
@@ -134,28 +135,8 @@ class CredentialCheck:
         self._nobodys_cvc = keyring.seal("0" * 6, NOBODY.bytes)
         self._in_turn: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    async def check(
-        self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime
-    ) -> StoredCredentials | None:
-        """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
-
-        Raises:
-            ProblemError: 429: the number is locked, or the caller or end user asks or errs too often.
-        """
-        await self._calls.hit(caller.subject)
-        guess = self._guess(caller, shown, end_user, now)
-        cvc = shown.cvc.get_secret_value()
-        in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
-        async with in_turn:
-            async with self._engine.connect() as connection:
-                stored = await CredentialRepository(connection, self._policy).find(guess)
-            self._check_may_guess(stored, guess)
-            if self._is_right(stored, cvc):
-                return stored
-            await self._count_wrong(guess)
-        return None
-
-    def _guess(self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime) -> Guess:
+    def guess(self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime) -> Guess:
+        """Return what a holder shows as it is looked up and counted: number and end user as keyed hashes."""
         of_caller = f"{caller.subject}\n{end_user}"
         return Guess(
             fingerprint=self._keyring.fingerprint(shown.number.get_secret_value()),
@@ -164,6 +145,29 @@ class CredentialCheck:
             channel=shown.channel,
             now=now,
         )
+
+    async def check(
+        self, guess: Guess, cvc: SecretStr, caller_key: bytes | None = None
+    ) -> StoredCredentials | None:
+        """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
+
+        A call whose key has an answer is not checked again: that answer is in what is returned.
+
+        Raises:
+            ProblemError: 429: the number is locked, or the caller or end user asks or errs too often.
+        """
+        self._calls.hit(guess.caller)
+        in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
+        async with in_turn:
+            async with self._engine.connect() as connection:
+                stored = await CredentialRepository(connection, self._policy).find(guess, caller_key)
+            if stored.remembered is not None:
+                return stored
+            self._check_may_guess(stored, guess)
+            if self._is_right(stored, cvc.get_secret_value()):
+                return stored
+            await self._count_wrong(guess)
+        return None
 
     async def _count_wrong(self, guess: Guess) -> None:
         async with self._engine.begin() as connection:

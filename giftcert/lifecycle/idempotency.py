@@ -14,7 +14,7 @@ from hashlib import sha256
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.security.keyring import Keyring
-from giftcert.storage.idempotency import IdempotencyRepository
+from giftcert.storage.idempotency import IdempotencyRepository, RememberedAnswer
 
 LONGEST_WAIT = timedelta(seconds=2)
 """How long a repeat waits for the answer of the first. Fixed by the contract with the channels."""
@@ -56,11 +56,18 @@ async def find_answer(connection: AsyncConnection, key: IdempotencyKey, now: dat
         IdempotencyMismatchError: its parameters were others.
     """
     found = await IdempotencyRepository(connection).find(key.caller_key, now)
-    if found is None:
-        return None
-    if found.parameters != key.parameters:
+    return None if found is None else answer_of(found, key)
+
+
+def answer_of(remembered: RememberedAnswer, key: IdempotencyKey) -> bytes:
+    """Return the answer that was found under a key, as JSON.
+
+    Raises:
+        IdempotencyMismatchError: its parameters were others.
+    """
+    if remembered.parameters != key.parameters:
         raise IdempotencyMismatchError
-    return found.answer.encode()
+    return remembered.answer.encode()
 
 
 class CallsInProgress:

@@ -8,14 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
 from giftcert.storage.engine import driver_of
+from giftcert.storage.idempotency import RememberedAnswer
 
 # Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2))"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
 _FIND = """
-    SELECT s.certificate_id, s.cvc_sealed, c.status, c.blocked, l.locked_until, l.locks,
+    SELECT s.certificate_id, s.cvc_sealed, c.status, c.blocked, l.locked_until, l.locks, k.parameters, k.answer::text,
         of_number.failed, of_number.since, of_caller.failed, of_caller.since, of_end_user.failed, of_end_user.since
     FROM (VALUES (1)) AS one
+    LEFT JOIN idempotency_keys AS k ON k.caller_key = $7 AND k.kept
     LEFT JOIN verification_locks AS l ON l.number_fingerprint = $1
     LEFT JOIN certificate_secrets AS s ON s.number_fingerprint = $1
     LEFT JOIN certificates AS c ON c.certificate_id = s.certificate_id
@@ -61,13 +63,14 @@ class Guess:
 class StoredCredentials:
     """What is stored of a number: its certificate if there is one, and what was wrong before.
 
-    ``of_number`` are the wrong pairs since the number's last lock.
+    ``remembered`` is the answer that the caller's key has, ``of_number`` the wrong pairs since the number's last lock.
     """
 
     certificate_id: UUID | None
     cvc_sealed: bytes | None
     status: str | None
     blocked: bool | None
+    remembered: RememberedAnswer | None
     lock: NumberLock | None
     of_number: Guesses
     of_caller: Guesses
@@ -85,8 +88,8 @@ class CredentialRepository:
         """Let nobody else count a wrong pair of this number until the transaction ends."""
         await (await driver_of(self._connection)).execute(_ONE_AT_A_TIME, guess.fingerprint)
 
-    async def find(self, guess: Guess) -> StoredCredentials:
-        """Return what is stored of a number."""
+    async def find(self, guess: Guess, caller_key: bytes | None = None) -> StoredCredentials:
+        """Return what is stored of a number, and under a key whose answers are kept."""
         policy, now = self._policy, guess.now
         [row] = await (await driver_of(self._connection)).fetch(
             _FIND,
@@ -96,13 +99,15 @@ class CredentialRepository:
             now - policy.per_caller.window,
             guess.end_user,
             now - policy.per_end_user.window,
+            caller_key,
         )
-        certificate_id, sealed, status, blocked, locked_until, locks, *counts = row
+        certificate_id, sealed, status, blocked, locked_until, locks, parameters, answer, *counts = row
         return StoredCredentials(
             certificate_id=certificate_id,
             cvc_sealed=sealed,
             status=status,
             blocked=blocked,
+            remembered=RememberedAnswer(parameters, answer) if answer is not None else None,
             lock=NumberLock(locked_until, locks) if locked_until is not None else None,
             of_number=Guesses(*counts[0:2]),
             of_caller=Guesses(*counts[2:4]),

@@ -180,8 +180,8 @@ class Till:
         match status:
             case "available" | "retired":
                 await self.stock.fill(1)
-                never = "SELECT certificate_id::text AS id FROM certificates WHERE sequence = 0"
-                [row] = await self.stock.rows(never)
+                fresh = "SELECT certificate_id::text AS id FROM certificates WHERE sequence = 0 LIMIT 1"
+                [row] = await self.stock.rows(fresh)
                 if status == "retired":
                     await self.act(row["id"], Retire(reason="lost", by="olga"))
                 return str(row["id"])

@@ -23,7 +23,6 @@ OF_THE_TRANSACTION = (
 
 
 @around_each(
-    (redemptions, "find_answer"),
     (CredentialRepository, "find"),
     (CredentialCheck, "check"),
     *OF_THE_TRANSACTION,

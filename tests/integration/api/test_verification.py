@@ -118,7 +118,7 @@ async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tu
     shown = Credentials.model_validate({"channel": "pos", "number": number, "cvc": cvc})
     with statements_of(stock.engine) as sent:
         try:
-            found = await check.check(caller, shown, None, datetime.now(UTC))
+            found = await check.check(check.guess(caller, shown, None, datetime.now(UTC)), shown.cvc)
         except ProblemError as error:
             return sent, keyring.opened, error.problem.name
     return sent, keyring.opened, "right" if found else "wrong"
