@@ -23,15 +23,11 @@ IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 """A process that stops in the middle of a transaction loses its locks after this."""
 CLAIM_CONNECTIONS = 4
 """Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
-_INDEX_PLANS = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
-"""One plan, made once: along an index, row by row. Else the server expects a tenth of a table from a LIMIT that it does
-not know, plans each claim anew, which takes as long as the claim, and goes on scanning what was small when it planned.
+_INDEX_PLANS = dict.fromkeys(
+    ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
+)
+"""For statements that find rows one by one: along an index, whatever the statistics say. Else the server expects a tenth
+of a table from a LIMIT that it does not know, and goes on scanning what was small when it planned.
 """
 
 
@@ -94,6 +90,7 @@ def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, s
         "application_name": application_name,
         "timezone": "UTC",
         "jit": "off",  # our statements are short; compiling them costs more than running them
+        "plan_cache_mode": "force_generic_plan",  # so does planning one anew for its parameters
         "lock_timeout": LOCK_TIMEOUT,
         "statement_timeout": STATEMENT_TIMEOUT,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
