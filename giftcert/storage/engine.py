@@ -26,7 +26,7 @@ CLAIM_CONNECTIONS = 4
 _INDEX_PLANS = dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
-"""For statements that find rows one by one: along an index, whatever the statistics say. Else the server expects a tenth
+"""For statements that find rows one by one: along an index, whatever statistics say. Else the server expects a tenth
 of a table from a LIMIT that it does not know, and goes on scanning what was small when it planned.
 """
 
