@@ -284,7 +284,7 @@ class Crowd:
         made = await self.world.rows(
             "SELECT 1 FROM redemptions WHERE redemption_id = ANY(:ids)", ids=self.asked[key]
         )
-        assert len(made) == len(answers)
+        assert len(made) == len(answers), (made, answers)
         refusals = {outcome.refusal for outcome in outcomes if outcome.refusal is not None}
         assert all(isinstance(refusal, RejectionReason) for refusal in refusals)
 

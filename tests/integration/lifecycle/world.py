@@ -202,13 +202,15 @@ class World:
     # The pool
 
     async def fill(self, quantity: int, product: Product = GIFT) -> list[str]:
+        """Make certificates, and return their ids."""
         async with self.engine.begin() as connection:
             await ProductRepository(connection).put([product])
-            await PoolRepository(connection).generate(product, quantity, PlainSealer(), self.now)
-        return [
-            row["id"]
-            for row in await self.rows("SELECT certificate_id::text AS id FROM certificates ORDER BY 1")
-        ]
+            batch = await PoolRepository(connection).generate(product, quantity, PlainSealer(), self.now)
+        rows = await self.rows(
+            "SELECT certificate_id::text AS id FROM certificates WHERE batch_id = :batch ORDER BY 1",
+            batch=batch,
+        )
+        return [row["id"] for row in rows]
 
     async def reserve(self, quantity: int = 1, channel: str = "im") -> list[str]:
         """Reserve certificates, and return their ids."""
