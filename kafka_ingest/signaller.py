@@ -49,8 +49,8 @@ class Signaller:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was taken is sent."""
-        return not self._queues
+        """Whether all that was taken is sent, and marked where it is pending still."""
+        return not self._queues and not self._sent
 
     def take(self, wakes: Iterable[Wake]) -> None:
         """Take signals to be sent from now on; one of a kind that still waits for its certificate says enough."""

@@ -1,9 +1,9 @@
 """The arrival rule over whole sales, through the real ingest correlation on PostgreSQL.
 
 Each topic in its own order with any repeats, any interleaving of topics and sales, any batches, looks of certificates
-at any instant. Where nothing is withdrawn, refunded or repriced, state and events are those of the plain order; else the
-buyer's outcome holds. A failure names its seed; ``SALES_SEED=<seed>`` plays it again. A build server always takes the
-same seeds, a developer new ones.
+at any instant. Where nothing is withdrawn, refunded or repriced, state and events are those of the plain order; else
+the buyer's outcome holds. A failure names its seed; ``SALES_SEED=<seed>`` plays it again. A build server always takes
+the same seeds, a developer new ones.
 """
 
 import os
