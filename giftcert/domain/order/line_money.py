@@ -78,7 +78,7 @@ class Claims:
 
 @dataclass(slots=True)
 class GivenBack:
-    """What certainly went back, by line key; ``goods`` is the sum of goods.
+    """What certainly went back, by line key; ``goods`` is the sum of goods, ``beyond_prices`` what no price had lacked.
 
     ``said``: what of it the refunds themselves, or persons, gave to the line. ``inferred_at``: how many captures came
     before the first refund of the line that only follows from the rules. ``of_unknown_worth``: lines with money back in
@@ -88,6 +88,7 @@ class GivenBack:
     of: dict[int, int] = field(default_factory=dict)
     said: dict[int, int] = field(default_factory=dict)
     goods: int = 0
+    beyond_prices: int = 0
     inferred_at: dict[int, int] = field(default_factory=dict)
     of_unknown_worth: frozenset[int] = frozenset()
 
@@ -114,7 +115,7 @@ class Filled:
 
     ``captured`` is by line key; ``until``: how much of all unallocated money was used when the line had its part of it.
     ``goods_unallocated`` and ``gone_goods_unallocated`` are for goods in the order's total and for those that left it.
-    ``has_rest``: there was more than all prices lacked.
+    ``has_rest``: there was more than all prices lacked; ``rest`` is what of it is nobody's and not back.
     """
 
     captured: dict[int, int]
@@ -122,6 +123,7 @@ class Filled:
     goods_unallocated: int
     gone_goods_unallocated: int
     has_rest: bool
+    rest: int
 
 
 class _Pool:
@@ -153,15 +155,16 @@ def fill(claims: Claims, back: GivenBack) -> Filled:
     """Spread the unallocated money over the lines.
 
     First what paid a line stays with it, and what went back was its own. Then each takes what its price lacks, then
-    what may have come again. What is left is for goods, or where there are none, of a buyer who was charged twice.
+    what may have come again. What is left is nobody's, or where there are no goods, of a buyer who was charged twice.
     """
     money, everybody = claims.money, [*claims.asked, *claims.asked_by_gone]
     pool = _Pool(money.unallocated + claims.surplus, everybody)
-    gone_back = pool.draw(back.goods - claims.goods_allocated)
+    goods_back = min(back.goods - claims.goods_allocated, claims.goods_lack + claims.gone_goods_lack)
+    goods = pool.draw(goods_back)
     if back.of:
         for claim in everybody:
             pool.take(claim.key, min(back.of.get(claim.key, 0), claim.price))
-    goods = gone_back + pool.draw(claims.goods_lack - gone_back)
+    goods += pool.draw(claims.goods_lack - goods)
     for claim in claims.asked:
         pool.take(claim.key, claim.price)
     gone_goods = pool.draw(claims.gone_goods_lack)
@@ -169,11 +172,12 @@ def fill(claims: Claims, back: GivenBack) -> Filled:
         pool.take(claim.key, claim.price)
     has_rest = pool.left > 0
     if has_rest:
+        pool.draw(back.beyond_prices)
         for claim in everybody:
             pool.take(claim.key, claim.price + back.may_have_come_again(claim.key, money))
         if not claims.has_goods:
             _charge_again(pool, everybody)
-    return Filled(pool.has, pool.until, goods + max(0, pool.left), gone_goods, has_rest)
+    return Filled(pool.has, pool.until, goods, gone_goods, has_rest, max(0, pool.left))
 
 
 def _charge_again(pool: _Pool, claims: list[Claim]) -> None:

@@ -34,9 +34,16 @@ def with_paid_prices(order: Order, claims: Claims, filled: Filled, back: GivenBa
     if not unpaid:
         return order
     runs = _Runs(claims, {line.key for line in unpaid})
+    free = claims.money.unallocated + claims.surplus
+    free -= sum(claim.kept for claim in (*claims.asked, *claims.asked_by_gone))
     lines = list(order.lines)
     for line in unpaid:
-        found = runs.paying(line, back.of.get(line.key, 0))
+        kept = max((paid.unallocated for paid in line.paid), default=0)
+        found = [
+            paid._replace(unallocated=min(paid.unallocated, kept + free))
+            for paid in runs.paying(line, back.of.get(line.key, 0))
+        ]
+        free -= max(0, max((paid.unallocated for paid in found), default=0) - kept)
         lines[line.key - 1] = replace(line, paid=(*line.paid, *found))
     return replace(order, lines=tuple(lines))
 

@@ -89,9 +89,7 @@ class _Spread:
             out = [line for line in self._left_lines if line.is_out_at(refund.occurred_at)]
             if out or refund.rest > self._goods_money():
                 self._fill_lines_that_left(refund, out)
-            for_goods = min(refund.rest, max(0, self._goods_money()))
-            self._back.goods += for_goods - self._give_excess(refund, for_goods)
-            refund.rest -= for_goods
+            self._give_goods(refund, min(refund.rest, max(0, self._goods_money())))
         if self._inferred:
             self._settle(refund)
 
@@ -108,9 +106,8 @@ class _Spread:
     def _goods_money(self) -> int:
         """What of the captures is goods' money: neither reserved for certificate lines nor given back already."""
         money = self._claims.money
-        return (
-            money.total - money.for_nobody - self._reserved_now() - self._back.goods - self._goods_inferred()
-        )
+        back = self._back.goods + self._back.beyond_prices + self._goods_inferred()
+        return money.total - money.for_nobody - self._reserved_now() - back
 
     def _reserved_now(self) -> int:
         more = 0
@@ -123,16 +120,19 @@ class _Spread:
     def _goods_inferred(self) -> int:
         return sum(amount for key, amount in self._inferred.items() if key not in self._certificates)
 
-    def _give_excess(self, refund: Refund, amount: int) -> int:
-        """Of money for goods, what lines in the order were charged beyond their price goes back first."""
-        left = amount
+    def _give_goods(self, refund: Refund, amount: int) -> None:
+        """Give goods' money back; what was too much goes first: beyond a line's price, then beyond all prices."""
+        refund.rest -= amount
         for line in self._claims.certificates:
-            if left == 0:
-                break
+            if amount == 0:
+                return
             if line.withdrawal is None:
                 excess = self.filled.captured[line.key] - line.price - self._given(line.key)
-                left -= self._give(refund, line.key, min(left, excess))
-        return amount - left
+                amount -= self._give(refund, line.key, min(amount, excess))
+        beyond = min(amount, self.filled.rest)
+        self.filled.rest -= beyond
+        self._back.beyond_prices += beyond
+        self._back.goods += amount - beyond
 
     def _fill_lines_that_left(self, refund: Refund, out: list[KnownLine]) -> None:
         """Fill what they lack: first those out of the order when the refund occurred, so that it stays with them."""
@@ -147,7 +147,7 @@ class _Spread:
     def _lack(self, line: KnownLine) -> int:
         if line.naming is not None:
             return self.filled.captured[line.key] - self._given(line.key)
-        left = self._goods_have - self._back.goods - self._goods_inferred()
+        left = self._goods_have - self._back.goods - self._back.beyond_prices - self._goods_inferred()
         return min(self._captured_for_goods(line) - self._given(line.key), left)
 
     def _captured_for_goods(self, line: KnownLine) -> int:
@@ -168,7 +168,7 @@ class _Spread:
             self._add(key, amount)
             if key in self._certificates:
                 self._back.inferred_at.setdefault(key, refund.newest.captures_before)
-        if (self.filled.has_rest and came_again) or self._back.goods > self._goods_have:
+        if self.filled.has_rest and came_again:
             self._fill()
 
     # All money is back ------------------------------------------------------------------------------
@@ -193,7 +193,6 @@ class _Spread:
         self._back.of = {
             key: sum(refund.given.get(key, 0) for refund in refunds) for key in self._certificates
         }
-        self._back.goods = self._claims.money.total - sum(self._back.of.values())
 
     # The rest ---------------------------------------------------------------------------------------
 

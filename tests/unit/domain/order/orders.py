@@ -10,10 +10,12 @@ from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order, apply
 from giftcert.domain.order.standing import CountedMoney, LineRefund, LineStanding
+from giftcert.domain.policy import Policy
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ORDER = "IM-1001"
+POLICY = Policy()
 _numbers = count(1)
 
 
