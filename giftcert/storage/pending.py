@@ -8,23 +8,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.cause import Cause
 from giftcert.storage.engine import driver_of
+from giftcert.storage.round_trip import Write, write_together
 from giftcert.temporal.signals import Signal
 
 # Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a
 # new number: a decision deletes a row only while it is the one that it read. `since` stays that of the first write.
 _ADD = """
     INSERT INTO pending AS known (certificate_id, order_id, line_key, kind, channel, cause_topic, cause_event_id, since)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::timestamptz[]) AS new (certificate_id, order_id, line_key)
+    SELECT * FROM unnest({}::uuid[], {}::text[], {}::integer[], {}::text[], {}::text[], {}::text[], {}::text[],
+        {}::timestamptz[]) AS new (certificate_id, order_id, line_key)
     ORDER BY certificate_id, order_id, line_key
     ON CONFLICT (certificate_id, order_id, line_key) DO UPDATE
     SET number = nextval('pending_number'), kind = excluded.kind, channel = excluded.channel,
         cause_topic = excluded.cause_topic, cause_event_id = excluded.cause_event_id, signalled_at = NULL
 """
-# Only for the sweep's patience: a signal lost is not marked, and one marked wrongly is sent again a little later.
+# Only for the sweep's patience: a signal lost is not marked, and one marked wrongly is sent again a little later. Rows
+# that others hold are being written anew, or decided.
 _MARK = """
-    UPDATE pending SET signalled_at = sent.at FROM unnest($1::uuid[], $2::timestamptz[]) AS sent (certificate_id, at)
-    WHERE pending.certificate_id = sent.certificate_id AND since <= sent.at AND signalled_at IS NULL
+    WITH held AS (
+        SELECT p.certificate_id, p.order_id, p.line_key, sent.at
+        FROM unnest($1::uuid[], $2::timestamptz[]) AS sent (certificate_id, at) JOIN pending AS p USING (certificate_id)
+        WHERE p.since <= sent.at AND p.signalled_at IS NULL FOR NO KEY UPDATE OF p SKIP LOCKED
+    )
+    UPDATE pending AS p SET signalled_at = held.at FROM held
+    WHERE (p.certificate_id, p.order_id, p.line_key) = (held.certificate_id, held.order_id, held.line_key)
 """
 
 
@@ -50,10 +57,20 @@ class PendingRepository:
         self._connection = connection
 
     async def add(self, rows: Sequence[PendingRow], since: datetime) -> None:
-        """Write rows, each key once; one that is there already gets another number and the newest kind."""
+        """Write rows; see ``waiting``."""
+        await write_together(self._connection, waiting(rows, since))
+
+    async def mark_signalled(self, sent: Mapping[str, datetime]) -> None:
+        """Remember when these certificates were signalled, where they have not decided meanwhile."""
         driver = await driver_of(self._connection)
-        await driver.execute(
-            _ADD,
+        await driver.execute(_MARK, list(sent), list(sent.values()))
+
+
+def waiting(rows: Sequence[PendingRow], since: datetime) -> Write:
+    """Write rows, each key once; one that is there already gets another number and the newest kind."""
+    return Write(
+        _ADD,
+        [
             [one.certificate_id for one in rows],
             [one.order_id for one in rows],
             [one.line_key for one in rows],
@@ -62,9 +79,5 @@ class PendingRepository:
             [one.cause.topic if one.cause else None for one in rows],
             [one.cause.event_id if one.cause else None for one in rows],
             [since] * len(rows),
-        )
-
-    async def mark_signalled(self, sent: Mapping[str, datetime]) -> None:
-        """Remember when these certificates were signalled, where they have not decided meanwhile."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_MARK, list(sent), list(sent.values()))
+        ],
+    )

@@ -36,6 +36,7 @@ from giftcert.storage.orders import OrderRepository
 from giftcert.storage.outbox import OutboxRepository
 from giftcert.storage.pending import PendingRepository
 from giftcert.storage.reservations import ReservationRepository
+from giftcert.storage.sweep import SweepRepository
 from tests.integration.lifecycle.world import (
     GIFT,
     ORDERS,
@@ -227,11 +228,17 @@ class Crowd:
             return await ClientRepository(connection).erase_recipients(10, oldest)
 
     async def sweep(self, random: Random) -> None:
-        """Look for what waits, and remember that it was signalled."""
-        del random
+        """Look for what waits too long or is due, and remember what was signalled; now and then Temporal is away."""
         rows = await self.world.rows("SELECT DISTINCT certificate_id::text AS id FROM pending LIMIT 5")
         async with self.world.engine.begin() as connection:
             await PendingRepository(connection).mark_signalled({row["id"]: self.world.now for row in rows})
+        async with self.world.engine.begin() as connection:
+            sweep = SweepRepository(connection)
+            found = await sweep.claim_pending(self.world.now, 10, "im")
+            found += await sweep.claim_due(self.world.now, 10, "im")
+            if random.random() < 0.3:
+                await sweep.give_back([one.wake.certificate_id for one in found])
+            await sweep.raise_bounds(self.world.now)
 
     async def publish(self, random: Random) -> None:
         """Empty a window of the outbox, without a stream."""
