@@ -34,6 +34,7 @@ class Claims:
         self.in_total = [line for line in by_number if line.naming is not None and line.is_in_total]
         gone = [line for line in by_number if line.naming is not None and not line.is_in_total]
         self.certificates = [*self.in_total, *gone]
+        self._numbers_in_total = {line.line_id for line in order.lines if line.is_in_total}
         self.goods = [line for line in by_number if line.naming is None]
         self.asked = list(map(self._claim, self.in_total))
         self.asked_by_gone = list(map(self._claim, gone))
@@ -69,8 +70,9 @@ class Claims:
         return min(self.money.of(line), max(0, line.amount))
 
     def lack(self, line: KnownLine) -> int:
-        """Return what the allocations of a line leave of its price."""
-        return max(0, line.price - self.money.of(line))
+        """Return what the allocations of goods leave of their price, unless others are sold under the number now."""
+        replaced = not line.is_in_total and line.line_id in self._numbers_in_total
+        return 0 if replaced else max(0, line.price - self.money.of(line))
 
 
 # What went back -----------------------------------------------------------------------------------

@@ -27,19 +27,51 @@ class _Stated:
 
 
 def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
-    """Return the order as a full version says that it now is."""
+    """Return the order as a full version says that it now is.
+
+    Cancellations and returns under this version or a newer one hold for it, whichever was told first.
+    """
+    newer = tuple(said for said in order.withdrawals if said.version >= version.version)
+    if newer:
+        earlier = [said for said in order.withdrawals if said.version < version.version]
+        order = _withdrawn(_as_last_stated(order), *earlier)
+    stated = _stated(order, version, now)
+    has_live = any(line.listed and line.withdrawal is None for line in stated.lines)
+    stated = replace(
+        stated,
+        version=max(order.version, version.version),
+        stated_version=version.version,
+        lines=tuple(
+            line
+            if line.stated_withdrawal is line.withdrawal
+            else replace(line, stated_withdrawal=line.withdrawal)
+            for line in stated.lines
+        ),
+        withdrawals=newer,
+        was_cancelled=order.is_cancelled and not has_live,
+        is_cancelled=order.is_cancelled and not has_live,
+    )
+    return _withdrawn(stated, *newer)
+
+
+def _as_last_stated(order: Order) -> Order:
+    """Return the order without the cancellations and returns since its last full version."""
+    lines = tuple(replace(line, withdrawal=line.stated_withdrawal) for line in order.lines)
+    return replace(order, lines=lines, is_cancelled=order.was_cancelled)
+
+
+def _stated(order: Order, version: OrderStated, now: datetime) -> Order:
     price_of = prices(version.lines, version.total)
-    stated = [_Stated(line, price_of[line.line_id], version, now) for line in version.lines]
-    matched = _match(order.lines, version.lines)
     lines = [_kept(line, version) for line in order.lines]
     here: list[int] = []
-    for one, known in zip(stated, matched, strict=True):
+    for line, known in zip(version.lines, _match(order.lines, version.lines), strict=True):
+        one = _Stated(line, price_of[line.line_id], version, now)
         if known is None:
             lines.append(_new(one, len(lines) + 1))
         else:
             lines[known.key - 1] = _restated(known, one)
         here.append(lines[-1].key if known is None else known.key)
-    restated = replace(
+    return replace(
         order,
         channel=version.channel,
         customer_id=version.customer_id,
@@ -48,18 +80,6 @@ def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
         lines=tuple(lines),
         bearings=_borne(order.bearings, (lines[key - 1] for key in here), version.cause.occurred_at),
     )
-    return _with_withdrawals_of_version(restated, order.version, version.version)
-
-
-def _with_withdrawals_of_version(order: Order, before: int, version: int) -> Order:
-    """A cancellation or return holds for all that is told under its version, whichever comes first."""
-    if version > before:
-        live = any(line.listed and line.withdrawal is None for line in order.lines)
-        cancelled = order.is_cancelled and not live
-        return replace(order, version=version, withdrawals=(), is_cancelled=cancelled)
-    for said in order.withdrawals:
-        order = _withdrawn(order, said, version)
-    return order
 
 
 def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
@@ -182,19 +202,26 @@ def _renamed(line: KnownLine, known: KnownLine, stated: _Stated) -> KnownLine:
 
 
 def _naming(stated: _Stated, before: Naming | None) -> Naming:
-    line, version, cause = stated.line, stated.version.version, stated.version.cause
+    line, version = stated.line, stated.version
     certificate_id = line.certificate_id or ""
     replaced = before.certificate_id if before and before.certificate_id != certificate_id else None
+    first = _first_naming(certificate_id, line.reservation_id, version.version, version.cause, stated.now)
+    return replace(first, replaces=replaced) if replaced else first
+
+
+def _first_naming(
+    certificate_id: str, reservation_id: str | None, version: int, cause: Cause, now: datetime
+) -> Naming:
     return Naming(
         certificate_id=certificate_id,
         version=version,
         occurred_at=cause.occurred_at,
-        reservation_id=line.reservation_id,
-        applied_at=stated.now,
+        reservation_id=reservation_id,
+        applied_at=now,
         terms_version=version,
-        terms_applied_at=stated.now,
-        newest_reservation_id=line.reservation_id,
-        replaces=replaced,
+        terms_applied_at=now,
+        newest_reservation_id=reservation_id,
+        replaces=None,
         cause=cause,
         terms_cause=cause,
     )
@@ -204,78 +231,71 @@ def _naming(stated: _Stated, before: Naming | None) -> Naming:
 
 
 def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetime) -> Order:
-    """Return the order after a cancellation or return.
+    """Return the order after a cancellation or return; one that newer ones overtook takes its place before them.
 
     It may be the first message that names a certificate: then its line is new, and withdrawn.
     """
     how = Withdrawal.CANCELLED if isinstance(message, OrderCancelled) else Withdrawal.RETURNED
-    said = SaidWithdrawal(how=how, line_ids=message.line_ids, cause=message.cause)
-    earlier = order.withdrawals if message.version == order.version else ()
-    order = replace(
+    said = SaidWithdrawal(version=message.version, how=how, line_ids=message.line_ids, cause=message.cause)
+    overtaken = any(one.version > said.version for one in order.withdrawals)
+    known = replace(
         order,
-        version=message.version,
+        version=max(order.version, message.version),
         channel=order.channel or message.channel,
-        lines=(*order.lines, *_first_heard_of(order, message, now)),
-        withdrawals=(*earlier, said),
+        lines=(*order.lines, *_first_heard_of(order, message, said, now)),
+        withdrawals=tuple(sorted((*order.withdrawals, said), key=lambda one: one.version)),
     )
-    return _withdrawn(order, said, message.version)
+    return _withdrawn(_as_last_stated(known), *known.withdrawals) if overtaken else _withdrawn(known, said)
 
 
-def _first_heard_of(order: Order, message: OrderCancelled | LinesReturned, now: datetime) -> list[KnownLine]:
+def _first_heard_of(
+    order: Order, message: OrderCancelled | LinesReturned, said: SaidWithdrawal, now: datetime
+) -> list[KnownLine]:
     """Lines that the order is first heard of by, as they are cancelled or returned. What they cost is not known."""
     numbers = {line.line_id for line in order.lines}
     named = {line.naming.certificate_id for line in order.lines if line.naming is not None}
-    new: list[KnownLine] = []
-    for line_id, certificate_id in message.certificates:
-        if line_id in numbers or certificate_id in named:
-            continue
-        cause, version = message.cause, message.version
-        naming = Naming(
-            certificate_id=certificate_id,
-            version=version,
-            occurred_at=cause.occurred_at,
-            reservation_id=None,
-            applied_at=now,
-            terms_version=version,
-            terms_applied_at=now,
-            newest_reservation_id=None,
-            replaces=None,
-            cause=cause,
-            terms_cause=cause,
+    new = [one for one in message.certificates if one[0] not in numbers and one[1] not in named]
+    return [
+        KnownLine(
+            key=key,
+            line_id=line_id,
+            amount=0,
+            price=0,
+            listed=False,
+            withdrawal=_left(said.how, said.version, said.cause),
+            stated_withdrawal=_left(said.how, said.version, said.cause),
+            naming=_first_naming(certificate_id, None, message.version, message.cause, now),
+            certificates=(certificate_id,),
         )
-        key = len(order.lines) + len(new) + 1
-        new.append(
-            KnownLine(
-                key=key,
-                line_id=line_id,
-                amount=0,
-                price=0,
-                listed=False,
-                naming=naming,
-                certificates=(certificate_id,),
-            )
-        )
-    return new
+        for key, (line_id, certificate_id) in enumerate(new, start=len(order.lines) + 1)
+    ]
 
 
-def _withdrawn(order: Order, said: SaidWithdrawal, version: int) -> Order:
-    if said.line_ids is None:
-        meant = {line.key for line in order.lines if line.listed or not line.is_final}
-    else:
-        of_number = _by_number(order.lines)
-        meant = {of_number[line_id].key for line_id in said.line_ids if line_id in of_number}
-    lines = tuple(_gone(line, said, version) if line.key in meant else line for line in order.lines)
-    whole = said.how is Withdrawal.CANCELLED and said.line_ids is None
-    return replace(order, lines=lines, is_cancelled=order.is_cancelled or whole)
+def _withdrawn(order: Order, *withdrawals: SaidWithdrawal) -> Order:
+    """Return the order after these, by version."""
+    lines = list(order.lines)
+    cancelled = order.is_cancelled
+    for said in withdrawals:
+        for key in _meant(lines, said.line_ids):
+            lines[key - 1] = _gone(lines[key - 1], said)
+        cancelled = cancelled or (said.how is Withdrawal.CANCELLED and said.line_ids is None)
+    return replace(order, lines=tuple(lines), is_cancelled=cancelled)
 
 
-def _gone(line: KnownLine, said: SaidWithdrawal, version: int) -> KnownLine:
+def _meant(lines: Sequence[KnownLine], line_ids: tuple[str, ...] | None) -> list[int]:
+    if line_ids is None:
+        return [line.key for line in lines if line.listed or not line.is_final]
+    of_number = _by_number(lines)
+    return [of_number[line_id].key for line_id in line_ids if line_id in of_number]
+
+
+def _gone(line: KnownLine, said: SaidWithdrawal) -> KnownLine:
     """What was removed before is now gone for good; how a line first left otherwise stands."""
     before = line.withdrawal
     if before is None:
-        return replace(line, withdrawal=_left(said.how, version, said.cause))
+        return replace(line, withdrawal=_left(said.how, said.version, said.cause))
     how = said.how if before.how is Withdrawal.REMOVED else before.how
-    return replace(line, withdrawal=replace(before, how=how, said_in=version))
+    return replace(line, withdrawal=replace(before, how=how, said_in=said.version))
 
 
 # lineIds ------------------------------------------------------------------------------------------

@@ -42,14 +42,15 @@ class Novelty(StrEnum):
 def novelty(order: Order | None, message: OrderMessage) -> Novelty:
     """Return whether a message is new to an order: known from the order alone.
 
-    An orderVersion lower than already seen is stale, an equal one of another type is news.
+    A version no newer than the newest full one is stale, but for an equal one of another type. What cancellations and
+    returns alone overtook, as when it was mended and replayed, is news.
     """
     if order is None:
         return Novelty.NEW
     known = order.contents.get(identity_of(message))
     if known is not None:
         return _known(known, message)
-    if isinstance(message, OrderVersion) and message.version < order.version:
+    if isinstance(message, OrderVersion) and message.version < order.stated_version:
         return Novelty.STALE
     return Novelty.NEW
 

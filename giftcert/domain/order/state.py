@@ -104,7 +104,8 @@ class KnownLine:
     """A line that the order has or had. ``naming`` and what follows it stand on certificate lines alone.
 
     ``price`` is the amount less its share of a discount of the whole order. ``listed``: the newest full version lists
-    it. ``listed_in``: the first full version that lists it again after it was cancelled or returned.
+    it. ``stated_withdrawal``: how it had left when that came. ``listed_in``: the first full version that lists it again
+    after it was cancelled or returned.
     ``certificates``: all that it ever named, newest last.
     """
 
@@ -114,6 +115,7 @@ class KnownLine:
     price: int
     listed: bool = True
     withdrawal: LineWithdrawal | None = None
+    stated_withdrawal: LineWithdrawal | None = None
     absences: tuple[Absence, ...] = ()
     naming: Naming | None = None
     nominal: int | None = None
@@ -141,8 +143,9 @@ class KnownLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaidWithdrawal:
-    """A cancellation or return under the order's newest version; it holds for an equal version told after it."""
+    """A cancellation or return; ``line_ids`` is ``None`` for the whole order."""
 
+    version: int
     how: Withdrawal
     line_ids: tuple[str, ...] | None
     cause: Cause
@@ -159,17 +162,21 @@ class Authorization(NamedTuple):
 class Order:
     """One order, whole. ``version`` is the newest seen, 0 while only payments are known.
 
-    ``contents`` has a digest of the content of each message by a digest of its identity.
+    ``stated_version`` is the newest full one, ``withdrawals`` are what was told under it or since, by version, and
+    ``was_cancelled`` whether the whole order was cancelled before. ``contents`` has a digest of the content of each
+    message by a digest of its identity.
     """
 
     order_id: str
     revision: int = 0
     version: int = 0
+    stated_version: int = 0
     channel: str = ""
     customer_id: str | None = None
     currency: str | None = None
     total: int = 0
     is_cancelled: bool = False
+    was_cancelled: bool = False
     lines: tuple[KnownLine, ...] = ()
     bearings: tuple[Bearing, ...] = ()
     withdrawals: tuple[SaidWithdrawal, ...] = ()

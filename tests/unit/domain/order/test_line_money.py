@@ -112,6 +112,12 @@ def test_lines_that_left_the_order_come_after_those_in_it() -> None:
     assert (found["2"].captured, found["3"].captured) == (100, 500)
 
 
+def test_goods_listed_anew_under_a_cancelled_number_ask_for_their_price_once() -> None:
+    again = o.stated(o.goods("4", 500), o.A, version=3)
+    found = a(o.stated(o.TELEVISION, o.goods("4", 500), o.A), o.cancelled(), again, o.captured(1_250))
+    assert found.captured == 500
+
+
 def test_certificates_alone_charged_twice_have_each_its_price_twice() -> None:
     found = o.standings(BOTH, o.captured(1_000), o.captured(1_000, "P-2"))
     assert [(one.captured, one.excess) for one in found.values()] == [(1_000, 500), (1_000, 500)]

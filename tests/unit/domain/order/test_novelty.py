@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.order import Novelty, apply, novelty
 from giftcert.domain.order.standing import Withdrawal
 from tests.unit.domain.order import orders as o
+from tests.unit.domain.profiles import searched
 
 LATER = o.NOON + o.HOUR
 
@@ -105,16 +108,66 @@ def test_a_refund_is_known_by_payment_and_refund_id() -> None:
     assert novelty(order, replace(part, refund_id="r-2")) is Novelty.NEW
 
 
-def test_a_lower_version_is_stale_of_whatever_type() -> None:
+def test_a_version_lower_than_the_last_full_one_is_stale_of_whatever_type() -> None:
     order = o.fold(o.stated(o.A, version=3))
+    order = o.fold(o.cancelled("2", version=9), order=order)
     for message in (o.stated(o.B, version=2), o.cancelled(version=2), o.returned("2", version=1)):
         assert novelty(order, message) is Novelty.STALE
         assert apply(order, message, LATER) is order
 
 
-def test_a_cancellation_that_was_in_quarantine_is_stale_once_a_newer_version_came() -> None:
-    order = o.fold(o.stated(o.A, o.B), o.cancelled("3", version=3))
+def test_a_cancellation_mended_late_still_cancels_though_another_came_since() -> None:
+    order = o.fold(o.stated(o.A, o.B), o.returned("3", version=3), o.cancelled("2", version=2))
+    assert (order.version, [line.withdrawal and line.withdrawal.how for line in order.lines]) == (
+        3,
+        [Withdrawal.CANCELLED, Withdrawal.RETURNED],
+    )
+
+
+def test_a_cancellation_mended_late_is_stale_once_the_order_was_stated_anew() -> None:
+    order = o.fold(o.stated(o.A, o.B), o.stated(o.A, o.B, version=3))
     assert novelty(order, o.cancelled("2", version=2)) is Novelty.STALE
+    assert novelty(order, o.stated(o.A, version=2)) is Novelty.STALE
+
+
+def test_a_version_mended_late_brings_its_lines_less_those_withdrawn_since() -> None:
+    late = o.stated(o.A, o.B, o.gift("4"), version=2)
+    order = o.fold(o.stated(o.A), o.cancelled("2", "3", version=3), late)
+    assert (order.version, order.stated_version) == (3, 2)
+    assert [line.withdrawal is not None for line in order.lines] == [True, True, False]
+    assert novelty(order, o.returned("4", version=1)) is Novelty.STALE
+
+
+@st.composite
+def told_late(draw: st.DrawFn) -> tuple[list[m.OrderMessage], list[m.OrderMessage]]:
+    """Versions in their order; and the same, one of them told only after the withdrawals that follow it."""
+    some = st.lists(
+        st.sampled_from(
+            (o.A, o.B, o.TELEVISION, o.gift("2", certificate="new"), o.gift("5", certificate="certificate-3"))
+        ),
+        min_size=1,
+        unique_by=(lambda line: line.line_id, lambda line: line.certificate_id),
+    )
+    told: list[m.OrderMessage] = [o.stated(*draw(some))]
+    for version in range(2, 2 + draw(st.integers(1, 5))):
+        ids = draw(st.lists(st.sampled_from(("1", "2", "3", "5")), unique=True))
+        kind = draw(st.sampled_from((o.returned, o.cancelled, None)))
+        told.append(kind(*ids, version=version) if kind else o.stated(*draw(some), version=version))
+    at = draw(st.integers(0, len(told) - 1))
+    after = at + 1
+    while after < len(told) and not isinstance(told[after], m.OrderStated):
+        after += 1
+    return told, [*told[:at], *told[at + 1 : after], told[at], *told[after:]]
+
+
+@searched(200)
+@given(told_late())
+def test_what_withdrawals_overtook_ends_as_if_told_in_its_place(
+    both: tuple[list[m.OrderMessage], list[m.OrderMessage]],
+) -> None:
+    in_order, late = both
+    found, expected = o.fold(*late), o.fold(*in_order)
+    assert replace(found, channel="") == replace(expected, channel="")
 
 
 @pytest.mark.parametrize(
