@@ -25,7 +25,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage import credentials, idempotency
-from giftcert.storage.inbox import InboxRepository
+from giftcert.storage.day_partitions import drop_before
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
@@ -106,11 +106,12 @@ class MaintenanceActivities:
             asyncpg.LockNotAvailableError: a table is too busy; Temporal tries again.
         """
         now = self._clock()
-        first_kept = now.date() - self._settings.payment_horizon
+        payments_kept = now.date() - self._settings.payment_horizon
+        originals_kept = now.date() - self._settings.inbox_retention
         async with self._engine.begin() as connection:
             await credentials.forget_guesses(connection, now - self._settings.guess_policy.remembered)
-            payments = await UnmatchedPaymentRepository(connection).drop_before(first_kept)
-            return payments + await InboxRepository(connection).drop_before(first_kept)
+            payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
+            return payments + await drop_before(connection, "inbox", originals_kept)
 
     @activity.defn(name=RECONCILE)
     async def reconcile(self, what: Reconciliation) -> Reconciled:

@@ -92,7 +92,7 @@ def rare_collections() -> Iterator[None]:
 
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(settings, "giftcert-ingest")
+    engine = make_engine(settings, "giftcert-ingest", index_plans=True)
     try:
         yield engine
     finally:

@@ -17,13 +17,14 @@ from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
+from giftcert.storage import inbox, spendings
 from giftcert.storage.clients import ClientRepository
-from giftcert.storage.inbox import InboxRepository, InboxRow
+from giftcert.storage.inbox import InboxRow
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
-from giftcert.storage.spendings import SpendingRepository
+from giftcert.storage.round_trip import Write
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
 from kafka_ingest.correlation import (
@@ -124,12 +125,6 @@ async def write(
 ) -> Committed:
     """Write a plan, and what the changed orders mean for their lines and certificates."""
     wakes = await _write_orders(connection, plan, now, rules, replaying=replaying)
-    if plan.spendings:
-        await SpendingRepository(connection).add([one.spending for one in plan.spendings], now)
-        wakes += [_spent(one) for one in plan.spendings]
-    if plan.originals:
-        rows = [_original(source, record, now, rules.keyring) for source, record in plan.originals]
-        await InboxRepository(connection).add(rows)
     if plan.clients:
         await ClientRepository(connection).save(list(plan.clients.values()))
     if plan.unmatched:
@@ -166,7 +161,20 @@ async def _write_orders(
     for order_id, folded in plan.folded.items():
         if folded.order is not None and folded.became_too_large:
             plan.record_of(order_id, [_too_large(folded.order, now)])
-    return await order_changes.save(connection, changes, reported, products, now, also)
+    wakes = await order_changes.save(
+        connection, changes, reported, products, now, also, _other_writes(plan, now, rules)
+    )
+    return wakes + [_spent(one) for one in plan.spendings]
+
+
+def _other_writes(plan: BatchPlan, now: datetime, rules: IngestRules) -> list[Write]:
+    writes = []
+    if plan.spendings:
+        writes.append(spendings.received([one.spending for one in plan.spendings], now))
+    if plan.originals:
+        rows = [_original(source, record, now, rules.keyring) for source, record in plan.originals]
+        writes.append(inbox.received(rows))
+    return writes
 
 
 def _too_large(order: Order, now: datetime) -> EventRecord:
@@ -200,15 +208,16 @@ async def _look_up(
     connection: AsyncConnection, selection: Selection, orders: Mapping[str, StoredOrder]
 ) -> tuple[list[Payment], Known]:
     """Take the payments that waited for the batch's orders, and return them with all that is known."""
-    new = {order.order_id for _, order in selection.orders if order.order_id not in orders}
+    unknown = [order for _, order in selection.orders if order.order_id not in orders]
+    new, late = {one.order_id for one in unknown}, any(one.order_version > 1 for one in unknown)
     waited = await _waiting(connection, new | {one for one, stored in orders.items() if stored.recheck})
-    spendings, spent = SpendingRepository(connection), selection.spent_certificates
+    repository, spent = spendings.SpendingRepository(connection), selection.spent_certificates
     identities = selection.spending_identities
     return waited, Known(
         orders=orders,
-        spendings=await spendings.contents(identities) if identities else {},
-        channels=await spendings.channels(spent) if spent else {},
-        payments_were_dropped=bool(new) and await UnmatchedPaymentRepository(connection).were_dropped(),
+        spendings=await repository.contents(identities) if identities else {},
+        channels=await repository.channels(spent) if spent else {},
+        payments_were_dropped=late and await UnmatchedPaymentRepository(connection).were_dropped(),
     )
 
 
@@ -232,9 +241,9 @@ async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> l
 # Rows -----------------------------------------------------------------------------------------------
 
 
-def _spending_rows(spendings: Iterable[PlannedSpending]) -> list[PendingRow]:
+def _spending_rows(planned: Iterable[PlannedSpending]) -> list[PendingRow]:
     """Return one pending row for each certificate that is spent, with the newest payment as its cause."""
-    newest = {one.spending.certificate_id: one for one in spendings}
+    newest = {one.spending.certificate_id: one for one in planned}
     return [
         PendingRow(
             certificate_id=certificate_id,

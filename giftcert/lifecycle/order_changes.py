@@ -28,11 +28,12 @@ from giftcert.domain.order.messages import (
 from giftcert.domain.order.order import Order
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
+from giftcert.storage import order_lines, orders, pending
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.engine import driver_of
-from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
-from giftcert.storage.orders import OrderRepository
-from giftcert.storage.pending import PendingRepository, PendingRow
+from giftcert.storage.order_lines import LineKey, OrderLineRow
+from giftcert.storage.pending import PendingRow
+from giftcert.storage.round_trip import Write, write_together
 from giftcert.temporal.signals import Signal, Wake
 
 _OURS = """
@@ -89,11 +90,11 @@ async def revise(
         policy: how long an authorisation keeps an order from being unpaid.
 
     Returns:
-        The lines, and the products of all certificates of ours that these orders name, by certificate id.
+        The lines, and the products of the certificates of ours that these orders name for the first time.
     """
-    ours = await _ours(connection, changes, rows)
+    ours, products = await _ours(connection, changes, rows)
     erased = await _erased(connection, changes)
-    return [one for change in changes for one in revised_lines(change, rows, ours, erased, policy)], ours
+    return [one for change in changes for one in revised_lines(change, rows, ours, erased, policy)], products
 
 
 async def save(
@@ -103,8 +104,9 @@ async def save(
     products: Mapping[str, str],
     now: datetime,
     also: Sequence[PendingRow] = (),
+    writes: Sequence[Write] = (),
 ) -> list[Wake]:
-    """Write orders, lines and pending rows; return the signals to send after the commit.
+    """Write orders, lines and pending rows in one round trip; return the signals to send after the commit.
 
     Args:
         connection: in the transaction that locked orders and lines.
@@ -113,16 +115,19 @@ async def save(
         products: of the certificates concerned, by certificate id.
         now: the instant since which the certificates have work.
         also: other pending rows of this transaction: all are written in one sorted pass.
+        writes: whatever else is to be written with them.
     """
-    orders = OrderRepository(connection)
-    if added := [one.order for one in changes if one.is_new]:
-        await orders.add(added)
-    if changed := [one.order for one in changes if one.said and not one.is_new]:
-        await orders.save(changed)
+    parts = list(writes)
+    if new := [one.order for one in changes if one.is_new]:
+        parts.append(orders.added(new))
+    if known := [one.order for one in changes if one.said and not one.is_new]:
+        parts.append(orders.changed(known))
     if revisions:
-        await OrderLineRepository(connection).save([one.line for one in revisions])
-    if pending := [*(row for one in revisions for row in _pending(one)), *also]:
-        await PendingRepository(connection).add(pending, now)
+        parts.append(order_lines.revised([one.line for one in revisions]))
+    if rows := [*(row for one in revisions for row in _pending(one)), *also]:
+        parts.append(pending.waiting(rows, now))
+    if parts:
+        await write_together(connection, *parts)
     return list(wakes_of(revisions, products))
 
 
@@ -266,15 +271,16 @@ def is_certificate_id(text: str) -> bool:
 
 async def _ours(
     connection: AsyncConnection, changes: Iterable[OrderChange], rows: Mapping[LineKey, OrderLineRow]
-) -> dict[str, str]:
-    """Return which of all certificates that are or were named are ours, with their products."""
+) -> tuple[set[str], dict[str, str]]:
+    """Return which of all certificates that are or were named are ours, and the products of those found anew."""
+    known = {one for row in rows.values() for one in row.named}
     named = {one for change in changes for names in change.order.all_named_certificates for one in names}
-    named.update(one for row in rows.values() for one in _concerned(row))
-    wanted = [one for one in named if is_certificate_id(one)]
+    wanted = [one for one in named - known if is_certificate_id(one)]
     if not wanted:
-        return {}
+        return known, {}
     driver = await driver_of(connection)
-    return {row[0]: row[1] for row in await driver.fetch(_OURS, wanted)}
+    found = {row[0]: row[1] for row in await driver.fetch(_OURS, wanted)}
+    return known | set(found), found
 
 
 async def _erased(connection: AsyncConnection, changes: Iterable[OrderChange]) -> frozenset[str]:

@@ -4,22 +4,13 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from giftcert.storage.round_trip import Write
 
-from giftcert.storage import day_partitions
-from giftcert.storage.engine import driver_of
-
-_TABLE: day_partitions.Table = "inbox"
-_COLUMNS = (
-    "received_on",
-    "order_id",
-    "topic",
-    "partition",
-    "record_offset",
-    "event_id",
-    "event_type",
-    "original",
-)
+_ADD = """
+    INSERT INTO inbox (received_on, order_id, topic, partition, record_offset, event_id, event_type, original)
+    SELECT * FROM unnest({}::date[], {}::text[], {}::text[], {}::integer[], {}::bigint[], {}::text[], {}::text[],
+        {}::bytea[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +27,6 @@ class InboxRow:
     original: bytes
 
 
-class InboxRepository:
-    """Writes messages in batches; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def add(self, rows: Sequence[InboxRow]) -> None:
-        """Write messages by COPY; a day without a partition of its own goes to the default partition."""
-        driver = await driver_of(self._connection)
-        await driver.copy_records_to_table(_TABLE, records=map(astuple, rows), columns=_COLUMNS)
-
-    async def drop_before(self, first_kept: date) -> list[str]:
-        """Drop all days before this one, whole; see ``day_partitions``."""
-        return await day_partitions.drop_before(self._connection, _TABLE, first_kept)
+def received(rows: Sequence[InboxRow]) -> Write:
+    """Keep messages; a day without a partition of its own goes to the default partition."""
+    return Write(_ADD, [list(column) for column in zip(*map(astuple, rows), strict=True)])

@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+from asyncpg import Record
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.standing import CountedMoney, LineStanding
 from giftcert.storage.engine import driver_of
+from giftcert.storage.round_trip import Write
 
 LineKey: TypeAlias = tuple[str, int]
 """Order id, and the number of the line within it."""
@@ -26,13 +28,13 @@ _LOCK = """
         reported::text
     FROM order_lines WHERE order_id = ANY($1) ORDER BY order_id, line_key FOR NO KEY UPDATE
 """
-_SAVE = """
+_REVISE = """
     INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, recipient, unpaid_until,
         named_certificates, speaker, reported)
     SELECT order_id, line_key, line_id, revision, standing::jsonb, recipient::jsonb, unpaid_until,
         string_to_array(named, ',')::uuid[], speaker, reported::jsonb
-    FROM unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[],
-        $8::text[], $9::uuid[], $10::text[])
+    FROM unnest({}::text[], {}::integer[], {}::text[], {}::bigint[], {}::text[], {}::text[], {}::timestamptz[],
+        {}::text[], {}::uuid[], {}::text[])
         AS new (order_id, line_key, line_id, revision, standing, recipient, unpaid_until, named, speaker, reported)
     ORDER BY order_id, line_key
     ON CONFLICT (order_id, line_key) DO UPDATE
@@ -92,7 +94,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class OrderLineRepository:
-    """Reads and writes lines in batches; the caller owns the transaction."""
+    """Reads lines in batches; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -102,11 +104,12 @@ class OrderLineRepository:
         driver = await driver_of(self._connection)
         return {(row[0], row[1]): line_of(row) for row in await driver.fetch(_LOCK, list(order_ids))}
 
-    async def save(self, lines: Sequence[OrderLineRow]) -> None:
-        """Insert or update what ingest writes of lines."""
-        driver = await driver_of(self._connection)
-        await driver.execute(
-            _SAVE,
+
+def revised(lines: Sequence[OrderLineRow]) -> Write:
+    """Insert or update what ingest writes of lines, of orders that the caller has locked."""
+    return Write(
+        _REVISE,
+        [
             [one.standing.order_id for one in lines],
             [one.standing.line_key for one in lines],
             [one.standing.line_id for one in lines],
@@ -117,10 +120,11 @@ class OrderLineRepository:
             [",".join(one.named) for one in lines],
             [one.speaker for one in lines],
             [None if one.report == NOTHING_REPORTED else _encoded(one.report) for one in lines],
-        )
+        ],
+    )
 
 
-def line_of(row: Mapping[str, Any]) -> OrderLineRow:
+def line_of(row: Record | Mapping[str, Any]) -> OrderLineRow:
     """Return a row as ``_LOCK`` selects it."""
     return OrderLineRow(
         standing=_STANDING.decode(row["standing"]),

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.order.order import Order
 from giftcert.storage.engine import driver_of
+from giftcert.storage.round_trip import Write
 
 # Sorted, so that two transactions that want the same orders wait for each other instead of for ever.
 _LOCK = """
@@ -24,12 +25,12 @@ _LOCK_RECHECKED = f"""
 # No ON CONFLICT: two transactions that both found no such order have each folded a part of it, so one begins anew.
 _ADD = """
     INSERT INTO orders (order_id, revision, customer_id, aggregate, too_large)
-    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::boolean[])
+    SELECT * FROM unnest({}::text[], {}::bigint[], {}::text[], {}::bytea[], {}::boolean[])
 """
-_SAVE = """
+_CHANGE = """
     UPDATE orders SET revision = new.revision, customer_id = new.customer_id, aggregate = new.aggregate,
         too_large = new.too_large
-    FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::boolean[])
+    FROM unnest({}::text[], {}::bigint[], {}::text[], {}::bytea[], {}::boolean[])
         AS new (order_id, revision, customer_id, aggregate, too_large)
     WHERE orders.order_id = new.order_id
 """
@@ -72,20 +73,6 @@ class OrderRepository:
         driver = await driver_of(self._connection)
         return _stored(await driver.fetch(_LOCK, list(order_ids)))
 
-    async def add(self, orders: Sequence[Order]) -> None:
-        """Store orders for the first time.
-
-        Raises:
-            asyncpg.UniqueViolationError: another transaction has stored one of them meanwhile.
-        """
-        driver = await driver_of(self._connection)
-        await driver.execute(_ADD, *_columns(orders))
-
-    async def save(self, orders: Sequence[Order]) -> None:
-        """Update orders, which the caller has locked."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_SAVE, *_columns(orders))
-
     async def set_fences(self, limit: int) -> None:
         """Give new orders the transaction id before which all who may have missed them began."""
         driver = await driver_of(self._connection)
@@ -110,6 +97,16 @@ class OrderRepository:
         """Return whether any order is still to be looked at again."""
         driver = await driver_of(self._connection)
         return bool(await driver.fetchval(_ANY_RECHECKED))
+
+
+def added(orders: Sequence[Order]) -> Write:
+    """Store orders for the first time; fails if another transaction has stored one of them meanwhile."""
+    return Write(_ADD, _columns(orders))
+
+
+def changed(orders: Sequence[Order]) -> Write:
+    """Update orders, which the caller has locked."""
+    return Write(_CHANGE, _columns(orders))
 
 
 def _stored(rows: Sequence[Record]) -> dict[str, StoredOrder]:

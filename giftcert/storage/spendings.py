@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.storage.engine import driver_of
+from giftcert.storage.round_trip import Write
 
 _CONTENTS = "SELECT identity, content FROM spendings WHERE identity = ANY($1)"
 _CHANNELS = """
@@ -17,8 +18,8 @@ _CHANNELS = """
 """
 _ADD = """
     INSERT INTO spendings (identity, content, certificate_id, message, received_at)
-    SELECT identity, content, certificate_id, message::jsonb, $5
-    FROM unnest($1::text[], $2::bytea[], $3::uuid[], $4::text[]) WITH ORDINALITY
+    SELECT identity, content, certificate_id, message::jsonb, {}
+    FROM unnest({}::text[], {}::bytea[], {}::uuid[], {}::text[]) WITH ORDINALITY
         AS new (identity, content, certificate_id, message, nth)
     ORDER BY nth
 """
@@ -36,7 +37,7 @@ class Spending:
 
 
 class SpendingRepository:
-    """Reads and writes spendings in batches; the caller owns the transaction."""
+    """Reads spendings in batches; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -51,18 +52,16 @@ class SpendingRepository:
         driver = await driver_of(self._connection)
         return {row[0]: row[1] for row in await driver.fetch(_CHANNELS, list(certificate_ids))}
 
-    async def add(self, spendings: Sequence[Spending], now: datetime) -> None:
-        """Store spendings in this order.
 
-        Raises:
-            asyncpg.UniqueViolationError: another transaction has stored one of them meanwhile.
-        """
-        driver = await driver_of(self._connection)
-        await driver.execute(
-            _ADD,
+def received(spendings: Sequence[Spending], now: datetime) -> Write:
+    """Store spendings in this order; fails if another transaction has stored one of them meanwhile."""
+    return Write(
+        _ADD,
+        [
+            now,
             [one.identity for one in spendings],
             [one.content for one in spendings],
             [one.certificate_id for one in spendings],
             [_ENCODER.encode(one.message).decode() for one in spendings],
-            now,
-        )
+        ],
+    )

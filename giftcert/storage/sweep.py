@@ -26,7 +26,8 @@ _CLAIM_PENDING = """
     WITH due AS (
         SELECT p.certificate_id, p.order_id, p.line_key, c.product_id, c.timer_at
         FROM pending AS p JOIN certificates AS c USING (certificate_id)
-        WHERE p.since >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'pending') AND p.since < $1::timestamptz - $3::interval
+        WHERE p.since >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'pending')
+            AND p.since < $1::timestamptz - $3::interval
             AND (p.signalled_at IS NULL
                 OR p.signalled_at < $1 - least(greatest(p.signalled_at - p.since, $4::interval), $5::interval))
             AND c.parked IS NULL
@@ -40,7 +41,8 @@ _CLAIM_PENDING = """
 _CLAIM_DUE = """
     WITH due AS (
         SELECT certificate_id FROM certificates
-        WHERE next_instant >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'certificates') AND next_instant <= $1::timestamptz
+        WHERE next_instant >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'certificates')
+            AND next_instant <= $1::timestamptz
             AND (timer_at IS NULL OR timer_at > next_instant OR next_instant < $1 - $3::interval)
             AND (swept_at IS NULL OR swept_at < next_instant
                 OR swept_at < $1 - least(greatest(swept_at - next_instant, $3::interval), $4::interval))

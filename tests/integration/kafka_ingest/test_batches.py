@@ -30,7 +30,7 @@ async def test_a_sale_reaches_its_certificate_in_any_order_of_the_topics(store: 
     assert await store.value("SELECT count(*) FROM unmatched_payments") == 0
     [wake] = paid.wakes
     assert (wake.certificate_id, wake.order_id, wake.cause) == (store.certificates[0], "IM-1001", "pay-1")
-    assert (wake.channel, wake.product) == ("im", "GC-5000")
+    assert [one.product for one in ordered.wakes] == ["GC-5000"], "it may start the workflow"
     assert (await store.line_row()).standing.is_paid
     assert await store.pending() == ["payment_captured"], "one row for a line, however much has changed"
 

@@ -5,8 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from giftcert.clock import utc_now
-from giftcert.storage.day_partitions import make_days
-from giftcert.storage.inbox import InboxRepository
+from giftcert.storage.day_partitions import drop_before, make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from kafka_ingest.retention import DAYS_AHEAD, DaysAhead
 from tests.integration.kafka_ingest.ingest_store import Store
@@ -107,7 +106,7 @@ async def test_originals_are_dropped_whole_too(store: Store) -> None:
     await DaysAhead(store.engine).make(today)
     await store.commit(store.order_record(order(lines=[store.line()])))
     async with store.engine.begin() as connection:
-        assert await InboxRepository(connection).drop_before(today) == []
-        gone = await InboxRepository(connection).drop_before(today + timedelta(days=1))
+        assert await drop_before(connection, "inbox", today) == []
+        gone = await drop_before(connection, "inbox", today + timedelta(days=1))
     assert gone == [f"inbox_{today:%Y%m%d}"]
     assert await store.value("SELECT count(*) FROM inbox") == 0
