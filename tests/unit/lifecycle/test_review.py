@@ -1,0 +1,342 @@
+"""One look at a locked certificate: what is decided, in which order, and what is left for later."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.deadlines import Deadline
+from giftcert.domain.certificate.decide import decide
+from giftcert.domain.certificate.state import CertificateState, Holder, LineRef, Status
+from giftcert.domain.order.line_standings import line_standings
+from giftcert.domain.order.messages import OrderMessage
+from giftcert.domain.order.order import apply
+from giftcert.domain.order.state import Order
+from giftcert.lifecycle import review as review_module
+from giftcert.lifecycle.release_gate import LONGEST_WAIT, SHORTEST_WAIT, look_again_after
+from giftcert.lifecycle.review import SPENDINGS, Review
+from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine, StoredCertificate
+from giftcert.storage.order_lines import OrderLineRow
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, MINUTE, NOON, ORDER
+
+NOBODY = "nobody"
+Fault = Callable[[type, str], None]
+
+
+def rows(
+    *messages: OrderMessage, holder: str | None = None, status: str = "ordered"
+) -> tuple[OrderLineRow, ...]:
+    """Return the lines of an order of which this was said."""
+    order: Order | None = None
+    for message in messages:
+        order = apply(order, message, NOON)
+    assert order is not None
+    return tuple(
+        OrderLineRow(
+            standing=standing,
+            speaker=standing.naming.certificate_id,
+            holder=holder,
+            holder_status=status if holder else None,
+        )
+        for standing in line_standings(order, {}).values()
+    )
+
+
+def reserved() -> CertificateState:
+    message = make.reserve()
+    return decide(make.certificate(), message, NOON, make.terms(), lambda: "id").state
+
+
+def loaded(
+    state: CertificateState | None = None,
+    lines: tuple[OrderLineRow, ...] = (),
+    *,
+    pending: tuple[PendingLine, ...] | None = None,
+    spendings: tuple[tuple[str, m.SpendingReported], ...] = (),
+    parked: tuple[ParkedWork, ...] = (),
+) -> LoadedCertificate:
+    """Return a certificate for which all its lines are pending, unless other rows are."""
+    waiting = [PendingLine(line.key, number) for number, line in enumerate(lines, 1)]
+    stored: dict[str, Any] = {
+        "state": state or reserved(),
+        "product": make.FIXED,
+        "sequence": 1,
+        "version": 1,
+        "decided_at": None,
+        "next_instant": None,
+        "timer_at": None,
+        "parked": parked,
+        "number_sealed": b"",
+        "cvc_sealed": b"",
+    }
+    return LoadedCertificate(
+        stored=StoredCertificate(**stored),
+        lines=lines,
+        pending=tuple(waiting) if pending is None else pending,
+        spendings=spendings,
+        clients=(),
+    )
+
+
+def review_of(found: LoadedCertificate, now: datetime = NOON, build: str = "1") -> Review:
+    numbers = count(1)
+    return Review(found, make.terms(), now, lambda: f"id-{next(numbers)}", build)
+
+
+def told(review: Review) -> list[str]:
+    return [record.event_type for record in review.records]
+
+
+async def allowed(_: Deadline) -> bool:
+    return True
+
+
+async def forbidden(_: Deadline) -> bool:
+    return False
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
+    """Have decisions about messages of a kind fail for a certificate."""
+
+    def fail(kind: type, certificate_id: str) -> None:
+        def faulty(state: CertificateState, message: m.Message, *more: Any) -> Any:
+            if isinstance(message, kind) and state.certificate_id == certificate_id:
+                raise KeyError(message)
+            return decide(state, message, *more)
+
+        monkeypatch.setattr(review_module, "decide", faulty)
+
+    return fail
+
+
+# What waits ---------------------------------------------------------------------------------------
+
+
+def test_a_line_is_decided_as_it_now_stands() -> None:
+    found = loaded(lines=rows(make.ordered(), make.captured(750_000)))
+    review = review_of(found)
+    review.decide_pending(retry_parked=False)
+    assert told(review) == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert review.decided == list(found.pending)
+    assert review.resolution == "ordered"
+    assert not review.is_behind
+
+
+def test_spendings_come_after_lines_in_the_order_of_their_arrival() -> None:
+    lines = rows(make.ordered(), make.captured(750_000))
+    spent = tuple((f"spent-{nth}", make.spending(amount=nth)) for nth in (2, 1))
+    pending = (PendingLine(SPENDINGS, 1), PendingLine(lines[0].key, 2))
+    review = review_of(loaded(lines=lines, pending=pending, spendings=spent))
+    review.decide_pending(retry_parked=False)
+    assert review.applied == ["spent-2", "spent-1"]
+    assert [one.number for one in review.decided] == [1, 2]
+    assert told(review)[:3] == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert len(told(review)) > 3
+
+
+def test_a_line_that_is_not_locked_stays_pending_and_forbids_release() -> None:
+    review = review_of(loaded(pending=(PendingLine((ORDER, 1), 7),)))
+    review.decide_pending(retry_parked=False)
+    assert review.decided == []
+    assert review.is_behind
+
+
+async def test_what_is_behind_is_not_released_whatever_the_gate_says() -> None:
+    review = review_of(loaded(pending=(PendingLine((ORDER, 1), 7),)), NOON + HOUR)
+    review.decide_pending(retry_parked=False)
+    await review.pass_deadlines(allowed, retry_parked=False)
+    assert review.state.status is Status.RESERVED
+    assert review.look_again is not None
+
+
+# Deadlines ----------------------------------------------------------------------------------------
+
+
+async def test_a_deadline_that_has_passed_is_decided() -> None:
+    review = review_of(loaded(), NOON + HOUR)
+    await review.pass_deadlines(allowed, retry_parked=False)
+    assert told(review) == ["issue.released"]
+    assert review.resolution == "reservationExpired"
+    assert review.next_instant is None
+
+
+async def test_a_deadline_that_has_not_passed_is_the_next_instant() -> None:
+    review = review_of(loaded(), NOON + MINUTE)
+    await review.pass_deadlines(forbidden, retry_parked=False)
+    assert review.records == []
+    assert review.next_instant == NOON + make.FIXED.reservation
+
+
+async def test_a_release_that_is_held_back_is_looked_at_again() -> None:
+    review = review_of(loaded(), NOON + HOUR)
+    await review.pass_deadlines(forbidden, retry_parked=False)
+    assert review.records == []
+    assert review.next_instant == NOON + HOUR + timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("late", "wait"),
+    [
+        (timedelta(), SHORTEST_WAIT),
+        (timedelta(seconds=1), SHORTEST_WAIT),
+        (timedelta(seconds=4), timedelta(seconds=2)),
+        (timedelta(hours=2), LONGEST_WAIT),
+        (timedelta(days=9), LONGEST_WAIT),
+    ],
+)
+def test_the_gate_is_asked_again_after_half_the_time_that_it_is_late(
+    late: timedelta, wait: timedelta
+) -> None:
+    deadline = Deadline(NOON, m.UnpaidDeadlinePassed(), may_release=True)
+    assert look_again_after(deadline, NOON + late) == wait
+
+
+async def test_a_deadline_that_stands_still_is_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def idle(state: CertificateState, _: m.Message, *more: Any) -> Any:
+        return decide(state, make.unblock(), *more)
+
+    monkeypatch.setattr(review_module, "decide", idle)
+    review = review_of(loaded(), NOON + HOUR)
+    await review.pass_deadlines(allowed, retry_parked=False)
+    [parked] = review.parked
+    assert (parked.kind, parked.error) == ("deadline", "StandingStillError")
+    assert review.next_instant is None
+    assert told(review) == ["error.processingFailed"]
+
+
+# Faults of ours -----------------------------------------------------------------------------------
+
+
+def parked_line(revision: int = 1, build: str = "1") -> ParkedWork:
+    return ParkedWork(
+        kind="line",
+        key=ORDER,
+        line_key=1,
+        revision=revision,
+        build=build,
+        error="KeyError",
+        since=NOON - HOUR,
+    )
+
+
+def test_what_fails_is_parked_and_told_once(fault: Fault) -> None:
+    fault(m.LineChanged, CERTIFICATE)
+    lines = rows(make.ordered())
+    review = review_of(loaded(lines=lines))
+    review.decide_pending(retry_parked=False)
+    [parked] = review.parked
+    assert parked == ParkedWork(
+        kind="line",
+        key=ORDER,
+        line_key=lines[0].key[1],
+        revision=lines[0].standing.revision,
+        build="1",
+        error="KeyError",
+        since=NOON,
+    )
+    assert told(review) == ["error.processingFailed"]
+    assert review.records[0].payload["detail"] == "LineChanged could not be decided: KeyError"
+    assert review.public == [None]
+    assert len(review.decided) == 1
+    again = review_of(loaded(lines=lines, pending=(), parked=review.parked), NOON + HOUR, build="2")
+    again.decide_pending(retry_parked=False)
+    assert told(again) == []
+    assert [(one.build, one.since) for one in again.parked] == [("2", NOON)]
+
+
+@pytest.mark.parametrize(
+    ("parked", "build", "retry", "is_tried"),
+    [
+        (parked_line(), "1", False, False),
+        (parked_line(), "1", True, True),
+        (parked_line(), "2", False, True),
+        (parked_line(revision=0), "1", False, True),
+    ],
+)
+def test_parked_work_is_tried_again_when_that_makes_sense(
+    parked: ParkedWork, build: str, retry: bool, is_tried: bool
+) -> None:
+    [line] = (row for row in rows(make.ordered()) if row.key == (ORDER, parked_key()))
+    found = loaded(lines=(line,), pending=(), parked=(replace(parked, line_key=line.key[1]),))
+    review = review_of(found, build=build)
+    review.decide_pending(retry_parked=retry)
+    assert (review.state.status is Status.ORDERED) is is_tried
+    assert bool(review.parked) is not is_tried
+
+
+def parked_key() -> int:
+    return rows(make.ordered())[0].key[1]
+
+
+def test_a_spending_that_fails_is_not_applied_and_keeps_no_other(fault: Fault) -> None:
+    fault(m.SpendingReported, CERTIFICATE)
+    review = review_of(loaded(spendings=(("spent-1", make.spending()),)))
+    review.decide_pending(retry_parked=False)
+    assert review.applied == []
+    assert review.records[0].payload["topic"] == "All_Payments"
+    fault(m.SpendingReported, NOBODY)
+    both = (("spent-1", make.spending()), ("spent-2", make.spending()))
+    review = review_of(loaded(spendings=both, parked=review.parked))
+    review.decide_pending(retry_parked=False)
+    assert review.applied == ["spent-2"]
+
+
+async def test_parked_work_forbids_release() -> None:
+    review = review_of(loaded(parked=(parked_line(),)), NOON + HOUR)
+    await review.pass_deadlines(allowed, retry_parked=False)
+    assert review.state.status is Status.RESERVED
+
+
+def test_a_request_that_fails_is_raised(fault: Fault) -> None:
+    fault(m.Block, CERTIFICATE)
+    with pytest.raises(KeyError):
+        review_of(loaded()).decide_request(make.block())
+
+
+# What others are told -----------------------------------------------------------------------------
+
+
+def test_a_line_that_is_taken_is_written_with_its_holder() -> None:
+    review = review_of(loaded(lines=rows(make.ordered())))
+    review.decide_pending(retry_parked=False)
+    [(line, _)] = review.changed_lines()
+    assert line.holder == Holder(CERTIFICATE, Status.ORDERED)
+    assert review.freed() == []
+
+
+def test_waiters_are_told_how_far_the_holder_has_come() -> None:
+    ordered = review_of(loaded(lines=rows(make.ordered())))
+    ordered.decide_pending(retry_parked=False)
+    lines = tuple(
+        replace(row, waiters=("waiter", CERTIFICATE))
+        for row in rows(make.ordered(), make.captured(750_000), holder=CERTIFICATE)
+    )
+    review = review_of(loaded(replace(ordered.state, lines=()), lines))
+    review.decide_pending(retry_parked=False)
+    [(line, _)] = review.changed_lines()
+    assert line.holder == Holder(CERTIFICATE, Status.ISSUED)
+    assert [waiter for _, waiter in review.freed()] == ["waiter"]
+
+
+def test_whoever_speaks_for_the_line_next_is_told_that_its_holder_let_go() -> None:
+    ordered = review_of(loaded(lines=rows(make.ordered())))
+    ordered.decide_pending(retry_parked=False)
+    replaced = make.ordered(make.gift(certificate_id="certificate-2"), own=None, version=2)
+    lines = rows(make.ordered(), replaced, holder=CERTIFICATE)
+    review = review_of(loaded(replace(ordered.state, lines=()), lines))
+    review.decide_pending(retry_parked=False)
+    assert told(review) == ["issue.released"]
+    assert [one for _, one in review.freed()] == ["certificate-2"]
+
+
+def test_a_line_that_no_decision_touched_is_not_written() -> None:
+    review = review_of(loaded(lines=rows(make.ordered(), holder="certificate-9"), pending=()))
+    review.decide_pending(retry_parked=False)
+    assert review.changed_lines() == []
+    assert review.state.line(LineRef(*rows(make.ordered())[0].key)) is not None
