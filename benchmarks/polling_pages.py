@@ -62,7 +62,9 @@ async def measure(url: str, published: int) -> Growth:
 async def _watermark(driver: "asyncpg.Connection[asyncpg.Record]") -> outbox.Watermark:
     """Look until nobody who drew a position runs any more."""
     watermark = outbox.Watermark()
-    for _ in range(3):
+    last = (await outbox.look(driver, -1)).last_position
+    watermark.seek(last, await outbox.next_transaction(driver))
+    while watermark.is_sought:
         watermark.observe(await outbox.look(driver, -1))
     return watermark
 

@@ -89,6 +89,9 @@ class Poller:
             self.offer_work()
         elif self._watermark.position == found.last_position:
             self._empty_at = found.last_position
+        ahead = found.last_position - self._watermark.position
+        if not self._watermark.is_sought and (ahead >= RAISED_EVERY or (ahead and not found.event_waits)):
+            self._watermark.seek(found.last_position, await outbox.next_transaction(driver))
 
     async def _raise_bounds(self, driver: _Driver) -> None:
         if self._watermark.position >= self._raised_to + RAISED_EVERY:

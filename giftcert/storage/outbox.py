@@ -5,9 +5,10 @@ lower bound, ``emptied_to``: no row lies at or below it, nor can come. Why it ma
 commit in another order than they draw positions:
 
 - Whoever draws a position has a transaction id before (``events.RECORD`` sees to that), and positions rise. So once
-  position p is seen drawn, everyone who drew p or less has an id below the next one that is given.
-- When all transactions with ids below that have ended, all rows at or below p that will ever be are visible. Below the
-  first of them that is still there, nothing can come.
+  position p is seen drawn, everyone who drew p or less has a lower id than one that is given from then on. (The end of
+  a snapshot does not do: it is the id behind the last that ended, and higher ones may be running.)
+- When all transactions with lower ids than that have ended, all rows at or below p that will ever be are visible. Below
+  the first of them that is still there, nothing can come.
 
 ``Watermark`` follows the first part; ``raise_bounds`` does the second.
 """
@@ -34,10 +35,9 @@ _FIRST = """LATERAL (
 ) AS first"""
 # While no position was drawn since nothing was left, this reads one page. $1: the last position at which nothing was.
 _LOOK = f"""
-SELECT last_position, pg_snapshot_xmin(snapshot)::text::bigint, pg_snapshot_xmax(snapshot)::text::bigint,
+SELECT last_position, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     CASE WHEN last_position <> $1 THEN EXISTS (SELECT FROM outbox_shards AS s, {_FIRST}) ELSE false END
-FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last_position FROM outbox_position_seq) AS drawn,
-    pg_current_snapshot() AS snapshot
+FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last_position FROM outbox_position_seq) AS drawn
 """  # noqa: S608 - made of constants
 _RAISE = f"""
 WITH bounds AS MATERIALIZED (
@@ -82,33 +82,33 @@ _WAITS_SINCE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The last position drawn, the ids of the oldest running and the next transaction, and whether an event waits."""
+    """The last position drawn, the id of the oldest running transaction, and whether an event waits."""
 
     last_position: int
     oldest_running: int
-    next_transaction: int
     event_waits: bool
 
 
 class Watermark:
-    """The position up to which everyone who drew one has ended, as looks that follow one another show it."""
+    """The position up to which everyone who drew one has ended."""
 
     def __init__(self) -> None:
         self.position = -1
-        self._candidate: int | None = None
-        self._fence: int | None = None
+        self._sought: tuple[int, int] | None = None
+
+    @property
+    def is_sought(self) -> bool:
+        """Whether a higher position waits for transactions to end."""
+        return self._sought is not None
+
+    def seek(self, position: int, fence: int) -> None:
+        """Wait for those who drew up to a position; ``fence`` is a transaction id given after it was seen drawn."""
+        self._sought = position, fence
 
     def observe(self, look: Look) -> None:
-        """Take the next look into account."""
-        if self._candidate is not None:
-            if (
-                self._fence is None
-            ):  # the candidate was drawn before this look's snapshot, so by an earlier id
-                self._fence = look.next_transaction
-            if look.oldest_running < self._fence:
-                return
-            self.position = self._candidate
-        self._candidate, self._fence = look.last_position, None
+        """Take a later look into account."""
+        if self._sought is not None and look.oldest_running >= self._sought[1]:
+            self.position, self._sought = self._sought[0], None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,11 @@ async def look(driver: "asyncpg.Connection[asyncpg.Record]", empty_at: int) -> L
     """
     [row] = await driver.fetch(_LOOK, empty_at, timeout=_LOOK_SECONDS)
     return Look(*row)
+
+
+async def next_transaction(driver: "asyncpg.Connection[asyncpg.Record]") -> int:
+    """Return a transaction id that is higher than all given before."""
+    return int(await driver.fetchval("SELECT pg_current_xact_id()::text::bigint"))
 
 
 async def raise_bounds(driver: "asyncpg.Connection[asyncpg.Record]", watermark: int) -> None:

@@ -58,6 +58,8 @@ class Looking:
     async def look(self, empty_at: int = -1) -> Look:
         found = await outbox.look(self.driver, empty_at)
         self.watermark.observe(found)
+        if not self.watermark.is_sought:
+            self.watermark.seek(found.last_position, await outbox.next_transaction(self.driver))
         return found
 
     async def raise_bounds(self) -> None:
@@ -99,6 +101,17 @@ async def test_the_watermark_stays_below_a_position_whose_transaction_is_open(
         found = await looking.look()
     assert found.event_waits
     assert looking.watermark.position == found.last_position == 2
+
+
+async def test_the_watermark_waits_for_the_newest_transaction_too(tables: Tables, looking: Looking) -> None:
+    """Nobody has ended since it began, so that the end of a snapshot is not above its id."""
+    async with uncommitted(tables), uncommitted(tables):
+        for _ in range(5):
+            await looking.look()
+        assert looking.watermark.position < 1
+    for _ in range(3):
+        found = await looking.look()
+    assert (looking.watermark.position, found.event_waits) == (2, True)
 
 
 async def test_a_bound_never_passes_an_event_that_commits_after_a_later_one_was_published(
