@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import LineRef
 from giftcert.domain.order import messages as o
+from giftcert.domain.policy import Terms
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate
 from tests.unit.domain.certificate.world import World
@@ -15,7 +16,7 @@ from tests.unit.domain.certificate.world import World
 Record = o.OrderVersion | o.Payment
 
 
-def stated(version: int, *lines: o.OrderLine, at: make.timedelta = make.timedelta()) -> o.OrderStated:
+def stated(version: int, *lines: o.OrderLine, at: make.timedelta = 0 * make.MINUTE) -> o.OrderStated:
     """A full version; each certificate line is reserved under its certificate's own reservation."""
     reserved = tuple(
         replace(line, reservation_id=f"R-{line.certificate_id}") if line.is_certificate else line
@@ -45,14 +46,17 @@ def in_words(record: Record) -> str:
 class Carried:
     """A world to which all records came, its certificates looking after each, or only where they are let."""
 
-    def __init__(self, records: Sequence[Record], looks: Sequence[bool] = ()) -> None:
+    def __init__(
+        self, records: Sequence[Record], looks: Sequence[bool] = (), terms: Terms | None = None
+    ) -> None:
         """Tell all records.
 
         Args:
             records: in the order in which they come.
             looks: for each record whether certificates look after it; all look in the end. None given: always.
+            terms: of the product; by default one that may be given away.
         """
-        self.world = World(terms=make.terms(make.FREE))
+        self.world = World(terms=terms or make.terms(make.FREE))
         named = {
             line.certificate_id
             for record in records

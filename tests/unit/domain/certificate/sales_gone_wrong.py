@@ -3,36 +3,40 @@
 What is expected is reckoned from the records alone.
 """
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
-from giftcert.domain.certificate import messages as m
+from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
-from tests.unit.domain.certificate.orders_of_arrival import Record, Stated, interleaved, with_repeats
+from tests.unit.domain.certificate.orders_of_arrival import Record, interleaved, stated, with_repeats
 
 GOODS = (make.goods("1", 250_000), make.goods("4", 500_000))
 GIFTS = (make.gift("2"), make.gift("3"), make.gift("5", 450_000))
 AMOUNTS = (100_000, 250_000, 450_000, 500_000, 750_000, 1_000_000)
+SAME = make.cause("any")
 
 
 class Book:
     """A naive reckoning: which lines the order gave up, and what is surely captured and refunded."""
 
     def __init__(self, records: list[Record]) -> None:
-        seen: set[str] = set()
+        seen: set[Record] = set()
         self.lines: dict[str, o.OrderLine] = {}
         self.withdrawn: set[str] = set()
+        self.removed: set[str] = set()
         self.there: set[str] = set()
         self.captures: list[o.PaymentCaptured] = []
         self.refunds: list[o.PaymentRefunded] = []
         for record in records:
-            key = f"v{record.version}" if isinstance(record, Stated) else record.key
-            if key not in seen:
-                seen.add(key)
+            same = replace(record, cause=SAME)
+            if same not in seen:
+                seen.add(same)
                 self._enter(record)
 
     def _enter(self, record: Record) -> None:
         match record:
-            case Stated():
+            case o.OrderStated():
                 now = {line.line_id: line for line in record.lines}
                 self.removed = {line for line in self.lines if line not in now}
                 self.lines |= now
@@ -106,49 +110,56 @@ class Book:
 
 @st.composite
 def versions(draw: st.DrawFn) -> list[Record]:
-    """An order that is said, then cancelled, returned, reduced, extended, repriced or given other certificates."""
+    """An order that is said, then cancelled, returned, reduced, extended, repriced or given other certificates.
+
+    The number of a line that was cancelled or returned is not given to another certificate: that is another line.
+    """
     gifts = draw(st.lists(st.sampled_from(GIFTS), min_size=1, max_size=3, unique=True))
-    lines = {line.line_id: line for line in (*draw(st.lists(st.sampled_from(GOODS), unique=True)), *gifts)}
-    on = {line.line_id: f"certificate-{line.line_id}" for line in gifts}
-    records: list[Record] = [Stated(1, tuple(lines.values()), tuple(on.items()))]
+    goods = draw(st.lists(st.sampled_from(GOODS), unique=True))
+    lines = {line.line_id: line for line in (*goods, *(named(line, "1") for line in gifts))}
+    gone: set[str] = set()
+    records: list[Record] = [stated(1, *lines.values())]
     for version in range(2, 2 + draw(st.integers(0, 3))):
         at = version * make.MINUTE
         kind = draw(st.sampled_from(("cancel", "return", "change", "change")))
         ids = draw(st.lists(st.sampled_from(sorted(lines)), min_size=1, unique=True)) if lines else []
         if kind == "cancel":
             none = draw(st.booleans())
+            gone |= set(lines) if none or not ids else set(ids)
             records.append(make.cancelled(*(() if none else ids), version=version, at=make.NOON + at))
         elif kind == "return" and ids:
+            gone |= set(ids)
             records.append(make.returned(*ids, version=version, at=make.NOON + at))
         else:
-            change(draw, lines, on, version)
-            records.append(Stated(version, tuple(lines.values()), tuple(on.items()), at))
+            change(draw, lines, gone, version)
+            records.append(stated(version, *lines.values(), at=at))
     return records
 
 
-def change(draw: st.DrawFn, lines: dict[str, o.OrderLine], on: dict[str, str], version: int) -> None:
+def named(line: o.OrderLine, suffix: str) -> o.OrderLine:
+    return replace(line, certificate_id=f"certificate-{line.line_id}-{suffix}")
+
+
+def change(draw: st.DrawFn, lines: dict[str, o.OrderLine], gone: set[str], version: int) -> None:
     line_id = draw(st.sampled_from(sorted(lines))) if lines else ""
     match draw(st.sampled_from(("remove", "replace", "reprice", "add"))):
         case "remove" if line_id:
             lines.pop(line_id)
-            on.pop(line_id, None)
-        case "replace" if line_id in on:
-            on[line_id] = f"{on[line_id]}-{version}"
+        case "replace" if line_id and lines[line_id].is_certificate and line_id not in gone:
+            lines[line_id] = named(lines[line_id], str(version))
         case "reprice" if line_id:
-            was = lines[line_id]
-            lines[line_id] = o.OrderLine(line_id, was.kind, draw(st.sampled_from((450_000, 500_000, 100))))
+            lines[line_id] = replace(lines[line_id], amount=draw(st.sampled_from((450_000, 500_000, 100))))
         case _:
-            new = draw(st.sampled_from((*GOODS, *GIFTS)))
-            lines.setdefault(new.line_id, new)
-            if new.is_certificate and lines[new.line_id].is_certificate:
-                on.setdefault(new.line_id, f"certificate-{new.line_id}-{version}")
+            new = draw(st.sampled_from((*GOODS, *(named(line, str(version)) for line in GIFTS))))
+            if new.line_id not in gone:
+                lines.setdefault(new.line_id, new)
 
 
 @st.composite
 def payments(draw: st.DrawFn, orders: list[Record]) -> list[Record]:
     """Captures and refunds in any parts, with and without allocation; what is back was captured before."""
     first = orders[0]
-    assert isinstance(first, Stated)
+    assert isinstance(first, o.OrderStated)
     total = sum(line.amount for line in first.lines)
     told: list[Record] = []
     captured = 0

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tests.unit.domain.naive_records import Card, Case, Order, Sale
+from tests.unit.domain.certificate.naive_records import Card, Case, Order, Sale
 
 DAY = timedelta(days=1)
 VALID = 365 * DAY
@@ -14,12 +14,12 @@ class Judge:
     """Decides again and again on all that is entered, until nothing more follows."""
 
     def __init__(
-        self, names: list[str], nominal: int, hold_limit: timedelta, two_over: int, now: datetime
+        self, names: list[str], nominal: int, hold_limit: timedelta, two_over: int, cap: int, now: datetime
     ) -> None:
         self.cards = {name: Card(nominal) for name in names}
         self.orders: dict[str, Order] = {}
         self.now = now
-        self.hold_limit, self.two_over = hold_limit, two_over
+        self.hold_limit, self.two_over, self.cap = hold_limit, two_over, cap
 
     def judge(self, card: Card) -> None:
         """The tables "Sale" and "Refunds" for the sale that the certificate is under, until nothing more follows."""
@@ -28,9 +28,23 @@ class Judge:
                 self._unissued(card, card.sale) if card.phase == "ordered" else self._sold(card, card.sale)
             ):
                 break
+        self._named_too_late(card)
         for sale in card.sales.values():
             if sale is not card.sale and self.orders[sale.order].clear:
                 self._past(card, sale)
+
+    def _named_too_late(self, card: Card) -> None:
+        """A line left its order before the certificate took it: its money has to go back all the same."""
+        for order_id, order in self.orders.items():
+            for line, name in order.named.items():
+                if self.cards.get(name or "") is not card or line not in order.left:
+                    continue
+                if (order_id, line) in card.sales or order.captured(line) <= 0:
+                    continue
+                if card.phase in {"available", "reserved"}:
+                    card.sales[order_id, line] = Sale(order_id, line, order.ever[line])
+                else:
+                    order.clear = False
 
     def is_clear(self, card: Card) -> bool:
         return card.sale is not None and self.orders[card.sale.order].clear
@@ -48,10 +62,7 @@ class Judge:
 
     def _gone_to_another(self, card: Card, sale: Sale) -> bool:
         """Whether the line lives on with another certificate, and its money with it."""
-        order = self.orders[sale.order]
-        if sale.line in order.left or sale.line not in order.lines:
-            return False
-        return self.cards.get(order.lines[sale.line][1] or "") is not card
+        return self.cards.get(self.orders[sale.order].named[sale.line] or "") is not card
 
     def _unissued(self, card: Card, sale: Sale) -> bool:
         """Whether anything followed."""
@@ -75,10 +86,10 @@ class Judge:
         self, sale: Sale, back: int, captured: int, *, out: bool
     ) -> tuple[str, str, int, int]:
         approved, foreign = sale.case is not None and sale.case.approved is not None, self._foreign(sale)
-        if approved and (captured if foreign else back) > 0:
-            return "done", "", max(back, captured) if foreign else back, 0
         if foreign and not approved:
             return "ask", "currencyMismatch", back or self._foreign_sum(sale), 0
+        if approved and (captured if foreign else back) > 0:
+            return "done", "", max(back, captured) if foreign else back, 0
         if captured <= 0 and (back > 0 or foreign):
             return "wait", "capture", back, 0
         if back > captured or self._overdrawn(sale):
@@ -104,7 +115,7 @@ class Judge:
         out = left > sale.decided
         whole = back + sale.settled >= sale.price
         if case and case.approved is not None and back > 0 and not (whole and card.held):
-            worth = -(-card.nominal * back // sale.price)
+            worth = self.worth(card, sale, back)
             return "done", "", back, card.balance if whole else min(case.approved, card.balance, worth)
         if self._foreign(sale):
             return "ask", "currencyMismatch", back or self._foreign_sum(sale), 0
@@ -155,7 +166,7 @@ class Judge:
         """Keep the case as the verdict says; whether money was counted or a case closed."""
         if verdict == "done":
             approved = sale.issued and sale.case and sale.case.approved is not None
-            worth = -(-card.nominal * amount // sale.price) if approved else 0
+            worth = self.worth(card, sale, amount) if approved else 0
             self._count(card, sale, amount, taken, "completed", max(0, worth - taken))
             return True
         if verdict == "nothing":
@@ -164,7 +175,9 @@ class Judge:
         case = sale.case or Case(self.now)
         before = case.reason, case.awaiting, case.amount, case.newest
         if verdict == "wait" and (case.awaiting, case.amount, case.newest) != (why, amount, newest):
-            case.awaiting, case.since, case.overdue = why, self.now, False
+            refunded_at = self.orders[sale.order].refunded_at(sale.line, sale.counted)
+            case.since = self.now if why == "payment" or refunded_at is None else refunded_at
+            case.awaiting, case.overdue = why, False
         case.amount, case.newest, sale.case = amount, newest, case
         case.reason = why if verdict == "ask" else OVERDUE[why] if case.overdue else None
         if before != (case.reason, case.awaiting, amount, newest):
@@ -181,7 +194,8 @@ class Judge:
     ) -> None:
         card.uncovered += uncovered
         sale.counted |= set(self.orders[sale.order].new(sale.line, sale.counted))
-        sale.returned += amount
+        captured = self.orders[sale.order].captured(sale.line) - sale.returned
+        sale.returned += min(amount, max(0, captured))
         sale.case = None
         sale.closed.append(outcome)
         if sale.issued:
@@ -204,7 +218,7 @@ class Judge:
         foreign = self._foreign(sale)
         back = self.orders[sale.order].back(sale.line, sale.counted)
         money = back if foreign else back or case.amount
-        worth = card.balance if sale.price == 0 else -(-card.nominal * money // sale.price)
+        worth = card.balance if sale.price == 0 else self.worth(card, sale, money)
         most = card.balance if foreign else min(card.balance, worth)
         unsaid, too_much = foreign and amount is None, (amount or 0) > most
         if (decision == "approve" and sale.issued and (unsaid or too_much)) or (
@@ -232,7 +246,12 @@ class Judge:
     def _most_worth(self, card: Card, sale: Sale) -> int:
         if sale.price == 0:
             return card.balance
-        return -(-card.nominal * max(0, sale.price - sale.settled) // sale.price)
+        return self.worth(card, sale, max(0, sale.price - sale.settled))
+
+    def worth(self, card: Card, sale: Sale, money: int) -> int:
+        """A part of the price in nominal units, rounded up over all parts so far."""
+        before = -(-card.nominal * sale.settled // sale.price)
+        return -(-card.nominal * (sale.settled + money) // sale.price) - before
 
     def _second(self, case: Case, decision: str, amount: int | None, by: str) -> bool:
         return case.agreed is not None and case.agreed[:2] == (decision, amount) and case.agreed[2] != by

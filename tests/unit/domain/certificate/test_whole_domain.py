@@ -1,18 +1,18 @@
 """The whole domain against a naive second reckoning: several certificates, orders, tills, persons and clocks."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from giftcert.domain import events as e
-from giftcert.domain import messages as m
-from tests.unit.domain import factories as make
-from tests.unit.domain.naive_records import Refund
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import messages as m
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.naive_records import Refund
+from tests.unit.domain.certificate.whole_reckoning import GOODS, NAMES, Reckoning
 from tests.unit.domain.profiles import searched
-from tests.unit.domain.whole_reckoning import CAP, GOODS, NAMES, Reckoning
-from tests.unit.domain.whole_world import Version
 
 cards = st.sampled_from(NAMES)
 orders = st.sampled_from(("IM-1", "IM-2", "IM-3", "IM-4"))
@@ -29,6 +29,10 @@ Lines = Mapping[str, tuple[int, str | None]]
 
 class WholeDomain(Reckoning):
     """Every step is told to the domain and entered in the book."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ever_named: dict[str, set[tuple[str, str]]] = defaultdict(set)
 
     def a_card(self, place: int, *, sold: bool = True) -> str:
         """Mostly one that can be spent, where there is one."""
@@ -48,8 +52,7 @@ class WholeDomain(Reckoning):
     def reserve(self, name: str) -> None:
         card = self.book.cards[name]
         if card.phase == "available" and not card.blocked:
-            until = self.world.clock + 30 * make.MINUTE
-            self.world.tell(name, make.reserve(self.fresh("R"), until=until))
+            self.world.tell(name, make.reserve(self.fresh("R")))
             self.absorb()
 
     @rule(name=cards)
@@ -95,20 +98,32 @@ class WholeDomain(Reckoning):
         lines = dict(known.lines) if known else {}
         if lines.pop(line, None) is None or not removes:
             lines[line] = (GOODS, None) if line == "1" else (price, name)
-        named = [one for _, one in lines.values() if one is not None]
-        if lines and len(named) == len(set(named)):
+        if lines and not (known and line in lines and self._is_another_line(order_id, line, lines[line][1])):
             self._state(order_id, lines)
+
+    def _is_another_line(self, order_id: str, line: str, name: str | None) -> bool:
+        """Whether the certificate was on another line, which it would take along, or the number was one for good.
+
+        Examples tell of both.
+        """
+        elsewhere = any(one == name and number != line for number, one in self.ever_named[order_id])
+        known = self.book.orders[order_id]
+        replaced = known.is_final(line) and known.named[line] != name
+        return name is not None and (elsewhere or replaced)
 
     def _state(self, order_id: str, lines: Lines) -> None:
         known = self.book.orders.get(order_id)
         number = known.version + 1 if known else 1
-        on = {line: (name, self._reservation(name)) for line, (_, name) in lines.items() if name is not None}
-        told = tuple(
-            make.goods(line, price) if name is None else make.gift(line, price)
-            for line, (price, name) in lines.items()
-        )
         self.book.stated(order_id, number, dict(lines))
-        self.world.publish(Version(order_id, number, told, on, self.world.now()))
+        self.ever_named[order_id] |= {(line, name) for line, (_, name) in lines.items() if name is not None}
+        told = [
+            make.goods(line, price)
+            if name is None
+            else make.gift(line, price, name, reservation_id=self._reservation(name))
+            for line, (price, name) in lines.items()
+        ]
+        at = self.world.now()
+        self.world.publish(make.ordered(*told, own=None, version=number, order_id=order_id, at=at))
         self.absorb()
 
     def _reservation(self, name: str) -> str:
@@ -144,7 +159,9 @@ class WholeDomain(Reckoning):
         payment = self.fresh("P")
         if amount > 0:
             self.book.captured(order_id, payment, amount, to)
-            self.world.publish(make.captured(amount, payment, to=to or None, order_id=order_id))
+            self.world.publish(
+                make.captured(amount, payment, to=to or None, order_id=order_id, at=self.world.now())
+            )
             self.absorb()
 
     @rule(order_id=orders, void=st.booleans())
@@ -174,7 +191,7 @@ class WholeDomain(Reckoning):
         amount = part or (rest + 100 if odd == "more" else rest)
         if amount > 0:
             to = {} if "doubtful" in odd else {line: amount}
-            refund = Refund(brought[place % len(brought)], to, "foreign" in odd)
+            refund = Refund(brought[place % len(brought)], to, "foreign" in odd, self.world.now())
             self._refund(order_id, amount, refund)
 
     def _refund(self, order_id: str, amount: int, refund: Refund) -> None:
@@ -186,7 +203,7 @@ class WholeDomain(Reckoning):
             to=refund.to or None,
             order_id=order_id,
             currency="EUR" if refund.foreign else "RUB",
-            at=self.world.now(),
+            at=refund.at,
             payment_id=refund.payment,
         )
         self.world.publish(message)
@@ -199,16 +216,17 @@ class WholeDomain(Reckoning):
         name = self.a_card(place)
         until = self.world.clock + 30 * make.MINUTE + days * make.DAY
         expected = self.book.hold(name, key, amount, order, until)
-        self.world.tell(name, make.hold(amount, key, order_id=order, until=until))
-        assert self._outcome(name) == expected
+        seconds = int((until - self.world.clock).total_seconds())
+        self.world.tell(name, make.hold(amount, key, order_id=order, seconds=seconds))
+        assert self._outcome() == expected
         self.absorb()
 
-    @rule(place=places, key=redemptions)
-    def give_a_hold_back(self, place: int, key: str) -> None:
+    @rule(place=places, key=redemptions, channel=channels)
+    def give_a_hold_back(self, place: int, key: str, channel: str) -> None:
         name = self.a_card(place)
-        expected = self.book.give_back(self.book.cards[name], key)
-        self.world.tell(name, make.unhold(key))
-        assert self._outcome(name) == expected
+        expected = self.book.void(self.book.cards[name], key, channel)
+        self.world.tell(name, make.unhold(key, channel))
+        assert self._outcome() == expected
         self.absorb()
 
     @rule(
@@ -225,46 +243,42 @@ class WholeDomain(Reckoning):
     ) -> None:
         name = self.a_card(place)
         card = self.book.cards[name]
-        found = self.book.find(card, key, order, payment)
-        message = make.spending(
-            f"payment.{kind}", amount, key, order_id=order, payment_id=payment, channel=channel
-        )
+        found = self.book.find(card, key, order, payment, channel)
+        message = make.spending(kind, amount, key, order_id=order, payment_id=payment, channel=channel)
         self.world.tell(name, message)
-        expected = self._expected(name, kind, found, message, direct=channel == "im")
-        assert self._outcome(name) == expected
-        if found is not None and card.purchases[found].payment is None:
-            card.purchases[found].payment = payment
+        assert self._outcome() == self._expected(name, found, message)
         self.absorb()
 
-    def _expected(
-        self, name: str, kind: str, found: str | None, message: m.SpendingReported, *, direct: bool
-    ) -> str:
-        amount, order = message.amount, message.order_id
-        card = self.book.cards[name]
-        match kind:
-            case "captured":
-                made = [event for event in self._last(name) if isinstance(event, e.RedemptionCaptured)]
+    def _expected(self, name: str, found: str | None, message: m.SpendingReported) -> str:
+        card, order, channel = self.book.cards[name], message.order_id, message.cause.channel or ""
+        purchase = card.purchases[found] if found else None
+        if purchase is not None and (purchase.channel, purchase.order) != (channel, order):
+            return "notTheHolder"
+        match message.kind:
+            case m.SpendingKind.CAPTURED:
+                made = [event for event in self._last() if isinstance(event, e.RedemptionCaptured)]
                 new = message.redemption_id or (made[0].redemption_id if made else "none")
-                before = card.purchases[found] if found else None
-                in_all = amount + (before.spent - before.restored if before else 0)
-                outcome = self.book.spend(card, found, new, amount, order, direct=direct and in_all <= CAP)
-                if outcome == "captured":
-                    card.purchases[found or new].payment = message.payment_id
-                return outcome
-            case "voided":
-                ended = found is not None and card.purchases[found].spent > 0
-                return "redemptionCaptured" if ended else self.book.give_back(card, found or "none")
-            case "refunded":
-                return self.book.restore(card, found, amount)
+                outcome = self.book.spend(card, found, new, message.amount, order, channel)
+                purchase = card.purchases.get(found or new)
+            case m.SpendingKind.VOIDED if purchase is not None and purchase.state == "captured":
+                outcome = "redemptionCaptured"
+            case m.SpendingKind.VOIDED:
+                outcome = self.book.give_back(card, found or "none")
+            case m.SpendingKind.REFUNDED:
+                outcome = self.book.restore(card, found, message.amount)
             case _:
-                return "" if found or direct else "holdRequired"
+                outcome = "" if found or channel == "im" else "holdRequired"
+        if purchase is not None:
+            purchase.payment = purchase.payment or message.payment_id
+        return outcome
 
-    def _last(self, name: str) -> tuple[e.Event, ...]:
-        return self.world.certificates[name].last
+    def _last(self) -> tuple[e.Event, ...]:
+        assert self.world.last is not None
+        return tuple(one.event for one in self.world.last.recorded)
 
-    def _outcome(self, name: str) -> str:
+    def _outcome(self) -> str:
         """What the first public event says of a purchase."""
-        told = [event for event in self._last(name) if isinstance(event, e.PublicEvent)]
+        told = [event for event in self._last() if isinstance(event, e.PublicEvent)]
         match told[0] if told else None:
             case None:
                 return ""
@@ -289,8 +303,8 @@ class WholeDomain(Reckoning):
         waiting = [
             (name, sale, sale.open_case)
             for name in NAMES
-            for sale in (*self.state(name).past_sales, self.state(name).sale)
-            if sale and sale.open_case
+            for sale in self.state(name).sales
+            if sale.open_case
         ]
         if not waiting:
             return
@@ -301,11 +315,11 @@ class WholeDomain(Reckoning):
         expected = self.book.resolve(card, sale, decision, amount, by) if clear else ""
         self.world.tell(name, message)
         if clear:
-            assert self._decided(name) == expected
+            assert self._decided() == expected
         self.absorb()
 
-    def _decided(self, name: str) -> str:
-        told = [event for event in self._last(name) if isinstance(event, e.PublicEvent | e.RefundAgreed)]
+    def _decided(self) -> str:
+        told = [event for event in self._last() if isinstance(event, e.PublicEvent | e.RefundAgreed)]
         match told[0] if told else None:
             case None:
                 return "nothing"
@@ -328,15 +342,11 @@ class WholeDomain(Reckoning):
     @rule(place=st.integers(0, 200))
     def say_again(self, place: int) -> None:
         """Topics repeat; what was heard changes nothing."""
-        heard = [
-            one for one in self.world.told if hasattr(one[1], "cause") or isinstance(one[1], m.RefundAssigned)
-        ]
-        if heard:
-            name, message = heard[place % len(heard)]
-            before = self.state(name)
-            self.world.tell(name, message)
-            assert self.world.certificates[name].last == ()
-            assert self.state(name) == before
+        if self.world.said:
+            said = self.world.said[place % len(self.world.said)]
+            before, told = dict(self.world.states), len(self.world.stream)
+            self.world.publish(said)
+            assert (self.world.states, len(self.world.stream)) == (before, told)
 
 
 TestWholeDomain = WholeDomain.TestCase

@@ -9,8 +9,8 @@ kopeck names its line is *unclear*, and what becomes of its sales is taken from 
 
 from datetime import datetime
 
-from tests.unit.domain.naive_records import Card, Order, Purchase, Refund, Sale
-from tests.unit.domain.naive_refunds import WAITS, Judge
+from tests.unit.domain.certificate.naive_records import Card, Order, Purchase, Refund, Sale
+from tests.unit.domain.certificate.naive_refunds import WAITS, Judge
 
 Due = tuple[datetime, int, str, tuple[str, ...]]
 
@@ -22,9 +22,12 @@ class Book(Judge):
 
     def stated(self, order_id: str, version: int, lines: dict[str, tuple[int, str | None]]) -> None:
         order = self.orders.setdefault(order_id, Order())
-        for line in set(order.lines) - set(lines):
-            order.left[line] = version
-            order.how.setdefault(line, "removed")
+        for line, (_, name) in lines.items():
+            if order.named.get(line, name) != name and (order.captured(line) or order.new(line, set())):
+                order.clear = False  # what becomes of its money and cases is told in examples
+            order.named[line] = name
+        for line in set(order.lines) - set(lines) - set(order.left):
+            order.left[line], order.how[line] = version, "removed"
         for line in lines:
             if order.how.get(line) == "removed":
                 del order.left[line], order.how[line]
@@ -39,10 +42,11 @@ class Book(Judge):
     def withdrawn(self, order_id: str, version: int, lines: set[str] | None, how: str) -> None:
         order = self.orders[order_id]
         order.version = version
-        for line in order.lines:
-            if lines is None or line in lines:
+        for line in order.ever:
+            meant = (line in order.lines or not order.is_final(line)) if lines is None else line in lines
+            if meant:
                 order.left[line] = version
-                order.how.setdefault(line, how)
+                order.how[line] = order.how[line] if order.is_final(line) else how
 
     def captured(self, order_id: str, payment: str, amount: int, to: dict[str, int]) -> None:
         order = self.orders.setdefault(order_id, Order())
@@ -104,8 +108,7 @@ class Book(Judge):
                 assert waiting
                 waiting.overdue = True
             case _:
-                card.purchases[what[0]].lapsed = True
-                self.give_back(card, what[0])
+                self.give_back(card, what[0], lapsed=True)
         self.judge(card)
 
     # Spending -------------------------------------------------------------------------------------
@@ -130,14 +133,23 @@ class Book(Judge):
         if refused:
             return refused
         card.balance -= amount
-        card.purchases[key] = Purchase(amount, order, until=min(until, self.now + self.hold_limit))
+        until = min(until, self.now + self.hold_limit)
+        card.purchases[key] = Purchase("held", order, "pos", held=amount, until=until)
         return "authorized"
 
-    def give_back(self, card: Card, key: str) -> str:
+    def void(self, card: Card, key: str, channel: str) -> str:
+        """A channel gives its hold back over HTTP."""
         purchase = card.purchases.get(key)
-        if purchase is None or not purchase.held:
+        if purchase is None or purchase.channel != channel:
+            return ""
+        return self.give_back(card, key)
+
+    def give_back(self, card: Card, key: str, *, lapsed: bool = False) -> str:
+        purchase = card.purchases.get(key)
+        if purchase is None or purchase.state != "held":
             return ""
         card.balance += purchase.held
+        purchase.state, purchase.lapsed = ("lapsed", purchase.held) if lapsed else ("voided", 0)
         purchase.held = 0
         self._after_a_hold(card)
         return "voided"
@@ -148,35 +160,42 @@ class Book(Judge):
             card.balance = 0
         self.judge(card)
 
-    def find(self, card: Card, key: str | None, order: str, payment: str) -> str | None:
+    def find(self, card: Card, key: str | None, order: str, payment: str, channel: str) -> str | None:
         """By its id, else by the payment, else the only hold of the order, else the only one that lapsed."""
         if key is not None:
             return key if key in card.purchases else None
         known = [name for name, one in card.purchases.items() if one.payment == payment]
-        of_order = {name: one for name, one in card.purchases.items() if one.order == order}
-        held = [name for name, one in of_order.items() if one.held]
-        held = held or [name for name, one in of_order.items() if one.lapsed and not one.spent]
-        return known[-1] if known else held[0] if len(held) == 1 else None
+        if known:
+            return known[-1]
+        for state in ("held", "lapsed"):
+            waiting = {
+                name: one for name, one in card.purchases.items() if (one.order, one.state) == (order, state)
+            }
+            meant = [name for name, one in waiting.items() if one.channel == channel] or list(waiting)
+            if meant:
+                return meant[0] if len(meant) == 1 else None
+        return None
 
-    def spend(self, card: Card, found: str | None, key: str, amount: int, order: str, *, direct: bool) -> str:
+    def spend(self, card: Card, found: str | None, key: str, amount: int, order: str, channel: str) -> str:
         purchase = card.purchases.get(found) if found else None
-        if purchase is not None and purchase.held:
-            if amount > purchase.held:
+        state = purchase.state if purchase else "none"
+        if purchase is not None and state in {"held", "lapsed"}:
+            if amount > (purchase.held if state == "held" else purchase.lapsed):
                 return "exceedsHold"
-            card.balance += purchase.held - amount
-            purchase.held = 0
-        else:
-            was_held = purchase is not None and purchase.until is not None
-            if not was_held and not direct:
-                return "holdRequired"
-            refused = self.refusal(card, amount)
-            if refused:
-                return refused
-            purchase = card.purchases.setdefault(found or key, Purchase(0, order))
-            card.balance -= amount
+        elif channel != "im" or self._unheld(purchase) + amount > self.cap:
+            return "holdRequired"
+        if state != "held" and (refused := self.refusal(card, amount)):
+            return refused
+        purchase = purchase or card.purchases.setdefault(found or key, Purchase("captured", order, channel))
+        card.balance += purchase.held - amount
+        purchase.unheld += 0 if state in {"held", "lapsed"} else amount
+        purchase.held, purchase.state = 0, "captured"
         purchase.spent += amount
         self._after_a_hold(card)
         return "captured"
+
+    def _unheld(self, purchase: Purchase | None) -> int:
+        return min(purchase.unheld, purchase.spent - purchase.restored) if purchase else 0
 
     def restore(self, card: Card, found: str | None, amount: int) -> str:
         purchase = card.purchases.get(found) if found else None

@@ -12,13 +12,15 @@ class Refund:
     payment: str
     to: dict[str, int]
     foreign: bool
+    at: datetime
 
 
 @dataclass
 class Order:
     """``lines`` has price and certificate of each line, ``ever`` the last price of each that was.
 
-    ``left`` has the version that last said that a line is out, ``how`` in which way.
+    ``left`` has the version that last said that a line is out, ``how`` in which way, ``named`` the certificate that was
+    put on a line last.
     """
 
     clear: bool = True
@@ -27,6 +29,7 @@ class Order:
     lines: dict[str, tuple[int, str | None]] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
     how: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str | None] = field(default_factory=dict)
     captures: list[tuple[str, dict[str, int]]] = field(default_factory=list)
     refunds: dict[str, Refund] = field(default_factory=dict)
     size: dict[str, int] = field(default_factory=dict)
@@ -34,6 +37,14 @@ class Order:
 
     def captured(self, line: str) -> int:
         return sum(to.get(line, 0) for _, to in self.captures)
+
+    def is_final(self, line: str) -> bool:
+        """Whether a line was cancelled or returned, which is for good."""
+        return self.how.get(line, "removed") != "removed"
+
+    def refunded_at(self, line: str, besides: set[str]) -> datetime | None:
+        """When the newest refund came that names the line."""
+        return max((self.refunds[name].at for name in self.new(line, besides)), default=None)
 
     def back(self, line: str, besides: set[str]) -> int:
         return sum(
@@ -106,12 +117,17 @@ class Sale:
 
 @dataclass
 class Purchase:
-    held: int
+    """``state`` is held, lapsed, voided or captured; ``lapsed`` what was held until then, ``unheld`` never was."""
+
+    state: str
     order: str
+    channel: str | None
+    held: int = 0
     payment: str | None = None
     until: datetime | None = None
-    lapsed: bool = False
+    lapsed: int = 0
     spent: int = 0
+    unheld: int = 0
     restored: int = 0
 
 

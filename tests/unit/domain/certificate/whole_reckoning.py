@@ -5,23 +5,22 @@ from collections import Counter
 from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from giftcert.domain import events as e
-from giftcert.domain import messages as m
-from giftcert.domain.evolve import evolve
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.evolve import evolve
+from giftcert.domain.certificate.state import OPEN_REFUND_STATES, CertificateState, Sale
 from giftcert.domain.products import Product
-from giftcert.domain.state import OPEN_REFUND_STATES, CertificateState, Sale
-from tests.unit.domain import factories as make
-from tests.unit.domain.naive_book import Book
-from tests.unit.domain.naive_records import Card
-from tests.unit.domain.naive_records import Sale as Booked
-from tests.unit.domain.whole_world import World
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.naive_book import Book
+from tests.unit.domain.certificate.naive_records import Card
+from tests.unit.domain.certificate.naive_records import Sale as Booked
+from tests.unit.domain.certificate.whole_world import WholeWorld
 
 NOMINAL, GOODS, CAP, TWO_OVER = 1_000, 300, 300, 900
-PRODUCT = Product(id="GC-10", currency="RUB", nominal=NOMINAL)
+PRODUCT = Product(id="GC-10", currency="RUB", nominal=NOMINAL, greatest_discount_percent=100)
 TERMS = make.terms(
     PRODUCT, direct_spend_channels=("im",), direct_spend_cap=CAP, refund_four_eyes_over=TWO_OVER
 )
-UNSOLD = ("error.", "alert.", "audit.", "redemption.rejected")
+UNSOLD = ("error.", "alert.", "audit.", "redemption.rejected", "refund.")
 NAMES = [f"certificate-{number}" for number in (1, 2, 3, 4)]
 
 
@@ -30,8 +29,10 @@ class Reckoning(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World.of(NAMES, TERMS)
-        self.book = Book(NAMES, NOMINAL, PRODUCT.hold_limit, TWO_OVER, self.world.clock)
+        self.world = WholeWorld(terms=TERMS)
+        for name in NAMES:
+            self.world.add(name)
+        self.book = Book(NAMES, NOMINAL, PRODUCT.hold_limit, TWO_OVER, CAP, self.world.clock)
         self.public = {name: self.state(name) for name in NAMES}
         self.absorbed = 0
         self.number = 0
@@ -44,7 +45,7 @@ class Reckoning(RuleBasedStateMachine):
         return f"{prefix}-{self.number}"
 
     def state(self, name: str) -> CertificateState:
-        return self.world.certificates[name].state
+        return self.world.states[name]
 
     # After each step ----------------------------------------------------------------------------
 
@@ -127,7 +128,7 @@ class Reckoning(RuleBasedStateMachine):
             shown = (state.shown_status, state.balance, state.held)
             assert (name, *shown) == (name, card.status, card.balance, card.held)
             assert sum(one.restorable for one in state.redemptions) == card.spent
-            for sale in (*state.past_sales, *([state.sale] if state.sale else [])):
+            for sale in state.sales:
                 if self.book.orders[sale.order_id].clear:
                     self._same_case(sale, card.sales[sale.order_id, sale.line_id])
 
@@ -169,8 +170,7 @@ class Reckoning(RuleBasedStateMachine):
             )
 
     def a_line_has_one_certificate_and_a_certificate_one_line(self) -> None:
-        for order_id, order in self.book.orders.items():
-            assert all(len(self.world.live_on(order_id, line)) <= 1 for line in order.ever)
+        assert all(len(self.world.holders(ref)) <= 1 for ref in self.world.lines)
         sold = Counter(name for name, event in self.world.stream if isinstance(event, e.Issued))
         assert max(sold.values(), default=0) <= 1  # once issued it never comes back
 
@@ -197,10 +197,10 @@ class Reckoning(RuleBasedStateMachine):
             foreign = any(one.foreign for one in order.refunds.values())  # counted by its worth
             if not foreign and not order.over_refunded():
                 assert self.given[order_id] <= order.refunded
+        for order_id, order in self.world.orders.items():
             said: Counter[str] = Counter()
-            for record in self.world.topics.get(order_id, ()):
-                if isinstance(record, m.RefundAssigned):
-                    said[record.refund_id] += record.amount
+            for share in order.shares:
+                said[share.refund_id] += share.amount
             for refund_id, amount in said.items():
                 assert amount <= self.book.orders[order_id].size[refund_id]
 
