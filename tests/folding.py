@@ -10,9 +10,11 @@ from giftcert.domain.order.messages import OrderMessage
 from giftcert.domain.order.order import Novelty, apply, novelty
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
+from giftcert.storage import spendings
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.storage.pending import PendingRepository, PendingRow
+from giftcert.storage.round_trip import write_together
 from giftcert.storage.spendings import Spending, SpendingRepository
 from giftcert.temporal.signals import Signal, Wake
 
@@ -40,12 +42,12 @@ async def report_spending(
     connection: AsyncConnection, certificate_id: str, message: SpendingReported, identity: str, now: datetime
 ) -> list[Wake]:
     """Store a payment with a certificate as its tender; return the signals to send after the commit."""
-    spendings = SpendingRepository(connection)
-    channel = (await spendings.channels([certificate_id]))[certificate_id]
-    if channel is None or await spendings.contents([identity]):
+    known = SpendingRepository(connection)
+    channel = (await known.channels([certificate_id]))[certificate_id]
+    if channel is None or await known.contents([identity]):
         return []
     spending = Spending(identity=identity, content=b"", certificate_id=certificate_id, message=message)
-    await spendings.add([spending], now)
+    await write_together(connection, spendings.received([spending], now))
     row = PendingRow(
         certificate_id=certificate_id, kind=Signal.CERTIFICATE_SPENT, channel=channel, cause=message.cause
     )

@@ -9,10 +9,12 @@ from test_sale import ISSUED
 from workflow_support import Sale
 
 from activities import certificate
+from giftcert.domain.certificate.messages import Block, Request
 from giftcert.lifecycle import change, order_changes
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.lifecycle.release_gate import ReleaseGate
+from giftcert.lifecycle.requests import Outcome
 from giftcert.storage.pending import PendingRepository
 from giftcert.temporal.signals import Signal
 from tests.crashes import AFTER, CrashError, Step, around_each, crash
@@ -38,22 +40,38 @@ async def test_a_crash_around_a_step_leaves_no_trace(
     assert [event.sequence for event in await sale.events()] == [1, 2, 3]
 
 
-@around_each(*STEPS, (Lifecycle, "_act"))
+@around_each(*STEPS, (Lifecycle, "act"))
+async def test_a_block_that_crashed_is_made_once_when_it_is_repeated_under_its_key(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
+) -> None:
+    await issued(sale)
+    outcome = await crash_and_repeat(sale, Block(reason="lost", by="anna"), monkeypatch, step, moment)
+    assert (outcome.refusal, outcome.state.shown_status) == (None, "blocked")
+    assert (await sale.event_types()).count("audit.blocked") == 1
+
+
+@around_each((change, "write"), (Lifecycle, "act"))
 async def test_a_hold_that_crashed_is_held_once_when_it_is_repeated_under_its_key(
     sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     await issued(sale)
-    await sale.until_decided()
+    outcome = await crash_and_repeat(sale, sale.holding(200_000), monkeypatch, step, moment)
+    assert (outcome.refusal, outcome.state.balance, outcome.state.held) == (None, 300_000, 200_000)
+    assert (await sale.event_types()).count("redemption.authorized") == 1
+
+
+async def crash_and_repeat(
+    sale: Sale, request: Request, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
+) -> Outcome:
+    """Ask under a key with a crash at a step, and again under the same key."""
     lifecycle = sale.deployment.lifecycle
-    key = idempotency_key(sale.deployment.keyring, "till", "POST /redemptions", sale.order_id, b"", kept=True)
-    request, now = sale.holding(200_000), await sale.now()
+    key = idempotency_key(sale.deployment.keyring, "till", "POST", sale.order_id, b"", kept=True)
+    now = await sale.now()
     happened = crash(monkeypatch, step, moment)
     with pytest.raises(CrashError):
         await lifecycle.act(sale.certificate_id, request, now, key=key)
     assert happened.is_set()
-    outcome = await lifecycle.act(sale.certificate_id, request, now, key=key)
-    assert (outcome.refusal, outcome.state.balance, outcome.state.held) == (None, 300_000, 200_000)
-    assert (await sale.event_types()).count("redemption.authorized") == 1
+    return await lifecycle.act(sale.certificate_id, request, now, key=key)
 
 
 @around_each((ReleaseGate, "is_open"), *STEPS, (Lifecycle, "advance"))

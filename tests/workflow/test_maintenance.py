@@ -72,6 +72,7 @@ async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
     monkeypatch.setattr("activities.maintenance.KEYS_AT_ONCE", 3)
     today = datetime.now(UTC).date()
     async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM idempotency_keys"))  # of other tests
         await connection.execute(REMEMBER, {"first": 1, "last": 7, "age": timedelta(hours=25)})
         await connection.execute(REMEMBER, {"first": 8, "last": 9, "age": timedelta(hours=23)})
         await make_days(connection, "unmatched_payments", today - timedelta(days=91), 2)
