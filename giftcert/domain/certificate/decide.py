@@ -31,15 +31,16 @@ def decide(
     cause = message.cause if isinstance(message, m.SpendingReported) else None
     judges_line = isinstance(message, m.LineChanged)
     decision = Decision(state, now, terms, new_id, cause=cause, judges_line=judges_line)
-    match cell(state.status, message).answer:
+    answer = cell(state.status, message).answer
+    match answer:
         case Answer.APPLIED:
             _apply(decision, message)
         case Answer.REFUSED:
             decision.refusal = StatusRefusal.STATUS_DOES_NOT_ALLOW
         case Answer.IGNORED:
             pass
-        case unknown:
-            assert_never(unknown)
+        case _:
+            assert_never(answer)
     return decision
 
 

@@ -54,6 +54,11 @@ class Decision:
         return tuple(self._recorded)
 
     @property
+    def count(self) -> int:
+        """How much followed so far."""
+        return len(self._recorded)
+
+    @property
     def public(self) -> tuple[PublicEvent, ...]:
         """What the stream will tell."""
         return tuple(one.event for one in self._recorded if isinstance(one.event, PublicEvent))

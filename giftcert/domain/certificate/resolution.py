@@ -235,8 +235,8 @@ def shares_decided(
 def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
     """Whether a decision says that money in another currency is this line's, not the goods'.
 
-    An approval says so, but before issue, where it only lets the sale go on; a rejection that names a worth does, and the
-    last one where only certificates can be meant.
+    An approval says so, but before issue, where it only lets the sale go on; a rejection that names a worth does, and
+    the last one where only certificates can be meant.
     """
     may_be_goods = found.line.standing.other_lines_money
     if message.decision == REJECT:

@@ -127,8 +127,8 @@ def reprice(decision: Decision, sale: Sale, line: Line) -> None:
     """Before issue the sale follows the line's terms within the product's bounds."""
     standing = line.standing
     nominal = _nominal_of(decision, standing)
-    terms = (standing.price, standing.amount, nominal)
-    if terms == (sale.amount, sale.listed_amount, sale.nominal):
+    terms = (standing.price, standing.amount, nominal, standing.currency)
+    if terms == (sale.amount, sale.listed_amount, sale.nominal, decision.product.currency):
         return
     reason = _out_of_bounds(decision, standing)
     if reason is not None:
@@ -177,7 +177,7 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
 
 
 def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> None:
-    """Remember that the line cannot have the certificate, so that what is said of it, and of its money, is said once."""
+    """Remember that the line cannot have the certificate, so that what is said of it and its money is said once."""
     if refusal_stands(decision, line):
         return
     standing = line.standing
@@ -201,11 +201,11 @@ def refusal_stands(decision: Decision, line: Line) -> bool:
 # Paid ---------------------------------------------------------------------------------------------
 
 
-def is_paid(line: Line, money: SaleMoney, policy: Policy) -> bool:
+def is_paid(decision: Decision, line: Line, money: SaleMoney) -> bool:
     """Return whether the line is paid at the sale's own price, by tenders that may buy a certificate."""
-    standing = line.standing
-    paid = standing.is_paid_by_any_tender if policy.certificates_buy_certificates else standing.is_paid
-    return paid and money.owed >= money.price
+    standing, any_tender = line.standing, decision.policy.certificates_buy_certificates
+    paid = standing.is_paid_by_any_tender if any_tender else standing.is_paid
+    return paid and money.owed >= money.price and standing.currency == decision.product.currency
 
 
 def issue(decision: Decision, sale: Sale, standing: LineStanding) -> None:
@@ -324,6 +324,7 @@ def let_go(decision: Decision, sale: Sale, line: Line, money: SaleMoney) -> None
 def report_late_money(decision: Decision, line: Line, amount: int, reason: str) -> None:
     """Money came for a line that has no certificate: the channel has to repair it."""
     standing = line.standing
+    foreign = standing.currency != decision.product.currency
     decision.record(
         e.PaymentWithoutCertificateAlerted(
             order_id=standing.order_id,
@@ -331,6 +332,7 @@ def report_late_money(decision: Decision, line: Line, amount: int, reason: str) 
             amount=amount,
             reason=reason,
             web_url=decision.terms.web_url,
+            foreign_currency=standing.currency if foreign else None,
         ),
         e.LateMoneyReported(
             order_id=standing.order_id, line_key=standing.line_key, captured=standing.captured

@@ -13,7 +13,11 @@ from giftcert.domain.certificate.state import FOR_SALE, Line, Sale, Status
 from giftcert.domain.order.standing import Withdrawal
 
 MOST_ROUNDS = 8
-"""How often all is judged at one message; a few rounds settle it, and none may keep a worker for ever."""
+"""How often all is judged at one message, for each line; a few rounds settle it."""
+
+
+class NeverSettlesError(RuntimeError):
+    """Something follows again and again; what would keep a worker for ever is not carried out at all."""
 
 
 def line_changed(decision: Decision, message: LineChanged) -> None:
@@ -23,12 +27,17 @@ def line_changed(decision: Decision, message: LineChanged) -> None:
 
 
 def settle(decision: Decision) -> None:
-    """Apply what now follows from all that is known, until nothing more does."""
-    for _ in range(MOST_ROUNDS):
-        before = len(decision.recorded)
+    """Apply what now follows from all that is known, until nothing more does.
+
+    Raises:
+        NeverSettlesError: a fault of ours.
+    """
+    rounds, before = 0, -1
+    while decision.count != before:
+        if rounds > MOST_ROUNDS * (1 + len(decision.state.lines)):
+            raise NeverSettlesError(decision.state.certificate_id)
+        rounds, before = rounds + 1, decision.count
         _settle_once(decision)
-        if len(decision.recorded) == before:
-            return
 
 
 def _settle_once(decision: Decision) -> None:
@@ -64,7 +73,7 @@ def _settle_ordered(decision: Decision, current: Sale, line: Line) -> None:
     current = decision.state.sale or current
     money = sale_money(current, line)
     if not refunds.is_touched(current, line, money):
-        if sale.is_paid(line, money, decision.policy):
+        if sale.is_paid(decision, line, money):
             sale.issue(decision, current, line.standing)
         return
     reason = refunds.judge_unissued(decision, current, line, money)
@@ -145,13 +154,11 @@ def _settle_free(decision: Decision, line: Line) -> None:
 def _settle_withdrawn(decision: Decision, line: Line) -> None:
     """The line left its order before it was taken, or after it was released: what was captured has to go back."""
     _give_up_waiting(decision, line)
-    past = find_past_sale(decision.state, line.ref)
-    if past is not None or line.open_case is not None:
+    past, money = find_past_sale(decision.state, line.ref), _money(decision, line)
+    may_have_case = decision.state.status in FOR_SALE and line.standing.currency == decision.product.currency
+    if past is not None or line.open_case is not None or (may_have_case and money.captured > 0):
         _judge_unheld(decision, line)
-    elif decision.state.status in FOR_SALE:
-        if _money(decision, line).captured > 0:
-            _judge_unheld(decision, line)
-    elif _money(decision, line).owed > 0:
+    elif money.owed > 0:
         sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
         _report_late_money(decision, line, e.ConflictReason.LINE_WITHDRAWN)
 

@@ -1,4 +1,4 @@
-"""Products, amounts, numbers, identifiers, intervals and who may see a CVC."""
+"""Products, amounts, numbers, identifiers, intervals."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,15 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from giftcert.domain.disclosure import DisclosureRefusal, refuse_disclosure
 from giftcert.domain.identifiers import uuid7
 from giftcert.domain.money import Money, worth_of_refund
 from giftcert.domain.numbers import is_number, mask, number_from_digits
 from giftcert.domain.policy import Policy
 from giftcert.domain.products import Product
-from giftcert.domain.state import RefundState
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import Certificate, issued, reserved, sold
+from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.profiles import searched
 
 
@@ -86,25 +83,9 @@ def test_alerts_come_ever_less_often_up_to_the_longest_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "refusal"),
-    [
-        (Certificate(), DisclosureRefusal.NOT_ACTIVE),
-        (reserved(), DisclosureRefusal.NOT_ISSUED),
-        (sold(), DisclosureRefusal.NOT_ISSUED),
-        (issued(), None),
-        (issued().tell(make.block()), DisclosureRefusal.NOT_ISSUED),
-        (issued().tell(make.returned()), DisclosureRefusal.NOT_ISSUED),
-        (issued().tell(make.refunded()), DisclosureRefusal.NOT_ACTIVE),
-    ],
+    ("percent", "price", "allowed"),
+    [(20, 400, True), (20, 399, False), (20, 500, True), (20, 501, False), (20, 0, False), (100, 0, True)],
 )
-def test_a_cvc_is_shown_of_a_spendable_certificate_only(
-    found: Certificate, refusal: DisclosureRefusal | None
-) -> None:
-    assert refuse_disclosure(found.state) == refusal
-
-
-def test_support_finds_the_refund_states_of_earlier_sales_too() -> None:
-    found = sold().tell(make.cancelled(), make.captured())
-    assert found.state.any_refund_state == RefundState.REQUESTED
-    assert Certificate().state.any_refund_state == RefundState.NONE
-    assert issued().state.sale_channel == "im"
+def test_a_price_is_within_the_greatest_discount(percent: int, price: int, allowed: bool) -> None:
+    product = Product(id="ANY", currency="RUB", nominal=500, greatest_discount_percent=percent)
+    assert product.allows_price(price, 500) == allowed

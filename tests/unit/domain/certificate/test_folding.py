@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import settlement
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.evolve import evolve, fold
-from giftcert.domain.certificate.state import CertificateState, LineRef, Status
+from giftcert.domain.certificate.state import CertificateState, LineRef, RefundState, Status
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, sold
 from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
@@ -183,6 +184,26 @@ def test_an_alert_and_a_rejection_of_what_is_not_there_change_nothing() -> None:
     assert evolve(make.certificate(), rejected, make.NOON) == make.certificate()
     approved = replace(rejected, decision="approve")
     assert evolve(make.certificate(), approved, make.NOON) == make.certificate()
+
+
+def test_a_release_folds_without_the_row_of_its_line() -> None:
+    found = sold().tell(make.cancelled())
+    alone = fold(make.certificate(), found.public(), make.NOON)
+    assert (Shown.of(alone), alone.past_sales[0].released_terms) == (Shown.of(found.state), 0)
+
+
+def test_support_finds_the_refund_states_of_earlier_sales_too() -> None:
+    found = sold().tell(make.cancelled(), make.captured())
+    assert found.state.any_refund_state == RefundState.REQUESTED
+    assert Certificate().state.any_refund_state == RefundState.NONE
+    assert (issued().state.sale_channel, found.state.sale_channel) == ("im", None)
+
+
+def test_what_would_follow_for_ever_is_not_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = e.WithdrawalDecided(version=1)
+    monkeypatch.setattr(settlement, "_settle_once", lambda decision: decision.record(again))
+    with pytest.raises(settlement.NeverSettlesError):
+        sold()
 
 
 def test_public_events_say_enough_when_they_are_all_there_is() -> None:

@@ -246,3 +246,94 @@ def test_a_certificate_cancelled_twice_is_released_once() -> None:
     found = sold(*BOTH).tell(make.cancelled("2"), make.cancelled(version=3))
     assert found.told == []
     assert [type(event) for event in found.public()].count(e.Released) == 1
+
+
+# Looked at once, after all of it ------------------------------------------------------------------
+
+
+def test_a_line_withdrawn_before_it_was_taken_costs_nothing_and_is_not_told() -> None:
+    found = reserved().hear(make.ordered(), make.cancelled())
+    assert (found.last, found.status) == ((), Status.RESERVED)
+
+
+def test_a_line_withdrawn_before_it_was_taken_whose_money_is_captured_has_a_case_under_its_order() -> None:
+    found = reserved().hear(make.ordered(), make.captured(), make.cancelled())
+    assert (found.told, found.status) == (["refund.requested"], Status.RESERVED)
+    assert found.only(e.RefundRequested).amount == 500_000
+    assert (found.state.refund_state, found.state.any_refund_state) == (
+        RefundState.NONE,
+        RefundState.REQUESTED,
+    )
+    assert found.tell(make.refunded()).told == ["refund.completed"]
+    assert found.only(e.RefundCompleted).before_issue
+    assert found.status == Status.RESERVED
+
+
+def test_a_line_withdrawn_before_it_was_taken_and_put_back_is_sold_and_its_case_closes() -> None:
+    found = reserved().hear(
+        make.ordered(*BOTH), make.captured(750_000), make.ordered(make.goods(), version=2)
+    )
+    assert (found.told, found.status) == (["refund.requested"], Status.RESERVED)
+    found.tell(make.ordered(*BOTH, version=3))
+    assert found.told == ["issue.ordered", "refund.resolved", "issue.completed", "notification.requested"]
+    assert found.state.past_sales == ()
+
+
+def test_a_price_that_came_and_went_unseen_is_not_told() -> None:
+    found = sold().hear(make.ordered(make.gift(amount=100), version=2), make.ordered(version=3))
+    assert (found.told, found.sale.amount) == ([], 500_000)
+
+
+def test_a_certificate_replaced_and_named_again_unseen_goes_on() -> None:
+    found = sold().hear(
+        make.ordered(certificate_id="other", version=2), make.ordered(version=3), make.captured()
+    )
+    assert found.told == ["issue.completed", "notification.requested"]
+
+
+# Discounts of the whole order ---------------------------------------------------------------------
+
+
+def test_a_discount_of_the_whole_order_changes_the_price_before_issue_and_nothing_after() -> None:
+    found = sold(make.goods(amount=500_000), make.gift())
+    less = make.ordered(make.goods(amount=500_000), make.gift(), version=2, total=900_000)
+    assert (found.tell(less).told, found.sale.amount) == ([], 450_000)
+    assert found.tell(make.captured(900_000)).only(e.Issued).amount == 450_000
+    more = make.ordered(make.goods(amount=500_000), make.gift(), version=3, total=950_000)
+    assert (found.tell(more).told, found.sale.amount) == ([], 450_000)
+
+
+def test_a_discount_of_the_whole_order_out_of_bounds_is_a_conflict_told_once() -> None:
+    lines = (make.goods(amount=500_000), make.gift())
+    found = sold(*lines).tell(make.ordered(*lines, version=2, total=100_000))
+    assert found.only(e.OrderConflicted).reason == "amountOutOfBounds"
+    assert found.tell(make.ordered(*lines, version=3, total=100_000)).told == []
+    assert found.sale.amount == 500_000
+    found.tell(make.captured(100_000))
+    assert found.status == Status.ORDERED  # that pays the price that was refused
+
+
+# Another currency of the whole order --------------------------------------------------------------
+
+
+def test_a_sale_is_not_paid_in_the_currency_that_its_order_changed_to() -> None:
+    found = sold().tell(make.ordered(version=2, currency="EUR"))
+    assert found.only(e.OrderConflicted).reason == "currencyMismatch"
+    assert (found.tell(make.captured(currency="EUR")).told, found.status) == ([], Status.ORDERED)
+
+
+def test_late_money_in_the_currency_that_the_order_changed_to_takes_nothing_back() -> None:
+    found = sold().wait(3 * make.DAY)
+    assert found.tell(make.ordered(version=2, currency="EUR")).told == []
+    found.tell(make.captured(currency="EUR"))
+    assert found.told == ["error.orderConflict", "alert.paymentWithoutCertificate"]
+    assert found.only(e.PaymentWithoutCertificateAlerted).reason == "currencyMismatch"
+    assert found.status == Status.AVAILABLE
+
+
+def test_money_of_an_order_in_another_currency_is_told_in_that_and_no_case_of_the_certificate() -> None:
+    found = reserved().tell(make.ordered(currency="EUR"), make.captured(currency="EUR"))
+    alert = found.only(e.PaymentWithoutCertificateAlerted)
+    assert (alert.amount, alert.foreign_currency, alert.reason) == (500_000, "EUR", "currencyMismatch")
+    assert found.tell(make.cancelled()).told == []
+    assert found.tell(make.captured(1, currency="EUR")).told == ["alert.paymentWithoutCertificate"]
