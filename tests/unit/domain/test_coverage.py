@@ -9,8 +9,8 @@ import pytest
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]
-LARGE = FOLDER / "test_whole_orders.py"
-"""It takes no branch that no other does, and half of the time of a measured run."""
+LARGE = FOLDER / "certificate" / "test_whole_orders.py"
+"""It takes no branch that no other does, and much of the time of a measured run."""
 
 
 @pytest.mark.timeout(300)

@@ -8,7 +8,7 @@ from itertools import count
 from giftcert.domain.cause import Cause
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
-from giftcert.domain.order.order import Order, apply
+from giftcert.domain.order.order import Order, apply, settled
 from giftcert.domain.order.standing import CountedMoney, LineRefund, LineStanding
 from giftcert.domain.policy import Policy
 
@@ -177,11 +177,11 @@ def share(line_key: int, amount: int, refund_id: str = "r-1", currency: str = "R
 
 
 def fold(*messages: m.OrderMessage, order: Order | None = None, now: datetime = NOON) -> Order:
-    """Return an order after these messages."""
+    """Return an order after these messages, as it is stored."""
     for message in messages:
         order = apply(order, message, now)
     assert order is not None
-    return order
+    return settled(order)
 
 
 def standings(

@@ -25,7 +25,7 @@ def by_certificate(standings: Standings) -> dict[str, LineStanding]:
     return {one.naming.certificate_id: one for one in standings.values()}
 
 
-@searched(2000)
+@searched(80)
 @given(st.data(), plain_sales())
 def test_any_interleaving_of_the_topics_with_any_repeats_ends_the_same(
     data: st.DataObject, sale: tuple[list[m.OrderMessage], list[m.OrderMessage]]
@@ -39,7 +39,7 @@ def test_any_interleaving_of_the_topics_with_any_repeats_ends_the_same(
     assert order.unpaid_until(o.POLICY) == in_turn.unpaid_until(o.POLICY)
 
 
-@searched(3000)
+@searched(150)
 @given(st.data(), sales_gone_wrong(allocated=True))
 def test_allocated_money_belongs_to_its_line_whatever_the_order_of_arrival(
     data: st.DataObject, messages: list[m.OrderMessage]
@@ -51,7 +51,7 @@ def test_allocated_money_belongs_to_its_line_whatever_the_order_of_arrival(
         assert (found[key].captured, o.back(found[key])) == (one.captured, o.back(one))
 
 
-@searched(3000)
+@searched(150)
 @given(sales_gone_wrong())
 def test_a_message_told_again_changes_nothing(messages: list[m.OrderMessage]) -> None:
     order = o.fold(*messages)
@@ -64,7 +64,7 @@ def test_a_message_told_again_changes_nothing(messages: list[m.OrderMessage]) ->
 # Conservation -------------------------------------------------------------------------------------
 
 
-@searched(3000)
+@searched(150)
 @given(sales_gone_wrong())
 def test_every_unit_of_money_is_counted_once(messages: list[m.OrderMessage]) -> None:
     order: Order | None = None
@@ -99,7 +99,7 @@ def back_of(standings: Standings, refund_id: str, currency: str) -> int:
     )
 
 
-@searched(2000)
+@searched(80)
 @given(sales_gone_wrong())
 def test_when_all_is_back_each_line_got_back_what_was_captured_for_it(
     messages: list[m.OrderMessage],
@@ -121,7 +121,7 @@ def test_when_all_is_back_each_line_got_back_what_was_captured_for_it(
             assert (o.back(one), o.possible(one)) == (one.captured, 0)
 
 
-@searched(2000)
+@searched(80)
 @given(sales_gone_wrong(), st.sampled_from((1, 250, 5_000)), st.sampled_from((None, "1", "2", "3")))
 def test_one_more_capture_takes_no_money_from_a_line(
     messages: list[m.OrderMessage], amount: int, number: str | None
@@ -133,7 +133,7 @@ def test_one_more_capture_takes_no_money_from_a_line(
     assert all(after[key].captured >= one.captured for key, one in before.items())
 
 
-@searched(2000)
+@searched(80)
 @given(sales_gone_wrong())
 def test_a_line_that_is_paid_has_its_price_and_that_was_paid(messages: list[m.OrderMessage]) -> None:
     for one in line_standings(o.fold(*messages), {}).values():
@@ -147,7 +147,7 @@ def test_a_line_that_is_paid_has_its_price_and_that_was_paid(messages: list[m.Or
 # Counting -----------------------------------------------------------------------------------------
 
 
-@searched(3000)
+@searched(150)
 @given(st.data(), sales_gone_wrong())
 def test_counting_by_itself_changes_no_standing(data: st.DataObject, messages: list[m.OrderMessage]) -> None:
     order = o.fold(*messages)
@@ -158,7 +158,7 @@ def test_counting_by_itself_changes_no_standing(data: st.DataObject, messages: l
         assert line_standings(order, counted) == before
 
 
-@searched(2000)
+@searched(80)
 @given(st.data(), sales_gone_wrong(), sales_gone_wrong())
 def test_what_was_counted_stays_with_its_line_whatever_comes(
     data: st.DataObject, messages: list[m.OrderMessage], more: list[m.OrderMessage]
@@ -187,5 +187,5 @@ _ENCODE, _DECODE = msgspec.msgpack.encode, msgspec.msgpack.Decoder(Order).decode
 def test_an_order_may_be_stored_between_any_two_messages(messages: list[m.OrderMessage]) -> None:
     order: Order | None = None
     for message in messages:
-        order = apply(_DECODE(_ENCODE(order)) if order else None, message, o.NOON)
+        order = o.fold(message, order=_DECODE(_ENCODE(order)) if order else None)
     assert order == o.fold(*messages)

@@ -2,11 +2,13 @@
 
 from collections import Counter
 
-from giftcert.domain import events as e
-from giftcert.domain.state import RefundState, Status
-from tests.unit.domain import factories as make
-from tests.unit.domain.certificates import issued, reserved, sold, spendable
-from tests.unit.domain.certificates_of_one_order import Together
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable
+from tests.unit.domain.certificate.certificates_of_one_order import Together
+from tests.unit.domain.certificate.world import World
 
 GIFTS = tuple(make.gift(f"{nth:03}") for nth in range(60))
 GOODS = tuple(make.goods(f"{nth:03}", 1_000) for nth in range(60, 100))
@@ -99,17 +101,22 @@ def test_a_certificate_added_after_payment_waits_for_its_own_money() -> None:
 
 def test_a_version_may_add_remove_replace_and_reprice_at_once() -> None:
     """Line 1 goes, 2 gets another certificate, 3 costs less, 4 is new; the money of the order stays with its lines."""
-    before = (make.goods("1"), make.gift("2"), make.gift("3"))
-    after = (make.gift("2"), make.gift("3", 450_000), make.gift("4"))
-    old, repriced = sold(*before), reserved().tell(make.ordered(*before, own="3"))
-    new, added = (reserved().tell(make.ordered(*before, own=None)) for _ in range(2))
-    for found, line in ((old, None), (repriced, "3"), (new, "2"), (added, "4")):
-        found.tell(make.captured(1_000_000), make.ordered(*after, own=line, version=2))
-    assert (old.status, old.told) == (Status.AVAILABLE, ["issue.released"])
-    assert [found.status for found in (repriced, new, added)] == [Status.ORDERED] * 3
-    for found in (repriced, new, added):
-        assert found.tell(make.captured(450_000, "P-2")).status == Status.ISSUED
-    assert repriced.sale.amount == 450_000
+    names = ("old", "repriced", "new", "added")
+    before = (make.goods("1"), gift("2", "old"), gift("3", "repriced"))
+    after = (gift("2", "new"), gift("3", "repriced", 450_000), gift("4", "added"))
+    world = World()
+    of = {name: Certificate(world=world, name=name).tell(make.reserve(f"R-{name}")) for name in names}
+    of["old"].tell(make.ordered(*before, own=None), make.captured(1_000_000))
+    of["old"].tell(make.ordered(*after, own=None, version=2))
+    assert (of["old"].status, of["old"].told) == (Status.AVAILABLE, ["issue.released"])
+    assert [of[name].status for name in names[1:]] == [Status.ORDERED] * 3
+    of["new"].tell(make.captured(450_000, "P-2"))
+    assert [of[name].status for name in names[1:]] == [Status.ISSUED] * 3
+    assert of["repriced"].sale.amount == 450_000
+
+
+def gift(line_id: str, name: str, amount: int = make.PRICE) -> o.OrderLine:
+    return make.gift(line_id, amount, name, reservation_id=f"R-{name}")
 
 
 def test_a_cancellation_after_capture_waits_for_its_refund_and_ends() -> None:
