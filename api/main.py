@@ -75,7 +75,8 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )
     problems.handle_problems(app)
-    app.include_router(reservations.next_router)  # before /certificates/{certificateId}
+    app.include_router(reservations.next_router)  # the calls that buyers wait for are found first
+    app.include_router(redemptions.redeem_router)
     for resource in (reservations, verification, redemptions, certificates, products, pool, refunds, health):
         app.include_router(resource.router)
     if settings.serve_metrics:
@@ -94,7 +95,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     Raises:
         KeyFileError: the keyring or the public keys cannot be read.
     """
-    engine, keyring = make_engine(settings, "giftcert-api"), keyring_of(settings)
+    engine, keyring = make_engine(settings, "giftcert-api", index_plans=True), keyring_of(settings)
     workflows = CertificateWorkflows(settings)
     lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build=build_id())
     refused_claims = RefusedClaimLedger(engine, clock)

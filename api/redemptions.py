@@ -2,18 +2,24 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Path, Request
-from pydantic import Field
+from pydantic import Field, ValidationError
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from api import problems
-from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
-from api.idempotency import HIT, HIT_HEADER, RequiredKey, SentKey, json_reply, key_of
+from api.authentication import (
+    AuthenticatedRoute,
+    ChannelCaller,
+    DirectRoute,
+    check_channel,
+    check_known_channel,
+)
+from api.idempotency import HIT, HIT_HEADER, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
 from api.openapi import WITH_BODY, WITH_KEY, may_answer
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema
 from api.services import Services, services_of
@@ -41,7 +47,6 @@ _REFUSALS: Mapping[object, problems.Problem] = {
     RejectionReason.INSUFFICIENT_BALANCE: problems.INSUFFICIENT_BALANCE,
 }
 """All other reasons mean "not active"."""
-router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 
 
 class Amount(Schema):
@@ -85,7 +90,31 @@ class RedemptionView(Schema):
     )
 
 
-@router.post(
+class RedemptionRoute(DirectRoute):
+    """The shorter way from a request to ``POST /redemptions``."""
+
+    async def plain_arguments(self, request: Request) -> dict[str, Any] | None:
+        """Return body, key and end user."""
+        headers = request.headers
+        key, end_user = headers.get("idempotency-key"), headers.get("giftcert-end-user")
+        if headers.get("content-type") != "application/json" or request.url.query:
+            return None
+        if key is None or not 0 < len(key) <= LONGEST_KEY or "\0" in key:
+            return None
+        if end_user is not None and not 0 < len(end_user) <= LONGEST_ID:
+            return None
+        try:
+            body = RedemptionOrder.model_validate_json(await request.body())
+        except ValidationError:
+            return None
+        return {"body": body, "key": key, "end_user": end_user}
+
+
+redeem_router = APIRouter(tags=["spending"], route_class=RedemptionRoute)
+router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
+
+
+@redeem_router.post(
     "/redemptions",
     operation_id="redeem",
     status_code=201,

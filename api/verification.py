@@ -28,6 +28,7 @@ from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
+from giftcert.storage.engine import autocommit
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.verification_locks import UnrecordedLock, VerificationLockRepository
 
@@ -159,8 +160,8 @@ class CredentialCheck:
         self._calls.hit(guess.caller)
         in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
         async with in_turn:
-            async with self._engine.connect() as connection:
-                stored = await CredentialRepository(connection, self._policy).find(guess, caller_key)
+            async with autocommit(self._engine) as driver:
+                stored = await CredentialRepository(driver, self._policy).find(guess, caller_key)
             if stored.remembered is not None:
                 return stored
             self._check_may_guess(stored, guess)
@@ -170,8 +171,8 @@ class CredentialCheck:
         return None
 
     async def _count_wrong(self, guess: Guess) -> None:
-        async with self._engine.begin() as connection:
-            credentials = CredentialRepository(connection, self._policy)
+        async with autocommit(self._engine) as driver, driver.transaction():
+            credentials = CredentialRepository(driver, self._policy)
             await credentials.lock(guess)
             stored = await credentials.find(guess)
             self._check_may_guess(stored, guess)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -44,9 +45,10 @@ from giftcert.storage.certificates import (
     UnknownCertificateError,
     load_locked,
     lock,
+    read_idle,
 )
 from giftcert.storage.decisions import DecisionWrite, Disclosure, write
-from giftcert.storage.engine import driver_of
+from giftcert.storage.engine import autocommit, driver_of
 from giftcert.storage.idempotency import REMEMBERED_FOR, Answer
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository, StoredOrder
@@ -59,6 +61,8 @@ WORKFLOW_PATIENCE = timedelta(seconds=4)
 REQUEST_PATIENCE = timedelta(seconds=2)
 """How long a caller waits for a lock before 503; also how long a repeat in another process waits for the first."""
 ATTEMPTS = 3
+WITHOUT_LINES = (m.AuthorizeRedemption, m.DiscloseCvc)
+"""Requests whose decision reads no order line."""
 
 
 class Lifecycle:
@@ -137,13 +141,42 @@ class Lifecycle:
         async with self._calls.alone(key):
             for _ in range(ATTEMPTS):
                 try:
-                    return await self._act(certificate_id, request, now, key, answer)
+                    outcome = await self._act_unlocked(certificate_id, request, now, key, answer)
+                    return outcome or await self._act(certificate_id, request, now, key, answer)
                 except AlreadyAnsweredError:
                     assert key is not None  # noqa: S101 - nothing else has been answered
                     repeated = await self._repeated(certificate_id, key, now)
                     if repeated is not None:
                         return repeated
         raise IdempotencyBusyError
+
+    async def _act_unlocked(
+        self,
+        certificate_id: str,
+        request: m.Request,
+        now: datetime,
+        key: IdempotencyKey | None,
+        answer: AnswerOf | None,
+    ) -> Outcome | None:
+        """Carry a request out that needs no lines, if nothing else is to be decided; ``None``: under locks, then.
+
+        Without BEGIN, locks and COMMIT it takes two trips instead of five. The write is undone where anything came in
+        between.
+        """
+        if not isinstance(request, WITHOUT_LINES):
+            return None
+        async with autocommit(self._engine) as driver:
+            loaded = await read_idle(driver, _wanted(certificate_id, key, now), now)
+            if loaded is None:
+                return None
+            review = self._review(loaded, now)
+            refusal = review.decide_request(request)
+            outcome = _outcome(loaded, review, request, refusal, tuple(review.recorded), key, answer)
+            timer_at = loaded.stored.timer_at
+            decision = self._decision(loaded, review, timer_at, _answer(outcome, key, review.now))
+            if _changes(loaded, decision) and not await write(driver, decision):
+                return None
+        return replace(outcome, wakes=tuple(_own_wake(review, request)))
 
     async def _act(
         self,
@@ -157,13 +190,7 @@ class Lifecycle:
             order_id = await self._order_of(certificate_id, request.refund_case_id)
         else:
             order_id = None
-        wanted = LockRequest(
-            certificate_id=certificate_id,
-            caller_key=key.caller_key if key else None,
-            answers_since=now - REMEMBERED_FOR,
-            order_id=order_id,
-            patience=REQUEST_PATIENCE,
-        )
+        wanted = _wanted(certificate_id, key, now, order_id)
         async with self._transaction() as (connection, driver):
             orders = await OrderRepository(connection).lock([order_id]) if order_id else {}
             loaded = await load_locked(driver, wanted, await lock(driver, wanted))
@@ -174,16 +201,7 @@ class Lifecycle:
             refusal = review.decide_request(request)
             recorded = tuple(review.recorded[told:])
             await self._decide_all(driver, review, only_deadlines=True)
-            is_disclosed = isinstance(request, m.DiscloseCvc) and refusal is None
-            outcome = Outcome(
-                state=review.state,
-                product=loaded.stored.product,
-                recorded=recorded,
-                refusal=refusal,
-                sealed=_sealed(loaded) if is_disclosed else None,
-            )
-            if refusal is None and key is not None:
-                outcome = replace(outcome, answer=msgspec.json.encode(answer(outcome) if answer else {}))
+            outcome = _outcome(loaded, review, request, refusal, recorded, key, answer)
             wakes = await self._write(
                 connection,
                 driver,
@@ -264,6 +282,7 @@ class Lifecycle:
         return DecisionWrite(
             state=state,
             at=review.now,
+            version=loaded.stored.version,
             sequence=loaded.stored.sequence,
             records=review.records,
             next_instant=_next_instant(review, over=over),
@@ -354,6 +373,40 @@ class SharesSaid:
     change: order_changes.OrderChange
     revisions: tuple[order_changes.LineRevision, ...]
     products: dict[str, str]
+
+
+def _wanted(
+    certificate_id: str, key: IdempotencyKey | None, now: datetime, order_id: str | None = None
+) -> LockRequest:
+    return LockRequest(
+        certificate_id=certificate_id,
+        caller_key=key.caller_key if key else None,
+        answers_since=now - REMEMBERED_FOR,
+        order_id=order_id,
+        patience=REQUEST_PATIENCE,
+    )
+
+
+def _outcome(
+    loaded: LoadedCertificate,
+    review: Review,
+    request: m.Request,
+    refusal: StrEnum | None,
+    recorded: tuple[e.Recorded, ...],
+    key: IdempotencyKey | None,
+    answer: AnswerOf | None,
+) -> Outcome:
+    is_disclosed = isinstance(request, m.DiscloseCvc) and refusal is None
+    outcome = Outcome(
+        state=review.state,
+        product=loaded.stored.product,
+        recorded=recorded,
+        refusal=refusal,
+        sealed=_sealed(loaded) if is_disclosed else None,
+    )
+    if refusal is None and key is not None:
+        return replace(outcome, answer=msgspec.json.encode(answer(outcome) if answer else {}))
+    return outcome
 
 
 def _next_instant(review: Review, *, over: bool) -> datetime | None:

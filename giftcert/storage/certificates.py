@@ -25,8 +25,8 @@ Driver: TypeAlias = "Connection[Record]"
 _COLUMNS = """
     c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance,
     c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at, c.reserved_until,
-    c.reservation_ended, c.sequence, c.decided_at, c.next_instant, c.timer_at, c.parked::text AS parked,
-    c.state::text AS state, s.number_sealed, s.cvc_sealed,
+    c.reservation_ended, c.sequence, c.version, c.decided_at, c.next_instant, c.timer_at,
+    c.parked::text AS parked, c.state::text AS state, s.number_sealed, s.cvc_sealed,
     p.nominal AS product_nominal, p.least_nominal, p.greatest_nominal, p.validity, p.reservation, p.reservation_limit,
     p.hold, p.hold_limit, p.greatest_discount_percent, p.number_length, p.cvc_length
 """
@@ -52,18 +52,22 @@ _LOCK = """
     ), wanted AS MATERIALIZED (
         SELECT order_id, line_key FROM needed UNION SELECT order_id, line_key FROM order_lines WHERE order_id = $4
     ), held AS MATERIALIZED (
-        SELECT l.order_id, l.line_key
-        FROM wanted AS w CROSS JOIN LATERAL (
-            SELECT order_id, line_key FROM order_lines WHERE order_id = w.order_id AND line_key = w.line_key
-        ) AS key JOIN order_lines AS l ON (l.order_id, l.line_key) = (key.order_id, key.line_key)
-        ORDER BY l.order_id, l.line_key FOR NO KEY UPDATE OF l
+        SELECT line.* FROM (SELECT * FROM wanted ORDER BY order_id, line_key) AS w CROSS JOIN LATERAL (
+            SELECT order_id, line_key FROM order_lines
+            WHERE order_id = w.order_id AND line_key = w.line_key FOR NO KEY UPDATE
+        ) AS line
     )
     SELECT EXISTS (SELECT FROM remembered) AS is_repeat, EXISTS (SELECT FROM locked) AS is_known,
         ARRAY(SELECT order_id FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS orders,
         ARRAY(SELECT line_key FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS keys
 """
+# OFFSET 0 keeps the server from joining whole tables: there are few lines and clients to look up, whatever it expects.
+_LINE = """(
+    SELECT * FROM order_lines WHERE order_id = needed.order_id AND line_key = needed.line_key OFFSET 0
+)"""
 # One snapshot, taken when all locks are held: what was committed while they were waited for is in it.
 _LOAD = f"""
+    WITH needed AS MATERIALIZED (SELECT * FROM unnest($2::text[], $3::integer[]) AS needed (order_id, line_key))
     SELECT {_COLUMNS}, waiting.*, spent.*, buyers.*, lines.*,
         EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $4 AND (kept OR answered_at > $5)) AS is_repeat
     FROM {_FROM} CROSS JOIN LATERAL (
@@ -77,23 +81,31 @@ _LOAD = f"""
         ) AS ordered
     ) AS spent CROSS JOIN LATERAL (
         WITH RECURSIVE chain AS (
-            SELECT * FROM clients WHERE client_id = c.customer_id OR client_id IN (
-                SELECT standing ->> 'customer_id' FROM order_lines
-                WHERE (order_id, line_key) IN (SELECT * FROM unnest($2::text[], $3::integer[]))
-            )
+            SELECT known.* FROM (
+                SELECT c.customer_id AS client_id
+                UNION
+                SELECT line.standing ->> 'customer_id' FROM needed CROSS JOIN LATERAL {_LINE} AS line
+            ) AS buyer CROSS JOIN LATERAL (SELECT * FROM clients WHERE client_id = buyer.client_id OFFSET 0) AS known
             UNION
-            SELECT clients.* FROM clients JOIN chain ON clients.client_id = chain.merged_into
+            SELECT known.* FROM chain CROSS JOIN LATERAL (
+                SELECT * FROM clients WHERE client_id = chain.merged_into OFFSET 0
+            ) AS known
         )
         SELECT coalesce(jsonb_agg(to_jsonb(chain)), '[]')::text AS clients FROM chain
     ) AS buyers LEFT JOIN LATERAL (
-        SELECT order_id AS line_order, line_key, standing::text, recipient::text, unpaid_until,
+        SELECT line.order_id AS line_order, line.line_key, standing::text, recipient::text, unpaid_until,
             named_certificates::text[] AS named, speaker::text, holder::text, holder_status,
             waiters::text[] AS waiters, counted::text, open_case::text, reported::text
-        FROM unnest($2::text[], $3::integer[]) AS needed (order_id, line_key)
-            JOIN order_lines USING (order_id, line_key)
+        FROM needed CROSS JOIN LATERAL {_LINE} AS line
     ) AS lines ON true
     WHERE c.certificate_id = $1::uuid ORDER BY line_order, line_key
 """  # noqa: S608 - made of constants
+# No lock is taken: what is decided on this row is written only while it is still the same.
+_READ = f"""
+    SELECT {_COLUMNS}, EXISTS (SELECT FROM pending WHERE certificate_id = c.certificate_id) AS is_pending,
+        EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $2 AND (kept OR answered_at > $3)) AS is_repeat
+    FROM {_FROM} WHERE c.certificate_id = $1::uuid
+"""  # noqa: S608 - constants
 
 
 class UnknownCertificateError(LookupError):
@@ -128,6 +140,7 @@ class StoredCertificate:
     state: CertificateState
     product: Product
     sequence: int
+    version: int
     decided_at: datetime | None
     next_instant: datetime | None
     timer_at: datetime | None
@@ -204,6 +217,25 @@ async def find(driver: Driver, certificate_ids: Iterable[str]) -> list[StoredCer
     return [_stored(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
 
 
+async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> LoadedCertificate | None:
+    """Return a certificate for which nothing waits and nothing is due, without its lines and any lock; else ``None``.
+
+    Raises:
+        UnknownCertificateError: there is no such certificate.
+        AlreadyAnsweredError: the key was used.
+    """
+    row = await driver.fetchrow(_READ, request.certificate_id, request.caller_key, request.answers_since)
+    if row is None:
+        raise UnknownCertificateError(request.certificate_id)
+    if row["is_repeat"]:
+        raise AlreadyAnsweredError
+    stored = _stored(row)
+    is_due = stored.next_instant is not None and stored.next_instant <= now
+    if is_due or row["is_pending"] or stored.parked or stored.state.waits_for:
+        return None
+    return LoadedCertificate(stored=stored, lines=(), pending=(), spendings=(), clients=())
+
+
 async def lock(driver: Driver, request: LockRequest) -> tuple[LineKey, ...]:
     """Lock a certificate, then the lines that it needs, sorted; return these lines.
 
@@ -267,6 +299,7 @@ def _stored(row: Record) -> StoredCertificate:
         state=_state_of(row),
         product=_product_of(row),
         sequence=row["sequence"],
+        version=row["version"],
         decided_at=row["decided_at"],
         next_instant=row["next_instant"],
         timer_at=row["timer_at"],

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
+from giftcert.storage.certificates import Driver
 from giftcert.storage.engine import driver_of
 from giftcert.storage.idempotency import RememberedAnswer
 
@@ -80,18 +81,18 @@ class StoredCredentials:
 class CredentialRepository:
     """Looks numbers up and counts what is wrong, on asyncpg's own connection; the caller owns the transaction."""
 
-    def __init__(self, connection: AsyncConnection, policy: GuessPolicy) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver, policy: GuessPolicy) -> None:
+        self._driver = driver
         self._policy = policy
 
     async def lock(self, guess: Guess) -> None:
         """Let nobody else count a wrong pair of this number until the transaction ends."""
-        await (await driver_of(self._connection)).execute(_ONE_AT_A_TIME, guess.fingerprint)
+        await self._driver.execute(_ONE_AT_A_TIME, guess.fingerprint)
 
     async def find(self, guess: Guess, caller_key: bytes | None = None) -> StoredCredentials:
         """Return what is stored of a number, and under a key whose answers are kept."""
         policy, now = self._policy, guess.now
-        [row] = await (await driver_of(self._connection)).fetch(
+        [row] = await self._driver.fetch(
             _FIND,
             guess.fingerprint,
             now - policy.per_number.window,
@@ -116,12 +117,11 @@ class CredentialRepository:
 
     async def count_wrong(self, guess: Guess, before: StoredCredentials) -> None:
         """Count a pair as wrong, and lock the number if it was one too many."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_COUNT, guess.fingerprint, guess.caller, guess.end_user, guess.now)
+        await self._driver.execute(_COUNT, guess.fingerprint, guess.caller, guess.end_user, guess.now)
         lock = self._policy.lock_after(before.of_number, before.lock, guess.now)
         if lock is None:
             return
-        await driver.execute(
+        await self._driver.execute(
             _LOCK,
             guess.fingerprint,
             before.of_number.count + 1,

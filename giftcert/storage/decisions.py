@@ -1,11 +1,12 @@
 """What the deciding transaction writes: everything that one decision changes, in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+import asyncpg
 import msgspec
 from uuid_utils.compat import uuid7
 
@@ -31,7 +32,8 @@ _CERTIFICATE = """changed AS (
         available_since = CASE WHEN status <> 'available' AND {status} = 'available' THEN {at} ELSE available_since END,
         sequence = sequence + {events_count}, version = version + 1, decided_at = {at}, next_instant = {next_instant},
         timer_at = {timer_at}, known_lines = {known_lines}, waits = {waits}, parked = {parked}, state = {state}
-    WHERE certificate_id = {certificate_id}::uuid
+    WHERE certificate_id = {certificate_id}::uuid AND version = {version} AND sequence = {sequence}
+    RETURNING 1
 )"""
 _LINES = """line_changes AS (
     UPDATE order_lines AS l SET holder = new.holder, holder_status = new.holder_status, waiters = new.waiters,
@@ -107,16 +109,18 @@ class Disclosure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionWrite:
-    """All that a decision changes of a locked certificate and of what belongs to it.
+    """All that a decision changes of a certificate and of what belongs to it.
 
-    ``records`` follow ``sequence``, the last that was given. ``lines`` are those whose holder, waiters or counted money
-    changed, with what ingest reported of each. ``pending`` was decided, as far as nothing new was written meanwhile.
+    ``version`` and ``sequence`` are those of the row on which it was decided; ``records`` follow ``sequence``.
+    ``lines`` are those whose holder, waiters or counted money changed, with what ingest reported of each. ``pending``
+    was decided, as far as nothing new was written meanwhile.
     ``resolution`` says how the reservation ended, if it did now; ``reservation_changed`` that it ended or was extended.
     ``is_unlocked``: the certificate's number may be checked again.
     """
 
     state: CertificateState
     at: datetime
+    version: int
     sequence: int
     records: Sequence[EventRecord]
     next_instant: datetime | None
@@ -134,15 +138,18 @@ class DecisionWrite:
 
 
 async def write(driver: Driver, decision: DecisionWrite) -> bool:
-    """Write a decision in the transaction that holds the locks.
+    """Write a decision, whole or not at all; in the transaction that holds the locks, or in none.
 
     Returns:
-        ``False`` where another call has answered under the same key meanwhile: the transaction must be undone.
+        ``False`` where another decision, or a call under the same key, came in between: a transaction must be undone.
     """
     values = _certificate(decision) | _beside(decision)
     sql, names = _statement(tuple(part for part in _PARTS if part in values))
-    row = await driver.fetchval(sql, *(values[name] for name in names))
-    return decision.answer is None or bool(row)
+    try:
+        await driver.fetchrow(sql, *(values[name] for name in names))
+    except asyncpg.DivisionByZeroError:
+        return False
+    return True
 
 
 @cache
@@ -155,8 +162,10 @@ def _statement(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
             return names.setdefault(name, f"${len(names) + 1}")
 
     body = ", ".join(_PARTS[part].format_map(Numbers()) for part in parts)
-    answered = "EXISTS (SELECT FROM remembered)" if "caller_key" in parts else "true"
-    return f"WITH {body} SELECT {answered}", tuple(names)
+    # An error undoes the whole statement where one of these has written nothing.
+    needed = ("changed", "remembered") if "caller_key" in parts else ("changed",)
+    all_written = ", ".join(f"1 / (SELECT count(*) FROM {part})" for part in needed)  # noqa: S608 - constants
+    return f"WITH {body} SELECT {all_written}", tuple(names)
 
 
 def _certificate(decision: DecisionWrite) -> dict[str, Any]:
@@ -164,6 +173,8 @@ def _certificate(decision: DecisionWrite) -> dict[str, Any]:
     lines = {*known_lines(state), *((one.key, one.line_key) for one in decision.parked if one.kind == "line")}
     return {
         "certificate_id": state.certificate_id,
+        "version": decision.version,
+        "sequence": decision.sequence,
         "at": decision.at,
         "status": state.status.value,
         "blocked": state.blocked,
@@ -213,7 +224,7 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
     if decision.is_unlocked:
         values["unlocked_at"] = decision.at
     if decision.answer is not None:
-        values |= asdict(decision.answer)
+        values |= {name: getattr(decision.answer, name) for name in Answer.__dataclass_fields__}
     return values
 
 

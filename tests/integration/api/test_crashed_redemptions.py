@@ -13,6 +13,12 @@ from tests.integration.api.sales import WORTH, Till, assert_problem, key
 from tests.integration.api.test_verification import with_another
 
 pytestmark = pytest.mark.integration
+OF_A_HOLD = (
+    (change, "read_idle"),
+    (change, "write"),  # leaving it, it is committed
+    (Lifecycle, "_act_unlocked"),
+    (Lifecycle, "act"),
+)
 OF_THE_TRANSACTION = (
     (change, "lock"),
     (change, "load_locked"),
@@ -25,7 +31,7 @@ OF_THE_TRANSACTION = (
 @around_each(
     (CredentialRepository, "find"),
     (CredentialCheck, "check"),
-    *OF_THE_TRANSACTION,
+    *OF_A_HOLD,
     (redemptions, "_hold"),
 )
 async def test_a_crash_at_any_step_of_a_purchase_holds_once(
@@ -43,7 +49,7 @@ async def test_a_crash_at_any_step_of_a_purchase_holds_once(
     assert await till.told(certificate_id) == ["redemption.authorized"]
 
 
-@around_each(*OF_THE_TRANSACTION)
+@around_each(*OF_A_HOLD)
 async def test_a_crash_around_a_refusal_leaves_the_key_good(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

@@ -33,11 +33,13 @@ async def test_a_crash_of_the_worker_decides_once(
     assert await world.pending() == []
 
 
-@around_each(*STEPS, (change, "find_answer"))
+@around_each(*STEPS, (change, "read_idle"), (change, "find_answer"))
 async def test_a_caller_that_got_no_answer_repeats_and_holds_once(
     world: World, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     certificate_id = await world.issued()
+    if step in STEPS[:2]:
+        monkeypatch.setattr(change, "WITHOUT_LINES", ())
     if step == (change, "find_answer"):
         await hold(world, certificate_id)
     happened = crash(monkeypatch, step, moment)
