@@ -56,11 +56,11 @@ PENDING = Check(
     "pending",
     "certificate",
     """
-    SELECT certificate_id::text AS subject, order_id || ' ' || line_key AS about,
+    SELECT p.certificate_id::text AS subject, p.order_id || ' ' || p.line_key AS about,
         'decided within a short time' AS expected,
-        format('%s waits since %s', kind, since) AS seen
-    FROM pending AS p JOIN certificates AS c USING (certificate_id)
-    WHERE since < $1 AND c.parked IS NULL ORDER BY since
+        format('%s waits since %s', p.kind, p.since) AS seen
+    FROM pending AS p JOIN certificates AS c ON c.certificate_id = p.certificate_id
+    WHERE p.since < $1 AND c.parked IS NULL ORDER BY p.since
     """,
 )
 PAYMENT_LEFT_BEHIND = Check(
