@@ -165,6 +165,7 @@ def decision(found: LoadedCertificate, **changes: Any) -> DecisionWrite:
     unchanged: dict[str, Any] = {
         "state": found.stored.state,
         "at": NOW,
+        "version": found.stored.version,
         "sequence": found.stored.sequence,
         "records": (),
         "next_instant": None,
