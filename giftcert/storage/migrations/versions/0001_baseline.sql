@@ -179,7 +179,7 @@ CREATE TABLE spendings (
     number bigint GENERATED ALWAYS AS IDENTITY,
     applied_at timestamptz
 );
-CREATE INDEX spendings_unapplied ON spendings (certificate_id, number) WHERE applied_at IS NULL;
+CREATE INDEX spendings_certificate ON spendings (certificate_id, number);
 
 CREATE TABLE redemptions (
     certificate_id uuid NOT NULL REFERENCES certificates,
