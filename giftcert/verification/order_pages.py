@@ -49,15 +49,18 @@ class OrderPages:
         rows = {LineRef(*row.key): row for row in page.lines}
         self._findings.check(len(rows), 9)
         for order in page.orders:
+            self._findings.add_all(_inputs_lost(order, page.received.get(order.order_id, 0)))
             self._findings.add_all(_standings_differ(order, rows))
         certificates = await self._certificates(page.lines)
+        self._findings.add_all(_stray_holders(rows, certificates))
+        for certificate_id in await self._repository.undecided(certificates):
+            del certificates[certificate_id]  # they may stand otherwise when they have decided
         more = await self._lines_of(certificates, rows)
         seen = {ref: line_as_seen(row) for ref, row in (rows | more).items()}
         for ref, row in rows.items():
-            self._findings.add_all(_refunded_too_much(row, seen[ref], certificates, page))
-            for certificate_id in _concerned(row):
-                if certificate_id in certificates and (certificate_id, ref) not in page.pending:
-                    self._findings.add_all(self._undecided(certificates[certificate_id], ref, seen, now))
+            self._findings.add_all(_refunded_too_much(row, seen[ref], certificates))
+            for certificate_id in _concerned(row) & certificates.keys():
+                self._findings.add_all(self._undecided(certificates[certificate_id], ref, seen, now))
         await self._look_for_secrets(page)
 
     async def _certificates(self, lines: Sequence[OrderLineRow]) -> dict[str, StoredCertificate]:
@@ -76,13 +79,16 @@ class OrderPages:
     def _undecided(
         self, stored: StoredCertificate, ref: LineRef, seen: dict[LineRef, Line], now: datetime
     ) -> Iterator[Violation]:
-        """What the newest standing brings about has been decided, so that it brings about nothing more."""
+        """What the newest standing brings about has been decided, so that it brings about nothing more.
+
+        Asked as of the last decision: an instant that has passed since is decided when the certificate looks.
+        """
         if stored.parked:
             return
         refs = sorted({*known_lines(stored.state), ref} & seen.keys())
         state = replace(stored.state, lines=tuple(seen[one] for one in refs))
         terms = Terms(stored.product, self._policy)
-        decision = decide(state, LineChanged(seen[ref]), now, terms, lambda: NO_ID)
+        decision = decide(state, LineChanged(seen[ref]), stored.decided_at or now, terms, lambda: NO_ID)
         if decision.public or encode_state(decision.state) != encode_state(stored.state):
             follows = ", ".join(event.type for event in decision.public) or "a change of its state"
             yield Violation(
@@ -105,6 +111,41 @@ def _concerned(row: OrderLineRow) -> set[str]:
     return {*row.named, *([row.holder] if row.holder else [])}
 
 
+def _inputs_lost(order: Order, received: int) -> Iterator[Violation]:
+    """Each message that was received and new raised the revision by one, as did each word of a person on a refund."""
+    known = order.revision - len(order.shares)
+    if received > known:
+        yield Violation(
+            invariant=9,
+            rule="inputLost",
+            kind="order",
+            subject=order.order_id,
+            expected=f"{received} messages folded, which the inbox has",
+            seen=f"at most {known}",
+        )
+
+
+def _stray_holders(
+    rows: dict[LineRef, OrderLineRow], certificates: dict[str, StoredCertificate]
+) -> Iterator[Violation]:
+    """Who holds a line has its sale there: else nobody else gets the line, ever."""
+    for ref, row in rows.items():
+        if row.holder is None:
+            continue
+        state = certificates[row.holder].state if row.holder in certificates else None
+        sale = state.sale if state else None
+        if state is None or sale is None or sale.ref != ref or state.status != row.holder_status:
+            yield Violation(
+                invariant=3,
+                rule="strayHolder",
+                kind="certificate",
+                subject=row.holder,
+                about=f"{ref.order_id} {ref.line_key}",
+                expected=f"the sale of order {ref.order_id}, line {row.standing.line_id}, which it holds",
+                seen=f"{state.status}, with another sale or none" if state else "no such certificate",
+            )
+
+
 def _standings_differ(order: Order, rows: dict[LineRef, OrderLineRow]) -> Iterator[Violation]:
     """A line stands as its order says, whoever wrote either."""
     if order.size_exceeded:
@@ -125,11 +166,11 @@ def _standings_differ(order: Order, rows: dict[LineRef, OrderLineRow]) -> Iterat
 
 
 def _refunded_too_much(
-    row: OrderLineRow, line: Line, certificates: dict[str, StoredCertificate], page: OrderPage
+    row: OrderLineRow, line: Line, certificates: dict[str, StoredCertificate]
 ) -> Iterator[Violation]:
     """What was refunded of a line was captured, and by the same payment; else a refund case says that it was not."""
-    owners = [one for one in (row.holder, row.speaker) if one is not None and one in certificates]
-    if not owners or any((one, line.ref) in page.pending for one in owners):
+    owners = [one for one in (row.holder, row.speaker) if one is not None]
+    if not owners or not certificates.keys() >= set(owners):
         return
     if line.open_case is not None or any(_has_open_case(certificates[one].state, line.ref) for one in owners):
         return

@@ -16,11 +16,6 @@ from giftcert.domain.certificate.state import FOR_SALE, CertificateState, Status
 from giftcert.storage.verification.pages import CertificateRow
 from giftcert.verification.violations import Violation
 
-# What people do to a certificate that has no event is told of its product, in words; so its first event, if that is
-# no reservation, tells how it then stands.
-_BEFORE_ANY_EVENT = frozenset({Status.AVAILABLE, Status.RETIRED})
-_BLOCKED = "blocked"  # as the status is shown
-_FROM_THE_POOL = (e.Reserved, e.Ordered, e.Blocked, e.Retired)
 _MAY_BE_RELEASED = frozenset({Status.RESERVED, Status.ORDERED})
 
 
@@ -49,8 +44,6 @@ class FoldCheck:
         )
         self._issued = False
         self._differed = False
-        self._begun = False
-        self._beginning_known = False  # a block hides whether it was retired before anything was told
 
     def take(self, event: StoredEvent) -> Iterator[Violation]:
         """Yield what is wrong about the next event."""
@@ -59,7 +52,6 @@ class FoldCheck:
         except msgspec.DecodeError as error:
             yield self._violation(5, "unreadable", event, "a payload of its type", str(error))
             return
-        self._begin(event, told)
         if told is not None:
             yield from self._may_follow(event, told)
             self._state = evolve(self._with_nominal(event.nominal or 0), told, event.occurred_at)
@@ -67,7 +59,7 @@ class FoldCheck:
             yield from self._may_disclose(event)
         if (
             event.event_type != InvariantViolated.type
-        ):  # it says how the database stood when just that was wrong
+        ):  # which says how the database stood when that was wrong
             yield from self._is_told_right(event)
 
     def end(self) -> Iterator[Violation]:
@@ -75,8 +67,6 @@ class FoldCheck:
         row = self._certificate
         stored = Shown(row.shown_status, row.refund_state, row.balance, row.held)
         folded = self._shown()
-        if row.sequence == 0 and row.status in _BEFORE_ANY_EVENT:
-            folded = folded._replace(status=stored.status)
         if folded != stored:
             yield Violation(
                 invariant=5,
@@ -86,22 +76,6 @@ class FoldCheck:
                 expected=f"{folded}, as its events fold",
                 seen=f"{stored} in the database",
             )
-
-    def _begin(self, event: StoredEvent, told: e.PublicEvent | None) -> None:
-        """Take from the first events that show it how the certificate stood before anything was told."""
-        if self._beginning_known or event.event_type == InvariantViolated.type:
-            return
-        first, self._begun = not self._begun, True
-        if isinstance(told, _FROM_THE_POOL):
-            self._beginning_known = True
-            return
-        if first:
-            self._state = replace(self._state, blocked=event.status == _BLOCKED)
-        if event.status == _BLOCKED:
-            return
-        self._beginning_known = True
-        if event.status == Status.RETIRED:
-            self._state = replace(self._state, status=Status.RETIRED)
 
     def _with_nominal(self, nominal: int) -> CertificateState:
         state = self._state

@@ -1,6 +1,6 @@
-"""Orders in pages, with their lines as stored and what still waits of them."""
+"""Orders in pages, with their lines as stored and what was received of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -24,7 +24,11 @@ _LINES_OF = f"""
     SELECT {_COLUMNS} FROM order_lines
     WHERE (order_id, line_key) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
 """  # noqa: S608 - made of constants
-_PENDING = "SELECT DISTINCT certificate_id::text, order_id, line_key FROM pending WHERE order_id = ANY($1)"
+_RECEIVED = "SELECT order_id, count(*) FROM inbox WHERE order_id = ANY($1) GROUP BY order_id"
+_UNDECIDED = """
+    SELECT certificate_id::text FROM pending WHERE certificate_id = ANY($1::uuid[])
+    UNION SELECT certificate_id::text FROM spendings WHERE certificate_id = ANY($1::uuid[]) AND applied_at IS NULL
+"""
 _COUNT = "SELECT count(*) FROM orders"
 
 _ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
@@ -32,11 +36,11 @@ _ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 
 @dataclass(frozen=True, slots=True)
 class OrderPage:
-    """Orders, all their lines, and for which certificates a line of them is pending."""
+    """Orders, all their lines, and how many messages about each order the inbox still has."""
 
     orders: tuple[Order, ...]
     lines: tuple[OrderLineRow, ...]
-    pending: frozenset[tuple[str, LineRef]]
+    received: Mapping[str, int]
 
 
 class OrderPageRepository:
@@ -55,16 +59,19 @@ class OrderPageRepository:
         rows = await self._session.fetch(_SAMPLED_PAGE if self._sampled else _PAGE, order_id, limit)
         ids = [row[0] for row in rows]
         lines = await self._session.fetch(_LINES, ids)
-        pending = await self._session.fetch(_PENDING, ids)
         return OrderPage(
             tuple(_ORDER.decode(row[1]) for row in rows),
-            tuple(map(line_of, lines)),
-            frozenset((row[0], LineRef(row[1], row[2])) for row in pending),
+            tuple(line_of(dict(row)) for row in lines),
+            {row[0]: row[1] for row in await self._session.fetch(_RECEIVED, ids)},
         )
+
+    async def undecided(self, certificate_ids: Iterable[str]) -> set[str]:
+        """Return for which of these certificates anything waits to be decided."""
+        return {row[0] for row in await self._session.fetch(_UNDECIDED, list(certificate_ids))}
 
     async def lines(self, refs: Sequence[LineRef]) -> list[OrderLineRow]:
         """Return lines of any orders."""
         rows = await self._session.fetch(
             _LINES_OF, [one.order_id for one in refs], [one.line_key for one in refs]
         )
-        return list(map(line_of, rows))
+        return [line_of(dict(row)) for row in rows]
