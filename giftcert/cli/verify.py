@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from giftcert.cli.errors import CommandError
 from giftcert.cli.output import AsJson, say
 from giftcert.cli.running import run_to_end
 
@@ -22,13 +23,17 @@ SHOWN = 20
 
 def verify(
     sample: Annotated[int | None, typer.Option(min=1, help="Look at so many certificates only")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Set off again what got lost on its way")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set off again what got lost on its way, and look once more")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Hold database, stream and workflows against the ten invariants; ends with 1 if one does not hold."""
     from giftcert.embedded.addresses import with_running_stack
     from giftcert.settings import load_settings
 
+    if repair and sample is not None:
+        raise CommandError("--repair looks at everything: leave --sample out")
     ended: list[int] = []
 
     async def work() -> None:
@@ -42,21 +47,25 @@ def verify(
 async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_json: bool) -> int:
     from giftcert.cli.reaching import reaching_kafka
     from giftcert.storage.engine import make_engine
-    from giftcert.verification.repair import left_over
     from giftcert.verification.repair import repair as set_off
+    from giftcert.verification.repair import until_effective
     from giftcert.verification.verify import verify as look
 
+    progress = _no_progress if as_json else _progress
     engine = make_engine(settings, "giftcert-verify")
     try:
         sources, client = await _sources(settings, engine)
         with reaching_kafka(settings.kafka_bootstrap_servers):
-            findings = await look(sources, _no_progress if as_json else _progress, sample)
-        done = await set_off(sources, client, _lifecycle(settings, engine), findings) if repair else []
+            found = findings = await look(sources, progress, sample)
+            done = await set_off(sources, client, _lifecycle(settings, engine), found) if repair else []
+            if done:
+                await until_effective(engine, found)
+                findings = await look(sources, progress)
     finally:
         await engine.dispose()
-    say(_as_data(findings, done), _as_text(findings, done, repair=repair), as_json=as_json)
-    repaired = repair and findings.are_all_named and not left_over(findings)
-    return 0 if findings.hold or repaired else 1
+    data = _as_data(findings) | ({"repaired": done, "found": _violations(found)} if repair else {})
+    say(data, "\n".join(_as_text(findings) + _about_repair(found, findings, done) * repair), as_json=as_json)
+    return 0 if findings.hold else 1
 
 
 async def _sources(settings: "Settings", engine: Any) -> "tuple[Sources, Client]":  # noqa: ANN401 - loaded when it runs
@@ -94,9 +103,7 @@ def _no_progress(_what: str, _done: int, _total: int) -> None:
     """Programs that read JSON are told when it is over."""
 
 
-def _as_data(findings: "Findings", done: list[str]) -> dict[str, Any]:
-    from dataclasses import asdict
-
+def _as_data(findings: "Findings") -> dict[str, Any]:
     from giftcert.verification.violations import INVARIANTS
 
     return {
@@ -110,13 +117,18 @@ def _as_data(findings: "Findings", done: list[str]) -> dict[str, Any]:
             }
             for number, says in INVARIANTS.items()
         ],
-        "violations": [asdict(one) for one in findings.violations],
+        "violations": _violations(findings),
         "unchecked": findings.unchecked,
-        "repaired": done,
     }
 
 
-def _as_text(findings: "Findings", done: list[str], *, repair: bool) -> str:
+def _violations(findings: "Findings") -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [asdict(one) for one in findings.violations]
+
+
+def _as_text(findings: "Findings") -> list[str]:
     from giftcert.verification.violations import INVARIANTS, UNITS
 
     lines = [
@@ -124,10 +136,25 @@ def _as_text(findings: "Findings", done: list[str], *, repair: bool) -> str:
         for number, says in INVARIANTS.items()
     ]
     lines += _named(findings) + [f"not checked: {one}" for one in findings.unchecked]
-    if repair:
-        lines += [f"repaired: {one}" for one in done] or ["nothing to repair"]
-    lines.append("All invariants hold." if findings.hold else "Not all invariants hold.")
-    return "\n".join(lines)
+    return [*lines, "All invariants hold." if findings.hold else "Not all invariants hold."]
+
+
+def _about_repair(found: "Findings", now: "Findings", done: list[str]) -> list[str]:
+    from giftcert.verification.repair import still_waits
+
+    if found.hold:
+        return ["Nothing to repair."]
+    lines = [f"repaired: {one}" for one in done] or [
+        "Nothing of it can be set off again: a person has to look."
+    ]
+    if done and not now.hold:
+        waits = still_waits(now)
+        lines.append(
+            "Some of it has not come about yet: do worker, ingest and dispatch run?"
+            if waits
+            else "What is left is for a person to look at."
+        )
+    return lines
 
 
 def _count(violations: int) -> str:

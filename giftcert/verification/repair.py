@@ -1,25 +1,41 @@
 """Sets off again what verification found missing. Twice does no more than once: all that follows knows repeats."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from giftcert.clock import utc_now
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.storage.verification.certificate_checks import NO_RUN, OVERDUE, PARKED, SPENDING_LOST
+from giftcert.storage.verification import certificate_checks, whole_checks
 from giftcert.storage.verification.repairs import RepairRepository
-from giftcert.storage.verification.whole_checks import PENDING, SHARD_MISSING
 from giftcert.temporal.signals import Signal, Wake
-from giftcert.temporal.workflows import signal_certificate
+from giftcert.temporal.workflows import send_wakes, signal_certificate
 from giftcert.verification.order_pages import UNDECIDED
 from giftcert.verification.sequences import RULE_MISSING, RULE_UNPUBLISHED
 from giftcert.verification.verify import Sources
 from giftcert.verification.violations import Findings, Violation
 
-_TO_WAKE = frozenset({NO_RUN.rule, OVERDUE.rule, PENDING.rule})
-_TO_DECIDE = frozenset({UNDECIDED, SPENDING_LOST.rule})
-REPAIRABLE = _TO_WAKE | _TO_DECIDE | {PARKED.rule, SHARD_MISSING.rule, RULE_MISSING, RULE_UNPUBLISHED}
+WAIT_SECONDS = 30.0
+"""How long what was set off may take; the sweep needs at most half of it."""
+_POLL_SECONDS = 0.1
+_PARKED = frozenset({certificate_checks.PARKED.rule})
+_LEFT_BEHIND = frozenset({whole_checks.PAYMENT_LEFT_BEHIND.rule})
+_UNSEEN = frozenset({RULE_MISSING, RULE_UNPUBLISHED})
+_TO_DECIDE = frozenset({UNDECIDED, certificate_checks.SPENDING_LOST.rule})
+_TO_WAKE = (
+    _TO_DECIDE
+    | _PARKED
+    | {
+        certificate_checks.NO_RUN.rule,
+        certificate_checks.OVERDUE.rule,
+        certificate_checks.ASLEEP.rule,
+        whole_checks.PENDING.rule,
+    }
+)
+REPAIRABLE = _TO_WAKE | _LEFT_BEHIND | _UNSEEN | {whole_checks.SHARD_MISSING.rule}
 """Rules whose violations are over once the parts of the service have done again what is set off here."""
 
 
@@ -29,53 +45,73 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
     Returns:
         What was done, a line each.
     """
-    violations = findings.violations
     async with sources.engine.begin() as connection:
-        done = await _write(RepairRepository(connection), violations, sources.settings.channels[0])
-    parked = {one.subject for one in violations if one.rule == PARKED.rule}
+        counts = await _write(RepairRepository(connection), findings, sources.settings.channels[0])
+    parked = _subjects(findings, _PARKED)
     for certificate_id in sorted(parked):
-        await lifecycle.advance(certificate_id, utc_now(), retry_parked=True)
-    done += [f"{len(parked)} certificates decided anew what could not be decided"] * bool(parked)
-    done += await _wake(
-        sources, client, {one.subject for one in violations if one.rule in _TO_WAKE | _TO_DECIDE}
-    )
-    waits = sum(one.rule == RULE_UNPUBLISHED for one in violations)
-    return [*done, *([f"{waits} events wait for dispatch: is it running?"] if waits else [])]
+        seen = await lifecycle.advance(certificate_id, utc_now(), retry_parked=True)
+        await send_wakes(client, seen.wakes)
+    counts["{} certificates tried again what could not be decided"] = len(parked)
+    counts["{} workflows woken, or started where none ran"] = await _wake(sources, client, findings)
+    return [text.format(f"{count:,}") for text, count in counts.items() if count]
 
 
-def left_over(findings: Findings) -> list[Violation]:
-    """Return the violations that a person has to look at."""
-    return [one for one in findings.violations if one.rule not in REPAIRABLE]
+async def until_effective(engine: AsyncEngine, findings: Findings) -> bool:
+    """Wait until the parts of the service have done what was set off; return whether they have, in reasonable time."""
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not await _is_effective(engine, findings):  # noqa: ASYNC110 - it comes about in other processes
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        return False
+    return True
 
 
-async def _write(repairs: RepairRepository, violations: Sequence[Violation], channel: str) -> list[str]:
-    shards = await repairs.add_shards()
-    missing = [one.about for one in violations if one.rule == RULE_MISSING]
-    events = await repairs.publish_again(missing) if missing else 0
-    lost = [_lost(one) for one in violations if one.rule in _TO_DECIDE]
-    lines = await repairs.decide_again(msgspec.json.encode(lost).decode(), channel, utc_now()) if lost else 0
-    texts = {
-        "{} shards given their row again: their events are published": shards,
-        "{} events that the stream lacks put into the outbox again: dispatch publishes them": events,
-        "{} lines and spendings made pending again: their certificates decide on them": lines,
+def still_waits(findings: Findings) -> bool:
+    """Return whether anything is left that the parts of the service mend by themselves, if they run."""
+    return any(one.rule in REPAIRABLE for one in findings.violations)
+
+
+async def _write(repairs: RepairRepository, findings: Findings, channel: str) -> dict[str, int]:
+    """Write what re-drives, orders first, as every transaction locks."""
+    orders = await repairs.fold_again(sorted(_subjects(findings, _LEFT_BEHIND)))
+    missing = [one.about for one in findings.violations if one.rule == RULE_MISSING]
+    lost = [_lost(one) for one in findings.violations if one.rule in _TO_DECIDE]
+    text = msgspec.json.encode(lost).decode()
+    return {
+        "{} orders looked at again by ingest: their payments are folded": orders,
+        "{} shards given their row again: their events are published": await repairs.add_shards(),
+        "{} events that the stream lacks put into the outbox again": await repairs.publish_again(missing),
+        "{} lines and spendings made pending again": await repairs.decide_again(text, channel, utc_now()),
     }
-    return [text.format(count) for text, count in texts.items() if count]
 
 
 def _lost(violation: Violation) -> dict[str, object]:
-    if violation.rule == SPENDING_LOST.rule:
-        return {"certificate_id": violation.subject, "order_id": "", "line_key": 0}
-    order_id, _, line_key = violation.about.rpartition(" ")
+    if violation.rule == UNDECIDED:
+        order_id, _, line_key = violation.about.rpartition(" ")
+    else:
+        order_id, line_key = "", "0"
     return {"certificate_id": violation.subject, "order_id": order_id, "line_key": int(line_key)}
 
 
-async def _wake(sources: Sources, client: Client, ids: set[str]) -> list[str]:
-    if not ids:
-        return []
+async def _wake(sources: Sources, client: Client, findings: Findings) -> int:
     async with sources.engine.connect() as connection:
-        rows = await RepairRepository(connection).runs_to_start(sorted(ids))
+        rows = await RepairRepository(connection).to_wake(sorted(_subjects(findings, _TO_WAKE)))
     for row in rows:
         channel = row.pop("channel") or sources.settings.channels[0]
         wake = Wake(signal=Signal.REQUEST_DECIDED, channel=channel, cause="verify --repair", **row)
         await signal_certificate(client, wake)
-    return [f"{len(rows)} workflows woken, or started from the stored state"]
+    return len(rows)
+
+
+async def _is_effective(engine: AsyncEngine, findings: Findings) -> bool:
+    async with engine.connect() as connection:
+        return not await RepairRepository(connection).any_left(
+            certificate_ids=sorted(_subjects(findings, _TO_WAKE)),
+            event_ids=[one.about for one in findings.violations if one.rule in _UNSEEN],
+            order_ids=sorted(_subjects(findings, _LEFT_BEHIND)),
+        )
+
+
+def _subjects(findings: Findings, rules: Collection[str]) -> set[str]:
+    return {one.subject for one in findings.violations if one.rule in rules}

@@ -1,4 +1,4 @@
-"""What ``verify --repair`` changes, so that dispatch publishes again and the sweep signals again."""
+"""What ``verify --repair`` changes, so that the parts of the service do again what got lost."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.storage.shards import SHARDS
 
+# Whoever draws a position of the outbox has a transaction id before, see ``outbox.py``.
+_ENTER = text("SELECT pg_current_xact_id()")
 _PUBLISH_AGAIN = text(f"""
     INSERT INTO outbox (shard, event_id)
-    SELECT crc32(stream_key::bytea) % {SHARDS}, event_id FROM events
+    SELECT crc32(convert_to(stream_key, 'UTF8')) % {SHARDS}, event_id FROM events
     WHERE event_id = ANY(CAST(:event_ids AS uuid[]))
         AND NOT EXISTS (SELECT FROM outbox WHERE outbox.event_id = events.event_id)
     ORDER BY certificate_id, sequence
@@ -31,10 +33,23 @@ _DECIDE_AGAIN = text("""
     ON CONFLICT (certificate_id, order_id, line_key) DO UPDATE
     SET number = nextval('pending_number'), signalled_at = NULL
 """)
-_RUNS = text("""
+# As after the first look at a new order: what waited for it is folded.
+_FOLD_AGAIN = text("""
+    UPDATE orders SET recheck = true, recheck_fence = NULL, mapped_at = clock_timestamp()
+    WHERE order_id IN (SELECT order_id FROM orders WHERE order_id = ANY(:order_ids) ORDER BY 1 FOR NO KEY UPDATE)
+""")
+_TO_WAKE = text("""
     SELECT certificate_id::text AS certificate_id, coalesce(sale_channel, reservation_channel) AS channel,
         product_id AS product, order_id
     FROM certificates WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[]))
+""")
+# A certificate that is due and looked at has an instant in the future, or none because nothing is open any more.
+_ANY_LEFT = text("""
+    SELECT EXISTS (SELECT FROM pending WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[])))
+        OR EXISTS (SELECT FROM certificates WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[]))
+            AND next_instant < clock_timestamp() AND parked IS NULL)
+        OR EXISTS (SELECT FROM outbox WHERE event_id = ANY(CAST(:event_ids AS uuid[])))
+        OR EXISTS (SELECT FROM orders WHERE order_id = ANY(:order_ids) AND recheck)
 """)
 
 
@@ -46,6 +61,7 @@ class RepairRepository:
 
     async def publish_again(self, event_ids: Sequence[str]) -> int:
         """Have dispatch publish events that the stream lacks."""
+        await self._connection.execute(_ENTER)
         result = await self._connection.execute(_PUBLISH_AGAIN, {"event_ids": list(event_ids)})
         return result.rowcount
 
@@ -60,11 +76,22 @@ class RepairRepository:
         values = {"lost": lost, "channel": channel, "now": now}
         return (await self._connection.execute(_DECIDE_AGAIN, values)).rowcount
 
+    async def fold_again(self, order_ids: Sequence[str]) -> int:
+        """Have ingest fold the payments that were left behind by these orders."""
+        return (await self._connection.execute(_FOLD_AGAIN, {"order_ids": list(order_ids)})).rowcount
+
     async def add_shards(self) -> int:
         """Add the rows by which the events of a shard are published, where they are missing."""
         return (await self._connection.execute(_ADD_SHARDS)).rowcount
 
-    async def runs_to_start(self, certificate_ids: Sequence[str]) -> list[dict[str, Any]]:
+    async def to_wake(self, certificate_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what has to be known to signal the workflows of these certificates."""
-        rows = await self._connection.execute(_RUNS, {"certificate_ids": list(certificate_ids)})
+        rows = await self._connection.execute(_TO_WAKE, {"certificate_ids": list(certificate_ids)})
         return [dict(row) for row in rows.mappings()]
+
+    async def any_left(
+        self, *, certificate_ids: Sequence[str], event_ids: Sequence[str], order_ids: Sequence[str]
+    ) -> bool:
+        """Return whether any of these still waits to be decided, published or folded."""
+        values = {"certificate_ids": certificate_ids, "event_ids": event_ids, "order_ids": order_ids}
+        return bool((await self._connection.execute(_ANY_LEFT, values)).scalar_one())
