@@ -1,6 +1,9 @@
 """One clean world, led through by the service's own parts; each test verifies, or spoils, a copy of its own."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +19,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from giftcert.cli.namespace import ensure_namespace
-from giftcert.contracts.payloads import DATA_CONVERTER
+from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
+from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.runs import CertificateRuns
+from giftcert.temporal.signals import Signal, Wake
+from giftcert.temporal.workflows import signal_certificate
 from giftcert.verification.repair import repair
-from giftcert.verification.runs import RunToStart
-from giftcert.verification.stream import reading_stream
+from giftcert.verification.stream_reader import reading_stream
 from giftcert.verification.topic import STREAM_CONFIGURATION
 from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings
 from tests.conftest import _on, named, new_database
-from tests.integration.verification.sold_world import Sales, live_certificates, publish_all
-from workflows.open_runs import TemporalRuns
+from tests.integration.verification.sold_world import Sales, led_certificates, publish_all
+from tests.processes import PATIENCE_SECONDS
+from tests.waiting import until
 
 PARTITIONS = 3
 
@@ -39,8 +46,8 @@ class Clean:
 
     settings: Settings
     keyring: Keyring
-    runs: TemporalRuns
-    ids: list[str]
+    client: Client
+    sales: Sales
 
     @property
     def database_url(self) -> str:
@@ -82,29 +89,26 @@ async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_k
         keyring=verified_keyring,
         _env_file=None,
     )
-    runs = TemporalRuns(client)
     engine = engine_at(url)
     sales = await Sales.open(engine, url, Keyring.load(verified_keyring))
     await sales.lead()
+    await sales.store.rows_changed("UPDATE events SET recorded_at = recorded_at - interval '1 h'")
     await publish_all(engine, settings)
-    live = await live_certificates(engine)
-    for certificate_id in live:
-        await runs.start(run_of(certificate_id))
-    while len([one async for page in runs.pages() for one in page]) < len(live):  # noqa: ASYNC110 - it lags behind
-        await asyncio.sleep(0.02)
+    led = await led_certificates(engine)
+    for certificate_id in led:
+        await signal_certificate(client, a_wake(certificate_id))
+    runs = CertificateRuns(client)
+
+    async def all_are_listed() -> bool:  # the list lags behind
+        return sum([len(page) async for page in runs.pages()]) == len(led)
+
+    await until(all_are_listed)
     await engine.dispose()
-    return Clean(settings, sales.keyring, runs, sales.ids)
+    return Clean(settings, sales.store.keyring, client, sales)
 
 
-def run_of(certificate_id: str) -> RunToStart:
-    return RunToStart(
-        certificate_id=certificate_id,
-        channel="im",
-        product="GC-5000",
-        status="issued",
-        order_id=None,
-        refund_state="none",
-    )
+def a_wake(certificate_id: str) -> Wake:
+    return Wake(certificate_id=certificate_id, signal=Signal.ORDER_CREATED, channel="im", product="GC-5000")
 
 
 @dataclass
@@ -114,9 +118,18 @@ class World:
     settings: Settings
     engine: AsyncEngine
     keyring: Keyring
+    client: Client
     runs: Any
-    ids: list[str]
+    sales: Sales
     shown: list[str] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[str]:
+        return self.sales.ids
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        return self.sales.lifecycle
 
     @property
     def sources(self) -> Sources:
@@ -126,7 +139,7 @@ class World:
         return await verify(self.sources, lambda what, _done, _total: self.shown.append(what), sample)
 
     async def repair(self) -> list[str]:
-        return await repair(self.sources, await self.verify())
+        return await repair(self.sources, self.client, self.lifecycle, await self.verify())
 
     async def broken(self, sample: int | None = None) -> dict[int, set[str]]:
         """Which rules of which invariants are broken."""
@@ -154,6 +167,28 @@ class World:
             for name in list((await connection.execute(names, {"t": table, "k": kind})).scalars()):
                 await connection.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{name}" CASCADE'))
 
+    async def command(self, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``giftcert verify`` as a person does, in a process of its own."""
+        settings = self.settings
+        chosen = {
+            "DATABASE_URL": settings.database_url.get_secret_value() if settings.database_url else "",
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "TEMPORAL_ADDRESS": settings.temporal_address,
+            "TEMPORAL_NAMESPACE": settings.temporal_namespace,
+            "TOPIC_STREAM": settings.topic_stream,
+            "KEYRING": settings.keyring,
+            "STATE_DIR": folder,
+        }
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "giftcert.cli", "verify", *arguments],
+            env={**os.environ, **{f"GIFTCERT_{name}": str(value) for name, value in chosen.items()}},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
     async def tell_again(self, changed: Any, configuration: dict[str, str] | None = None) -> None:
         """Write the stream anew, each record as ``changed`` gives it back: any number of (key, value)."""
         bootstrap = self.settings.kafka_bootstrap_servers or ""
@@ -179,6 +214,7 @@ async def world(clean: Clean, postgres_url: str) -> AsyncIterator[World]:
     url = named(postgres_url, name)
     engine = engine_at(url)
     settings = clean.settings.model_copy(update={"database_url": SecretStr(url)})
-    yield World(settings, engine, clean.keyring, clean.runs, clean.ids)
+    sales = Sales.of(engine, clean.keyring, clean.sales.reservations)
+    yield World(settings, engine, clean.keyring, clean.client, CertificateRuns(clean.client), sales)
     await engine.dispose()
     await _on(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,19 +1,25 @@
 """What more than one test does to a world."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from aiokafka import ConsumerRecord
+from sqlalchemy import text
 
-from giftcert.contracts.notices import OperatorActed, about_certificate
+from giftcert.contracts.notices import about_certificate
 from giftcert.contracts.records import EventRecord
+from giftcert.domain.certificate.public_events import OperatorActed
+from giftcert.domain.order.line_standings import line_standings
+from giftcert.domain.order.standing import CountedMoney
+from giftcert.domain.order.state import Order
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.events import EventRepository
-from giftcert.verification.runs import OpenRun, RunToStart
+from giftcert.temporal.runs import OpenRun
 from tests.integration.verification.conftest import World
 from tests.integration.verification.sold_world import publish_all
 
@@ -38,6 +44,46 @@ async def tell(world: World, certificate_id: str, **changes: Any) -> None:
         await EventRepository(connection).append(certificate_id, [EventRecord(**{**fields, **changes})])
     await world.tell_again(as_it_was)
     await publish_all(world.engine, world.settings)
+
+
+async def unpublish(world: World, event_type: str | None = None) -> None:
+    """Have events of a type, or all, wait in the outbox as if they were not published yet."""
+    await world.spoil(
+        """INSERT INTO outbox (shard, event_id)
+            SELECT crc32(stream_key::bytea) % 32, event_id FROM events
+            WHERE event_type = coalesce(:event_type, event_type) ORDER BY certificate_id, sequence""",
+        event_type=event_type,
+    )
+
+
+async def publish_as_recorded(world: World) -> None:
+    """Have the stream say what is recorded by now."""
+    await unpublish(world)
+    await world.tell_again(lambda _: ())
+    await publish_all(world.engine, world.settings)
+
+
+async def fold_otherwise(world: World, order_id: str, change: Callable[[Order], Order]) -> None:
+    """Change what an order knows, and its lines with it."""
+    async with world.engine.begin() as connection:
+        values = {"order_id": order_id}
+        rows = await connection.execute(
+            text("SELECT aggregate FROM orders WHERE order_id = :order_id"), values
+        )
+        order = change(msgspec.msgpack.decode(rows.scalar_one(), type=Order))
+        aggregate = text("UPDATE orders SET aggregate = :aggregate WHERE order_id = :order_id")
+        await connection.execute(aggregate, values | {"aggregate": msgspec.msgpack.encode(order)})
+        rows = await connection.execute(text(_COUNTED), values)
+        counted = {key: msgspec.json.decode(said, type=CountedMoney) for key, said in rows}
+        for key, standing in line_standings(order, counted).items():
+            said = {"key": key, "standing": msgspec.json.encode(standing).decode()}
+            await connection.execute(text(_STANDING), values | said)
+
+
+_COUNTED = "SELECT line_key, coalesce(counted, '{}')::text FROM order_lines WHERE order_id = :order_id"
+_STANDING = """
+    UPDATE order_lines SET standing = CAST(:standing AS jsonb) WHERE order_id = :order_id AND line_key = :key
+"""
 
 
 async def secrets_of(world: World, certificate_id: str) -> tuple[str, str]:
@@ -70,6 +116,3 @@ class OtherRuns:
 
     async def is_open(self, certificate_id: str) -> bool:
         return certificate_id != self.hidden and bool(await self.runs.is_open(certificate_id))
-
-    async def start(self, run: RunToStart) -> None:
-        await self.runs.start(run)

@@ -56,7 +56,7 @@ async def test_6_a_gap_in_what_is_recorded_is_named(world: World) -> None:
         "DELETE FROM events WHERE certificate_id = :id AND event_type = 'issue.ordered'",
         id=UUID(world.ids[ISSUED]),
     )
-    assert await world.broken() == {6: {"gap", "toldUnrecorded"}}
+    assert await world.broken() == {6: {"gap", "publishedUnrecorded"}}
 
 
 async def test_6_a_count_that_runs_ahead_of_its_events_is_named(world: World) -> None:
@@ -82,4 +82,4 @@ async def test_6_events_of_a_certificate_that_we_never_made_are_named(world: Wor
             yield stranger.encode(), json.dumps(event).encode()
 
     await world.tell_again(with_stranger)
-    assert await world.broken() == {6: {"strangerTold"}}
+    assert await world.broken() == {6: {"strangerPublished"}}

@@ -8,6 +8,7 @@ from tests.integration.verification.conftest import World
 from tests.integration.verification.sold_world import (
     ISSUED,
     REFUNDED,
+    order_of,
 )
 from tests.integration.verification.spoiling import OtherRuns, secrets_of, tell
 
@@ -67,15 +68,25 @@ async def test_7_a_quarantined_record_that_is_not_sealed_is_named(world: World) 
     assert await world.broken() == {7: {"recordUnsealed"}}
 
 
-@pytest.mark.parametrize("place", ["state", "message"])
-async def test_7_a_number_in_what_workflow_histories_hold_is_named(world: World, place: str) -> None:
+async def test_7_a_number_in_a_stored_state_is_named(world: World) -> None:
     number, _ = await secrets_of(world, world.ids[ISSUED])
-    statement = {
-        "state": "UPDATE certificates SET state = state || jsonb_build_object('note', CAST(:number AS text))",
-        "message": "UPDATE deliveries SET message = convert_to(replace(convert_from(message, 'UTF8'), 'C-77',"
-        " :number), 'UTF8')",
-    }[place]
-    await world.spoil(f"{statement} WHERE certificate_id = :id", number=number, id=UUID(world.ids[ISSUED]))
+    await world.spoil(
+        "UPDATE certificates SET state = state || jsonb_build_object('note', CAST(:number AS text))"
+        " WHERE certificate_id = :id",
+        number=number,
+        id=UUID(world.ids[ISSUED]),
+    )
+    assert await world.broken() == {7: {"numberInClear"}}
+
+
+async def test_7_a_number_in_what_is_stored_of_an_order_line_is_named(world: World) -> None:
+    number, _ = await secrets_of(world, world.ids[ISSUED])
+    await world.spoil(
+        "UPDATE order_lines SET recipient = recipient || jsonb_build_object('ref', CAST(:number AS text))"
+        " WHERE order_id = :order_id",
+        number=number,
+        order_id=order_of(ISSUED),
+    )
     assert await world.broken() == {7: {"numberInClear"}}
 
 

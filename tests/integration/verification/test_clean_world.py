@@ -1,28 +1,24 @@
 """Where nothing is wrong nothing is found, and everything was looked at."""
 
 from datetime import UTC, datetime
-from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
-from activities.certificates import CertificateActivities
-from giftcert.domain.messages import Unblock
-from giftcert.domain.policy import Policy
-from giftcert.people.blocking import Blocking
-from giftcert.people.deciding import Act
-from giftcert.people.retiring import Retiring
-from giftcert.storage.disclosures import DisclosureRepository, DisclosureRequest
+from giftcert.domain.certificate.disclosure import DisclosureRefusal
+from giftcert.domain.certificate.messages import Block, DiscloseCvc, Unblock
+from giftcert.domain.certificate.state import Status
+from giftcert.lifecycle.retirement import retire_next
+from giftcert.storage.operations import Operation, OperationRepository, StoredOperation
 from giftcert.verification.violations import INVARIANTS
-from tests.integration.kafka_ingest.ingest_store import Store
 from tests.integration.verification.conftest import World
-from tests.integration.verification.sold_world import POOL, Sales, publish_all
+from tests.integration.verification.sold_world import POOL, UNKNOWN, Sales, publish_all
 from tests.integration.verification.spoiling import as_it_was
-from tests.unit.contracts.topic_records import order
 
 pytestmark = pytest.mark.integration
 
 
-async def test_a_clean_world_keeps_all_nine_invariants(world: World) -> None:
+async def test_a_clean_world_keeps_all_invariants(world: World) -> None:
     findings = await world.verify()
 
     assert [str(one) for one in findings.violations] == []
@@ -30,101 +26,70 @@ async def test_a_clean_world_keeps_all_nine_invariants(world: World) -> None:
     assert findings.unchecked == []
     assert all(findings.checked[one] > 0 for one in INVARIANTS), findings.checked
     assert findings.checked[5] == POOL
-    assert {"stream", "workflows", "certificates"} <= set(world.shown)
+    assert {"stream", "workflows", "certificates", "orders"} <= set(world.shown)
 
 
 async def test_a_clean_world_has_whatever_can_be_wrong(world: World) -> None:
-    statuses = await world.value("SELECT array_agg(DISTINCT status ORDER BY status) FROM certificates")
-    assert statuses == ["available", "issued", "ordered", "partiallyRedeemed", "refunded", "reserved"]
+    statuses = await world.value("SELECT array_agg(DISTINCT status) FROM certificates")
+    assert set(statuses) == set(Status) - {Status.RETIRED}
     types = await world.value("SELECT array_agg(DISTINCT split_part(event_type, '.', 1)) FROM events")
     assert set(types) == {"issue", "notification", "redemption", "refund", "audit", "error"}
-    for table in ("disclosures", "quarantine", "idempotency_keys", "inbox", "deliveries", "redemptions"):
+    for table in ("disclosures", "quarantine", "idempotency_keys", "inbox", "spendings", "redemptions"):
         assert await world.value(f"SELECT count(*) FROM {table}") > 0, table  # noqa: S608
+    shares = "SELECT count(*) FROM events WHERE event_type = 'refund.resolved'"
+    assert await world.value(shares) > 0
 
 
-async def test_an_authorisation_that_waits_in_its_workflow_is_no_loss(world: World) -> None:
-    await world.spoil("UPDATE deliveries SET sent_at = sent_at - interval '1 h'")
-    waits = (
-        "SELECT count(*) FROM deliveries LEFT JOIN applied_messages AS a USING (certificate_id, message_key)"
-    )
-    assert await world.value(f"{waits} WHERE a.message_key IS NULL") == 1
-    assert await world.broken() == {}
-
-
-async def test_people_who_withdraw_a_whole_batch_break_no_invariant(world: World) -> None:
+async def test_operations_that_withdraw_a_whole_batch_break_no_invariant(world: World) -> None:
     await world.tell_again(as_it_was)  # onto a stream of its own
-    never_reserved = await world.value("SELECT certificate_id FROM certificates WHERE sequence = 0 LIMIT 1")
-    act = Act("the printer lost a box", "olga")
-    await Blocking(world.engine, no_workflow, Policy(), ("im",)).block(never_reserved, act)
-    assert await world.broken() == {}
-    await Retiring(world.engine, Policy(), act).batch(await world.value("SELECT batch_id FROM batches"))
+    retired = await retire(world, batch_id=await world.value("SELECT batch_id FROM batches"))
+    assert (retired.done, retired.retired > 1, retired.blocked > 1) == (POOL, True, True)
     await publish_all(world.engine, world.settings)
-    assert await world.value("SELECT count(*) FROM certificates WHERE status = 'retired'") > 1
     assert [str(one) for one in (await world.verify()).violations] == []
 
 
-async def test_what_is_told_of_one_that_was_never_reserved_may_begin_its_life(world: World) -> None:
-    """It was blocked, or retired, or neither; an order names it, and somebody asks for its CVC."""
+async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(world: World) -> None:
+    """It is blocked, or retired, or neither; somebody asks for its CVC, and an order names it."""
     await world.tell_again(as_it_was)
-    ids = "SELECT array_agg(certificate_id) FROM certificates WHERE sequence = 0"
-    untouched, blocked, retired = await world.value(ids)
-    act = Act("the printer lost it", "olga")
-    await Blocking(world.engine, no_workflow, Policy(), ("im",)).block(blocked, act)
-    await Retiring(world.engine, Policy(), act).certificate(retired)
-    for nth, never_reserved in enumerate((untouched, blocked, retired)):
-        asked = DisclosureRequest(
-            certificate_id=never_reserved, disclosed_to="crm", purpose="notification", notification_id=None
-        )
-        async with world.engine.begin() as connection:
-            decision = await DisclosureRepository(connection).decide(asked, datetime.now(UTC))
-        assert decision.refusal is not None
-        await order_of_what_was_never_reserved(world, str(never_reserved), f"IM-N{nth}")
-    await publish_all(world.engine, world.settings)
-    told = "SELECT array_agg(event_type ORDER BY sequence) FROM events WHERE certificate_id = :id"
-    for never_reserved in (untouched, blocked, retired):
-        assert await world.value(told, id=never_reserved) == ["audit.cvcRefused", "error.orderConflict"]
-    assert [str(one) for one in (await world.verify()).violations] == []
-
-
-@pytest.mark.parametrize("named", [True, False], ids=["named by an order", "named by none"])
-async def test_a_block_may_hide_how_one_that_was_never_reserved_begins_its_life(
-    world: World, *, named: bool
-) -> None:
-    """Whether it was retired before the stream knew of it is seen when the block is lifted."""
-    await world.tell_again(as_it_was)
-    retired = await world.value("SELECT certificate_id FROM certificates WHERE sequence = 0 LIMIT 1")
-    act = Act("the printer lost it", "olga")
-    await Blocking(world.engine, no_workflow, Policy(), ("im",)).block(retired, act)
-    await Retiring(world.engine, Policy(), act).certificate(retired)
-    if named:
-        await order_of_what_was_never_reserved(world, str(retired), "IM-N0")
-        await publish_all(world.engine, world.settings)
-        assert [str(one) for one in (await world.verify()).violations] == []
-    await sales_of(world, str(retired)).tell(str(retired), Unblock(key="u-1", reason="found", by="olga"))
+    ids = await world.value("SELECT array_agg(certificate_id) FROM certificates WHERE sequence = 0")
+    untouched, blocked, retired, *_ = map(str, ids)
+    sales = Sales.of(world.engine, world.keyring, dict.fromkeys((untouched, blocked, retired), UNKNOWN))
+    await sales.act(1, Block(reason="the printer lost it", by="olga"))
+    await retire(world, certificate_id=UUID(retired))
+    asked = DiscloseCvc(disclosed_to="crm", purpose="notification", notification_id=None)
+    for nth, certificate_id in enumerate(sales.ids):
+        outcome = await sales.lifecycle.act(certificate_id, asked, datetime.now(UTC))
+        assert outcome.refusal is DisclosureRefusal.NOT_ACTIVE
+        line = sales.store.line(nth, reservationId=None)
+        await sales.store.commit(sales.stated(nth, orderId=f"IM-N{nth}", lines=[line]))
+    await sales.decide()
+    await sales.act(1, Unblock(reason="found", by="olga"))
     await publish_all(world.engine, world.settings)
     told = "SELECT array_agg(event_type || ' ' || status ORDER BY sequence) FROM events WHERE certificate_id = :id"
-    before = ["error.orderConflict blocked"] if named else []
-    assert await world.value(told, id=retired) == [*before, "audit.unblocked retired"]
+    refused = ["audit.cvcRefused", "error.orderConflict"]
+    for certificate_id, status, before, after in (
+        (untouched, "available", [], []),
+        (blocked, "blocked", ["audit.blocked blocked"], ["audit.unblocked available"]),
+        (retired, "retired", ["audit.retired retired"], []),
+    ):
+        expected = [*before, *(f"{one} {status}" for one in refused), *after]
+        assert await world.value(told, id=UUID(certificate_id)) == expected
     assert [str(one) for one in (await world.verify()).violations] == []
 
 
-async def order_of_what_was_never_reserved(world: World, certificate_id: str, order_id: str) -> None:
-    sales = sales_of(world, certificate_id)
-    line = sales.store.line(reservationId=None)
-    await sales.store.commit(sales.store.order_record(order(orderId=order_id, total=500_000, lines=[line])))
-    await sales.apply()
-
-
-def sales_of(world: World, certificate_id: str) -> Sales:
-    store = Store(world.engine, world.keyring, [certificate_id])
-    settings = world.settings
-    url = settings.database_url.get_secret_value() if settings.database_url else ""
-    activities = CertificateActivities(world.engine, settings)
-    return Sales(world.engine, url, world.keyring, store, {}, activities)
-
-
-async def no_workflow(_certificate_id: str, _channel: str, _make: Any) -> Any:
-    raise AssertionError("it needs none")
+async def retire(world: World, **what: UUID) -> StoredOperation:
+    """Retire a batch or a certificate, as operations ask."""
+    moment = datetime.now(UTC)
+    wanted = {"batch_id": None, "certificate_id": None, "reason": "lost", "requested_by": "olga"}
+    operation = Operation(operation_id=uuid4(), requested_at=moment, **wanted | what)
+    async with world.engine.begin() as connection:
+        await OperationRepository(connection).start(operation)
+    while not (await retire_next(world.lifecycle, world.engine, operation.operation_id, moment)).finished:
+        pass
+    async with world.engine.connect() as connection:
+        stored = await OperationRepository(connection).find(operation.operation_id)
+    assert stored is not None
+    return stored
 
 
 async def test_a_sample_looks_at_so_many_certificates(world: World) -> None:

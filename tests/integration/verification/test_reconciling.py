@@ -10,15 +10,16 @@ from sqlalchemy import text
 from temporalio.worker import Worker
 
 from activities.maintenance import MaintenanceActivities
-from activities.sweeping import Reconciled, Reconciliation
+from activities.payloads import Reconciled
 from giftcert.contracts.envelope import StoredEvent, encode_event
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
+from giftcert.temporal.workflows import Reconciliation
 from giftcert.verification.alerts import Alerts
 from tests.event_schemas import validate_event
 from tests.integration.verification.conftest import World
-from tests.integration.verification.sold_world import ISSUED, RESERVED
-from worker import sandbox
+from tests.integration.verification.sold_world import ISSUED, POOL, RESERVED
+from tests.sandbox import sandbox
 from workflows.maintenance import ReconciliationWorkflow
 
 pytestmark = pytest.mark.integration
@@ -26,7 +27,7 @@ ALERTS = text("""
     SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
         occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
         balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events WHERE event_type = 'alert.invariantViolated' ORDER BY position
+    FROM events WHERE event_type = 'alert.invariantViolated' ORDER BY recorded_at
 """)
 
 
@@ -80,7 +81,7 @@ async def test_a_sample_does_not_forget_what_it_did_not_look_at(world: World) ->
 async def test_each_is_told_under_what_it_is_about(world: World) -> None:
     await world.spoil("UPDATE batches SET quantity = quantity + 1")
     await world.spoil("UPDATE quarantine SET record_value = 'in clear' WHERE reason = 'unknownCertificate'")
-    await world.spoil("DELETE FROM shards WHERE purpose = 'events' AND shard = 7")
+    await world.spoil("DELETE FROM outbox_shards WHERE shard = 7")
 
     assert await reconcile(world) == 4
 
@@ -88,7 +89,7 @@ async def test_each_is_told_under_what_it_is_about(world: World) -> None:
     place = ("All_SalesOrder-0", 7, "recordUnsealed")
     expected = {
         ("GC-5000", 1, "countDiffers"),
-        ("GC-5000", 1, "batchUntold"),
+        ("GC-5000", 1, "batchUnrecorded"),
         place,
         (stream, 9, "shardMissing"),
     }
@@ -105,15 +106,15 @@ async def test_what_cannot_be_told_under_its_certificate_is_told_all_the_same(wo
 
 async def test_many_are_told_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("giftcert.verification.alerts.TOLD_AT_ONCE", 3)
-    await world.spoil("DELETE FROM shards WHERE purpose = 'signals' AND shard < 5")
+    await world.spoil("DELETE FROM outbox_shards WHERE shard < 5")
     assert [await reconcile(world) for _ in range(3)] == [3, 2, 0]
 
 
 async def test_the_workflow_finds_tells_and_says_so(world: World) -> None:
     await break_fold(world, 1)
     queue = f"maintenance-{uuid4().hex[:8]}"
-    client = world.runs._client
-    maintenance = MaintenanceActivities(world.engine, world.settings, world.runs)
+    client = world.client
+    maintenance = MaintenanceActivities(world.engine, world.settings, world.lifecycle, client)
     async with Worker(
         client,
         task_queue=queue,
@@ -124,7 +125,7 @@ async def test_the_workflow_finds_tells_and_says_so(world: World) -> None:
         start = client.execute_workflow
         results = [
             await start(ReconciliationWorkflow.run, what, id=queue, task_queue=queue)
-            for what in (Reconciliation(), Reconciliation(14))
+            for what in (Reconciliation(), Reconciliation(POOL))
         ]
 
     assert results == [Reconciled({"5": 1}, 1), Reconciled({"5": 1}, 0)]
