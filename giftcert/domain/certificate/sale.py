@@ -288,7 +288,7 @@ def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captur
         line_id=standing.line_id,
         amount=sale.amount,
         captured=captured,
-        missing=max(0, sale.amount - captured),
+        missing=standing.missing if standing.price == sale.amount else max(0, sale.amount - captured),
         reason=reason,
         attempt=sale.unpaid_alerts + 1,
         web_url=decision.terms.web_url,

@@ -139,7 +139,6 @@ def _settle_held(decision: Decision, line: Line) -> None:
 
 def _settle_free(decision: Decision, line: Line) -> None:
     """Nobody holds the line, which names this certificate: take it, unless that was tried or is over."""
-    sale.report_foreign_captures(decision, line)
     past, refusal = find_past_sale(decision.state, line.ref), find_refusal(decision.state, line.ref)
     if line.standing.withdrawal is not None:
         _settle_withdrawn(decision, line)
@@ -149,6 +148,7 @@ def _settle_free(decision: Decision, line: Line) -> None:
         _settle_released(decision, past, line)
     else:
         sale.take(decision, line)
+    sale.report_foreign_captures(decision, decision.state.line(line.ref) or line)
 
 
 def _settle_withdrawn(decision: Decision, line: Line) -> None:

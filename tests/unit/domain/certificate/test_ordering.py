@@ -324,3 +324,65 @@ def test_the_reservation_may_be_that_of_the_first_version_or_the_newest() -> Non
     assert reserved().hear(*changed).status == Status.ORDERED
     corrected = (make.ordered(reservation_id="R-other"), make.ordered(version=2))
     assert reserved().hear(*corrected).status == Status.ORDERED
+
+
+def gave_up() -> Certificate:
+    """Ordered, not paid in time, released."""
+    return sold().wait(3 * make.DAY)
+
+
+def test_a_newer_version_that_changes_the_line_takes_a_released_certificate_back() -> None:
+    found = gave_up()
+    assert (found.status, found.tell(make.ordered(version=2)).told) == (Status.AVAILABLE, [])
+    found.tell(make.ordered(make.gift(amount=450_000), version=3))
+    assert (found.status, found.told) == (Status.ORDERED, ["issue.ordered"])
+    event = found.only(e.Ordered)
+    assert (event.reclaimed, event.amount) == (True, 450_000)
+    assert found.sale.unpaid_until == found.clock + 3 * make.DAY
+
+
+@pytest.mark.parametrize(
+    ("reservation_id", "channel", "at", "status"),
+    [
+        (make.RESERVATION, "pos", make.NOON, Status.ORDERED),
+        (None, "im", make.NOON, Status.ORDERED),
+        (None, "pos", make.NOON, Status.AVAILABLE),
+        (None, "im", make.NOON - make.HOUR, Status.AVAILABLE),
+        ("R-other", "im", make.NOON, Status.AVAILABLE),
+    ],
+)
+def test_a_released_certificate_is_taken_back_under_its_last_reservation_alone(
+    reservation_id: str | None, channel: str, at: make.datetime, status: Status
+) -> None:
+    found = reserved().tell(make.ordered(certificate_id="another"))
+    found.tell(make.given_back())
+    order = make.ordered(reservation_id=reservation_id, channel=channel, at=at, version=2)
+    assert found.tell(order).status == status
+
+
+def test_a_certificate_that_another_channel_has_reserved_since_is_not_taken_back() -> None:
+    found = gave_up().tell(make.reserve("R-2"))
+    assert conflict(found.tell(make.ordered(make.gift(amount=450_000), version=2))) == "reservedByAnother"
+    assert found.status == Status.RESERVED
+
+
+@pytest.mark.parametrize("paid", [0, 1_000_000])
+def test_two_certificates_that_are_swapped_follow_their_lines(paid: int) -> None:
+    first = reserved()
+    second = other(first)
+    first.tell(make.ordered(gift("2"), gift("3", "other"), own=None))
+    first.tell(*([make.captured(paid)] if paid else []))
+    keys, before = (first.sale.line_key, second.sale.line_key), (first.status, second.status)
+    told = len(second.public())
+    first.tell(make.ordered(gift("3"), gift("2", "other"), own=None, version=2))
+    assert (first.told, len(second.public())) == ([], told)
+    assert (first.sale.line_id, second.sale.line_id) == ("3", "2")
+    assert (first.sale.line_key, second.sale.line_key) == keys
+    assert (first.status, second.status) == before
+    first.tell(make.captured(500_000, "P-2", to={"3": 500_000}))
+    assert (first.status, second.status) == (Status.ISSUED, before[1])
+
+
+def gift(line_id: str, name: str = make.CERTIFICATE) -> o.OrderLine:
+    reservation_id = make.RESERVATION if name == make.CERTIFICATE else f"R-{name}"
+    return make.gift(line_id, make.PRICE, name, reservation_id=reservation_id)

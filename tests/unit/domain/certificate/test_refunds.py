@@ -374,6 +374,44 @@ def test_a_later_refund_of_the_whole_order_leaves_what_is_refunded_as_it_is() ->
     assert found.tell(make.refunded(500_000)).told == []
 
 
+# In parts -----------------------------------------------------------------------------------------
+
+
+def test_one_refund_over_two_payments_is_one_sum_whichever_part_comes_first() -> None:
+    parts = [
+        make.refunded(amount, "r-1", to={"2": amount}, payment_id=payment_id)
+        for amount, payment_id in ((300_000, "P-1"), (200_000, "P-2"))
+    ]
+    for first, second in (parts, parts[::-1]):
+        found = sold().tell(make.captured(300_000, "P-1"), make.captured(200_000, "P-2"))
+        assert found.status == Status.ISSUED
+        found.tell(first)
+        assert (found.told, found.case.amount) == (["refund.requested"], first.amount)
+        found.tell(second)
+        event = found.only(e.RefundCompleted)
+        assert (event.refund_id, event.amount, found.status) == ("r-1", 500_000, Status.REFUNDED)
+        assert len(found.sale.cases) == 1
+
+
+def test_a_part_of_a_refund_in_another_currency_asks_a_person_whichever_part_comes_first() -> None:
+    own = make.refunded(300_000, "r-1", to={"2": 300_000})
+    foreign = make.refunded(2_000, "r-1", to={"2": 2_000}, payment_id="P-2", currency="EUR")
+    for first, second in ((own, foreign), (foreign, own)):
+        found = issued().tell(first, second)
+        assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
+        assert (found.case.refund_id, found.case.amount, found.case.foreign_currency) == (
+            "r-1",
+            300_000,
+            None,
+        )
+
+
+def test_capture_refund_and_return_looked_at_once_refund_it() -> None:
+    found = sold().hear(make.captured(), make.refunded(to=TO_THE_LINE))
+    assert found.told == ["refund.completed", "issue.released"]
+    assert found.all(e.NotificationRequested) == []
+
+
 # Deadlines ----------------------------------------------------------------------------------------
 
 

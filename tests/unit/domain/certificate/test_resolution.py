@@ -66,6 +66,18 @@ def test_the_worth_of_a_part_of_a_discounted_price_is_that_part_of_the_nominal_r
     assert found.state.balance == 388_888
 
 
+def test_parts_of_a_price_are_worth_the_nominal_together_however_they_round() -> None:
+    found = reserved().tell(make.ordered(make.gift(amount=450_000), make.goods()), make.captured(700_000))
+    taken = []
+    for nth in range(4):
+        found.tell(make.refunded(100_000, f"r-{nth}", to={"2": 100_000}))
+        taken.append(counted(decide(found))[1])
+    found.tell(make.refunded(50_000, "r-4", to={"2": 50_000}))
+    taken.append(found.only(e.RefundCompleted).taken)
+    assert (taken, sum(taken)) == ([111_112, 111_111, 111_111, 111_111, 55_555], 500_000)
+    assert found.status == Status.REFUNDED
+
+
 def test_a_person_may_take_less_and_leave_the_rest_of_the_worth_uncovered() -> None:
     found = decide(spent(100_000).tell(make.refunded()), amount=150_000)
     assert counted(found) == (500_000, 150_000, 350_000)

@@ -98,3 +98,41 @@ def test_money_that_came_and_went_is_nothing_captured() -> None:
 def test_an_unpaid_deadline_of_a_certificate_that_is_not_ordered_is_ignored() -> None:
     for found in (Certificate(), reserved(), issued()):
         assert found.tell(m.UnpaidDeadlinePassed()).last == ()
+
+
+def test_money_of_the_television_keeps_no_certificate() -> None:
+    """Whether its capture or the deadline comes first."""
+    for_the_goods = make.captured(250_000, to={"1": 250_000})
+    both = (make.goods(), make.gift())
+    before = sold(*both).tell(for_the_goods).wait(3 * make.DAY)
+    after = sold(*both).wait(3 * make.DAY).tell(for_the_goods)
+    assert before.status == after.status == Status.AVAILABLE
+    assert [event.type for event in before.public()] == [event.type for event in after.public()]
+
+
+def test_a_part_captured_for_certificates_alone_keeps_the_one_that_it_may_be_for() -> None:
+    found = sold(make.gift("2"), make.gift("3")).tell(make.captured(500_000)).wait(3 * make.DAY)
+    assert (found.status, found.told) == (Status.ORDERED, ["alert.unpaid"])
+    alert = found.only(e.UnpaidAlerted)
+    assert (alert.captured, alert.missing, alert.reason) == (500_000, 500_000, "partlyCaptured")
+
+
+def test_money_of_certificates_keeps_the_certificate_and_a_person_is_told() -> None:
+    found = sold().tell(make.captured(tender="giftCertificate")).wait(3 * make.DAY)
+    assert found.only(e.UnpaidAlerted).reason == "tenderNotAllowed"
+    found = sold(terms=make.terms(certificates_buy_certificates=True))
+    found.tell(make.captured(payment_id="P-9", tender="giftCertificate"))
+    assert found.only(e.Issued).payment_ids == ("P-9",)
+
+
+def test_the_price_that_stands_is_what_is_missing_where_another_was_refused() -> None:
+    found = sold().tell(make.ordered(make.gift(amount=100), version=2), make.captured(100)).wait(3 * make.DAY)
+    assert found.only(e.UnpaidAlerted).missing == 499_900
+
+
+def test_a_line_that_changed_its_certificate_has_its_time_anew() -> None:
+    found = sold()
+    found.clock += 2 * make.DAY
+    other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
+    other.tell(make.ordered(certificate_id="other", reservation_id="R-other", version=2))
+    assert due(other) == make.NOON + 5 * make.DAY

@@ -1,0 +1,89 @@
+"""Money captured in another currency than the order's pays for nothing: it is told at once, once a capture."""
+
+from collections.abc import Callable
+
+import pytest
+
+from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.state import Status
+from giftcert.domain.order import messages as o
+from tests.unit.domain.certificate import factories as make
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
+
+ALERT = "alert.paymentWithoutCertificate"
+
+
+def euros(amount: int = 6_000, payment_id: str = "P-7") -> o.PaymentCaptured:
+    return make.captured(amount, payment_id, currency="EUR")
+
+
+def told(found: Certificate) -> list[tuple[int, str | None]]:
+    alerts = [event for event in found.last if isinstance(event, e.PaymentWithoutCertificateAlerted)]
+    assert all(alert.reason == "currencyMismatch" for alert in alerts)
+    return [(alert.amount, alert.foreign_currency) for alert in alerts]
+
+
+def released() -> Certificate:
+    return sold().wait(3 * make.DAY)
+
+
+def refused() -> Certificate:
+    return reserved().tell(make.ordered(reservation_id="R-other"))
+
+
+def cancelled() -> Certificate:
+    return sold().tell(make.cancelled())
+
+
+def refunded() -> Certificate:
+    return issued().tell(make.refunded())
+
+
+@pytest.mark.parametrize("begin", [sold, issued, released, refused, cancelled, refunded])
+def test_it_is_told_wherever_the_sale_ended_once_a_capture(begin: Callable[[], Certificate]) -> None:
+    found = begin()
+    status = found.status
+    assert told(found.tell(euros())) == [(6_000, "EUR")]
+    assert found.status == status
+    assert told(found.tell(make.ordered(version=3))) == []
+    assert told(found.tell(euros(100, "P-8"))) == [(100, "EUR")]
+
+
+def test_it_is_told_at_once_and_does_not_pay() -> None:
+    found = reserved().hear(make.ordered(), euros(), euros(500_000, "P-8"))
+    assert (found.told, found.status) == (["issue.ordered", ALERT, ALERT], Status.ORDERED)
+    assert found.tell(make.captured()).told == ["issue.completed", "notification.requested"]
+
+
+def test_what_of_it_went_back_under_its_payment_is_settled_by_that() -> None:
+    back = make.refunded(6_000, payment_id="P-7", currency="EUR")
+    assert told(sold().hear(euros(), back)) == []
+    part = make.refunded(2_000, payment_id="P-7", currency="EUR")
+    assert told(sold().hear(euros(), part)) == [(4_000, "EUR")]
+    found = issued().tell(euros(), back)
+    assert (found.told, found.state.refund_state.value) == ([], "none")
+
+
+def test_more_back_than_came_in_that_currency_asks_a_person() -> None:
+    found = issued().tell(euros(), make.refunded(7_000, payment_id="P-7", currency="EUR"))
+    event = found.only(e.RefundPendingDetails)
+    assert (event.reason, event.amount, event.foreign_currency) == (
+        e.RefundReason.CURRENCY_MISMATCH,
+        1_000,
+        "EUR",
+    )
+
+
+def test_it_is_not_told_again_by_the_certificate_that_the_line_gets_next() -> None:
+    found = sold().tell(euros())
+    other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
+    other.tell(make.ordered(certificate_id="other", reservation_id="R-other", version=2))
+    assert (other.status, other.all(e.PaymentWithoutCertificateAlerted)) == (Status.ORDERED, [])
+    assert told(other.tell(euros(100, "P-8"))) == [(100, "EUR")]
+
+
+def test_of_two_certificates_of_an_order_one_tells_it() -> None:
+    found = sold(make.gift("2"), make.gift("3", certificate_id="other", reservation_id="R-other"))
+    other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
+    found.tell(euros())
+    assert len(told(found)) + len(told(other)) == 1
