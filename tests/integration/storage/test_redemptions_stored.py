@@ -1,169 +1,79 @@
-"""Redemptions by key and by what stands of them."""
+"""What stands of redemptions, as decisions wrote it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID, uuid4
+from datetime import timedelta
 
+import asyncpg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
-from giftcert.domain.state import Redemption, RedemptionState
-from giftcert.storage.redemptions import KeyUsedError, RedemptionRepository, WantedRedemption
+from giftcert.domain.certificate.state import Redemption, RedemptionState
+from giftcert.storage.decisions import write
+from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
+from tests.integration.storage.decided_rows import NOW, Rows, decision, loaded, transaction
 from tests.integration.storage.pool_rows import Tables
 
 pytestmark = pytest.mark.integration
-LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+HOLD = Redemption(
+    redemption_id="R-1",
+    state=RedemptionState.AUTHORIZED,
+    order_id="POS-1",
+    channel="pos",
+    held=200_000,
+    expires_at=NOW + timedelta(minutes=30),
+)
+SPENT = replace(HOLD, state=RedemptionState.CAPTURED, held=0, spent=150_000, restored=20_000)
 
 
-@asynccontextmanager
-async def repository(tables: Tables) -> AsyncIterator[RedemptionRepository]:
-    async with tables.engine.begin() as connection:
-        yield RedemptionRepository(connection)
+async def store(tables: Tables, certificate_id: str, *redemptions: Redemption) -> None:
+    found = await loaded(tables, certificate_id)
+    async with transaction(tables) as driver:
+        assert await write(driver, decision(found, redemptions=redemptions))
 
 
-async def wanted(tables: Tables, **others: Any) -> WantedRedemption:
-    await tables.fill(1)
-    [certificate_id, *_] = await tables.certificate_ids()
-    values = {
-        "caller": "till",
-        "key": "k-1",
-        "parameters": b"200000 for POS-1",
-        "redemption_id": uuid4(),
-        "certificate_id": UUID(certificate_id),
-        "channel": "pos",
-        "order_id": "POS-1",
-        "amount": 200_000,
-    }
-    return WantedRedemption(**values | others)
+async def find(tables: Tables, redemption_id: str = "R-1") -> StoredRedemption | None:
+    async with tables.engine.connect() as connection:
+        return await RedemptionRepository(connection).find(redemption_id)
 
 
-def hold_of(one: WantedRedemption, **others: Any) -> Redemption:
-    values = {
-        "redemption_id": str(one.redemption_id),
-        "state": RedemptionState.AUTHORIZED,
-        "order_id": one.order_id,
-        "channel": one.channel,
-        "held": one.amount,
-        "expires_at": LATER,
-    }
-    return Redemption(**values | others)
-
-
-async def begin(tables: Tables, one: WantedRedemption) -> Any:
-    async with repository(tables) as redemptions:
-        return await redemptions.begin(one)
-
-
-async def store(tables: Tables, certificate_id: UUID, *changed: Redemption) -> None:
-    async with repository(tables) as redemptions:
-        await redemptions.store(str(certificate_id), changed)
-
-
-async def test_a_repeat_asks_for_the_same_redemption(tables: Tables) -> None:
-    one = await wanted(tables)
-    first, again = await begin(tables, one), await begin(tables, replace(one, redemption_id=uuid4()))
-    assert first.redemption_id == again.redemption_id == str(one.redemption_id)
-    assert (first.state, first.amount, first.currency, first.sale_channel) == (None, 200_000, "RUB", None)
-
-
-async def test_repeats_at_the_same_moment_agree_on_one_redemption(tables: Tables) -> None:
-    one = await wanted(tables)
-    begun = await asyncio.gather(*(begin(tables, replace(one, redemption_id=uuid4())) for _ in range(8)))
-    assert len({found.redemption_id for found in begun}) == 1
-
-
-async def test_a_key_stands_for_one_set_of_parameters(tables: Tables) -> None:
-    one = await wanted(tables)
-    await begin(tables, one)
-    with pytest.raises(KeyUsedError):
-        await begin(tables, replace(one, parameters=b"300000 for POS-1", amount=300_000))
-    await begin(tables, replace(one, caller="another till", parameters=b"x", redemption_id=uuid4()))
-
-
-async def test_a_key_is_free_again_once_its_only_attempt_was_refused(tables: Tables) -> None:
-    one = await wanted(tables)
-    await begin(tables, one)
-    async with repository(tables) as redemptions:
-        await redemptions.refused(one, str(one.redemption_id))
-    less = replace(one, parameters=b"100000 for POS-1", amount=100_000, redemption_id=uuid4())
-    assert (await begin(tables, less)).redemption_id == str(less.redemption_id)
-
-
-async def test_a_key_stays_while_another_attempt_may_yet_be_carried_out(tables: Tables) -> None:
-    one = await wanted(tables)
-    await begin(tables, one)
-    await begin(tables, one)
-    async with repository(tables) as redemptions:
-        await redemptions.refused(one, str(one.redemption_id))
-    await store(tables, one.certificate_id, hold_of(one))
-    assert (await begin(tables, one)).state == RedemptionState.AUTHORIZED
-
-
-async def test_a_refusal_that_comes_late_forgets_nothing_that_stands(tables: Tables) -> None:
-    one = await wanted(tables)
-    await begin(tables, one)
-    await store(tables, one.certificate_id, hold_of(one))
-    async with repository(tables) as redemptions:
-        await redemptions.refused(one, str(one.redemption_id))
-    assert (await begin(tables, one)).state == RedemptionState.AUTHORIZED
-
-
-async def test_what_stands_is_found_by_id_once_it_is_carried_out(tables: Tables) -> None:
-    one = await wanted(tables)
-    await begin(tables, one)
-    async with repository(tables) as redemptions:
-        assert await redemptions.find(one.redemption_id) is None
-    await store(tables, one.certificate_id, hold_of(one))
-    spent = hold_of(one, state=RedemptionState.CAPTURED, held=0, spent=150_000, restored=20_000)
-    await store(tables, one.certificate_id, spent)
-    async with repository(tables) as redemptions:
-        found = await redemptions.find(one.redemption_id)
+async def test_a_redemption_is_found_by_its_id_with_the_amount_that_was_asked_for(
+    tables: Tables, rows: Rows
+) -> None:
+    assert await find(tables) is None
+    await store(tables, rows.certificate_id, HOLD)
+    await store(tables, rows.certificate_id, SPENT)
+    found = await find(tables)
     assert found is not None
-    assert (found.state, found.held, found.spent, found.restored, found.amount, found.expires_at) == (
-        RedemptionState.CAPTURED,
-        0,
-        150_000,
-        20_000,
-        200_000,
-        LATER,
+    assert (found.certificate_id, found.state) == (rows.certificate_id, RedemptionState.CAPTURED)
+    assert (found.amount, found.held, found.spent, found.restored) == (200_000, 0, 150_000, 20_000)
+    assert found.expires_at == HOLD.expires_at
+
+
+async def test_a_redemption_that_payments_alone_tell_of_takes_nobody_elses_place(
+    tables: Tables, rows: Rows
+) -> None:
+    await tables.fill(1)
+    [other] = set(await tables.certificate_ids()) - {rows.certificate_id}
+    direct = Redemption(
+        redemption_id="R-1", state=RedemptionState.CAPTURED, order_id="POS-9", channel="im", spent=1
     )
-
-
-async def test_a_redemption_that_payments_alone_tell_of_takes_nobody_elses_place(tables: Tables) -> None:
-    one = await wanted(tables)
-    await begin(tables, one)
-    await store(tables, one.certificate_id, hold_of(one))
-    await tables.fill(1)
-    [other] = set(await tables.certificate_ids()) - {str(one.certificate_id)}
-    direct = hold_of(one, state=RedemptionState.CAPTURED, channel=None, held=0, spent=1, expires_at=None)
-    await store(tables, UUID(other), direct, replace(direct, redemption_id="receipt 17"))
-    async with repository(tables) as redemptions:
-        found = await redemptions.find(one.redemption_id)
+    await store(tables, other, direct, replace(direct, redemption_id="receipt 17"))
+    await store(tables, rows.certificate_id, HOLD)
+    found, receipt = await find(tables), await find(tables, "receipt 17")
     assert found is not None
-    assert found.certificate_id == str(one.certificate_id)
-    rows = await tables.rows("SELECT redemption_id FROM redemptions WHERE caller IS NULL ORDER BY 1")
-    assert {row["redemption_id"] for row in rows} == {str(one.redemption_id), "receipt 17"}
+    assert found.certificate_id == rows.certificate_id
+    assert receipt is not None
+    assert (receipt.amount, receipt.expires_at) == (1, None)
 
 
 @pytest.mark.parametrize(
     "impossible",
     [
-        {"held": 0},
-        {"state": RedemptionState.VOIDED},
-        {"state": RedemptionState.CAPTURED, "held": 0, "spent": 1, "restored": 2},
+        replace(HOLD, held=0),
+        replace(HOLD, state=RedemptionState.VOIDED),
+        replace(SPENT, restored=150_001),
     ],
 )
-async def test_what_can_never_be_is_not_stored(tables: Tables, impossible: dict[str, Any]) -> None:
-    one = await wanted(tables)
-    with pytest.raises(IntegrityError):
-        await store(tables, one.certificate_id, hold_of(one, **impossible))
-
-
-async def test_nothing_changed_is_nothing_written(tables: Tables) -> None:
-    one = await wanted(tables)
-    await store(tables, one.certificate_id)
-    assert await tables.rows("SELECT 1 FROM redemptions") == []
+async def test_what_can_never_be_is_not_stored(tables: Tables, rows: Rows, impossible: Redemption) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await store(tables, rows.certificate_id, impossible)

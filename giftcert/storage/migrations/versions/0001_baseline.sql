@@ -195,6 +195,7 @@ CREATE TABLE redemptions (
     expires_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK ((state = 'authorized') = (held > 0)),
     PRIMARY KEY (certificate_id, redemption_id)
 );
 CREATE INDEX redemptions_id ON redemptions (redemption_id);
