@@ -1,6 +1,7 @@
 """The order as one aggregate: what each message adds to it.
 
-Pure: ``apply`` folds one message, ``novelty`` says whether there is anything to fold, ``line_standings`` what follows.
+Pure: ``novelty`` says whether a message is new, ``apply`` folds it, ``settled`` ends a batch before the order is stored,
+and ``line_standings`` says what follows.
 """
 
 from dataclasses import replace
@@ -27,7 +28,7 @@ from giftcert.domain.order.messages import (
 from giftcert.domain.order.order_money import with_newly_paid
 from giftcert.domain.order.state import Authorization, Capture, Order, RefundPart
 
-__all__ = ["Novelty", "Order", "apply", "novelty"]
+__all__ = ["Novelty", "Order", "apply", "novelty", "settled"]
 
 
 class Novelty(StrEnum):
@@ -87,22 +88,22 @@ def apply(
 def _folded(order: Order, message: OrderMessage, now: datetime) -> Order:
     match message:
         case OrderStated():
-            return state_whole(_with_paid_prices(order), message, now)
+            return state_whole(settled(order), message, now)
         case OrderCancelled() | LinesReturned():
-            return withdraw(_with_paid_prices(order), message, now)
+            return withdraw(settled(order), message, now)
         case PaymentAuthorized() | PaymentCaptured() | PaymentVoided() | PaymentRefunded():
             counted = replace(order, payment_count=order.payment_count + 1)
             return counted if counted.size_exceeded else _with_payment(counted, message, now)
         case RefundShareDecided():
-            return _with_share(_with_paid_prices(order), message)
+            return _with_share(settled(order), message)
         case _:
             assert_never(message)
 
 
-def _with_paid_prices(order: Order) -> Order:
-    """Remember what was paid by now, before it costs something else, is given back or leaves the order.
+def settled(order: Order) -> Order:
+    """Return the order with the prices that its captures have paid by now, before they change or money goes back.
 
-    Captures alone are not looked at one by one: whatever run of them first paid a line, it is found here.
+    Captures are not looked at one by one: whatever run of them first paid a line, it is found here.
     """
     return order if order.size_exceeded else with_newly_paid(order)
 
@@ -127,7 +128,7 @@ def _with_payment(order: Order, message: Payment, now: datetime) -> Order:
         case PaymentCaptured():
             return replace(order, captures=(*order.captures, _capture(message)))
         case PaymentRefunded():
-            before = _with_paid_prices(order)
+            before = settled(order)
             return replace(before, refunds=(*before.refunds, _refund(before, message, now)))
         case _:
             assert_never(message)

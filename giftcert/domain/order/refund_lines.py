@@ -39,6 +39,8 @@ def spread_refunds(order: Order, claims: Claims, refunds: list[Refund], back: Gi
         spread.infer(refund)
     if all_back:
         spread.give_all_back(refunds)
+    spread.sum_up(refunds)
+    spread.give_what_no_line_lacks(refunds)
     candidates = [spread.candidates(refund) for refund in refunds]
     return RefundedMoney(refunds, candidates, spread.filled, back, all_back)
 
@@ -84,14 +86,17 @@ class _Spread:
     def infer(self, refund: Refund) -> None:
         """Rules 3 to 6 for what nobody said of a refund; what was counted of it already stays."""
         counted = {key: amount - refund.said_given(key) for key, amount in refund.given.items()}
+        unassigned, goods_money = refund.rest + sum(counted.values()), self._goods_money()
         self._inferred = {key: amount for key, amount in counted.items() if amount > 0}
         if refund.rest > 0:
             out = [line for line in self._left_lines if line.is_out_at(refund.occurred_at)]
-            if out or refund.rest > self._goods_money():
+            if out or unassigned > goods_money:
                 self._fill_lines_that_left(refund, out)
             self._give_goods(refund, min(refund.rest, max(0, self._goods_money())))
+            self._give_what_no_line_lacks(refund)
         if self._inferred:
             self._settle(refund)
+            self._inferred = {}
 
     def _give(self, refund: Refund, key: int, amount: int) -> int:
         if amount > 0:
@@ -190,32 +195,50 @@ class _Spread:
         for refund in reversed(refunds):
             for key in owed:
                 _move(refund, key, refund.amount, owed)
-        self._back.of = {
-            key: sum(refund.given.get(key, 0) for refund in refunds) for key in self._certificates
-        }
+
+    def sum_up(self, refunds: list[Refund]) -> None:
+        """Let what was counted stay, and add up what is back of each certificate line."""
+        self._back.of, self._inferred = dict.fromkeys(self._certificates, 0), {}
+        for refund in refunds:
+            if refund.counted:
+                refund.keep_counted()
+            for key, amount in refund.given.items():
+                if key in self._certificates:
+                    self._back.of[key] += amount
 
     # The rest ---------------------------------------------------------------------------------------
 
     def candidates(self, refund: Refund) -> tuple[int, ...]:
         """Rule 6: return the lines that the rest of a refund may mean.
 
-        Before its capture is known a refund may still mean a line, so the price counts until then. What no line can
-        take is of the last one, of which persons spoke last, or else by lineId: more of it is back than was captured.
+        Where persons have spoken of all that lack money, what they left is of the one that they spoke of last.
         """
         if refund.rest == 0:
             return ()
-        open_to = [line for line in self._claims.certificates if line.key not in refund.decided]
-        lacking = tuple(line.key for line in open_to if self._lacks_money(line))
-        if lacking or refund.decided or not open_to:
-            return lacking or tuple(refund.decided)[-1:]
-        last = open_to[-1].key
-        refund.give(last, refund.rest)
-        self._back.of[last] = self._back.of.get(last, 0) + refund.rest
-        refund.rest = 0
-        return ()
+        lacking = tuple(line.key for line in self._open_to(refund) if self._lacks_money(line))
+        return lacking or tuple(refund.decided)[-1:]
+
+    def give_what_no_line_lacks(self, refunds: list[Refund]) -> None:
+        """Also what others took since a refund was looked at."""
+        for refund in refunds:
+            self._inferred = {}
+            self._give_what_no_line_lacks(refund)
+            for key, amount in self._inferred.items():
+                self._add(key, amount)
+        self._inferred = {}
+
+    def _give_what_no_line_lacks(self, refund: Refund) -> None:
+        """What no line can take is back of the last one: more than was captured for it."""
+        lines = self._open_to(refund) if refund.rest > 0 and not refund.decided else []
+        if lines and not any(map(self._lacks_money, lines)):
+            refund.rest -= self._give(refund, lines[-1].key, refund.rest)
+
+    def _open_to(self, refund: Refund) -> list[KnownLine]:
+        return [line for line in self._claims.certificates if line.key not in refund.decided]
 
     def _lacks_money(self, line: KnownLine) -> bool:
-        return max(line.price, self.filled.captured[line.key]) > self._back.of.get(line.key, 0)
+        """Before its capture is known a refund may still mean a line, so the price counts until then."""
+        return max(line.price, self.filled.captured[line.key]) > self._given(line.key)
 
 
 def _move(refund: Refund, key: int, amount: int, owed: dict[int, int]) -> None:

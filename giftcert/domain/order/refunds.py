@@ -62,14 +62,32 @@ class Refund:
             self.given[key] = self.given.get(key, 0) + amount
 
     def give_what_is_said(self) -> int:
-        """Give to each line what was counted of the refund for it, or is said; return what is left."""
-        self.given = dict(self.counted)
-        left = self.amount - sum(self.counted.values())
+        """Give to each line what is said, then what else was counted of the refund for it; return what is left."""
+        self.given = {}
+        left = self.amount
         for key, amount in self.said.items():
-            more = max(0, min(left, amount - self.counted.get(key, 0)))
+            self.give(key, min(left, amount))
+            left -= min(left, amount)
+        left = max(0, left - self.for_nobody)
+        for key, amount in self.counted.items():
+            more = max(0, min(left, amount - self.given.get(key, 0)))
             self.give(key, more)
             left -= more
-        return max(0, left - self.for_nobody)
+        return left
+
+    def keep_counted(self) -> None:
+        """What was counted for a line stays with it, though others are said to have it: it was, when all was back."""
+        for key, amount in self.counted.items():
+            self.give(key, amount - self.given.get(key, 0))
+        too_much = sum(self.given.values()) + self.rest - self.amount
+        if too_much > 0:
+            cut = min(too_much, self.rest)
+            self.rest -= cut
+            too_much -= cut
+            for key, amount in self.given.items():
+                cut = max(0, min(too_much, amount - self.counted.get(key, 0)))
+                self.given[key] -= cut
+                too_much -= cut
 
 
 Parts = Iterable[tuple[int, RefundPart, int]]
