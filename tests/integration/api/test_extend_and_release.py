@@ -10,7 +10,7 @@ from giftcert.domain.policy import Policy, Terms
 from giftcert.storage.certificates import CertificateRepository
 from tests.integration.api.api_client import FIXED, Api, Stock
 from tests.integration.api.sales import ordered, orders_of
-from tests.integration.api.test_claims import assert_told
+from tests.integration.api.test_reserve import assert_told
 
 pytestmark = pytest.mark.integration
 

@@ -215,6 +215,21 @@ async def test_a_void_is_answered_once_more_under_its_key(till: Till) -> None:
     assert_problem(await till.void(other, used), 422, "idempotency-mismatch")
 
 
+async def test_a_purchase_is_the_same_however_plainly_it_is_asked_for(till: Till) -> None:
+    """FastAPI looks at what is not plain, and finds the same in it."""
+    _, shown = await till.issued()
+    used, path = key(), "/redemptions"
+    body = {"channel": "pos", "amount": {"amount": 1, "currency": "RUB"}, "orderId": "POS-1"} | shown
+    plain = till.api.headers(subject="till", key=used) | {"Giftcert-End-User": "buyer"}
+    first = await till.api.client.post(path, json=body, headers=plain)
+    checked = plain | {"Content-Type": "application/json; charset=utf-8"}
+    again = await till.api.client.post(path, content=first.request.content, headers=checked)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (again.json(), again.headers["idempotency-hit"]) == (first.json(), "true")
+    refused = await till.api.client.post(f"{path}?dry=1", json=body, headers=plain)
+    assert_problem(refused, 422, "invalid-request")
+
+
 async def test_a_purchase_without_a_key_is_refused(till: Till) -> None:
     _, shown = await till.issued()
     body = {"channel": "pos", "amount": {"amount": 1, "currency": "RUB"}, "orderId": "POS-1"} | shown
