@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.domain.order.messages import OrderMessage
-from giftcert.domain.order.order import Novelty, apply, novelty
+from giftcert.domain.order.order import Novelty, apply, novelty, settled
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.storage import spendings
@@ -32,6 +32,7 @@ async def fold(
             said.append(message)
     if order is None or not said:
         return []
+    order = settled(order)
     change = order_changes.OrderChange(order=order, is_new=stored is None, said=tuple(said))
     rows = await OrderLineRepository(connection).lock([order_id])
     revisions, products = await order_changes.revise(connection, [change], rows, policy)
