@@ -1,7 +1,7 @@
 """The order as one aggregate: what each message adds to it.
 
-Pure: ``novelty`` says whether a message is new, ``apply`` folds it, ``settled`` ends a batch before the order is stored,
-and ``line_standings`` says what follows.
+Pure: ``novelty`` says whether a message is new, ``apply`` folds it, ``settled`` ends a batch of them before the order
+is stored, and ``line_standings`` says what follows.
 """
 
 from dataclasses import replace
