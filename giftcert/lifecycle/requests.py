@@ -1,15 +1,25 @@
-"""What comes of a request: the answer to whoever made it, and what others are to be told of."""
+"""A request as it is called, and what comes of it: for whoever called, and for others who are to be told."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
+import msgspec
+
 from giftcert.domain.certificate.events import Recorded
+from giftcert.domain.certificate.messages import DiscloseCvc, Request
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.products import Product
+from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.snapshot import SealedSecrets
+from giftcert.storage.certificates import LockRequest, StoredCertificate
+from giftcert.storage.idempotency import REMEMBERED_FOR, Answer
 from giftcert.temporal.signals import Wake
+
+PATIENCE = timedelta(seconds=2)
+"""How long a caller waits for a lock before 503; also how long a repeat in another process waits for the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +43,57 @@ class Outcome:
 
 AnswerOf: TypeAlias = Callable[[Outcome], object]
 """Makes what is remembered of a decided request: JSON-able, from the outcome alone, within the transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request of a certificate at an instant of the caller's clock, with the key under which it is answered once."""
+
+    certificate_id: str
+    request: Request
+    now: datetime
+    key: IdempotencyKey | None
+    answer_of: AnswerOf | None
+
+    def to_lock(self, order_id: str | None = None) -> LockRequest:
+        """Return what to lock for it; ``order_id`` names an order, locked already, of which all lines are needed."""
+        return LockRequest(
+            certificate_id=self.certificate_id,
+            caller_key=self.key.caller_key if self.key else None,
+            answers_since=self.now - REMEMBERED_FOR,
+            order_id=order_id,
+            patience=PATIENCE,
+        )
+
+    def outcome(
+        self,
+        stored: StoredCertificate,
+        state: CertificateState,
+        recorded: tuple[Recorded, ...],
+        refusal: StrEnum | None,
+    ) -> Outcome:
+        """Return what came of it, with the answer to remember if it was carried out."""
+        sealed = SealedSecrets(number_sealed=stored.number_sealed, cvc_sealed=stored.cvc_sealed)
+        is_disclosed = isinstance(self.request, DiscloseCvc) and refusal is None
+        outcome = Outcome(
+            state=state,
+            product=stored.product,
+            recorded=recorded,
+            refusal=refusal,
+            sealed=sealed if is_disclosed else None,
+        )
+        if refusal is not None or self.key is None:
+            return outcome
+        return replace(outcome, answer=msgspec.json.encode(self.answer_of(outcome) if self.answer_of else {}))
+
+    def answer(self, outcome: Outcome, now: datetime) -> Answer | None:
+        """Return what to remember of an outcome: nothing of a refusal."""
+        if self.key is None or outcome.answer is None:
+            return None
+        return Answer(
+            caller_key=self.key.caller_key,
+            parameters=self.key.parameters,
+            answer=outcome.answer.decode(),
+            kept=self.key.kept,
+            answered_at=now,
+        )

@@ -6,7 +6,6 @@ Pure but for the release gate, which it asks. Nothing is written here.
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -61,7 +60,6 @@ class Review:
         self.state = self.before
         self.now = now
         self.records: list[EventRecord] = []
-        self.recorded: list[e.Recorded] = []
         self.public: list[e.PublicEvent | None] = []
         self.decided: list[PendingLine] = []
         self.applied: list[str] = []
@@ -168,12 +166,12 @@ class Review:
 
     # Requests -------------------------------------------------------------------------------------
 
-    def decide_request(self, request: m.Request) -> StrEnum | None:
-        """Decide a request; return why it is refused, if it is. What its decision raises is raised."""
+    def decide_request(self, request: m.Request) -> Decision:
+        """Decide a request, and return the decision about it alone. What that raises is raised."""
         decision = decide(self.state, request, self.now, self._terms, self._new_id)
         self._take(decision, channel=getattr(request, "channel", None))
         self.is_unlocked = isinstance(request, m.UnlockVerification) and decision.refusal is None
-        return decision.refusal
+        return decision
 
     def see_standings(self, rows: Iterable[OrderLineRow]) -> None:
         """Take lines as they stand after what a request says to their order."""
@@ -244,7 +242,6 @@ class Review:
         before, self.state = self.state.reservation, decision.state
         self.records += records
         self.public += decision.public
-        self.recorded += decision.recorded
         if before is not None and not before.ended and decision.state.reservation != before:
             self.resolution = _resolution(decision) or self.resolution
 
@@ -274,7 +271,6 @@ def line_as_seen(row: OrderLineRow) -> Line:
         standing=row.standing,
         counted=row.counted,
         holder=Holder(row.holder, Status(row.holder_status)) if row.holder and row.holder_status else None,
-        speaker=row.holder or row.speaker,
         names_ours=row.speaker is not None,
         unpaid_until=row.unpaid_until,
         open_case=None if row.open_case is None else _CASE.decode(row.open_case),

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.codec import decode_state
 from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.domain.certificate.state import CertificateState, Reservation, Status
+from giftcert.domain.certificate.state import SPENDABLE, CertificateState, Reservation, Status
 from giftcert.domain.clients import Client
 from giftcert.domain.products import Product
 from giftcert.storage.engine import driver_of
@@ -218,7 +218,7 @@ async def find(driver: Driver, certificate_ids: Iterable[str]) -> list[StoredCer
 
 
 async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> LoadedCertificate | None:
-    """Return a certificate for which nothing waits and nothing is due, without its lines and any lock; else ``None``.
+    """Return a certificate in a buyer's hands, if nothing waits for it and nothing is due; without lines and locks.
 
     Raises:
         UnknownCertificateError: there is no such certificate.
@@ -231,7 +231,7 @@ async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> Load
         raise AlreadyAnsweredError
     stored = _stored(row)
     is_due = stored.next_instant is not None and stored.next_instant <= now
-    if is_due or row["is_pending"] or stored.parked or stored.state.waits_for:
+    if stored.state.status not in SPENDABLE or is_due or row["is_pending"] or stored.parked:
         return None
     return LoadedCertificate(stored=stored, lines=(), pending=(), spendings=(), clients=())
 
