@@ -79,9 +79,11 @@ def foreign_parts(order: Order) -> Parts:
 def spread_foreign(order: Order, refunds: list[Refund]) -> list[tuple[int, ...]]:
     """Give refunds to the lines that they or persons name; return which lines the rest of each may mean.
 
-    What persons left, when they have spoken of every line, is of the one that they spoke of last.
+    What persons left, when they have spoken of every certificate's line, was for lines of other kinds; where there are
+    none, it is of the line that they spoke of last.
     """
     certificates = [line.key for line in order.lines if line.naming is not None]
+    only_certificates = len(certificates) == len(order.lines)
     candidates: list[tuple[int, ...]] = []
     for refund in refunds:
         refund.rest = refund.give_what_is_said()
@@ -89,6 +91,6 @@ def spread_foreign(order: Order, refunds: list[Refund]) -> list[tuple[int, ...]]
             refund.give(certificates[0], refund.rest)
             refund.rest = 0
         open_to = tuple(key for key in certificates if key not in refund.decided)
-        last = tuple(refund.decided)[-1:]
+        last = tuple(refund.decided)[-1:] if only_certificates else ()
         candidates.append((open_to or last) if refund.rest else ())
     return candidates

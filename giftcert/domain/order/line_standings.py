@@ -31,6 +31,7 @@ class _Standings:
         self._captured = money.claims.money
         self._foreign_captures = foreign_captures(order, money.bearers)
         self._refunds = _refunds_by_line(order, money)
+        self._other_kinds = any(line.naming is None for line in order.lines)
         self._payments_of_run: dict[int, tuple[str, ...]] = {}
         self._newest_allocated = {
             key: one.place for one in self._captured.taken for key in one.parts if key is not None
@@ -78,7 +79,7 @@ class _Standings:
             foreign_captures=self._foreign_captures.get(line.key, ()),
             refunds=self._refunds.get(line.key, ()),
             all_back=self._refunded.all_back,
-            other_lines_money=len(order.lines) > 1,
+            other_lines_money=self._other_kinds,
             earlier_payments_unknown=order.earlier_payments_unknown,
         )
 

@@ -122,7 +122,7 @@ class LineStanding:
     ``is_paid``: the captures, less all that certainly went back, pay the price by tenders that may, and ``paying`` are
     the payments that first did; the same ``by_any_tender``, where certificates may buy certificates. ``missing`` is
     what the price lacks, or where only the order as a whole lacks money, the order. ``captured_at`` is business time.
-    ``other_lines_money``: the order has other lines, so that money in another currency may mean them.
+    ``other_lines_money``: the order has lines of other kinds, so that money in another currency may mean them.
     """
 
     order_id: str
