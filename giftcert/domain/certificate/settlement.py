@@ -69,7 +69,8 @@ def _settle_ordered(decision: Decision, current: Sale, line: Line) -> None:
     if not _names_me(decision, line):
         sale.let_go(decision, current, line, sale_money(current, line))
         return
-    sale.reprice(decision, current, line)
+    if line.standing.withdrawal is None:
+        sale.reprice(decision, current, line)
     current = decision.state.sale or current
     money = sale_money(current, line)
     if not refunds.is_touched(current, line, money):

@@ -260,15 +260,14 @@ class Holder:
 class Line:
     """The row of an order line: how it now stands, and what certificates have done with it.
 
-    ``speaker`` is the certificate that speaks for its money: the holder, else the one named last if it is ours
-    (``names_ours``). ``open_case`` was left by a holder that let the line go before issue; whoever judges the line next
-    takes it over. ``reported`` are the identities of foreign captures that were told, whoever told them.
+    ``names_ours``: the certificate that the newest version names is one of ours. ``open_case`` was left by a holder that
+    let the line go before issue; whoever judges the line next takes it over. ``waiters`` are certificates that it names
+    while another holds it. ``reported`` are the identities of foreign captures that were told, whoever told them.
     """
 
     standing: LineStanding
     counted: CountedMoney = field(default_factory=CountedMoney)
     holder: Holder | None = None
-    speaker: str | None = None
     names_ours: bool = True
     unpaid_until: datetime | None = None
     open_case: RefundCase | None = None
