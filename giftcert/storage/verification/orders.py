@@ -25,7 +25,7 @@ _LINES_OF = f"""
     WHERE (order_id, line_key) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
 """  # noqa: S608 - made of constants
 _RECEIVED = "SELECT order_id, count(*) FROM inbox WHERE order_id = ANY($1) GROUP BY order_id"
-_UNDECIDED = """
+_WAITING = """
     SELECT certificate_id::text FROM pending WHERE certificate_id = ANY($1::uuid[])
     UNION SELECT certificate_id::text FROM spendings WHERE certificate_id = ANY($1::uuid[]) AND applied_at IS NULL
 """
@@ -65,9 +65,9 @@ class OrderPageRepository:
             {row[0]: row[1] for row in await self._session.fetch(_RECEIVED, ids)},
         )
 
-    async def undecided(self, certificate_ids: Iterable[str]) -> set[str]:
+    async def waiting(self, certificate_ids: Iterable[str]) -> set[str]:
         """Return for which of these certificates anything waits to be decided."""
-        return {row[0] for row in await self._session.fetch(_UNDECIDED, list(certificate_ids))}
+        return {row[0] for row in await self._session.fetch(_WAITING, list(certificate_ids))}
 
     async def lines(self, refs: Sequence[LineRef]) -> list[OrderLineRow]:
         """Return lines of any orders."""

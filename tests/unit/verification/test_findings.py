@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from giftcert.verification.moment import Moment
+from giftcert.contracts.envelope import StoredEvent
+from giftcert.storage.verification.pages import RecordedEvent
+from giftcert.verification.cutoff import Cutoff
 from giftcert.verification.violations import KEPT, Findings, Violation
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -31,9 +33,38 @@ def test_more_than_can_be_named_are_counted() -> None:
     assert not findings.hold
 
 
-def test_only_what_was_published_while_the_stream_was_read_must_be_there() -> None:
-    moment = Moment(told_until=NOON, told_since=NOON - timedelta(hours=1), patient_until=NOON)
-    ages = {0: False, 30: True, 61: False}
-    for minutes, must in ages.items():
-        assert moment.must_be_told(NOON - timedelta(minutes=minutes)) is must
-    assert not moment.must_be_told(None)
+def event(*, minutes_ago: int, waits: bool = False, waited: bool = False) -> RecordedEvent:
+    stored = StoredEvent(
+        event_id="e-1",
+        stream_key="C-1",
+        certificate_id="C-1",
+        sequence=1,
+        event_type="issue.reserved",
+        occurred_at=NOON,
+        recorded_at=NOON - timedelta(minutes=minutes_ago),
+        channel=None,
+        sale_channel=None,
+        status=None,
+        refund_state=None,
+        product=None,
+        nominal=None,
+        currency=None,
+        balance=None,
+        held=None,
+        cause_topic=None,
+        cause_event_id=None,
+        payload="{}",
+    )
+    return RecordedEvent(stored, waits, waited)
+
+
+def test_what_left_the_outbox_while_the_stream_was_read_must_be_there() -> None:
+    cutoff = Cutoff(read_until=NOON, read_since=NOON - timedelta(hours=1), patient_until=NOON)
+    must = {minutes: cutoff.must_be_read(event(minutes_ago=minutes)) for minutes in (0, 1, 30, 61)}
+    assert must == {0: False, 1: False, 30: True, 61: False}
+    assert not cutoff.must_be_read(event(minutes_ago=30, waits=True))
+    assert not cutoff.must_be_read(
+        event(minutes_ago=30, waited=True)
+    )  # it may have left after the stream was read
+    ever = Cutoff(read_until=NOON, read_since=None, patient_until=NOON)
+    assert ever.must_be_read(event(minutes_ago=61))
