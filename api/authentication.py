@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api import problems
 from api.services import services_of
 from giftcert.clock import utc_now
+from giftcert.redaction import is_fit_to_tell
 from giftcert.security import Caller, Role, TokenError, TokenVerifier
 
 CHECKED_FOR_SECONDS = 5
@@ -33,11 +34,17 @@ class CheckedTokens:
 
         Raises:
             TokenError: the token is refused; the message may be shown to the caller.
+            ProblemError: 422, as the subject may not stand on the stream.
         """
         return self._checked(token, int(time.monotonic()) // CHECKED_FOR_SECONDS)
 
     def _check(self, token: str, _period: int) -> Caller:
-        return self._tokens.verify(token, utc_now())
+        caller = self._tokens.verify(token, utc_now())
+        if caller.roles - {Role.CHANNEL} and not is_fit_to_tell(caller.subject):
+            raise problems.InvalidFieldError(
+                "sub", "goes to the stream: an opaque id, no address and no number"
+            )
+        return caller
 
 
 class Bearer(SecurityBase):

@@ -162,15 +162,18 @@ async def get_certificate(
     """Tell status, balance, order, refund cases and history of a certificate; a channel only of its own."""
     services = services_of(request)
     async with services.engine.connect() as connection:
-        state = (await CertificateRepository(connection).load(str(certificate_id))).state
+        stored = await CertificateRepository(connection).load(str(certificate_id))
+        state = stored.state
         _check_access(caller, state)
+        if history_after > stored.sequence:
+            raise InvalidFieldError("historyAfter", "is beyond the last event")
         reading = ReadingRepository(connection)
         [found] = await reading.search({"certificate_id": certificate_id}, None, 1)
         history = await reading.history(certificate_id, history_after, HISTORY_PAGE)
     return CertificateView.model_validate(
         {
             **_summary(found),
-            "reservation": _reservation(state),
+            "reservation": state.reservation,
             "order": _order(state),
             "refund_cases": [_case(state, sale, case) for sale in state.sales for case in sale.cases],
             "history": [_past_event(event) for event in history],
@@ -237,19 +240,6 @@ def _summary(found: FoundCertificate) -> dict[str, object]:
         "line_id": found.line_id,
         "customer_id": found.customer_id,
     }
-
-
-def _reservation(state: CertificateState) -> ReservationView | None:
-    last = state.reservation
-    if last is None:
-        return None
-    return ReservationView(
-        reservation_id=UUID(last.reservation_id),
-        channel=last.channel,
-        reserved_at=last.reserved_at,
-        reserved_until=last.reserved_until,
-        ended=last.ended,
-    )
 
 
 def _order(state: CertificateState) -> OrderView | None:

@@ -26,7 +26,7 @@ from api.limits import CallLimit, ReservationCap
 from api.middleware import RequestMiddleware
 from api.openapi import document
 from api.products import Catalogue
-from api.refused_claims import RefusedClaimLedger
+from api.reservations import RefusedClaimLedger
 from api.services import Services
 from api.verification import CredentialCheck, LockRecorder
 from api.workflows import CertificateWorkflows

@@ -19,7 +19,7 @@ from api.services import Services, services_of
 from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyKey, find_answer
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.idempotency import Answer, IdempotencyRepository
-from giftcert.storage.operations import Operation, OperationRepository, StoredOperation, UnknownBatchError
+from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolRepository
 
 router = APIRouter(tags=["pool"], route_class=AuthenticatedRoute)
@@ -66,12 +66,7 @@ async def count_pool(request: Request, _: OpsCaller) -> list[PoolCountView]:
     services = services_of(request)
     async with services.engine.connect() as connection:
         counts = await PoolRepository(connection).counts(services.clock(), services.settings.cooling_period)
-    return [
-        PoolCountView(
-            product=one.product, available=one.available, cooling=one.cooling, statuses=one.statuses
-        )
-        for one in counts
-    ]
+    return [PoolCountView.model_validate(count) for count in counts]
 
 
 @router.post(
@@ -126,7 +121,7 @@ async def get_operation(request: Request, _: OpsCaller, operation_id: OperationI
         found = await OperationRepository(connection).find(operation_id)
     if found is None:
         raise problems.ProblemError(problems.UNKNOWN_OPERATION)
-    return _view(found)
+    return OperationView.model_validate(found)
 
 
 async def _start(services: Services, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
@@ -139,7 +134,7 @@ async def _start(services: Services, operation: Operation, key: IdempotencyKey |
             stored = await OperationRepository(connection).start(operation)
         except UnknownBatchError:
             raise problems.ProblemError(problems.UNKNOWN_BATCH) from None
-        body = _view(stored).model_dump_json(by_alias=True)
+        body = OperationView.model_validate(stored).model_dump_json(by_alias=True)
         if key is not None:
             answer = Answer(
                 caller_key=key.caller_key,
@@ -151,18 +146,3 @@ async def _start(services: Services, operation: Operation, key: IdempotencyKey |
             if not await IdempotencyRepository(connection).remember(answer):
                 raise IdempotencyBusyError
     return body.encode(), False
-
-
-def _view(operation: StoredOperation) -> OperationView:
-    return OperationView(
-        operation_id=operation.operation_id,
-        batch_id=operation.batch_id,
-        certificate_id=operation.certificate_id,
-        reason=operation.reason,
-        total=operation.total,
-        done=operation.done,
-        retired=operation.retired,
-        blocked=operation.blocked,
-        requested_at=operation.requested_at,
-        finished_at=operation.finished_at,
-    )

@@ -24,12 +24,19 @@ TYPE_PREFIX = "/problems/"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of problem; ``title`` never changes, ``explanation`` tells a caller what to do."""
+    """A kind of problem; ``title`` never changes, ``explanation`` tells a caller what to do.
+
+    Unless it is given, the title says the name in words.
+    """
 
     name: str
     status: int
-    title: str
     explanation: str
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.title:
+            object.__setattr__(self, "title", self.name.replace("-", " ").capitalize())
 
     @property
     def type(self) -> str:
@@ -38,138 +45,100 @@ class Problem:
 
 
 UNAUTHENTICATED = Problem(
-    "unauthenticated", 401, "No valid token", "Send Authorization: Bearer with a token that has not expired."
+    "unauthenticated",
+    401,
+    "Send Authorization: Bearer with a token that has not expired.",
+    title="No valid token",
 )
 ROLE_NOT_ALLOWED = Problem(
-    "role-not-allowed", 403, "Role not allowed", "The token has none of the roles that may make this call."
+    "role-not-allowed", 403, "The token has none of the roles that may make this call."
 )
-CHANNEL_NOT_ALLOWED = Problem(
-    "channel-not-allowed", 403, "Channel not allowed", "The token is not for this channel."
-)
+CHANNEL_NOT_ALLOWED = Problem("channel-not-allowed", 403, "The token is not for this channel.")
 CREDENTIALS_REJECTED = Problem(
     "credentials-rejected",
     403,
-    "Credentials rejected",
     "Number and CVC do not belong together; nobody learns which of them is wrong.",
 )
-NOT_FOUND = Problem("not-found", 404, "Not found", "There is nothing under this path.")
-UNKNOWN_CERTIFICATE = Problem(
-    "unknown-certificate", 404, "Unknown certificate", "No certificate has this certificateId."
-)
-UNKNOWN_RESERVATION = Problem(
-    "unknown-reservation", 404, "Unknown reservation", "No reservation has this reservationId."
-)
-UNKNOWN_BATCH = Problem("unknown-batch", 404, "Unknown batch", "No batch has this batchId.")
-UNKNOWN_REDEMPTION = Problem(
-    "unknown-redemption", 404, "Unknown redemption", "No redemption has this redemptionId."
-)
-UNKNOWN_REFUND_CASE = Problem(
-    "unknown-refund-case", 404, "Unknown refund case", "No refund case has this refundCaseId."
-)
-UNKNOWN_OPERATION = Problem(
-    "unknown-operation", 404, "Unknown operation", "No operation has this operationId."
-)
-METHOD_NOT_ALLOWED = Problem(
-    "method-not-allowed", 405, "Method not allowed", "This path does not know the method."
-)
-REQUEST_TIMEOUT = Problem(
-    "request-timeout", 408, "Request timeout", "The request was not there in time; send it faster."
-)
+NOT_FOUND = Problem("not-found", 404, "There is nothing under this path.")
+UNKNOWN_CERTIFICATE = Problem("unknown-certificate", 404, "No certificate has this certificateId.")
+UNKNOWN_RESERVATION = Problem("unknown-reservation", 404, "No reservation has this reservationId.")
+UNKNOWN_BATCH = Problem("unknown-batch", 404, "No batch has this batchId.")
+UNKNOWN_REDEMPTION = Problem("unknown-redemption", 404, "No redemption has this redemptionId.")
+UNKNOWN_REFUND_CASE = Problem("unknown-refund-case", 404, "No refund case has this refundCaseId.")
+UNKNOWN_OPERATION = Problem("unknown-operation", 404, "No operation has this operationId.")
+METHOD_NOT_ALLOWED = Problem("method-not-allowed", 405, "This path does not know the method.")
+REQUEST_TIMEOUT = Problem("request-timeout", 408, "The request was not there in time; send it faster.")
 POOL_EXHAUSTED = Problem(
-    "pool-exhausted", 409, "Pool exhausted", "No certificates are left to give; sell something else for now."
+    "pool-exhausted", 409, "No certificates are left to give; sell something else for now."
 )
-ALREADY_ORDERED = Problem(
-    "already-ordered", 409, "Already ordered", "An order names the certificate; cancel the order instead."
-)
+ALREADY_ORDERED = Problem("already-ordered", 409, "An order names the certificate; cancel the order instead.")
 NOT_ISSUED = Problem(
     "not-issued",
     409,
-    "Not issued",
     "The CVC is not disclosed while the certificate is as `certificateStatus` and `refundState` say; that may change.",
 )
 NOT_ACTIVE = Problem(
     "not-active",
     409,
-    "Not active",
     "A certificate in this `certificateStatus` pays for nothing, and its CVC is not disclosed.",
 )
-INSUFFICIENT_BALANCE = Problem(
-    "insufficient-balance", 409, "Insufficient balance", "The certificate holds no more than `balance`."
-)
+INSUFFICIENT_BALANCE = Problem("insufficient-balance", 409, "The certificate holds no more than `balance`.")
 REFUND_IN_PROGRESS = Problem(
     "refund-in-progress",
     409,
-    "Refund in progress",
     "The certificate pays for nothing while a refund of it is open; that may change.",
 )
 REDEMPTION_CAPTURED = Problem(
-    "redemption-captured",
-    409,
-    "Redemption captured",
-    "The payment was captured; it is given back by a refund, not by a void.",
+    "redemption-captured", 409, "The payment was captured; it is given back by a refund, not by a void."
 )
 NOTHING_PENDING = Problem(
-    "nothing-pending", 409, "Nothing pending", "The refund case is closed; there is nothing left to decide."
+    "nothing-pending", 409, "The refund case is closed; there is nothing left to decide."
 )
 STATUS_NOT_ALLOWED = Problem(
-    "status-not-allowed",
-    409,
-    "Status not allowed",
-    "This is not done to a certificate in `certificateStatus`.",
+    "status-not-allowed", 409, "This is not done to a certificate in `certificateStatus`."
 )
 RESERVATION_ENDED = Problem(
-    "reservation-ended", 410, "Reservation ended", "The reservation was ordered, given back or has run out."
+    "reservation-ended", 410, "The reservation was ordered, given back or has run out."
 )
 REDEMPTION_ENDED = Problem(
     "redemption-ended",
     410,
-    "Redemption ended",
     "The redemption of this Idempotency-Key was voided or has lapsed; use a new key for another one.",
 )
-BODY_TOO_LARGE = Problem("body-too-large", 413, "Body too large", "A body holds at most 64 KB.")
-INVALID_REQUEST = Problem(
-    "invalid-request", 422, "Invalid request", "`errors` names each field that does not fit, and why."
-)
+BODY_TOO_LARGE = Problem("body-too-large", 413, "A body holds at most 64 KB.")
+INVALID_REQUEST = Problem("invalid-request", 422, "`errors` names each field that does not fit, and why.")
 IDEMPOTENCY_MISMATCH = Problem(
     "idempotency-mismatch",
     422,
-    "Idempotency-Key used before",
     "The key came with other parameters before; use a new key for another call.",
+    title="Idempotency-Key used before",
 )
 IDEMPOTENCY_KEY_REQUIRED = Problem(
-    "idempotency-key-required", 422, "Idempotency-Key required", "Send an Idempotency-Key with this call."
+    "idempotency-key-required",
+    422,
+    "Send an Idempotency-Key with this call.",
+    title="Idempotency-Key required",
 )
-CURRENCY_MISMATCH = Problem(
-    "currency-mismatch", 422, "Currency mismatch", "The certificate is in another currency."
-)
+CURRENCY_MISMATCH = Problem("currency-mismatch", 422, "The certificate is in another currency.")
 TOO_MANY_RESERVATIONS = Problem(
     "too-many-reservations",
     429,
-    "Too many reservations",
     "The caller holds as many unordered reservations as it may; order, give back or wait.",
 )
-TOO_MANY_DISCLOSURES = Problem(
-    "too-many-disclosures", 429, "Too many disclosures", "Ask for CVCs more slowly; see Retry-After."
-)
+TOO_MANY_DISCLOSURES = Problem("too-many-disclosures", 429, "Ask for CVCs more slowly; see Retry-After.")
 TOO_MANY_ATTEMPTS = Problem(
     "too-many-attempts",
     429,
-    "Too many attempts",
     "The caller checks numbers and CVCs too often, or too many were wrong; see Retry-After.",
 )
-HEADERS_TOO_LARGE = Problem(
-    "headers-too-large", 431, "Headers too large", "All headers together hold at most 16 KB."
-)
-INTERNAL_ERROR = Problem(
-    "internal-error", 500, "Internal error", "The service failed; the call may be repeated with its key."
-)
+HEADERS_TOO_LARGE = Problem("headers-too-large", 431, "All headers together hold at most 16 KB.")
+INTERNAL_ERROR = Problem("internal-error", 500, "The service failed; the call may be repeated with its key.")
 PART_UNAVAILABLE = Problem(
-    "part-unavailable", 503, "Part unavailable", "A part of the service is away; repeat after Retry-After."
+    "part-unavailable", 503, "A part of the service is away; repeat after Retry-After."
 )
 REQUEST_IN_PROGRESS = Problem(
     "request-in-progress",
     503,
-    "Request in progress",
     "The first call under this Idempotency-Key is still running; repeat after Retry-After.",
 )
 

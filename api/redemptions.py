@@ -282,17 +282,16 @@ async def _find(services: Services, caller: Caller, redemption_id: UUID) -> Stor
 
 
 def _view(redemption: StoredRedemption) -> RedemptionView:
-    currency = redemption.currency
+    amounts = {
+        name: Money(amount=getattr(redemption, name), currency=redemption.currency)
+        for name in ("amount", "held", "spent", "restored", "balance")
+    }
     return RedemptionView(
         redemption_id=UUID(redemption.redemption_id),
         certificate_id=UUID(redemption.certificate_id),
         status=redemption.state.value,
         order_id=redemption.order_id,
         channel=redemption.channel,
-        amount=Money(amount=redemption.amount, currency=currency),
-        held=Money(amount=redemption.held, currency=currency),
-        spent=Money(amount=redemption.spent, currency=currency),
-        restored=Money(amount=redemption.restored, currency=currency),
-        balance=Money(amount=redemption.balance, currency=currency),
         expires_at=redemption.expires_at,
+        **amounts,
     )

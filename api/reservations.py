@@ -1,12 +1,16 @@
 """``/certificates/next`` and ``/reservations``: a channel reserves certificates, extends and releases reservations."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from api import problems
@@ -23,13 +27,17 @@ from api.problems import InvalidFieldError
 from api.products import find_product
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
 from api.services import Services, services_of
+from giftcert.clock import Clock
 from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
 from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
+from giftcert.storage.blocked_attempts import RECORDED_EVERY, BlockedAttemptRepository, RefusedClaims
 from giftcert.storage.claims import Claim, Claimed, ClaimKey, ClaimRequest, ClaimResult, shared_answer
+from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
+_LOG = structlog.get_logger(__name__)
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
 LONGEST_NAME = 64
 """Of channels and products, which operations name."""
@@ -276,3 +284,76 @@ def _check_live(reservation: StoredReservation) -> None:
         raise problems.ProblemError(problems.ALREADY_ORDERED)
     if reservation.resolution is not None:
         raise problems.ProblemError(problems.RESERVATION_ENDED)
+
+
+# Refused claims -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Refusals of one product and channel that wait to be written together."""
+
+    first_at: datetime
+    last_at: datetime
+    attempts: int = 0
+
+
+class RefusedClaimLedger:
+    """Group commit of refused claims (409): what was refused while a write ran is written by the next.
+
+    Each caller waits until its own is counted durably. A single write at a time: all would lock the same row anyway.
+    """
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._written: asyncio.Future[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    async def record(self, product: str, channel: str, now: datetime) -> None:
+        """Count one refusal; when this returns it is committed.
+
+        Raises:
+            Exception: what the database raised; then the refusal is not counted and must not be answered.
+        """
+        waiting = self._waiting.setdefault((product, channel), _Waiting(now, now))
+        waiting.attempts += 1
+        waiting.last_at = now
+        if self._written is None:
+            self._written = asyncio.get_running_loop().create_future()
+        written = self._written
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        await asyncio.shield(written)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Append until stopped ``issue.blocked`` for what no later refusal does; first for what a crash left."""
+        while not stop.is_set():
+            try:
+                async with self._engine.begin() as connection:
+                    await BlockedAttemptRepository(connection).record_due(self._clock())
+            except DATABASE_ERRORS as error:
+                _LOG.warning("refused claims wait to be recorded", error=type(error).__name__)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RECORDED_EVERY.total_seconds())
+
+    async def _write_all(self) -> None:
+        while self._waiting and self._written is not None:
+            waiting, self._waiting = self._waiting, {}
+            written, self._written = self._written, None
+            try:
+                await self._write(waiting)
+            except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
+                written.set_exception(error)
+            else:
+                written.set_result(None)
+        self._writing = None
+
+    async def _write(self, waiting: dict[tuple[str, str], _Waiting]) -> None:
+        async with self._engine.begin() as connection:
+            attempts = BlockedAttemptRepository(connection)
+            for (product, channel), count in sorted(waiting.items(), key=lambda one: one[0]):
+                refused = RefusedClaims(product, channel, count.attempts, count.first_at, count.last_at)
+                await attempts.add(refused)
+            await attempts.record_due(self._clock())

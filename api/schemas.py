@@ -37,7 +37,13 @@ RefundState: TypeAlias = Literal[
 class Schema(BaseModel):
     """What all have in common; unknown fields of a request are refused."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        from_attributes=True,
+    )
 
 
 class Money(Schema):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from api.authentication import CheckedTokens
     from api.limits import CallLimit, ReservationCap
     from api.products import Catalogue
-    from api.refused_claims import RefusedClaimLedger
+    from api.reservations import RefusedClaimLedger
     from api.verification import CredentialCheck
     from api.workflows import CertificateWorkflows
     from giftcert.clock import Clock

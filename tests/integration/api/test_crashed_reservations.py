@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from api.limits import ReservationCap
-from api.refused_claims import RefusedClaimLedger
+from api.reservations import RefusedClaimLedger
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository

@@ -34,6 +34,14 @@ async def test_a_token_without_the_role_is_refused(api: Api) -> None:
     assert_problem(await api.as_role("crm", "/pool"), 403, "role-not-allowed")
 
 
+async def test_a_person_whose_name_may_not_stand_on_the_stream_is_refused(api: Api) -> None:
+    path, headers = "/refunds", api.headers("support", subject="anna@example.com")
+    reply = await api.client.get(path, headers=headers)
+    assert_problem(reply, 422, "invalid-request")
+    assert [error["field"] for error in reply.json()["errors"]] == ["sub"]
+    assert "anna" not in reply.text
+
+
 async def test_an_unknown_path_and_method_are_problems_too(api: Api) -> None:
     assert_problem(await api.client.get("/nothing"), 404, "not-found")
     assert_problem(await api.client.put("/products"), 405, "method-not-allowed")

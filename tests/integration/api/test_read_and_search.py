@@ -33,6 +33,9 @@ async def test_history_is_read_on_from_a_sequence_number(api: Api, stock: Stock)
     path = f"/certificates/{claim['certificateId']}"
     view = (await api.as_role("support", path, historyAfter=1)).json()
     assert [event["sequence"] for event in view["history"]] == [2]
+    assert (await api.as_role("support", path, historyAfter=2)).json()["history"] == []
+    beyond = await api.as_role("support", path, historyAfter=3)
+    assert (beyond.status_code, beyond.json()["errors"][0]["field"]) == (422, "historyAfter")
 
 
 async def test_a_channel_sees_its_own_certificates_only(api: Api, stock: Stock) -> None:
