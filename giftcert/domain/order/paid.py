@@ -24,12 +24,10 @@ def may_pay_more(claims: Claims) -> bool:
 
 def with_paid_prices(order: Order, claims: Claims, filled: Filled, back: GivenBack) -> Order:
     """Return the order with every price at which its captures, less what went back, by now pay a line."""
-    refunded = sum(part.amount for part in order.refunds if part.currency == order.currency)
-    left = claims.money.total - refunded
     unpaid = [
         line
         for line in claims.in_total
-        if _is_asked(line) and min(left, filled.captured[line.key] - back.of.get(line.key, 0)) >= line.price
+        if _is_asked(line) and filled.captured[line.key] - back.of.get(line.key, 0) >= line.price
     ]
     if not unpaid:
         return order
@@ -64,7 +62,9 @@ class _Runs:
     """Sums over ever longer runs of captures, to find the shortest that pays."""
 
     def __init__(self, claims: Claims, keys: set[int]) -> None:
-        self._claims = claims
+        self._claims, order = claims, claims.order
+        refunded = sum(part.amount for part in order.refunds if part.currency == order.currency)
+        self._left = claims.money.total - refunded
         self._own: dict[int, list[tuple[int, int, int]]] = {key: [(0, 0, 0)] for key in keys}
         total, covered = self._sums()
         self._total, self._covered = list(accumulate(total)), list(accumulate(covered))
@@ -103,6 +103,8 @@ class _Runs:
         if line.price == 0:
             return [_paid(line, 0, by_allocation=True, unallocated=0, any_tender=False)]
         together = self._reaching(self._total, self._claims.total + back)
+        if self._left < line.price:
+            together = None  # whatever it was for, what is left does not pay for this line
         covering = self._reaching(self._covered, self._cost + back)
         both = None if together is None or covering is None else max(together, covering)
         by_any = self._shorter(line, needed, 1, together)
