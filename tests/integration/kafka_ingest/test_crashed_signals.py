@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.clock import utc_now
+from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
@@ -130,7 +131,7 @@ async def crashed_and_gone_on(shop: Shop, crashed: asyncio.Event) -> None:
 
 
 @around_each(
-    (PendingRepository, "add"),
+    (order_changes, "save"),
     (BatchWriter, "commit"),  # leaving it, rows are pending that nobody signals
     (SweepRepository, "claim_pending"),
     (Signaller, "take"),
