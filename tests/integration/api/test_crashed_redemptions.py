@@ -1,5 +1,6 @@
 """A certificate pays while parts are away or die: held once, voided once, and the key stays good."""
 
+import asyncpg
 import pytest
 
 from api import redemptions
@@ -45,6 +46,25 @@ async def test_a_crash_at_any_step_of_a_purchase_holds_once(
     again = await till.redeem(shown, 200_000, used)
     assert again.status_code == 201
     assert again.json() == (await till.get(again.json()["redemptionId"])).json()
+    assert await till.purse(certificate_id) == (300_000, 200_000)
+    assert await till.told(certificate_id) == ["redemption.authorized"]
+
+
+@around_each(*OF_A_HOLD)
+async def test_whoever_got_503_repeats_with_the_key_and_holds_once(
+    till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
+) -> None:
+    """PostgreSQL goes before, during and after the commit: it was done whole or not at all, and the key tells which."""
+    certificate_id, shown = await till.issued()
+    used = key()
+    crash(monkeypatch, step, moment, error=asyncpg.ConnectionDoesNotExistError)
+    away = await till.redeem(shown, 200_000, used)
+    assert_problem(away, 503, "part-unavailable")
+    assert int(away.headers["retry-after"]) > 0
+    held = len(await till.told(certificate_id))
+    assert held == (moment == AFTER and step != (change, "read_idle"))
+    again = await till.redeem(shown, 200_000, used)
+    assert (again.status_code, "idempotency-hit" in again.headers) == (201, held == 1)
     assert await till.purse(certificate_id) == (300_000, 200_000)
     assert await till.told(certificate_id) == ["redemption.authorized"]
 
