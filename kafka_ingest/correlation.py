@@ -19,7 +19,7 @@ from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.messages import OrderVersion, Payment
-from giftcert.domain.order.order import Novelty, Order, apply, novelty
+from giftcert.domain.order.order import Novelty, Order, apply, novelty, settled
 from giftcert.lifecycle.order_changes import OrderChange, is_certificate_id
 from giftcert.storage.orders import StoredOrder
 from giftcert.storage.spendings import Spending
@@ -226,6 +226,9 @@ class Correlation:
             self._payment(source, payment, waited=True)
         for source, payment in selection.payments:
             self._payment(source, payment, waited=False)
+        for folded in self.plan.folded.values():
+            if folded.order is not None and folded.said:
+                folded.order = settled(folded.order)
         return self.plan
 
     # Clients ------------------------------------------------------------------------------------
@@ -250,7 +253,7 @@ class Correlation:
         if not self._is_new(folded, source, message, record.event_type):
             return
         late = record.order_version > 1 and self._known.payments_were_dropped
-        newest = folded.order is None or record.order_version >= folded.order.version
+        newest = folded.order is None or record.order_version >= folded.order.stated_version
         self._apply(folded, source, message, earlier_payments_unknown=late)
         self.plan.originals.append((source, record))
         if newest and isinstance(record, StatedOrder):
