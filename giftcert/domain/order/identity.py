@@ -61,8 +61,7 @@ def _content(message: m.OrderMessage) -> tuple[object, ...]:
         case m.OrderCancelled() | m.LinesReturned():
             line_ids = message.line_ids
             named = None if line_ids is None else sorted(line_ids)
-            at = message.cause.occurred_at.isoformat()
-            return message.channel, at, named, sorted(message.certificates)
+            return message.channel, named, sorted(message.certificates)
         case m.PaymentAuthorized() | m.PaymentVoided():
             return _payment(message)
         case m.PaymentCaptured() | m.PaymentRefunded():

@@ -85,10 +85,12 @@ def test_lines_and_allocations_in_another_order_are_the_same_content() -> None:
     assert novelty(order, replace(capture, allocations=capture.allocations[::-1])) is Novelty.REPEAT
 
 
-def test_the_time_of_a_payment_with_a_capture_id_is_neither_identity_nor_content() -> None:
-    capture = o.captured(capture_id="K")
-    again = replace(capture, cause=replace(capture.cause, occurred_at=LATER))
-    assert novelty(o.fold(capture), again) is Novelty.REPEAT
+@pytest.mark.parametrize(
+    "message", [o.captured(capture_id="K"), o.refunded(), o.stated(o.A), o.cancelled("2"), o.returned("2")]
+)
+def test_the_time_of_a_message_is_neither_identity_nor_content(message: m.OrderVersion | m.Payment) -> None:
+    again = replace(message, cause=replace(message.cause, occurred_at=LATER))
+    assert novelty(o.fold(message), again) is Novelty.REPEAT
 
 
 def test_without_a_capture_id_amount_and_time_tell_payments_apart() -> None:
