@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.resolution import shares_decided
-from giftcert.domain.order.order import apply
+from giftcert.domain.order.order import apply, settled
 from giftcert.domain.order.state import Order
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
@@ -47,6 +47,7 @@ class SharesSaid:
             return None
         for share in shares:
             order = apply(order, share, review.now)
+        order = settled(order)
         rows = await OrderLineRepository(connection).lock([order.order_id])
         change = order_changes.OrderChange(order=order, said=shares)
         revisions, products = await order_changes.revise(connection, [change], rows, policy)

@@ -31,7 +31,7 @@ from giftcert.domain.order.messages import (
     PaymentRefunded,
     PaymentVoided,
 )
-from giftcert.domain.order.order import Novelty, apply, novelty
+from giftcert.domain.order.order import Novelty, apply, novelty, settled
 from giftcert.domain.policy import Policy
 from giftcert.domain.products import Product
 from giftcert.lifecycle import order_changes
@@ -358,6 +358,7 @@ def _folded(
             new.append(message)
         order = apply(order, message, now)
     assert order is not None
+    order = settled(order)
     lines = order.lines if any(isinstance(message, OrderStated) for message in new) else ()
     by_key = {
         line.key: (recipients or {}).get(line.line_id)
