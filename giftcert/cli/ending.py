@@ -11,7 +11,7 @@ def leave(code: int) -> NoReturn:
     """End the process at once with this code, after flushing.
 
     temporalio 1.35 now and then crashes a plain exit of the interpreter, which would turn a good exit code into
-    a bad one; see docs/adr/0012-commands-end-by-os-exit.md.
+    a bad one; see docs/adr/0053-commands-end-by-os-exit.md.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
