@@ -16,7 +16,12 @@ COMPONENT = "workflow"
 
 
 def stamp(
-    before: CertificateState, recorded: Sequence[Recorded], *, at: datetime, channel: str | None = None
+    before: CertificateState,
+    recorded: Sequence[Recorded],
+    *,
+    at: datetime,
+    channel: str | None = None,
+    states: Sequence[CertificateState] | None = None,
 ) -> tuple[EventRecord, ...]:
     """Return the public events of one decision, each with the certificate as it stood after it.
 
@@ -25,10 +30,11 @@ def stamp(
         recorded: what was decided, public and private, in order, each with the record on a topic that caused it.
         at: the instant at which it was decided; business time of what no record caused.
         channel: where a request came from; what time alone caused happened where the certificate was sold.
+        states: the state after each event, if that is known; else they are folded anew.
     """
     return tuple(
         _record(event, cause, sold_by, after, at, channel)
-        for event, cause, sold_by, after in _with_states(before, recorded, at)
+        for event, cause, sold_by, after in _with_states(before, recorded, at, states)
     )
 
 
@@ -69,19 +75,22 @@ def _record(
 
 
 def _with_states(
-    state: CertificateState, recorded: Sequence[Recorded], at: datetime
+    state: CertificateState,
+    recorded: Sequence[Recorded],
+    at: datetime,
+    states: Sequence[CertificateState] | None,
 ) -> Iterator[tuple[PublicEvent, Cause | None, str | None, CertificateState]]:
     """Pair each public event with who sold before it, and the state after it and the private ones that follow.
 
     Those complete it: the nominal and the channel of a sale stand in private events behind ``issue.ordered``.
     """
     public: tuple[PublicEvent, Cause | None, str | None] | None = None
-    for one in recorded:
+    for nth, one in enumerate(recorded):
         if isinstance(one.event, PublicEvent):
             if public is not None:
                 yield (*public, state)
             public = one.event, one.cause, state.sale_channel
-        state = evolve(state, one.event, at)
+        state = states[nth] if states is not None else evolve(state, one.event, at)
     if public is not None:
         yield (*public, state)
 

@@ -238,7 +238,7 @@ class Review:
             raise StandingStillError(deadline.message)
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
-        records = stamp(self.state, decision.recorded, at=self.now, channel=channel)
+        records = stamp(self.state, decision.recorded, at=self.now, channel=channel, states=decision.states)
         before, self.state = self.state.reservation, decision.state
         self.records += records
         self.public += decision.public

@@ -37,6 +37,7 @@ class Decision:
         self._cause = cause
         self._judges_line = judges_line
         self._recorded: list[Recorded] = []
+        self._states: list[CertificateState] = []
 
     @property
     def policy(self) -> Policy:
@@ -59,6 +60,11 @@ class Decision:
         return len(self._recorded)
 
     @property
+    def states(self) -> tuple[CertificateState, ...]:
+        """The state after each of them."""
+        return tuple(self._states)
+
+    @property
     def public(self) -> tuple[PublicEvent, ...]:
         """What the stream will tell."""
         return tuple(one.event for one in self._recorded if isinstance(one.event, PublicEvent))
@@ -74,3 +80,4 @@ class Decision:
         for event in events:
             self.state = evolve(self.state, event, self.now)
             self._recorded.append(Recorded(event, of))
+            self._states.append(self.state)
