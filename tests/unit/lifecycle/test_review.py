@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,84 +11,16 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.state import CertificateState, Holder, LineRef, Status
-from giftcert.domain.order.line_standings import line_standings
-from giftcert.domain.order.messages import OrderMessage
-from giftcert.domain.order.order import apply
-from giftcert.domain.order.state import Order
 from giftcert.lifecycle import review as review_module
 from giftcert.lifecycle.release_gate import LONGEST_WAIT, SHORTEST_WAIT, look_again_after
-from giftcert.lifecycle.review import SPENDINGS, Review
-from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine, StoredCertificate
-from giftcert.storage.order_lines import OrderLineRow
+from giftcert.lifecycle.review import SPENDINGS
+from giftcert.storage.certificates import ParkedWork, PendingLine
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, MINUTE, NOON, ORDER
+from tests.unit.lifecycle.reviews import loaded, review_of, rows, told
 
 NOBODY = "nobody"
 Fault = Callable[[type, str], None]
-
-
-def rows(
-    *messages: OrderMessage, holder: str | None = None, status: str = "ordered"
-) -> tuple[OrderLineRow, ...]:
-    """Return the lines of an order of which this was said."""
-    order: Order | None = None
-    for message in messages:
-        order = apply(order, message, NOON)
-    assert order is not None
-    return tuple(
-        OrderLineRow(
-            standing=standing,
-            speaker=standing.naming.certificate_id,
-            holder=holder,
-            holder_status=status if holder else None,
-        )
-        for standing in line_standings(order, {}).values()
-    )
-
-
-def reserved() -> CertificateState:
-    message = make.reserve()
-    return decide(make.certificate(), message, NOON, make.terms(), lambda: "id").state
-
-
-def loaded(
-    state: CertificateState | None = None,
-    lines: tuple[OrderLineRow, ...] = (),
-    *,
-    pending: tuple[PendingLine, ...] | None = None,
-    spendings: tuple[tuple[str, m.SpendingReported], ...] = (),
-    parked: tuple[ParkedWork, ...] = (),
-) -> LoadedCertificate:
-    """Return a certificate for which all its lines are pending, unless other rows are."""
-    waiting = [PendingLine(line.key, number) for number, line in enumerate(lines, 1)]
-    stored: dict[str, Any] = {
-        "state": state or reserved(),
-        "product": make.FIXED,
-        "sequence": 1,
-        "version": 1,
-        "decided_at": None,
-        "next_instant": None,
-        "timer_at": None,
-        "parked": parked,
-        "number_sealed": b"",
-        "cvc_sealed": b"",
-    }
-    return LoadedCertificate(
-        stored=StoredCertificate(**stored),
-        lines=lines,
-        pending=tuple(waiting) if pending is None else pending,
-        spendings=spendings,
-        clients=(),
-    )
-
-
-def review_of(found: LoadedCertificate, now: datetime = NOON, build: str = "1") -> Review:
-    numbers = count(1)
-    return Review(found, make.terms(), now, lambda: f"id-{next(numbers)}", build)
-
-
-def told(review: Review) -> list[str]:
-    return [record.event_type for record in review.records]
 
 
 async def allowed(_: Deadline) -> bool:
