@@ -93,7 +93,10 @@ WITH asked AS MATERIALIZED (
         AS asked (request, quantity, channel, caller, at, until, until_text, nominal, caller_key, parameters)
 ), answered AS MATERIALIZED (
     SELECT request, known.parameters = asked.parameters AS same, known.answer
-    FROM asked JOIN idempotency_keys AS known USING (caller_key) WHERE known.kept OR known.answered_at > $5
+    FROM asked CROSS JOIN LATERAL (
+        SELECT * FROM idempotency_keys AS key
+        WHERE key.caller_key = asked.caller_key AND (key.kept OR key.answered_at > $5) OFFSET 0
+    ) AS known
 ), wanted AS MATERIALIZED (
     SELECT *, sum(quantity) OVER (ORDER BY request) AS last
     FROM asked WHERE request NOT IN (SELECT request FROM answered)
