@@ -141,14 +141,6 @@ class Known:
     payments_were_dropped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedSpending:
-    """A payment that spends a certificate of ours; ``channel`` names the task queue of its workflow."""
-
-    spending: Spending
-    channel: str
-
-
 @dataclass(slots=True)
 class FoldedOrder:
     """An order as the batch changes it; ``source`` is the newest record about it that was new, or a repeat."""
@@ -176,7 +168,7 @@ class BatchPlan:
 
     folded: dict[str, FoldedOrder] = field(default_factory=dict)
     originals: list[tuple[InputRecord, AnyOrder | PaymentRecord]] = field(default_factory=list)
-    spendings: list[PlannedSpending] = field(default_factory=list)
+    spendings: list[Spending] = field(default_factory=list)
     clients: dict[str, ClientRecord] = field(default_factory=dict)
     unmatched: list[PaymentOfBatch] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
@@ -305,12 +297,15 @@ class Correlation:
             self._reject(quarantine.unknown_certificate(source, cause, detail, digest))
             return True
         self._spendings[identity] = content
-        message = spending_message(record, self._topics.payments)
-        spending = Spending(
-            identity=identity, content=content, certificate_id=certificate_id, message=message
+        self.plan.spendings.append(
+            Spending(
+                identity=identity,
+                content=content,
+                certificate_id=certificate_id,
+                channel=self._topics.served_channel(self._known.channels[certificate_id], record.channel),
+                message=spending_message(record, self._topics.payments),
+            )
         )
-        channel = self._topics.served_channel(self._known.channels[certificate_id], record.channel)
-        self.plan.spendings.append(PlannedSpending(spending, channel))
         return True
 
     # Both ---------------------------------------------------------------------------------------

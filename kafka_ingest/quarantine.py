@@ -93,12 +93,7 @@ def unknown_certificate(
 ) -> Rejection:
     """Return the rejection of a message that names a certificate we never made; all else in it was applied."""
     notice = CertificateUnknown(
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.offset,
-        event_id=cause.event_id,
-        reason="unknownCertificate",
-        detail=_shortened(detail),
+        **_place(source), event_id=cause.event_id, reason="unknownCertificate", detail=_shortened(detail)
     )
     return Rejection(source, notice, cause.channel, cause, digest, holds_back=False)
 
@@ -108,38 +103,24 @@ def failed(source: InputRecord, error: Exception) -> Rejection:
 
     Only the kind of the error is told: its text may quote the record.
     """
+    detail = type(getattr(error, "orig", None) or error).__name__
     notice = ProcessingFailed(
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.offset,
-        event_id=None,
-        reason="recordFails",
-        detail=type(getattr(error, "orig", None) or error).__name__,
-        component=COMPONENT,
+        **_place(source), event_id=None, reason="recordFails", detail=detail, component=COMPONENT
     )
     return Rejection(source, notice)
 
 
 def _malformed(source: InputRecord, reason: str, detail: str) -> InputMalformed:
-    return InputMalformed(
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.offset,
-        event_id=None,
-        reason=reason,
-        detail=_shortened(detail),
-    )
+    return InputMalformed(**_place(source), event_id=None, reason=reason, detail=_shortened(detail))
 
 
 def _unexpected(source: InputRecord, cause: Cause | None, reason: str, detail: str) -> InputUnexpected:
-    return InputUnexpected(
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.offset,
-        event_id=cause.event_id if cause else None,
-        reason=reason,
-        detail=_shortened(detail),
-    )
+    event_id = cause.event_id if cause else None
+    return InputUnexpected(**_place(source), event_id=event_id, reason=reason, detail=_shortened(detail))
+
+
+def _place(source: InputRecord) -> dict[str, Any]:
+    return {"topic": source.topic, "partition": source.partition, "offset": source.offset}
 
 
 def _shortened(detail: str) -> str:

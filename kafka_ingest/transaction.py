@@ -25,16 +25,10 @@ from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
 from giftcert.storage.round_trip import Write
+from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
-from kafka_ingest.correlation import (
-    BatchPlan,
-    Correlation,
-    Known,
-    PlannedSpending,
-    Selection,
-    select,
-)
+from kafka_ingest.correlation import BatchPlan, Correlation, Known, Selection, select
 from kafka_ingest.decoder import DecodedBatch, Payment
 from kafka_ingest.quarantine import (
     Rejection,
@@ -170,7 +164,7 @@ async def _write_orders(
 def _other_writes(plan: BatchPlan, now: datetime, rules: IngestRules) -> list[Write]:
     writes = []
     if plan.spendings:
-        writes.append(spendings.received([one.spending for one in plan.spendings], now))
+        writes.append(spendings.received(plan.spendings, now))
     if plan.originals:
         rows = [_original(source, record, now, rules.keyring) for source, record in plan.originals]
         writes.append(inbox.received(rows))
@@ -241,41 +235,32 @@ async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> l
 # Rows -----------------------------------------------------------------------------------------------
 
 
-def _spending_rows(planned: Iterable[PlannedSpending]) -> list[PendingRow]:
+def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:
     """Return one pending row for each certificate that is spent, with the newest payment as its cause."""
-    newest = {one.spending.certificate_id: one for one in planned}
     return [
         PendingRow(
             certificate_id=certificate_id,
             kind=Signal.CERTIFICATE_SPENT,
             channel=one.channel,
-            cause=one.spending.message.cause,
+            cause=one.message.cause,
         )
-        for certificate_id, one in newest.items()
+        for certificate_id, one in {one.certificate_id: one for one in spent}.items()
     ]
 
 
-def _spent(planned: PlannedSpending) -> Wake:
-    message = planned.spending.message
+def _spent(spending: Spending) -> Wake:
     return Wake(
-        certificate_id=planned.spending.certificate_id,
+        certificate_id=spending.certificate_id,
         signal=Signal.CERTIFICATE_SPENT,
-        channel=planned.channel,
-        order_id=message.order_id,
-        cause=message.cause.event_id,
+        channel=spending.channel,
+        order_id=spending.message.order_id,
+        cause=spending.message.cause.event_id,
     )
 
 
 def _unmatched(payment: Payment, now: datetime) -> UnmatchedRow:
     source, record = payment
-    return (
-        now.date(),
-        record.order_id,
-        source.topic,
-        source.partition,
-        source.offset,
-        encode_payment(record),
-    )
+    return (now.date(), record.order_id, *place_of(source), encode_payment(record))
 
 
 def _original(
@@ -285,14 +270,12 @@ def _original(
     if isinstance(record, StatedOrder):
         value = _without_recipients(value)
     return InboxRow(
-        received_on=now.date(),
-        order_id=record.order_id,
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.offset,
-        event_id=record.event_id,
-        event_type=record.event_type,
-        original=seal_bytes(value, sealing_context(*place_of(source)), keyring) or b"",
+        now.date(),
+        record.order_id,
+        *place_of(source),
+        record.event_id,
+        record.event_type,
+        seal_bytes(value, sealing_context(*place_of(source)), keyring) or b"",
     )
 
 

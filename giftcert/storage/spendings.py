@@ -28,11 +28,15 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """A payment by a certificate of ours: what repeats of it share, and what they must not differ in."""
+    """A payment by a certificate of ours: what repeats of it share, and what they must not differ in.
+
+    ``channel`` names the task queue of the certificate's workflow; it is not stored.
+    """
 
     identity: str
     content: bytes
     certificate_id: str
+    channel: str
     message: SpendingReported
 
 

@@ -118,7 +118,7 @@ class Memory:
             self.lines[line.line.key] = line.line
         self._signal(revisions, plan)
         self.originals += [record.event_id for _, record in plan.originals]
-        self.spendings |= {one.spending.identity: one.spending for one in plan.spendings}
+        self.spendings |= {one.identity: one for one in plan.spendings}
         self.unmatched += plan.unmatched
         self.clients |= plan.clients
         self.rejections += plan.rejections
@@ -130,10 +130,9 @@ class Memory:
         for wake in wakes_of(revisions, {}):
             self.signals.setdefault(wake.certificate_id, []).append(wake.signal)
             self.channels.setdefault(wake.certificate_id, []).append(wake.channel)
-        for planned in plan.spendings:
-            spent = planned.spending.certificate_id
-            self.signals.setdefault(spent, []).append(Signal.CERTIFICATE_SPENT)
-            self.channels.setdefault(spent, []).append(planned.channel)
+        for spent in plan.spendings:
+            self.signals.setdefault(spent.certificate_id, []).append(Signal.CERTIFICATE_SPENT)
+            self.channels.setdefault(spent.certificate_id, []).append(spent.channel)
 
 
 def _as_kept(payment: Payment) -> Payment:
