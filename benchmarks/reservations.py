@@ -49,10 +49,10 @@ async def _fill(settings: Settings, url: str, quantity: int) -> None:
         await ProductRepository(connection).put([PRODUCT])
         await PoolRepository(connection).generate(PRODUCT, quantity, keyring_of(settings), datetime.now(UTC))
     await engine.dispose()
-    connection = await asyncpg.connect(url)
-    await connection.execute(FILL.format(quantity=3 * quantity))
-    await connection.execute("VACUUM ANALYZE")
-    await connection.close()
+    driver = await asyncpg.connect(url)
+    await driver.execute(FILL.format(quantity=3 * quantity))
+    await driver.execute("VACUUM ANALYZE")
+    await driver.close()
 
 
 def main() -> None:
