@@ -248,6 +248,8 @@ class Correlation:
         newest = folded.order is None or record.order_version >= folded.order.stated_version
         self._apply(folded, source, message, earlier_payments_unknown=late)
         self.plan.originals.append((source, record))
+        if folded.order is not None and folded.order.size_exceeded:
+            self._reject(quarantine.of_too_large_order(source, message.cause))
         if newest and isinstance(record, StatedOrder):
             by_line_id, masked = masked_recipients(record)
             folded.recipients |= _by_line_key(folded.order, by_line_id)

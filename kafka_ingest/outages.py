@@ -115,7 +115,7 @@ class OutageReport:
             partition=partition,
             offset=offset,
             event_id=None,
-            reason=f"{part} fails",
+            reason=part if part == STANDSTILL else f"{part} fails",
             detail=kind,
             component=COMPONENT,
         )

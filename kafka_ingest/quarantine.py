@@ -88,6 +88,12 @@ def contradiction(source: InputRecord, event_type: str, cause: Cause, digest: by
     return Rejection(source, notice, cause.channel, cause, digest)
 
 
+def of_too_large_order(source: InputRecord, cause: Cause) -> Rejection:
+    """Return the rejection of a version of an order above the bounds: whatever it names must not be sold again."""
+    detail = "the order has more certificate lines or payments than can be decided"
+    return Rejection(source, _unexpected(source, cause, "orderTooLarge", detail), cause.channel, cause)
+
+
 def unknown_certificate(
     source: InputRecord, cause: Cause, detail: str, digest: bytes | None = None
 ) -> Rejection:

@@ -13,6 +13,7 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.clock import utc_now
+from giftcert.storage.engine import engine_at
 from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
 from giftcert.telemetry import Health
 from giftcert.temporal import search_attributes
@@ -23,6 +24,7 @@ from kafka_ingest import outages as outages_module
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.signaller import TEMPORAL, Signaller
 from kafka_ingest.sweeper import Sweeper
+from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_process import signals_of, until
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.unit.contracts.topic_records import order, payment
@@ -312,9 +314,33 @@ async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytes
     await until(is_told)
     watching.cancel()
     [(_, payload)] = await scene.store.events()
-    assert payload["reason"] == "ingest stands still fails"
+    assert payload["reason"] == "ingest stands still"
     scene.outages.beat()
     assert scene.outages.parts == set()
+
+
+async def test_an_outage_of_postgresql_is_told_when_it_is_back(
+    scene: Scene, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(outages_module, "WATCH_SECONDS", 0.02)
+    async with cuttable(fresh_database_url) as (way, url):
+        engine = engine_at(url, pool_size=1)
+        outages = OutageReport(engine, Health(), ("orders", 2, 5), scene.clock)
+        way.cut()
+        await outages.goes_on("PostgreSQL", OSError("away"))
+        assert await scene.store.events() == []
+        way.mend()
+        watching = asyncio.create_task(outages.watch())
+
+        async def is_told() -> bool:
+            return bool(await scene.store.events())
+
+        await until(is_told)
+        watching.cancel()
+        await engine.dispose()
+    [(_, payload)] = await scene.store.events()
+    assert (payload["reason"], payload["partition"], payload["offset"]) == ("PostgreSQL fails", 2, 5)
 
 
 # The real Temporal ----------------------------------------------------------------------------------
