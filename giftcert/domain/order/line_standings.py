@@ -138,7 +138,7 @@ def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRef
     for refund, candidates in sorted([*own, *money.foreign], key=lambda one: one[0].place):
         is_overdrawn = refund.currency == order.currency and not overdrawn.isdisjoint(refund.payment_ids)
         unsaid = _line_refund(refund, 0, refund.rest, is_last=len(candidates) == 1, overdrawn=is_overdrawn)
-        named = {**refund.given, **refund.decided}
+        named = {key for key, amount in refund.given.items() if amount > 0} | set(refund.decided)
         for key in candidates:  # of an order of many lines they may be very many
             if key not in named:
                 found.setdefault(key, []).append(unsaid)
