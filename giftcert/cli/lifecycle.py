@@ -1,9 +1,12 @@
 """Commands that change certificates: by the one transaction, as every other part of the service does."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
     from giftcert.lifecycle.change import Lifecycle
     from giftcert.settings import Settings
     from giftcert.temporal.signals import Wake
+
+CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,13 @@ class OpenedLifecycle:
         wanted = list(wakes)
         if not wanted:
             return
-        await send_wakes(await connect(self.settings, lazy=True), wanted)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                client = await connect(self.settings)
+        except (RuntimeError, TimeoutError):
+            typer.echo("Temporal is away: the workflows are signalled when it is back", err=True)
+            return
+        await send_wakes(client, wanted)
 
 
 @asynccontextmanager
@@ -47,9 +58,13 @@ async def opened_lifecycle(name: str) -> AsyncIterator[OpenedLifecycle]:
     from giftcert.security import keyring_of
     from giftcert.settings import load_settings
     from giftcert.storage.engine import make_engine
+    from giftcert.telemetry import configure_logging
 
     settings = with_running_stack(load_settings(), ["database_url"])
     refuse_embedded_keys(settings)
+    configure_logging(
+        settings.model_copy(update={"log_level": "WARNING"})
+    )  # standard output is the command's
     engine = make_engine(settings, name)
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     try:

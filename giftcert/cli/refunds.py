@@ -49,11 +49,15 @@ async def _read(
     from api.refunds import read_page
     from giftcert.cli.reaching import reaching_database
     from giftcert.storage.engine import make_engine
+    from giftcert.storage.refund_cases import RefundCaseRepository
 
     engine = make_engine(settings, "giftcert-refunds")
     try:
         with reaching_database(url):
             async with engine.connect() as connection:
+                cases = RefundCaseRepository(connection)
+                if after is not None and await cases.certificate_of(str(after)) is None:
+                    raise CommandError("--after: is not `next` of a page")
                 return await read_page(connection, settings, state, after, limit)
     finally:
         await engine.dispose()

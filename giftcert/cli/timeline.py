@@ -66,7 +66,8 @@ def _input(found: TracedInput) -> Step:
         "eventType": found.event_type,
         "orderId": found.order_id,
     }
-    where = f"{found.topic}/{found.partition}/{found.offset}, event {found.event_id}, order {found.order_id}"
+    place = found.topic if found.offset is None else f"{found.topic}/{found.partition}/{found.offset}"
+    where = f"{place}, event {found.event_id}, order {found.order_id}"
     return Step(found.received_at, "input", found.event_type, where, data)
 
 

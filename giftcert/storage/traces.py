@@ -15,13 +15,25 @@ _CERTIFICATE = text("""
     FROM certificates AS c LEFT JOIN order_lines AS l ON l.order_id = c.order_id AND l.line_key = c.line_key
     WHERE c.certificate_id = :certificate_id
 """)
-# The orders whose lines name it: those that its events speak of.
+# The orders whose lines name it: those of its state, and those that its events speak of. Of a payment that spends it
+# for an order without certificates only what the certificate is told is kept, not where it stood.
 _INPUTS = text("""
-    SELECT topic, partition, record_offset AS offset, event_id, event_type, order_id, received_at
-    FROM inbox WHERE order_id IN (
-        SELECT payload ->> 'orderId' FROM events WHERE certificate_id = :certificate_id
-        UNION SELECT order_id FROM pending WHERE certificate_id = :certificate_id
+    WITH received AS (
+        SELECT topic, partition, record_offset, event_id, event_type, order_id, received_at
+        FROM inbox WHERE order_id IN (
+            SELECT payload ->> 'orderId' FROM events WHERE certificate_id = :certificate_id
+            UNION SELECT order_id FROM pending WHERE certificate_id = :certificate_id
+            UNION SELECT named #>> '{}' FROM certificates, jsonb_path_query(state, 'strict $.**.order_id') AS named
+            WHERE certificate_id = :certificate_id
+        )
+    ), spent AS (
+        SELECT message #>> '{cause,topic}' AS topic, message #>> '{cause,event_id}' AS event_id,
+            'payment.' || (message ->> 'kind') AS event_type, message ->> 'order_id' AS order_id, received_at
+        FROM spendings WHERE certificate_id = :certificate_id
     )
+    SELECT * FROM received
+    UNION ALL SELECT topic, NULL, NULL, event_id, event_type, order_id, received_at FROM spent
+    WHERE (topic, event_id) NOT IN (SELECT topic, event_id FROM received)
     ORDER BY received_at, topic, partition, record_offset
 """)
 _PENDING = text("""
@@ -62,11 +74,11 @@ class TracedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class TracedInput:
-    """A record of an input topic about an order of the certificate, at its position."""
+    """A record of an input topic that concerns the certificate, at its position if that is kept."""
 
     topic: str
-    partition: int
-    offset: int
+    partition: int | None
+    offset: int | None
     event_id: str
     event_type: str
     order_id: str
