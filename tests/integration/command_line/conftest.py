@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from command_runs import RunCommand
+from office import Office, open_office
 from warm_start import WarmStart
 
 from giftcert.security.tokens import create_signing_keys
@@ -75,3 +76,11 @@ def own_keys(giftcert: RunCommand, tmp_path: Path) -> dict[str, str]:
     create_signing_keys(tmp_path / "private.json", tmp_path / "jwks.json", embedded=False)
     assert giftcert("keys", "init", **keys).returncode == 0
     return keys
+
+
+@pytest.fixture
+async def office(
+    fresh_database_url: str, tmp_path: Path, giftcert: RunCommand, own_keys: dict[str, str]
+) -> AsyncIterator[Office]:
+    async with open_office(fresh_database_url, tmp_path / "keys", giftcert, own_keys) as office:
+        yield office

@@ -1,69 +1,53 @@
 """Commands by which operations and support act: they answer in words and in JSON, and refuse in one line."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from command_runs import RunCommand
-
-from giftcert.contracts.codec import encode_state
-from giftcert.domain.state import CertificateState, OrderFacts, Sale
-from giftcert.storage.engine import engine_at
-from tests.integration.storage.pool_rows import Tables
+from office import Office
 
 pytestmark = pytest.mark.integration
-SOLD = """
-    UPDATE certificates SET status = 'issued', order_id = 'IM-1', line_id = '1', balance = 500000, sequence = 3,
-        state = CAST(:state AS jsonb) WHERE certificate_id = CAST(:id AS uuid)
-"""
 UNKNOWN = "0198c0de-0000-7000-8000-00000000dead"
 
 
-@pytest.fixture
-async def tables(fresh_database_url: str) -> AsyncIterator[Tables]:
-    engine = engine_at(fresh_database_url)
-    yield Tables(engine, fresh_database_url)
-    await engine.dispose()
+async def test_a_batch_is_retired_from_the_command_line(office: Office) -> None:
+    await office.stock.fill(3)
+    await office.api.next()
+    [batch] = await office.rows("SELECT batch_id FROM batches")
+    wanted = ("pool", "retire", "--batch", str(batch["batch_id"]), "--reason", "misprinted", "--by", "olga")
+    done = await office.run(*wanted)
+    assert (done.returncode, done.stdout) == (0, "3 retired, 0 blocked of 3\n")
+    told = await office.rows("SELECT payload FROM events WHERE event_type = 'audit.retired'")
+    assert [row["payload"] for row in told] == [{"reason": "misprinted", "by": "olga", "breakage": None}] * 3
+    again = json.loads((await office.run(*wanted, "--json")).stdout)
+    assert (again["total"], again["retired"], again["blocked"]) == (3, 3, 0)
+    operations = await office.rows("SELECT operation_id::text AS id, done, finished_at FROM operations")
+    assert again["operationId"] in {row["id"] for row in operations}
+    assert all(row["done"] == 3 and row["finished_at"] for row in operations)
+    assert len(await office.rows("SELECT 1 FROM events WHERE event_type = 'audit.retired'")) == 3
 
 
-async def run(giftcert: RunCommand, tables: Tables, *arguments: str) -> Any:
-    return await asyncio.to_thread(giftcert, *arguments, database_url=tables.url)
-
-
-async def test_a_batch_is_retired_from_the_command_line(giftcert: RunCommand, tables: Tables) -> None:
-    batch_id = await tables.fill(3)
-    await tables.reserve()
-    wanted = ("pool", "retire", "--batch", str(batch_id), "--reason", "misprinted", "--by", "olga")
-    done = await run(giftcert, tables, *wanted)
-    assert (done.returncode, done.stdout) == (0, "3 retired, 0 blocked; now retired 3\n")
-    told = await tables.rows("SELECT payload FROM events WHERE event_type = 'audit.retired'")
-    assert [row["payload"] for row in told] == [{"reason": "misprinted", "by": "olga", "breakage": None}]
-    again = await run(giftcert, tables, *wanted, "--json")
-    assert json.loads(again.stdout) == {"retired": 0, "blocked": 0, "statuses": {"retired": 3}}
-
-
-async def test_while_temporal_is_away_a_sold_certificate_is_blocked_all_the_same(
-    giftcert: RunCommand, tables: Tables
-) -> None:
-    batch_id = await tables.fill(1)
-    [sold] = await tables.certificate_ids()
-    await tables.run(SOLD, id=sold, state=encode_state(sold_state(sold)))
-    wanted = ("pool", "retire", "--batch", str(batch_id), "--reason", "misprinted", "--by", "olga", "--json")
-    done = await asyncio.to_thread(giftcert, *wanted, database_url=tables.url, temporal_address="127.0.0.1:1")
-    assert json.loads(done.stdout) == {"retired": 0, "blocked": 1, "statuses": {"blocked": 1}}
-    assert done.stderr == "Temporal is away: workflows learn of it at their next step\n"
-
-
-def sold_state(certificate_id: str) -> CertificateState:
-    return CertificateState(
-        certificate_id=certificate_id,
-        product="GC-5000",
-        currency="RUB",
-        nominal=500_000,
-        orders=(OrderFacts(order_id="IM-1"),),
-        sale=Sale(order_id="IM-1", line_id="1", amount=500_000),
+async def test_what_is_sold_is_blocked_and_keeps_its_refund(office: Office) -> None:
+    """Temporal is away: its workflow learns of it later."""
+    sold, _ = await office.spent_and_refunded()
+    wanted = (
+        "pool",
+        "retire",
+        "--certificate",
+        sold.certificate_id,
+        "--reason",
+        "misprinted",
+        "--by",
+        "olga",
+    )
+    done = await office.run(*wanted, "--json")
+    answer = json.loads(done.stdout)
+    assert done.stderr == "Temporal is away: the workflows are signalled when it is back\n"
+    assert (done.returncode, answer["retired"], answer["blocked"]) == (0, 0, 1)
+    row = await office.row(sold)
+    assert (row["blocked"], row["status"], row["refund_state"]) == (
+        True,
+        "partiallyRedeemed",
+        "pendingDetails",
     )
 
 
@@ -81,17 +65,17 @@ def sold_state(certificate_id: str) -> CertificateState:
     ],
 )
 async def test_a_retirement_that_cannot_be_is_one_clear_line(
-    giftcert: RunCommand, tables: Tables, options: tuple[str, ...], words: str
+    office: Office, options: tuple[str, ...], words: str
 ) -> None:
-    done = await run(giftcert, tables, "pool", "retire", "--by", "olga", *options)
+    done = await office.run("pool", "retire", "--by", "olga", *options)
     assert (done.returncode, done.stderr) == (1, f"giftcert: {words}\n")
 
 
-async def test_refunds_that_wait_are_listed(giftcert: RunCommand, tables: Tables) -> None:
-    assert (await run(giftcert, tables, "refunds", "list")).stdout == "no refund case waits\n"
-    empty = await run(giftcert, tables, "refunds", "list", "--state", "requested", "--json")
+async def test_refunds_that_wait_are_listed(office: Office) -> None:
+    assert (await office.run("refunds", "list")).stdout == "no refund case waits\n"
+    empty = await office.run("refunds", "list", "--state", "requested", "--json")
     assert json.loads(empty.stdout) == {"items": [], "next": None}
-    wrong = await run(giftcert, tables, "refunds", "list", "--state", "completed")
+    wrong = await office.run("refunds", "list", "--state", "completed")
     assert (wrong.returncode, wrong.stderr) == (
         1,
         "giftcert: --state: must be one of pendingDetails, awaitingCapture, requested\n",

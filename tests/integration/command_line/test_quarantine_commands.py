@@ -1,4 +1,4 @@
-"""``giftcert quarantine``: list, show and replay, as support runs them."""
+"""``giftcert quarantine``: list, show, replay and dismiss, as support runs them."""
 
 import asyncio
 import json
@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from command_runs import RunCommand
 
+from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
-from kafka_ingest.source import KeptRecord
-from kafka_ingest.topics import Topics
-from kafka_ingest.transaction import BatchWriter
+from kafka_ingest.records import KeptRecord, Topics
+from kafka_ingest.transaction import IngestRules
+from kafka_ingest.writer import BatchWriter
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
 from tests.unit.contracts.topic_records import goods_line, order, payment
 
@@ -55,8 +56,8 @@ async def comes_to_quarantine(store: Store) -> list[KeptRecord]:
         store.payment_record(b'{"eventId": "\x1b[2J"}'),
         store.payment_record(payment()),
     ]
-    writer = BatchWriter(store.engine, BEFORE_KIOSKS, store.keyring)
-    await writer.commit(records, writer.read(records))
+    writer = BatchWriter(store.engine, IngestRules(BEFORE_KIOSKS, store.keyring, Policy()), store.clock)
+    await writer.commit(records, writer.decode(records))
     return records
 
 
@@ -129,13 +130,13 @@ async def test_a_replay_applies_what_is_good_now_and_says_what_is_not(
             }
         ],
     }
-    assert await store.kinds() == ["OrderStated", "PaymentCaptured"]
+    line = await store.line_row()
+    assert (line.named, line.standing.is_paid) == ((store.certificates[0],), True)
     left = await quarantine("list")
     assert [one["offset"] for one in left["records"]] == [0]
-    assert [bool(one["replayedAt"]) for one in (await quarantine("list", "--replayed"))["records"]] == [
-        False,
-        True,
-    ]
+    closed = (await quarantine("list", "--closed"))["records"]
+    assert [(one["offset"], one["closedHow"]) for one in closed] == [(0, None), (0, "replayed")]
+    assert closed[1]["closedAt"]
 
 
 async def test_one_record_or_those_of_a_reason_are_replayed(store: Store, quarantine: Quarantine) -> None:
@@ -146,12 +147,33 @@ async def test_one_record_or_those_of_a_reason_are_replayed(store: Store, quaran
     assert (await quarantine("replay", "--topic", "All_SalesOrder"))["applied"] == 0
 
 
+async def test_what_is_dismissed_is_closed_and_says_why(
+    store: Store, quarantine: Quarantine, giftcert: RunCommand, settings: dict[str, str]
+) -> None:
+    await comes_to_quarantine(store)
+    why = ("--note", "the kiosk sold it again", "--by", "anna")
+    answer = await quarantine("dismiss", "All_SalesOrder/0/0", *why)
+    assert answer == {"position": "All_SalesOrder/0/0", "dismissed": 1}
+    assert (await store.events())[-1] == (
+        "audit.operatorActed",
+        {"who": "anna", "what": "quarantine dismiss All_SalesOrder/0/0: the kiosk sold it again"},
+    )
+    assert [one["reason"] for one in (await quarantine("list"))["records"]] == ["invalidJson"]
+    assert (await quarantine("replay", "All_SalesOrder/0/0"))["applied"] == 0
+    shown = await asyncio.to_thread(giftcert, "quarantine", "show", "All_SalesOrder/0/0", **settings)
+    assert ", dismissed 20" in shown.stdout
+    again = await asyncio.to_thread(giftcert, "quarantine", "dismiss", "All_SalesOrder/0/0", *why, **settings)
+    assert (again.returncode, again.stderr) == (1, "giftcert: All_SalesOrder/0/0 is closed already\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["replay"], "say which"),
         (["replay", "nowhere"], "nowhere is no position: write TOPIC/PARTITION/OFFSET"),
         (["show", "All_Payments/0/99"], "nothing of All_Payments/0/99 lies in quarantine"),
+        (["dismiss", "All_Payments/0/99", "--note", "n"], "nothing of All_Payments/0/99 lies in quarantine"),
+        (["dismiss", "All_Payments/0/99", "--note", " "], "--note: must have 1 to 500 characters"),
     ],
 )
 async def test_what_cannot_be_done_is_one_clear_line(

@@ -1,9 +1,11 @@
 """Migrate, setup and pool on real servers, each as often as one likes."""
 
+import asyncio
 import json
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from command_runs import RunCommand
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined] # exported all the same
@@ -97,7 +99,7 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     async def are_scheduled() -> bool:
         """Temporal lists a schedule some time after it is made."""
         ids = sorted([entry.id async for entry in await client.list_schedules()])
-        return ids == ["expiry", "reconciliation", "reconciliation-of-a-sample", "reservation-sweep"]
+        return ids == ["reconciliation", "reconciliation-of-a-sample", "reservation-expiry", "retention"]
 
     await until(are_scheduled)
 
@@ -157,6 +159,21 @@ def test_a_wrong_password_is_told_by_the_name_of_its_setting(
     assert "cannot be used (GIFTCERT_DATABASE_URL): password authentication failed" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["migrate", "prepare"])
+async def test_tables_of_an_older_release_are_refused_in_one_line(
+    giftcert: RunCommand, addresses: dict[str, str], command: str
+) -> None:
+    connection = await asyncpg.connect(addresses["database_url"])
+    await connection.execute("UPDATE alembic_version SET version_num = '0042'")
+    await connection.close()
+    done = await asyncio.to_thread(giftcert, command, **addresses)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "giftcert: the tables are of another release of giftcert (revision 0042), which cannot be upgraded: "
+        "delete the state folder (GIFTCERT_STATE_DIR), or give an empty database, and start again\n"
+    )
 
 
 def test_an_unknown_product_is_named_with_those_that_there_are(

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 LOADED = (
     *("api.main", "giftcert.dispatch.main", "kafka_ingest.main", "worker"),
     *("giftcert.cli.application", "giftcert.cli.filling", "giftcert.cli.topics"),
-    *("giftcert.embedded.whole", "giftcert.storage.migrate", "workflows.schedules"),
+    *("giftcert.embedded.whole", "giftcert.storage.migrate", "giftcert.temporal.schedules"),
 )
 
 

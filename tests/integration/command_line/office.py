@@ -1,0 +1,46 @@
+"""A desk whose persons use commands. Temporal and workers are away: nothing that they do needs them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+from command_runs import RunCommand
+
+from tests.integration.api.api_client import NOWHERE, open_api, settings_for
+from tests.integration.api.refund_desk import PRICE, Desk
+from tests.integration.api.sales import open_stock, orders_of
+
+
+@dataclass
+class Office(Desk):
+    """Runs commands on the database of a desk, under keys of its own."""
+
+    giftcert: RunCommand
+    own_keys: dict[str, str]
+
+    async def run(self, *arguments: str) -> "CompletedProcess[str]":
+        url = self.api.settings.database_url
+        chosen = {
+            "database_url": url.get_secret_value() if url else "",
+            "temporal_address": NOWHERE,
+            "refund_four_eyes_over": str(PRICE),
+        }
+        return await asyncio.to_thread(self.giftcert, *arguments, **chosen, **self.own_keys)
+
+    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        return await self.stock.rows(statement, **values)
+
+
+@asynccontextmanager
+async def open_office(
+    database_url: str, folder: Path, giftcert: RunCommand, own_keys: dict[str, str]
+) -> AsyncIterator[Office]:
+    """Open a desk where a till may spend directly, and a refund above the price takes two persons."""
+    spending = {"direct_spend_channels": ("pos",), "direct_spend_cap": PRICE, "refund_four_eyes_over": PRICE}
+    settings = settings_for(database_url, folder, keyring=own_keys["keyring"], **spending)
+    async with open_stock(settings) as stock, open_api(settings) as api:
+        yield Office(api, stock, orders_of(stock), giftcert, own_keys)
