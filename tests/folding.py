@@ -47,7 +47,9 @@ async def report_spending(
     channel = (await known.channels([certificate_id]))[certificate_id]
     if channel is None or await known.contents([identity]):
         return []
-    spending = Spending(identity=identity, content=b"", certificate_id=certificate_id, message=message)
+    spending = Spending(
+        identity=identity, content=b"", certificate_id=certificate_id, channel=channel, message=message
+    )
     await write_together(connection, spendings.received([spending], now))
     row = PendingRow(
         certificate_id=certificate_id, kind=Signal.CERTIFICATE_SPENT, channel=channel, cause=message.cause

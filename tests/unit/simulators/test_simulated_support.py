@@ -22,7 +22,7 @@ def case(number: int) -> dict[str, object]:
 
 
 def two_pages(request: httpx.Request) -> httpx.Response:
-    first = request.url.params["after"] == ""
+    first = "after" not in request.url.params
     page = {"items": [case(1), case(2)], "next": "2"} if first else {"items": [case(3)], "next": None}
     return httpx.Response(200, content=msgspec.json.encode(page))
 
