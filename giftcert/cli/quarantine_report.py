@@ -49,14 +49,13 @@ def listed(record: ListedRecord) -> dict[str, Any]:
 
 def table(records: Sequence[ListedRecord]) -> str:
     """Return a page of the list for people."""
-    columns = ("position", "reason", "detail", "since", "closed")
+    columns = ("position", "since", "what is wrong")
     rows = [
         (
             position(one.place),
-            one.reason,
-            one.detail,
             stamp(one.quarantined_at) or "",
-            _closed(one.closed_at, one.closed_how),
+            f"{one.reason}: {one.detail}"
+            + (f"; {_closed(one.closed_at, one.closed_how)}" if one.closed_at else ""),
         )
         for one in records
     ]

@@ -70,19 +70,20 @@ def _table(page: "PendingRefundPage") -> str:
         (
             str(one.refund_case_id),
             f"{one.since:%Y-%m-%d %H:%M}" if one.since else "",
-            f"{one.order_id}, line {one.line_id}",
-            one.reason or one.state,
-            _amount(one),
-            f"{one.balance.amount:,}, held {one.held.amount:,}",
             " or ".join(one.allowed_decisions),
+            f"{one.order_id}, line {one.line_id}: {one.reason or one.state}, {_amount(one)}; {_left(one)}",
         )
         for one in page.items
     ]
     if not rows:
         return "no refund case waits"
-    columns = ("case", "since", "order", "reason", "refund", "balance", "decide")
+    columns = ("case", "since", "decide", "what is back of which line")
     more = f"more: --after {page.next}" if page.next else None
     return "\n".join(filter(None, (as_text(columns, rows), more)))
+
+
+def _left(case: "PendingRefund") -> str:
+    return f"balance {case.balance.amount:,}, held {case.held.amount:,}"
 
 
 def _amount(case: "PendingRefund") -> str:

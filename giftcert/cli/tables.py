@@ -1,24 +1,33 @@
-"""Tables for people: as wide as the terminal, whole lines where there is none."""
+"""Tables for people. Nothing is ever cut: ids and positions are copied from them into the next command."""
 
-import io
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from textwrap import wrap
 
 WIDE = 240
+"""Where there is no terminal."""
+LEAST = 44
+"""Narrower than this the last column stands beneath the others."""
+_GAP, _INDENT = 2, 4
 
 
 def as_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table as text; values are shown as they are, never read as markup."""
-    terminal = Console()
-    width = terminal.width if terminal.is_terminal else WIDE
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console(file=io.StringIO(), width=width)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip())
+    """Return a table as wide as the terminal, of which only the last column is wrapped."""
+    table = [columns, *rows]
+    widths = [max(len(row[nth]) for row in table) for nth in range(len(columns) - 1)]
+    left = sum(widths) + _GAP * len(widths)
+    beside = _width() - left >= LEAST
+    indent = left if beside else _INDENT
+    lines: list[str] = []
+    for row in table:
+        first = "".join(text.ljust(width + _GAP) for text, width in zip(row, widths, strict=False))
+        last = wrap(row[-1], _width() - indent, break_long_words=False, break_on_hyphens=False)
+        if beside:
+            first, last = first + "".join(last[:1]), last[1:]
+        lines += [first.rstrip(), *(" " * indent + line for line in last)]
+    return "\n".join(lines)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE

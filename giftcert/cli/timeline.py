@@ -104,7 +104,7 @@ def _event(event: TracedEvent, position: StreamPosition | None) -> Step:
         "stream": {"partition": position.partition, "offset": position.offset} if position else None,
     }
     what = f"{event.sequence} {event.event_type}" + (f" ({event.reason})" if event.reason else "")
-    stands = f"{event.status}, refund {event.refund_state}, balance {event.balance}, held {event.held}"
+    stands = f"{event.status}, refund {event.refund_state}, balance {event.balance or 0:,}, held {event.held or 0:,}"
     because = f"; from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
     return Step(event.recorded_at, "event", what, f"{stands}; {_published(event, position)}{because}", data)
 

@@ -132,9 +132,10 @@ def _table(life: "Life", steps: "list[Step]") -> str:
 
     found = life.certificate
     order = f"order {found.order_id}, line {found.line_id}" if found.order_id else "no order"
+    later = f", looks again at {stamp(found.next_instant)}" if found.next_instant else ""
     title = (
-        f"{found.certificate_id}  {found.product}: {found.status}, refund {found.refund_state}, balance "
-        f"{found.balance}, held {found.held} (minor units of {found.currency}), {order}"
+        f"{found.certificate_id}  {found.product}: {found.status}, refund {found.refund_state}\n"
+        f"  balance {found.balance:,}, held {found.held:,} (minor units of {found.currency}), {order}{later}"
     )
     rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]
     text = as_text(("time", "step", "what", "where and how"), rows)

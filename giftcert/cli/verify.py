@@ -131,10 +131,10 @@ def _violations(findings: "Findings") -> list[dict[str, Any]]:
 def _as_text(findings: "Findings") -> list[str]:
     from giftcert.verification.violations import INVARIANTS, UNITS
 
-    lines = [
-        f"{number}  {says}\n   {findings.checked[number]:,} {UNITS[number]} checked, {_count(findings.counts[number])}"
-        for number, says in INVARIANTS.items()
-    ]
+    lines = []
+    for number, says in INVARIANTS.items():
+        checked = f"{findings.checked[number]:,} {UNITS[number]} checked"
+        lines += [f"{number:>2}  {says}", f"    {checked}, {_count(findings.counts[number])}"]
     lines += _named(findings) + [f"not checked: {one}" for one in findings.unchecked]
     return [*lines, "All invariants hold." if findings.hold else "Not all invariants hold."]
 
@@ -158,7 +158,7 @@ def _about_repair(found: "Findings", now: "Findings", done: list[str]) -> list[s
 
 
 def _count(violations: int) -> str:
-    return f"{violations:,} VIOLATIONS" if violations else "no violation"
+    return f"{violations:,} VIOLATION{'S' * (violations > 1)}" if violations else "no violation"
 
 
 def _named(findings: "Findings") -> list[str]:
