@@ -11,6 +11,7 @@ What a line was charged beyond its price counts as goods' money here and goes ba
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from giftcert.domain.order.line_money import Claims, Filled, GivenBack, fill
 from giftcert.domain.order.refunds import Refund
@@ -158,9 +159,7 @@ class _Spread:
     def _captured_for_goods(self, line: KnownLine) -> int:
         """What goods have of the unallocated money is theirs in lineId order."""
         left = self.filled.goods_unallocated if line.is_in_total else self.filled.gone_goods_unallocated
-        for one in self._claims.goods:
-            if one.key == line.key:
-                break
+        for one in takewhile(lambda one: one.key != line.key, self._claims.goods):
             if one.is_in_total == line.is_in_total:
                 left -= min(left, self._claims.lack(one))
         return self._claims.money.of(line) + min(left, self._claims.lack(line))

@@ -32,11 +32,6 @@ class Capture(NamedTuple):
     channel: str | None
 
     @property
-    def unallocated(self) -> int:
-        """What is meant for no line in particular."""
-        return max(0, self.amount - sum(amount for _, amount in self.allocations))
-
-    @property
     def identity(self) -> str:
         """What repeats of it share."""
         return f"{self.payment_id} {self.capture_id or f'{self.amount} {self.occurred_at.isoformat()}'}"
@@ -61,11 +56,6 @@ class RefundPart(NamedTuple):
     captures_before: int
     applied_at: datetime
     cause: Cause
-
-    @property
-    def unallocated(self) -> int:
-        """What is meant for no line in particular."""
-        return max(0, self.amount - sum(amount for _, amount in self.allocations))
 
 
 class Bearing(NamedTuple):

@@ -171,6 +171,12 @@ def test_allocated_captures_pay_a_line_before_the_order_is_paid() -> None:
     assert (found.is_paid, found.paying) == (True, ("P-1", "P-3"))
 
 
+def test_what_is_allocated_to_no_line_of_the_order_pays_none() -> None:
+    found = a(TWO, o.captured(500, "P-9", to={"9": 500}), o.captured(750, "P-1"))
+    assert (found.captured, found.is_paid, found.paying) == (500, True, ("P-9", "P-1"))
+    assert not a(TWO, o.captured(500, "P-9", to={"9": 500}), o.captured(250, "P-1")).is_paid
+
+
 def test_several_captures_reach_the_total_together_and_later_ones_are_not_named() -> None:
     parts = [o.captured(amount, f"P-{nth}") for nth, amount in enumerate((250, 499, 1, 100), start=1)]
     assert not a(TWO, *parts[:2]).is_paid

@@ -214,6 +214,19 @@ def test_a_cancellation_names_the_line_that_bears_the_number_now() -> None:
     assert (how(found[1]), how(found[2])) == (Withdrawal.CANCELLED, None)
 
 
+def test_a_cancellation_names_a_listed_line_before_one_that_left_under_the_number() -> None:
+    new = o.gift("2", certificate="new")
+    found = by_key(o.stated(o.A), o.returned("2"), o.stated(new, version=3), o.cancelled("2", version=4))
+    assert (how(found[1]), how(found[2])) == (Withdrawal.RETURNED, Withdrawal.CANCELLED)
+    moved = o.gift("3", certificate="certificate-2")
+    versions = o.stated(moved, o.gift("2", certificate="certificate-3")), o.stated(o.A, version=2)
+    found = by_key(*versions, o.cancelled("2", version=3))
+    assert [(one.line_id, how(one)) for one in found.values()] == [
+        ("2", Withdrawal.CANCELLED),
+        ("2", Withdrawal.REMOVED),
+    ]
+
+
 def test_a_cancelled_order_is_cancelled_until_a_newer_version_has_a_live_line() -> None:
     assert by_key(o.stated(o.A, o.B), o.cancelled())[1].order_cancelled
     assert not by_key(o.stated(o.A, o.B), o.cancelled("2"))[1].order_cancelled

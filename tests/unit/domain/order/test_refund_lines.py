@@ -163,6 +163,14 @@ def test_goods_that_left_lack_no_more_than_was_captured_for_them() -> None:
     assert (o.back(found), o.possible(found)) == (0, 50)
 
 
+def test_goods_that_left_have_unallocated_money_in_lineid_order() -> None:
+    order = o.stated(o.goods("0", 100), o.goods("1", 200), o.goods("4", 300), o.A), o.captured(1_100)
+    left = o.cancelled("0"), o.returned("4", version=3)
+    assert o.possible(o.standings(*order, *left, o.refunded(600, at=LATER))["2"]) == 0
+    found = o.standings(*order, *left, o.refunded(601, at=LATER))["2"]
+    assert (o.back(found), o.possible(found)) == (0, 1)
+
+
 def test_a_refund_stays_with_the_line_that_left_before_it() -> None:
     """Otherwise a later return of another line would take over a refund that was carried out."""
     refund = o.refunded(500, at=o.NOON + o.MINUTE)
@@ -276,6 +284,21 @@ def test_the_only_line_that_a_rest_may_mean_is_the_last() -> None:
 def test_what_no_line_lacks_is_back_of_the_last_which_then_has_more_back_than_was_captured() -> None:
     whole = o.refunded(500, to={"2": 500}), o.refunded(500, to={"3": 500})
     assert sums(alone(*whole[:1], whole[1], o.refunded(100))) == {"2": (500, 0), "3": (600, 0)}
+
+
+def test_what_a_later_refund_leaves_no_line_to_lack_is_back_of_the_last_too() -> None:
+    found = o.standings(
+        o.stated(o.A, at=EARLIER),
+        o.captured(500),
+        o.refunded(300, "r-1"),
+        o.stated(o.TELEVISION, version=2, at=o.NOON + o.MINUTE),
+        o.refunded(500, "r-2", at=o.NOON + 2 * o.MINUTE),
+        o.stated(o.A, version=3, at=LATER),
+    )["2"]
+    assert [(one.refund_id, one.certain, one.possible) for one in found.refunds] == [
+        ("r-1", 300, 0),
+        ("r-2", 500, 0),
+    ]
 
 
 # Parts --------------------------------------------------------------------------------------------

@@ -133,6 +133,21 @@ def test_counting_by_itself_changes_no_standing() -> None:
         assert line_standings(order, counted) == before
 
 
+def test_counting_when_all_is_back_changes_no_standing() -> None:
+    back = (o.refunded(700, "r-1", to={"2": 700}), o.refunded(550, "r-2"))
+    order = o.fold(*PAID, *back)
+    before = line_standings(order, {})
+    assert [o.back(one) for one in before.values()] == [500, 500]
+    for keys in ((2,), (3,), (2, 3)):
+        assert line_standings(order, {key: o.counted_whole(before[key]) for key in keys}) == before
+
+
+def test_what_was_counted_of_a_refund_that_is_not_known_changes_nothing() -> None:
+    order = o.fold(*PAID, o.refunded(300, "r-1"))
+    counted = {2: CountedMoney(captured=500, refunds=(("r-9", "RUB", 500),))}
+    assert line_standings(order, counted) == line_standings(order, {})
+
+
 def test_more_counted_than_a_refund_has_is_kept_and_takes_from_nobody_twice() -> None:
     counted = {2: CountedMoney(captured=500, refunds=(("r-1", "RUB", 500),))}
     found = o.standings(*PAID, o.refunded(300, "r-1"), counted=counted)
