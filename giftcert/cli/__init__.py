@@ -5,8 +5,8 @@ import sys
 
 def main() -> None:
     """Run the command that the arguments name and end the process."""
-    from giftcert.cli.ending import leave
     from giftcert.cli.errors import exit_code_of
+    from giftcert.cli.process_exit import leave
 
     arguments = sys.argv[1:]
     debug = "--debug" in arguments

@@ -6,12 +6,12 @@ from typer.main import get_command
 from giftcert.cli import (
     config,
     demo,
-    doors,
     keys,
     migrate,
     pool,
     quarantine,
     refunds,
+    services,
     setup,
     token,
     trace,
@@ -28,8 +28,8 @@ def application() -> typer.Typer:
     app.callback()(_options)
     app.command()(up.up)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(demo.demo)
-    for door in (doors.api, doors.worker, doors.ingest, doors.dispatch):
-        app.command()(door)
+    for service in (services.api, services.worker, services.ingest, services.dispatch):
+        app.command()(service)
     app.command()(migrate.migrate)
     app.command(name="setup")(setup.setup_command)
     app.command(hidden=True)(setup.prepare)

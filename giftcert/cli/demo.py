@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from giftcert.cli.errors import CommandError
-from giftcert.cli.running import run_to_end, run_until_told
+from giftcert.cli.event_loop import run_to_end, run_until_told
 
 if TYPE_CHECKING:
     from giftcert.embedded.addresses import Addresses

@@ -51,7 +51,7 @@ async def opened_lifecycle(name: str) -> AsyncIterator[OpenedLifecycle]:
         CommandError: it cannot be used.
         StackError: there is none, or keys of an embedded stack would serve an external one.
     """
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.embedded.addresses import with_running_stack
     from giftcert.embedded.key_rule import refuse_embedded_keys
     from giftcert.lifecycle.change import Lifecycle

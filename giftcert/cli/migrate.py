@@ -5,7 +5,7 @@ from giftcert.cli.output import AsJson, say
 
 def migrate(as_json: AsJson = False) -> None:
     """Bring the tables to the newest revision; may be repeated."""
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.embedded.addresses import with_database
     from giftcert.settings import load_settings
     from giftcert.storage.migrate import migrate as upgrade

@@ -7,9 +7,9 @@ import typer
 from uuid_utils.compat import uuid7
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.operators import By, operator, words
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,8 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Make certificates with numbers and sealed CVCs from a secure source."""
-    from giftcert.cli import filling
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli import pool_contents
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.embedded.addresses import with_database
     from giftcert.settings import load_settings
 
@@ -38,7 +38,7 @@ def generate(
     async def work() -> None:
         settings, url = with_database(load_settings())
         with reaching_database(url):
-            batch = await filling.generate(settings, product, count, progress)
+            batch = await pool_contents.generate(settings, product, count, progress)
         data = {"batchId": str(batch), "product": product, "count": count}
         say(data, f"{count:,} certificates of {product} made: batch {batch}", as_json=as_json)
 
@@ -48,15 +48,15 @@ def generate(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Count the certificates of each product by status."""
-    from giftcert.cli import filling
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli import pool_contents
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.embedded.addresses import with_database
     from giftcert.settings import load_settings
 
     async def work() -> None:
         settings, url = with_database(load_settings())
         with reaching_database(url):
-            found = await filling.counts(settings)
+            found = await pool_contents.counts(settings)
         data = [{"product": c.product, "statuses": c.statuses, "cooling": c.cooling} for c in found]
         lines = [f"{c.product:<16} {_counts(c.statuses)}, cooling {c.cooling}" for c in found]
         say(data, "\n".join(lines) or "the pool is empty", as_json=as_json)

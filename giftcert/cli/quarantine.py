@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.operators import By, operator
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.running import run_to_end
 
 app = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
 SHOWN_BAD = 100
@@ -31,13 +31,13 @@ def list_records(
 ) -> None:
     """List a page of quarantined records, by topic, partition and offset."""
     from giftcert.cli.quarantine_report import listed, place_at, position, table
-    from giftcert.cli.quarantine_review import at_quarantine
+    from giftcert.cli.quarantine_review import opened_quarantine
     from giftcert.storage.quarantine_review import BEGINNING, QuarantineReview, Wanted
 
     wanted = Wanted(topic=topic, partition=partition, reason=reason, closed_too=closed_too)
 
     async def work() -> None:
-        async with at_quarantine() as at, at.engine.connect() as connection:
+        async with opened_quarantine() as opened, opened.engine.connect() as connection:
             behind = place_at(after) if after else BEGINNING
             page = await QuarantineReview(connection).page(wanted, behind, limit)
         more = position(page[-1].place) if len(page) >= limit else None
@@ -57,14 +57,14 @@ def show(
 ) -> None:
     """Say how a record reads now; with --reveal print the original, which may hold personal data."""
     from giftcert.cli.quarantine_report import described, place_at, revealed
-    from giftcert.cli.quarantine_review import at_quarantine
+    from giftcert.cli.quarantine_review import opened_quarantine
 
     async def work() -> None:
-        async with at_quarantine() as at:
-            stored, record = await at.open(place_at(place))
-            data, text = described(stored, record, at.rules)
+        async with opened_quarantine() as opened:
+            stored, record = await opened.open(place_at(place))
+            data, text = described(stored, record, opened.rules)
             if reveal:
-                await at.record_act(place_at(place), operator(by), f"quarantine show --reveal {place}")
+                await opened.record_act(place_at(place), operator(by), f"quarantine show --reveal {place}")
                 data["original"], original = revealed(record)
                 text += original
         say(data, text, as_json=as_json)
@@ -84,7 +84,7 @@ def replay(
 ) -> None:
     """Send records the way they would have gone, after a fix; what is still bad stays."""
     from giftcert.cli.quarantine_report import Tally, place_at
-    from giftcert.cli.quarantine_review import at_quarantine
+    from giftcert.cli.quarantine_review import opened_quarantine
     from giftcert.storage.quarantine_review import Wanted
 
     if not (place or topic or reason or everything):
@@ -95,10 +95,10 @@ def replay(
 
     async def work() -> None:
         tally = Tally(SHOWN_BAD)
-        async with at_quarantine() as at:
+        async with opened_quarantine() as opened:
             if place:
-                await at.open(place_at(place))  # says so if there is none
-            async for outcome in at.replay(wanted, operator(by)):
+                await opened.open(place_at(place))  # says so if there is none
+            async for outcome in opened.replay(wanted, operator(by)):
                 tally.add(outcome)
         say(tally.as_json(), tally.as_text(), as_json=as_json)
         if tally.still_bad:
@@ -117,14 +117,14 @@ def dismiss(
     """Give a record up: it is never applied, and holds back no release any more."""
     from giftcert.cli.operators import words
     from giftcert.cli.quarantine_report import place_at
-    from giftcert.cli.quarantine_review import at_quarantine
+    from giftcert.cli.quarantine_review import opened_quarantine
 
     why = words(note, "--note")
 
     async def work() -> None:
-        async with at_quarantine() as at:
-            await at.open(place_at(place))  # says so if there is none
-            count = await at.replaying(operator(by)).dismiss(place_at(place), why)
+        async with opened_quarantine() as opened:
+            await opened.open(place_at(place))  # says so if there is none
+            count = await opened.replaying(operator(by)).dismiss(place_at(place), why)
         if not count:
             raise CommandError(f"{place} is closed already")
         say({"position": place, "dismissed": count}, f"{place} dismissed", as_json=as_json)

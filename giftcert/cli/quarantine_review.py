@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.cli.errors import CommandError
 from giftcert.cli.quarantine_report import position
-from giftcert.cli.reaching import reaching_database
+from giftcert.cli.server_errors import reaching_database
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.public_events import OperatorActed
@@ -33,7 +33,7 @@ PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class AtQuarantine:
+class OpenedQuarantine:
     """The database, and what it takes to open its records and to replay them."""
 
     engine: AsyncEngine
@@ -94,7 +94,7 @@ class AtQuarantine:
 
 
 @asynccontextmanager
-async def at_quarantine() -> AsyncIterator[AtQuarantine]:
+async def opened_quarantine() -> AsyncIterator[OpenedQuarantine]:
     """Open the database that the settings name, or that of the running stack.
 
     Raises:
@@ -105,6 +105,6 @@ async def at_quarantine() -> AsyncIterator[AtQuarantine]:
     engine = make_engine(settings, "giftcert-quarantine")
     try:
         with reaching_database(url):
-            yield AtQuarantine(engine, settings)
+            yield OpenedQuarantine(engine, settings)
     finally:
         await engine.dispose()

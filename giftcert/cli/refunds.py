@@ -6,9 +6,9 @@ from uuid import UUID
 import typer
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.operators import By, operator, words
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from api.refunds import PendingRefund, PendingRefundPage
@@ -47,7 +47,7 @@ async def _read(
     settings: "Settings", url: str, state: str, after: UUID | None, limit: int
 ) -> "PendingRefundPage":
     from api.refunds import read_page
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.storage.engine import make_engine
     from giftcert.storage.refund_cases import RefundCaseRepository
 

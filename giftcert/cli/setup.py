@@ -3,8 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from giftcert.settings import Settings
@@ -26,10 +26,10 @@ def setup_command(as_json: AsJson = False) -> None:
 
 
 def prepare() -> None:
-    """Migrate, check the keyring, set up, fill an empty pool: what `giftcert up` does before it opens the doors."""
-    from giftcert.cli import filling
+    """Migrate, check the keyring, set up, fill an empty pool: what `giftcert up` does before it opens the services."""
+    from giftcert.cli import pool_contents
     from giftcert.cli.keyring_check import check_keyring_of
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.embedded.addresses import running_addresses, with_database, with_running_stack
     from giftcert.settings import load_settings
     from giftcert.storage.migrate import migrate as upgrade
@@ -41,7 +41,7 @@ def prepare() -> None:
         await check_keyring_of(settings)
         done = await setup(settings)
         if url == running_addresses(settings).database_url:
-            done += await filling.fill_empty_pool(settings)
+            done += await pool_contents.fill_empty_pool(settings)
         summary = "tables, topics, namespace, schedules and products are in place"
         say({}, "\n".join([*done, summary]), as_json=False)
 
@@ -64,7 +64,7 @@ async def setup(settings: "Settings") -> list[str]:
 
 
 def _topics(settings: "Settings") -> list[str]:
-    from giftcert.cli.reaching import reaching_kafka
+    from giftcert.cli.server_errors import reaching_kafka
     from giftcert.cli.topics import ensure_topics
     from giftcert.embedded.addresses import running_addresses
 
@@ -76,7 +76,7 @@ def _topics(settings: "Settings") -> list[str]:
 
 async def _temporal(settings: "Settings") -> list[str]:
     from giftcert.cli.namespace import ensure_namespace
-    from giftcert.cli.reaching import reaching_temporal
+    from giftcert.cli.server_errors import reaching_temporal
     from giftcert.temporal.client import connect
     from giftcert.temporal.schedules import ensure_schedules
 
@@ -88,7 +88,7 @@ async def _temporal(settings: "Settings") -> list[str]:
 
 
 async def _products(settings: "Settings") -> list[str]:
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.embedded.addresses import with_database
     from giftcert.product_file import read_products
     from giftcert.storage.engine import make_engine

@@ -6,8 +6,8 @@ from uuid import UUID
 import typer
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def trace(
 async def _look_up(settings: "Settings", certificate: str) -> "Life":
     from dataclasses import replace
 
-    from giftcert.cli.reaching import reaching_database
+    from giftcert.cli.server_errors import reaching_database
     from giftcert.storage.engine import make_engine
 
     engine = make_engine(settings, "giftcert-trace")

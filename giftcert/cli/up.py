@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from giftcert.cli.event_loop import run_until_told
 from giftcert.cli.output import AsJson
-from giftcert.cli.running import run_until_told
 
 if TYPE_CHECKING:
     from giftcert.embedded.whole import Ready

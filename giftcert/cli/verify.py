@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.running import run_to_end
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -45,7 +45,7 @@ def verify(
 
 
 async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_json: bool) -> int:
-    from giftcert.cli.reaching import reaching_kafka
+    from giftcert.cli.server_errors import reaching_kafka
     from giftcert.storage.engine import make_engine
     from giftcert.verification.repair import repair as set_off
     from giftcert.verification.repair import until_effective
@@ -70,7 +70,7 @@ async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_
 
 async def _sources(settings: "Settings", engine: Any) -> "tuple[Sources, Client]":  # noqa: ANN401 - loaded when it runs
     from giftcert.cli.keyring_check import check_keyring
-    from giftcert.cli.reaching import reaching_database, reaching_temporal
+    from giftcert.cli.server_errors import reaching_database, reaching_temporal
     from giftcert.security import keyring_of
     from giftcert.temporal.client import connect
     from giftcert.temporal.runs import CertificateRuns

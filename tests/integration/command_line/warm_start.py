@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 LOADED = (
     *("api.main", "giftcert.dispatch.main", "kafka_ingest.main", "worker"),
-    *("giftcert.cli.application", "giftcert.cli.filling", "giftcert.cli.topics"),
+    *("giftcert.cli.application", "giftcert.cli.pool_contents", "giftcert.cli.topics"),
     *("giftcert.embedded.whole", "giftcert.storage.migrate", "giftcert.temporal.schedules"),
 )
 

@@ -1,10 +1,10 @@
-"""The four doors as processes: each runs until it is told to end."""
+"""The four services as processes: each runs until it is told to end."""
 
 import importlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from giftcert.cli.running import run_until_told
+from giftcert.cli.event_loop import run_until_told
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,9 +39,9 @@ def dispatch() -> None:
     _serve("dispatch")
 
 
-def _serve(door: str) -> None:
+def _serve(service: str) -> None:
     # Loaded before the word to start, so that in `giftcert up` it costs no time after the servers are ready.
-    serve: Callable[[Settings], Awaitable[None]] = importlib.import_module(MODULES[door]).serve
+    serve: Callable[[Settings], Awaitable[None]] = importlib.import_module(MODULES[service]).serve
 
     async def work() -> None:
         from giftcert.embedded.addresses import with_running_stack
@@ -51,14 +51,14 @@ def _serve(door: str) -> None:
 
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
-        if door in {"api", "ingest"}:  # it opens CVCs, or seals what goes into quarantine
+        if service in {"api", "ingest"}:  # it opens CVCs, or seals what goes into quarantine
             from giftcert.cli.keyring_check import check_keyring_of
 
             await check_keyring_of(settings)
         configure_logging(settings)
         await serve(settings)
 
-    run_until_told(work, loop=None if door == "worker" else _fast_loop)
+    run_until_told(work, loop=None if service == "worker" else _fast_loop)
 
 
 def _fast_loop() -> "asyncio.AbstractEventLoop":
