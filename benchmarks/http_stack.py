@@ -130,7 +130,7 @@ def _process(
 
 
 def _await_answer(url: str) -> None:
-    for _ in range(200):
+    for _ in range(600):
         try:
             urllib.request.urlopen(url).close()  # noqa: S310 - our own process
         except OSError:
