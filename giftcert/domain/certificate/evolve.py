@@ -161,7 +161,7 @@ def _released(state: CertificateState, event: e.Released) -> CertificateState:
         )
         state = lines.let_go(state, sale)
         state = replace(state, past_sales=(*state.past_sales, past), sale=None)
-    return replace(state, status=Status.AVAILABLE, balance=0, held=0)
+    return replace(state, status=Status.AVAILABLE)
 
 
 # Sale ---------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def _unpaid_alerted(state: CertificateState, event: e.UnpaidAlerted, at: datetim
 
 def _issued(state: CertificateState, event: e.Issued, at: datetime) -> CertificateState:
     state = _with_sale(state, lambda sale: replace(sale, issued_at=at, valid_until=event.valid_until))
-    return replace(state, status=Status.ISSUED, balance=state.nominal, held=0)
+    return replace(state, status=Status.ISSUED, balance=state.nominal)
 
 
 def _with_sale(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:

@@ -194,7 +194,7 @@ def judge_unissued(decision: Decision, sale: Sale, line: Line, money: SaleMoney)
     """Judge the refunds of a line whose certificate is not issued; return why it now goes back, if it does."""
     verdict = unissued_verdict(money)
     apply_verdict(decision, sale, line, money, verdict)
-    if isinstance(verdict, Complete) and 0 < verdict.amount >= money.captured:
+    if isinstance(verdict, Complete) and verdict.amount >= money.captured:
         return e.ReleaseReason.REFUNDED_BEFORE_ISSUE
     if isinstance(verdict, Nothing) and money.withdrawal is not None:
         removed = money.withdrawal.how == Withdrawal.REMOVED

@@ -78,8 +78,8 @@ class _Case:
         if money.back > 0 or money.foreign is not None:
             return money.worth(money.due)
         if self.asks_which_line:
-            return money.worth(self._due(self._given(None)))
-        return money.worth(self._due(self.case.amount))
+            return money.worth(sum(part for _, part in self.parts(None)))
+        return money.worth(self.case.amount)
 
     @property
     def most_worth(self) -> int:
@@ -113,17 +113,11 @@ class _Case:
             found.append((refund, part))
         return found
 
-    def _given(self, amount: int | None) -> int:
-        return sum(part for _, part in self.parts(amount))
-
-    def _due(self, back: int) -> int:
-        return back - min(back, self.money.excess)
-
     def _cost_of(self, amount: int | None) -> int:
         """The money that a person gives to the line: what it has, or what so much of the nominal had cost."""
         if amount is None or self.before_issue:
             return max(0, self.money.owed)
-        return -(-amount * self.sale.amount // self.sale.nominal) + self.money.excess
+        return -(-amount * self.sale.amount // self.sale.nominal)
 
 
 def _asking(found: _Case) -> list[LineRefund]:

@@ -87,14 +87,11 @@ def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
         sale.hold_to_terms(decision, current, line)
     refunds.judge_issued(decision, current, line, sale_money(current, line))
     if decision.state.status == Status.REFUNDED and line.standing.withdrawal is None:
-        _settle_refunded(decision, line)
+        _settle_refunded(decision, decision.state.sale or current, decision.state.line(line.ref) or line)
 
 
-def _settle_refunded(decision: Decision, line: Line) -> None:
+def _settle_refunded(decision: Decision, current: Sale, line: Line) -> None:
     """A further capture for a certificate that is no more."""
-    current, line = decision.state.sale, decision.state.line(line.ref) or line
-    if current is None or current.open_case is not None:
-        return
     amount = sale_money(current, line).excess_owed
     if amount > 0 and line.standing.captured > current.alerted_captured:
         sale.report_late_money(decision, line, amount, "certificateRefunded")

@@ -260,9 +260,9 @@ class Holder:
 class Line:
     """The row of an order line: how it now stands, and what certificates have done with it.
 
-    ``names_ours``: the certificate that the newest version names is one of ours. ``open_case`` was left by a holder that
-    let the line go before issue; whoever judges the line next takes it over. ``waiters`` are certificates that it names
-    while another holds it. ``reported`` are the identities of foreign captures that were told, whoever told them.
+    ``names_ours``: the certificate that the newest version names is one of ours. ``open_case`` was left by a holder
+    that let the line go before issue; whoever judges the line next takes it over. ``waiters`` are certificates that it
+    names while another holds it. ``reported`` are the identities of foreign captures that were told, by whomever.
     """
 
     standing: LineStanding

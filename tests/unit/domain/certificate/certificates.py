@@ -61,6 +61,11 @@ class Certificate:
                 self._keep(decision)
         return self
 
+    def look_again(self) -> "Certificate":
+        """The certificate looks at every line once more, of which nothing new was said."""
+        self.world.pending |= {(self.name, ref) for ref in self.world.lines}
+        return self.look_alone()
+
     def look_alone(self) -> "Certificate":
         """Only this certificate looks; what concerns others stays pending."""
         self.recorded = []

@@ -59,7 +59,7 @@ def test_late_money_for_a_blocked_certificate_is_reported_and_unblocking_does_no
 
 def test_money_that_was_reported_does_not_take_the_certificate_back_when_it_is_free_again() -> None:
     found = given_up().tell(make.reserve("R-2"), make.captured(), make.given_back("R-2"))
-    assert found.tell(make.authorized()).status == Status.AVAILABLE
+    assert (found.look_again().last, found.status) == ((), Status.AVAILABLE)
 
 
 def test_late_money_of_a_line_that_was_refused_meanwhile_is_reported_with_that_reason() -> None:

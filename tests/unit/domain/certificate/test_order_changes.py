@@ -252,8 +252,9 @@ def test_a_certificate_cancelled_twice_is_released_once() -> None:
 
 
 def test_a_line_withdrawn_before_it_was_taken_costs_nothing_and_is_not_told() -> None:
-    found = reserved().hear(make.ordered(), make.cancelled())
-    assert (found.last, found.status) == ((), Status.RESERVED)
+    for refunds in ((), (make.refunded(to={"2": 500_000}),)):
+        found = reserved().hear(make.ordered(), *refunds, make.cancelled())
+        assert (found.last, found.status) == ((), Status.RESERVED)
 
 
 def test_a_line_withdrawn_before_it_was_taken_whose_money_is_captured_has_a_case_under_its_order() -> None:

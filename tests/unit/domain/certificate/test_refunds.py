@@ -210,7 +210,9 @@ TWICE = make.captured(1_000_000, to={"2": 1_000_000})
 
 
 def test_a_refund_of_what_was_captured_twice_gives_back_what_was_too_much_and_nothing_follows() -> None:
-    found = sold().tell(TWICE, make.refunded(to=TO_THE_LINE))
+    found = sold().tell(TWICE)
+    assert found.told == ["issue.completed", "notification.requested"]
+    found.tell(make.refunded(to=TO_THE_LINE))
     assert (found.last, found.status, spendable(found)) == ((), Status.ISSUED, True)
     found = issued().tell(make.captured(payment_id="P-2"), make.refunded(payment_id="P-2"))
     assert (found.last, spendable(found)) == ((), True)
