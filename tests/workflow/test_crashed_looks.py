@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from test_requests import both_issued, issued
+from test_requests_to_runs import both_issued, issued
 from test_sale import ISSUED
 from workflow_support import Sale
 

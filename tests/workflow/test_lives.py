@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from sqlalchemy import text
-from test_requests import both_issued, issued, timer_is_next
+from test_requests_to_runs import both_issued, issued, timer_is_next
 from workflow_support import PRICE, Deployment, Sale
 
 from giftcert.domain.certificate.messages import Block, SpendingKind, Unblock, VoidRedemption
