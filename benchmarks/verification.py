@@ -1,8 +1,8 @@
 """A million certificates held against the invariants: ``python -m benchmarks.verification``.
 
 Seven of ten lie in the pool; of those sold some can be spent, which have an open workflow each, most are spent or
-refunded. Their lives are decided once by the domain and then written for all, events with them; the pool, the stream
-and the workflows are real. Timed is ``giftcert verify --json`` as a process of its own.
+refunded. One of each is led by the service's own parts, and its rows are copied for all; the pool, the stream and the
+workflows are real. Timed is ``giftcert verify --json`` as a process of its own.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,16 +24,16 @@ import asyncpg
 from confluent_kafka import Producer
 from temporalio.client import Client
 
-from benchmarks.verification_lives import LIVES, StoredLife, events_of, write_lives
-from giftcert.contracts.payloads import DATA_CONVERTER
+from benchmarks.servers import servers
+from benchmarks.verification_lives import Leading, events_of, make_inbox_days, write_lives
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
-from giftcert.verification.runs import RunToStart
-from workflows.open_runs import TemporalRuns
+from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.signals import Signal, Wake
+from giftcert.temporal.workflows import signal_certificate
 
-PARTITIONS = 8
 STARTED_AT_ONCE = 50
 SERVERS = ("postgres", "temporal", "kafka")
 
@@ -49,33 +49,21 @@ class Result:
     processor_seconds: float
     peak_megabytes: float
     violations: int
+    broken: list[str]
     checked: dict[str, int]
 
 
 @contextmanager
-def servers(folder: str) -> Iterator[dict[str, str]]:
-    """PostgreSQL, Temporal and Kafka of their own; yields the environment that leads to them."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "giftcert.embedded", *SERVERS, "--owner", str(os.getpid())],
-        env={**os.environ, "GIFTCERT_STATE_DIR": f"{folder}/state"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        addresses = json.loads(process.stdout.readline())
-        named = {
-            name: addresses[name] for name in ("database_url", "temporal_address", "kafka_bootstrap_servers")
-        }
+def stack(folder: str) -> Iterator[dict[str, str]]:
+    """Servers of their own and a keyring; yields the environment that leads to them."""
+    with servers(folder, *SERVERS) as addresses:
         keyring = Path(folder, "keyring.json")
         Keyring.create(keyring)
-        yield {f"GIFTCERT_{name.upper()}": value for name, value in named.items()} | {
+        names = ("database_url", "temporal_address", "kafka_bootstrap_servers")
+        yield {f"GIFTCERT_{name.upper()}": addresses[name] for name in names} | {
             "GIFTCERT_KEYRING": str(keyring),
             "GIFTCERT_STATE_DIR": f"{folder}/nothing",
         }
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def giftcert(environment: dict[str, str], *arguments: str) -> str:
@@ -87,21 +75,23 @@ def giftcert(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-async def fill(environment: dict[str, str], count: int, sold: Sequence[tuple[StoredLife, int]]) -> int:
-    """Make the pool, write the lives, publish their events and start the workflows; return the number of events."""
+async def fill(environment: dict[str, str], count: int, live: int) -> int:
+    """Make the pool, lead and copy the lives, publish their events; return the number of events."""
     url = environment["GIFTCERT_DATABASE_URL"]
-    engine = engine_at(url)
+    engine, keyring = engine_at(url), Keyring.load(Path(environment["GIFTCERT_KEYRING"]))
     async with engine.begin() as connection:
         product = (await ProductRepository(connection).all())["GC-5000"]
-        keyring = Keyring.load(Path(environment["GIFTCERT_KEYRING"]))
         await PoolRepository(connection).generate(product, count, keyring, datetime.now(UTC))
+        await make_inbox_days(connection)
+    models = await Leading(engine, keyring, product).lead(url)
     await engine.dispose()
-    connection = await asyncpg.connect(url)
+    ended = max(0, count * 3 // 10 - live)
+    driver = await asyncpg.connect(url)
     try:
-        await write_lives(connection, sold)
-        return await publish(connection, environment["GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"])
+        await write_lives(driver, list(zip(models, (live, ended * 2 // 3, ended // 3), strict=True)))
+        return await publish(driver, environment["GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"])
     finally:
-        await connection.close()
+        await driver.close()
 
 
 async def publish(connection: "asyncpg.Connection[asyncpg.Record]", bootstrap: str) -> int:
@@ -111,7 +101,7 @@ async def publish(connection: "asyncpg.Connection[asyncpg.Record]", bootstrap: s
     async for key, value, headers in events_of(connection):
         while True:
             try:
-                producer.produce("GiftCertificates.Stream", value, key, headers=headers)
+                producer.produce("GiftCertificates.Stream", value, key, headers=dict(headers))
                 break
             except BufferError:
                 producer.poll(0.5)
@@ -121,21 +111,19 @@ async def publish(connection: "asyncpg.Connection[asyncpg.Record]", bootstrap: s
 
 
 async def start_runs(environment: dict[str, str]) -> int:
-    """Start the workflow of every certificate that can be spent."""
+    """Start the workflow of every certificate that waits for something."""
     connection = await asyncpg.connect(environment["GIFTCERT_DATABASE_URL"])
     rows = await connection.fetch(
-        "SELECT certificate_id::text AS certificate_id, order_id FROM certificates WHERE status = 'issued'"
+        "SELECT certificate_id::text AS certificate_id, order_id FROM certificates WHERE timer_at IS NOT NULL"
     )
     await connection.close()
     client = await Client.connect(environment["GIFTCERT_TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER)
-    runs, slots = TemporalRuns(client), asyncio.Semaphore(STARTED_AT_ONCE)
+    slots = asyncio.Semaphore(STARTED_AT_ONCE)
 
     async def start(row: "asyncpg.Record") -> None:
         async with slots:
-            run = RunToStart(
-                channel="im", product="GC-5000", status="issued", refund_state="none", **dict(row)
-            )
-            await runs.start(run)
+            wake = Wake(signal=Signal.ORDER_CREATED, channel="im", product="GC-5000", **dict(row))
+            await signal_certificate(client, wake)
 
     await asyncio.gather(*(start(row) for row in rows))
     return len(rows)
@@ -156,12 +144,10 @@ def measure(count: int, live: int) -> Result:
     """Fill everything and verify it once."""
     with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        with servers(folder) as environment:
+        with stack(folder) as environment:
             for command in (["migrate"], ["setup"]):
                 giftcert(environment, *command)
-            ended = count * 3 // 10 - live
-            sold = list(zip(LIVES, (live, ended * 2 // 3, ended // 3), strict=True))
-            events = asyncio.run(fill(environment, count, sold))
+            events = asyncio.run(fill(environment, count, live))
             runs = asyncio.run(start_runs(environment))
             said, seconds, usage = verified(environment, Path(folder, "said.json"))
     return Result(
@@ -172,6 +158,9 @@ def measure(count: int, live: int) -> Result:
         processor_seconds=round(usage.ru_utime + usage.ru_stime, 1),
         peak_megabytes=round(usage.ru_maxrss / 1024),
         violations=sum(one["violations"] for one in said["invariants"]),
+        broken=sorted(
+            {f"{one['rule']}: {one['expected']}; {one['seen']}"[:200] for one in said["violations"]}
+        )[:10],
         checked={str(one["invariant"]): one["checked"] for one in said["invariants"]},
     )
 

@@ -1,200 +1,228 @@
-"""Three lives of a certificate, decided by the domain once, and written by SQL for as many as wanted."""
+"""Three lives of a certificate, led by the service's own parts once, and written by SQL for as many as wanted."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.contracts.codec import encode_message, encode_state
+from giftcert.clock import utc_now
 from giftcert.contracts.envelope import Header, StoredEvent, encode_event
-from giftcert.contracts.notices import CvcDisclosed, about_certificate
-from giftcert.contracts.records import EventRecord
-from giftcert.domain import messages as m
-from giftcert.domain.policy import Terms
+from giftcert.domain.certificate.messages import AuthorizeRedemption, DiscloseCvc
 from giftcert.domain.products import Product
-from giftcert.domain.state import CertificateState
-from workflows.plan import Received, make_plan
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.security.keyring import Keyring
+from giftcert.settings import Settings
+from giftcert.storage.claims import ClaimRepository, ClaimRequest
+from giftcert.storage.day_partitions import make_days
+from kafka_ingest.records import KeptRecord
+from kafka_ingest.transaction import IngestRules
+from kafka_ingest.writer import BatchWriter
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-CERTIFICATE = "01900000-0000-7000-8000-000000000001"
-ORDER = "IM-ORDER"
-RESERVATION = "01900000-0000-7000-8000-000000000002"
-LONG_AGO = datetime.now(UTC) - timedelta(days=30)
-PRODUCT = Product("GC-5000", "RUB", nominal=500_000)
+DAYS = 88
+"""Over so many days the lives are spread: the inbox has a partition for each."""
+WORTH = 500_000
 
 
 @dataclass(frozen=True)
-class StoredLife:
-    """What the database has of one: its events, its messages and its state, with the ids of a model."""
+class Model:
+    """A life that was led: as many others as wanted have rows like its own, under ids of their own."""
 
-    name: str
-    events: tuple[EventRecord, ...]
-    messages: tuple[m.Message, ...]
-    state: CertificateState
-
-
-def _common(key: str) -> dict[str, object]:
-    cause = m.Cause("All_SalesOrder", f"so-{key}")
-    return {"key": key, "cause": cause, "occurred_at": LONG_AGO, "channel": "im", "order_id": ORDER}
+    certificate_id: str
+    order_id: str
+    reservation_id: str
 
 
-def _payment(key: str, **given: object) -> dict[str, object]:
-    paid = {"payment_id": "P-1", "tender": "card", "amount": 500_000, "currency": "RUB"}
-    return _common(key) | paid | given
+class Leading:
+    """Leads models: what ingest, workflow and API do, one after another."""
 
-
-_RESERVE = m.Reserve(
-    key="r", channel="im", reservation_id=RESERVATION, reserved_until=LONG_AGO + timedelta(minutes=30)
-)
-_SALE: tuple[m.Message, ...] = (
-    m.OrderStated(
-        **_common("order"),  # type: ignore[arg-type] # by name
-        order_version=1,
-        customer_id="C-77",
-        currency="RUB",
-        total=500_000,
-        lines=(m.Line("1", "giftCertificate", 500_000),),
-        own=m.OwnLine("1", 500_000, reservation_id=RESERVATION),
-    ),
-    m.PaymentCaptured(**_payment("captured", capture_id="K-1")),  # type: ignore[arg-type]
-)
-_SPENDING: tuple[m.Message, ...] = (
-    m.AuthorizeRedemption(
-        key="hold",
-        channel="pos",
-        redemption_id="5f0c3a9e-6b1d-4c2f-8a7e-d41b9c0e2f63",
-        order_id="POS-1",
-        amount=500_000,
-        currency="RUB",
-        expires_at=LONG_AGO + timedelta(minutes=30),
-    ),
-    m.SpendingReported(
-        **_common("spent"),  # type: ignore[arg-type]
-        payment_id="G-1",
-        amount=500_000,
-        currency="RUB",
-        redemption_id="5f0c3a9e-6b1d-4c2f-8a7e-d41b9c0e2f63",
-        event_type="payment.captured",
-    ),
-)
-_REFUND: tuple[m.Message, ...] = (m.PaymentRefunded(**_payment("refunded", refund_id="RF-1")),)  # type: ignore[arg-type]
-
-
-def _lived(name: str, later: tuple[m.Message, ...]) -> StoredLife:
-    ids = iter(range(10, 100))
-    state = CertificateState(certificate_id=CERTIFICATE, product="GC-5000", currency="RUB", nominal=500_000)
-    events: list[EventRecord] = []
-    for messages in ((_RESERVE,), _SALE, later):
-        received = [Received(one, LONG_AGO) for one in messages]
-        plan = make_plan(
-            state, received, Terms(PRODUCT), lambda: f"5f0c3a9e-6b1d-7c2f-8a7e-d41b9c0e2f{next(ids)}"
+    def __init__(self, engine: AsyncEngine, keyring: Keyring, product: Product) -> None:
+        settings = Settings(_env_file=None)
+        self._rules = IngestRules.of(settings, keyring)
+        self._writer = BatchWriter(engine, self._rules, utc_now)
+        self._lifecycle = Lifecycle(
+            engine, settings.policy, keyring, web_url=settings.workflow_url, build="benchmark"
         )
-        events, state = [*events, *plan.events], plan.state
-        if messages is _SALE:
-            told = CvcDisclosed(disclosed_to="crm", purpose="notification", notification_id="N-1")
-            events.append(about_certificate(told, state, LONG_AGO))
-    return StoredLife(name, tuple(events), (*_SALE, *later), state)
+        self._product = product
+        self._offsets = count()
+
+    async def lead(self, url: str) -> list[Model]:
+        """Return one certificate that can be spent, one that was spent, one that was refunded."""
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as connections:
+            wanted = ClaimRequest(self._product, 3, "im", "shop", self._product.nominal, datetime.now(UTC))
+            [claimed] = await ClaimRepository(connections).claim([wanted])
+        models = [
+            Model(claim["certificateId"], f"IM-MODEL{nth:06}", claim["reservationId"])
+            for nth, claim in enumerate(claimed.claims)
+        ]
+        for model in models:
+            await self._sell(model)
+        _, spent, refunded = models
+        await self._spend(spent)
+        back = _payment(refunded, "payment.refunded", refundId=f"R-{refunded.order_id}")
+        await self._tell(refunded, self._rules.topics.payments, back)
+        return models
+
+    async def _sell(self, model: Model) -> None:
+        await self._tell(model, self._rules.topics.orders, _order(model))
+        await self._tell(model, self._rules.topics.payments, _payment(model, "payment.captured"))
+        asked = DiscloseCvc(disclosed_to="crm", purpose="notification", notification_id="N-1")
+        await self._lifecycle.act(model.certificate_id, asked, utc_now())
+
+    async def _spend(self, model: Model) -> None:
+        hold = AuthorizeRedemption(
+            channel="pos",
+            redemption_id="5f0c3a9e-6b1d-4c2f-8a7e-d41b9c0e2f63",
+            order_id="POS-1",
+            amount=WORTH,
+            currency="RUB",
+        )
+        await self._lifecycle.act(model.certificate_id, hold, utc_now())
+        pays = {"tender": "giftCertificate", "certificateId": model.certificate_id, "channel": "pos"}
+        spent = {"redemptionId": hold.redemption_id, "orderId": "POS-1", "paymentId": f"G-{model.order_id}"}
+        value = _payment(model, "payment.captured", **pays | spent)
+        await self._tell(model, self._rules.topics.payments, value)
+
+    async def _tell(self, model: Model, topic: str, value: dict[str, Any]) -> None:
+        key, body = value["orderId"].encode(), msgspec.json.encode(value)
+        record = KeptRecord(topic, 0, next(self._offsets), key, body, 1_763_892_000_000)
+        await self._writer.commit([record], self._writer.decode([record]))
+        await self._lifecycle.advance(model.certificate_id, utc_now())
 
 
-LIVES = (_lived("issued", ()), _lived("redeemed", _SPENDING), _lived("refunded", _REFUND))
+def _order(model: Model) -> dict[str, Any]:
+    line = {
+        "lineId": "1",
+        "kind": "giftCertificate",
+        "certificateId": model.certificate_id,
+        "reservationId": model.reservation_id,
+        "amount": WORTH,
+        "recipient": {"ref": "R-5", "channel": "email", "locale": "ru-RU"},
+    }
+    return {
+        "eventId": f"so-{model.order_id}",
+        "eventType": "order.created",
+        "occurredAt": datetime.now(UTC),
+        "channel": "im",
+        "orderId": model.order_id,
+        "orderVersion": 1,
+        "customerId": "C-77",
+        "currency": "RUB",
+        "total": WORTH,
+        "lines": [line],
+    }
 
 
-async def write_lives(connection: Connection, sold: Sequence[tuple[StoredLife, int]]) -> None:
+def _payment(model: Model, event_type: str, **given: str) -> dict[str, Any]:
+    return {
+        "eventId": f"{event_type}-{given.get('paymentId', '')}-{model.order_id}",
+        "eventType": event_type,
+        "occurredAt": datetime.now(UTC),
+        "channel": "im",
+        "orderId": model.order_id,
+        "paymentId": f"P-{model.order_id}",
+        "captureId": None,
+        "tender": "card",
+        "amount": WORTH,
+        "currency": "RUB",
+    } | given
+
+
+# Copies ---------------------------------------------------------------------------------------------
+
+# A row as JSON with the ids of the model; in binary columns they stand in hexadecimal. Ids are as long as the model's.
+_PAIRS = (("$1", "lived.id"), ("$2", "lived.order_id"), ("$3", "lived.reservation_id"))
+
+
+def _like_model(row: str) -> str:
+    text = f"{row}::text"
+    for old, new in _PAIRS:
+        text = f"replace({text}, {old}::text, {new})"
+        text = f"replace({text}, encode({old}::text::bytea, 'hex'), encode({new}::bytea, 'hex'))"
+    return f"{text}::jsonb"
+
+
+_OWN = {
+    "events": "jsonb_build_object('event_id', uuidv7(), 'recorded_at', lived.at, 'occurred_at', lived.at)",
+    "inbox": """jsonb_build_object('record_offset', lived.n, 'received_on', lived.at::date, 'received_at', lived.at)""",
+    "disclosures": "jsonb_build_object('disclosure_id', gen_random_uuid())",
+}
+_WHOSE = {
+    "reservations": "reservation_id = $3::text::uuid",
+    "orders": "order_id = $2",
+    "order_lines": "order_id = $2",
+    "inbox": "order_id = $2",
+    "spendings": "certificate_id = $1::text::uuid",
+    "redemptions": "certificate_id = $1::text::uuid",
+    "disclosures": "certificate_id = $1::text::uuid",
+    "events": "certificate_id = $1::text::uuid",
+}
+_STATE = """status, balance, held, refund_state, any_refund_state, sale_channel, order_id, line_key, customer_id,
+    reservation_id, reservation_channel, reserved_at, reserved_until, available_since, sequence, version, decided_at,
+    next_instant, timer_at, known_lines, state"""
+_CERTIFICATES = f"""
+    UPDATE certificates AS c SET ({_STATE}) = (
+        SELECT {_STATE} FROM jsonb_populate_record(NULL::certificates, {_like_model("to_jsonb(model)")})
+    )
+    FROM lived, certificates AS model
+    WHERE c.certificate_id = lived.id::uuid AND model.certificate_id = $1::text::uuid
+"""  # noqa: S608 - made of constants
+_LIVED = """
+    INSERT INTO lived
+    SELECT certificate_id::text, n, 'IM-' || lpad(n::text, 11, '0'), md5('r' || n)::uuid::text,
+        now() - interval '2 days' - interval '1 day' * (n % $3)
+    FROM (
+        SELECT certificate_id, $1 + row_number() OVER () AS n FROM certificates
+        WHERE status = 'available' ORDER BY certificate_id LIMIT $2
+    ) AS taken
+"""
+
+
+async def write_lives(connection: Connection, lives: Sequence[tuple[Model, int]]) -> None:
     """Let so many certificates of the pool have lived each life."""
-    await connection.execute("CREATE TEMPORARY TABLE lived (certificate_id uuid, n bigint)")
+    await connection.execute(
+        "CREATE TEMPORARY TABLE lived (id text, n bigint, order_id text, reservation_id text, at timestamptz)"
+    )
     taken = 0
-    for life, count in sold:
+    for model, quantity in lives:
         await connection.execute("TRUNCATE lived")
-        await connection.execute(
-            "INSERT INTO lived SELECT certificate_id, $1 + row_number() OVER () FROM certificates"
-            " WHERE status = 'available' ORDER BY certificate_id LIMIT $2",
-            taken,
-            count,
-        )
-        await _write(connection, life)
-        taken += count
+        await connection.execute(_LIVED, taken, quantity, DAYS)
+        ids = (model.certificate_id, model.order_id, model.reservation_id)
+        for table in _WHOSE:
+            await connection.execute(_copies(table), *ids)
+        await connection.execute(_CERTIFICATES, *ids)
+        taken += quantity
+    await connection.execute("DELETE FROM outbox")
+    await connection.execute("UPDATE orders SET recheck = false")
     await connection.execute("VACUUM ANALYZE")
 
 
-async def _write(connection: Connection, life: StoredLife) -> None:
-    for sequence, event in enumerate(life.events, 1):
-        await connection.execute(_EVENT, sequence, msgspec.json.encode(_columns(event)).decode())
-    for nth, message in enumerate(life.messages):
-        kind = "order.created" if nth == 0 else "payment.captured"
-        await connection.execute(_INBOX, message.key, kind, nth)
-        await connection.execute(_DELIVERY, message.key, encode_message(message).decode())
-        await connection.execute(_APPLIED, message.key)
-    disclosed = next(nth for nth, one in enumerate(life.events, 1) if one.event_type == CvcDisclosed.type)
-    await connection.execute(_DISCLOSURE, disclosed)
-    for statement in (_RESERVED, _ORDER, _MAPPED):
-        await connection.execute(statement)
-    state = life.state
-    values = (
-        state.status.value,
-        state.balance,
-        state.refund_state.value,
-        len(life.events),
-        encode_state(state),
-    )
-    await connection.execute(_CERTIFICATE, *values)
+def _copies(table: str) -> str:
+    row = _like_model("to_jsonb(model)") + " || " + _OWN.get(table, "'{}'")
+    return f"""
+        INSERT INTO {table} OVERRIDING USER VALUE
+        SELECT copy.* FROM lived, {table} AS model, jsonb_populate_record(NULL::{table}, {row}) AS copy
+        WHERE model.{_WHOSE[table]}
+    """  # noqa: S608 - made of constants
 
 
-def _columns(event: EventRecord) -> dict[str, object]:
-    names = [name for name in EventRecord.__slots__ if name != "cause"]
-    return {name: getattr(event, name) for name in names}
+async def make_inbox_days(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+    """Make the partitions that ingest makes day by day."""
+    today = datetime.now(UTC).date()
+    first = today.fromordinal(today.toordinal() - DAYS - 2)
+    await make_days(connection, "inbox", first, DAYS + 4)
 
 
-_OWN = f"""replace(replace(replace({{}}, '{CERTIFICATE}', certificate_id::text), '{ORDER}', 'IM-' || n),
-    '{RESERVATION}', md5('r' || n)::uuid::text)"""
-_EVENT = f"""
-    INSERT INTO events (event_id, shard, stream_key, certificate_id, sequence, event_type, occurred_at, recorded_at,
-        channel, sale_channel, status, refund_state, product_id, nominal, currency, balance, held, payload,
-        published_at)
-    SELECT uuidv7(), crc32(certificate_id::text::bytea) % 32, certificate_id::text, certificate_id, $1::int,
-        e.event_type, e.occurred_at, now() - interval '30 days', e.channel, e.sale_channel, e.status, e.refund_state,
-        e.product,
-        e.nominal, e.currency, e.balance, e.held, CAST({_OWN.format("e.payload::text")} AS jsonb), now()
-    FROM lived, jsonb_to_record(CAST($2::text AS jsonb)) AS e (event_type text, occurred_at timestamptz, channel text,
-        sale_channel text, status text, refund_state text, product text, nominal bigint, currency text, balance bigint,
-        held bigint, payload jsonb)
-"""  # noqa: S608 - made of constants
-_INBOX = """
-    INSERT INTO inbox (identity, content, order_id, topic, partition, record_offset, event_id, event_type, original)
-    SELECT $1::text || ':' || n, sha256(n::text::bytea), 'IM-' || n, 'All_SalesOrder', $3::int, n, 'so-' || n, $2::text,
-        convert_to(repeat('x', 300), 'UTF8') FROM lived
-"""
-_DELIVERY = f"""
-    INSERT INTO deliveries (certificate_id, message_key, shard, channel, message, sent_at, created_at)
-    SELECT certificate_id, $1::text || ':' || n, crc32(certificate_id::text::bytea) % 32, 'im',
-        convert_to({_OWN.format("$2::text")}, 'UTF8'), now() - interval '30 days', now() - interval '30 days' FROM lived
-"""  # noqa: S608 - made of constants
-_APPLIED = "INSERT INTO applied_messages SELECT certificate_id, $1::text || ':' || n FROM lived"
-_DISCLOSURE = """
-    INSERT INTO disclosures
-    SELECT gen_random_uuid(), certificate_id, 'crm', 'notification', 'N-1', now(), $1::int FROM lived
-"""
-_RESERVED = """
-    INSERT INTO reservations
-    SELECT md5('r' || n)::uuid, certificate_id, 'im',
-        'shop', now(), now(), now(), 'ordered' FROM lived
-"""
-_ORDER = "INSERT INTO orders SELECT 'IM-' || n, 1, 'C-77', '{}', false FROM lived"
-_MAPPED = "INSERT INTO order_certificates SELECT 'IM-' || n, certificate_id FROM lived"
-_CERTIFICATE = f"""
-    UPDATE certificates AS c SET status = $1::text, balance = $2::bigint, refund_state = $3::text,
-        any_refund_state = $3::text, sequence = $4::int, version = 3, sale_channel = 'im', order_id = 'IM-' || n,
-        line_id = '1', customer_id = 'C-77',
-        state = CAST({_OWN.format("$5::text").replace("certificate_id", "lived.certificate_id")} AS jsonb)
-    FROM lived WHERE c.certificate_id = lived.certificate_id
-"""  # noqa: S608 - made of constants
 _STORED = """
     SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
         occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
         balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events ORDER BY position
+    FROM events ORDER BY certificate_id, sequence
 """
 
 
@@ -203,4 +231,3 @@ async def events_of(connection: Connection) -> AsyncIterator[tuple[bytes, bytes,
     async with connection.transaction():
         async for row in connection.cursor(_STORED, prefetch=5_000):
             yield encode_event(StoredEvent(**dict(row)))
-    await connection.execute("UPDATE events SET published_at = now() WHERE published_at IS NULL")

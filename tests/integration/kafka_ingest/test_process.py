@@ -6,6 +6,7 @@ import pytest
 from aiokafka import codec
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from kafka_ingest.consumer import KAFKA, POSTGRESQL
 from kafka_ingest.signaller import TEMPORAL
@@ -127,10 +128,16 @@ async def test_what_a_crash_left_unsent_is_swept_up(neighbours: Neighbours, temp
     """The process that committed these is gone."""
     store = neighbours.store
     await store.commit(store.order_record(order(orderId="IM-0", lines=[store.line(0)], total=500_000)))
-    await store.rows_changed("UPDATE pending SET since = since - interval '1 hour'")
+    await store.rows_changed("UPDATE pending SET since = since - interval '1 minute'")
+
+    async def is_signalled() -> bool:
+        try:
+            return await signals_of(temporal, store.certificates[0]) == ["order_created"]
+        except RPCError:  # no workflow yet
+            return False
+
     async with neighbours.process():
-        await neighbours.all_signalled()
-    assert await signals_of(temporal, store.certificates[0]) == ["order_created"]
+        await until(is_signalled)
 
 
 async def test_kafka_is_away_when_the_process_starts(neighbours: Neighbours, kafka: str) -> None:

@@ -209,3 +209,14 @@ def test_public_events_say_enough_when_they_are_all_there_is() -> None:
     found = issued().tell(make.refunded())
     alone = fold(make.certificate(), found.public()[1:], make.NOON)  # the reservation came from elsewhere
     assert Shown.of(alone) == Shown.of(found.state)
+
+
+def test_a_decision_keeps_the_state_after_each_of_its_events() -> None:
+    found = issued()
+    state = found.state
+    decision = decide(state, make.block(), found.clock, found.terms, counting_ids("id"))
+    assert decision.states == tuple(
+        fold(state, [one.event for one in decision.recorded[:count]], decision.now)
+        for count in range(1, decision.count + 1)
+    )
+    assert decision.states[-1] == decision.state

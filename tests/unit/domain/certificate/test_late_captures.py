@@ -23,6 +23,7 @@ def test_late_money_takes_a_free_certificate_back_and_issues_it() -> None:
 
 
 def test_late_money_for_a_part_takes_it_back_and_waits_for_the_rest() -> None:
+    assert given_up().tell(make.captured(1)).told == ["issue.ordered"]
     found = given_up().tell(make.captured(200_000))
     assert found.told == ["issue.ordered"]
     assert found.tell(make.captured(300_000)).status == Status.ISSUED

@@ -71,6 +71,8 @@ def test_money_of_a_line_that_went_to_a_certificate_of_nobody_s_is_told_once() -
     assert (alert.amount, alert.reason) == (100_000, "unknownCertificate")
     assert found.tell(make.ordered(certificate_id="unknown", version=3)).told == []
     assert sold().tell(make.ordered(certificate_id="unknown", version=2)).told == ["issue.released"]
+    found = sold().tell(make.captured(1), make.ordered(certificate_id="unknown", version=2))
+    assert found.only(e.PaymentWithoutCertificateAlerted).amount == 1
 
 
 def test_a_refund_case_goes_with_the_line_to_the_replacing_certificate() -> None:

@@ -236,6 +236,16 @@ def test_what_is_back_beyond_what_was_too_much_waits_for_the_rest_of_the_price()
     assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
 
 
+def test_what_was_too_much_counts_for_nothing_when_the_rest_of_the_price_comes_back() -> None:
+    found = sold().tell(TWICE, make.refunded(700_000, "r-1", to={"2": 700_000}))
+    found.tell(make.resolve(found.case.refund_case_id))
+    event = found.only(e.RefundCompleted)
+    assert (event.amount, event.excess, event.taken) == (700_000, 500_000, 200_000)
+    found.tell(make.refunded(300_000, "r-2", to={"2": 300_000}))
+    event = found.only(e.RefundCompleted)
+    assert (event.amount, event.excess, event.taken, found.status) == (300_000, 0, 300_000, Status.REFUNDED)
+
+
 def test_all_that_was_captured_for_a_withdrawn_line_is_owed() -> None:
     found = sold().tell(TWICE)
     assert found.tell(make.returned()).only(e.RefundRequested).amount == 1_000_000
@@ -415,6 +425,14 @@ def test_capture_refund_and_return_looked_at_once_refund_it() -> None:
 
 
 # Deadlines ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("looked_after", [0 * make.DAY, 3 * make.DAY])
+def test_a_refund_waits_from_when_it_came_however_late_it_is_looked_at(looked_after: make.timedelta) -> None:
+    found = issued(*BOTH)
+    found.world.say(make.refunded(200_000, to={"2": 200_000}))
+    found.clock += looked_after
+    assert found.look().case.waits_until == make.NOON + 7 * make.DAY
 
 
 def test_a_case_that_waits_for_a_person_is_told_of_ever_less_often() -> None:

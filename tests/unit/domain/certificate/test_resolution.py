@@ -212,6 +212,19 @@ def test_all_is_taken_when_the_full_price_comes_whatever_was_approved() -> None:
     assert found.status == Status.REFUNDED
 
 
+def test_all_is_taken_when_the_rest_of_the_price_comes_whatever_was_approved() -> None:
+    found = decide(part_back())
+    assert (found.state.balance, found.tell(make.returned()).told) == (300_000, ["refund.requested"])
+    decide(found, amount=1).tell(make.refunded(300_000, to={"2": 300_000}))
+    event = found.only(e.RefundCompleted)
+    assert (event.amount, event.taken, event.uncovered, found.status) == (
+        300_000,
+        300_000,
+        0,
+        Status.REFUNDED,
+    )
+
+
 def test_all_is_taken_only_when_no_hold_is_open_any_more() -> None:
     found = decide(returned(make.hold())).tell(make.refunded(to=TO_THE_LINE))
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
