@@ -14,7 +14,7 @@ DATABASE_ERRORS = (
 )
 """All that a repository's statement may raise; ``is_database_away`` tells which mean an outage."""
 
-# Class 08: connection lost; 53: no room; 57: shutting down or not up yet, or a statement's time is over; 55P03: a lock's.
+# 08: connection lost; 53: no room; 57: shutting down, not up yet, or a statement's time is over; 55P03: a lock's.
 _AWAY_STATES = ("08", "53", "57", "55P03")
 
 
