@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
-from giftcert.domain.certificate.resolution import ResolutionRefusal
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
@@ -22,6 +21,7 @@ from api.services import services_of
 from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refunds import allowed_decisions
+from giftcert.domain.certificate.resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.domain.order.standing import LineStanding
 from giftcert.lifecycle.requests import Outcome
