@@ -35,6 +35,7 @@ from api.schemas import (
     Schema,
     Status,
     money,
+    standing_of,
 )
 from api.services import services_of
 from giftcert.domain.certificate.disclosure import DisclosureRefusal
@@ -352,7 +353,7 @@ async def disclose_cvc(
     )
     outcome = await services.act(str(certificate_id), message)
     if outcome.refusal is not None or outcome.sealed is None:
-        raise problems.ProblemError(_DISCLOSURE_PROBLEMS[outcome.refusal], _standing(outcome.state))
+        raise problems.ProblemError(_DISCLOSURE_PROBLEMS[outcome.refusal], standing_of(outcome.state))
     source = SecretSource.STORAGE if sealed is None else SecretSource.WORKFLOW
     response.headers[SOURCE_HEADER] = source.value
     _SOURCES.labels(source.value).inc()
@@ -362,10 +363,6 @@ async def disclose_cvc(
         number=services.keyring.open(secrets.number_sealed, certificate_id.bytes),
         cvc=services.keyring.open(secrets.cvc_sealed, certificate_id.bytes),
     )
-
-
-def _standing(state: CertificateState) -> dict[str, str]:
-    return {"certificateStatus": state.shown_status, "refundState": state.refund_state.value}
 
 
 # Support ------------------------------------------------------------------------------------------

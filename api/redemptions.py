@@ -21,7 +21,7 @@ from api.authentication import (
 )
 from api.idempotency import HIT, HIT_HEADER, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
 from api.openapi import WITH_BODY, WITH_KEY, may_answer
-from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema
+from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema, standing_of
 from api.services import Services, services_of
 from api.verification import Credentials, EndUser
 from giftcert.domain.certificate.events import RejectionReason
@@ -202,9 +202,9 @@ async def _hold(
     Raises:
         ProblemError: as the contract of ``POST /redemptions`` says.
     """
-    if found.status in NEVER_SOLD:
-        shown = "blocked" if found.blocked else found.status
-        raise problems.ProblemError(problems.NOT_ACTIVE, {"certificateStatus": shown, "refundState": "none"})
+    state = found.state
+    if state.status in NEVER_SOLD:
+        raise problems.ProblemError(problems.NOT_ACTIVE, standing_of(state))
     redemption_id = str(uuid7())
     message = AuthorizeRedemption(
         channel=body.channel,
@@ -215,7 +215,11 @@ async def _hold(
         hold_seconds=body.hold_seconds,
     )
     outcome = await services.act(
-        str(found.certificate_id), message, key=key, answer=lambda _: {"redemptionId": redemption_id}
+        state.certificate_id,
+        message,
+        key=key,
+        answer=lambda _: {"redemptionId": redemption_id},
+        seen=found.idle(services.clock()),
     )
     if outcome.refusal is not None:
         raise refused(outcome)
@@ -230,8 +234,7 @@ def refused(outcome: Outcome) -> problems.ProblemError:
     if problem is problems.INSUFFICIENT_BALANCE:
         balance = {"amount": state.balance, "currency": state.currency}
         return problems.ProblemError(problem, {"balance": balance})
-    standing = {"certificateStatus": state.shown_status, "refundState": state.refund_state}
-    return problems.ProblemError(problem, standing)
+    return problems.ProblemError(problem, standing_of(state))
 
 
 def _redemption_id(remembered: bytes | None) -> str:

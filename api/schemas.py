@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from giftcert.domain.certificate.state import CertificateState
 from giftcert.redaction import is_fit_to_tell
 
 CERTIFICATE_ID = "01936f8e-5a00-7c3e-9d4b-0a1b2c3d4e5f"
@@ -58,6 +59,11 @@ def money(amount: int | None, currency: str | None) -> Money | None:
     if amount is None or currency is None:
         return None
     return Money(amount=amount, currency=currency)
+
+
+def standing_of(state: CertificateState) -> dict[str, str]:
+    """Return how a certificate stands, as members of a problem."""
+    return {"certificateStatus": state.shown_status, "refundState": state.refund_state.value}
 
 
 def _fit_for_the_stream(text: str) -> str:

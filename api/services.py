@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from giftcert.lifecycle.requests import AnswerOf, Outcome
     from giftcert.security import Keyring
     from giftcert.settings import Settings
+    from giftcert.storage.certificates import LoadedCertificate
     from giftcert.storage.claim_queue import ClaimQueue
     from giftcert.storage.claims import ClaimRepository
 
@@ -58,6 +59,7 @@ class Services:
         *,
         key: IdempotencyKey | None = None,
         answer: AnswerOf | None = None,
+        seen: LoadedCertificate | None = None,
     ) -> Outcome:
         """Carry a request out in one transaction, then wake the workflows that it concerns.
 
@@ -68,7 +70,9 @@ class Services:
             IdempotencyMismatchError: the key came with other parameters before.
             IdempotencyBusyError: the first call under the key is still running.
         """
-        outcome = await self.lifecycle.act(certificate_id, message, self.clock(), key=key, answer=answer)
+        outcome = await self.lifecycle.act(
+            certificate_id, message, self.clock(), key=key, answer=answer, seen=seen
+        )
         self.workflows.wake(outcome.wakes)
         if outcome.answer is None and outcome.refusal is None and answer is not None:  # without a key
             return replace(outcome, answer=msgspec.json.encode(answer(outcome)))

@@ -26,7 +26,6 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
-from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
 from giftcert.storage.engine import autocommit
 from giftcert.storage.outages import DATABASE_ERRORS
@@ -107,8 +106,7 @@ async def verify_certificate(
     found = await services.credentials.check(guess, body.cvc)
     if found is None:
         return Verification(valid=False)
-    async with services.engine.connect() as connection:
-        state = (await CertificateRepository(connection).load(str(found.certificate_id))).state
+    state = found.state
     return Verification(
         valid=True,
         certificate_id=found.certificate_id,

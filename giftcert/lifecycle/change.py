@@ -112,6 +112,7 @@ class Lifecycle:
         *,
         key: IdempotencyKey | None = None,
         answer: AnswerOf | None = None,
+        seen: LoadedCertificate | None = None,
     ) -> Outcome:
         """Carry a request out, or say why not; whatever else waits for the certificate is decided first.
 
@@ -121,13 +122,16 @@ class Lifecycle:
             now: the caller's clock.
             key: under which the answer is remembered, on success.
             answer: makes that answer.
+            seen: the certificate as it was read a moment ago, idle; so it need not be read again.
 
         Raises:
             UnknownCertificateError: there is no such certificate.
             IdempotencyMismatchError: the key was used with other parameters.
             IdempotencyBusyError: the first call under the key still runs.
         """
-        call = Call(certificate_id=certificate_id, request=request, now=now, key=key, answer_of=answer)
+        call = Call(
+            certificate_id=certificate_id, request=request, now=now, key=key, answer_of=answer, seen=seen
+        )
         async with self._calls.alone(key):
             for _ in range(ATTEMPTS):
                 try:
@@ -169,7 +173,7 @@ class Lifecycle:
         if not isinstance(call.request, WITHOUT_LINES):
             return None
         async with autocommit(self._engine) as driver:
-            loaded = await read_idle(driver, call.to_lock(), call.now)
+            loaded = call.seen or await read_idle(driver, call.to_lock(), call.now)
             if loaded is None:
                 return None
             review = self._review(loaded, call.now)

@@ -14,7 +14,7 @@ from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.products import Product
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.snapshot import SealedSecrets
-from giftcert.storage.certificates import LockRequest, StoredCertificate
+from giftcert.storage.certificates import LoadedCertificate, LockRequest, StoredCertificate
 from giftcert.storage.idempotency import REMEMBERED_FOR, Answer
 from giftcert.temporal.signals import Wake
 
@@ -47,13 +47,17 @@ AnswerOf: TypeAlias = Callable[[Outcome], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request of a certificate at an instant of the caller's clock, with the key under which it is answered once."""
+    """A request of a certificate at an instant of the caller's clock, with the key under which it is answered once.
+
+    ``seen`` is the certificate as it was read a moment ago, if nothing waited for it.
+    """
 
     certificate_id: str
     request: Request
     now: datetime
     key: IdempotencyKey | None
     answer_of: AnswerOf | None
+    seen: LoadedCertificate | None = None
 
     def to_lock(self, order_id: str | None = None) -> LockRequest:
         """Return what to lock for it; ``order_id`` names an order, locked already, of which all lines are needed."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.codec import decode_state
 from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.domain.certificate.state import SPENDABLE, CertificateState, Reservation, Status
+from giftcert.domain.certificate.state import CertificateState, Reservation, Status
 from giftcert.domain.clients import Client
 from giftcert.domain.products import Product
 from giftcert.storage.engine import driver_of
@@ -22,7 +22,7 @@ from giftcert.storage.order_lines import LineKey, OrderLineRow, line_of
 
 Driver: TypeAlias = "Connection[Record]"
 
-_COLUMNS = """
+COLUMNS = """
     c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance,
     c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at, c.reserved_until,
     c.reservation_ended, c.sequence, c.version, c.decided_at, c.next_instant, c.timer_at,
@@ -30,10 +30,10 @@ _COLUMNS = """
     p.nominal AS product_nominal, p.least_nominal, p.greatest_nominal, p.validity, p.reservation, p.reservation_limit,
     p.hold, p.hold_limit, p.greatest_discount_percent, p.number_length, p.cvc_length
 """
-_FROM = """
+FROM = """
     certificates AS c JOIN products AS p USING (product_id) JOIN certificate_secrets AS s USING (certificate_id)
 """
-_FIND = f"SELECT {_COLUMNS} FROM {_FROM} WHERE c.certificate_id = ANY($1::uuid[]) ORDER BY 1"  # noqa: S608 - constants
+_FIND = f"SELECT {COLUMNS} FROM {FROM} WHERE c.certificate_id = ANY($1::uuid[]) ORDER BY 1"  # noqa: S608 - constants
 # The certificate first: the lines to lock are those of its state as it is under the lock. A key that was used already
 # is answered without any lock.
 _LOCK = """
@@ -68,9 +68,9 @@ _LINE = """(
 # One snapshot, taken when all locks are held: what was committed while they were waited for is in it.
 _LOAD = f"""
     WITH needed AS MATERIALIZED (SELECT * FROM unnest($2::text[], $3::integer[]) AS needed (order_id, line_key))
-    SELECT {_COLUMNS}, waiting.*, spent.*, buyers.*, lines.*,
+    SELECT {COLUMNS}, waiting.*, spent.*, buyers.*, lines.*,
         EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $4 AND (kept OR answered_at > $5)) AS is_repeat
-    FROM {_FROM} CROSS JOIN LATERAL (
+    FROM {FROM} CROSS JOIN LATERAL (
         SELECT array_agg(order_id) AS pending_orders, array_agg(line_key) AS pending_lines,
             array_agg(number) AS pending_numbers
         FROM (SELECT * FROM pending WHERE certificate_id = c.certificate_id ORDER BY number) AS ordered
@@ -100,11 +100,12 @@ _LOAD = f"""
     ) AS lines ON true
     WHERE c.certificate_id = $1::uuid ORDER BY line_order, line_key
 """  # noqa: S608 - made of constants
+IS_PENDING = "EXISTS (SELECT FROM pending WHERE certificate_id = c.certificate_id) AS is_pending"
 # No lock is taken: what is decided on this row is written only while it is still the same.
 _READ = f"""
-    SELECT {_COLUMNS}, EXISTS (SELECT FROM pending WHERE certificate_id = c.certificate_id) AS is_pending,
+    SELECT {COLUMNS}, {IS_PENDING},
         EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $2 AND (kept OR answered_at > $3)) AS is_repeat
-    FROM {_FROM} WHERE c.certificate_id = $1::uuid
+    FROM {FROM} WHERE c.certificate_id = $1::uuid
 """  # noqa: S608 - constants
 
 
@@ -214,7 +215,7 @@ class CertificateRepository:
 
 async def find(driver: Driver, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
     """Return those certificates that there are, by id, as stored."""
-    return [_stored(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
+    return [stored_of(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
 
 
 async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> LoadedCertificate | None:
@@ -229,9 +230,14 @@ async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> Load
         raise UnknownCertificateError(request.certificate_id)
     if row["is_repeat"]:
         raise AlreadyAnsweredError
-    stored = _stored(row)
+    return idle(row, now)
+
+
+def idle(row: Record, now: datetime) -> LoadedCertificate | None:
+    """Return the certificate of a row of ``COLUMNS`` and ``IS_PENDING``, if nothing waits for it and nothing is due."""
+    stored = stored_of(row)
     is_due = stored.next_instant is not None and stored.next_instant <= now
-    if stored.state.status not in SPENDABLE or is_due or row["is_pending"] or stored.parked:
+    if is_due or row["is_pending"] or stored.parked or stored.state.waits_for:
         return None
     return LoadedCertificate(stored=stored, lines=(), pending=(), spendings=(), clients=())
 
@@ -281,7 +287,7 @@ async def load_locked(driver: Driver, request: LockRequest, lines: Sequence[Line
     )
     spent = zip(row["spending_identities"] or (), row["spending_messages"] or (), strict=True)
     return LoadedCertificate(
-        stored=_stored(row),
+        stored=stored_of(row),
         lines=tuple(line_of(dict(one)) for one in rows if one["standing"] is not None),
         pending=tuple(PendingLine((order_id, line_key), number) for order_id, line_key, number in waiting),
         spendings=tuple((identity, _SPENDING.decode(message)) for identity, message in spent),
@@ -294,7 +300,8 @@ _SPENDING: msgspec.json.Decoder[SpendingReported] = msgspec.json.Decoder(Spendin
 _CLIENTS: msgspec.json.Decoder[tuple[Client, ...]] = msgspec.json.Decoder(tuple[Client, ...])
 
 
-def _stored(row: Record) -> StoredCertificate:
+def stored_of(row: Record) -> StoredCertificate:
+    """Return the certificate of a row of ``COLUMNS``."""
     return StoredCertificate(
         state=_state_of(row),
         product=_product_of(row),

@@ -4,24 +4,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg import Record
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
-from giftcert.storage.certificates import Driver
+from giftcert.storage.certificates import (
+    COLUMNS,
+    FROM,
+    IS_PENDING,
+    Driver,
+    LoadedCertificate,
+    idle,
+    stored_of,
+)
 from giftcert.storage.engine import driver_of
 from giftcert.storage.idempotency import RememberedAnswer
 
 # Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2))"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
-_FIND = """
-    SELECT s.certificate_id, s.cvc_sealed, c.status, c.blocked, l.locked_until, l.locks, k.parameters, k.answer::text,
-        of_number.failed, of_number.since, of_caller.failed, of_caller.since, of_end_user.failed, of_end_user.since
+_FIND = f"""
+    SELECT {COLUMNS}, {IS_PENDING}, l.locked_until, l.locks, k.parameters, k.answer::text AS answer,
+        of_number.failed AS failed_of_number, of_number.since AS since_of_number,
+        of_caller.failed AS failed_of_caller, of_caller.since AS since_of_caller,
+        of_end_user.failed AS failed_of_end_user, of_end_user.since AS since_of_end_user
     FROM (VALUES (1)) AS one
     LEFT JOIN idempotency_keys AS k ON k.caller_key = $7 AND k.kept
     LEFT JOIN verification_locks AS l ON l.number_fingerprint = $1
-    LEFT JOIN certificate_secrets AS s ON s.number_fingerprint = $1
-    LEFT JOIN certificates AS c ON c.certificate_id = s.certificate_id
+    LEFT JOIN ({FROM}) ON s.number_fingerprint = $1
     CROSS JOIN LATERAL (
         SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
         WHERE number_fingerprint = $1 AND failed_at > greatest($2::timestamptz, l.locked_until)
@@ -34,7 +45,7 @@ _FIND = """
         SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
         WHERE end_user = $5 AND failed_at > $6
     ) AS of_end_user
-"""
+"""  # noqa: S608 - made of constants
 _COUNT = """
     INSERT INTO wrong_credentials (number_fingerprint, caller, end_user, failed_at) VALUES ($1, $2, $3, $4)
 """
@@ -65,17 +76,36 @@ class StoredCredentials:
     """What is stored of a number: its certificate if there is one, and what was wrong before.
 
     ``remembered`` is the answer that the caller's key has, ``of_number`` the wrong pairs since the number's last lock.
+    The certificate is decoded when somebody asks for it: that takes time which a number that does not exist would not.
     """
 
-    certificate_id: UUID | None
-    cvc_sealed: bytes | None
-    status: str | None
-    blocked: bool | None
+    row: Record
     remembered: RememberedAnswer | None
     lock: NumberLock | None
     of_number: Guesses
     of_caller: Guesses
     of_end_user: Guesses
+
+    @property
+    def certificate_id(self) -> UUID | None:
+        """The certificate's id."""
+        found = self.row["certificate_id"]
+        return UUID(found) if found is not None else None
+
+    @property
+    def cvc_sealed(self) -> bytes | None:
+        """The certificate's CVC."""
+        sealed: bytes | None = self.row["cvc_sealed"]
+        return sealed
+
+    def idle(self, now: datetime) -> LoadedCertificate | None:
+        """Return the certificate, if nothing waits for it and nothing is due."""
+        return idle(self.row, now)
+
+    @property
+    def state(self) -> CertificateState:
+        """The certificate's state."""
+        return stored_of(self.row).state
 
 
 class CredentialRepository:
@@ -102,17 +132,15 @@ class CredentialRepository:
             now - policy.per_end_user.window,
             caller_key,
         )
-        certificate_id, sealed, status, blocked, locked_until, locks, parameters, answer, *counts = row
         return StoredCredentials(
-            certificate_id=certificate_id,
-            cvc_sealed=sealed,
-            status=status,
-            blocked=blocked,
-            remembered=RememberedAnswer(parameters, answer) if answer is not None else None,
-            lock=NumberLock(locked_until, locks) if locked_until is not None else None,
-            of_number=Guesses(*counts[0:2]),
-            of_caller=Guesses(*counts[2:4]),
-            of_end_user=Guesses(*counts[4:6]),
+            row=row,
+            remembered=RememberedAnswer(row["parameters"], row["answer"])
+            if row["answer"] is not None
+            else None,
+            lock=NumberLock(row["locked_until"], row["locks"]) if row["locked_until"] is not None else None,
+            of_number=Guesses(row["failed_of_number"], row["since_of_number"]),
+            of_caller=Guesses(row["failed_of_caller"], row["since_of_caller"]),
+            of_end_user=Guesses(row["failed_of_end_user"], row["since_of_end_user"]),
         )
 
     async def count_wrong(self, guess: Guess, before: StoredCredentials) -> None:

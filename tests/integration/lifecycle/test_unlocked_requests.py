@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.storage.certificates import LoadedCertificate, LockRequest
+from giftcert.storage.engine import autocommit
 from tests.integration.lifecycle.test_advancing import SALE
 from tests.integration.lifecycle.world import WORTH, World, refunded, spent
 
@@ -76,6 +78,20 @@ async def test_another_decision_in_between_is_seen(world: World, monkeypatch: py
     assert str(outcome.refusal) == "blocked"
     state = await world.state(certificate_id)
     assert (state.blocked, state.held) == (True, 0)
+
+
+async def test_what_was_seen_long_ago_is_not_decided_on(world: World) -> None:
+    certificate_id = await world.issued()
+    wanted = LockRequest(
+        certificate_id=certificate_id, answers_since=world.now, patience=timedelta(seconds=2)
+    )
+    async with autocommit(world.engine) as driver:
+        seen = await change.read_idle(driver, wanted, world.now)
+    for nth in range(5):
+        outcome = await world.act(certificate_id, hold(f"R-{nth}", WORTH // 4), seen=seen)
+    assert str(outcome.refusal) == "insufficientBalance"
+    state = await world.state(certificate_id)
+    assert (state.balance, state.held, len(state.redemptions)) == (0, WORTH, 4)
 
 
 async def test_news_in_between_stays_pending(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
