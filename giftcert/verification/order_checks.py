@@ -38,24 +38,30 @@ class StoredOrders:
     waiting: Collection[str]
 
     @property
-    def own_lines(self) -> Iterator[tuple[LineRef, OrderLineRow]]:
-        """The lines of these orders."""
-        ids = {order.order_id for order in self.orders}
-        return ((ref, row) for ref, row in self.lines.items() if ref.order_id in ids)
+    def by_order(self) -> dict[str, dict[int, OrderLineRow]]:
+        """The lines of these orders, each order's by their keys."""
+        found: dict[str, dict[int, OrderLineRow]] = {order.order_id: {} for order in self.orders}
+        for ref, row in self.lines.items():
+            if ref.order_id in found:
+                found[ref.order_id][ref.line_key] = row
+        return found
 
 
 def violations(stored: StoredOrders, policy: Policy, now: datetime) -> Iterator[Violation]:
     """Yield what is wrong with these orders."""
-    for order in stored.orders:
-        yield from _inputs_lost(order, stored.received.get(order.order_id, 0))
-        yield from _standings_differ(order, stored.lines)
     seen = {ref: line_as_seen(row) for ref, row in stored.lines.items()}
     decided = {key: one for key, one in stored.certificates.items() if key not in stored.waiting}
-    for ref, row in stored.own_lines:
-        yield from _stray_holder(row, stored.certificates)
-        yield from _refunded_too_much(row, seen[ref], decided)
-        for certificate_id in sorted(concerned(row) & decided.keys()):
-            yield from _undecided(decided[certificate_id], ref, seen, policy, now)
+    lines_of = stored.by_order
+    for order in stored.orders:
+        rows = lines_of[order.order_id]
+        yield from _inputs_lost(order, stored.received.get(order.order_id, 0))
+        yield from _standings_differ(order, rows)
+        for row in rows.values():
+            ref = LineRef(*row.key)
+            yield from _stray_holder(row, stored.certificates)
+            yield from _refunded_too_much(row, seen[ref], decided)
+            for certificate_id in sorted(concerned(row) & decided.keys()):
+                yield from _undecided(decided[certificate_id], ref, seen, policy, now)
 
 
 def concerned(row: OrderLineRow) -> set[str]:
@@ -77,13 +83,13 @@ def _inputs_lost(order: Order, received: int) -> Iterator[Violation]:
         )
 
 
-def _standings_differ(order: Order, lines: Mapping[LineRef, OrderLineRow]) -> Iterator[Violation]:
+def _standings_differ(order: Order, lines: Mapping[int, OrderLineRow]) -> Iterator[Violation]:
     """A line stands as its order says, whoever wrote either."""
     if order.size_exceeded:
         return
-    counted = {ref.line_key: row.counted for ref, row in lines.items() if ref.order_id == order.order_id}
+    counted = {key: row.counted for key, row in lines.items()}
     for key, standing in line_standings(order, counted).items():
-        row = lines.get(LineRef(order.order_id, key))
+        row = lines.get(key)
         if row is None or replace(row.standing, revision=standing.revision) != standing:
             yield Violation(
                 invariant=9,
