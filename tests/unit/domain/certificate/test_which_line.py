@@ -124,6 +124,25 @@ def test_what_no_line_can_take_stays_open_with_the_last_until_somebody_says_it_i
     assert not found.case.is_open
 
 
+def test_several_refunds_together_give_the_last_line_no_more_than_was_captured_for_it() -> None:
+    order = in_doubt(400_000, "r-1").tell(make.refunded(300_000, "r-2"))
+    order.resolve("2", "reject")
+    found = order.resolve("3")
+    assert counted(found) == (500_000, 500_000, 0)
+    event = found.only(e.RefundPendingDetails)
+    assert (event.reason, event.amount, event.refund_id) == (
+        e.RefundReason.EXCEEDS_CAPTURED,
+        200_000,
+        "r-2",
+    )
+
+
+def test_the_smallest_money_in_doubt_is_decided_like_any() -> None:
+    order = in_doubt(1)
+    order.resolve("2", "reject")
+    assert counted(order.resolve("3")) == (1, 1, 0)
+
+
 def test_the_only_line_that_it_may_mean_is_the_last() -> None:
     order = Together(make.goods(), make.gift("2")).paid().tell(make.refunded(400_000))
     assert counted(order.resolve("2", "reject")) == (150_000, 0, 150_000)  # the rest was the goods'
