@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.settings import Settings
 from giftcert.temporal.workflows import workflow_id
@@ -118,11 +119,13 @@ class Neighbours:
 
         await until(is_paid)
 
-    async def all_signalled(self) -> None:
-        """Wait until whatever is pending was signalled."""
+    async def all_signalled(self, temporal: Client) -> None:
+        """Wait until whoever has something pending was signalled; the row says so just before it is done."""
 
         async def none_waits() -> bool:
-            return await self.store.value("SELECT count(*) FROM pending WHERE signalled_at IS NULL") == 0
+            rows = await self.store.rows("SELECT certificate_id::text, signalled_at FROM pending")
+            signalled = all(row[1] is not None for row in rows)
+            return signalled and all([await is_signalled(temporal, row[0]) for row in rows])
 
         await until(none_waits)
 
@@ -171,6 +174,16 @@ async def make_neighbours(store: Store, keyring: Path, addresses: dict[str, str]
     producer = AIOKafkaProducer(bootstrap_servers=addresses["kafka"])
     await producer.start()
     return Neighbours(settings, producer, admin, store)
+
+
+async def is_signalled(client: Client, certificate_id: str) -> bool:
+    """Whether a certificate's workflow runs and has heard of anything."""
+    try:
+        return bool(await signals_of(client, certificate_id))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
 
 
 async def signals_of(client: Client, certificate_id: str) -> list[str]:

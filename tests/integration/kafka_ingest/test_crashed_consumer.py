@@ -36,7 +36,7 @@ async def test_the_successor_of_a_dead_process_reads_on_and_tells_nothing_new_tw
     async with neighbours.process():
         await neighbours.caught_up()
         await neighbours.paid("IM-0")
-        await neighbours.all_signalled()
+        await neighbours.all_signalled(temporal)
     row = await neighbours.store.line_row("IM-0")
     assert row.standing.captured == 500_000
     signals = await signals_of(temporal, neighbours.store.certificates[0])

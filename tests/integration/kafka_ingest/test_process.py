@@ -6,7 +6,6 @@ import pytest
 from aiokafka import codec
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from kafka_ingest.consumer import KAFKA, POSTGRESQL
 from kafka_ingest.signaller import TEMPORAL
@@ -31,7 +30,7 @@ async def test_a_sale_goes_from_the_topics_to_its_workflow(neighbours: Neighbour
         await neighbours.sell(0, "IM-1")
         await neighbours.caught_up()
         await neighbours.paid("IM-1")
-        await neighbours.all_signalled()
+        await neighbours.all_signalled(temporal)
     assert await signals_of(temporal, neighbours.store.certificates[0]) == SOLD
     assert await neighbours.store.rows("SELECT reason FROM quarantine") == [("invalidJson",)]
     assert await neighbours.committed_offsets() == 5
@@ -120,7 +119,7 @@ async def test_temporal_goes_away_and_what_is_pending_waits(
         await until_fails_again(TEMPORAL)
         assert await neighbours.store.value("SELECT count(*) FROM pending WHERE signalled_at IS NULL") == 1
         way.mend()
-        await neighbours.all_signalled()
+        await neighbours.all_signalled(temporal)
     assert await signals_of(temporal, neighbours.store.certificates[0]) == SOLD
 
 
@@ -129,15 +128,9 @@ async def test_what_a_crash_left_unsent_is_swept_up(neighbours: Neighbours, temp
     store = neighbours.store
     await store.commit(store.order_record(order(orderId="IM-0", lines=[store.line(0)], total=500_000)))
     await store.rows_changed("UPDATE pending SET since = since - interval '1 minute'")
-
-    async def is_signalled() -> bool:
-        try:
-            return await signals_of(temporal, store.certificates[0]) == ["order_created"]
-        except RPCError:  # no workflow yet
-            return False
-
     async with neighbours.process():
-        await until(is_signalled)
+        await neighbours.all_signalled(temporal)
+    assert await signals_of(temporal, store.certificates[0]) == ["order_created"]
 
 
 async def test_kafka_is_away_when_the_process_starts(neighbours: Neighbours, kafka: str) -> None:
