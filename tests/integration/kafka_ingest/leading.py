@@ -31,11 +31,13 @@ class Leading:
     keyring: Keyring
     clock: datetime = NOON
 
+    @property
+    def lifecycle(self) -> Lifecycle:
+        return Lifecycle(self.engine, Policy(), self.keyring, web_url=lambda _: "http://temporal", build="1")
+
     async def lead(self) -> None:
         """Let all certificates decide all that is pending for them."""
-        lifecycle = Lifecycle(
-            self.engine, Policy(), self.keyring, web_url=lambda _: "http://temporal", build="1"
-        )
+        lifecycle = self.lifecycle
         for _ in range(ROUNDS):
             waiting = await self._pending()
             if not waiting:

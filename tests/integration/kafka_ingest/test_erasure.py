@@ -1,15 +1,22 @@
 """A client that is erased: whom its certificates are for stands nowhere, however the messages meet."""
 
-import pytest
+from datetime import timedelta
+from uuid import uuid4
 
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from giftcert.domain.certificate.messages import AuthorizeRedemption
 from giftcert.storage import ingest_fences
 from kafka_ingest.decoder import decode
-from kafka_ingest.records import partitions_of
+from kafka_ingest.records import KeptRecord, partitions_of
 from kafka_ingest.transaction import ingest
-from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store
-from tests.unit.contracts.topic_records import client, order
+from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, add_certificates, reserve_all
+from tests.integration.kafka_ingest.leading import Leading
+from tests.unit.contracts.topic_records import client, order, payment, withdrawal
 
 pytestmark = pytest.mark.integration
+RECIPIENT = {"ref": "R-somebody", "channel": "email", "locale": "ru-RU"}
 
 
 async def recipients(store: Store) -> int:
@@ -70,6 +77,96 @@ async def test_an_order_that_did_not_see_the_erasure_is_looked_at_again(store: S
     assert await recipients(store) == 1
     await store.settled()
     assert await recipients(store) == 0
+
+
+async def test_whatever_became_of_the_certificates_the_recipient_is_stored_nowhere(
+    store: Store, engine: AsyncEngine
+) -> None:
+    """Reserved, ordered, sold, spent, refunded, expired and released; then each order gets another version."""
+    store.certificates = await add_certificates(engine, 7)
+    reserved, ordered, issued, spent, refunded, expired, released = range(7)
+    reservations = {one: str(uuid4()) for one in store.certificates}
+    await reserve_all(engine, reservations)
+    leading = Leading(engine, store.keyring)
+
+    async def paid(nth: int) -> None:
+        paying = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}", "amount": 500_000, "allocations": None}
+        await store.commit(store.payment_record(payment(eventId=f"c-{nth}", **paying)))
+        await leading.lead()
+        if nth == refunded:
+            back = payment(eventType="payment.refunded", refundId="R-1", eventId="r-1", **paying)
+            await store.commit(store.payment_record(back))
+
+    def version(nth: int, number: int, **changes: object) -> KeptRecord:
+        line = store.line(nth, reservationId=reservations[store.certificates[nth]], recipient=RECIPIENT)
+        names = {"orderId": f"IM-{nth}", "orderVersion": number, "eventId": f"so-{nth}-{number}"}
+        return store.order_record(order(lines=[line], total=500_000, **names | changes))
+
+    for nth in (expired, ordered, issued, spent, refunded, released):
+        await store.commit(version(nth, 1))
+        await leading.lead()
+        if nth in (issued, spent, refunded, expired):
+            await paid(nth)
+        if nth == released:
+            gone = withdrawal(orderId=f"IM-{nth}", eventId="gone")
+            await store.commit(store.order_record(gone))
+        await leading.lead()
+        if nth == expired:
+            await leading.lifecycle.advance(store.certificates[nth], NOON + timedelta(days=366))
+    hold = AuthorizeRedemption(
+        redemption_id="R-1", amount=100_000, channel="pos", order_id="POS-1", currency="RUB"
+    )
+    await leading.lifecycle.act(store.certificates[spent], hold, NOON)
+    captured = payment(
+        tender="giftCertificate",
+        certificateId=store.certificates[spent],
+        orderId="POS-1",
+        channel="pos",
+        amount=100_000,
+        redemptionId="R-1",
+        allocations=None,
+        paymentId="P-S",
+        eventId="p-s",
+    )
+    await store.commit(store.payment_record(captured))
+    await leading.lead()
+    statuses = [(await leading.state(one)).shown_status for one in store.certificates]
+    assert statuses == [
+        "reserved",
+        "ordered",
+        "issued",
+        "partiallyRedeemed",
+        "refunded",
+        "expired",
+        "available",
+    ]
+    assert await places_of(store, RECIPIENT["ref"]) == {"order_lines", "events"}
+    told_before = await store.value("SELECT count(*) FROM events")
+
+    await erase(store)
+    await store.settled()
+    for nth in (*range(1, 7), reserved):
+        later = {"eventType": "order.changed", "occurredAt": "2026-11-23T12:00:00Z"}
+        await store.commit(version(nth, 3, **later) if nth else version(nth, 1))
+        await leading.lead()
+    await paid(ordered)
+    await leading.lead()
+    await store.settled()
+    assert (await leading.state(store.certificates[ordered])).shown_status == "issued"
+    assert await store.value("SELECT count(*) FROM events") > told_before
+    assert await places_of(store, RECIPIENT["ref"]) == {"events"}
+    since = "SELECT payload FROM events WHERE payload->'recipient'->>'ref' = :ref AND stream_key = :key"
+    key = store.certificates[ordered]
+    assert await store.rows(since, ref=RECIPIENT["ref"], key=key) == [], "announced after the erasure"
+
+
+async def places_of(store: Store, word: str) -> set[str]:
+    """Return the tables in which a word stands in any column."""
+    tables = await store.rows(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+    )
+    statement = "SELECT EXISTS (SELECT FROM {} AS t WHERE t::text LIKE '%' || :word || '%')"
+    return {name for (name,) in tables if await store.value(statement.format(name), word=word)}
 
 
 async def test_a_client_known_again_after_its_erasure_may_have_recipients(store: Store) -> None:

@@ -1,5 +1,6 @@
 """What waits for a certificate is decided in one transaction, whoever looks and however often."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -141,6 +142,29 @@ async def test_late_money_pays_for_the_successor_of_a_released_certificate(
     assert [await world.status(one) for one in (first, second)] == ["available", "issued"]
     assert await world.pending() == []
     assert not [wake for wake in world.wakes if wake.signal is Signal.LINE_FREED]
+
+
+async def test_after_an_outage_a_released_certificate_and_its_successor_may_look_at_the_same_time(
+    world: World,
+) -> None:
+    """Whoever comes first, one is issued, and no look is repeated without progress."""
+    await world.fill(2)
+    first, second = await world.reserve(2)
+    await world.say(stated("IM-1", 1, sold(first)))
+    await world.advance(first)
+    world.pass_time(world.policy.unpaid_after_order + timedelta(minutes=1))
+    await world.say(stated("IM-1", 2, sold(second), at=world.now))
+    await world.say(captured("IM-1", at=world.now))
+    await world.catch_up()
+    for _ in range(3):
+        looks = await asyncio.gather(*(world.advance(one) for one in (first, second, first, second)))
+        if not any(seen.wakes for seen in looks) and not await world.pending():
+            break
+    else:
+        raise AssertionError("they go on waking each other")
+    assert [await world.status(one) for one in (first, second)] == ["available", "issued"]
+    assert (await world.told(first))[-1] == "issue.released"
+    assert await world.told(second) == SALE
 
 
 async def test_a_certificate_waits_for_a_line_until_its_holder_lets_go(world: World) -> None:

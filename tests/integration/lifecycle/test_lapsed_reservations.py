@@ -9,7 +9,7 @@ from sqlalchemy import text
 from giftcert.storage import reservations
 from giftcert.storage.reservations import ReservationRepository
 from tests.crashes import CrashError, Step, around_each, crash
-from tests.integration.lifecycle.world import START, World, goods, sold, stated
+from tests.integration.lifecycle.world import START, World, authorized, goods, sold, stated
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +36,24 @@ async def test_what_lapsed_goes_back_to_the_pool_and_is_told(world: World) -> No
     rows = await world.rows("SELECT resolution, resolved_at FROM reservations")
     assert rows == 3 * [{"resolution": "reservationExpired", "resolved_at": world.now}]
     assert await release_lapsed(world) == 0
+
+
+async def test_an_authorisation_for_an_order_that_lost_its_certificate_keeps_no_reservation_of_somebody_else(
+    world: World,
+) -> None:
+    certificate_id = await world.reserved()
+    await world.say(stated("IM-1", 1, sold(certificate_id)))
+    await world.advance(certificate_id)
+    world.pass_time(world.policy.unpaid_after_order + timedelta(minutes=1))
+    await world.catch_up()
+    assert (await world.advance(certificate_id)).status == "available"
+    world.pass_time(timedelta(days=4))
+    assert await world.reserve(channel="pos") == [certificate_id]
+    await world.say(authorized("IM-1", at=world.now))
+    world.pass_time(timedelta(hours=2))
+    await world.catch_up()
+    assert await release_lapsed(world) == 1
+    assert await world.status(certificate_id) == "available"
 
 
 async def test_nothing_is_released_before_its_time(world: World) -> None:
