@@ -26,19 +26,31 @@ CHANNEL = "im"
 
 @dataclass(frozen=True)
 class Comparison:
-    """The medians of all rounds, and the median of the rounds' ratios."""
+    """The medians of all rounds, and the medians of the rounds' ratios."""
 
     floor: Rate
     service: Rate
     ratio: float
+    p99_ratio: float
 
 
 def compare(floor: Load, service: Load, rounds: int) -> Comparison:
     """Measure floor and service by turns, and return the medians; the first round warms up."""
-    pairs = [(run(floor), run(service)) for _ in range(rounds + 1)][1:]
-    ratios = [service.rate / floor.rate for floor, service in pairs]
+    pairs = [_round(number, floor, service) for number in range(rounds + 1)][1:]
     floors, services = zip(*pairs, strict=True)
-    return Comparison(_median(floors), _median(services), round(median(ratios), 3))
+    return Comparison(
+        _median(floors),
+        _median(services),
+        ratio=round(median(service.rate / floor.rate for floor, service in pairs), 3),
+        p99_ratio=round(median(service.p99 / floor.p99 for floor, service in pairs), 3),
+    )
+
+
+def _round(number: int, floor: Load, service: Load) -> tuple[Rate, Rate]:
+    pair = run(floor), run(service)
+    rates = f"floor {pair[0].rate:,.0f}/s, service {pair[1].rate:,.0f}/s"
+    print(f"round {number}: {rates}", file=sys.stderr, flush=True)
+    return pair
 
 
 def _median(rates: Sequence[Rate]) -> Rate:
