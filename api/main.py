@@ -4,11 +4,14 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import (
     certificates,
@@ -38,12 +41,16 @@ from giftcert.settings import Settings
 from giftcert.storage.claim_queue import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
 from giftcert.storage.engine import claim_connections, make_engine
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.deployment import build_id
 
 SHUTDOWN_SECONDS = 5
 CLOSE_SECONDS = 2
+RETRY_SECONDS = 1
 YOUNG_OBJECTS = 5_000
 """How many come before the garbage collector looks: by default it does twice a request, and takes 6 % of it."""
+_LOG = structlog.get_logger(__name__)
 _DESCRIPTION = """Gift certificates: channels reserve them, CRM discloses them, support looks into them.
 
 Errors are problem documents (RFC 9457); their `type` is stable. Money is in minor units. Times are UTC."""
@@ -102,8 +109,12 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build=build_id())
     refused_claims = RefusedClaimLedger(engine, clock)
     locks = LockRecorder(engine, lifecycle, keyring)
+    recording = partial(_record_policy, engine, settings, clock)
     try:
-        async with claim_connections(settings) as connections, _background(refused_claims.run, locks.run):
+        async with (
+            claim_connections(settings) as connections,
+            _background(refused_claims.run, locks.run, recording),
+        ):
             claims = ClaimRepository(connections)
             yield Services(
                 settings=settings,
@@ -130,6 +141,20 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     finally:
         await workflows.close(CLOSE_SECONDS)
         await engine.dispose()
+
+
+async def _record_policy(engine: AsyncEngine, settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
+    """Record the policy of this process, once the database is there: commands decide by it too (ADR 60)."""
+    while not stop.is_set():
+        try:
+            async with engine.begin() as connection:
+                await record_policy(connection, settings.policy, clock())
+        except DATABASE_ERRORS as error:
+            _LOG.warning("the policy waits to be recorded", error=type(error).__name__)
+        else:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
 
 
 @asynccontextmanager

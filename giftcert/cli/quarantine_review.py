@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.lifecycle import service_policy
 from giftcert.cli.quarantine_report import position
 from giftcert.cli.server_errors import reaching_database
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.public_events import OperatorActed
+from giftcert.domain.policy import Policy
 from giftcert.embedded.addresses import with_database
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.security import Keyring, keyring_of
@@ -44,9 +46,9 @@ class OpenedQuarantine:
         """By what ingest reads records."""
         return IngestRules.of(self.settings, self.keyring)
 
-    def replaying(self, who: str) -> Replay:
-        """Return what replays and dismisses in the name of somebody."""
-        return Replay(self.engine, self.rules, who)
+    def replaying(self, who: str, policy: Policy | None = None) -> Replay:
+        """Return what dismisses in the name of somebody and, by the policy of the service, replays."""
+        return Replay(self.engine, replace(self.rules, policy=policy or self.settings.policy), who)
 
     @property
     def keyring(self) -> Keyring:
@@ -79,8 +81,12 @@ class OpenedQuarantine:
             await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])
 
     async def replay(self, wanted: Wanted, who: str) -> AsyncIterator[Replayed]:
-        """Replay all records that are meant, page by page, and yield what comes of each."""
-        replay = self.replaying(who)
+        """Replay all records that are meant, page by page, and yield what comes of each.
+
+        Raises:
+            CommandError: the policy of the service is not known.
+        """
+        replay = self.replaying(who, await service_policy(self.engine))
         behind = BEGINNING
         while True:
             async with self.engine.connect() as connection:

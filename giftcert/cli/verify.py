@@ -9,10 +9,8 @@ from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.output import AsJson, say
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
     from temporalio.client import Client
 
-    from giftcert.lifecycle.change import Lifecycle
     from giftcert.settings import Settings
     from giftcert.verification.verify import Sources
     from giftcert.verification.violations import Findings
@@ -45,6 +43,7 @@ def verify(
 
 
 async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_json: bool) -> int:
+    from giftcert.cli.lifecycle import lifecycle_of
     from giftcert.cli.server_errors import reaching_kafka
     from giftcert.storage.engine import make_engine
     from giftcert.verification.repair import repair as set_off
@@ -57,7 +56,9 @@ async def _verify(settings: "Settings", sample: int | None, *, repair: bool, as_
         sources, client = await _sources(settings, engine)
         with reaching_kafka(settings.kafka_bootstrap_servers):
             found = findings = await look(sources, progress, sample)
-            done = await set_off(sources, client, _lifecycle(settings, engine), found) if repair else []
+            done = (
+                await set_off(sources, client, await lifecycle_of(settings, engine), found) if repair else []
+            )
             if done:
                 await until_effective(engine, found)
                 findings = await look(sources, progress)
@@ -84,15 +85,6 @@ async def _sources(settings: "Settings", engine: Any) -> "tuple[Sources, Client]
         client = await connect(settings)
     sources = Sources(engine=engine, settings=settings, keyring=keyring, runs=CertificateRuns(client))
     return sources, client
-
-
-def _lifecycle(settings: "Settings", engine: "AsyncEngine") -> "Lifecycle":
-    from giftcert.lifecycle.change import Lifecycle
-    from giftcert.security import keyring_of
-
-    return Lifecycle(
-        engine, settings.policy, keyring_of(settings), web_url=settings.workflow_url, build="command line"
-    )
 
 
 def _progress(what: str, done: int, total: int) -> None:

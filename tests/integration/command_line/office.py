@@ -10,14 +10,15 @@ from typing import Any
 
 from command_runs import RunCommand
 
-from tests.integration.api.api_client import NOWHERE, open_api, settings_for
+from tests.integration.api.api_client import NOWHERE, Stock, open_api, settings_for
 from tests.integration.api.refund_desk import PRICE, Desk
 from tests.integration.api.sales import open_stock, orders_of
+from tests.waiting import until
 
 
 @dataclass
 class Office(Desk):
-    """Runs commands on the database of a desk, under keys of its own."""
+    """Runs commands on the database of a desk, under keys of its own; their shell knows no policy."""
 
     giftcert: RunCommand
     own_keys: dict[str, str]
@@ -27,12 +28,16 @@ class Office(Desk):
         chosen = {
             "database_url": url.get_secret_value() if url else "",
             "temporal_address": NOWHERE,
-            "refund_four_eyes_over": str(PRICE),
         }
         return await asyncio.to_thread(self.giftcert, *arguments, **chosen, **self.own_keys)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         return await self.stock.rows(statement, **values)
+
+
+async def has_policy(stock: Stock) -> bool:
+    """Whether the API has recorded its policy."""
+    return await stock.rows("SELECT 1 FROM service_policy") != []
 
 
 @asynccontextmanager
@@ -43,4 +48,5 @@ async def open_office(
     spending = {"direct_spend_channels": ("pos",), "direct_spend_cap": PRICE, "refund_four_eyes_over": PRICE}
     settings = settings_for(database_url, folder, keyring=own_keys["keyring"], **spending)
     async with open_stock(settings) as stock, open_api(settings) as api:
+        await until(lambda: has_policy(stock))
         yield Office(api, stock, orders_of(stock), giftcert, own_keys)

@@ -57,7 +57,7 @@ async def test_people_are_told_the_outcome_in_words_and_by_name(office: Office) 
     assert (resolved["resolvedBy"], resolved["note"]) == ("anna", "the buyer keeps it")
 
 
-async def test_a_large_refund_takes_two_names(office: Office) -> None:
+async def test_a_large_refund_takes_two_names_whatever_the_shell_is_set_to(office: Office) -> None:
     sold = await office.sell()
     await office.refund(sold, amount=PRICE + 1)
     case = await office.case_of(sold, "pendingDetails")
@@ -75,6 +75,22 @@ async def test_a_large_refund_takes_two_names(office: Office) -> None:
         json.loads((await office.run("refunds", *decide, "--by", "bert", "--json")).stdout)["status"]
         == "refunded"
     )
+
+
+async def test_nothing_is_decided_where_the_policy_of_the_service_is_not_known(office: Office) -> None:
+    sold, case = await office.spent_and_refunded()
+    await office.stock.run("DELETE FROM service_policy")
+    for wanted in (
+        ("refunds", "resolve", case, "--approve", "--note", "agreed"),
+        ("pool", "retire", "--certificate", sold.certificate_id, "--reason", "misprinted"),
+        ("quarantine", "replay", "--all"),
+    ):
+        done = await office.run(*wanted, "--by", "anna")
+        assert (done.returncode, done.stderr) == (
+            1,
+            "giftcert: the policy of the service is not known here: start its API once, which records it\n",
+        )
+    assert (await office.row(sold))["refund_state"] == "pendingDetails"
 
 
 async def test_what_cannot_be_decided_is_one_clear_line(office: Office) -> None:

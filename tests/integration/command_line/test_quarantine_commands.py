@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from command_runs import RunCommand
 from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
+from giftcert.storage.service_policy import record_policy
 from kafka_ingest.records import KeptRecord, Topics
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
@@ -28,6 +30,8 @@ BEFORE_KIOSKS = Topics("All_SalesOrder", "All_Payments", "All_Clients", ("im", "
 async def store(fresh_database_url: str, own_keys: dict[str, str]) -> AsyncIterator[Store]:
     engine = engine_at(fresh_database_url)
     keyring = Keyring.load(Path(own_keys["keyring"]))
+    async with engine.begin() as connection:
+        await record_policy(connection, Policy(), datetime.now(UTC))
     yield Store(engine, keyring, await add_certificates(engine, 1))
     await engine.dispose()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
+from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
@@ -91,6 +93,8 @@ async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_k
     )
     engine = engine_at(url)
     sales = await Sales.open(engine, url, Keyring.load(verified_keyring))
+    async with engine.begin() as connection:
+        await record_policy(connection, settings.policy, datetime.now(UTC))
     await sales.lead()
     await sales.store.rows_changed("UPDATE events SET recorded_at = recorded_at - interval '1 h'")
     await publish_all(engine, settings)
