@@ -1,7 +1,7 @@
 """The lifecycle as one full matrix, status x message. The core obeys it; the diagram and the tests read it.
 
 Each cell says what a message does to a certificate of that status: it is applied and may lead to some statuses, it is
-ignored (known, nothing follows), or a request is refused, as its caller hears.
+ignored (known, nothing follows), or a request is refused, as its caller hears and no event says (ADR 61).
 
 After a change draw it anew: ``python -m giftcert.domain.certificate.matrix > specs/diagrams/lifecycle.mmd``.
 """
@@ -113,7 +113,10 @@ def cell(status: Status, message: m.Message) -> Cell:
 
 
 def render() -> str:
-    """Return the lifecycle as a Mermaid state diagram: one arrow per pair of statuses, with its messages."""
+    """Return the lifecycle as a Mermaid state diagram.
+
+    There is one arrow per pair of statuses, with its messages, and a note per status with the requests that it refuses.
+    """
     arrows: dict[tuple[Status, Status], list[str]] = {}
     for (status, message), found in MATRIX.items():
         for target in found.to:
@@ -122,6 +125,9 @@ def render() -> str:
     for (status, target), names in sorted(arrows.items()):
         lines.append(f"    {status.value} --> {target.value}: {', '.join(names)}")
     lines += [f"    {status.value} --> [*]" for status in Status if status in ENDED]
+    for status in Status:
+        refused = [message.__name__ for message, cells in _ROWS.items() if cells[status] == REFUSED]
+        lines.append(f"    note right of {status.value}: refuses {', '.join(refused)}")
     return "\n".join(lines) + "\n"
 
 
