@@ -115,7 +115,7 @@ class MaintenanceActivities:
 
     @activity.defn(name=RECONCILE)
     async def reconcile(self, what: Reconciliation) -> Reconciled:
-        """Hold a sample or everything against the invariants, and tell the stream what is newly wrong."""
+        """Hold a sample or everything against the invariants, and report on the stream what is newly wrong."""
         sources = Sources(
             engine=self._engine,
             settings=self._settings,
@@ -125,10 +125,10 @@ class MaintenanceActivities:
         async with _heartbeats() as progress:
             findings = await verify(sources, progress, what.sample)
         alerts = Alerts(self._engine, self._settings)
-        told = await alerts.tell(findings, self._clock(), whole=what.sample is None)
-        _log_result(findings, told)
+        reported = await alerts.report(findings, self._clock(), whole=what.sample is None)
+        _log_result(findings, reported)
         violations = {str(number): count for number, count in findings.counts.items() if count}
-        return Reconciled(violations, told)
+        return Reconciled(violations, reported)
 
 
 @asynccontextmanager
@@ -152,8 +152,8 @@ async def _heartbeats() -> AsyncIterator[Progress]:
         task.cancel()
 
 
-def _log_result(findings: Findings, told: int) -> None:
+def _log_result(findings: Findings, reported: int) -> None:
     if findings.hold:
         _log.info("all invariants hold", checked=findings.checked)
     else:
-        _log.error("invariants are violated", violations=findings.counts, told=told)
+        _log.error("invariants are violated", violations=findings.counts, reported=reported)

@@ -27,10 +27,10 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many violations there are by invariant, those that have none left out, and how many were newly told."""
+    """How many violations there are by invariant, those that have none left out, and how many were newly reported."""
 
     violations: dict[str, int]
-    told: int
+    reported: int = 0
 
 
 @dataclass(frozen=True, slots=True)

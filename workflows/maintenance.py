@@ -68,11 +68,11 @@ class RetentionWorkflow:
 
 @workflow.defn(name=RECONCILIATION_WORKFLOW)
 class ReconciliationWorkflow:
-    """Holds database, stream and workflows against the invariants; the stream is told what is newly wrong."""
+    """Holds database, stream and workflows against the invariants; the stream hears what is newly wrong."""
 
     @workflow.run
     async def run(self, what: Reconciliation) -> Reconciled:
-        """Return what was found and told."""
+        """Return what was found and reported."""
         found: Reconciled = await workflow.execute_activity(
             RECONCILE,
             what,

@@ -1,4 +1,4 @@
-"""Tells the stream of violations: each once while it stands, under the certificate, product or input it is about."""
+"""Reports violations on the stream: each once while it stands, under the certificate, product or input it is about."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
 from giftcert.verification.violations import INVARIANTS, Findings, Violation
 
-TOLD_AT_ONCE = 100
-"""Of one invariant in one run; the rest is told by the runs that follow, if it still stands."""
+REPORTED_AT_ONCE = 100
+"""Of one invariant in one run; the rest is reported by the runs that follow, if it still stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Tells what a verification found."""
+    """Reports what a verification found."""
 
     engine: AsyncEngine
     settings: Settings
 
-    async def tell(self, findings: Findings, now: datetime, *, whole: bool) -> int:
-        """Tell what is new; what a verification of everything no longer finds may be told again when it comes back.
+    async def report(self, findings: Findings, now: datetime, *, whole: bool) -> int:
+        """Report what is new; what a verification of everything no longer finds is reported again when it comes back.
 
         Args:
             findings: of one verification.
-            now: the instant of this telling.
+            now: the instant of this report.
             whole: whether everything was looked at.
 
         Returns:
@@ -46,13 +46,13 @@ class Alerts:
         async with self.engine.begin() as connection:
             keys = [_key(one) for one in findings.violations]
             known = await KnownViolationRepository(connection).seen_again(keys, now)
-        told = [await self._tell(one, now) for one in _first_of_each(findings, known)]
+        reported = [await self._report(one, now) for one in _first_of_each(findings, known)]
         if whole and findings.are_all_named:
             async with self.engine.begin() as connection:
                 await KnownViolationRepository(connection).forget_not_seen_since(now)
-        return sum(told)
+        return sum(reported)
 
-    async def _tell(self, violation: Violation, now: datetime) -> bool:
+    async def _report(self, violation: Violation, now: datetime) -> bool:
         async with self.engine.begin() as connection:
             if not await KnownViolationRepository(connection).note(_key(violation), now):
                 return False
@@ -74,7 +74,7 @@ class Alerts:
     async def _of_certificate(
         self, connection: AsyncConnection, violation: Violation, notice: InvariantViolated, now: datetime
     ) -> bool:
-        """Tell under the certificate; return ``False`` where just what is wrong with it does not let that be."""
+        """Report under the certificate; return ``False`` where just what is wrong with it does not let that be."""
         try:
             async with connection.begin_nested():
                 stored = await CertificateRepository(connection).load(violation.subject)
@@ -100,7 +100,7 @@ def _key(violation: Violation) -> str:
 
 
 def _first_of_each(findings: Findings, known: set[str]) -> Iterator[Violation]:
-    left = dict.fromkeys(INVARIANTS, TOLD_AT_ONCE)
+    left = dict.fromkeys(INVARIANTS, REPORTED_AT_ONCE)
     for one in findings.violations:
         if _key(one) not in known and left[one.invariant] > 0:
             left[one.invariant] -= 1

@@ -105,7 +105,7 @@ async def test_what_cannot_be_told_under_its_certificate_is_told_all_the_same(wo
 
 
 async def test_many_are_told_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("giftcert.verification.alerts.TOLD_AT_ONCE", 3)
+    monkeypatch.setattr("giftcert.verification.alerts.REPORTED_AT_ONCE", 3)
     await world.spoil("DELETE FROM outbox_shards WHERE shard < 5")
     assert [await reconcile(world) for _ in range(3)] == [3, 2, 0]
 
