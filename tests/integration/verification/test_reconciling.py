@@ -31,7 +31,7 @@ ALERTS = text("""
 """)
 
 
-async def told(world: World) -> list[tuple[str, int, str]]:
+async def reported(world: World) -> list[tuple[str, int, str]]:
     """The alerts: stream key, invariant, rule. Each is as published."""
     async with world.engine.connect() as connection:
         alerts = [StoredEvent(**row) for row in (await connection.execute(ALERTS)).mappings()]
@@ -46,7 +46,9 @@ async def told(world: World) -> list[tuple[str, int, str]]:
 
 async def reconcile(world: World, sample: int | None = None) -> int:
     findings = await world.verify(sample)
-    return await Alerts(world.engine, world.settings).tell(findings, datetime.now(UTC), whole=sample is None)
+    return await Alerts(world.engine, world.settings).report(
+        findings, datetime.now(UTC), whole=sample is None
+    )
 
 
 async def break_fold(world: World, by: int) -> None:
@@ -57,12 +59,14 @@ async def break_fold(world: World, by: int) -> None:
     )
 
 
-async def test_a_violation_is_told_once_while_it_stands_and_again_when_it_comes_back(world: World) -> None:
+async def test_a_violation_is_reported_once_while_it_stands_and_again_when_it_comes_back(
+    world: World,
+) -> None:
     await break_fold(world, 1)
     assert await reconcile(world) == 1
     assert await reconcile(world) == 0
     assert await reconcile(world, sample=5) == 0
-    assert await told(world) == [(world.ids[ISSUED], 5, "foldDiffers")]
+    assert await reported(world) == [(world.ids[ISSUED], 5, "foldDiffers")]
 
     await break_fold(world, -1)
     assert await reconcile(world) == 0
@@ -78,7 +82,7 @@ async def test_a_sample_does_not_forget_what_it_did_not_look_at(world: World) ->
     assert await world.value("SELECT count(*) FROM known_violations") == 1
 
 
-async def test_each_is_told_under_what_it_is_about(world: World) -> None:
+async def test_each_is_reported_under_what_it_is_about(world: World) -> None:
     await world.spoil("UPDATE batches SET quantity = quantity + 1")
     await world.spoil("UPDATE quarantine SET record_value = 'in clear' WHERE reason = 'unknownCertificate'")
     await world.spoil("DELETE FROM outbox_shards WHERE shard = 7")
@@ -93,18 +97,18 @@ async def test_each_is_told_under_what_it_is_about(world: World) -> None:
         place,
         (stream, 9, "shardMissing"),
     }
-    assert set(await told(world)) == expected
+    assert set(await reported(world)) == expected
 
 
-async def test_what_cannot_be_told_under_its_certificate_is_told_all_the_same(world: World) -> None:
+async def test_what_cannot_be_reported_under_its_certificate_is_reported_all_the_same(world: World) -> None:
     await world.spoil(
         "UPDATE certificates SET sequence = 0 WHERE certificate_id = :id", id=UUID(world.ids[RESERVED])
     )
     assert await reconcile(world) == 1
-    assert await told(world) == [(f"{world.settings.topic_stream}-0", 6, "gap")]
+    assert await reported(world) == [(f"{world.settings.topic_stream}-0", 6, "gap")]
 
 
-async def test_many_are_told_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_are_reported_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("giftcert.verification.alerts.REPORTED_AT_ONCE", 3)
     await world.spoil("DELETE FROM outbox_shards WHERE shard < 5")
     assert [await reconcile(world) for _ in range(3)] == [3, 2, 0]
