@@ -408,6 +408,13 @@ CREATE INDEX verification_locks_over ON verification_locks (locked_until);
 
 -- Operations --------------------------------------------------------------------------------------------------------
 
+-- The policy by which the API that started last decides; commands that decide in a process of their own read it.
+CREATE TABLE service_policy (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), -- there is one row at most
+    policy jsonb NOT NULL,
+    recorded_at timestamptz NOT NULL
+);
+
 -- Violations of invariants that were reported, so that each is reported once while it stands.
 CREATE TABLE known_violations (
     violation text PRIMARY KEY, -- invariant, rule, subject and what tells several of one subject apart
