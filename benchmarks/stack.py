@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +33,19 @@ class Stack:
 
 
 @contextmanager
-def running_stack(pool: int) -> Iterator[Stack]:
-    """Start everything, fill the pool, and end everything."""
+def running_stack(pool: int, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Start everything with these settings, fill the pool, and end everything."""
     with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        environment = {**os.environ, "GIFTCERT_STATE_DIR": folder, "GIFTCERT_RESERVATION_CAP": "10000000"}
-        with Path(folder, "up.log").open("wb") as log:
-            command = [*GIFTCERT, "up", "--ports", "auto", "--json"]
-            process = subprocess.Popen(
+        ours = {"GIFTCERT_STATE_DIR": folder, "GIFTCERT_RESERVATION_CAP": "10000000"}
+        environment = {**os.environ, **ours, **(settings or {})}
+        command = [*GIFTCERT, "up", "--ports", "auto", "--json"]
+        with (
+            Path(folder, "up.log").open("wb") as log,
+            subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+            ) as process,
+        ):
             try:
                 assert process.stdout is not None
                 addresses = json.loads(process.stdout.readline())
@@ -60,12 +63,6 @@ def _stack(process_id: int, addresses: dict[str, Any], environment: dict[str, st
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    token = subprocess.run(
-        [*GIFTCERT, "token", "--role", "channel", "--json"],
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-    )
     return Stack(
         process_id=process_id,
         api_url=addresses["apiUrl"],
@@ -73,9 +70,16 @@ def _stack(process_id: int, addresses: dict[str, Any], environment: dict[str, st
         temporal=addresses["temporalAddress"],
         database_url=addresses["databaseUrl"],
         folder=Path(addresses["stateFolder"]),
-        token=json.loads(token.stdout)["token"],
+        token=token_of(environment, "channel"),
         environment=environment,
     )
+
+
+def token_of(environment: dict[str, str], role: str) -> str:
+    """Return a token of a role, as the running stack signs it."""
+    command = [*GIFTCERT, "token", "--role", role, "--json"]
+    answer = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    return str(json.loads(answer.stdout)["token"])
 
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:

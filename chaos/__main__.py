@@ -1,144 +1,117 @@
-"""Kill each part in the middle of running sales, take each server away for a while, and see that no sale is lost.
+"""Break each part in the middle of running trade, and hold what came of it against the partners' own book.
 
-``python -m chaos``: starts a whole stack, sells at a steady pace, kills our parts with signal 9 in turn, keeps each
-of PostgreSQL, Kafka and Temporal down for a while, then freezes each, and ends with 0 only if every sale is issued,
-the stream, read by an independent consumer, tells each certificate's events once, in order and without a gap, and all
-invariants hold.
+``python -m chaos`` starts a whole stack. Customers buy, spend, return, exchange and cancel at a steady pace while our
+parts are killed with signal 9 in turn, PostgreSQL, Kafka and Temporal are kept away for a while, then frozen. It ends
+with 0 only if stream and API show exactly what the oracle's book says and all invariants hold; else it prints one line
+for each difference.
 """
 
 import argparse
 import asyncio
-import contextlib
-import json
-import signal
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from itertools import count, cycle
+from time import monotonic
 
-import aiokafka
-import httpx
-import psutil
-from aiokafka.errors import KafkaError
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.sales import Shop, open_shop
 from benchmarks.stack import GIFTCERT, Stack, running_stack
+from chaos.customers import DIRECT_SPENDING, STORIES, Customer
+from chaos.faults import Fault, all_faults
+from chaos.oracle import differences
+from chaos.partners import Partners, gather_evidence, open_partners
 
-PARTS = ("worker", "ingest", "dispatch", "api")
-SERVERS = ("postgres", "kafka", "temporal")
-PER_SECOND = 10
-BETWEEN_SECONDS = 6
-AWAY_SECONDS = 10
-SERVER_FROZEN_SECONDS = 20
 PATIENCE_SECONDS = 120
+LOOK_AGAIN_SECONDS = 3
 
 
-@dataclass
-class Telling:
-    """What the stream told of one certificate: events by sequence, in the order of their first coming."""
+class Traffic:
+    """Customers that come at a pace, story by story, alternately in each channel."""
 
-    events: dict[int, dict[str, Any]] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    def __init__(self, partners: Partners, pace: float, progress: Progress) -> None:
+        self._partners = partners
+        self._pace = pace
+        self._progress = progress
+        self._stories = cycle(STORIES.items())
+        self._channels = cycle(("im", "pos"))
+        self._numbers = count(1)
 
-    def take(self, event: dict[str, Any]) -> None:
-        """Note an event; a repeat must be the same to the last field, a new one must be the next."""
-        sequence = event["sequence"]
-        known = self.events.get(sequence)
-        if known is None:
-            if sequence != len(self.events) + 1:
-                self.faults.append(f"{sequence} after {len(self.events)}")
-            self.events[sequence] = event
-        elif known != event:
-            self.faults.append(f"two events with sequence {sequence}")
+    async def trade(self, stack: Stack, fault: Fault | None, least: int) -> int:
+        """Have customers come while a fault strikes, at least so many; return how many came and were served."""
+        injecting = asyncio.ensure_future(fault.inject(stack)) if fault else None
+        bar = self._progress.add_task(fault.description if fault else "nothing fails", total=least)
+        customers: list[asyncio.Task[None]] = []
+        while len(customers) < least or (injecting and not injecting.done()):
+            customers.append(asyncio.create_task(self._serve_next()))
+            customers[-1].add_done_callback(lambda _: self._progress.advance(bar))
+            self._progress.update(bar, total=len(customers))
+            await asyncio.sleep(1 / self._pace)
+        if injecting:
+            await injecting
+        _, late = await asyncio.wait(customers, timeout=PATIENCE_SECONDS)
+        for customer in late:
+            customer.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        self._progress.remove_task(bar)
+        return len(customers)
+
+    async def _serve_next(self) -> None:
+        name, story = next(self._stories)
+        customer = Customer(self._partners, next(self._channels))
+        who = f"customer {next(self._numbers)}, who {name}"
+        try:
+            await story(customer)
+        except asyncio.CancelledError:
+            self._partners.book.faults.append(f"{who}: still waits after {PATIENCE_SECONDS} s")
+        except Exception as error:  # noqa: BLE001 - whatever it is, this customer was not served
+            self._partners.book.faults.append(f"{who}: {type(error).__name__}: {error}")
 
 
-def pids_of(stack: Stack, part: str) -> list[psutil.Process]:
-    """Return the running processes of a part, as the stack wrote them down."""
-    records = [json.loads(path.read_text()) for path in Path(stack.folder, "run").glob(f"{part}.*.json")]
-    found = []
-    for record in records:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found.append(psutil.Process(record["pid"]))
+async def play(stack: Stack, partners: Partners, options: argparse.Namespace) -> list[str]:
+    """Carry out every fault among customers; return in what the service differs from the book in the end."""
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        traffic = Traffic(partners, options.pace, progress)
+        for fault in (all_faults(options.frozen).get(name) for name in options.faults):
+            before = len(partners.book.faults)
+            customers = await traffic.trade(stack, fault, options.customers)
+            lost = len(partners.book.faults) - before
+            description = fault.description if fault else "nothing fails"
+            console.print(f"{description}: {customers} customers, {lost or 'none'} not served")
+        progress.add_task("held against the book", total=None)
+        found = await settled_differences(partners)
+    console.print(_totals(partners))
     return found
 
 
-async def kill(stack: Stack, part: str) -> None:
-    """End a part at once; the stack starts another."""
-    kill_at_once(stack, part)
-    await asyncio.sleep(BETWEEN_SECONDS)
-
-
-async def keep_down(stack: Stack, part: str, seconds: float) -> None:
-    """End a part as often as the stack starts another, so that whoever calls it is refused for a while."""
-    for _ in range(round(seconds / 0.1)):
-        kill_at_once(stack, part)
-        await asyncio.sleep(0.1)
-
-
-def kill_at_once(stack: Stack, part: str) -> None:
-    """End a part's processes without a word."""
-    for process in pids_of(stack, part):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
-
-
-async def freeze(stack: Stack, part: str, seconds: float) -> None:
-    """Stop a part for a while without ending it."""
-    frozen = [one for process in pids_of(stack, part) for one in (process, *process.children(recursive=True))]
-    for process in frozen:
-        process.suspend()
-    await asyncio.sleep(seconds)
-    for process in frozen:
-        process.resume()
-
-
-async def one_after_the_other(stack: Stack) -> None:
-    """Have PostgreSQL go just when the workflows have much to catch up on."""
-    await freeze(stack, "temporal", AWAY_SECONDS)
-    await asyncio.sleep(0.2)
-    await keep_down(stack, "postgres", AWAY_SECONDS)
-
-
-async def until_sold(shop: Shop) -> str:
-    """Sell one certificate; while the API is away the reservation is asked for again."""
+async def settled_differences(partners: Partners, patience: float = PATIENCE_SECONDS) -> list[str]:
+    """Return the differences that stay when everything has had its time to come out."""
+    until = monotonic() + patience
     while True:
-        try:
-            return await shop.sell()
-        except (httpx.TransportError, httpx.HTTPStatusError, KafkaError):
-            await asyncio.sleep(0.5)
+        found = differences(partners.book, await gather_evidence(partners))
+        if len(found) <= len(partners.book.faults) or monotonic() > until:
+            return found
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def sell_while(shop: Shop, happening: Awaitable[None]) -> list[str]:
-    """Sell at a steady pace while something happens, then wait for every sale to be issued."""
-    going = asyncio.ensure_future(happening)
-    sales = []
-    while not going.done():
-        sales.append(asyncio.create_task(until_sold(shop)))
-        await asyncio.sleep(1 / PER_SECOND)
-    await going
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        return list(await asyncio.gather(*sales))
-
-
-async def read_stream(stack: Stack) -> dict[str, Telling]:
-    """Read the whole stream with a consumer of its own."""
-    tellings: dict[str, Telling] = defaultdict(Telling)
-    async with aiokafka.AIOKafkaConsumer(
-        "GiftCertificates.Stream", bootstrap_servers=stack.kafka, auto_offset_reset="earliest"
-    ) as consumer:
-        ends = await consumer.end_offsets(consumer.assignment())
-        while any([await consumer.position(one) < end for one, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                for record in records:
-                    event = json.loads(record.value)
-                    if event["certificateId"]:
-                        tellings[event["certificateId"]].take(event)
-    return tellings
+def _totals(partners: Partners) -> Table:
+    lines = partners.book.lines
+    purchases = [purchase for line in lines for purchase in line.purchases]
+    table = Table("in the book", "number", "amount")
+    for what, amounts in {
+        "order lines paid": [line.captured for line in lines],
+        "money given back": [line.refunded for line in lines],
+        "spent with certificates": [purchase.captured for purchase in purchases],
+        "brought back onto certificates": [purchase.restored for purchase in purchases],
+        "decided by support": [line.refunded for line in lines if line.decision],
+    }.items():
+        moved = [amount for amount in amounts if amount]
+        table.add_row(what, str(len(moved)), f"{sum(moved) / 100:,.2f}")
+    return table
 
 
 def verify(stack: Stack) -> int:
@@ -146,44 +119,41 @@ def verify(stack: Stack) -> int:
     return subprocess.run([*GIFTCERT, "verify"], env=stack.environment, check=False).returncode
 
 
-async def play(stack: Stack, frozen_seconds: float, report: Callable[[str, int], None]) -> list[str]:
-    """Carry out every failure; return what the stream tells wrong."""
-    async with open_shop(stack) as shop:
-        for part in PARTS:
-            report(f"{part} killed with signal 9", len(await sell_while(shop, kill(stack, part))))
-        for part in SERVERS:
-            sold = await sell_while(shop, keep_down(stack, part, AWAY_SECONDS))
-            report(f"{part} away for {AWAY_SECONDS} s", len(sold))
-        sold = await sell_while(shop, one_after_the_other(stack))
-        report(f"temporal stopped, then postgres away for {AWAY_SECONDS} s", len(sold))
-        for part, seconds in (
-            ("postgres", SERVER_FROZEN_SECONDS),
-            ("kafka", SERVER_FROZEN_SECONDS),
-            ("temporal", frozen_seconds),
-        ):
-            sold = await sell_while(shop, freeze(stack, part, seconds))
-            report(f"{part} stopped for {seconds:g} s", len(sold))
-    tellings = await read_stream(stack)
-    return [f"{one}: {fault}" for one, telling in tellings.items() for fault in telling.faults]
+def report(found: Sequence[str], verified: int) -> int:
+    """Print one line for each difference; return the exit code."""
+    for difference in found:
+        print(difference)
+    if not found:
+        print("stream and API show what the book says, in order, without a gap or a contradicting repeat")
+    return 1 if found or verified else 0
 
 
-def main() -> int:
-    """Play all failures on a stack of its own and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--frozen", type=float, default=60, help="seconds for which Temporal is stopped")
-    arguments = parser.parse_args()
-    console, table = Console(), Table("failure", "sales meanwhile", "all issued")
+    parser.add_argument("--pace", type=float, default=5, help="customers a second")
+    parser.add_argument(
+        "--customers", type=int, default=len(STORIES), help="least number of them in each fault"
+    )
+    names = [*all_faults(0), "none"]
+    parser.add_argument(
+        "--faults", nargs="+", choices=names, default=names[:-1], metavar="FAULT", help=", ".join(names)
+    )
+    return parser.parse_args(arguments)
 
-    def report(failure: str, sales: int) -> None:
-        console.print(f"{failure}: {sales} sales, all issued")
-        table.add_row(failure, str(sales), "yes")
 
-    with running_stack(pool=0) as stack:
-        faults = asyncio.run(play(stack, arguments.frozen, report))
-        verified = verify(stack)
-    console.print(table)
-    console.print("\n".join(faults) or "the stream: in order, no gap, no contradicting repeat")
-    return 1 if faults else verified
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the chosen faults on a stack of its own; return the exit code."""
+    options = options_of(arguments)
+
+    async def play_all() -> list[str]:
+        async with open_partners(stack) as partners:
+            return await play(stack, partners, options)
+
+    with running_stack(pool=0, settings=DIRECT_SPENDING) as stack:
+        found = asyncio.run(play_all())
+        return report(found, verify(stack))
 
 
 if __name__ == "__main__":
