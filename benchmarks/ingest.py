@@ -25,8 +25,7 @@ from benchmarks.servers import servers
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.migrate import migrate
-from kafka_ingest import metrics
-from kafka_ingest.consumer import make_consumer
+from kafka_ingest.consumer import BATCH_RECORDS, make_consumer
 from kafka_ingest.main import serve
 
 PARTITIONS = 8
@@ -191,7 +190,7 @@ def of_new_group(settings: Settings) -> Settings:
 
 def committed() -> int:
     """Return how many records ingest has committed in this process."""
-    return round(_sum_of(metrics.BATCH_RECORDS, "_sum"))
+    return round(_sum_of(BATCH_RECORDS, "_sum"))
 
 
 def _sum_of(metric: object, suffix: str) -> float:
@@ -220,7 +219,7 @@ def compare(orders: int, rounds: int) -> Comparison:
                 print(f"  floor {pair[0]:,.0f}/s, service {pair[1]:,.0f}/s", file=sys.stderr, flush=True)
                 pairs.append(pair)
     floors, services = zip(*pairs[1:], strict=True)
-    batches = _sum_of(metrics.BATCH_RECORDS, "_count")
+    batches = _sum_of(BATCH_RECORDS, "_count")
     return Comparison(
         floor=round(median(floors)),
         service=round(median(services)),

@@ -19,7 +19,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.day_partitions import make_days
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
 
@@ -90,7 +90,7 @@ class Leading:
 
     async def _tell(self, model: Model, topic: str, value: dict[str, Any]) -> None:
         key, body = value["orderId"].encode(), msgspec.json.encode(value)
-        record = KeptRecord(topic, 0, next(self._offsets), key, body, 1_763_892_000_000)
+        record = InputRecord(topic, 0, next(self._offsets), key, body, 1_763_892_000_000)
         await self._writer.commit([record], self._writer.decode([record]))
         await self._lifecycle.advance(model.certificate_id, utc_now())
 

@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from prometheus_client import Counter, Histogram
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
-from kafka_ingest import metrics, record_batches
+from kafka_ingest import record_batches, watermarks
 from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.transaction import Committed
@@ -30,86 +31,100 @@ FINISH_SECONDS, STOP_SECONDS = 3.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 POSTGRESQL, KAFKA, INGEST = "PostgreSQL", "Kafka", "ingest"
 
+_RECORDS = Counter(
+    "giftcert_ingest_records", "Records of the input topics by what came of them", ["topic", "outcome"]
+)
+_BATCH_SECONDS = Histogram(
+    "giftcert_ingest_batch_seconds",
+    "Time to commit a batch to PostgreSQL",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
+BATCH_RECORDS = Histogram(
+    "giftcert_ingest_batch_records", "Records of a batch", buckets=(1, 10, 100, 1_000, 2_000, 4_000, 8_000)
+)
 _log = structlog.get_logger(__name__)
 
 
-class GroupMember:
-    """Reads the input topics as a member of the group for as long as it runs; makes its consumer anew where it must."""
+async def consume(
+    settings: Settings,
+    engine: AsyncEngine,
+    writer: BatchWriter,
+    outages: OutageReport,
+    hand_over: Callable[[Committed], None],
+    clock: Clock = utc_now,
+) -> NoReturn:
+    """Read the input topics as a member of the group for ever.
 
-    def __init__(
-        self,
-        settings: Settings,
-        engine: AsyncEngine,
-        writer: BatchWriter,
-        outages: OutageReport,
-        hand_over: Callable[[Committed], None],
-        clock: Clock = utc_now,
-    ) -> None:
-        self._settings = settings
-        self._topics = (settings.topic_orders, settings.topic_payments, settings.topic_clients)
-        self._engine = engine
-        self._writer = writer
-        self._outages = outages
-        self._hand_over = hand_over
-        self._clock = clock
-
-    async def run(self) -> None:
-        """Consume for ever. aiokafka itself outlasts a broker's absence; at what it gives up, begin anew."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                await self._once()
-            except (KafkaError, OSError) as error:
-                await self._outages.goes_on(KAFKA, error)
-            except Exception as error:  # noqa: BLE001 - a new consumer may do what the old one could not
-                _log.exception("the consumer is made anew")
-                await self._outages.goes_on(INGEST, error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 2 * LONGEST_PAUSE)
-
-    async def _once(self) -> None:
-        consumer = make_consumer(self._settings)
-        loop = BatchLoop(consumer, self._writer, self._outages, self._hand_over)
-        watermarks = Watermarks(consumer, self._engine, self._topics, loop.reached, self._clock)
-        consumer.subscribe(topics=self._topics, listener=Rebalances(loop))
+    aiokafka itself outlasts a broker's absence; at what it gives up, a new consumer begins anew.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        consumer = make_consumer(settings)
+        loop = BatchLoop(consumer, writer, outages, hand_over)
+        topics = (settings.topic_orders, settings.topic_payments, settings.topic_clients)
+        marks = Watermarks(consumer, engine, topics, loop.reached, clock)
+        consumer.subscribe(topics=topics, listener=loop)
         try:
             await consumer.start()
-            self._outages.over(KAFKA)
-            await _first_to_fail(loop.run(), watermarks.run(self._outages))
+            outages.over(KAFKA)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(loop.run())
+                tasks.create_task(outages.repeat(watermarks.PART, marks.work))
+        except* (KafkaError, OSError) as errors:
+            await outages.goes_on(KAFKA, errors.exceptions[0])
+        except* Exception as errors:  # noqa: BLE001 - a new consumer may do what the old one could not
+            _log.exception("the consumer is made anew")
+            await outages.goes_on(INGEST, errors.exceptions[0])
         finally:
             await _stop(consumer)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 2 * LONGEST_PAUSE)
 
 
-class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Tells the batch loop of partitions that go and come."""
+def make_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's options
+    """Return a consumer of the ingest group, not started, that commits only when told.
 
-    def __init__(self, loop: "BatchLoop") -> None:
-        self._loop = loop
+    Partitions are assigned by ranges, so that orders and payments of equally many partitions meet in one process.
+    """
+    record_batches.install()
+    return AIOKafkaConsumer(
+        **connection_options(settings),
+        client_id="giftcert-ingest",
+        group_id=settings.ingest_group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        **options,
+    )
 
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Called before the partitions go; the group waits."""
-        _log.info("partitions revoked", partitions=len(list(revoked)))
-        await self._loop.revoked()
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Called before the first record of the partitions comes."""
-        _log.info("partitions assigned", partitions=len(list(assigned)))
-        self._loop.assigned()
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group, unless the broker does not answer."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await consumer.stop()
+    except (KafkaError, OSError) as error:
+        _log.warning("left the group without a word", error=type(error).__name__)
+
+
+# Batches --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Records as taken and decoded, with the first offset of each partition and the one after its last."""
+    """Records as taken and decoded, with the first offset of each partition and the one after its last.
+
+    ``assignment`` counts the assignments of partitions; what was only taken under an earlier one is taken again.
+    """
 
     records: list[ConsumerRecord[bytes, bytes]]
     decoded: DecodedBatch
     first: dict[TopicPartition, int]
     after: dict[TopicPartition, int]
     assignment: int
-    """Counts the assignments of partitions; what was only taken under an earlier one is taken again."""
 
 
-class BatchLoop:
+class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Consumes with one consumer: while a batch is being committed, the next is decoded.
 
     When PostgreSQL is away all partitions pause at the first record that is not committed; the consumer goes on
@@ -134,7 +149,7 @@ class BatchLoop:
         self._retry_at: float | None = None
         self._pause = FIRST_PAUSE
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Take batches until cancelled; one that is being committed is finished first.
 
         Raises:
@@ -182,22 +197,20 @@ class BatchLoop:
         for task in under_way:
             task.cancel()
 
-    # Rebalances -----------------------------------------------------------------------------------
-
-    async def revoked(self) -> None:
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish what is under way before others get the partitions; what was only taken is theirs to take again.
 
         It stays outstanding until the new assignment, as the old one's positions are beyond it.
         """
+        _log.info("partitions revoked", partitions=len(list(revoked)))
         await self.finished()
         self._assignment += 1
 
-    def assigned(self) -> None:
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin anew from the committed offsets. A pause belongs to the assignment before, so pause again."""
+        _log.info("partitions assigned", partitions=len(list(assigned)))
         self._outstanding.clear()
         self._stand_still()
-
-    # Batches --------------------------------------------------------------------------------------
 
     def _decoded(self, taken: Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]) -> Batch:
         records = [record for of_partition in taken.values() for record in of_partition]
@@ -221,14 +234,11 @@ class BatchLoop:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is lost: the batch comes again
             await self._failed(error)
             return
-        metrics.BATCH_SECONDS.observe(asyncio.get_running_loop().time() - began)
-        metrics.BATCH_RECORDS.observe(len(batch.records))
+        _BATCH_SECONDS.observe(asyncio.get_running_loop().time() - began)
+        BATCH_RECORDS.observe(len(batch.records))
         for (topic, outcome), count in committed.counts.items():
-            metrics.RECORDS.labels(topic, outcome).inc(count)
+            _RECORDS.labels(topic, outcome).inc(count)
         self._hand_over(committed)
-        await self._succeeded(batch)
-
-    async def _succeeded(self, batch: Batch) -> None:
         self._pause = FIRST_PAUSE
         self._outages.over(POSTGRESQL)
         self._outages.over(INGEST)
@@ -261,25 +271,18 @@ class BatchLoop:
     # PostgreSQL away ------------------------------------------------------------------------------
 
     async def _failed(self, error: Exception) -> None:
-        """Stand still at the first record of each partition that is not committed; try again a little later."""
+        """Have all that is not committed come again, a little later."""
         self._retry_at = asyncio.get_running_loop().time() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        self._give_back()
+        for batch in reversed(self._outstanding):  # so that the first of a partition's offsets counts
+            for partition in batch.first.keys() & self._consumer.assignment():
+                self._consumer.seek(partition, batch.first[partition])
+        self._outstanding.clear()
         self._stand_still()
         away = failure_of(error) is not Failure.STANDING
         if not away:
             _log.error("a batch cannot be committed", exc_info=error)
         await self._outages.goes_on(POSTGRESQL if away else INGEST, error)
-
-    def _give_back(self) -> None:
-        """Have everything that was taken and not committed come again."""
-        first: dict[TopicPartition, int] = {}
-        for batch in self._outstanding:
-            for partition, offset in batch.first.items():
-                first[partition] = min(offset, first.get(partition, offset))
-        self._outstanding.clear()
-        for partition in first.keys() & self._consumer.assignment():
-            self._consumer.seek(partition, first[partition])
 
     def _stand_still(self) -> None:
         """Pause all partitions until it is time to try again."""
@@ -290,44 +293,3 @@ class BatchLoop:
         else:
             self._retry_at = None
             self._consumer.resume(*self._consumer.paused())
-
-
-# The consumer ---------------------------------------------------------------------------------------
-
-
-def make_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's options
-    """Return a consumer of the ingest group, not started, that commits only when told.
-
-    Partitions are assigned by ranges, so that orders and payments of equally many partitions meet in one process.
-    """
-    record_batches.install()
-    return AIOKafkaConsumer(
-        **connection_options(settings),
-        client_id="giftcert-ingest",
-        group_id=settings.ingest_group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        partition_assignment_strategy=(RangePartitionAssignor,),
-        **options,
-    )
-
-
-async def _first_to_fail(*work: Any) -> None:  # noqa: ANN401 - coroutines
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group, unless the broker does not answer."""
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await consumer.stop()
-    except (KafkaError, OSError) as error:
-        _log.warning("left the group without a word", error=type(error).__name__)

@@ -5,60 +5,53 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import assert_never
 
 import msgspec
+from msgspec import structs
 
 from giftcert.contracts.checks import require_known_channel
 from giftcert.contracts.clients import ClientRecord
 from giftcert.contracts.identity import spending_content, spending_identity
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
-from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order, order_message
+from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.notices import InputMalformed, InputUnexpected
+from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order, order_message, recipients
 from giftcert.contracts.payments import PaymentRecord, payment_message, spending_message
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.messages import OrderVersion, Payment
 from giftcert.domain.order.order import Novelty, Order, apply, novelty, settled
-from giftcert.lifecycle.order_changes import OrderChange, is_certificate_id
+from giftcert.lifecycle.order_changes import OrderChange
+from giftcert.redaction import REDACTED, is_fit_to_tell
 from giftcert.storage.orders import StoredOrder
 from giftcert.storage.spendings import Spending
-from kafka_ingest import quarantine
 from kafka_ingest.decoder import Client, DecodedBatch
 from kafka_ingest.decoder import Payment as PaymentOfBatch
-from kafka_ingest.free_texts import masked_client, masked_notice, masked_recipients
-from kafka_ingest.quarantine import Rejection
+from kafka_ingest.quarantine import (
+    EARLIER_IN_QUARANTINE,
+    Outcomes,
+    Rejection,
+    malformed,
+    unknown_certificate,
+)
 from kafka_ingest.records import InputRecord, Topics
 
 _ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
-class Selection:
+class Selection(Outcomes):
     """Messages that may be about a certificate, in the order of their partitions; the rest of the payments."""
 
     orders: list[tuple[InputRecord, AnyOrder]] = field(default_factory=list)
     payments: list[PaymentOfBatch] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     unmatched: list[PaymentOfBatch] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing to correlate."""
-        return not (self.orders or self.payments or self.clients)
-
-    @property
-    def spent_certificates(self) -> set[str]:
-        """The certificates that payments name as their tender, as far as they can be ours."""
-        spent = {payment.spent_certificate_id for _, payment in self.payments}
-        return {one for one in spent if one is not None and is_certificate_id(one)}
-
-    @property
-    def spending_identities(self) -> set[str]:
-        """The identities of payments that spend a certificate."""
-        spending = (one for _, one in self.payments if one.spent_certificate_id is not None)
-        return {spending_identity(one) for one in spending}
+    def spending(self) -> list[PaymentRecord]:
+        """The payments that spend a certificate."""
+        return [payment for _, payment in self.payments if payment.spent_certificate_id is not None]
 
 
 # Selection ------------------------------------------------------------------------------------------
@@ -77,51 +70,59 @@ def select(
             order is not known, waits for it.
     """
     relevant = {order_id for _, order_id, names in batch.orders if names} | set(known)
-    selection = Selection(clients=batch.clients, rejections=list(batch.rejections))
-    _select_orders(batch, _Orders(relevant, set(known), dict(held_up or {})), topics, selection)
+    selection = Selection([*batch.rejections], batch.counts.copy(), clients=batch.clients)
+    goods = _select_orders(selection, batch, relevant, set(known), dict(held_up or {}), topics)
     for payment in batch.payments:
         record = payment[1]
         matters = record.order_id in relevant or record.spent_certificate_id is not None
         (selection.payments if matters else selection.unmatched).append(payment)
+    selection.counts += Counter(
+        {(topics.orders, "goods"): goods, (topics.payments, "unmatched"): len(selection.unmatched)}
+    )
     return selection
 
 
-@dataclass(slots=True)
-class _Orders:
-    """Orders of a batch: those that may name a certificate, those that do by now, those with one in quarantine."""
+def _select_orders(
+    selection: Selection,
+    batch: DecodedBatch,
+    relevant: set[str],
+    opened: set[str],
+    held_up: dict[str, int],
+    topics: Topics,
+) -> int:
+    """Decode orders that matter; return how many messages do not.
 
-    relevant: set[str]
-    opened: set[str]
-    held_up: dict[str, int]
-
-    def waits(self, source: InputRecord, order_id: str, *, names: bool) -> bool:
-        """Whether a message would leave nothing only because an earlier one is in quarantine."""
-        if not self.held_up or names or order_id in self.opened:
-            return False
-        return self.held_up.get(order_id, source.offset) < source.offset
-
-
-def _select_orders(batch: DecodedBatch, orders: _Orders, topics: Topics, selection: Selection) -> None:
+    ``opened`` are orders that are known or name a certificate by now, so that nothing of them waits.
+    """
+    goods = 0
     for source, order_id, names in batch.orders:
-        if orders.waits(source, order_id, names=names):
-            selection.rejections.append(quarantine.waits_for_earlier(source))
-        elif order_id in orders.relevant:
+        leaves_nothing = not names and order_id not in opened
+        if held_up and leaves_nothing and held_up.get(order_id, source.offset) < source.offset:
+            selection.reject(_waits_for_earlier(source))
+        elif order_id not in relevant:
+            goods += 1
+        else:
             try:
                 selection.orders.append((source, _decoded(source, topics)))
             except MalformedRecord as error:
-                selection.rejections.append(quarantine.malformed(source, error))
-                orders.held_up.setdefault(order_id, source.offset)
+                selection.reject(malformed(source, error.reason, error.detail))
+                held_up.setdefault(order_id, source.offset)
             else:
                 if names:
-                    orders.opened.add(order_id)
+                    opened.add(order_id)
+    return goods
 
 
 def _decoded(source: InputRecord, topics: Topics) -> AnyOrder:
     order = decode_order(source.value)
-    if isinstance(order, UnknownEventType):
-        raise TypeError("the type was known when the record was probed")
     require_known_channel(order.channel, topics.channels)  # no worker would lead its certificates
     return order
+
+
+def _waits_for_earlier(source: InputRecord) -> Rejection:
+    """An order message that means nothing before an earlier one leaves quarantine."""
+    detail = "an earlier message of this order is in quarantine; replay both once it is mended"
+    return Rejection(source, InputUnexpected, EARLIER_IN_QUARANTINE, detail)
 
 
 # Correlation ----------------------------------------------------------------------------------------
@@ -152,14 +153,9 @@ class FoldedOrder:
     recipients: dict[int, Recipient | None] = field(default_factory=dict)
     source: InputRecord | None = None
 
-    @property
-    def became_too_large(self) -> bool:
-        """Whether the order has outgrown its bounds in this batch."""
-        return self.order is not None and self.order.size_exceeded and not self.was_too_large
-
 
 @dataclass(slots=True)
-class BatchPlan:
+class BatchPlan(Outcomes):
     """What one transaction writes, besides what the changes of orders mean for certificates.
 
     ``folded``: the orders, by id. ``originals``: new messages with what they were decoded to. ``unmatched``: payments
@@ -168,12 +164,10 @@ class BatchPlan:
 
     folded: dict[str, FoldedOrder] = field(default_factory=dict)
     originals: list[tuple[InputRecord, AnyOrder | PaymentRecord]] = field(default_factory=list)
-    spendings: list[Spending] = field(default_factory=list)
+    spendings: dict[str, Spending] = field(default_factory=dict)
     clients: dict[str, ClientRecord] = field(default_factory=dict)
     unmatched: list[PaymentOfBatch] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
     events: list[tuple[InputRecord, EventRecord]] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def changes(self) -> list[OrderChange]:
@@ -199,7 +193,6 @@ class Correlation:
         self._known = known
         self._topics = topics
         self._now = now
-        self._spendings = dict(known.spendings)
 
     def fold(self, selection: Selection, waited: Iterable[PaymentOfBatch]) -> BatchPlan:
         """Fold a batch: orders, then payments that waited for their order, then the batch's own.
@@ -208,16 +201,16 @@ class Correlation:
             selection: the messages of the batch that may be about a certificate.
             waited: payments that were kept, of orders that the batch may make known, each partition's in order.
         """
-        self.plan.unmatched += selection.unmatched
-        self.plan.rejections += selection.rejections
+        self.plan = BatchPlan(selection.rejections, selection.counts, unmatched=selection.unmatched)
         for source, client in selection.clients:
             self._client(source, client)
         for source, order in selection.orders:
             self._order(source, order)
         for source, payment in waited:
-            self._payment(source, payment, waited=True)
+            self._payment(source, payment)
         for source, payment in selection.payments:
-            self._payment(source, payment, waited=False)
+            if self._spend(source, payment):
+                self._payment(source, payment)
         for folded in self.plan.folded.values():
             if folded.order is not None and folded.said:
                 folded.order = settled(folded.order)
@@ -229,9 +222,11 @@ class Correlation:
         """Keep what CRM last said of a client; an older word than the last is dropped."""
         last = self.plan.clients.get(record.client_id)
         if last is None or last.occurred_at <= record.occurred_at:
-            self.plan.clients[record.client_id], masked = masked_client(record)
-            self._tell_masked(source, Cause(source.topic, record.event_id, record.occurred_at), masked)
-        self._count(source, "kept")
+            unfit = _unfit(record, "locale", "preferred_channel")
+            masked = structs.replace(record, **dict.fromkeys(unfit, REDACTED))
+            self.plan.clients[record.client_id] = masked
+            self._tell_masked(source, Cause(source.topic, record.event_id, record.occurred_at), unfit)
+        self.plan.count(source, "kept")
 
     # Orders -------------------------------------------------------------------------------------
 
@@ -239,74 +234,75 @@ class Correlation:
         """Fold a version; what comes before the first message that names a certificate leaves nothing."""
         folded = self._folded(record.order_id)
         if folded.order is None and not record.named_certificates:
-            self._count(source, "goods")
+            self.plan.count(source, "goods")
             return
-        message = order_message(record, self._topics.orders)
-        if not self._is_new(folded, source, message, record.event_type):
-            return
-        late = record.order_version > 1 and self._known.payments_were_dropped
         newest = folded.order is None or record.order_version >= folded.order.stated_version
-        self._apply(folded, source, message, earlier_payments_unknown=late)
-        self.plan.originals.append((source, record))
-        if folded.order is not None and folded.order.size_exceeded:
-            self._reject(quarantine.of_too_large_order(source, message.cause))
+        late = record.order_version > 1 and self._known.payments_were_dropped
+        message = order_message(record, self._topics.orders)
+        order = self._apply(folded, source, message, record, earlier_payments_unknown=late)
+        if order is None:
+            return
+        if order.size_exceeded:  # whatever the version names must not be sold again
+            detail = "the order has more certificate lines or payments than can be decided"
+            self.plan.reject(Rejection(source, InputUnexpected, "orderTooLarge", detail, message.cause))
         if newest and isinstance(record, StatedOrder):
-            by_line_id, masked = masked_recipients(record)
-            folded.recipients |= _by_line_key(folded.order, by_line_id)
-            self._tell_masked(source, message.cause, masked)
+            masked = self._recipients(source, record, message.cause)
+            folded.recipients |= {
+                one.key: masked.get(one.line_id)
+                for one in order.lines
+                if one.naming is not None and one.listed
+            }
+
+    def _recipients(self, source: InputRecord, record: StatedOrder, cause: Cause) -> Mapping[str, Recipient]:
+        """Return whom the lines of the newest version are for, by lineId."""
+        found, masked = recipients(record), set()
+        for line_id, recipient in found.items():
+            unfit = _unfit(recipient, "ref", "locale")
+            found[line_id] = replace(recipient, **dict.fromkeys(unfit, REDACTED))
+            masked |= {f"recipient.{name}" for name in unfit}
+        self._tell_masked(source, cause, sorted(masked))
+        return found
 
     # Payments -----------------------------------------------------------------------------------
 
-    def _payment(self, source: InputRecord, record: PaymentRecord, *, waited: bool) -> None:
-        """Fold a payment into its order, or keep it until its order names a certificate; and spend by it.
-
-        Args:
-            source: the record as it stands in its topic.
-            record: the payment.
-            waited: it was kept before, and has spent already what it spends.
-        """
-        spends = record.spent_certificate_id is not None and not waited
-        if spends and not self._spend(source, record):
-            return
+    def _payment(self, source: InputRecord, record: PaymentRecord) -> None:
+        """Fold a payment into its order, or keep it until its order names a certificate."""
         folded = self._folded(record.order_id)
         if folded.order is None:
             self.plan.unmatched.append((source, record))
-            self._count(source, "unmatched")
-            return
-        message = payment_message(record, self._topics.payments)
-        if self._is_new(folded, source, message, record.event_type):
-            self._apply(folded, source, message)
-            self.plan.originals.append((source, record))
+            self.plan.count(source, "unmatched")
+        else:
+            self._apply(folded, source, payment_message(record, self._topics.payments), record)
 
     def _spend(self, source: InputRecord, record: PaymentRecord) -> bool:
-        """Give the payment to the certificate that pays, once; return whether its order is to hear of it."""
+        """Give a payment to the certificate that pays, if one does, once; return whether its order is to hear of it."""
+        certificate_id = record.spent_certificate_id
+        if certificate_id is None:
+            return True
+        message = spending_message(record, self._topics.payments)
         identity, content = spending_identity(record), spending_content(record)
-        before = self._spendings.get(identity)
-        cause = Cause(source.topic, record.event_id, record.occurred_at, record.channel)
-        if before is not None and before != content:
-            digest = sha256(identity.encode() + content).digest()
-            self._reject(quarantine.contradiction(source, record.event_type, cause, digest))
+        digest = sha256(identity.encode() + content).digest()
+        planned = self.plan.spendings.get(identity)
+        before = planned.content if planned else self._known.spendings.get(identity)
+        if before not in (None, content):
+            self._contradicts(source, record, message.cause, digest)
             return False
         if before == content:
             known = self._folded(record.order_id).order is not None
             if not known:
-                self._count(source, "repeat")
+                self.plan.count(source, "repeat")
             return known
-        certificate_id = record.spent_certificate_id or ""
         if certificate_id not in self._known.channels:
-            digest = sha256(identity.encode() + content).digest()
             detail = "certificateId: no such certificate"
-            self._reject(quarantine.unknown_certificate(source, cause, detail, digest))
+            self.plan.reject(unknown_certificate(source, message.cause, detail, digest))
             return True
-        self._spendings[identity] = content
-        self.plan.spendings.append(
-            Spending(
-                identity=identity,
-                content=content,
-                certificate_id=certificate_id,
-                channel=self._topics.served_channel(self._known.channels[certificate_id], record.channel),
-                message=spending_message(record, self._topics.payments),
-            )
+        channel = self._topics.served_channel(self._known.channels[certificate_id], record.channel)
+        self.plan.spendings[identity] = Spending(
+            identity=identity,
+            content=content,
+            certificate_id=certificate_id,
+            channel=channel,
+            message=message,
         )
         return True
 
@@ -316,66 +312,59 @@ class Correlation:
         if order_id not in self.plan.folded:
             stored = self._known.orders.get(order_id)
             order = stored.order if stored else None
-            self.plan.folded[order_id] = FoldedOrder(
-                order, order is None, order is not None and order.size_exceeded
-            )
+            was_too_large = order is not None and order.size_exceeded
+            self.plan.folded[order_id] = FoldedOrder(order, order is None, was_too_large)
         return self.plan.folded[order_id]
-
-    def _is_new(
-        self, folded: FoldedOrder, source: InputRecord, message: OrderVersion | Payment, event_type: str
-    ) -> bool:
-        """Whether the order has not heard the message; a repeat is looked at for certificates imported since."""
-        found = Novelty.NEW if folded.order is None else novelty(folded.order, message)
-        match found:
-            case Novelty.NEW:
-                self._count(source, "new")
-            case Novelty.REPEAT:
-                folded.source = source
-                self._count(source, "repeat")
-            case Novelty.STALE:
-                self._count(source, "stale")
-            case Novelty.CONTRADICTION:
-                digest = _digest(message)
-                self._reject(quarantine.contradiction(source, event_type, message.cause, digest))
-            case _:
-                assert_never(found)
-        return found is Novelty.NEW
 
     def _apply(
         self,
         folded: FoldedOrder,
         source: InputRecord,
         message: OrderVersion | Payment,
+        record: AnyOrder | PaymentRecord,
         *,
         earlier_payments_unknown: bool = False,
-    ) -> None:
-        unknown = earlier_payments_unknown and folded.order is None
-        folded.order = apply(folded.order, message, self._now, earlier_payments_unknown=unknown)
-        folded.said.append(message)
+    ) -> Order | None:
+        """Return the order with what is new to it; a repeat is looked at for certificates imported since."""
+        found = novelty(folded.order, message)
+        if found is Novelty.CONTRADICTION:
+            said = _ENCODER.encode(replace(message, cause=_NO_CAUSE))
+            digest = sha256(type(message).__name__.encode() + said).digest()
+            self._contradicts(source, record, message.cause, digest)
+            return None
+        self.plan.count(source, found.value)
+        if found is Novelty.STALE:
+            return None
         folded.source = source
+        if found is Novelty.REPEAT:
+            return None
+        folded.order = apply(
+            folded.order, message, self._now, earlier_payments_unknown=earlier_payments_unknown
+        )
+        folded.said.append(message)
+        self.plan.originals.append((source, record))
+        return folded.order
+
+    def _contradicts(
+        self, source: InputRecord, record: AnyOrder | PaymentRecord, cause: Cause, digest: bytes
+    ) -> None:
+        """Reject a message that says something else than an earlier one of the same identity."""
+        detail = f"another {record.event_type} of the same identity was received before, with other content"
+        self.plan.reject(Rejection(source, InputUnexpected, "contradictsEarlier", detail, cause, digest))
 
     def _tell_masked(self, source: InputRecord, cause: Cause, masked: list[str]) -> None:
+        """Report texts that were masked; the input is applied all the same."""
         if masked:
-            self.plan.events.append((source, masked_notice(source, cause, masked, self._now)))
-
-    def _reject(self, rejection: Rejection) -> None:
-        self.plan.rejections.append(rejection)
-        self._count(rejection.source, "rejected")
-
-    def _count(self, source: InputRecord, outcome: str) -> None:
-        self.plan.counts[source.topic, outcome] += 1
+            text = f"{', '.join(masked)}: looks like a number, an address or a phone number, and was masked"
+            notice = Rejection(source, InputMalformed, "maskedText", text, cause)
+            self.plan.events.append((source, notice.event(self._now)))
 
 
-def _by_line_key(order: Order | None, recipients: Mapping[str, Recipient]) -> dict[int, Recipient | None]:
-    """Return whom the lines of the newest version are for, none where it leaves that out."""
-    lines = order.lines if order else ()
-    return {one.key: recipients.get(one.line_id) for one in lines if one.naming is not None and one.listed}
+def _unfit(told: object, *names: str) -> list[str]:
+    """Return the free texts, among these fields, that the stream must not tell."""
+    texts = [(name, getattr(told, name)) for name in names]
+    return [name for name, text in texts if text is not None and not is_fit_to_tell(text)]
 
 
 _NO_CAUSE = Cause("", "", datetime.min.replace(tzinfo=UTC))
-
-
-def _digest(message: OrderVersion | Payment) -> bytes:
-    """Return what a message says, whatever record it came in."""
-    said = _ENCODER.encode(replace(message, cause=_NO_CAUSE))
-    return sha256(type(message).__name__.encode() + said).digest()
+"""Of a message whose digest must not depend on the record that it came in."""

@@ -7,7 +7,9 @@ below the fence have ended, one more look sees all that there is.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
@@ -15,8 +17,6 @@ from giftcert.storage import ingest_fences
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
-from kafka_ingest import metrics
-from kafka_ingest.outages import OutageReport
 from kafka_ingest.transaction import IngestRules, recheck
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -24,6 +24,9 @@ IDLE_SECONDS = 2.0
 """How often to look for what another process left, when this one has nothing new."""
 AT_ONCE = 1_000
 PART = "late-match recheck"
+_OPEN = Gauge(
+    "giftcert_ingest_rechecks", "1 while a new order or an erased client is still to be looked at again"
+)
 
 
 class LateMatch:
@@ -41,25 +44,26 @@ class LateMatch:
         self._send = send
         self._clock = clock
         self._something_new = asyncio.Event()
+        self._pause = FIRST_PAUSE
 
     def something_new(self) -> None:
         """Say that this process has stored new orders, or erased clients."""
         self._something_new.set()
 
-    async def run(self, outages: OutageReport) -> None:
-        """Look again for ever, soon after something new, ever less often while anything stays open."""
-        pause = FIRST_PAUSE
-        while True:
-            self._something_new.clear()
-            try:
-                open_still = await self.round()
-            except Exception as error:  # noqa: BLE001 - what is to be looked at stays flagged, and holds the marks back
-                await outages.goes_on(PART, error)
-                open_still = True
-            else:
-                outages.over(PART)
-            pause = min(2 * pause, LONGEST_PAUSE) if open_still else FIRST_PAUSE
-            await self._wait(pause if open_still else IDLE_SECONDS)
+    async def work(self) -> float:
+        """Look again, soon after something new, ever less often while anything stays open."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause):
+                await self._something_new.wait()
+        self._something_new.clear()
+        open_before = self._pause < IDLE_SECONDS
+        if not await self.round():
+            self._pause = IDLE_SECONDS
+        elif open_before:
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        else:
+            self._pause = FIRST_PAUSE
+        return 0.0
 
     async def round(self) -> bool:
         """Set fences, look once at what has one, end what can be ended; return whether anything is left."""
@@ -70,7 +74,7 @@ class LateMatch:
         async with self._engine.begin() as connection:
             oldest_open = await ingest_fences.oldest_open(connection)
             clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
-        metrics.RECHECKED.set(orders_left or clients_left)
+        _OPEN.set(orders_left or clients_left)
         return orders_left or clients_left
 
     async def _orders(self) -> bool:
@@ -86,10 +90,3 @@ class LateMatch:
         if wakes:
             self._send(wakes)
         return left
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._something_new.wait()
-        except TimeoutError:
-            return

@@ -1,11 +1,13 @@
 """Outage report: what ingest waits for, and the event that says so when it lasts, with the place where it stands."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import NoReturn
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
@@ -13,14 +15,13 @@ from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
-from kafka_ingest import metrics
-from kafka_ingest.quarantine import COMPONENT
 from kafka_ingest.records import Place
 
+FAILURES = Counter("giftcert_ingest_failures", "Attempts that failed, by what failed", ["part"])
 PATIENCE_SECONDS = 10.0
 REPORTED_EVERY = timedelta(minutes=1)
 WATCH_SECONDS = 1.0
-RETRY_SECONDS = 2.0
+RETRY_SECONDS = 1.0
 STANDSTILL = "ingest stands still"
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class OutageReport:
         self._since: dict[str, float] = {}
         self._reported: dict[str, float] = {}
         self._unrecorded: dict[str, ProcessingFailed] = {}
-        self._beat: float | None = None
+        self._beat = math.inf
 
     @property
     def parts(self) -> set[str]:
@@ -58,13 +59,14 @@ class OutageReport:
 
     async def goes_on(self, part: str, error: BaseException) -> None:
         """Say that a part failed once more."""
-        metrics.FAILURES.labels(part).inc()
+        FAILURES.labels(part).inc()
         now = asyncio.get_running_loop().time()
         if part not in self._since:
             self._since[part] = now
             _log.warning("waits", part=part, error=_kind(error))
         self._show()
-        if now - self._since[part] >= PATIENCE_SECONDS and self._is_due(part, now):
+        lasts = now - self._since[part] >= PATIENCE_SECONDS
+        if lasts and now - self._reported.get(part, -math.inf) >= REPORTED_EVERY.total_seconds():
             self._reported[part] = now
             await self._report(part, _kind(error))
 
@@ -91,16 +93,11 @@ class OutageReport:
         """Report a consumer that hangs, and what could not be recorded when it happened."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = asyncio.get_running_loop().time()
-            if self._beat is not None and now - self._beat >= PATIENCE_SECONDS:
+            if asyncio.get_running_loop().time() - self._beat >= PATIENCE_SECONDS:
                 self._since.setdefault(STANDSTILL, self._beat)
                 await self.goes_on(STANDSTILL, TimeoutError())
             for part, notice in list(self._unrecorded.items()):
                 await self._record(part, notice)
-
-    def _is_due(self, part: str, now: float) -> bool:
-        reported = self._reported.get(part)
-        return reported is None or now - reported >= REPORTED_EVERY.total_seconds()
 
     def _show(self) -> None:
         if self._since:
@@ -110,16 +107,9 @@ class OutageReport:
 
     async def _report(self, part: str, kind: str) -> None:
         topic, partition, offset = self.place
-        notice = ProcessingFailed(
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            event_id=None,
-            reason=part if part == STANDSTILL else f"{part} fails",
-            detail=kind,
-            component=COMPONENT,
-        )
         _log.error("keeps failing", part=part, error=kind, topic=topic, partition=partition, offset=offset)
+        reason = part if part == STANDSTILL else f"{part} fails"
+        notice = ProcessingFailed(topic=topic, partition=partition, offset=offset, reason=reason, detail=kind)
         await self._record(part, notice)
 
     async def _record(self, part: str, notice: ProcessingFailed) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from giftcert.settings import Settings
 
@@ -14,37 +14,12 @@ Place: TypeAlias = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
-class InputRecord(Protocol):
-    """What ingest needs of a record; aiokafka's records have it."""
-
-    @property
-    def topic(self) -> str:
-        """The topic."""
-
-    @property
-    def partition(self) -> int:
-        """The partition."""
-
-    @property
-    def offset(self) -> int:
-        """The place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was written, in milliseconds since 1970."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value; ``None`` is a tombstone."""
-
-
 @dataclass(frozen=True, slots=True)
-class KeptRecord:
-    """A record that was read before, at its place in its topic."""
+class InputRecord:
+    """A record at its place in its topic; ``timestamp`` in milliseconds since 1970.
+
+    While it comes from Kafka it is aiokafka's ``ConsumerRecord``, whose fields have the same names.
+    """
 
     topic: str
     partition: int
@@ -52,6 +27,8 @@ class KeptRecord:
     key: bytes | None
     value: bytes | None
     timestamp: int = 0
+    timestamp_type: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Replay and dismissal of quarantined records. A replay is the way they would have gone: decoded, folded, written."""
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -11,7 +10,6 @@ from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.public_events import OperatorActed
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
-from giftcert.storage import ingest_fences
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine_review import QuarantineReview, StoredRecord
 from kafka_ingest.correlation import select
@@ -22,12 +20,11 @@ from kafka_ingest.quarantine import (
     Rejection,
     failed,
     open_bytes,
-    sealing_context,
 )
 from kafka_ingest.record_batches import records_in
-from kafka_ingest.records import KeptRecord, Place, place_of
+from kafka_ingest.records import InputRecord, Place, place_of
 from kafka_ingest.transaction import Committed, IngestRules, ingest
-from kafka_ingest.writer import RACES, TRANSACTION_SECONDS, Failure, failure_of
+from kafka_ingest.writer import Failure, entered, failure_of, outlasting_races
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +42,27 @@ class Replayed:
         return self.reason is None
 
 
-def opened(stored: StoredRecord, keyring: Keyring) -> KeptRecord:
+def opened(stored: StoredRecord, keyring: Keyring) -> InputRecord:
     """Return a quarantined record as it stood in its topic.
 
     Raises:
         SealError: it was sealed by another keyring.
     """
     record = stored.record
-    context = sealing_context(*record.place)
     written_at = record.written_at or stored.quarantined_at
-    return KeptRecord(
+    return InputRecord(
         *record.place,
-        key=open_bytes(record.sealed_key, context, keyring),
-        value=open_bytes(record.sealed_value, context, keyring),
+        key=open_bytes(record.sealed_key, record.place, keyring),
+        value=open_bytes(record.sealed_value, record.place, keyring),
         timestamp=round(written_at.timestamp() * 1000),
     )
 
 
-def read_now(record: KeptRecord, rules: IngestRules) -> str | Rejection:
+def read_now(record: InputRecord, rules: IngestRules) -> str | Rejection:
     """Return in a few words what a record is by today's decoders, nothing personal; or why it is still bad."""
     batch = decode([record], rules.topics, rules.record_limit)
-    selection = select(
-        batch, batch.order_ids, rules.topics
-    )  # as if its order named a certificate: decoded whole
+    # As if its order named a certificate: decoded whole.
+    selection = select(batch, batch.order_ids, rules.topics)
     if selection.rejections:
         return selection.rejections[0]
     for _, order in selection.orders:
@@ -104,7 +99,7 @@ class Replay:
             Exception: PostgreSQL is away, or refuses for a reason that is not the record's; nothing has changed.
         """
         lying = await self._lying_at(place)
-        return [outcome for one in lying for outcome in await self._record(one, place)]
+        return [outcome for one in lying for outcome in await self._replay(one, place)]
 
     async def dismiss(self, place: Place, why: str) -> int:
         """Close what lies at a place without applying it: it holds back nothing any more; return how many records."""
@@ -115,55 +110,36 @@ class Replay:
                 await self._record_act(connection, place, f"quarantine dismiss {_position(place)}: {why}")
         return len(lying)
 
-    async def _lying_at(self, place: Place) -> Sequence[int]:
+    async def _lying_at(self, place: Place) -> list[int]:
         async with self._engine.connect() as connection:
             return await QuarantineReview(connection).lying_at(place)
 
-    async def _record(self, record: int, place: Place) -> list[Replayed]:
-        error = await self._attempts(record, place, with_followers=True)
-        if isinstance(error, Exception):  # perhaps one of those that wait spoils it
-            error = await self._attempts(record, place, with_followers=False)
-        return await self._still_fails(record, place, error) if isinstance(error, Exception) else error
-
-    async def _attempts(
-        self, record: int, place: Place, *, with_followers: bool
-    ) -> list[Replayed] | Exception:
-        """Return what came of the record, or what is wrong with it; after a race it is tried again."""
-        for attempt in range(RACES):
-            try:
-                return await self._transaction(record, place, with_followers=with_followers)
-            except SealError:
-                raise
-            except Exception as error:
-                failure = failure_of(error)
-                if failure is Failure.RECORD:
-                    return error
-                if failure is not Failure.RACE or attempt == RACES - 1:
-                    raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
+    async def _replay(self, record: int, place: Place, *, with_followers: bool = True) -> list[Replayed]:
+        outcomes = await outlasting_races(
+            partial(self._transaction, record, place, with_followers=with_followers)
+        )
+        if not isinstance(outcomes, Exception):
+            return outcomes
+        if isinstance(outcomes, SealError) or failure_of(outcomes) is not Failure.RECORD:
+            raise outcomes
+        if with_followers:  # perhaps one of them spoils it
+            return await self._replay(record, place, with_followers=False)
+        return await self._still_fails(record, place, outcomes)
 
     async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
-        async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
-            await ingest_fences.enter(connection, {place[:2]})
+        async with entered(self._engine, {place[:2]}) as connection:
             taken = await self._taken(connection, record, with_followers=with_followers)
-            if not taken:
-                return []
             records = [opened(one, self._rules.keyring) for one in taken]
-            batch = decode(
-                [part for one, kept in zip(taken, records, strict=True) for part in _parts(one, kept)],
-                self._rules.topics,
-                self._rules.record_limit,
-            )
+            parts = [part for one, kept in zip(taken, records, strict=True) for part in _parts(one, kept)]
+            batch = decode(parts, self._rules.topics, self._rules.record_limit)
             committed = await ingest(connection, batch, self._rules, self._clock(), replaying=True)
-            outcomes = [_replayed(one, committed, alone=len(records) == 1) for one in records]
-            noted = [
-                (one.quarantine_id, outcome)
-                for one, outcome in zip(taken, outcomes, strict=True)
-                if outcome.is_applied or one.quarantine_id == record  # others wait as before
-            ]
-            for one, outcome in noted:
-                await self._note(connection, one, outcome)
-            return [outcome for _, outcome in noted]
+            noted = []
+            for one, kept in zip(taken, records, strict=True):
+                outcome = _replayed(kept, committed, alone=len(records) == 1)
+                if outcome.is_applied or one.quarantine_id == record:  # others wait as before
+                    await self._note(connection, one.quarantine_id, outcome)
+                    noted.append(outcome)
+            return noted
 
     async def _taken(
         self, connection: AsyncConnection, record: int, *, with_followers: bool
@@ -179,8 +155,8 @@ class Replay:
 
     async def _still_fails(self, record: int, place: Place, error: Exception) -> list[Replayed]:
         """The record spoils its transaction, as it did when it came."""
-        rejection = failed(KeptRecord(*place, key=None, value=None), error)
-        replayed = Replayed(place, "failed", rejection.notice.reason, rejection.notice.detail)
+        rejection = failed(InputRecord(*place, key=None, value=None), error)
+        replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
         async with self._engine.begin() as connection:
             await self._note(connection, record, replayed)
         return [replayed]
@@ -200,7 +176,7 @@ class Replay:
         await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])
 
 
-def _parts(stored: StoredRecord, record: KeptRecord) -> list[KeptRecord]:
+def _parts(stored: StoredRecord, record: InputRecord) -> list[InputRecord]:
     """Return the records of what may stand for a whole batch, each at its own place; one that still fails as it is."""
     if stored.record.reason != UNDECODABLE_BATCH or record.value is None:
         return [record]
@@ -218,12 +194,10 @@ def _position(place: Place) -> str:
     return "/".join(map(str, place))
 
 
-def _replayed(record: KeptRecord, committed: Committed, *, alone: bool) -> Replayed:
+def _replayed(record: InputRecord, committed: Committed, *, alone: bool) -> Replayed:
     place = place_of(record)
     rejection = next((one for one in committed.rejections if place_of(one.source) == place), None)
     if rejection is not None:
-        return Replayed(place, "rejected", rejection.notice.reason, rejection.notice.detail)
-    counted = (
-        outcome for (topic, outcome), count in committed.counts.items() if topic == record.topic and count
-    )
+        return Replayed(place, "rejected", rejection.reason, rejection.detail)
+    counted = (outcome for topic, outcome in +committed.counts if topic == record.topic)
     return Replayed(place, next(counted, "read") if alone else "read")

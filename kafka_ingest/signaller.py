@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage.pending import PendingRepository
 from giftcert.temporal.signals import Wake
-from kafka_ingest import metrics
 from kafka_ingest.outages import OutageReport
 
 AT_ONCE = 64
@@ -24,6 +24,7 @@ TEMPORAL, ONE_SIGNAL, PART = "Temporal", "a signal", "marking of signals"
 _REFUSALS = frozenset(
     {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.OUT_OF_RANGE}
 )
+_SIGNALS = Counter("giftcert_ingest_signals", "Signals that Temporal has taken, by kind", ["kind"])
 Send = Callable[[Wake], Awaitable[object]]
 
 
@@ -43,11 +44,6 @@ class Signaller:
         self._senders: set[asyncio.Task[None]] = set()
 
     @property
-    def has_room(self) -> bool:
-        """Whether more certificates can be taken."""
-        return len(self._queues) < BACKLOG
-
-    @property
     def is_idle(self) -> bool:
         """Whether all that was taken is sent, and marked where it is pending still."""
         return not self._queues and not self._sent
@@ -56,7 +52,7 @@ class Signaller:
         """Take signals to be sent from now on; one of a kind that still waits for its certificate says enough."""
         for wake in wakes:
             queue = self._queues.get(wake.certificate_id)
-            if queue is None and self.has_room:
+            if queue is None and len(self._queues) < BACKLOG:
                 self._queues[wake.certificate_id] = [wake]
                 sender = asyncio.create_task(self._send_all(wake.certificate_id))
                 self._senders.add(sender)
@@ -102,7 +98,7 @@ class Signaller:
             else:
                 self._outages.over(TEMPORAL)
                 self._outages.over(ONE_SIGNAL)
-                metrics.SIGNALS.labels(wake.signal.value).inc()
+                _SIGNALS.labels(wake.signal.value).inc()
                 return True
 
     async def _mark(self) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
@@ -14,7 +15,6 @@ from giftcert.storage.events import EventRepository
 from giftcert.storage.sweep import Neglected, SweepRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
-from kafka_ingest import metrics
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.signaller import TEMPORAL
 
@@ -25,6 +25,7 @@ BOUNDS_EVERY = timedelta(seconds=30)
 ENDED_EVERY, ENDED_WITHIN = timedelta(seconds=20), timedelta(minutes=5)
 PART = "sweep"
 
+_PENDING = Gauge("giftcert_ingest_pending", "Rows of work that waits for a certificate to decide on it")
 _log = structlog.get_logger(__name__)
 Claim = Callable[[SweepRepository, datetime, int, str], Awaitable[list[Neglected]]]
 Send = Callable[[Wake], Awaitable[bool]]
@@ -72,7 +73,7 @@ class Sweeper:
             self._asked_for_ended = now
         async with self._engine.begin() as connection:
             repository = SweepRepository(connection)
-            metrics.PENDING.set(await repository.count_pending())
+            _PENDING.set(await repository.count_pending())
             if now - self._bounds_raised >= BOUNDS_EVERY:
                 await repository.raise_bounds(now)
                 self._bounds_raised = now
@@ -108,35 +109,28 @@ class Sweeper:
                 return await self._send(one.wake)
 
         results = await asyncio.gather(*map(send, neglected), return_exceptions=True)
-        unsent = [
-            one.wake.certificate_id
-            for one, result in zip(neglected, results, strict=True)
-            if isinstance(result, BaseException)
-        ]
-        if unsent:
+        outcomes = list(zip(neglected, results, strict=True))
+        errors = {
+            one.wake.certificate_id: error for one, error in outcomes if isinstance(error, BaseException)
+        }
+        if errors:
             async with self._engine.begin() as connection:
-                await SweepRepository(connection).give_back(unsent)
-        for one, result in zip(neglected, results, strict=True):
-            if result is True and one.had_run:
+                await SweepRepository(connection).give_back(list(errors))
+        for one, started in outcomes:
+            if started is True and one.had_run:
                 await self._report_missing(one.wake)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        for error in errors.values():
+            raise error
 
     async def _report_missing(self, wake: Wake) -> None:
         """Say on the stream that a run was gone which should have waited, and was started again."""
+        _log.warning("a workflow was missing", certificate_id=wake.certificate_id)
         notice = ProcessingFailed(
-            topic=None,
-            partition=None,
-            offset=None,
-            event_id=None,
             reason="workflowMissing",
             detail="no workflow led this certificate; it was started again",
             component="workflow",
         )
-        _log.warning("a workflow was missing", certificate_id=wake.certificate_id)
-        now = self._clock()
         async with self._engine.begin() as connection:
             stored = await CertificateRepository(connection).load(wake.certificate_id)
-            record = about_certificate(notice, stored.state, now, wake.channel)
+            record = about_certificate(notice, stored.state, self._clock(), wake.channel)
             await EventRepository(connection).append(wake.certificate_id, [record])

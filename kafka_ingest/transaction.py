@@ -1,20 +1,19 @@
 """The transaction of a batch: look up, correlate, write orders, lines, spendings, originals, quarantine."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.contracts.identity import spending_identity
 from giftcert.contracts.notices import OrderTooLarge, about_input
 from giftcert.contracts.orders import AnyOrder, StatedOrder
 from giftcert.contracts.payments import PaymentRecord, decode_stored_payment, encode_payment
-from giftcert.contracts.records import EventRecord
-from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
+from giftcert.lifecycle.order_changes import is_certificate_id
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage import inbox, spendings
@@ -25,20 +24,12 @@ from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
 from giftcert.storage.round_trip import Write
-from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
 from kafka_ingest.correlation import BatchPlan, Correlation, Known, Selection, select
 from kafka_ingest.decoder import DecodedBatch, Payment
-from kafka_ingest.quarantine import (
-    Rejection,
-    orders_named,
-    quarantine,
-    record_events,
-    seal_bytes,
-    sealing_context,
-)
-from kafka_ingest.records import InputRecord, KeptRecord, Topics, place_of
+from kafka_ingest.quarantine import Outcomes, orders_named, quarantine, record_events, seal_bytes
+from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.unknown_certificates import report, unknown_lines
 
 _ENCODER = msgspec.json.Encoder()
@@ -60,22 +51,18 @@ class IngestRules:
 
 
 @dataclass(slots=True)
-class Committed:
-    """What came of a batch: signals to send, whether orders were stored for the first time, outcomes by topic."""
+class Committed(Outcomes):
+    """What came of a batch, the signals to send, and whether orders or erasures are to be looked at again."""
 
     wakes: list[Wake] = field(default_factory=list)
-    new_orders: bool = False
-    erased_clients: bool = False
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    rejections: list[Rejection] = field(default_factory=list)
+    recheck: bool = False
 
     def add(self, other: "Committed") -> None:
         """Take in what came of a later part of the batch."""
-        self.wakes += other.wakes
-        self.new_orders = self.new_orders or other.new_orders
-        self.erased_clients = self.erased_clients or other.erased_clients
-        self.counts += other.counts
         self.rejections += other.rejections
+        self.counts += other.counts
+        self.wakes += other.wakes
+        self.recheck = self.recheck or other.recheck
 
 
 async def ingest(
@@ -89,13 +76,9 @@ async def ingest(
     """Look up, correlate and write a batch in a transaction that has been entered; see ``ingest_fences.enter``."""
     orders = await OrderRepository(connection).lock(batch.order_ids) if batch.order_ids else {}
     selection = select(batch, orders, rules.topics, await _held_up(connection, batch, orders, rules))
-    if selection.is_plain:
-        plan = BatchPlan(unmatched=selection.unmatched, rejections=selection.rejections)
-    else:
-        waited, known = await _look_up(connection, selection, orders)
-        plan = Correlation(known, rules.topics, now).fold(selection, waited)
-    plan.counts += batch.counts + _plain_counts(batch, selection, rules.topics)
-    return await write(connection, plan, rules, now, replaying=replaying)
+    waited, known = await _look_up(connection, selection, orders)
+    plan = Correlation(known, rules.topics, now).fold(selection, waited)
+    return await _write(connection, plan, rules, now, replaying=replaying)
 
 
 async def recheck(
@@ -106,16 +89,11 @@ async def recheck(
     if not waited:
         return []
     plan = Correlation(Known(orders=orders), rules.topics, now).fold(Selection(), waited)
-    return (await write(connection, plan, rules, now)).wakes
+    return (await _write(connection, plan, rules, now, replaying=False)).wakes
 
 
-async def write(
-    connection: AsyncConnection,
-    plan: BatchPlan,
-    rules: IngestRules,
-    now: datetime,
-    *,
-    replaying: bool = False,
+async def _write(
+    connection: AsyncConnection, plan: BatchPlan, rules: IngestRules, now: datetime, *, replaying: bool
 ) -> Committed:
     """Write a plan, and what the changed orders mean for their lines and certificates."""
     wakes = await _write_orders(connection, plan, now, rules, replaying=replaying)
@@ -127,55 +105,55 @@ async def write(
         await record_events(connection, plan.events)
     if plan.rejections:
         await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
-    return Committed(
-        wakes=wakes,
-        new_orders=any(one.is_new and one.order is not None for one in plan.folded.values()),
-        erased_clients=any(one.erased for one in plan.clients.values()),
-        counts=plan.counts,
-        rejections=plan.rejections,
-    )
+    new_orders = any(one.is_new and one.order is not None for one in plan.folded.values())
+    erasures = any(one.erased for one in plan.clients.values())
+    return Committed(plan.rejections, plan.counts, wakes, new_orders or erasures)
 
 
 async def _write_orders(
     connection: AsyncConnection, plan: BatchPlan, now: datetime, rules: IngestRules, *, replaying: bool
 ) -> list[Wake]:
     """Lock the lines of changed orders, write all that follows, and plan what is to be reported of them."""
-    changes, also = plan.changes, _spending_rows(plan.spendings)
-    if not changes and not also:
+    changes = plan.changes
+    if not changes and not plan.spendings:
         return []
     stored = [one.order.order_id for one in changes if not one.is_new]
     rows = await OrderLineRepository(connection).lock(stored) if stored else {}
     revisions, products = await order_changes.revise(connection, changes, rows, rules.policy)
-    plan.rejections += unknown_lines(rows, revisions, plan.folded, replaying=replaying)
+    current = rows | {one.line.key: one.line for one in revisions}
+    for rejection in unknown_lines(current.values(), plan.folded, replaying=replaying):
+        plan.reject(rejection)
     reported = []
     for revision in revisions:
         line, alerts = report(revision)
         reported.append(line)
         plan.record_of(line.line.standing.order_id, alerts)
-    for order_id, folded in plan.folded.items():
-        if folded.order is not None and folded.became_too_large:
-            plan.record_of(order_id, [_too_large(folded.order, now)])
+    _report_too_large(plan, now)
+    writes = _writes(plan, now, rules.keyring)
     wakes = await order_changes.save(
-        connection, changes, reported, products, now, also, _other_writes(plan, now, rules)
+        connection, changes, reported, products, now, _spending_rows(plan), writes
     )
-    return wakes + [_spent(one) for one in plan.spendings]
+    return wakes + [
+        Wake(
+            certificate_id=one.certificate_id,
+            signal=Signal.CERTIFICATE_SPENT,
+            channel=one.channel,
+            order_id=one.message.order_id,
+            cause=one.message.cause.event_id,
+        )
+        for one in plan.spendings.values()
+    ]
 
 
-def _other_writes(plan: BatchPlan, now: datetime, rules: IngestRules) -> list[Write]:
-    writes = []
-    if plan.spendings:
-        writes.append(spendings.received(plan.spendings, now))
-    if plan.originals:
-        rows = [_original(source, record, now, rules.keyring) for source, record in plan.originals]
-        writes.append(inbox.received(rows))
-    return writes
-
-
-def _too_large(order: Order, now: datetime) -> EventRecord:
-    alert = OrderTooLarge(
-        order_id=order.order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
-    )
-    return about_input(alert, now, order.channel)
+def _report_too_large(plan: BatchPlan, now: datetime) -> None:
+    """Report orders that have outgrown their bounds in this batch."""
+    for order_id, folded in plan.folded.items():
+        order = folded.order
+        if order is not None and order.size_exceeded and not folded.was_too_large:
+            alert = OrderTooLarge(
+                order_id=order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
+            )
+            plan.record_of(order_id, [about_input(alert, now, order.channel)])
 
 
 # Look-ups -------------------------------------------------------------------------------------------
@@ -205,12 +183,13 @@ async def _look_up(
     unknown = [order for _, order in selection.orders if order.order_id not in orders]
     new, late = {one.order_id for one in unknown}, any(one.order_version > 1 for one in unknown)
     waited = await _waiting(connection, new | {one for one, stored in orders.items() if stored.recheck})
-    repository, spent = spendings.SpendingRepository(connection), selection.spent_certificates
-    identities = selection.spending_identities
+    repository, spending = spendings.SpendingRepository(connection), selection.spending
+    spent = {one.spent_certificate_id or "" for one in spending}
+    identities = set(map(spending_identity, spending))
     return waited, Known(
         orders=orders,
-        spendings=await repository.contents(identities) if identities else {},
-        channels=await repository.channels(spent) if spent else {},
+        spendings=await repository.contents(identities) if spending else {},
+        channels=await repository.channels(filter(is_certificate_id, spent)) if spending else {},
         payments_were_dropped=late and await UnmatchedPaymentRepository(connection).were_dropped(),
     )
 
@@ -223,11 +202,10 @@ async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> l
     if not order_ids:
         return []
     payments: list[Payment] = []
-    for _, order_id, topic, partition, offset, message in await UnmatchedPaymentRepository(connection).take(
-        order_ids
-    ):
+    taken = await UnmatchedPaymentRepository(connection).take(order_ids)
+    for _, order_id, topic, partition, offset, message in taken:
         record = decode_stored_payment(message)
-        source = KeptRecord(topic, partition, offset, order_id.encode(), _ENCODER.encode(record))
+        source = InputRecord(topic, partition, offset, order_id.encode(), _ENCODER.encode(record))
         payments.append((source, record))
     return payments
 
@@ -235,8 +213,9 @@ async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> l
 # Rows -----------------------------------------------------------------------------------------------
 
 
-def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:
+def _spending_rows(plan: BatchPlan) -> list[PendingRow]:
     """Return one pending row for each certificate that is spent, with the newest payment as its cause."""
+    newest = {one.certificate_id: one for one in plan.spendings.values()}
     return [
         PendingRow(
             certificate_id=certificate_id,
@@ -244,18 +223,19 @@ def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:
             channel=one.channel,
             cause=one.message.cause,
         )
-        for certificate_id, one in {one.certificate_id: one for one in spent}.items()
+        for certificate_id, one in newest.items()
     ]
 
 
-def _spent(spending: Spending) -> Wake:
-    return Wake(
-        certificate_id=spending.certificate_id,
-        signal=Signal.CERTIFICATE_SPENT,
-        channel=spending.channel,
-        order_id=spending.message.order_id,
-        cause=spending.message.cause.event_id,
-    )
+def _writes(plan: BatchPlan, now: datetime, keyring: Keyring) -> list[Write]:
+    writes = []
+    if plan.spendings:
+        writes.append(spendings.received(list(plan.spendings.values()), now))
+    if plan.originals:
+        writes.append(
+            inbox.received([_original(source, record, now, keyring) for source, record in plan.originals])
+        )
+    return writes
 
 
 def _unmatched(payment: Payment, now: datetime) -> UnmatchedRow:
@@ -275,7 +255,7 @@ def _original(
         *place_of(source),
         record.event_id,
         record.event_type,
-        seal_bytes(value, sealing_context(*place_of(source)), keyring) or b"",
+        seal_bytes(value, place_of(source), keyring) or b"",
     )
 
 
@@ -285,15 +265,3 @@ def _without_recipients(value: bytes) -> bytes:
     for line in order["lines"]:
         line.pop("recipient", None)
     return _ENCODER.encode(order)
-
-
-def _plain_counts(batch: DecodedBatch, selection: Selection, topics: Topics) -> Counter[tuple[str, str]]:
-    rejected = len(selection.rejections) - len(batch.rejections)
-    counts = Counter(
-        {
-            (topics.orders, "goods"): len(batch.orders) - len(selection.orders) - rejected,
-            (topics.payments, "unmatched"): len(selection.unmatched),
-        }
-    )
-    counts.update((one.source.topic, "rejected") for one in selection.rejections)
-    return +counts

@@ -1,22 +1,22 @@
 """Watermarks: for each partition, the instant of our clock up to which all of it is committed here."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage.marks import MarkRepository
-from giftcert.storage.outages import DATABASE_ERRORS
-from kafka_ingest import metrics
-from kafka_ingest.outages import OutageReport
 
 EVERY_SECONDS = 1.0
 KAFKA_SECONDS = 5.0
-END_OFFSETS, PART = "Kafka's end offsets", "watermarks"
+PART = "watermarks"
+_LAG = Gauge(
+    "giftcert_ingest_lag_records", "Records of a topic that this process has still to commit", ["topic"]
+)
 
 
 class Watermarks:
@@ -26,42 +26,41 @@ class Watermarks:
         self,
         consumer: AIOKafkaConsumer,
         engine: AsyncEngine,
-        topics: Iterable[str],
+        topics: Sequence[str],
         reached: Callable[[TopicPartition, int], int],
         clock: Clock = utc_now,
     ) -> None:
         self._consumer = consumer
         self._engine = engine
-        self._topics = tuple(topics)
+        self._topics = topics
         self._reached = reached
         self._clock = clock
         self._ends: dict[TopicPartition, tuple[datetime, int]] = {}
 
-    async def run(self, outages: OutageReport) -> None:
-        """Do it every second, whether records come or not."""
-        while True:
-            try:
-                marks = await self.look()
-            except (KafkaError, IllegalStateError, TimeoutError) as error:
-                await outages.goes_on(END_OFFSETS, error)
-            else:
-                outages.over(END_OFFSETS)
-                await self._write(marks, outages)
-            await asyncio.sleep(EVERY_SECONDS)
-
-    async def look(self) -> dict[TopicPartition, datetime]:
-        """Read the ends and return the new marks of partitions that are committed beyond an end that was read.
+    async def work(self) -> float:
+        """Move the marks, whether records come or not; return how many seconds to wait until the next look.
 
         Raises:
             aiokafka.errors.KafkaError: the ends could not be read.
             TimeoutError: Kafka did not answer.
         """
+        marks = await self._look()
+        async with self._engine.begin() as connection:
+            repository = MarkRepository(connection)
+            await repository.register(self._all_partitions())
+            await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
+        return EVERY_SECONDS
+
+    async def _look(self) -> dict[TopicPartition, datetime]:
+        """Read the ends and return the new marks of partitions that are committed beyond an end that was read."""
         assigned = self._consumer.assignment()
         at = self._clock()  # before the ends are read: what is written later is not below them
         async with asyncio.timeout(KAFKA_SECONDS):
             ends = await self._consumer.end_offsets(assigned) if assigned else {}
             reached = {one: self._reached(one, await self._consumer.position(one)) for one in ends}
-        self._measure(ends, reached)
+        for topic in self._topics:
+            behind = (end - reached[one] for one, end in ends.items() if one.topic == topic)
+            _LAG.labels(topic).set(sum(max(0, left) for left in behind))
         self._ends = {partition: end for partition, end in self._ends.items() if partition in ends}
         marks = self._caught_up(reached)
         for partition, end in ends.items():
@@ -70,23 +69,10 @@ class Watermarks:
 
     def _caught_up(self, reached: dict[TopicPartition, int]) -> dict[TopicPartition, datetime]:
         """Return the marks of those that have reached the end last read, and forget that end."""
-        marks = {
-            partition: at for partition, (at, end) in self._ends.items() if reached.get(partition, -1) >= end
-        }
+        marks = {partition: at for partition, (at, end) in self._ends.items() if reached[partition] >= end}
         for partition in marks:
             del self._ends[partition]
         return marks
-
-    async def _write(self, marks: dict[TopicPartition, datetime], outages: OutageReport) -> None:
-        try:
-            async with self._engine.begin() as connection:
-                repository = MarkRepository(connection)
-                await repository.register(self._all_partitions())
-                await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
-        except DATABASE_ERRORS as error:
-            await outages.goes_on(PART, error)
-        else:
-            outages.over(PART)
 
     def _all_partitions(self) -> list[tuple[str, int]]:
         """All partitions of the topics, ours or not: one that nobody reads yet holds back too."""
@@ -95,8 +81,3 @@ class Watermarks:
             for topic in self._topics
             for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
         ]
-
-    def _measure(self, ends: dict[TopicPartition, int], reached: dict[TopicPartition, int]) -> None:
-        for topic in self._topics:
-            behind = (end - reached[one] for one, end in ends.items() if one.topic == topic)
-            metrics.LAG.labels(topic).set(sum(max(0, left) for left in behind))

@@ -2,21 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from enum import Enum
+from typing import TypeVar
 
 import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from giftcert.clock import utc_now
+from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
+from giftcert.storage.quarantine import NamedThings
 from kafka_ingest.decoder import DecodedBatch, decode
-from kafka_ingest.quarantine import failed, quarantine, quarantine_place
+from kafka_ingest.quarantine import Rejection, failed, quarantine
 from kafka_ingest.records import InputRecord, Place, partitions_of, place_of
 from kafka_ingest.transaction import Committed, IngestRules, ingest
 
@@ -27,14 +28,13 @@ RACES = 5
 SLOW_ATTEMPTS = 5
 """How often a single record may run into a time-out before it counts as one that spoils its transaction."""
 _log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class BatchWriter:
     """Commits batches on one process's connections."""
 
-    def __init__(
-        self, engine: AsyncEngine, rules: IngestRules, clock: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, rules: IngestRules, clock: Clock = utc_now) -> None:
         self._engine = engine
         self._rules = rules
         self._clock = clock
@@ -55,7 +55,12 @@ class BatchWriter:
             Exception: PostgreSQL is away, or refuses for a reason that is none of the records'; nothing is lost,
                 the batch has to come again.
         """
-        error = await self._attempts(records, batch)
+
+        async def write() -> Committed:
+            async with entered(self._engine, partitions_of(records)) as connection:
+                return await ingest(connection, batch, self._rules, self._clock())
+
+        error = await outlasting_races(write)
         if isinstance(error, Committed):
             return error
         failure = failure_of(error)
@@ -66,18 +71,6 @@ class BatchWriter:
         if failure is not Failure.RECORD and not self._is_slow_again(records[0]):
             raise error
         return await self._isolate(records[0], error)
-
-    async def _attempts(self, records: Sequence[InputRecord], batch: DecodedBatch) -> Committed | Exception:
-        """Return what came of the batch, or why it cannot be committed; after a race it is tried again."""
-        for attempt in range(RACES):
-            try:
-                async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
-                    await ingest_fences.enter(connection, partitions_of(records))
-                    return await ingest(connection, batch, self._rules, self._clock())
-            except Exception as error:  # noqa: BLE001 - a record may fail in any way; the caller judges
-                if failure_of(error) is not Failure.RACE or attempt == RACES - 1:
-                    return error
-        raise AssertionError("unreachable: the last attempt returns")
 
     async def _by_halves(self, records: Sequence[InputRecord]) -> Committed:
         middle = len(records) // 2
@@ -100,22 +93,41 @@ class BatchWriter:
         topic, partition, offset = place_of(record)
         kind = type(error).__name__
         _log.error("a record cannot be applied", topic=topic, partition=partition, offset=offset, error=kind)
-        rules, now = self._rules, self._clock()
         try:
-            async with self._entered(record) as connection:
-                await quarantine(connection, [failed(record, error)], rules.topics, rules.keyring, now)
+            await self._quarantine(failed(record, error))
         except Exception as failure:
             if failure_of(failure) is not Failure.RECORD:
                 raise
-            async with self._entered(record) as connection:
-                await quarantine_place(connection, record, error, rules.keyring, now)
+            bare = InputRecord(topic, partition, offset, key=None, value=None)
+            await self._quarantine(failed(bare, error, NamedThings(searchable=False)))
         return Committed(counts=Counter({(topic, "failed"): 1}))
 
-    @asynccontextmanager
-    async def _entered(self, record: InputRecord) -> AsyncIterator[AsyncConnection]:
-        async with asyncio.timeout(TRANSACTION_SECONDS), self._engine.begin() as connection:
-            await ingest_fences.enter(connection, partitions_of([record]))
-            yield connection
+    async def _quarantine(self, rejection: Rejection) -> None:
+        rules, partitions = self._rules, partitions_of([rejection.source])
+        async with entered(self._engine, partitions) as connection:
+            await quarantine(connection, [rejection], rules.topics, rules.keyring, self._clock())
+
+
+# Transactions ---------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def entered(engine: AsyncEngine, partitions: set[tuple[str, int]]) -> AsyncIterator[AsyncConnection]:
+    """Begin a transaction that ingests records of these partitions; see ``ingest_fences.enter``."""
+    async with asyncio.timeout(TRANSACTION_SECONDS), engine.begin() as connection:
+        await ingest_fences.enter(connection, partitions)
+        yield connection
+
+
+async def outlasting_races(transaction: Callable[[], Awaitable[T]]) -> T | Exception:
+    """Return what came of a transaction, or why it fails; after a race with another one it is tried again."""
+    for attempt in range(RACES):
+        try:
+            return await transaction()
+        except Exception as error:  # noqa: BLE001 - a record may fail in any way; the caller judges
+            if failure_of(error) is not Failure.RACE or attempt == RACES - 1:
+                return error
+    raise AssertionError("unreachable: the last attempt returns")
 
 
 # Failures -------------------------------------------------------------------------------------------
@@ -145,20 +157,15 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, asyncpg.QueryCanceledError | asyncpg.IdleInTransactionSessionTimeoutError):
         return Failure.SLOW
     if isinstance(error, asyncpg.PostgresError):
-        return _failure_of_state(error)
-    if isinstance(error, ValueError):  # asyncpg's refusal to encode a value is one, and an InterfaceError too
-        return Failure.RECORD
-    if isinstance(error, DATABASE_ERRORS):
-        return Failure.AWAY if is_database_away(error) else Failure.STANDING
-    return Failure.RECORD
-
-
-def _failure_of_state(error: asyncpg.PostgresError) -> Failure:
-    state = error.sqlstate or ""
-    if state.startswith(_RACES):
-        return Failure.RACE
-    if state.startswith(_RECORD_CLASSES):
-        return Failure.RECORD
+        state = error.sqlstate or ""
+        if state.startswith(_RACES):
+            return Failure.RACE
+        if state.startswith(_RECORD_CLASSES):
+            return Failure.RECORD
+    elif isinstance(error, ValueError) or not isinstance(error, DATABASE_ERRORS):
+        return (
+            Failure.RECORD
+        )  # asyncpg's refusal to encode a value is a ValueError, and an InterfaceError too
     return Failure.AWAY if is_database_away(error) else Failure.STANDING
 
 

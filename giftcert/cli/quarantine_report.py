@@ -10,7 +10,7 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.tables import as_text
 from giftcert.cli.timeline import stamp
 from giftcert.storage.quarantine_review import ListedRecord, Place, StoredRecord
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from kafka_ingest.replay import Replayed, read_now
 from kafka_ingest.transaction import IngestRules
 
@@ -62,11 +62,11 @@ def table(records: Sequence[ListedRecord]) -> str:
     return as_text(columns, rows)
 
 
-def described(stored: StoredRecord, record: KeptRecord, rules: IngestRules) -> tuple[dict[str, Any], str]:
+def described(stored: StoredRecord, record: InputRecord, rules: IngestRules) -> tuple[dict[str, Any], str]:
     """Return what is known of a record besides its content, for programs and for people."""
     now = read_now(record, rules)
     good = isinstance(now, str)
-    words = now if isinstance(now, str) else f"{now.notice.reason}: {now.notice.detail}"
+    words = now if isinstance(now, str) else f"{now.reason}: {now.detail}"
     data = {
         "position": position(stored.record.place),
         "reason": stored.record.reason,
@@ -93,7 +93,7 @@ def _closed(at: datetime | None, how: str | None) -> str:
     return f"{how} {stamp(at)}" if at else ""
 
 
-def revealed(record: KeptRecord) -> tuple[dict[str, Any], str]:
+def revealed(record: InputRecord) -> tuple[dict[str, Any], str]:
     """Return the original of a record, for programs and for people."""
     data = {
         name: None

@@ -27,7 +27,7 @@ from giftcert.storage.quarantine_review import (
     StoredRecord,
     Wanted,
 )
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from kafka_ingest.replay import Replay, Replayed, opened
 from kafka_ingest.transaction import IngestRules
 
@@ -61,7 +61,7 @@ class OpenedQuarantine:
         refuse_embedded_keys(self.settings)
         return keyring_of(self.settings)
 
-    async def open(self, place: Place) -> tuple[StoredRecord, KeptRecord]:
+    async def open(self, place: Place) -> tuple[StoredRecord, InputRecord]:
         """Return a record as it lies there, and as it stood in its topic.
 
         Raises:

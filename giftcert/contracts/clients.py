@@ -7,7 +7,7 @@ from msgspec import structs
 
 from giftcert.contracts.checks import in_utc, require_sound_text
 from giftcert.contracts.fields import LONGEST_IDENTIFIER, Identifier, Record, ShortText
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read_known
+from giftcert.contracts.malformed import MalformedRecord, read_known
 
 UPDATED = "client.updated"
 ERASED = "client.erased"
@@ -33,9 +33,7 @@ class ClientRecord(Record, frozen=True, kw_only=True, gc=False):
 _DECODER: msgspec.json.Decoder[ClientRecord] = msgspec.json.Decoder(ClientRecord)
 
 
-def decode_client(
-    key: bytes | None, value: bytes | None, written_at: datetime
-) -> ClientRecord | UnknownEventType:
+def decode_client(key: bytes | None, value: bytes | None, written_at: datetime) -> ClientRecord:
     """Decode a client message and hold it against the contract.
 
     Args:
@@ -44,13 +42,12 @@ def decode_client(
         written_at: the record's own time, which stands in for that of an erasure.
 
     Raises:
+        UnknownEventTypeError: it is to be skipped.
         MalformedRecord: it breaks the contract.
     """
     if value is None or value == b"null":  # some writers serialise what should be no value
         return _erasure(key, written_at)
     record = read_known(_DECODER, value, EVENT_TYPES)
-    if isinstance(record, UnknownEventType):
-        return record
     require_sound_text(value, record)
     if record.merged_into == record.client_id:
         raise MalformedRecord("invalidField", "mergedInto: expected another client")

@@ -34,10 +34,8 @@ class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of readin
         self.detail = detail
 
 
-class UnknownEventType(msgspec.Struct, frozen=True):
+class UnknownEventTypeError(Exception):
     """A message of a type that the contract does not name: skipped and counted."""
-
-    event_type: str
 
 
 class _TypeOnly(msgspec.Struct, rename="camel"):
@@ -59,12 +57,11 @@ def read(decoder: msgspec.json.Decoder[T], value: bytes) -> T:
         raise _malformed(error) from None  # the original may quote the value
 
 
-def read_known(
-    decoder: msgspec.json.Decoder[Message], value: bytes | None, types: frozenset[str]
-) -> Message | UnknownEventType:
+def read_known(decoder: msgspec.json.Decoder[Message], value: bytes | None, types: frozenset[str]) -> Message:
     """Decode a message of one of these types; one of another type may have any shape otherwise.
 
     Raises:
+        UnknownEventTypeError: it is of another type.
         MalformedRecord: as ``read``, and ``emptyValue`` where a null means nothing.
     """
     if value is None:
@@ -75,8 +72,10 @@ def read_known(
         event_type = _type_of(value)
         if event_type is None or event_type in types:
             raise
-        return UnknownEventType(event_type)
-    return message if message.event_type in types else UnknownEventType(message.event_type)
+        raise UnknownEventTypeError(event_type) from None
+    if message.event_type not in types:
+        raise UnknownEventTypeError(message.event_type)
+    return message
 
 
 def _type_of(value: bytes) -> str | None:

@@ -45,59 +45,41 @@ class PoolLoaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputMalformed:
+class InputProblem:
+    """What every ``error`` event of an input says: its place, as far as there is one, and what is wrong with it."""
+
+    type: ClassVar[str]
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    event_id: str | None = None
+    reason: str
+    detail: str
+    component: str = "ingest"
+
+
+class InputMalformed(InputProblem):
     """A record breaks its contract; the original is in quarantine."""
 
-    type: ClassVar[str] = "error.malformedEvent"
-    topic: str
-    partition: int
-    offset: int
-    event_id: str | None
-    reason: str
-    detail: str
-    component: str = "ingest"
+    type = "error.malformedEvent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateUnknown:
+class CertificateUnknown(InputProblem):
     """A record names a certificate that we never made."""
 
-    type: ClassVar[str] = "error.unknownCertificate"
-    topic: str
-    partition: int
-    offset: int
-    event_id: str | None
-    reason: str
-    detail: str
-    component: str = "ingest"
+    type = "error.unknownCertificate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputUnexpected:
+class InputUnexpected(InputProblem):
     """A record contradicts an earlier one (``contradictsEarlier``), or cannot be applied to anything."""
 
-    type: ClassVar[str] = "error.unexpectedEvent"
-    topic: str
-    partition: int
-    offset: int
-    event_id: str | None
-    reason: str
-    detail: str
-    component: str = "ingest"
+    type = "error.unexpectedEvent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessingFailed:
+class ProcessingFailed(InputProblem):
     """A part of the service keeps failing; where it is about one input, its place is given."""
 
-    type: ClassVar[str] = "error.processingFailed"
-    topic: str | None
-    partition: int | None
-    offset: int | None
-    event_id: str | None
-    reason: str
-    detail: str
-    component: str
+    type = "error.processingFailed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +144,7 @@ def about_certificate(
 
 
 def about_input(
-    notice: InputNotice | InvariantViolated | PublicEvent,
+    notice: InputProblem | OrderTooLarge | InvariantViolated | PublicEvent,
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,
@@ -175,7 +157,7 @@ def about_input(
     return EventRecord(
         event_type=notice.type,
         occurred_at=occurred_at,
-        channel=channel,
+        channel=channel if cause is None else cause.channel,
         cause=cause,
         payload=payload_of(notice, currency),
     )

@@ -16,7 +16,7 @@ from giftcert.contracts.fields import (
     SignedAmount,
     Version,
 )
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read, read_known
+from giftcert.contracts.malformed import MalformedRecord, read, read_known
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order import messages as m
@@ -151,25 +151,24 @@ _STATED: msgspec.json.Decoder[StatedOrder] = msgspec.json.Decoder(StatedOrder)
 _WITHDRAWN: msgspec.json.Decoder[WithdrawnOrder] = msgspec.json.Decoder(WithdrawnOrder)
 
 
-def probe_order(value: bytes | None) -> OrderProbe | UnknownEventType:
+def probe_order(value: bytes | None) -> OrderProbe:
     """Decode only what tells whether an order message matters here; most do not.
 
     Raises:
+        UnknownEventTypeError: it is to be skipped.
         MalformedRecord: the value has not even that.
     """
     return read_known(_PROBE, value, EVENT_TYPES)
 
 
-def decode_order(value: bytes | None) -> AnyOrder | UnknownEventType:
+def decode_order(value: bytes | None) -> AnyOrder:
     """Decode an order message whole and hold it against the contract.
 
     Raises:
+        UnknownEventTypeError: it is to be skipped.
         MalformedRecord: it breaks the contract.
     """
-    probe = probe_order(value)
-    if isinstance(probe, UnknownEventType):
-        return probe
-    decode = _stated if probe.event_type in STATED_TYPES else _withdrawn
+    decode = _stated if probe_order(value).event_type in STATED_TYPES else _withdrawn
     return decode(value or b"")  # the probe lets no null pass
 
 

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from giftcert.contracts.checks import in_utc, require_distinct, require_sound_text
 from giftcert.contracts.fields import Amount, Currency, Identifier, Record, ShortText
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType, read_known
+from giftcert.contracts.malformed import MalformedRecord, read_known
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
 from giftcert.domain.order import messages as m
@@ -61,15 +61,14 @@ _PACK = msgspec.msgpack.Encoder()
 _UNPACK: msgspec.msgpack.Decoder[_StoredPayment] = msgspec.msgpack.Decoder(_StoredPayment)
 
 
-def decode_payment(value: bytes | None) -> PaymentRecord | UnknownEventType:
+def decode_payment(value: bytes | None) -> PaymentRecord:
     """Decode a payment message and hold it against the contract.
 
     Raises:
+        UnknownEventTypeError: it is to be skipped.
         MalformedRecord: it breaks the contract.
     """
     record = read_known(_DECODER, value, EVENT_TYPES)
-    if isinstance(record, UnknownEventType):
-        return record
     require_sound_text(value or b"", record)  # a null is refused above
     return _checked(record)
 

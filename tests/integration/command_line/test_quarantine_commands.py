@@ -15,7 +15,7 @@ from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
 from giftcert.storage.service_policy import record_policy
-from kafka_ingest.records import KeptRecord, Topics
+from kafka_ingest.records import InputRecord, Topics
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
@@ -53,7 +53,7 @@ def quarantine(giftcert: RunCommand, settings: dict[str, str]) -> Quarantine:
     return run
 
 
-async def comes_to_quarantine(store: Store) -> list[KeptRecord]:
+async def comes_to_quarantine(store: Store) -> list[InputRecord]:
     """An order of a channel that was not configured yet, and a broken payment."""
     records = [
         store.order_record(order(channel="kiosk", lines=[goods_line(), store.line()])),

@@ -11,7 +11,7 @@ from giftcert.cli.namespace import ensure_namespace
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
 from giftcert.temporal.data_converter import DATA_CONVERTER
-from kafka_ingest import consumer, late_match, signaller, watermarks
+from kafka_ingest import consumer, late_match, outages, signaller, watermarks
 from tests.integration.kafka_ingest.ingest_process import Neighbours, make_neighbours
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates
 
@@ -22,6 +22,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watermarks, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(late_match, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(signaller, "MARK_SECONDS", 0.05)
+    monkeypatch.setattr(outages, "RETRY_SECONDS", 0.1)
     for retrying in (consumer, late_match, signaller):
         monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
 

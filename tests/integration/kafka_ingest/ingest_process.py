@@ -19,8 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.settings import Settings
 from giftcert.temporal.workflows import workflow_id
-from kafka_ingest import metrics
 from kafka_ingest.main import serve
+from kafka_ingest.outages import FAILURES
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS
 from tests.unit.contracts.topic_records import order, payment, raw
@@ -39,7 +39,7 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 
 async def until_fails_again(part: str, times: int = 2) -> None:
     """Wait until ingest has noticed once more, and so often, that something is away."""
-    failures = metrics.FAILURES.labels(part)
+    failures = FAILURES.labels(part)
     seen = failures._value.get()
 
     async def has_noticed() -> bool:

@@ -18,7 +18,7 @@ from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.decoder import decode
 from kafka_ingest.late_match import LateMatch
-from kafka_ingest.records import KeptRecord, Topics
+from kafka_ingest.records import InputRecord, Topics
 from kafka_ingest.transaction import Committed, IngestRules
 from kafka_ingest.writer import BatchWriter
 from tests.unit.contracts.topic_records import certificate_line, raw
@@ -124,26 +124,26 @@ class Store:
     def late_match(self) -> LateMatch:
         return LateMatch(self.engine, self.rules, self.handed_over.extend, self.clock)
 
-    def record(self, topic: str, value: Any, key: str = "k", partition: int = 0) -> KeptRecord:
+    def record(self, topic: str, value: Any, key: str = "k", partition: int = 0) -> InputRecord:
         """The next record of a partition."""
         offset = self.offsets[topic, partition] = self.offsets.get((topic, partition), -1) + 1
         body = value if isinstance(value, bytes | None) else raw(value)
-        return KeptRecord(topic, partition, offset, key.encode(), body, 1_763_892_000_000)
+        return InputRecord(topic, partition, offset, key.encode(), body, 1_763_892_000_000)
 
-    def order_record(self, value: Any, partition: int = 0) -> KeptRecord:
+    def order_record(self, value: Any, partition: int = 0) -> InputRecord:
         return self.record(TOPICS.orders, value, _order_id(value), partition)
 
-    def payment_record(self, value: Any, partition: int = 0) -> KeptRecord:
+    def payment_record(self, value: Any, partition: int = 0) -> InputRecord:
         return self.record(TOPICS.payments, value, _order_id(value), partition)
 
-    def client_record(self, value: Any, key: str = "C-77") -> KeptRecord:
+    def client_record(self, value: Any, key: str = "C-77") -> InputRecord:
         return self.record(TOPICS.clients, value, key)
 
     def line(self, nth: int = 0, **changes: Any) -> dict[str, Any]:
         """An order line that names a certificate."""
         return certificate_line(certificateId=self.certificates[nth], **changes)
 
-    async def commit(self, *records: KeptRecord) -> Committed:
+    async def commit(self, *records: InputRecord) -> Committed:
         """One batch comes and is committed."""
         writer = self.writer
         return await writer.commit(records, writer.decode(records))
@@ -195,7 +195,7 @@ def _order_id(value: Any) -> str:
     return str(value.get("orderId", "k")) if isinstance(value, dict) else "k"
 
 
-async def keep_unmatched(connection: AsyncConnection, record: KeptRecord) -> None:
+async def keep_unmatched(connection: AsyncConnection, record: InputRecord) -> None:
     """Write a payment as a transaction does that found no order."""
     [(_, payment)] = decode([record], TOPICS, 1_048_576).payments
     place = (record.topic, record.partition, record.offset)

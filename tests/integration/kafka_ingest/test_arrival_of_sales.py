@@ -13,7 +13,7 @@ from random import Random, SystemRandom
 import pytest
 
 from giftcert.domain.certificate.state import SOLD, CertificateState, Sale
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from tests.integration.kafka_ingest.ingest_store import NOON, Store
 from tests.integration.kafka_ingest.leading import Leading
 from tests.integration.kafka_ingest.sales_by_chance import as_it_arrives, plain_sale, troubled_sale
@@ -63,7 +63,7 @@ class Arrival:
                 await self.store.late_match.round()
         return await self._outcomes()
 
-    def _mixed(self, chance: Random) -> list[KeptRecord]:
+    def _mixed(self, chance: Random) -> list[InputRecord]:
         queues: list[list[Record | None]] = [list(said) for said in self.said]
         for queue in queues:
             queue.insert(chance.randint(0, len(queue)), None)
@@ -71,7 +71,7 @@ class Arrival:
         chance.shuffle(turns)
         return [self._next(self.sales[turn], queues[turn].pop(0)) for turn in turns]
 
-    def _next(self, sale: TopicSale, record: Record | None) -> KeptRecord:
+    def _next(self, sale: TopicSale, record: Record | None) -> InputRecord:
         return sale.client(self.store) if record is None else sale.record(self.store, record)
 
     async def _outcomes(self) -> list[Outcome]:

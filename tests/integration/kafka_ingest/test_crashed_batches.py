@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.storage.engine import engine_at
 from giftcert.storage.marks import MarkRepository
 from kafka_ingest.late_match import LateMatch
-from kafka_ingest.records import KeptRecord
-from kafka_ingest.retention import DaysAhead
+from kafka_ingest.main import make_days_ahead
+from kafka_ingest.records import InputRecord
 from kafka_ingest.writer import BatchWriter, Failure, failure_of
 from tests.conftest import new_database
 from tests.integration.kafka_ingest.cuttable import Cuttable, cuttable
@@ -27,7 +27,7 @@ ENOUGH = 100
 Work = Callable[[Store, AsyncEngine], Awaitable[object]]
 
 
-def everything_in_one_batch(store: Store, nth: int) -> list[KeptRecord]:
+def everything_in_one_batch(store: Store, nth: int) -> list[InputRecord]:
     """A batch that needs every kind of step: joins, waiting payments, repeats, spendings, clients, rejections."""
     first, second = store.line(2 * nth), store.line(2 * nth + 1, lineId="3")
     unknown = certificate_line(lineId="4", certificateId="01936f5e-0000-7000-8000-00000000dead")
@@ -55,7 +55,7 @@ def everything_in_one_batch(store: Store, nth: int) -> list[KeptRecord]:
     ]
 
 
-async def attempt(engine: AsyncEngine, store: Store, batch: list[KeptRecord]) -> Failure | None:
+async def attempt(engine: AsyncEngine, store: Store, batch: list[InputRecord]) -> Failure | None:
     writer = BatchWriter(engine, store.rules)
     try:
         await writer.commit(batch, writer.decode(batch))
@@ -120,7 +120,7 @@ async def looked_at_again(store: Store, engine: AsyncEngine) -> None:
 
 
 async def days_made(_: Store, engine: AsyncEngine) -> None:
-    await DaysAhead(engine).make(datetime(2030, 1, 1, tzinfo=UTC).date())
+    await make_days_ahead(engine, lambda: datetime(2030, 1, 1, tzinfo=UTC))
 
 
 async def marked(_: Store, engine: AsyncEngine) -> None:

@@ -24,7 +24,7 @@ from giftcert.temporal import workflows
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
 from kafka_ingest.outages import OutageReport
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from kafka_ingest.signaller import Signaller
 from kafka_ingest.sweeper import Sweeper
 from kafka_ingest.writer import BatchWriter
@@ -51,7 +51,7 @@ class Shop:
     sold: int = 0
     ahead: timedelta = timedelta()
 
-    def sale(self) -> list[KeptRecord]:
+    def sale(self) -> list[InputRecord]:
         """The records of one sale, of the next certificate."""
         ids = {"orderId": f"IM-{self.sold}", "paymentId": f"P-{self.sold}"}
         line = self.store.line(self.sold, reservationId=self.store.certificates[self.sold])
@@ -62,7 +62,7 @@ class Shop:
             self.store.payment_record(payment(**ids, amount=500_000)),
         ]
 
-    async def process(self, batch: list[KeptRecord], crashed: asyncio.Event | None = None) -> None:
+    async def process(self, batch: list[InputRecord], crashed: asyncio.Event | None = None) -> None:
         """What a process does that gets this batch: until it crashes, else until nothing is left to be signalled."""
         self.ahead += timedelta(minutes=1)  # the sweep finds all that waits
         outages = OutageReport(self.store.engine, Health(), ("orders", 0, 0), self.clock)

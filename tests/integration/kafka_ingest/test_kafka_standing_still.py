@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from kafka_ingest.watermarks import END_OFFSETS
+from kafka_ingest.watermarks import PART
 from tests.integration.kafka_ingest.ingest_process import make_neighbours, until_fails_again
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.stoppable_kafka import StoppableKafka
@@ -32,7 +32,7 @@ async def test_kafka_stands_still_and_goes_on(
         await neighbours.ordered("IM-0")
         stoppable_kafka.hang()
         try:
-            await until_fails_again(END_OFFSETS, times=1)
+            await until_fails_again(PART, times=1)
         finally:
             stoppable_kafka.go_on()
         await neighbours.payment(payment(orderId="IM-0"))

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from giftcert.domain.certificate.state import CertificateState, RefundState, Status
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from tests.integration.kafka_ingest.ingest_store import NOON, Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading, recorded
 from tests.unit.contracts.topic_records import certificate_line, goods_line, order, payment, withdrawal
@@ -27,7 +27,7 @@ class Shop:
     store: Store
     leading: Leading
     reservations: dict[str, str] = field(default_factory=dict)
-    sent: list[KeptRecord] = field(default_factory=list)
+    sent: list[InputRecord] = field(default_factory=list)
 
     async def add(self, count: int) -> None:
         """Put certificates into the pool and reserve them."""
@@ -72,7 +72,7 @@ class Shop:
         event_id = f"{payment_id}-{len(self.sent)}"
         await self._comes(self.store.payment_record(payment(**said, eventId=event_id, **changes)))
 
-    async def _comes(self, *records: KeptRecord) -> None:
+    async def _comes(self, *records: InputRecord) -> None:
         self.sent += records
         await self.store.commit(*records)
         await self.leading.lead()
@@ -275,7 +275,7 @@ async def test_a_day_sent_again_under_new_event_ids_doubles_nothing(shop: Shop) 
     assert after == before
 
 
-def again(store: Store, record: KeptRecord) -> KeptRecord:
+def again(store: Store, record: InputRecord) -> InputRecord:
     """The same message further on in its topic, as a till writes it that sends its day once more."""
     value = (record.value or b"").replace(b'"eventId": "', b'"eventId": "again-')
     return store.record(record.topic, value, (record.key or b"").decode())

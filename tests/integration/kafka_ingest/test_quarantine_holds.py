@@ -9,7 +9,7 @@ import pytest
 
 from giftcert.domain.certificate.state import Status
 from giftcert.storage.reservations import ReservationRepository
-from kafka_ingest.records import KeptRecord, Topics, place_of
+from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay
 from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, reserve_all
 from tests.integration.kafka_ingest.leading import Leading
@@ -105,7 +105,7 @@ async def test_a_channel_that_is_configured_since(shop: Store) -> None:
     assert await is_issued_by_a_replay(shop, ordered)
 
 
-async def is_issued_by_a_replay(shop: Store, record: KeptRecord) -> bool:
+async def is_issued_by_a_replay(shop: Store, record: InputRecord) -> bool:
     [replayed] = await Replay(shop.engine, shop.rules, "ops-1", shop.clock).replay(place_of(record))
     assert replayed.is_applied, replayed
     leading = Leading(shop.engine, shop.keyring, LATER)

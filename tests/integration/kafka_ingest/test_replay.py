@@ -18,7 +18,7 @@ from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
 from kafka_ingest.record_batches import UndecodableRecord
-from kafka_ingest.records import KeptRecord, Topics, place_of
+from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay
 from kafka_ingest.writer import Failure, failure_of
 from tests.conftest import new_database
@@ -41,14 +41,14 @@ async def twins(fresh_database_url: str, postgres_url: str, keyring_file: Path) 
         yield made
 
 
-def orders(store: Store, *values: dict[str, Any]) -> list[KeptRecord]:
+def orders(store: Store, *values: dict[str, Any]) -> list[InputRecord]:
     return [store.order_record(value) for value in values]
 
 
 async def in_quarantine_at_first(
     twins: Twins,
     patch: pytest.MonkeyPatch,
-    records: list[KeptRecord],
+    records: list[InputRecord],
     *bad: str,
     looked_at: bool = False,
 ) -> None:
@@ -390,7 +390,7 @@ async def test_a_crash_between_any_two_steps_of_a_replay_changes_nothing(
     assert nth >= 8
 
 
-async def attempt(replay: Replay, record: KeptRecord) -> Failure | None:
+async def attempt(replay: Replay, record: InputRecord) -> Failure | None:
     try:
         await replay.replay(place_of(record))
     except Exception as error:  # noqa: BLE001 - what ingest makes of it is asserted
@@ -429,7 +429,7 @@ async def test_a_batch_of_an_unknown_codec_is_replayed_whole_once_it_can_be_read
     record = SimpleNamespace(topic=TOPICS.orders, partition=0, **asdict(lost))
     await shop.comes(record)  # type: ignore[arg-type]
     assert await shop.waiting() == [(0, "undecodableBatch")]
-    [replayed] = await shop.replay(KeptRecord(TOPICS.orders, 0, 0, None, data))
+    [replayed] = await shop.replay(InputRecord(TOPICS.orders, 0, 0, None, data))
     assert replayed.is_applied
     assert await shop.store.lines("IM-1001") != []
     assert await shop.waiting() == []

@@ -7,12 +7,12 @@ import pytest
 from giftcert.clock import utc_now
 from giftcert.storage.day_partitions import drop_before, make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
-from kafka_ingest.retention import DAYS_AHEAD, DaysAhead
-from tests.integration.kafka_ingest.ingest_store import Store
+from kafka_ingest.main import DAYS_AHEAD, make_days_ahead
+from tests.integration.kafka_ingest.ingest_store import NOON, Store
 from tests.unit.contracts.topic_records import order, payment
 
 pytestmark = pytest.mark.integration
-TODAY = date(2026, 11, 23)
+TODAY = NOON.date()
 
 
 async def days(store: Store) -> list[str]:
@@ -28,9 +28,8 @@ async def drop_until(store: Store, first_kept: date) -> None:
 
 
 async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: Store) -> None:
-    days_ahead = DaysAhead(store.engine)
-    await days_ahead.make(TODAY)
-    await days_ahead.make(TODAY)
+    await make_days_ahead(store.engine, lambda: NOON)
+    await make_days_ahead(store.engine, lambda: NOON)
     assert len(await days(store)) == DAYS_AHEAD + 1
     await drop_until(store, TODAY + timedelta(days=2))
     assert "unmatched_payments_20261124" not in await days(store)
@@ -40,7 +39,7 @@ async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: St
 
 async def test_payments_of_today_stand_in_the_partition_of_today(store: Store) -> None:
     today = utc_now().date()
-    await DaysAhead(store.engine).make(today)
+    await make_days_ahead(store.engine, utc_now)
     await store.commit(store.payment_record(payment()))
     assert await store.value("SELECT tableoid::regclass::text FROM unmatched_payments") == (
         f"unmatched_payments_{today:%Y%m%d}"
@@ -56,7 +55,7 @@ async def test_the_default_partition_catches_what_has_no_day(store: Store) -> No
 
 async def test_an_order_named_late_is_told_once_payments_have_been_dropped(store: Store) -> None:
     await store.commit(store.order_record(order(orderId="A", orderVersion=2, lines=[store.line(0)])))
-    await DaysAhead(store.engine).make(TODAY)
+    await make_days_ahead(store.engine, lambda: NOON)
     await drop_until(store, TODAY + timedelta(days=2))
     await store.commit(store.order_record(order(orderId="B", orderVersion=2, lines=[store.line(1)])))
     await store.commit(store.order_record(order(orderId="C", lines=[store.line(2)])))
@@ -81,7 +80,7 @@ async def test_a_day_gets_its_partition_also_when_payments_came_before_it_was_ma
     """Ingest began to write before the day was there; that day, and all after it, would never be made."""
     await store.commit(store.payment_record(payment()))
     await store.commit(store.payment_record(payment(orderId="IM-2")))
-    await DaysAhead(store.engine).make(utc_now().date())
+    await make_days_ahead(store.engine, utc_now)
     assert await store.value("SELECT count(*) FROM unmatched_payments_default") == 0
     held = "SELECT DISTINCT tableoid::regclass::text FROM unmatched_payments"
     assert await store.rows(held) == [(f"unmatched_payments_{utc_now().date():%Y%m%d}",)]
@@ -103,7 +102,7 @@ async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon
 
 async def test_originals_are_dropped_whole_too(store: Store) -> None:
     today = utc_now().date()
-    await DaysAhead(store.engine).make(today)
+    await make_days_ahead(store.engine, utc_now)
     await store.commit(store.order_record(order(lines=[store.line()])))
     async with store.engine.begin() as connection:
         assert await drop_before(connection, "inbox", today) == []

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from giftcert.storage import ingest_fences
 from giftcert.storage.orders import OrderRepository
 from kafka_ingest.decoder import decode
-from kafka_ingest.records import KeptRecord, partitions_of
+from kafka_ingest.records import InputRecord, partitions_of
 from kafka_ingest.transaction import ingest
 from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, keep_unmatched
 from tests.unit.contracts.topic_records import order, payment
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 
 
 @asynccontextmanager
-async def looked(store: Store, record: KeptRecord) -> AsyncIterator[AsyncConnection]:
+async def looked(store: Store, record: InputRecord) -> AsyncIterator[AsyncConnection]:
     """A payment's transaction that has looked for its order, found none, and is still open."""
     async with store.engine.begin() as connection:
         await ingest_fences.enter(connection, partitions_of([record]))
@@ -28,7 +28,7 @@ async def looked(store: Store, record: KeptRecord) -> AsyncIterator[AsyncConnect
         await keep_unmatched(connection, record)
 
 
-async def ingested(store: Store, connection: AsyncConnection, record: KeptRecord) -> None:
+async def ingested(store: Store, connection: AsyncConnection, record: InputRecord) -> None:
     """A record is folded in a transaction that has been entered."""
     await ingest(connection, decode([record], TOPICS, 1_048_576), store.rules, NOON)
 
@@ -77,7 +77,7 @@ async def test_two_connections_at_a_barrier(store: Store) -> None:
         stated = store.order_record(order(orderId=order_id, lines=[store.line(nth % 4)]))
         paid = store.payment_record(payment(orderId=order_id, paymentId=order_id))
 
-        async def pass_through(record: KeptRecord) -> None:
+        async def pass_through(record: InputRecord) -> None:
             async with store.engine.begin() as connection:
                 await ingest_fences.enter(connection, partitions_of([record]))
                 await barrier.wait()

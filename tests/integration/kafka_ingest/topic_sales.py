@@ -10,7 +10,7 @@ from uuid import uuid4
 from giftcert.contracts.codec import encode_state
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.order import messages as o
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading, recorded
 from tests.unit.domain.certificate import factories as make
@@ -54,14 +54,14 @@ class TopicSale:
             payer=str(uuid4()),
         )
 
-    def record(self, store: Store, record: Record) -> KeptRecord:
+    def record(self, store: Store, record: Record) -> InputRecord:
         """The next record of its topic, under an event id that no other has."""
         partition = self.nth % PARTITIONS
         if isinstance(record, o.OrderVersion):
             return store.order_record(self._order(record), partition)
         return store.payment_record(self._payment(record), partition)
 
-    def client(self, store: Store) -> KeptRecord:
+    def client(self, store: Store) -> InputRecord:
         value = {
             "eventId": self._event_id(),
             "eventType": "client.updated",

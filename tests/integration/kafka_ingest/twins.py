@@ -19,7 +19,7 @@ from giftcert.contracts.orders import decode_order, probe_order
 from giftcert.contracts.payments import decode_payment
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
-from kafka_ingest.records import KeptRecord, Topics, place_of
+from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay, Replayed
 from tests.integration.kafka_ingest.ingest_store import (
     NOON,
@@ -58,13 +58,13 @@ class Shop:
     def engine(self) -> AsyncEngine:
         return self.store.engine
 
-    async def comes(self, *records: KeptRecord, looked_at: bool = True) -> None:
+    async def comes(self, *records: InputRecord, looked_at: bool = True) -> None:
         """Records come in one batch, and the certificates decide what follows."""
         await self.store.commit(*records)
         if looked_at:
             await self.leading.lead()
 
-    async def replay(self, *records: KeptRecord, topics: Topics = TOPICS) -> list[Replayed]:
+    async def replay(self, *records: InputRecord, topics: Topics = TOPICS) -> list[Replayed]:
         """Records are replayed with what waits for them, and the certificates decide what follows."""
         self.store.topics = topics
         outcomes = [one for record in records for one in await self.replays.replay(place_of(record))]

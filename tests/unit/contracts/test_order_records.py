@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giftcert.contracts.checks import require_known_channel
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError
 from giftcert.contracts.orders import (
     OrderProbe,
     StatedOrder,
@@ -171,8 +171,9 @@ def test_an_instant_with_another_offset_is_the_same_instant() -> None:
 
 @pytest.mark.parametrize("record", [order(eventType="order.split"), {"eventType": "order.split", "lines": 5}])
 def test_a_type_that_the_contract_does_not_name_is_told_apart_from_a_malformed_record(record: Any) -> None:
-    assert decode_order(raw(record)) == UnknownEventType("order.split")
-    assert probe_order(raw(record)) == UnknownEventType("order.split")
+    for decode in (decode_order, probe_order):
+        with pytest.raises(UnknownEventTypeError, match=r"^order\.split$"):
+            decode(raw(record))
 
 
 @pytest.mark.parametrize(
@@ -243,13 +244,15 @@ def test_an_order_that_breaks_the_contract_is_refused_with_the_field(
 @pytest.mark.parametrize("field", sorted(order()))
 @pytest.mark.parametrize("value", ["4111-1111-secret", ["4111-1111-secret"], {"4111-1111-secret": 1}])
 def test_a_refusal_never_repeats_the_value(field: str, value: Any) -> None:
-    outcome: Any = None
+    said = ""
     try:
-        outcome = decode_order(raw(order(**{field: value})))
+        decode_order(raw(order(**{field: value})))
+    except UnknownEventTypeError:
+        said = field
     except MalformedRecord as error:
-        outcome = error.detail
+        said = error.detail
 
-    assert isinstance(outcome, StatedOrder | UnknownEventType) or "secret" not in outcome
+    assert "secret" not in said
 
 
 @given(value=st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(raw))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giftcert.contracts.identity import spending_content, spending_identity
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventType
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError
 from giftcert.contracts.payments import (
     PaymentRecord,
     decode_payment,
@@ -112,8 +112,9 @@ def test_a_certificate_beside_another_tender_is_not_spent() -> None:
 
 
 def test_a_type_that_the_contract_does_not_name_is_told_apart_from_a_malformed_record() -> None:
-    assert decode_payment(raw(payment(eventType="payment.settled"))) == UnknownEventType("payment.settled")
-    assert decode_payment(b'{"eventType": "payment.settled"}') == UnknownEventType("payment.settled")
+    for value in (raw(payment(eventType="payment.settled")), b'{"eventType": "payment.settled"}'):
+        with pytest.raises(UnknownEventTypeError, match=r"^payment\.settled$"):
+            decode_payment(value)
 
 
 @pytest.mark.parametrize(

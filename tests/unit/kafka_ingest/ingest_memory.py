@@ -18,7 +18,7 @@ from giftcert.temporal.signals import Signal
 from kafka_ingest.correlation import BatchPlan, Correlation, Known, select
 from kafka_ingest.decoder import Payment, decode
 from kafka_ingest.quarantine import Rejection
-from kafka_ingest.records import InputRecord, KeptRecord, Topics
+from kafka_ingest.records import InputRecord, Topics
 from kafka_ingest.unknown_certificates import report, unknown_lines
 from tests.unit.contracts.topic_records import raw
 
@@ -54,13 +54,13 @@ class Memory:
         self.certificates |= {certificate(number): channel for number in numbers}
         return self
 
-    def record(self, topic: str, value: Any, key: str = "k") -> KeptRecord:
+    def record(self, topic: str, value: Any, key: str = "k") -> InputRecord:
         """The next record of a topic's only partition."""
         offset = self.offsets[topic] = self.offsets.get(topic, -1) + 1
         body = value if isinstance(value, bytes | None) else raw(value)
-        return KeptRecord(topic, 0, offset, key.encode(), body, 1_763_892_000_000)
+        return InputRecord(topic, 0, offset, key.encode(), body, 1_763_892_000_000)
 
-    def comes(self, *records: KeptRecord, replaying: bool = False) -> BatchPlan:
+    def comes(self, *records: InputRecord, replaying: bool = False) -> BatchPlan:
         """One batch comes and is committed."""
         batch = decode(records, TOPICS, 1_048_576)
         known_orders = {one: self.orders[one] for one in batch.order_ids if one in self.orders}
@@ -75,7 +75,6 @@ class Memory:
             payments_were_dropped=self.payments_were_dropped,
         )
         plan = Correlation(known, TOPICS, NOW).fold(selection, [_as_kept(one) for one in waited])
-        plan.counts += batch.counts
         self._write(plan, replaying=replaying)
         return plan
 
@@ -100,7 +99,7 @@ class Memory:
         return [str(one) for one in self.signals.get(certificate(number), [])]
 
     def reasons(self) -> list[str]:
-        return [rejection.notice.reason for rejection in self.rejections]
+        return [rejection.reason for rejection in self.rejections]
 
     def _write(self, plan: BatchPlan, *, replaying: bool) -> None:
         changes = plan.changes
@@ -109,7 +108,9 @@ class Memory:
             for change in changes
             for one in revised_lines(change, self.lines, self.certificates, self.erased, Policy())
         ]
-        plan.rejections += unknown_lines(self.lines, revisions, plan.folded, replaying=replaying)
+        known = {key: row for key, row in self.lines.items() if key[0] in plan.folded}
+        current = known | {one.line.key: one.line for one in revisions}
+        plan.rejections += unknown_lines(current.values(), plan.folded, replaying=replaying)
         for change in changes:
             self.orders[change.order.order_id] = StoredOrder(change.order, recheck=False)
         for revision in revisions:
@@ -118,7 +119,7 @@ class Memory:
             self.lines[line.line.key] = line.line
         self._signal(revisions, plan)
         self.originals += [record.event_id for _, record in plan.originals]
-        self.spendings |= {one.identity: one for one in plan.spendings}
+        self.spendings |= plan.spendings
         self.unmatched += plan.unmatched
         self.clients |= plan.clients
         self.rejections += plan.rejections
@@ -130,7 +131,7 @@ class Memory:
         for wake in wakes_of(revisions, {}):
             self.signals.setdefault(wake.certificate_id, []).append(wake.signal)
             self.channels.setdefault(wake.certificate_id, []).append(wake.channel)
-        for spent in plan.spendings:
+        for spent in plan.spendings.values():
             self.signals.setdefault(spent.certificate_id, []).append(Signal.CERTIFICATE_SPENT)
             self.channels.setdefault(spent.certificate_id, []).append(spent.channel)
 
@@ -139,10 +140,10 @@ def _as_kept(payment: Payment) -> Payment:
     """A payment as it comes back from its compact row: the original bytes are gone."""
     source, record = payment
     value = msgspec.json.encode(record)
-    return KeptRecord(source.topic, source.partition, source.offset, b"", value), record
+    return InputRecord(source.topic, source.partition, source.offset, b"", value), record
 
 
-def in_batches(records: list[KeptRecord], sizes: Iterable[int]) -> list[list[KeptRecord]]:
+def in_batches(records: list[InputRecord], sizes: Iterable[int]) -> list[list[InputRecord]]:
     """The records in batches of these sizes, the rest in one."""
     batches, rest = [], list(records)
     for size in sizes:

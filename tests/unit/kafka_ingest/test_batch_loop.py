@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from kafka_ingest.consumer import BatchLoop
 from kafka_ingest.decoder import DecodedBatch
-from kafka_ingest.records import KeptRecord, Place
+from kafka_ingest.records import InputRecord, Place
 from kafka_ingest.transaction import Committed
 
 PARTITION = TopicPartition("orders", 0)
@@ -19,7 +19,7 @@ PARTITION = TopicPartition("orders", 0)
 class Consumer:
     """Stands in for aiokafka: gives what it is told to, remembers seeks, pauses and commits."""
 
-    given: asyncio.Queue[dict[TopicPartition, list[KeptRecord]]] = field(default_factory=asyncio.Queue)
+    given: asyncio.Queue[dict[TopicPartition, list[InputRecord]]] = field(default_factory=asyncio.Queue)
     position: int = 0
     paused_now: set[TopicPartition] = field(default_factory=set)
     commits: list[dict[TopicPartition, int]] = field(default_factory=list)
@@ -27,10 +27,10 @@ class Consumer:
 
     def gives(self, *offsets: int) -> None:
         self.taken.clear()
-        records = [KeptRecord("orders", 0, offset, b"", b"") for offset in offsets]
+        records = [InputRecord("orders", 0, offset, b"", b"") for offset in offsets]
         self.given.put_nowait({PARTITION: records} if records else {})
 
-    async def getmany(self, **_: Any) -> dict[TopicPartition, list[KeptRecord]]:
+    async def getmany(self, **_: Any) -> dict[TopicPartition, list[InputRecord]]:
         taken = await self.given.get()
         for records in taken.values():
             self.position = records[-1].offset + 1
@@ -68,7 +68,7 @@ class Writer:
     def decode(self, _: object) -> DecodedBatch:
         return DecodedBatch()
 
-    async def commit(self, records: list[KeptRecord], _: DecodedBatch) -> Committed:
+    async def commit(self, records: list[InputRecord], _: DecodedBatch) -> Committed:
         await self.may_commit.wait()
         if self.failure:
             raise self.failure
@@ -147,7 +147,7 @@ async def test_a_failed_batch_and_the_one_read_after_it_come_again(scene: Scene)
 async def test_a_batch_that_a_rebalance_drops_is_not_reached_by_the_old_position(scene: Scene) -> None:
     scene.consumer.gives(0)
     await scene.loop.step()
-    revoking = asyncio.create_task(scene.loop.revoked())
+    revoking = asyncio.create_task(scene.loop.on_partitions_revoked([PARTITION]))
     scene.consumer.gives(1)
     second = asyncio.create_task(scene.loop.step())
     await scene.consumer.taken.wait()
@@ -156,7 +156,7 @@ async def test_a_batch_that_a_rebalance_drops_is_not_reached_by_the_old_position
     assert scene.writer.batches == [[0]]
     assert (scene.consumer.position, scene.reached) == (2, 1)
     scene.consumer.position = 1  # where the committed offsets stand
-    scene.loop.assigned()
+    await scene.loop.on_partitions_assigned([PARTITION])
     assert scene.reached == 1
 
 
@@ -167,6 +167,6 @@ async def test_a_new_assignment_is_paused_while_postgresql_is_away(scene: Scene)
     await scene.loop.step()
     await scene.loop.finished()
     scene.consumer.paused_now.clear()
-    await scene.loop.revoked()
-    scene.loop.assigned()
+    await scene.loop.on_partitions_revoked([PARTITION])
+    await scene.loop.on_partitions_assigned([PARTITION])
     assert scene.consumer.paused_now == {PARTITION}

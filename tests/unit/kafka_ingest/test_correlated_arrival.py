@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from tests.unit.contracts.topic_records import certificate_line, goods_line, order, payment, withdrawal
 from tests.unit.kafka_ingest.ingest_memory import Memory, certificate, in_batches
 
@@ -53,7 +53,7 @@ KINDS = ["authorized", "captured", "voided", "refunded"]
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, plain: bool) -> tuple[list[KeptRecord], list[KeptRecord]]:
+def stories(draw: st.DrawFn, *, plain: bool) -> tuple[list[InputRecord], list[InputRecord]]:
     """Records of both topics, each in its own order, with repeats; in a plain story nothing is taken back."""
     orders: list[Any] = []
     paid: list[Any] = []
@@ -70,7 +70,7 @@ def stories(draw: st.DrawFn, *, plain: bool) -> tuple[list[KeptRecord], list[Kep
     )
 
 
-def ingested(records: list[KeptRecord], sizes: list[int]) -> Memory:
+def ingested(records: list[InputRecord], sizes: list[int]) -> Memory:
     memory = Memory().with_certificates(1, 2, 3)
     for batch in in_batches(records, sizes):
         memory.comes(*batch)
@@ -100,7 +100,7 @@ def heard(memory: Memory) -> dict[str, Any]:
     return {"orders": orders, "waiting": sorted(record.event_id for _, record in memory.unmatched)}
 
 
-def arrives(story: tuple[list[KeptRecord], list[KeptRecord]], data: st.DataObject) -> Memory:
+def arrives(story: tuple[list[InputRecord], list[InputRecord]], data: st.DataObject) -> Memory:
     """The records arrive in some interleaving of their topics, in batches of some sizes."""
     turns = data.draw(st.permutations([nth for nth, topic in enumerate(story) for _ in topic]))
     queues = [list(topic) for topic in story]
@@ -111,7 +111,7 @@ def arrives(story: tuple[list[KeptRecord], list[KeptRecord]], data: st.DataObjec
 @given(story=stories(plain=True), data=st.data())
 @settings(max_examples=100, deadline=None)
 def test_interleaving_and_batches_do_not_matter_where_nothing_is_taken_back(
-    story: tuple[list[KeptRecord], list[KeptRecord]], data: st.DataObject
+    story: tuple[list[InputRecord], list[InputRecord]], data: st.DataObject
 ) -> None:
     plain, mixed = ingested([*story[0], *story[1]], []), arrives(story, data)
     assert lines_of(mixed) == lines_of(plain)
@@ -121,6 +121,6 @@ def test_interleaving_and_batches_do_not_matter_where_nothing_is_taken_back(
 @given(story=stories(plain=False), data=st.data())
 @settings(max_examples=100, deadline=None)
 def test_every_order_has_heard_the_same_whatever_happens(
-    story: tuple[list[KeptRecord], list[KeptRecord]], data: st.DataObject
+    story: tuple[list[InputRecord], list[InputRecord]], data: st.DataObject
 ) -> None:
     assert heard(arrives(story, data)) == heard(ingested([*story[0], *story[1]], []))

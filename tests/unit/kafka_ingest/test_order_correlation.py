@@ -4,7 +4,7 @@ from typing import Any
 
 from giftcert.domain.order.standing import Withdrawal
 from tests.unit.contracts.topic_records import certificate_line, goods_line, order, payment, withdrawal
-from tests.unit.kafka_ingest.ingest_memory import Memory, certificate
+from tests.unit.kafka_ingest.ingest_memory import NOW, Memory, certificate
 
 CREATED, CHANGED = "order_created", "order_changed"
 
@@ -68,8 +68,8 @@ def test_the_same_version_with_other_content_contradicts_and_changes_nothing() -
     memory.ordered(order(lines=[line(1)], total=1, eventId="so-other"))
     assert memory.reasons() == ["contradictsEarlier"]
     [rejection] = memory.rejections
-    assert rejection.notice.type == "error.unexpectedEvent"
-    assert rejection.notice.event_id == "so-other"
+    assert rejection.problem.type == "error.unexpectedEvent"
+    assert rejection.event(NOW).payload["eventId"] == "so-other"
     assert memory.woken(1) == [CREATED]
     assert memory.line() == before
 

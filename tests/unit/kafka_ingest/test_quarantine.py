@@ -11,7 +11,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage.quarantine import NamedThings, order_digest
 from kafka_ingest.decoder import decode
 from kafka_ingest.quarantine import named_things
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from tests.unit.contracts.topic_records import client, order, payment, raw
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
@@ -26,7 +26,7 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
 
 def named(keyring: Keyring, value: Any, key: bytes | None = b"IM-1001", topic: str = "orders") -> NamedThings:
     body = value if isinstance(value, bytes | None) else raw(value)
-    return named_things(KeptRecord(topic, 0, 0, key, body), TOPICS, keyring)
+    return named_things(InputRecord(topic, 0, 0, key, body), TOPICS, keyring)
 
 
 def test_an_order_names_certificate_reservation_and_itself(keyring: Keyring) -> None:
@@ -99,9 +99,9 @@ def test_a_record_with_more_names_than_can_be_kept_counts_as_not_searched(keyrin
 
 def test_a_record_above_the_limit_is_searched_whole(keyring: Keyring) -> None:
     value = raw({"padding": "x" * 2_000_000, "lines": [{"certificateId": str(CERTIFICATE)}]})
-    record = KeptRecord("orders", 0, 0, b"IM-1001", value)
+    record = InputRecord("orders", 0, 0, b"IM-1001", value)
     [rejection] = decode([record], TOPICS, 1_000_000).rejections
-    assert rejection.notice.reason == "tooLarge"
+    assert rejection.reason == "tooLarge"
     assert named_things(rejection.source, TOPICS, keyring).ids == (CERTIFICATE,)
 
 
@@ -116,17 +116,17 @@ def test_a_fault_of_ours_in_decoding_rejects_the_record_alone(monkeypatch: pytes
 
     monkeypatch.setattr("kafka_ingest.decoder.decode_payment", broken)
     records = [
-        KeptRecord("payments", 0, 0, b"k", raw(payment())),
-        KeptRecord("orders", 0, 0, b"k", raw(order())),
+        InputRecord("payments", 0, 0, b"k", raw(payment())),
+        InputRecord("orders", 0, 0, b"k", raw(order())),
     ]
     batch = decode(records, TOPICS, 1_000_000)
     [rejection] = batch.rejections
-    assert (rejection.notice.reason, rejection.notice.detail) == ("recordFails", "ZeroDivisionError")
+    assert (rejection.reason, rejection.detail) == ("recordFails", "ZeroDivisionError")
     assert len(batch.orders) == 1
 
 
 @pytest.mark.parametrize("timestamp", [-1, 10**18, 253_402_300_800_000])
 def test_times_beyond_the_calendar_are_no_trouble(timestamp: int) -> None:
-    record = KeptRecord("clients", 0, 0, b"C-77", None, timestamp)
+    record = InputRecord("clients", 0, 0, b"C-77", None, timestamp)
     batch = decode([record], TOPICS, 1_000_000)
     assert len(batch.clients) + len(batch.rejections) == 1

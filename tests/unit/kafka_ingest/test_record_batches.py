@@ -15,7 +15,7 @@ from giftcert.security.keyring import Keyring
 from kafka_ingest.decoder import decode
 from kafka_ingest.quarantine import UNDECODABLE_BATCH, named_things
 from kafka_ingest.record_batches import IsolatingRecords, records_in
-from kafka_ingest.records import KeptRecord
+from kafka_ingest.records import InputRecord
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
 NONE, GZIP = 0, 1
@@ -74,7 +74,7 @@ def test_an_unknown_compression_becomes_one_record_and_the_next_batch_is_read() 
     assert offsets(records) == [9, 10, 13]
     assert partition.next_fetch_offset == 14
     [rejection] = decode(records[1:2], TOPICS, 1_000_000).rejections
-    assert rejection.notice.reason == UNDECODABLE_BATCH
+    assert rejection.reason == UNDECODABLE_BATCH
     assert rejection.source.value == bytes(bad)
 
 
@@ -105,5 +105,5 @@ def test_a_batch_that_could_not_be_decoded_is_readable_once_its_compression_is_k
 def test_such_a_record_cannot_be_searched(topic: str, tmp_path: Path) -> None:
     [record] = [one for one in fetched(bytes(of_unknown_compression(0, b"a"))) if one.offset == 0]
     keyring = Keyring.create(tmp_path / "keyring.json")
-    moved = KeptRecord(topic, 0, 0, record.key, record.value)
+    moved = InputRecord(topic, 0, 0, record.key, record.value)
     assert not named_things(moved, TOPICS, keyring).searchable

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from giftcert.storage.quarantine import NamedThings
 from tests.unit.contracts.topic_records import certificate_line, goods_line, order, payment
-from tests.unit.kafka_ingest.ingest_memory import Memory, certificate
+from tests.unit.kafka_ingest.ingest_memory import NOW, Memory, certificate
 
 UNKNOWN = certificate(99)
 
@@ -34,10 +35,10 @@ def test_a_line_that_names_no_certificate_of_ours_is_reported_once() -> None:
     memory.ordered(changed(unknown_line()))
     assert memory.reasons() == ["unknownCertificate"]
     [rejection] = memory.rejections
-    assert rejection.notice.type == "error.unknownCertificate"
-    assert rejection.notice.event_id == "so-1"
-    assert UNKNOWN not in rejection.notice.detail
-    assert not rejection.holds_back, "all else that the record says is applied"
+    assert rejection.problem.type == "error.unknownCertificate"
+    assert rejection.event(NOW).payload["eventId"] == "so-1"
+    assert UNKNOWN not in rejection.detail
+    assert rejection.names == NamedThings(), "all else that the record says is applied"
 
 
 def test_another_unknown_certificate_is_reported_again() -> None:
