@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.domain.certificate.messages import AuthorizeRedemption
 from giftcert.storage import ingest_fences
 from kafka_ingest.decoder import decode
-from kafka_ingest.records import KeptRecord, partitions_of
+from kafka_ingest.records import InputRecord, partitions_of
 from kafka_ingest.transaction import ingest
 from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading
@@ -97,7 +97,7 @@ async def test_whatever_became_of_the_certificates_the_recipient_is_stored_nowhe
             back = payment(eventType="payment.refunded", refundId="R-1", eventId="r-1", **paying)
             await store.commit(store.payment_record(back))
 
-    def version(nth: int, number: int, **changes: object) -> KeptRecord:
+    def version(nth: int, number: int, **changes: object) -> InputRecord:
         line = store.line(nth, reservationId=reservations[store.certificates[nth]], recipient=RECIPIENT)
         names = {"orderId": f"IM-{nth}", "orderVersion": number, "eventId": f"so-{nth}-{number}"}
         return store.order_record(order(lines=[line], total=500_000, **names | changes))
