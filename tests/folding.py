@@ -10,10 +10,10 @@ from giftcert.domain.order.messages import OrderMessage
 from giftcert.domain.order.order import Novelty, apply, novelty, settled
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
-from giftcert.storage import spendings
+from giftcert.storage import pending, spendings
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
-from giftcert.storage.pending import PendingRepository, PendingRow
+from giftcert.storage.pending import PendingRow
 from giftcert.storage.round_trip import write_together
 from giftcert.storage.spendings import Spending, SpendingRepository
 from giftcert.temporal.signals import Signal, Wake
@@ -50,11 +50,10 @@ async def report_spending(
     spending = Spending(
         identity=identity, content=b"", certificate_id=certificate_id, channel=channel, message=message
     )
-    await write_together(connection, spendings.received([spending], now))
     row = PendingRow(
         certificate_id=certificate_id, kind=Signal.CERTIFICATE_SPENT, channel=channel, cause=message.cause
     )
-    await PendingRepository(connection).add([row], now)
+    await write_together(connection, spendings.received([spending], now), pending.waiting([row], now))
     return [
         Wake(
             certificate_id=certificate_id,

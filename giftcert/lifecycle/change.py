@@ -6,16 +6,21 @@ those that are lost.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
 from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.cases import find_case
+from giftcert.domain.certificate.resolution import shares_decided
+from giftcert.domain.order.order import Order, apply, settled
 from giftcert.domain.policy import Policy, Terms
+from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.effects import Effects, freed_wake
 from giftcert.lifecycle.idempotency import (
     CallsInProgress,
@@ -23,7 +28,6 @@ from giftcert.lifecycle.idempotency import (
     IdempotencyKey,
     find_answer,
 )
-from giftcert.lifecycle.refund_shares import SharesSaid, lock_order, order_of_case
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
 from giftcert.lifecycle.review import MayRelease, Review
@@ -42,11 +46,17 @@ from giftcert.storage.certificates import (
 )
 from giftcert.storage.decisions import DecisionWrite, write
 from giftcert.storage.engine import autocommit, driver_of
-from giftcert.storage.pending import PendingRepository
+from giftcert.storage.order_lines import OrderLineRepository
+from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
 
 __all__ = ["Lifecycle", "Outcome", "UnknownCertificateError"]
 
+Folded: TypeAlias = tuple[
+    Sequence[order_changes.OrderChange], Sequence[order_changes.LineRevision], Mapping[str, str]
+]
+"""What a decision about a refund says to its order, how lines then stand, and the products of certificates."""
+NOTHING_FOLDED: Folded = ((), (), {})
 PATIENCE = timedelta(seconds=4)
 """How long a workflow waits for a lock; then Temporal has it try again."""
 ATTEMPTS = 3
@@ -96,11 +106,10 @@ class Lifecycle:
         """
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
         async with self._transaction() as (connection, driver):
-            loaded = await load_locked(driver, wanted, await lock(driver, wanted))
-            review = self._review(loaded, now)
-            review.decide_pending(retry_parked=retry_parked)
-            await review.pass_deadlines(self._gate(driver, review), retry_parked=retry_parked)
-            effects = Effects(loaded, review, self._policy)
+            review = await self._load_locked(driver, wanted, now, retry_parked=retry_parked)
+            review.decide_pending()
+            await review.pass_deadlines(self._gate(driver, review))
+            effects = Effects(review)
             wakes = await self._write(connection, driver, effects, effects.to_write(effects.timer(timer_at)))
         return effects.snapshot(tuple(wakes), first=first)
 
@@ -144,24 +153,22 @@ class Lifecycle:
 
     async def _act(self, call: Call) -> Outcome:
         request, order_id = call.request, await self._order_to_lock(call)
-        wanted = call.to_lock(order_id)
         async with self._transaction() as (connection, driver):
-            order = await lock_order(connection, order_id) if order_id else None
-            loaded = await load_locked(driver, wanted, await lock(driver, wanted))
-            review = self._review(loaded, call.now)
-            gate = self._gate(driver, review)
-            review.decide_pending(retry_parked=False)
-            await review.pass_deadlines(gate, retry_parked=False)
-            shares = None
-            if isinstance(request, m.ResolveRefund) and order is not None:
-                shares = await SharesSaid.of(connection, review, request, order, self._policy)
+            orders = await OrderRepository(connection).lock([order_id]) if order_id else {}
+            review = await self._load_locked(driver, call.to_lock(order_id), call.now)
+            may_release = self._gate(driver, review)
+            review.decide_pending()
+            await review.pass_deadlines(may_release)
+            folded = NOTHING_FOLDED
+            if isinstance(request, m.ResolveRefund) and order_id:
+                folded = await self._fold_shares(connection, review, request, orders[order_id].order)
             decided = review.decide_request(request)
-            await review.pass_deadlines(gate, retry_parked=False)
-            effects = Effects(loaded, review, self._policy)
-            outcome = call.outcome(loaded.stored, review.state, decided.recorded, decided.refusal)
-            decision = effects.to_write(loaded.stored.timer_at, call.answer(outcome, review.now))
-            said = shares if outcome.refusal is None else None
-            wakes = await self._write(connection, driver, effects, decision, said)
+            await review.pass_deadlines(may_release)
+            outcome, answer = call.conclude(review, decided)
+            effects = Effects(review)
+            decision = effects.to_write(review.loaded.stored.timer_at, answer)
+            folded = folded if outcome.refusal is None else NOTHING_FOLDED
+            wakes = await self._write(connection, driver, effects, decision, folded)
         return replace(outcome, wakes=(*wakes, *effects.wake_of(request)))
 
     async def _act_unlocked(self, call: Call) -> Outcome | None:
@@ -177,10 +184,9 @@ class Lifecycle:
             if loaded is None:
                 return None
             review = self._review(loaded, call.now)
-            decided = review.decide_request(call.request)
-            effects = Effects(loaded, review, self._policy)
-            outcome = call.outcome(loaded.stored, review.state, decided.recorded, decided.refusal)
-            decision = effects.to_write(loaded.stored.timer_at, call.answer(outcome, review.now))
+            outcome, answer = call.conclude(review, review.decide_request(call.request))
+            effects = Effects(review)
+            decision = effects.to_write(loaded.stored.timer_at, answer)
             if decision is not None and not await write(driver, decision):
                 return None
         return replace(outcome, wakes=tuple(effects.wake_of(call.request)))
@@ -211,21 +217,45 @@ class Lifecycle:
                 raise
 
     async def _order_to_lock(self, call: Call) -> str | None:
-        """Return the order that a request speaks of: it is locked before the certificate."""
+        """Return the order whose refund a request decides, which never changes: it is locked before the certificate."""
         if not isinstance(call.request, m.ResolveRefund):
             return None
-        return await order_of_case(self._engine, call.certificate_id, call.request.refund_case_id)
+        async with self._engine.connect() as connection:
+            stored = await CertificateRepository(connection).load(call.certificate_id)
+        found = find_case(stored.state, call.request.refund_case_id)
+        return found[0].order_id if found else None
 
-    def _review(self, loaded: LoadedCertificate, now: datetime) -> Review:
+    async def _load_locked(
+        self, driver: Driver, wanted: LockRequest, now: datetime, *, retry_parked: bool = False
+    ) -> Review:
+        loaded = await load_locked(driver, wanted, await lock(driver, wanted))
+        return self._review(loaded, now, retry_parked=retry_parked)
+
+    def _review(self, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False) -> Review:
         stored = loaded.stored
         web_url = self._web_url(stored.state.certificate_id)
         terms = Terms(stored.product, self._policy, web_url, loaded.clients)
-        instant = max(now, stored.decided_at) if stored.decided_at else now
-        return Review(loaded, terms, instant, lambda: str(uuid7()), self._build)
+        instant = max(now, stored.decided_at or now)
+        return Review(loaded, terms, instant, _new_id, self._build, retry_parked=retry_parked)
 
     def _gate(self, driver: Driver, review: Review) -> MayRelease:
         gate = ReleaseGate(driver, self._keyring)
         return lambda deadline: gate.is_open(deadline, review.state, review.decided, review.applied)
+
+    async def _fold_shares(
+        self, connection: AsyncConnection, review: Review, request: m.ResolveRefund, order: Order
+    ) -> Folded:
+        """Fold what a decision says of a refund into its locked order, and show the review how its lines then stand."""
+        shares = shares_decided(review.state, request, self._policy)
+        if not shares:
+            return NOTHING_FOLDED
+        for share in shares:
+            order = apply(order, share, review.now)
+        changes = [order_changes.OrderChange(order=settled(order), said=shares)]
+        rows = await OrderLineRepository(connection).lock([order.order_id])
+        revisions, products = await order_changes.revise(connection, changes, rows, self._policy)
+        review.see_standings(one.line for one in revisions)
+        return changes, revisions, products
 
     async def _write(
         self,
@@ -233,15 +263,15 @@ class Lifecycle:
         driver: Driver,
         effects: Effects,
         decision: DecisionWrite | None,
-        shares: SharesSaid | None = None,
+        folded: Folded = NOTHING_FOLDED,
     ) -> list[Wake]:
         """Write the effects of a review; return whom the commit concerns."""
         rows = effects.freed_rows()
-        wakes = [freed_wake(row) for row in rows]
-        if shares is not None:
-            wakes += await shares.save(connection, effects.review.now, rows)
-        elif rows:
-            await PendingRepository(connection).add(rows, effects.review.now)
+        wakes = await order_changes.save(connection, *folded, effects.review.now, also=rows)
         if decision is not None and not await write(driver, decision):
             raise AlreadyAnsweredError
-        return wakes
+        return [*map(freed_wake, rows), *wakes]
+
+
+def _new_id() -> str:
+    return str(uuid7())

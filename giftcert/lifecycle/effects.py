@@ -4,16 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.deadlines import is_over
 from giftcert.domain.certificate.messages import Request
-from giftcert.domain.certificate.state import CertificateState, Line
-from giftcert.domain.policy import Policy
+from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
 from giftcert.lifecycle.visibility import details, visibility, waiting_for
-from giftcert.storage.certificates import LoadedCertificate
-from giftcert.storage.decisions import DecisionWrite, Disclosure
+from giftcert.storage.decisions import DecisionWrite
 from giftcert.storage.idempotency import Answer
 from giftcert.storage.pending import PendingRow
 from giftcert.temporal.signals import Signal, Wake
@@ -21,11 +18,9 @@ from giftcert.temporal.signals import Signal, Wake
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The effects of a review of a loaded certificate."""
+    """The effects of a review."""
 
-    loaded: LoadedCertificate
     review: Review
-    policy: Policy
 
     @property
     def is_over(self) -> bool:
@@ -34,7 +29,7 @@ class Effects:
 
     @property
     def _is_at_rest(self) -> bool:
-        return is_over(self.review.state, self.policy)
+        return is_over(self.review.state, self.review.policy)
 
     @property
     def next_instant(self) -> datetime | None:
@@ -43,18 +38,14 @@ class Effects:
 
     def timer(self, timer_at: datetime | None) -> datetime | None:
         """Return what the timer of its run will be set to, which is moved only where the next instant comes earlier."""
-        if self.is_over:
-            return None
-        if timer_at is not None and (self.next_instant is None or timer_at <= self.next_instant):
-            return timer_at
-        return self.next_instant
+        return None if self.is_over else min(filter(None, (timer_at, self.next_instant)), default=None)
 
     # What is written ------------------------------------------------------------------------------
 
     def to_write(self, timer_at: datetime | None, answer: Answer | None = None) -> DecisionWrite | None:
         """Return what to write, or ``None`` if everything is as it was."""
-        stored, review, state = self.loaded.stored, self.review, self.review.state
-        known = {one.redemption_id: one for one in stored.state.redemptions}
+        stored, review, state = self.review.loaded.stored, self.review, self.review.state
+        known = set(stored.state.redemptions)
         decision = DecisionWrite(
             state=state,
             at=review.now,
@@ -67,49 +58,41 @@ class Effects:
             lines=[(line, row.report) for line, row in review.changed_lines()],
             pending=review.decided,
             spendings=review.applied,
-            redemptions=[one for one in state.redemptions if known.get(one.redemption_id) != one],
+            redemptions=[one for one in state.redemptions if one not in known],
             reservation_changed=state.reservation != stored.state.reservation,
             resolution=review.resolution,
-            disclosures=self._disclosures(),
+            disclosures=review.disclosures,
             is_unlocked=review.is_unlocked,
             answer=answer,
         )
-        return decision if self._changes(decision) else None
-
-    def _changes(self, decision: DecisionWrite) -> bool:
-        stored = self.loaded.stored
-        rest = (decision.records, decision.lines, decision.pending, decision.spendings, decision.answer)
-        return any(rest) or (stored.state, stored.next_instant, stored.timer_at, stored.parked) != (
-            replace(decision.state, lines=()),
-            decision.next_instant,
-            decision.timer_at,
-            decision.parked,
+        is_as_it_was = not any((review.records, decision.lines, review.decided, review.applied, answer)) and (
+            (stored.state, stored.next_instant, stored.timer_at, stored.parked)
+            == (replace(state, lines=()), self.next_instant, timer_at, review.parked)
         )
-
-    def _disclosures(self) -> list[Disclosure]:
-        """Return the disclosures among the events, each with the sequence number that its event gets."""
-        return [
-            Disclosure(
-                disclosed_to=event.disclosed_to,
-                purpose=event.purpose,
-                notification_id=event.notification_id,
-                sequence=self.loaded.stored.sequence + nth,
-            )
-            for nth, event in enumerate(self.review.public, 1)
-            if isinstance(event, e.CvcDisclosed)
-        ]
+        return None if is_as_it_was else decision
 
     # Whom it concerns -----------------------------------------------------------------------------
 
     def freed_rows(self) -> list[PendingRow]:
         """Return the pending rows of certificates that may now have a line, or hear of its holder."""
-        return [_freed_row(line, certificate_id) for line, certificate_id in self.review.freed()]
+        return [
+            PendingRow(
+                certificate_id=certificate_id,
+                order_id=line.ref.order_id,
+                line_key=line.ref.line_key,
+                kind=Signal.LINE_FREED,
+                channel=line.standing.channel,
+                cause=None,
+            )
+            for line, certificate_id in self.review.freed()
+        ]
 
     def wake_of(self, request: Request) -> Iterator[Wake]:
         """Yield the signal to the certificate's own run, if support would see a difference there."""
         before, state = self.review.before, self.review.state
         channel = _channel(state) or _channel(before)
-        if _seen(before) == _seen(state) or channel is None or not (state.sales or state.waits_for):
+        looks_alike = (visibility(before), before.shown_status) == (visibility(state), state.shown_status)
+        if looks_alike or channel is None or not (state.sales or state.waits_for):
             return
         yield Wake(
             certificate_id=state.certificate_id,
@@ -124,46 +107,33 @@ class Effects:
 
     def snapshot(self, wakes: tuple[Wake, ...], *, first: bool) -> Snapshot:
         """Return what the run shows; the sealed secrets come with its first look."""
-        state, stored = self.review.state, self.loaded.stored
-        sealed = SealedSecrets(number_sealed=stored.number_sealed, cvc_sealed=stored.cvc_sealed)
+        state, parked = self.review.state, len(self.review.parked)
+        said = details(state, self.next_instant)
+        if parked:
+            said += f"\n\n**{parked} messages could not be decided**, for a fault of the service."
         return Snapshot(
             status=state.shown_status,
             over=self.is_over,
             next_instant=self.next_instant,
-            details=details(state, self.next_instant) + self._parked_line(),
+            details=said,
             waiting_for=waiting_for(state),
             visibility=visibility(state),
-            sealed=sealed if first else None,
+            sealed=sealed_secrets(self.review) if first else None,
             wakes=wakes,
         )
 
-    def _parked_line(self) -> str:
-        parked = len(self.review.parked)
-        return (
-            f"\n\n**{parked} messages could not be decided**, for a fault of the service." if parked else ""
-        )
+
+def sealed_secrets(review: Review) -> SealedSecrets:
+    """Return number and CVC of the certificate that was reviewed."""
+    stored = review.loaded.stored
+    return SealedSecrets(number_sealed=stored.number_sealed, cvc_sealed=stored.cvc_sealed)
 
 
 def freed_wake(row: PendingRow) -> Wake:
-    """Return the signal that tells of a pending row of ``freed_rows``."""
+    """Return the signal about a pending row of ``freed_rows``."""
     return Wake(
         certificate_id=row.certificate_id, signal=row.kind, channel=row.channel, order_id=row.order_id
     )
-
-
-def _freed_row(line: Line, certificate_id: str) -> PendingRow:
-    return PendingRow(
-        certificate_id=certificate_id,
-        order_id=line.ref.order_id,
-        line_key=line.ref.line_key,
-        kind=Signal.LINE_FREED,
-        channel=line.standing.channel,
-        cause=None,
-    )
-
-
-def _seen(state: CertificateState) -> tuple[object, ...]:
-    return visibility(state), state.shown_status
 
 
 def _channel(state: CertificateState) -> str | None:

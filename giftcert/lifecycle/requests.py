@@ -1,4 +1,4 @@
-"""A request as it is called, and what comes of it: for whoever called, and for others who are to be told."""
+"""A request as it is called, and what comes of it: for whoever called, and for the workflows to be signalled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,13 +8,16 @@ from typing import TypeAlias
 
 import msgspec
 
+from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.events import Recorded
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.products import Product
+from giftcert.lifecycle.effects import sealed_secrets
 from giftcert.lifecycle.idempotency import IdempotencyKey
+from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import SealedSecrets
-from giftcert.storage.certificates import LoadedCertificate, LockRequest, StoredCertificate
+from giftcert.storage.certificates import LoadedCertificate, LockRequest
 from giftcert.storage.idempotency import REMEMBERED_FOR, Answer
 from giftcert.temporal.signals import Wake
 
@@ -69,35 +72,24 @@ class Call:
             patience=PATIENCE,
         )
 
-    def outcome(
-        self,
-        stored: StoredCertificate,
-        state: CertificateState,
-        recorded: tuple[Recorded, ...],
-        refusal: StrEnum | None,
-    ) -> Outcome:
-        """Return what came of it, with the answer to remember if it was carried out."""
-        sealed = SealedSecrets(number_sealed=stored.number_sealed, cvc_sealed=stored.cvc_sealed)
-        is_disclosed = isinstance(self.request, DiscloseCvc) and refusal is None
+    def conclude(self, review: Review, decided: Decision) -> tuple[Outcome, Answer | None]:
+        """Return what came of it and, if it was carried out under a key, the answer to remember."""
+        is_disclosed = isinstance(self.request, DiscloseCvc) and decided.refusal is None
         outcome = Outcome(
-            state=state,
-            product=stored.product,
-            recorded=recorded,
-            refusal=refusal,
-            sealed=sealed if is_disclosed else None,
+            state=review.state,
+            product=review.loaded.stored.product,
+            recorded=decided.recorded,
+            refusal=decided.refusal,
+            sealed=sealed_secrets(review) if is_disclosed else None,
         )
-        if refusal is not None or self.key is None:
-            return outcome
-        return replace(outcome, answer=msgspec.json.encode(self.answer_of(outcome) if self.answer_of else {}))
-
-    def answer(self, outcome: Outcome, now: datetime) -> Answer | None:
-        """Return what to remember of an outcome: nothing of a refusal."""
-        if self.key is None or outcome.answer is None:
-            return None
-        return Answer(
+        if self.key is None or decided.refusal is not None:
+            return outcome, None
+        text = msgspec.json.encode(self.answer_of(outcome) if self.answer_of else {})
+        answer = Answer(
             caller_key=self.key.caller_key,
             parameters=self.key.parameters,
-            answer=outcome.answer.decode(),
+            answer=text.decode(),
             kept=self.key.kept,
-            answered_at=now,
+            answered_at=review.now,
         )
+        return replace(outcome, answer=text), answer

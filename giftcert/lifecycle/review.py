@@ -3,10 +3,10 @@
 Pure but for the release gate, which it asks. Nothing is written here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,17 +18,12 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, next_deadline
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.state import (
-    Holder,
-    Line,
-    LineRef,
-    RefundCase,
-    Status,
-)
+from giftcert.domain.certificate.state import Holder, Line, LineRef, RefundCase, Status
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.release_gate import look_again_after
 from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine
+from giftcert.storage.decisions import Disclosure
 from giftcert.storage.order_lines import LineKey, OrderLineRow
 
 SPENDINGS: LineKey = ("", 0)
@@ -44,125 +39,110 @@ class StandingStillError(RuntimeError):
     """A deadline is still due after it was decided."""
 
 
+class _Work(NamedTuple):
+    """What a decision is about, as ``ParkedWork`` names it."""
+
+    kind: Literal["line", "spending", "deadline"]
+    key: str
+    line_key: int = 0
+    revision: int = 0
+
+
 class Review:
     """Decides message after message on one certificate, and collects what follows.
 
-    ``state`` is always that after the last decision. ``records`` are the events for the stream, ``public`` what the
-    domain calls each (``None``: a fault of ours). ``decided`` and ``applied`` are the pending lines and the spendings
-    that are done, ``parked`` is what a fault of ours kept from being decided. ``look_again``: when the gate is asked
-    again. ``resolution``: how the reservation ended. ``is_unlocked``: the number may be checked again.
+    ``state`` is always that after the last decision, ``records`` are the events for the stream. ``decided`` and
+    ``applied`` are the pending lines and the spendings that are done. ``look_again``: when the gate is asked again.
+    ``resolution``: how the reservation ended. ``is_unlocked``: the number may be checked again.
     """
 
     def __init__(
-        self, loaded: LoadedCertificate, terms: Terms, now: datetime, new_id: NewId, build: str
+        self,
+        loaded: LoadedCertificate,
+        terms: Terms,
+        now: datetime,
+        new_id: NewId,
+        build: str,
+        *,
+        retry_parked: bool = False,
     ) -> None:
+        self.loaded = loaded
         self.before = replace(loaded.stored.state, lines=tuple(map(line_as_seen, loaded.lines)))
         self.state = self.before
         self.now = now
         self.records: list[EventRecord] = []
-        self.public: list[e.PublicEvent | None] = []
         self.decided: list[PendingLine] = []
         self.applied: list[str] = []
+        self.disclosures: list[Disclosure] = []
         self.look_again: datetime | None = None
         self.resolution: str | None = None
         self.is_unlocked = False
-        self._loaded = loaded
         self._terms = terms
         self._new_id = new_id
         self._build = build
-        self._parked = {_name(one): one for one in loaded.stored.parked}
+        self._retry_parked = retry_parked
+        self._parked = {(one.kind, one.key, one.line_key): one for one in loaded.stored.parked}
         self._passed_over: set[m.DeadlinePassed] = set()
 
     @property
     def parked(self) -> tuple[ParkedWork, ...]:
-        """What could not be decided."""
+        """What a fault of ours kept from being decided."""
         return tuple(self._parked.values())
 
     @property
     def is_behind(self) -> bool:
         """Whether a line changed that became known too late to be locked; it stays pending."""
-        return len(self.decided) < len(self._loaded.pending)
+        return len(self.decided) < len(self.loaded.pending)
 
     @property
     def next_instant(self) -> datetime | None:
         """When the certificate next has to look at itself."""
-        deadline = next_deadline(self.state, self._policy, self._passed_over)
-        instants = [one for one in (deadline.at if deadline else None, self.look_again) if one is not None]
-        return min(instants, default=None)
+        deadline = next_deadline(self.state, self.policy, self._passed_over)
+        instants = (deadline.at if deadline else None, self.look_again)
+        return min(filter(None, instants), default=None)
 
     @property
-    def _policy(self) -> Policy:
+    def policy(self) -> Policy:
+        """The operator's choices."""
         return self._terms.policy
 
     # What waits -----------------------------------------------------------------------------------
 
-    def decide_pending(self, *, retry_parked: bool) -> None:
+    def decide_pending(self) -> None:
         """Decide on lines that changed, as they now stand, and on spendings; both in the order in which they came."""
-        locked = {line.ref: line for line in self.state.lines}
-        for pending in self._loaded.pending:
-            if pending.key == SPENDINGS:
-                self.decided.append(pending)
-            elif LineRef(*pending.key) in locked:
-                self._line_changed(LineRef(*pending.key), retry=retry_parked)
-                self.decided.append(pending)
-        for ref in self._parked_lines():
-            if ref in locked:
-                self._line_changed(ref, retry=retry_parked)
-        for identity, spending in self._loaded.spendings:
-            if self._is_to_try(("spending", identity, 0), 0, retry=retry_parked) and self._decided(
-                spending, ParkedWork(kind="spending", key=identity, build="", error="", since=self.now)
-            ):
+        locked = {SPENDINGS, *(line.ref for line in self.state.lines)}
+        self.decided = [one for one in self.loaded.pending if one.key in locked]
+        refs = [LineRef(*one.key) for one in self.decided]
+        refs += [LineRef(one.key, one.line_key) for one in self.parked if one.kind == "line"]
+        for ref in dict.fromkeys(refs):
+            line = self.state.line(ref)
+            if line is not None:
+                self._decided(m.LineChanged(line), _Work("line", *ref, line.standing.revision))
+        for identity, spending in self.loaded.spendings:
+            if self._decided(spending, _Work("spending", identity)):
                 self.applied.append(identity)
-
-    def _line_changed(self, ref: LineRef, *, retry: bool) -> None:
-        line = self.state.line(ref)
-        if line is None:
-            return
-        revision = line.standing.revision
-        if self._is_to_try(("line", ref.order_id, ref.line_key), revision, retry=retry):
-            work = ParkedWork(
-                kind="line",
-                key=ref.order_id,
-                line_key=ref.line_key,
-                revision=revision,
-                build="",
-                error="",
-                since=self.now,
-            )
-            self._decided(m.LineChanged(line), work)
-
-    def _parked_lines(self) -> Iterator[LineRef]:
-        done = {pending.key for pending in self.decided}
-        for one in self.parked:
-            if one.kind == "line" and (one.key, one.line_key) not in done:
-                yield LineRef(one.key, one.line_key)
 
     # Deadlines ------------------------------------------------------------------------------------
 
-    async def pass_deadlines(self, may_release: MayRelease, *, retry_parked: bool) -> None:
+    async def pass_deadlines(self, may_release: MayRelease) -> None:
         """Decide on all deadlines that have passed, one after another."""
         while (deadline := self._due()) is not None:
-            work = ParkedWork(kind="deadline", key=repr(deadline.message), build="", error="", since=self.now)
-            if not self._is_to_try(_name(work), 0, retry=retry_parked):
+            work = _Work("deadline", repr(deadline.message))
+            if await self._is_held_back(deadline, work, may_release):
+                again = self.now + look_again_after(deadline, self.now)
+                self.look_again = min(again, self.look_again or again)
                 self._passed_over.add(deadline.message)
-            elif deadline.may_release and not await self._may_release(may_release, deadline):
-                self._hold_back(deadline)
-            elif not self._decided(deadline.message, work, must_move=deadline):
+            elif not self._decided(deadline.message, work, deadline):
                 self._passed_over.add(deadline.message)
 
     def _due(self) -> Deadline | None:
-        deadline = next_deadline(self.state, self._policy, self._passed_over)
+        deadline = next_deadline(self.state, self.policy, self._passed_over)
         return deadline if deadline is not None and deadline.at <= self.now else None
 
-    async def _may_release(self, may_release: MayRelease, deadline: Deadline) -> bool:
-        if self._parked or self.state.waits_for or self.is_behind:
+    async def _is_held_back(self, deadline: Deadline, work: _Work, may_release: MayRelease) -> bool:
+        if not deadline.may_release or not self._is_to_try(work):
             return False
-        return await may_release(deadline)
-
-    def _hold_back(self, deadline: Deadline) -> None:
-        self._passed_over.add(deadline.message)
-        again = self.now + look_again_after(deadline, self.now)
-        self.look_again = again if self.look_again is None else min(self.look_again, again)
+        return bool(self._parked or self.state.waits_for or self.is_behind) or not await may_release(deadline)
 
     # Requests -------------------------------------------------------------------------------------
 
@@ -171,29 +151,32 @@ class Review:
         decision = decide(self.state, request, self.now, self._terms, self._new_id)
         self._take(decision, channel=getattr(request, "channel", None))
         self.is_unlocked = isinstance(request, m.UnlockVerification) and decision.refusal is None
+        self.disclosures = [
+            Disclosure(
+                disclosed_to=event.disclosed_to,
+                purpose=event.purpose,
+                notification_id=event.notification_id,
+                sequence=self.loaded.stored.sequence + len(self.records),  # a disclosure is one event
+            )
+            for event in decision.public
+            if isinstance(event, e.CvcDisclosed)
+        ]
         return decision
 
     def see_standings(self, rows: Iterable[OrderLineRow]) -> None:
         """Take lines as they stand after what a request says to their order."""
-        newer = {LineRef(*row.key): row for row in rows}
-        lines = (
-            replace(line, standing=newer[line.ref].standing) if line.ref in newer else line
-            for line in self.state.lines
-        )
+        standings = {row.key: row.standing for row in rows}
+        lines = (replace(one, standing=standings.get(one.ref, one.standing)) for one in self.state.lines)
         self.state = replace(self.state, lines=tuple(lines))
 
     # Outcome --------------------------------------------------------------------------------------
 
     def changed_lines(self) -> list[tuple[Line, OrderLineRow]]:
         """Return the lines whose holder, waiters or money the decisions changed, each with its stored row."""
-        rows = {LineRef(*row.key): row for row in self._loaded.lines}
-        before = {line.ref: line for line in self.before.lines}
-        lines = (self._with_own_status(line) for line in self.state.lines)
-        return [
-            (line, rows[line.ref])
-            for line in lines
-            if line.ref in rows and _written(line) != _written(before[line.ref])
-        ]
+        rows = {row.key: row for row in self.loaded.lines}
+        before = {line.ref: _written(line) for line in self.before.lines}
+        lines = map(self._with_own_status, self.state.lines)
+        return [(line, rows[line.ref]) for line in lines if _written(line) != before[line.ref]]
 
     def freed(self) -> list[tuple[Line, str]]:
         """Return whom it concerns that a line's holder let go of it, or has come further."""
@@ -207,50 +190,57 @@ class Review:
         ]
 
     def _with_own_status(self, line: Line) -> Line:
-        """What others are told of the holder is how far it has come by now."""
+        """Others read of the holder how far it has come by now."""
         if line.holder is None or line.holder.certificate_id != self.state.certificate_id:
             return line
         return replace(line, holder=Holder(self.state.certificate_id, self.state.status))
 
     # One decision ---------------------------------------------------------------------------------
 
-    def _is_to_try(self, name: tuple[str, str, int], revision: int, *, retry: bool) -> bool:
+    def _is_to_try(self, work: _Work) -> bool:
         """Work that is parked is tried again when its standing has changed, with another build, or when asked to."""
-        parked = self._parked.get(name)
-        return parked is None or retry or (parked.revision, parked.build) != (revision, self._build)
+        parked = self._parked.get(work[:3])
+        return (
+            parked is None
+            or self._retry_parked
+            or (parked.revision, parked.build) != (work.revision, self._build)
+        )
 
     def _decided(
-        self, message: m.Fact | m.DeadlinePassed, work: ParkedWork, *, must_move: Deadline | None = None
+        self, message: m.Fact | m.DeadlinePassed, work: _Work, must_move: Deadline | None = None
     ) -> bool:
         """Decide a message, or park it: a fault of ours in one certificate must not keep it from all else."""
+        if not self._is_to_try(work):
+            return False
         try:
             decision = decide(self.state, message, self.now, self._terms, self._new_id)
             self._check_progress(decision, must_move)
             self._take(decision)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault of ours
-            self._park(replace(work, build=self._build, error=type(error).__name__), message)
+            self._park(work, message, type(error).__name__)
             return False
-        self._parked.pop(_name(work), None)
+        self._parked.pop(work[:3], None)
         return True
 
     def _check_progress(self, decision: Decision, deadline: Deadline | None) -> None:
-        if deadline and next_deadline(decision.state, self._policy, self._passed_over) == deadline:
+        if deadline and next_deadline(decision.state, self.policy, self._passed_over) == deadline:
             raise StandingStillError(deadline.message)
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
-        records = stamp(self.state, decision.recorded, at=self.now, channel=channel, states=decision.states)
+        self.records += stamp(
+            self.state, decision.recorded, at=self.now, channel=channel, states=decision.states
+        )
         before, self.state = self.state.reservation, decision.state
-        self.records += records
-        self.public += decision.public
         if before is not None and not before.ended and decision.state.reservation != before:
             self.resolution = _resolution(decision) or self.resolution
 
-    def _park(self, work: ParkedWork, message: m.Fact | m.DeadlinePassed) -> None:
-        known = self._parked.get(_name(work))
+    def _park(self, work: _Work, message: m.Fact | m.DeadlinePassed, error: str) -> None:
+        """Park work; the stream hears of it the first time."""
+        known = self._parked.get(work[:3])
+        since = known.since if known else self.now
+        self._parked[work[:3]] = ParkedWork(**work._asdict(), build=self._build, error=error, since=since)
         if known is not None:
-            self._parked[_name(work)] = replace(work, since=known.since)
             return
-        self._parked[_name(work)] = work
         cause = message.cause if isinstance(message, m.SpendingReported) else None
         notice = ProcessingFailed(
             topic=cause.topic if cause else None,
@@ -258,11 +248,10 @@ class Review:
             offset=None,
             event_id=cause.event_id if cause else None,
             reason="parked",
-            detail=f"{type(message).__name__} could not be decided: {work.error}",
+            detail=f"{type(message).__name__} could not be decided: {error}",
             component=COMPONENT,
         )
         self.records.append(about_certificate(notice, self.state, self.now))
-        self.public.append(None)
 
 
 def line_as_seen(row: OrderLineRow) -> Line:
@@ -305,7 +294,3 @@ def _resolution(decision: Decision) -> str | None:
             case _:
                 pass
     return None
-
-
-def _name(work: ParkedWork) -> tuple[str, str, int]:
-    return work.kind, work.key, work.line_key

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.cause import Cause
 from giftcert.storage.engine import driver_of
-from giftcert.storage.round_trip import Write, write_together
+from giftcert.storage.round_trip import Write
 from giftcert.temporal.signals import Signal
 
 # Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a
@@ -51,14 +51,10 @@ class PendingRow:
 
 
 class PendingRepository:
-    """Writes pending rows in batches; the caller owns the transaction."""
+    """Remembers what was signalled; the caller owns the transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-
-    async def add(self, rows: Sequence[PendingRow], since: datetime) -> None:
-        """Write rows; see ``waiting``."""
-        await write_together(self._connection, waiting(rows, since))
 
     async def mark_signalled(self, sent: Mapping[str, datetime]) -> None:
         """Remember when these certificates were signalled, where they have not decided meanwhile."""

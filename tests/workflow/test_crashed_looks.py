@@ -15,7 +15,6 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import Outcome
-from giftcert.storage.pending import PendingRepository
 from giftcert.temporal.signals import Signal
 from tests.crashes import AFTER, CrashError, Step, around_each, crash
 
@@ -108,7 +107,7 @@ async def test_a_crash_while_a_share_of_a_refund_is_decided_gives_it_once(
     assert (await other_sale.row()).status == "issued"
 
 
-@around_each((PendingRepository, "add"), (change, "write"))
+@around_each((order_changes, "save"), (change, "write"))
 async def test_a_crash_while_a_line_is_let_go_loses_nobody_who_waits_for_it(
     sale: Sale, other_sale: Sale, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

@@ -3,10 +3,9 @@
 import pytest
 
 from giftcert.domain.certificate.messages import AuthorizeRedemption
-from giftcert.lifecycle import change
+from giftcert.lifecycle import change, order_changes
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.release_gate import ReleaseGate
-from giftcert.storage.pending import PendingRepository
 from tests.crashes import CrashError, Step, around_each, crash
 from tests.integration.lifecycle.test_advancing import SALE
 from tests.integration.lifecycle.world import World, captured, sold, stated
@@ -75,7 +74,7 @@ async def test_a_crash_around_the_gate_releases_once(
     assert (await world.told(certificate_id)).count("issue.released") == 1
 
 
-@around_each((PendingRepository, "add"))
+@around_each((order_changes, "save"))
 async def test_a_crash_around_the_telling_of_who_waits_for_the_line_tells_them(
     world: World, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

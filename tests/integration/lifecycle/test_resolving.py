@@ -9,7 +9,7 @@ import pytest
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundCase
-from giftcert.lifecycle import change, order_changes, refund_shares
+from giftcert.lifecycle import change, order_changes
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.temporal.signals import Signal
 from tests.crashes import CrashError, Step, around_each, crash
@@ -120,7 +120,7 @@ async def test_a_case_that_nobody_knows_is_refused(world: World) -> None:
 
 @around_each(
     (change, "lock"),
-    (refund_shares, "shares_decided"),
+    (change, "shares_decided"),
     (order_changes, "revise"),
     (order_changes, "save"),
     (change, "write"),

@@ -73,9 +73,11 @@ def loaded(
     )
 
 
-def review_of(found: LoadedCertificate, now: datetime = NOON, build: str = "1") -> Review:
+def review_of(
+    found: LoadedCertificate, now: datetime = NOON, build: str = "1", *, retry_parked: bool = False
+) -> Review:
     numbers = count(1)
-    return Review(found, make.terms(), now, lambda: f"id-{next(numbers)}", build)
+    return Review(found, make.terms(), now, lambda: f"id-{next(numbers)}", build, retry_parked=retry_parked)
 
 
 def told(review: Review) -> list[str]:

@@ -4,16 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
 from giftcert.domain.certificate.public_events import RejectionReason
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import PATIENCE, Call, Outcome
+from giftcert.storage.idempotency import Answer
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON
-from tests.unit.lifecycle.reviews import loaded, reserved
+from tests.unit.lifecycle.reviews import loaded, review_of
 
 KEY = IdempotencyKey(b"caller and key", b"parameters", kept=True)
-STORED = loaded().stored
 DISCLOSE = DiscloseCvc(disclosed_to="crm", purpose="letter", notification_id=None)
 
 
@@ -27,8 +28,12 @@ def call(request: Request | None = None, key: IdempotencyKey | None = KEY) -> Ca
     )
 
 
-def outcome(made: Call, refusal: RejectionReason | None = None) -> Outcome:
-    return made.outcome(STORED, reserved(), (), refusal)
+def concluded(made: Call, refusal: RejectionReason | None = None) -> tuple[Outcome, Answer | None]:
+    """Return what comes of a call that nothing followed from, or that was refused."""
+    review = review_of(loaded(), NOON + HOUR)
+    decided = Decision(review.state, NOON, make.terms(), str)
+    decided.refusal = refusal
+    return made.conclude(review, decided)
 
 
 def test_it_locks_its_certificate_and_the_order_that_it_speaks_of() -> None:
@@ -39,9 +44,8 @@ def test_it_locks_its_certificate_and_the_order_that_it_speaks_of() -> None:
 
 
 def test_what_is_carried_out_is_remembered_under_the_key() -> None:
-    made = outcome(call())
-    assert made.answer == b'{"status":"reserved"}'
-    answer = call().answer(made, NOON + HOUR)
+    outcome, answer = concluded(call())
+    assert outcome.answer == b'{"status":"reserved"}'
     assert answer is not None
     assert (answer.caller_key, answer.parameters, answer.kept) == (KEY.caller_key, KEY.parameters, True)
     assert (answer.answer, answer.answered_at) == ('{"status":"reserved"}', NOON + HOUR)
@@ -49,16 +53,14 @@ def test_what_is_carried_out_is_remembered_under_the_key() -> None:
 
 def test_a_call_whose_answer_nobody_makes_is_remembered_all_the_same() -> None:
     plain = Call(certificate_id=CERTIFICATE, request=make.hold(), now=NOON, key=KEY, answer_of=None)
-    assert outcome(plain).answer == b"{}"
+    assert concluded(plain)[0].answer == b"{}"
 
 
 def test_neither_a_refusal_nor_a_call_without_a_key_is_remembered() -> None:
-    refused = outcome(call(), RejectionReason.BLOCKED)
-    assert (refused.refusal, refused.answer) == (RejectionReason.BLOCKED, None)
-    assert call().answer(refused, NOON) is None
-    without = call(key=None)
-    assert outcome(without).answer is None
-    assert without.answer(outcome(call()), NOON) is None
+    refused, answer = concluded(call(), RejectionReason.BLOCKED)
+    assert (refused.refusal, refused.answer, answer) == (RejectionReason.BLOCKED, None, None)
+    without, answer = concluded(call(key=None))
+    assert (without.answer, answer) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_neither_a_refusal_nor_a_call_without_a_key_is_remembered() -> None:
 def test_only_a_disclosure_that_is_allowed_gives_the_sealed_secrets(
     request_made: Request, refusal: RejectionReason | None, is_given: bool
 ) -> None:
-    sealed = outcome(call(request_made), refusal).sealed
+    sealed = concluded(call(request_made), refusal)[0].sealed
     assert (sealed is not None) is is_given
     if sealed is not None:
         assert (sealed.number_sealed, sealed.cvc_sealed) == (b"number", b"cvc")

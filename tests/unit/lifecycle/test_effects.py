@@ -9,7 +9,6 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle.effects import Effects, freed_wake
-from giftcert.lifecycle.review import Review
 from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine
 from giftcert.temporal.signals import Signal
 from tests.unit.domain.certificate import factories as make
@@ -20,11 +19,10 @@ PAID = (make.ordered(), make.captured(750_000))
 PARKED = ParkedWork(kind="spending", key="spent-1", build="1", error="KeyError", since=NOON)
 
 
-def effects_of(found: LoadedCertificate, review: Review | None = None) -> Effects:
-    if review is None:
-        review = review_of(found)
-        review.decide_pending(retry_parked=False)
-    return Effects(found, review, Policy())
+def effects_of(found: LoadedCertificate) -> Effects:
+    review = review_of(found)
+    review.decide_pending()
+    return Effects(review)
 
 
 def issued() -> CertificateState:
@@ -96,7 +94,7 @@ def test_only_redemptions_that_changed_are_written() -> None:
     first.decide_request(make.hold(redemption_id="D-1"))
     again = review_of(loaded(replace(first.state, lines=())))
     again.decide_request(make.hold(redemption_id="D-2"))
-    decision = effects_of(loaded(replace(first.state, lines=())), again).to_write(None)
+    decision = Effects(again).to_write(None)
     assert decision is not None
     assert [one.redemption_id for one in decision.redemptions] == ["D-2"]
     assert not decision.reservation_changed
@@ -108,7 +106,7 @@ def test_a_disclosure_has_the_sequence_of_its_event() -> None:
     review.decide_request(make.block())
     review.decide_request(make.unblock())
     review.decide_request(m.DiscloseCvc(disclosed_to="crm", purpose="letter", notification_id="N-1"))
-    decision = effects_of(found, review).to_write(None)
+    decision = Effects(review).to_write(None)
     assert decision is not None
     [disclosure] = decision.disclosures
     assert disclosure.sequence == 1 + len(decision.records)
@@ -124,7 +122,7 @@ def test_a_number_is_unlocked_with_the_request_for_it(is_locked: bool) -> None:
     found = loaded(issued())
     review = review_of(found)
     review.decide_request(m.UnlockVerification(reason="called", by="support-1", is_locked=is_locked))
-    decision = effects_of(found, review).to_write(NOON)
+    decision = Effects(review).to_write(NOON)
     assert decision is not None
     assert decision.is_unlocked
 
@@ -137,7 +135,7 @@ def test_a_request_that_support_would_see_wakes_the_run() -> None:
     review = review_of(found)
     request = make.block()
     review.decide_request(request)
-    [wake] = effects_of(found, review).wake_of(request)
+    [wake] = Effects(review).wake_of(request)
     assert (wake.certificate_id, wake.signal, wake.channel) == (CERTIFICATE, Signal.REQUEST_DECIDED, "im")
     assert (wake.product, wake.order_id, wake.cause) == (make.FIXED.id, ORDER, "Block")
 
@@ -147,7 +145,7 @@ def test_a_hold_wakes_nobody() -> None:
     review = review_of(found)
     request = make.hold()
     review.decide_request(request)
-    assert list(effects_of(found, review).wake_of(request)) == []
+    assert list(Effects(review).wake_of(request)) == []
 
 
 def test_a_certificate_that_no_order_had_has_no_run_to_wake() -> None:
@@ -155,7 +153,7 @@ def test_a_certificate_that_no_order_had_has_no_run_to_wake() -> None:
     review = review_of(found)
     request = make.block()
     review.decide_request(request)
-    assert list(effects_of(found, review).wake_of(request)) == []
+    assert list(Effects(review).wake_of(request)) == []
 
 
 def test_whoever_waits_for_a_line_is_told_of_it() -> None:

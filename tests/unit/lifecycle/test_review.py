@@ -52,7 +52,7 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
 def test_a_line_is_decided_as_it_now_stands() -> None:
     found = loaded(lines=rows(make.ordered(), make.captured(750_000)))
     review = review_of(found)
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert told(review) == ["issue.ordered", "issue.completed", "notification.requested"]
     assert review.decided == list(found.pending)
     assert review.resolution == "ordered"
@@ -64,7 +64,7 @@ def test_spendings_come_after_lines_in_the_order_of_their_arrival() -> None:
     spent = tuple((f"spent-{nth}", make.spending(amount=nth)) for nth in (2, 1))
     pending = (PendingLine(SPENDINGS, 1), PendingLine(lines[0].key, 2))
     review = review_of(loaded(lines=lines, pending=pending, spendings=spent))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert review.applied == ["spent-2", "spent-1"]
     assert [one.number for one in review.decided] == [1, 2]
     assert told(review)[:3] == ["issue.ordered", "issue.completed", "notification.requested"]
@@ -73,15 +73,15 @@ def test_spendings_come_after_lines_in_the_order_of_their_arrival() -> None:
 
 def test_a_line_that_is_not_locked_stays_pending_and_forbids_release() -> None:
     review = review_of(loaded(pending=(PendingLine((ORDER, 1), 7),)))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert review.decided == []
     assert review.is_behind
 
 
 async def test_what_is_behind_is_not_released_whatever_the_gate_says() -> None:
     review = review_of(loaded(pending=(PendingLine((ORDER, 1), 7),)), NOON + HOUR)
-    review.decide_pending(retry_parked=False)
-    await review.pass_deadlines(allowed, retry_parked=False)
+    review.decide_pending()
+    await review.pass_deadlines(allowed)
     assert review.state.status is Status.RESERVED
     assert review.look_again is not None
 
@@ -91,7 +91,7 @@ async def test_what_is_behind_is_not_released_whatever_the_gate_says() -> None:
 
 async def test_a_deadline_that_has_passed_is_decided() -> None:
     review = review_of(loaded(), NOON + HOUR)
-    await review.pass_deadlines(allowed, retry_parked=False)
+    await review.pass_deadlines(allowed)
     assert told(review) == ["issue.released"]
     assert review.resolution == "reservationExpired"
     assert review.next_instant is None
@@ -99,14 +99,14 @@ async def test_a_deadline_that_has_passed_is_decided() -> None:
 
 async def test_a_deadline_that_has_not_passed_is_the_next_instant() -> None:
     review = review_of(loaded(), NOON + MINUTE)
-    await review.pass_deadlines(forbidden, retry_parked=False)
+    await review.pass_deadlines(forbidden)
     assert review.records == []
     assert review.next_instant == NOON + make.FIXED.reservation
 
 
 async def test_a_release_that_is_held_back_is_looked_at_again() -> None:
     review = review_of(loaded(), NOON + HOUR)
-    await review.pass_deadlines(forbidden, retry_parked=False)
+    await review.pass_deadlines(forbidden)
     assert review.records == []
     assert review.next_instant == NOON + HOUR + timedelta(minutes=15)
 
@@ -134,7 +134,7 @@ async def test_a_deadline_that_stands_still_is_parked(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(review_module, "decide", idle)
     review = review_of(loaded(), NOON + HOUR)
-    await review.pass_deadlines(allowed, retry_parked=False)
+    await review.pass_deadlines(allowed)
     [parked] = review.parked
     assert (parked.kind, parked.error) == ("deadline", "StandingStillError")
     assert review.next_instant is None
@@ -160,7 +160,7 @@ def test_what_fails_is_parked_and_told_once(fault: Fault) -> None:
     fault(m.LineChanged, CERTIFICATE)
     lines = rows(make.ordered())
     review = review_of(loaded(lines=lines))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     [parked] = review.parked
     assert parked == ParkedWork(
         kind="line",
@@ -173,10 +173,9 @@ def test_what_fails_is_parked_and_told_once(fault: Fault) -> None:
     )
     assert told(review) == ["error.processingFailed"]
     assert review.records[0].payload["detail"] == "LineChanged could not be decided: KeyError"
-    assert review.public == [None]
     assert len(review.decided) == 1
     again = review_of(loaded(lines=lines, pending=(), parked=review.parked), NOON + HOUR, build="2")
-    again.decide_pending(retry_parked=False)
+    again.decide_pending()
     assert told(again) == []
     assert [(one.build, one.since) for one in again.parked] == [("2", NOON)]
 
@@ -195,8 +194,8 @@ def test_parked_work_is_tried_again_when_that_makes_sense(
 ) -> None:
     [line] = (row for row in rows(make.ordered()) if row.key == (ORDER, parked_key()))
     found = loaded(lines=(line,), pending=(), parked=(replace(parked, line_key=line.key[1]),))
-    review = review_of(found, build=build)
-    review.decide_pending(retry_parked=retry)
+    review = review_of(found, build=build, retry_parked=retry)
+    review.decide_pending()
     assert (review.state.status is Status.ORDERED) is is_tried
     assert bool(review.parked) is not is_tried
 
@@ -208,19 +207,19 @@ def parked_key() -> int:
 def test_a_spending_that_fails_is_not_applied_and_keeps_no_other(fault: Fault) -> None:
     fault(m.SpendingReported, CERTIFICATE)
     review = review_of(loaded(spendings=(("spent-1", make.spending()),)))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert review.applied == []
     assert review.records[0].payload["topic"] == "All_Payments"
     fault(m.SpendingReported, NOBODY)
     both = (("spent-1", make.spending()), ("spent-2", make.spending()))
     review = review_of(loaded(spendings=both, parked=review.parked))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert review.applied == ["spent-2"]
 
 
 async def test_parked_work_forbids_release() -> None:
     review = review_of(loaded(parked=(parked_line(),)), NOON + HOUR)
-    await review.pass_deadlines(allowed, retry_parked=False)
+    await review.pass_deadlines(allowed)
     assert review.state.status is Status.RESERVED
 
 
@@ -235,7 +234,7 @@ def test_a_request_that_fails_is_raised(fault: Fault) -> None:
 
 def test_a_line_that_is_taken_is_written_with_its_holder() -> None:
     review = review_of(loaded(lines=rows(make.ordered())))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     [(line, _)] = review.changed_lines()
     assert line.holder == Holder(CERTIFICATE, Status.ORDERED)
     assert review.freed() == []
@@ -243,13 +242,13 @@ def test_a_line_that_is_taken_is_written_with_its_holder() -> None:
 
 def test_waiters_are_told_how_far_the_holder_has_come() -> None:
     ordered = review_of(loaded(lines=rows(make.ordered())))
-    ordered.decide_pending(retry_parked=False)
+    ordered.decide_pending()
     lines = tuple(
         replace(row, waiters=("waiter", CERTIFICATE))
         for row in rows(make.ordered(), make.captured(750_000), holder=CERTIFICATE)
     )
     review = review_of(loaded(replace(ordered.state, lines=()), lines))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     [(line, _)] = review.changed_lines()
     assert line.holder == Holder(CERTIFICATE, Status.ISSUED)
     assert [waiter for _, waiter in review.freed()] == ["waiter"]
@@ -257,17 +256,17 @@ def test_waiters_are_told_how_far_the_holder_has_come() -> None:
 
 def test_whoever_speaks_for_the_line_next_is_told_that_its_holder_let_go() -> None:
     ordered = review_of(loaded(lines=rows(make.ordered())))
-    ordered.decide_pending(retry_parked=False)
+    ordered.decide_pending()
     replaced = make.ordered(make.gift(certificate_id="certificate-2"), own=None, version=2)
     lines = rows(make.ordered(), replaced, holder=CERTIFICATE)
     review = review_of(loaded(replace(ordered.state, lines=()), lines))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert told(review) == ["issue.released"]
     assert [one for _, one in review.freed()] == ["certificate-2"]
 
 
 def test_a_line_that_no_decision_touched_is_not_written() -> None:
     review = review_of(loaded(lines=rows(make.ordered(), holder="certificate-9"), pending=()))
-    review.decide_pending(retry_parked=False)
+    review.decide_pending()
     assert review.changed_lines() == []
     assert review.state.line(LineRef(*rows(make.ordered())[0].key)) is not None
