@@ -73,5 +73,5 @@ def _alert(
         payment_id=foreign.payment_id if foreign else None,
         foreign_currency=foreign.currency if foreign else None,
     )
-    at = cause.occurred_at if cause else standing.naming.occurred_at
+    at = (cause or standing.naming.cause).occurred_at
     return about_input(alert, at, standing.channel, cause, standing.currency)

@@ -20,6 +20,11 @@ _SPENDING_KINDS = {
     VOIDED: SpendingKind.VOIDED,
     REFUNDED: SpendingKind.REFUNDED,
 }
+_KINDS: dict[str, type[m.PaymentAuthorized | m.PaymentCaptured | m.PaymentVoided]] = {
+    AUTHORIZED: m.PaymentAuthorized,
+    CAPTURED: m.PaymentCaptured,
+    VOIDED: m.PaymentVoided,
+}
 
 
 class PaymentAllocation(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -88,26 +93,15 @@ def payment_message(record: PaymentRecord, topic: str) -> m.Payment:
             currency=record.currency,
             allocations=allocations,
         )
-    if record.event_type == CAPTURED:
-        return m.PaymentCaptured(
-            cause=cause,
-            order_id=record.order_id,
-            payment_id=record.payment_id,
-            tender=record.tender,
-            amount=record.amount,
-            currency=record.currency,
-            capture_id=record.capture_id,
-            allocations=allocations,
-        )
-    kind = m.PaymentAuthorized if record.event_type == AUTHORIZED else m.PaymentVoided
-    return kind(
+    return _KINDS[record.event_type](
         cause=cause,
         order_id=record.order_id,
         payment_id=record.payment_id,
+        capture_id=record.capture_id,
         tender=record.tender,
         amount=record.amount,
         currency=record.currency,
-        capture_id=record.capture_id,
+        allocations=allocations if record.event_type == CAPTURED else (),  # else the whole order is meant
     )
 
 

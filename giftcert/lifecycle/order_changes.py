@@ -158,7 +158,7 @@ def revised_lines(
     unpaid_until = order.unpaid_until(policy)
     for key, standing in line_standings(order, counted).items():
         before = rows.get((order.order_id, key))
-        line = _named(_line(before, standing), order.named_certificates(key), ours)
+        line = _named(_line(before, standing), order.lines[key - 1].certificates, ours)
         if key in change.recipients:
             line = replace(line, recipient=change.recipients[key])
         if order.customer_id in erased:  # also of lines that an earlier buyer's version had
@@ -274,7 +274,7 @@ async def _ours(
 ) -> tuple[set[str], dict[str, str]]:
     """Return which of all certificates that are or were named are ours, and the products of those found anew."""
     known = {one for row in rows.values() for one in row.named}
-    named = {one for change in changes for names in change.order.all_named_certificates for one in names}
+    named = {one for change in changes for line in change.order.lines for one in line.certificates}
     wanted = [one for one in named - known if is_certificate_id(one)]
     if not wanted:
         return known, {}

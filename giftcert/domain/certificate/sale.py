@@ -79,7 +79,7 @@ def _matches(given: str | None, standing: LineStanding, reservation: Reservation
         return given == reservation.reservation_id
     if standing.channel != reservation.channel or reservation.reserved_at is None:
         return False
-    return standing.naming.occurred_at >= reservation.reserved_at - policy.clock_skew
+    return standing.naming.cause.occurred_at >= reservation.reserved_at - policy.clock_skew
 
 
 def _open_sale(decision: Decision, line: Line, cause: Cause | None) -> None:

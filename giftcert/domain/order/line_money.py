@@ -3,76 +3,108 @@
 What one line was given is never another's, whatever the order of arrival.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import NamedTuple
 
-from giftcert.domain.order.captures import CapturedMoney
+from giftcert.domain.order.lines import Bearers
 from giftcert.domain.order.state import KnownLine, Order
 
+# Captures -----------------------------------------------------------------------------------------
+
+_NOTHING: Mapping[int | None, int] = {}
+
+
+class Taken(NamedTuple):
+    """One capture: ``parts`` are its allocations by line key, ``None`` for lineIds that no line ever bore."""
+
+    place: int
+    by_certificate: bool
+    unallocated: int
+    parts: Mapping[int | None, int]
+
+
+class Captures:
+    """The captures of an order in its currency, in the order of their topic, and their sums.
+
+    ``allocated`` and ``of_line`` are by line key; ``for_nobody`` is allocated to lineIds that no line ever bore.
+    """
+
+    def __init__(self, order: Order, bearers: Bearers) -> None:
+        self.taken: list[Taken] = []
+        self.of_line: dict[int | None, list[tuple[Taken, int]]] = {}
+        self.total = 0
+        for place, capture in enumerate(order.captures):
+            if order.currency is not None and capture.currency != order.currency:
+                continue
+            parts, free = _NOTHING, capture.amount
+            if capture.allocations:
+                parts = bearers.amounts(capture.allocations, capture.occurred_at)
+                free = max(0, free - sum(parts.values()))
+            one = Taken(place, capture.by_certificate, free, parts)
+            self.taken.append(one)
+            self.total += capture.amount
+            for key, amount in parts.items():
+                self.of_line.setdefault(key, []).append((one, amount))
+        self.allocated = Counter({key: sum(one[1] for one in of) for key, of in self.of_line.items()})
+        self.for_nobody = self.allocated[None]
+        self._unallocated_until = list(accumulate((one.unallocated for one in self.taken), initial=0))
+        self.unallocated = self._unallocated_until[-1]
+
+    def unallocated_since(self, place: int) -> int:
+        """Return the unallocated money of the captures from a place in their topic on."""
+        before = bisect_left(self.taken, place, key=lambda one: one.place)
+        return self.unallocated - self._unallocated_until[before]
+
+    def reaching(self, unallocated: int) -> int:
+        """Return the place of the capture that brings the unallocated money to an amount above 0, or of the last."""
+        count = bisect_left(self._unallocated_until, unallocated)
+        return self.taken[min(count, len(self.taken)) - 1].place
+
+
 # Claims -------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Claim:
-    """What a certificate line asks for; ``kept`` is unallocated money that has paid it."""
-
-    key: int
-    price: int
-    allocated: int
-    kept: int
 
 
 class Claims:
     """What the lines of an order ask for, in the order in which they take unallocated money.
 
-    Lines in the order's total come before those that left it, goods before certificates, then by lineId.
+    Lines in the order's total come before those that left it, goods before certificates, then by lineId. ``surplus``:
+    where the total is reached, what goods were allocated beyond what they cost together, as their allocations may leave
+    out a discount that the order has in a line of its own, or as a whole.
     """
 
-    def __init__(self, order: Order, money: CapturedMoney) -> None:
-        self.order, self.money = order, money
+    def __init__(self, order: Order) -> None:
+        self.order, self.bearers = order, Bearers(order)
+        self.captures = captures = Captures(order, self.bearers)
         by_number = sorted(order.lines, key=lambda line: line.line_id)
         self.in_total = [line for line in by_number if line.naming is not None and line.is_in_total]
-        gone = [line for line in by_number if line.naming is not None and not line.is_in_total]
-        self.certificates = [*self.in_total, *gone]
-        self._numbers_in_total = {line.line_id for line in order.lines if line.is_in_total}
+        self.gone = [line for line in by_number if line.naming is not None and not line.is_in_total]
+        self.certificates = [*self.in_total, *self.gone]
         self.goods = [line for line in by_number if line.naming is None]
-        self.asked = list(map(self._claim, self.in_total))
-        self.asked_by_gone = list(map(self._claim, gone))
-        cancelled = (line.price for line in order.lines if line.listed and not line.is_in_total)
-        self.total = order.total - sum(cancelled)
+        self._numbers_in_total = {line.line_id for line in order.lines if line.is_in_total}
+        self.total = order.total - sum(
+            line.price for line in order.lines if line.listed and not line.is_in_total
+        )
         self.goods_cost = max(0, self.total - sum(line.price for line in self.in_total))
-        self.has_goods = self.goods_cost > 0 or any(line.amount > 0 for line in self.goods)
-        self.goods_allocated = sum(map(money.of, self.goods))
         listed = [line for line in self.goods if line.is_in_total]
-        self.goods_lack = max(0, self.goods_cost - sum(map(money.of, listed)))
+        self.captured = captures.unallocated + sum(map(self._counted, [*listed, *self.in_total]))
+        self.is_total_reached = self.captured >= self.total
+        too_much = sum(map(self._counted, listed)) - self.goods_cost
+        self.surplus = max(0, too_much) if self.is_total_reached else 0
+        self.goods_lack = max(0, self.goods_cost - sum(captures.allocated[line.key] for line in listed))
         self.gone_goods_lack = sum(self.lack(line) for line in self.goods if not line.is_in_total)
-        self.captured = money.unallocated + sum(map(self.counted, [*listed, *self.in_total]))
-        self.surplus = self._surplus(listed)
 
-    @property
-    def is_total_reached(self) -> bool:
-        """Whether the captures that may pay for what is in the order reach its total."""
-        return self.captured >= self.total
-
-    def _claim(self, line: KnownLine) -> Claim:
-        kept = max((paid.unallocated for paid in line.paid), default=0)
-        return Claim(line.key, line.price, self.money.of(line), kept)
-
-    def _surplus(self, goods: list[KnownLine]) -> int:
-        """Where the total is reached, what goods were allocated beyond what they cost together.
-
-        Their allocations may leave out a discount that the order has in a line of its own, or as a whole.
-        """
-        return max(0, sum(map(self.counted, goods)) - self.goods_cost) if self.is_total_reached else 0
-
-    def counted(self, line: KnownLine) -> int:
-        """Return what of a line's allocations counts for the order: up to its amount, as the rest is no other's."""
-        return min(self.money.of(line), max(0, line.amount))
+    def _counted(self, line: KnownLine) -> int:
+        """What of a line's allocations counts for the order: up to its amount, as the rest is no other's."""
+        return min(self.captures.allocated[line.key], max(0, line.amount))
 
     def lack(self, line: KnownLine) -> int:
         """Return what the allocations of goods leave of their price, unless others are sold under the number now."""
         replaced = not line.is_in_total and line.line_id in self._numbers_in_total
-        return 0 if replaced else max(0, line.price - self.money.of(line))
+        return 0 if replaced else max(0, line.price - self.captures.allocated[line.key])
 
 
 # What went back -----------------------------------------------------------------------------------
@@ -87,107 +119,83 @@ class GivenBack:
     another currency.
     """
 
-    of: dict[int, int] = field(default_factory=dict)
-    said: dict[int, int] = field(default_factory=dict)
+    of_unknown_worth: frozenset[int]
+    of: Counter[int] = field(default_factory=Counter)
+    said: Counter[int] = field(default_factory=Counter)
     goods: int = 0
     beyond_prices: int = 0
     inferred_at: dict[int, int] = field(default_factory=dict)
-    of_unknown_worth: frozenset[int] = frozenset()
 
-    def may_have_come_again(self, key: int, money: CapturedMoney) -> int:
+    def may_have_come_again(self, key: int, captures: Captures) -> int:
         """Return how much beyond its price may have been captured for a line, because money of it went back.
 
         A refund that names the line proves it; of one that only follows from the rules, no earlier capture does.
         """
         if key in self.of_unknown_worth:
-            return money.total
-        said = self.said.get(key, 0)
-        inferred = self.of.get(key, 0) - said
+            return captures.total
+        inferred = self.of[key] - self.said[key]
         if inferred <= 0:
-            return said
-        return said + min(inferred, money.unallocated_since(self.inferred_at.get(key, 0)))
+            return self.said[key]
+        return self.said[key] + min(inferred, captures.unallocated_since(self.inferred_at.get(key, 0)))
 
 
 # Spreading ----------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Filled:
+class LineMoney:
     """How the captured money spreads over the lines.
-
-    ``captured`` is by line key; ``until``: how much of all unallocated money was used when the line had its part of it.
-    ``goods_unallocated`` and ``gone_goods_unallocated`` are for goods in the order's total and for those that left it.
-    ``has_rest``: there was more than all prices lacked; ``rest`` is what of it is nobody's and not back.
-    """
-
-    captured: dict[int, int]
-    until: dict[int, int]
-    goods_unallocated: int
-    gone_goods_unallocated: int
-    has_rest: bool
-    rest: int
-
-
-class _Pool:
-    """Unallocated money, taken from by one line after another."""
-
-    def __init__(self, money: int, claims: Iterable[Claim]) -> None:
-        self.all = self.left = money
-        self.has: dict[int, int] = {}
-        self.until: dict[int, int] = {}
-        for claim in claims:  # what paid a line stays with it, whatever there is by now
-            self.has[claim.key] = claim.allocated + claim.kept
-            self.left -= claim.kept
-
-    def take(self, key: int, amount: int) -> None:
-        """A line takes until it has an amount, as far as there is."""
-        wanted = amount - self.has[key]
-        if wanted > 0 and self.left > 0:
-            self.has[key] += self.draw(wanted)
-            self.until[key] = self.all - self.left
-
-    def draw(self, wanted: int) -> int:
-        """Return what there is of the wanted amount."""
-        amount = max(0, min(wanted, self.left))
-        self.left -= amount
-        return amount
-
-
-def fill(claims: Claims, back: GivenBack) -> Filled:
-    """Spread the unallocated money over the lines.
 
     First what paid a line stays with it, and what went back was its own. Then each takes what its price lacks, then
     what may have come again. What is left is nobody's, or where there are no goods, of a buyer who was charged twice.
+
+    ``captured`` is by line key; ``until``: how much of all unallocated money was used when the line had its part of it.
+    ``goods`` and ``gone_goods`` are unallocated money for goods in the order's total and for those that left it.
+    ``has_rest``: there was more than all prices lacked; ``rest`` is what of it is nobody's and not back.
     """
-    money, everybody = claims.money, [*claims.asked, *claims.asked_by_gone]
-    pool = _Pool(money.unallocated + claims.surplus, everybody)
-    goods_back = min(back.goods - claims.goods_allocated, claims.goods_lack + claims.gone_goods_lack)
-    goods = pool.draw(goods_back)
-    if back.of:
-        for claim in everybody:
-            pool.take(claim.key, min(back.of.get(claim.key, 0), claim.price))
-    goods += pool.draw(claims.goods_lack - goods)
-    for claim in claims.asked:
-        pool.take(claim.key, claim.price)
-    gone_goods = pool.draw(claims.gone_goods_lack)
-    for claim in claims.asked_by_gone:
-        pool.take(claim.key, claim.price)
-    has_rest = pool.left > 0
-    if has_rest:
-        pool.draw(back.beyond_prices)
-        for claim in everybody:
-            pool.take(claim.key, claim.price + back.may_have_come_again(claim.key, money))
-        if not claims.has_goods:
-            _charge_again(pool, everybody)
-    return Filled(pool.has, pool.until, goods, gone_goods, has_rest, max(0, pool.left))
 
+    def __init__(self, claims: Claims, back: GivenBack) -> None:
+        captures, lines = claims.captures, claims.certificates
+        self.captured = {line.key: captures.allocated[line.key] + line.kept for line in lines}
+        self.until: dict[int, int] = {}
+        self._all = captures.unallocated + claims.surplus
+        self.rest = self._all - sum(line.kept for line in lines)
+        goods_allocated = sum(captures.allocated[line.key] for line in claims.goods)
+        goods_back = min(back.goods - goods_allocated, claims.goods_lack + claims.gone_goods_lack)
+        self.goods = self._draw(goods_back)
+        for line in lines if back.of else ():
+            self._take(line, min(back.of[line.key], line.price))
+        self.goods += self._draw(claims.goods_lack - self.goods)
+        for line in claims.in_total:
+            self._take(line, line.price)
+        self.gone_goods = self._draw(claims.gone_goods_lack)
+        for line in claims.gone:
+            self._take(line, line.price)
+        self.has_rest = self.rest > 0
+        if self.has_rest:
+            self._draw(back.beyond_prices)
+            for line in lines:
+                self._take(line, line.price + back.may_have_come_again(line.key, captures))
+            if claims.goods_cost == 0 and all(line.amount <= 0 for line in claims.goods):
+                self._charge_again(lines)
+        self.rest = max(0, self.rest)
 
-def _charge_again(pool: _Pool, claims: list[Claim]) -> None:
-    """Of an order of certificates alone, what is left is each line's price once more, and again."""
-    each = sum(claim.price for claim in claims)
-    rounds = pool.left // each if each else 0
-    for more in (rounds, 1):
-        for claim in claims if more else ():
-            pool.take(claim.key, pool.has[claim.key] + more * claim.price)
-    if claims:
-        pool.take(claims[0].key, pool.has[claims[0].key] + pool.left)
+    def _take(self, line: KnownLine, amount: int) -> None:
+        """A line takes until it has an amount, as far as there is."""
+        if drawn := self._draw(amount - self.captured[line.key]):
+            self.captured[line.key] += drawn
+            self.until[line.key] = self._all - self.rest
+
+    def _draw(self, wanted: int) -> int:
+        amount = max(0, min(wanted, self.rest))
+        self.rest -= amount
+        return amount
+
+    def _charge_again(self, lines: list[KnownLine]) -> None:
+        """Of an order of certificates alone, what is left is each line's price once more, and again."""
+        each = sum(line.price for line in lines)
+        rounds = self.rest // each if each else 0
+        for more in (rounds, 1):
+            for line in lines if more else ():
+                self._take(line, self.captured[line.key] + more * line.price)
+        if lines:
+            self._take(lines[0], self.captured[lines[0].key] + self.rest)

@@ -4,26 +4,16 @@ A new version's lines are matched by certificate, then by lineId where that line
 returned; the rest are new. Lines left unmatched are removed, with their money.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from giftcert.domain.cause import Cause
-from giftcert.domain.order.messages import LinesReturned, OrderCancelled, OrderLine, OrderStated
+from giftcert.domain.order.messages import LinesReturned, OrderCancelled, OrderLine, OrderStated, OrderVersion
 from giftcert.domain.order.standing import LineWithdrawal, Naming, Withdrawal
 from giftcert.domain.order.state import Absence, Bearing, KnownLine, Order, SaidWithdrawal
 
 # Full versions ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    """A line of a full version, with its price and when we heard of it."""
-
-    line: OrderLine
-    price: int
-    version: OrderStated
-    now: datetime
 
 
 def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
@@ -31,55 +21,41 @@ def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
 
     Cancellations and returns under this version or a newer one hold for it, whichever was told first.
     """
-    newer = tuple(said for said in order.withdrawals if said.version >= version.version)
-    if newer:
-        earlier = [said for said in order.withdrawals if said.version < version.version]
-        order = _withdrawn(_as_last_stated(order), *earlier)
-    stated = _stated(order, version, now)
-    has_live = any(line.listed and line.withdrawal is None for line in stated.lines)
+    newer = tuple(said for said in order.withdrawals if said.withdrawal.version >= version.version)
+    earlier = order.withdrawals[: len(order.withdrawals) - len(newer)]
+    order = _withdrawn(replace(order, withdrawals=earlier))
+    lines, listed = _stated_lines(order.lines, version, now)
+    has_live = any(line.listed and line.withdrawal is None for line in lines)
     stated = replace(
-        stated,
+        order,
         version=max(order.version, version.version),
         stated_version=version.version,
-        lines=tuple(
-            line
-            if line.stated_withdrawal is line.withdrawal
-            else replace(line, stated_withdrawal=line.withdrawal)
-            for line in stated.lines
-        ),
-        withdrawals=newer,
-        was_cancelled=order.is_cancelled and not has_live,
-        is_cancelled=order.is_cancelled and not has_live,
-    )
-    return _withdrawn(stated, *newer)
-
-
-def _as_last_stated(order: Order) -> Order:
-    """Return the order without the cancellations and returns since its last full version."""
-    lines = tuple(replace(line, withdrawal=line.stated_withdrawal) for line in order.lines)
-    return replace(order, lines=lines, is_cancelled=order.was_cancelled)
-
-
-def _stated(order: Order, version: OrderStated, now: datetime) -> Order:
-    price_of = prices(version.lines, version.total)
-    lines = [_kept(line, version) for line in order.lines]
-    here: list[int] = []
-    for line, known in zip(version.lines, _match(order.lines, version.lines), strict=True):
-        one = _Stated(line, price_of[line.line_id], version, now)
-        if known is None:
-            lines.append(_new(one, len(lines) + 1))
-        else:
-            lines[known.key - 1] = _restated(known, one)
-        here.append(lines[-1].key if known is None else known.key)
-    return replace(
-        order,
         channel=version.channel,
         customer_id=version.customer_id,
         currency=version.currency,
         total=version.total,
-        lines=tuple(lines),
-        bearings=_borne(order.bearings, (lines[key - 1] for key in here), version.cause.occurred_at),
+        lines=tuple(replace(line, stated_withdrawal=line.withdrawal) for line in lines),
+        bearings=_borne(order.bearings, (lines[key - 1] for key in listed), version.cause.occurred_at),
+        withdrawals=newer,
+        was_cancelled=order.is_cancelled and not has_live,
     )
+    return _withdrawn(stated)
+
+
+def _stated_lines(
+    known: Sequence[KnownLine], version: OrderStated, now: datetime
+) -> tuple[list[KnownLine], list[int]]:
+    """Return all lines as a version leaves them, and the keys of those that it lists."""
+    price_of = prices(version.lines, version.total)
+    lines = [_unlisted(line, version) for line in known]
+    listed: list[int] = []
+    for line, match in zip(version.lines, _match(known, version.lines), strict=True):
+        before = match or KnownLine(key=len(lines) + 1, line_id=line.line_id)
+        if match is None:
+            lines.append(before)
+        lines[before.key - 1] = _restated(before, line, price_of[line.line_id], version, now)
+        listed.append(before.key)
+    return lines, listed
 
 
 def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
@@ -102,31 +78,21 @@ def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
     return price_of
 
 
-def _match(known: Iterable[KnownLine], stated: Sequence[OrderLine]) -> list[KnownLine | None]:
-    known = tuple(known)
+def _match(known: Sequence[KnownLine], stated: Sequence[OrderLine]) -> list[KnownLine | None]:
     of_certificate = {line.naming.certificate_id: line for line in known if line.naming is not None}
     of_number = _by_number(line for line in known if not line.is_final)
-    found = [
-        of_certificate.get(line.certificate_id or "") if line.is_certificate else None for line in stated
-    ]
+    found = [of_certificate.get(line.certificate_id or "") for line in stated]
     taken = {line.key for line in found if line is not None}
     for place, line in enumerate(stated):
-        candidate = of_number.get(line.line_id) if found[place] is None else None
-        if candidate is None or candidate.key in taken:
-            continue
-        if (candidate.naming is not None) == line.is_certificate:
-            found[place] = candidate
+        candidate = of_number.get(line.line_id)
+        if found[place] is None and candidate is not None and candidate.key not in taken:
+            found[place] = candidate if (candidate.naming is not None) == line.is_certificate else None
     return found
 
 
 def _by_number(lines: Iterable[KnownLine]) -> dict[str, KnownLine]:
     """Return the line that last bore each lineId: one that is listed, else the one removed last."""
-    found: dict[str, KnownLine] = {}
-    for line in lines:
-        rival = found.get(line.line_id)
-        if rival is None or _recency(line) > _recency(rival):
-            found[line.line_id] = line
-    return found
+    return {line.line_id: line for line in sorted(lines, key=_recency)}
 
 
 def _recency(line: KnownLine) -> tuple[bool, bool, int, int]:
@@ -134,96 +100,75 @@ def _recency(line: KnownLine) -> tuple[bool, bool, int, int]:
     return line.listed, withdrawal is None, withdrawal.said_in if withdrawal else 0, line.key
 
 
-def _kept(line: KnownLine, version: OrderStated) -> KnownLine:
+def _unlisted(line: KnownLine, version: OrderStated) -> KnownLine:
     """A line that the version may not list any more; it is put back if it does."""
-    if not line.listed:
-        return line
-    if line.withdrawal is not None:
-        return replace(line, listed=False)
-    return replace(line, listed=False, withdrawal=_left(Withdrawal.REMOVED, version.version, version.cause))
+    withdrawal = line.withdrawal
+    if line.listed and withdrawal is None:
+        withdrawal = _withdrawal(Withdrawal.REMOVED, version)
+    return replace(line, listed=False, withdrawal=withdrawal)
 
 
-def _left(how: Withdrawal, version: int, cause: Cause) -> LineWithdrawal:
-    return LineWithdrawal(
-        how=how, occurred_at=cause.occurred_at, version=version, said_in=version, cause=cause
-    )
-
-
-def _new(stated: _Stated, key: int) -> KnownLine:
-    line = stated.line
-    return KnownLine(
-        key=key,
-        line_id=line.line_id,
-        amount=line.amount,
-        price=stated.price,
-        nominal=line.nominal,
-        naming=_naming(stated, None) if line.is_certificate else None,
-        certificates=(line.certificate_id or "",) if line.is_certificate else (),
-    )
-
-
-def _restated(known: KnownLine, stated: _Stated) -> KnownLine:
-    line, version = stated.line, stated.version
+def _restated(
+    known: KnownLine, line: OrderLine, price: int, version: OrderStated, now: datetime
+) -> KnownLine:
     restated = replace(
-        known, line_id=line.line_id, amount=line.amount, price=stated.price, nominal=line.nominal, listed=True
+        known, line_id=line.line_id, amount=line.amount, price=price, nominal=line.nominal, listed=True
     )
-    if line.is_certificate:
-        restated = _renamed(restated, known, stated)
+    if line.certificate_id is not None:
+        others = tuple(one for one in known.certificates if one != line.certificate_id)
+        restated = replace(
+            restated,
+            naming=_naming(restated, known, line, version, now),
+            certificates=(*others, line.certificate_id),
+        )
     if known.withdrawal is None:
         return restated
     if known.is_final:  # for good; it may be listed, but does not come back
         in_vain = known.listed_in <= known.withdrawal.said_in
         return replace(restated, listed_in=version.version if in_vain else known.listed_in)
-    absence = Absence(known.withdrawal.occurred_at, version.cause.occurred_at)
+    absence = Absence(known.withdrawal.cause.occurred_at, version.cause.occurred_at)
     return replace(restated, withdrawal=None, absences=(*known.absences, absence))
 
 
-# Naming -------------------------------------------------------------------------------------------
-
-
-def _renamed(line: KnownLine, known: KnownLine, stated: _Stated) -> KnownLine:
+def _naming(
+    restated: KnownLine, known: KnownLine, line: OrderLine, version: OrderStated, now: datetime
+) -> Naming:
     """How the version names a certificate: as before, on other terms, or anew."""
-    naming, certificate_id = known.naming, stated.line.certificate_id or ""
+    before, certificate_id = known.naming, line.certificate_id or ""
     came_back = known.withdrawal is not None and not known.is_final
-    if naming is None or naming.certificate_id != certificate_id or came_back:
-        others = tuple(one for one in known.certificates if one != certificate_id)
-        return replace(line, naming=_naming(stated, naming), certificates=(*others, certificate_id))
-    before = known.amount, known.price, known.nominal, naming.newest_reservation_id
-    if before == (line.amount, line.price, line.nominal, stated.line.reservation_id):
-        return line
-    changed = replace(
-        naming,
-        terms_version=stated.version.version,
-        terms_applied_at=stated.now,
-        terms_cause=stated.version.cause,
-        newest_reservation_id=stated.line.reservation_id,
+    if before is None or before.certificate_id != certificate_id or came_back:
+        replaced = before.certificate_id if before and before.certificate_id != certificate_id else None
+        return _first_naming(certificate_id, line.reservation_id, version, now, replaced)
+    terms = known.amount, known.price, known.nominal, before.newest_reservation_id
+    if terms == (restated.amount, restated.price, restated.nominal, line.reservation_id):
+        return before
+    return replace(
+        before,
+        terms_version=version.version,
+        terms_applied_at=now,
+        terms_cause=version.cause,
+        newest_reservation_id=line.reservation_id,
     )
-    return replace(line, naming=changed)
-
-
-def _naming(stated: _Stated, before: Naming | None) -> Naming:
-    line, version = stated.line, stated.version
-    certificate_id = line.certificate_id or ""
-    replaced = before.certificate_id if before and before.certificate_id != certificate_id else None
-    first = _first_naming(certificate_id, line.reservation_id, version.version, version.cause, stated.now)
-    return replace(first, replaces=replaced) if replaced else first
 
 
 def _first_naming(
-    certificate_id: str, reservation_id: str | None, version: int, cause: Cause, now: datetime
+    certificate_id: str,
+    reservation_id: str | None,
+    said: OrderVersion,
+    now: datetime,
+    replaces: str | None = None,
 ) -> Naming:
     return Naming(
         certificate_id=certificate_id,
-        version=version,
-        occurred_at=cause.occurred_at,
+        version=said.version,
         reservation_id=reservation_id,
         applied_at=now,
-        terms_version=version,
+        terms_version=said.version,
         terms_applied_at=now,
         newest_reservation_id=reservation_id,
-        replaces=None,
-        cause=cause,
-        terms_cause=cause,
+        replaces=replaces,
+        cause=said.cause,
+        terms_cause=said.cause,
     )
 
 
@@ -236,50 +181,43 @@ def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetim
     It may be the first message that names a certificate: then its line is new, and withdrawn.
     """
     how = Withdrawal.CANCELLED if isinstance(message, OrderCancelled) else Withdrawal.RETURNED
-    said = SaidWithdrawal(version=message.version, how=how, line_ids=message.line_ids, cause=message.cause)
-    overtaken = any(one.version > said.version for one in order.withdrawals)
-    known = replace(
-        order,
-        version=max(order.version, message.version),
-        channel=order.channel or message.channel,
-        lines=(*order.lines, *_first_heard_of(order, message, said, now)),
-        withdrawals=tuple(sorted((*order.withdrawals, said), key=lambda one: one.version)),
-    )
-    return _withdrawn(_as_last_stated(known), *known.withdrawals) if overtaken else _withdrawn(known, said)
-
-
-def _first_heard_of(
-    order: Order, message: OrderCancelled | LinesReturned, said: SaidWithdrawal, now: datetime
-) -> list[KnownLine]:
-    """Lines that the order is first heard of by, as they are cancelled or returned. What they cost is not known."""
+    said = SaidWithdrawal(message.line_ids, _withdrawal(how, message))
     numbers = {line.line_id for line in order.lines}
     named = {line.naming.certificate_id for line in order.lines if line.naming is not None}
     new = [one for one in message.certificates if one[0] not in numbers and one[1] not in named]
-    return [
-        KnownLine(
+    first_named = [
+        KnownLine(  # what it costs is not known
             key=key,
             line_id=line_id,
-            amount=0,
-            price=0,
             listed=False,
-            withdrawal=_left(said.how, said.version, said.cause),
-            stated_withdrawal=_left(said.how, said.version, said.cause),
-            naming=_first_naming(certificate_id, None, message.version, message.cause, now),
+            stated_withdrawal=said.withdrawal,
+            naming=_first_naming(certificate_id, None, message, now),
             certificates=(certificate_id,),
         )
         for key, (line_id, certificate_id) in enumerate(new, start=len(order.lines) + 1)
     ]
+    return _withdrawn(
+        replace(
+            order,
+            version=max(order.version, message.version),
+            channel=order.channel or message.channel,
+            lines=(*order.lines, *first_named),
+            withdrawals=tuple(sorted((*order.withdrawals, said), key=lambda one: one.withdrawal.version)),
+        )
+    )
 
 
-def _withdrawn(order: Order, *withdrawals: SaidWithdrawal) -> Order:
-    """Return the order after these, by version."""
-    lines = list(order.lines)
-    cancelled = order.is_cancelled
-    for said in withdrawals:
+def _withdrawal(how: Withdrawal, said: OrderVersion) -> LineWithdrawal:
+    return LineWithdrawal(how=how, version=said.version, said_in=said.version, cause=said.cause)
+
+
+def _withdrawn(order: Order) -> Order:
+    """Return the order with the cancellations and returns since its newest full version, by version."""
+    lines = [replace(line, withdrawal=line.stated_withdrawal) for line in order.lines]
+    for said in order.withdrawals:
         for key in _meant(lines, said.line_ids):
-            lines[key - 1] = _gone(lines[key - 1], said)
-        cancelled = cancelled or (said.how is Withdrawal.CANCELLED and said.line_ids is None)
-    return replace(order, lines=tuple(lines), is_cancelled=cancelled)
+            lines[key - 1] = _gone(lines[key - 1], said.withdrawal)
+    return replace(order, lines=tuple(lines))
 
 
 def _meant(lines: Sequence[KnownLine], line_ids: tuple[str, ...] | None) -> list[int]:
@@ -289,11 +227,11 @@ def _meant(lines: Sequence[KnownLine], line_ids: tuple[str, ...] | None) -> list
     return [of_number[line_id].key for line_id in line_ids if line_id in of_number]
 
 
-def _gone(line: KnownLine, said: SaidWithdrawal) -> KnownLine:
+def _gone(line: KnownLine, said: LineWithdrawal) -> KnownLine:
     """What was removed before is now gone for good; how a line first left otherwise stands."""
     before = line.withdrawal
     if before is None:
-        return replace(line, withdrawal=_left(said.how, said.version, said.cause))
+        return replace(line, withdrawal=said)
     how = said.how if before.how is Withdrawal.REMOVED else before.how
     return replace(line, withdrawal=replace(before, how=how, said_in=said.version))
 
@@ -324,24 +262,21 @@ class Bearers:
             self._of.setdefault(one.line_id, []).append(one)
         for line in order.lines:  # first heard of as they were cancelled or returned
             if line.line_id not in self._of and line.naming is not None:
-                self._of[line.line_id] = [Bearing(line.line_id, line.naming.occurred_at, line.key)]
+                first = Bearing(line.line_id, line.naming.cause.occurred_at, line.key)
+                self._of[line.line_id] = [first]
         for borne in self._of.values():
             borne.sort(key=lambda one: one.occurred_at)
 
-    def line(self, line_id: str, at: datetime) -> int | None:
-        """Return the key of the line that bore a lineId at an instant of business time."""
+    def amounts(self, allocations: Iterable[tuple[str, int]], at: datetime) -> Counter[int | None]:
+        """Return what is allocated at an instant of business time, by line key; ``None``: no line bore the number."""
+        found = Counter[int | None]()
+        for line_id, amount in allocations:
+            found[self._line(line_id, at)] += amount
+        return found
+
+    def _line(self, line_id: str, at: datetime) -> int | None:
         borne = self._of.get(line_id)
         if borne is None:
             return None
-        if len(borne) == 1:
-            return borne[0].line_key
         until_then = [one for one in borne if one.occurred_at <= at]
         return (until_then or borne[:1])[-1].line_key
-
-    def amounts(self, allocations: Iterable[tuple[str, int]], at: datetime) -> Mapping[int | None, int]:
-        """Return allocated amounts by line key; ``None`` is for lineIds that no line ever bore."""
-        found: dict[int | None, int] = {}
-        for line_id, amount in allocations:
-            key = self.line(line_id, at)
-            found[key] = found.get(key, 0) + amount
-        return found

@@ -4,15 +4,18 @@ Amounts are minor units of the message's currency; times are aware UTC instants.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from hashlib import blake2b
+from typing import NamedTuple, TypeAlias, assert_never
 
 from giftcert.domain.cause import Cause
 
 GIFT_CERTIFICATE = "giftCertificate"
 """The kind of a line that sells a certificate, and the tender of a payment that spends one."""
 
+# Versions -----------------------------------------------------------------------------------------
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class OrderLine:
     """One line of a version. ``certificate_id`` and what follows stand on certificate lines alone."""
 
@@ -30,17 +33,21 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderStated:
+class _OrderVersion:
+    cause: Cause
+    order_id: str
+    version: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStated(_OrderVersion):
     """``order.created``, ``order.changed``: the whole order as it now is.
 
     ``recipients_digest`` tells whether a repeat names the same recipients; they are kept apart, to be erased.
     """
 
-    cause: Cause
     event_type: str
-    order_id: str
-    version: int
-    channel: str
     customer_id: str | None
     currency: str
     total: int
@@ -49,34 +56,28 @@ class OrderStated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderCancelled:
+class OrderCancelled(_OrderVersion):
     """``order.cancelled``: these lines by lineId, or the whole order where ``line_ids`` is ``None``.
 
     ``certificates`` are (lineId, certificateId) where the message names them: it may be the first of its order.
     """
 
-    cause: Cause
-    order_id: str
-    version: int
-    channel: str
     line_ids: tuple[str, ...] | None
     certificates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinesReturned:
+class LinesReturned(_OrderVersion):
     """``order.returned``: what was sold on these lines came back; ``certificates`` as in a cancellation."""
 
-    cause: Cause
-    order_id: str
-    version: int
-    channel: str
     line_ids: tuple[str, ...]
     certificates: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+# Payments -----------------------------------------------------------------------------------------
+
+
+class Allocation(NamedTuple):
     """How much of a payment is meant for the line that bears this lineId (see "Line identity")."""
 
     line_id: str
@@ -84,57 +85,37 @@ class Allocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentAuthorized:
+class _Payment:
+    cause: Cause
+    order_id: str
+    payment_id: str
+    tender: str
+    amount: int
+    currency: str
+    capture_id: str | None = None
+    allocations: tuple[Allocation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentAuthorized(_Payment):
     """``payment.authorized``: money is promised for the order."""
 
-    cause: Cause
-    order_id: str
-    payment_id: str
-    tender: str
-    amount: int
-    currency: str
-    capture_id: str | None = None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentCaptured:
+class PaymentCaptured(_Payment):
     """``payment.captured``: money of the order is taken."""
 
-    cause: Cause
-    order_id: str
-    payment_id: str
-    tender: str
-    amount: int
-    currency: str
-    capture_id: str | None = None
-    allocations: tuple[Allocation, ...] = ()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentVoided:
+class PaymentVoided(_Payment):
     """``payment.voided``: an authorisation is given up."""
 
-    cause: Cause
-    order_id: str
-    payment_id: str
-    tender: str
-    amount: int
-    currency: str
-    capture_id: str | None = None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRefunded:
+class PaymentRefunded(_Payment):
     """``payment.refunded``: money of the order went back; parts of one refund share its ``refund_id``."""
 
-    cause: Cause
-    order_id: str
-    payment_id: str
     refund_id: str
-    tender: str
-    amount: int
-    currency: str
-    allocations: tuple[Allocation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,3 +135,49 @@ class RefundShareDecided:
 OrderVersion: TypeAlias = OrderStated | OrderCancelled | LinesReturned
 Payment: TypeAlias = PaymentAuthorized | PaymentCaptured | PaymentVoided | PaymentRefunded
 OrderMessage: TypeAlias = OrderVersion | Payment | RefundShareDecided
+
+# Repeats ------------------------------------------------------------------------------------------
+
+
+def identity_of(message: OrderMessage) -> bytes:
+    """Return a digest of what all repeats of a message share (contracts.md, "What makes two messages the same")."""
+    kind = type(message).__name__
+    match message:
+        case OrderStated():
+            return _digest(12, kind, message.event_type, message.version)
+        case OrderCancelled() | LinesReturned():
+            return _digest(12, kind, message.version)
+        case PaymentRefunded():
+            return _digest(12, kind, message.payment_id, message.refund_id)
+        case _Payment(capture_id=None):
+            return _digest(
+                12, kind, message.payment_id, message.amount, message.cause.occurred_at.isoformat()
+            )
+        case _Payment():
+            return _digest(12, kind, message.payment_id, message.capture_id)
+        case RefundShareDecided():
+            return _digest(12, kind, message.refund_id, message.currency, message.line_key)
+        case _:
+            assert_never(message)
+
+
+def content_of(message: OrderMessage) -> bytes:
+    """Return a digest of what a message says; the same identity with another content contradicts."""
+    match message:
+        case OrderStated():
+            buyer = message.channel, message.customer_id, message.recipients_digest
+            return _digest(8, buyer, message.currency, message.total, sorted(message.lines))
+        case OrderCancelled() | LinesReturned():
+            named = None if message.line_ids is None else sorted(message.line_ids)
+            return _digest(8, message.channel, named, sorted(message.certificates))
+        case _Payment():
+            paid = message.tender, message.amount, message.currency
+            return _digest(8, message.cause.channel, paid, sorted(message.allocations))
+        case RefundShareDecided():
+            return _digest(8, message.amount)
+        case _:
+            assert_never(message)
+
+
+def _digest(size: int, *of: object) -> bytes:
+    return blake2b(repr(of).encode(), digest_size=size).digest()

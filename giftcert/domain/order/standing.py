@@ -24,7 +24,6 @@ class LineWithdrawal:
     """How, when and in which version the line left the order. ``said_in`` is the newest version that says so."""
 
     how: Withdrawal
-    occurred_at: datetime
     version: int
     said_in: int
     cause: Cause
@@ -34,7 +33,7 @@ class LineWithdrawal:
 class Naming:
     """How the newest version that has the line names a certificate on it.
 
-    ``version``, ``occurred_at``, ``reservation_id`` and ``applied_at`` (our clock when it was folded) are those of the
+    ``version``, ``cause``, ``reservation_id`` and ``applied_at`` (our clock when it was folded) are those of the
     version that began to name it without a break. ``terms_version`` is the newest that changed the line's certificate,
     amount, nominal or reservationId, ``terms_applied_at`` when it was folded, ``newest_reservation_id`` what the
     newest version gives. ``replaces`` is the certificate that the line named before this one.
@@ -42,7 +41,6 @@ class Naming:
 
     certificate_id: str
     version: int
-    occurred_at: datetime
     reservation_id: str | None
     applied_at: datetime
     terms_version: int

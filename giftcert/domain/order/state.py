@@ -3,13 +3,13 @@
 Amounts are minor units of the order's currency unless a field names another; times are aware UTC instants.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from giftcert.domain.cause import Cause
-from giftcert.domain.order.messages import RefundShareDecided
+from giftcert.domain.order.messages import Allocation, RefundShareDecided
 from giftcert.domain.order.standing import LineWithdrawal, Naming, Withdrawal
 from giftcert.domain.policy import Policy
 
@@ -18,14 +18,14 @@ MOST_CERTIFICATE_LINES, MOST_PAYMENTS = 1_000, 5_000
 
 # An order may have thousands of payments and is stored anew with each: rows without field names. New fields go last.
 class Capture(NamedTuple):
-    """Money taken. ``allocations`` are (lineId, amount)."""
+    """Money taken."""
 
     payment_id: str
     capture_id: str | None
     by_certificate: bool
     amount: int
     currency: str
-    allocations: tuple[tuple[str, int], ...]
+    allocations: tuple[Allocation, ...]
     occurred_at: datetime
     topic: str
     event_id: str
@@ -52,7 +52,7 @@ class RefundPart(NamedTuple):
     refund_id: str
     amount: int
     currency: str
-    allocations: tuple[tuple[str, int], ...]
+    allocations: tuple[Allocation, ...]
     captures_before: int
     applied_at: datetime
     cause: Cause
@@ -101,8 +101,8 @@ class KnownLine:
 
     key: int
     line_id: str
-    amount: int
-    price: int
+    amount: int = 0
+    price: int = 0
     listed: bool = True
     withdrawal: LineWithdrawal | None = None
     stated_withdrawal: LineWithdrawal | None = None
@@ -119,6 +119,11 @@ class KnownLine:
         return self.withdrawal is not None and self.withdrawal.how is not Withdrawal.REMOVED
 
     @property
+    def kept(self) -> int:
+        """How much unallocated money that once paid it stays with it."""
+        return max((paid.unallocated for paid in self.paid), default=0)
+
+    @property
     def is_in_total(self) -> bool:
         """Whether the order's total asks for it: listed and not cancelled. What was returned had been paid."""
         cancelled = self.withdrawal is not None and self.withdrawal.how is Withdrawal.CANCELLED
@@ -126,26 +131,16 @@ class KnownLine:
 
     def is_out_at(self, at: datetime) -> bool:
         """Return whether it was out of the order at an instant of business time, also if it was put back later."""
-        if self.withdrawal is not None and self.withdrawal.occurred_at <= at:
+        if self.withdrawal is not None and self.withdrawal.cause.occurred_at <= at:
             return True
         return any(absence.out_at <= at < absence.back_at for absence in self.absences)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaidWithdrawal:
-    """A cancellation or return; ``line_ids`` is ``None`` for the whole order."""
+class SaidWithdrawal(NamedTuple):
+    """A cancellation or return of lines by lineId, or where ``line_ids`` is ``None`` of the whole order."""
 
-    version: int
-    how: Withdrawal
     line_ids: tuple[str, ...] | None
-    cause: Cause
-
-
-class Authorization(NamedTuple):
-    """Money that is promised and not given up. ``applied_at`` is our clock."""
-
-    payment_id: str
-    applied_at: datetime
+    withdrawal: LineWithdrawal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +148,8 @@ class Order:
     """One order, whole. ``version`` is the newest seen, 0 while only payments are known.
 
     ``stated_version`` is the newest full one, ``withdrawals`` are what was told under it or since, by version, and
-    ``was_cancelled`` whether the whole order was cancelled before. ``contents`` has a digest of the content of each
-    message by a digest of its identity.
+    ``was_cancelled`` whether the whole order was cancelled before. ``authorizations`` are those not given up: our clock
+    by paymentId. ``contents`` has a digest of the content of each message by a digest of its identity.
     """
 
     order_id: str
@@ -165,19 +160,23 @@ class Order:
     customer_id: str | None = None
     currency: str | None = None
     total: int = 0
-    is_cancelled: bool = False
     was_cancelled: bool = False
     lines: tuple[KnownLine, ...] = ()
     bearings: tuple[Bearing, ...] = ()
     withdrawals: tuple[SaidWithdrawal, ...] = ()
     captures: tuple[Capture, ...] = ()
     refunds: tuple[RefundPart, ...] = ()
-    authorizations: tuple[Authorization, ...] = ()
+    authorizations: Mapping[str, datetime] = field(default_factory=dict)
     voided_at: datetime | None = None
     shares: tuple[RefundShareDecided, ...] = ()
     payment_count: int = 0
     contents: Mapping[bytes, bytes] = field(default_factory=dict)
     earlier_payments_unknown: bool = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the whole order was cancelled, and nothing listed since."""
+        return self.was_cancelled or any(said.line_ids is None for said in self.withdrawals)
 
     @property
     def certificate_lines(self) -> int:
@@ -189,18 +188,9 @@ class Order:
         """Whether it is too large to be decided on; payments beyond the bound are only counted."""
         return self.payment_count > MOST_PAYMENTS or self.certificate_lines > MOST_CERTIFICATE_LINES
 
-    @property
-    def all_named_certificates(self) -> Iterable[tuple[str, ...]]:
-        """For each certificate line all that it ever named, ours or not, newest last."""
-        return [line.certificates for line in self.lines if line.naming is not None]
-
-    def named_certificates(self, line_key: int) -> tuple[str, ...]:
-        """Return all certificates that a line ever named, ours or not, newest last."""
-        return self.lines[line_key - 1].certificates
-
     def unpaid_until(self, policy: Policy) -> datetime | None:
         """Return until when authorisations not voided, and the last void, keep the order from being unpaid."""
-        granted = [one.applied_at + policy.unpaid_after_authorization for one in self.authorizations]
+        granted = [at + policy.unpaid_after_authorization for at in self.authorizations.values()]
         if self.voided_at is not None:
             granted.append(self.voided_at + policy.unpaid_after_void)
         return max(granted, default=None)

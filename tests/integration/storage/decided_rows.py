@@ -37,7 +37,6 @@ def naming(certificate_id: str) -> Naming:
     return Naming(
         certificate_id=certificate_id,
         version=1,
-        occurred_at=NOW,
         reservation_id=None,
         applied_at=NOW,
         terms_version=1,

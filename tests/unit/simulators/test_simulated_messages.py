@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from giftcert.contracts import orders, payments
-from giftcert.domain.order.identity import content_of, identity_of
-from giftcert.domain.order.messages import OrderVersion, Payment
+from giftcert.domain.order.messages import OrderVersion, Payment, content_of, identity_of
 from simulators.baskets import certificate_order, goods_order
 from simulators.messages import (
     Order,

@@ -21,7 +21,7 @@ from tests.unit.verification.led_lives import led
 
 def row_of(line: Line, order: Order, world: World) -> OrderLineRow:
     """The line as the database has it."""
-    named = order.named_certificates(line.standing.line_key)
+    named = order.lines[line.standing.line_key - 1].certificates
     return OrderLineRow(
         standing=line.standing,
         recipient=line.recipient,

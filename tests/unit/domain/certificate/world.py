@@ -91,7 +91,7 @@ class World:
             self.lines[ref] = row
             if ref not in rows or replace(standing, revision=0) != replace(before.standing, revision=0):
                 holder = {row.holder.certificate_id} if row.holder else set()
-                concerned = holder | set(order.named_certificates(key))
+                concerned = holder | set(order.lines[key - 1].certificates)
                 self.pending |= {(name, ref) for name in concerned if name in self.states}
 
     # The one transaction --------------------------------------------------------------------------

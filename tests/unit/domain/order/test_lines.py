@@ -74,8 +74,7 @@ def test_all_that_a_line_ever_named_is_known_newest_last() -> None:
         for nth, name in enumerate(("a", "b", "c", "b"), start=1)
     ]
     order = o.fold(*versions)
-    assert order.named_certificates(1) == ("a", "c", "b")
-    assert list(order.all_named_certificates) == [("a", "c", "b")]
+    assert [line.certificates for line in order.lines] == [("a", "c", "b")]
 
 
 def test_a_line_that_becomes_goods_is_removed_and_the_goods_are_new() -> None:
@@ -92,7 +91,7 @@ def test_naming_goes_on_over_versions_that_change_nothing_of_the_line() -> None:
     order = o.fold(o.stated(o.A, o.B, version=2), order=order, now=o.NOON + o.DAY)
     naming = line_standings(order, {})[1].naming
     assert (naming.version, naming.terms_version) == (1, 1)
-    assert (naming.occurred_at, naming.applied_at, naming.cause) == (MORNING, o.NOON, first.cause)
+    assert (naming.cause, naming.applied_at) == (first.cause, o.NOON)
 
 
 def test_what_changes_a_line_s_terms() -> None:
@@ -138,7 +137,7 @@ def test_a_line_that_the_newest_version_lists_no_more_is_removed() -> None:
         2,
         2,
     )
-    assert (found.withdrawal.occurred_at, found.withdrawal.cause) == (EVENING, second.cause)
+    assert found.withdrawal.cause == second.cause
     assert (found.listed, found.naming.certificate_id) == (False, "certificate-2")
 
 
@@ -190,7 +189,7 @@ def test_a_removed_line_that_is_cancelled_or_returned_does_not_come_back() -> No
         found = by_key(*messages)[2]
         assert found.withdrawal is not None
         assert found.withdrawal.how is not Withdrawal.REMOVED
-        assert (found.withdrawal.occurred_at, found.withdrawal.version, found.withdrawal.said_in) == (
+        assert (found.withdrawal.cause.occurred_at, found.withdrawal.version, found.withdrawal.said_in) == (
             MORNING,
             2,
             3,
