@@ -1,15 +1,13 @@
 """``/certificates``: read, search, disclose the CVC, notify again, block, unblock, unlock."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from prometheus_client import Counter
-from pydantic import Field
+from pydantic import Field, Json
 from starlette.responses import Response
 
 from api import problems
@@ -21,8 +19,8 @@ from api.authentication import (
     SupportCaller,
     check_channel,
 )
-from api.idempotency import HIT_HEADER, SentKey, json_reply, key_of
-from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.idempotency import SentKey, json_reply, key_of
+from api.openapi import may_answer
 from api.problems import InvalidFieldError
 from api.schemas import (
     CERTIFICATE_ID,
@@ -31,13 +29,13 @@ from api.schemas import (
     CertificateId,
     FreeText,
     Money,
+    PageAfter,
     RefundState,
     Schema,
     Status,
-    money,
     standing_of,
 )
-from api.services import services_of
+from api.services import CurrentServices, Services
 from giftcert.domain.certificate.disclosure import DisclosureRefusal
 from giftcert.domain.certificate.messages import (
     Block,
@@ -48,12 +46,11 @@ from giftcert.domain.certificate.messages import (
 )
 from giftcert.domain.certificate.messages import Request as Message
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
-from giftcert.domain.numbers import mask
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller, Role
 from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.reading import FoundCertificate, PastEvent, ReadingRepository
+from giftcert.storage.reading import FoundCertificate, ReadingRepository
 from giftcert.storage.verification_locks import VerificationLockRepository
 
 router = APIRouter(tags=["certificates"], route_class=AuthenticatedRoute)
@@ -113,7 +110,7 @@ class PastEventView(Schema):
     refund_state: RefundState | None = Field(examples=["none"])
     balance: Money | None
     held: Money | None
-    payload: dict[str, Any]
+    payload: Json[dict[str, Any]]
 
 
 class CertificateSummary(Schema):
@@ -151,17 +148,15 @@ class CertificatePage(Schema):
 
 @router.get(
     "/certificates/{certificateId}",
-    operation_id="getCertificate",
     responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.UNKNOWN_CERTIFICATE),
 )
 async def get_certificate(
-    request: Request,
+    services: CurrentServices,
     caller: ReadingCaller,
     certificate_id: CertificateId,
     history_after: Annotated[int, Query(alias="historyAfter", ge=0, le=2**31 - 1)] = 0,
 ) -> CertificateView:
     """Tell status, balance, order, refund cases and history of a certificate; a channel only of its own."""
-    services = services_of(request)
     async with services.engine.connect() as connection:
         stored = await CertificateRepository(connection).load(str(certificate_id))
         state = stored.state
@@ -171,21 +166,20 @@ async def get_certificate(
         reading = ReadingRepository(connection)
         [found] = await reading.search({"certificate_id": certificate_id}, None, 1)
         history = await reading.history(certificate_id, history_after, HISTORY_PAGE)
-    return CertificateView.model_validate(
-        {
-            **_summary(found),
-            "reservation": state.reservation,
-            "order": _order(state),
-            "refund_cases": [_case(state, sale, case) for sale in state.sales for case in sale.cases],
-            "history": [_past_event(event) for event in history],
-            "web_url": services.settings.workflow_url(str(certificate_id)),
-        }
-    )
+    view = {
+        **dict(_summary(found)),
+        "reservation": state.reservation,
+        "order": state.sale,
+        "refund_cases": [_case(state, sale, case) for sale in state.sales for case in sale.cases],
+        "history": history,
+        "web_url": services.settings.workflow_url(str(certificate_id)),
+    }
+    return CertificateView.model_validate(view, context=state.currency)
 
 
-@router.get("/certificates", operation_id="searchCertificates", responses=may_answer())
+@router.get("/certificates", responses=may_answer())
 async def search_certificates(  # noqa: PLR0913 - one argument per criterion
-    request: Request,
+    services: CurrentServices,
     _: CrmOrSupportCaller,
     *,
     order_id: Annotated[Identifier, Query(alias="orderId", examples=["IM-1001"])] = None,
@@ -193,7 +187,7 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
     reservation_id: Annotated[UUID | None, Query(alias="reservationId")] = None,
     customer_id: Annotated[Identifier, Query(alias="customerId", examples=["C-77"])] = None,
     last_four: Annotated[str | None, Query(alias="lastFour", pattern="^[0-9]{4}$")] = None,
-    after: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
+    after: PageAfter = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> CertificatePage:
     """Find certificates by one criterion or several, paged."""
@@ -209,14 +203,15 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
         raise InvalidFieldError(
             "orderId", "name an order, refund, reservation, customer or the last four digits"
         )
-    async with services_of(request).engine.connect() as connection:
+    async with services.engine.connect() as connection:
         reading = ReadingRepository(connection)
         if after is not None and not await reading.exists(after):
             raise InvalidFieldError("after", "is not `next` of a page")
         found = await reading.search(criteria, after, limit + 1)
     page, more = found[:limit], len(found) > limit
-    items = [CertificateSummary.model_validate(_summary(one)) for one in page]
-    return CertificatePage(items=items, next=page[-1].certificate_id if more else None)
+    return CertificatePage(
+        items=[_summary(one) for one in page], next=page[-1].certificate_id if more else None
+    )
 
 
 def _check_access(caller: Caller, state: CertificateState) -> None:
@@ -227,35 +222,8 @@ def _check_access(caller: Caller, state: CertificateState) -> None:
     check_channel(caller, state.sale_channel or reserved_by or "")
 
 
-def _summary(found: FoundCertificate) -> dict[str, object]:
-    return {
-        "certificate_id": found.certificate_id,
-        "masked_number": mask(found.last_four, found.number_length),
-        "product": found.product,
-        "status": found.status,
-        "refund_state": found.refund_state,
-        "nominal": money(found.nominal, found.currency),
-        "balance": money(found.balance, found.currency),
-        "held": money(found.held, found.currency),
-        "order_id": found.order_id,
-        "line_id": found.line_id,
-        "customer_id": found.customer_id,
-    }
-
-
-def _order(state: CertificateState) -> OrderView | None:
-    sale = state.sale
-    if sale is None:
-        return None
-    return OrderView(
-        order_id=sale.order_id,
-        line_id=sale.line_id,
-        amount=Money(amount=sale.amount, currency=state.currency),
-        channel=sale.channel,
-        customer_id=sale.customer_id,
-        issued_at=sale.issued_at,
-        valid_until=sale.valid_until,
-    )
+def _summary(found: FoundCertificate) -> CertificateSummary:
+    return CertificateSummary.model_validate(found, context=found.currency)
 
 
 def _case(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCaseView:
@@ -271,37 +239,14 @@ def _case(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCaseVi
     )
 
 
-def _past_event(event: PastEvent) -> dict[str, object]:
-    return {
-        "event_id": event.event_id,
-        "sequence": event.sequence,
-        "event_type": event.event_type,
-        "occurred_at": event.occurred_at,
-        "recorded_at": event.recorded_at,
-        "channel": event.channel,
-        "status": event.status,
-        "refund_state": event.refund_state,
-        "balance": money(event.balance, event.currency),
-        "held": money(event.held, event.currency),
-        "payload": json.loads(event.payload),
-    }
-
-
 # Disclose the CVC ---------------------------------------------------------------------------------
-
-
-class SecretSource(StrEnum):
-    """Where a sealed secret came from."""
-
-    WORKFLOW = "workflow"
-    STORAGE = "storage"
 
 
 SOURCE_HEADER = "Sealed-Secrets-From"
 _SOURCES = Counter("giftcert_disclosed_secrets", "Sealed secrets by where they came from", ["source"])
 _SOURCE = {
     "description": "`workflow`, or `storage` if the workflow could not answer in time",
-    "schema": {"type": "string", "enum": [source.value for source in SecretSource]},
+    "schema": {"type": "string", "enum": ["workflow", "storage"]},
 }
 _DISCLOSURE_PROBLEMS: Mapping[object, problems.Problem] = {
     DisclosureRefusal.NOT_ISSUED: problems.NOT_ISSUED,
@@ -319,7 +264,6 @@ class Disclosure(Schema):
 
 @router.get(
     "/certificates/{certificateId}/cvc",
-    operation_id="discloseCvc",
     responses={
         **may_answer(
             problems.UNKNOWN_CERTIFICATE,
@@ -331,7 +275,7 @@ class Disclosure(Schema):
     },
 )
 async def disclose_cvc(
-    request: Request,
+    services: CurrentServices,
     response: Response,
     caller: CrmCaller,
     certificate_id: CertificateId,
@@ -342,7 +286,6 @@ async def disclose_cvc(
 
     The disclosure is recorded and told on the stream before the reply; so is every refusal.
     """
-    services = services_of(request)
     services.disclosures_by_certificate.hit(str(certificate_id))
     services.disclosures_by_caller.hit(caller.subject)
     sealed = await services.workflows.sealed_secrets(str(certificate_id))
@@ -354,9 +297,9 @@ async def disclose_cvc(
     outcome = await services.act(str(certificate_id), message)
     if outcome.refusal is not None or outcome.sealed is None:
         raise problems.ProblemError(_DISCLOSURE_PROBLEMS[outcome.refusal], standing_of(outcome.state))
-    source = SecretSource.STORAGE if sealed is None else SecretSource.WORKFLOW
-    response.headers[SOURCE_HEADER] = source.value
-    _SOURCES.labels(source.value).inc()
+    source = "storage" if sealed is None else "workflow"
+    response.headers[SOURCE_HEADER] = source
+    _SOURCES.labels(source).inc()
     secrets = sealed or outcome.sealed
     return Disclosure(
         certificate_id=certificate_id,
@@ -378,97 +321,93 @@ class ChangedCertificate(Schema):
     """How a certificate stands after a request of support or CRM."""
 
     certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
-    status: Status = Field(examples=["blocked"])
+    status: Status = Field(validation_alias="shown_status", examples=["blocked"])
     refund_state: RefundState = Field(examples=["none"])
     balance: Money
     held: Money
 
 
-_KEYED = (problems.UNKNOWN_CERTIFICATE, *WITH_KEY)
-_CHANGING = may_answer(*_KEYED, problems.STATUS_NOT_ALLOWED, *WITH_BODY)
+_CHANGING = may_answer(problems.UNKNOWN_CERTIFICATE, problems.STATUS_NOT_ALLOWED, has_body=True, keyed=200)
 
 
 @router.post(
     "/certificates/{certificateId}/block",
     operation_id="blockCertificate",
     response_model=ChangedCertificate,
-    responses={**_CHANGING, 200: HIT_HEADER},
+    responses=_CHANGING,
 )
 async def block(
-    request: Request, caller: SupportCaller, certificate_id: CertificateId, body: Reason, key: SentKey = None
+    services: CurrentServices,
+    caller: SupportCaller,
+    certificate_id: CertificateId,
+    body: Reason,
+    key: SentKey = None,
 ) -> Response:
     """Stop spending and disclosure of a certificate, and that it is given if nobody has it yet."""
     message = Block(reason=body.reason, by=caller.subject)
-    used = _key(request, caller, certificate_id, "block", key, body.reason)
-    return await _act(request, certificate_id, message, used)
+    used = key_of(services, caller, "block", key, {"certificateId": certificate_id, "reason": body.reason})
+    return await _act(services, certificate_id, message, used)
 
 
 @router.post(
     "/certificates/{certificateId}/unblock",
     operation_id="unblockCertificate",
     response_model=ChangedCertificate,
-    responses={**_CHANGING, 200: HIT_HEADER},
+    responses=_CHANGING,
 )
 async def unblock(
-    request: Request, caller: SupportCaller, certificate_id: CertificateId, body: Reason, key: SentKey = None
+    services: CurrentServices,
+    caller: SupportCaller,
+    certificate_id: CertificateId,
+    body: Reason,
+    key: SentKey = None,
 ) -> Response:
     """Lift a block; all is as it was, and refunds that waited for it are judged again."""
     message = Unblock(reason=body.reason, by=caller.subject)
-    used = _key(request, caller, certificate_id, "unblock", key, body.reason)
-    return await _act(request, certificate_id, message, used)
+    used = key_of(services, caller, "unblock", key, {"certificateId": certificate_id, "reason": body.reason})
+    return await _act(services, certificate_id, message, used)
 
 
 @router.post(
     "/certificates/{certificateId}/unlock",
     operation_id="unlockCertificate",
     response_model=ChangedCertificate,
-    responses={**may_answer(*_KEYED, *WITH_BODY), 200: HIT_HEADER},
+    responses=may_answer(problems.UNKNOWN_CERTIFICATE, has_body=True, keyed=200),
 )
 async def unlock(
-    request: Request, caller: SupportCaller, certificate_id: CertificateId, body: Reason, key: SentKey = None
+    services: CurrentServices,
+    caller: SupportCaller,
+    certificate_id: CertificateId,
+    body: Reason,
+    key: SentKey = None,
 ) -> Response:
     """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
-    services = services_of(request)
     async with services.engine.connect() as connection:
         is_locked = await VerificationLockRepository(connection).is_locked(certificate_id, services.clock())
     message = UnlockVerification(reason=body.reason, by=caller.subject, is_locked=is_locked)
-    used = _key(request, caller, certificate_id, "unlock", key, body.reason)
-    return await _act(request, certificate_id, message, used)
+    used = key_of(services, caller, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
+    return await _act(services, certificate_id, message, used)
 
 
 @router.post(
     "/certificates/{certificateId}/notifications",
-    operation_id="notifyAgain",
     status_code=202,
     response_model=ChangedCertificate,
-    responses={**may_answer(*_KEYED, problems.STATUS_NOT_ALLOWED), 202: HIT_HEADER},
+    responses=may_answer(problems.UNKNOWN_CERTIFICATE, problems.STATUS_NOT_ALLOWED, keyed=202),
 )
 async def notify_again(
-    request: Request, caller: CrmOrSupportCaller, certificate_id: CertificateId, key: SentKey = None
+    services: CurrentServices, caller: CrmOrSupportCaller, certificate_id: CertificateId, key: SentKey = None
 ) -> Response:
     """Have the client written to again: it never came. The stream then tells a new `notification.requested`."""
-    message = RequestNotification(caller.subject)
-    used = _key(request, caller, certificate_id, "notify", key)
-    return await _act(request, certificate_id, message, used, 202)
-
-
-def _key(
-    request: Request,
-    caller: Caller,
-    certificate_id: UUID,
-    call: str,
-    key: str | None,
-    reason: str | None = None,
-) -> IdempotencyKey | None:
-    parameters = {"certificateId": str(certificate_id), "reason": reason}
-    return key_of(services_of(request), caller, call, key, parameters)
+    used = key_of(services, caller, "notify", key, {"certificateId": certificate_id})
+    return await _act(services, certificate_id, RequestNotification(caller.subject), used, 202)
 
 
 async def _act(
-    request: Request, certificate_id: UUID, message: Message, key: IdempotencyKey | None, status: int = 200
+    services: Services, certificate_id: UUID, message: Message, key: IdempotencyKey | None, status: int = 200
 ) -> Response:
     """Carry a request of support or CRM out, and answer how the certificate then stands."""
-    outcome = await services_of(request).act(str(certificate_id), message, key=key, answer=_changed)
+    outcome = await services.act(str(certificate_id), message, key=key, answer=_changed)
     if outcome.refusal is not None:
         shown = {"certificateStatus": outcome.state.shown_status}
         raise problems.ProblemError(problems.STATUS_NOT_ALLOWED, shown)
@@ -477,11 +416,5 @@ async def _act(
 
 def _changed(outcome: Outcome) -> dict[str, object]:
     state = outcome.state
-    changed = ChangedCertificate(
-        certificate_id=UUID(state.certificate_id),
-        status=state.shown_status,
-        refund_state=state.refund_state.value,
-        balance=Money(amount=state.balance, currency=state.currency),
-        held=Money(amount=state.held, currency=state.currency),
-    )
+    changed = ChangedCertificate.model_validate(state, context=state.currency)
     return changed.model_dump(mode="json", by_alias=True)

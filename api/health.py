@@ -3,14 +3,14 @@
 import asyncio
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from api import problems
 from api.schemas import Schema
-from api.services import Services, services_of
+from api.services import CurrentServices, Services
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.reading import ReadingRepository
 
@@ -31,7 +31,6 @@ class PartStatus(Schema):
 
 @router.get(
     "/healthz",
-    operation_id="isAlive",
     responses={200: {"content": {"application/json": {"example": {"status": OK}}}}},
 )
 async def is_alive() -> dict[str, str]:
@@ -41,13 +40,11 @@ async def is_alive() -> dict[str, str]:
 
 @router.get(
     "/readyz",
-    operation_id="isReady",
     response_model=PartStatus,
     responses={503: {"model": PartStatus, "description": "The database is away"}},
 )
-async def is_ready(request: Request) -> Response:
+async def is_ready(services: CurrentServices) -> Response:
     """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
-    services = services_of(request)
     database, temporal = await asyncio.gather(_database(services), services.workflows.is_reachable())
     parts = {
         "database": OK if database else AWAY,
@@ -58,7 +55,7 @@ async def is_ready(request: Request) -> Response:
     return JSONResponse(body, 200 if database else 503)
 
 
-@router.get("/problems/{name}", operation_id="explainProblem", include_in_schema=False)
+@router.get("/problems/{name}", include_in_schema=False)
 async def explain_problem(name: str) -> dict[str, Any]:
     """Explain a type of problem."""
     problem = problems.PROBLEMS.get(name)
@@ -74,7 +71,6 @@ async def explain_problem(name: str) -> dict[str, Any]:
 
 @metrics_router.get(
     "/metrics",
-    operation_id="readMetrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"example": _METRIC}}}},
 )

@@ -16,15 +16,6 @@ from giftcert.security import Caller
 LONGEST_KEY = 64
 HIT = {"Idempotency-Hit": "true"}
 """Header of an answer that comes again."""
-HIT_HEADER = {
-    "headers": {
-        "Idempotency-Hit": {
-            "description": "`true` on an answer that was given before under the same Idempotency-Key",
-            "schema": {"type": "string", "enum": ["true"]},
-        }
-    }
-}
-"""The same for the OpenAPI document."""
 
 
 def _header(description: str, example: str) -> Any:  # noqa: ANN401 - as FastAPI's Header

@@ -3,14 +3,14 @@
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from pydantic.alias_generators import to_camel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import (
@@ -24,14 +24,13 @@ from api import (
     reservations,
     verification,
 )
-from api.authentication import CheckedTokens
 from api.limits import CallLimit, ReservationCap
 from api.middleware import RequestMiddleware
 from api.openapi import document
 from api.products import Catalogue
 from api.reservations import RefusedClaimLedger
 from api.services import Services
-from api.verification import CredentialCheck, LockRecorder
+from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows
 from giftcert.clock import Clock, utc_now
 from giftcert.lifecycle.change import Lifecycle
@@ -45,12 +44,13 @@ from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.deployment import build_id
 
+_LOG = structlog.get_logger(__name__)
 SHUTDOWN_SECONDS = 5
 CLOSE_SECONDS = 2
-RETRY_SECONDS = 1
+RECORD_SECONDS = 1
+"""How often is recorded what no request waits for."""
 YOUNG_OBJECTS = 5_000
 """How many come before the garbage collector looks: by default it does twice a request, and takes 6 % of it."""
-_LOG = structlog.get_logger(__name__)
 _DESCRIPTION = """Gift certificates: channels reserve them, CRM discloses them, support looks into them.
 
 Errors are problem documents (RFC 9457); their `type` is stable. Money is in minor units. Times are UTC."""
@@ -58,10 +58,6 @@ Errors are problem documents (RFC 9457); their `type` is stable. Money is in min
 
 class AddressTakenError(Exception):
     """The port of the API is in use, or its host is not ours."""
-
-    def __init__(self, settings: Settings, error: OSError) -> None:
-        where = f"{settings.api_host}:{settings.api_port}"
-        super().__init__(f"GIFTCERT_API_HOST, GIFTCERT_API_PORT: cannot listen on {where}: {error.strerror}")
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
@@ -81,6 +77,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         openapi_url="/openapi.json" if settings.serve_docs else None,
         docs_url="/docs" if settings.serve_docs else None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: to_camel(route.name),
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )
     problems.handle_problems(app)
@@ -108,12 +105,12 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     workflows = CertificateWorkflows(settings)
     lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build=build_id())
     refused_claims = RefusedClaimLedger(engine, clock)
-    locks = LockRecorder(engine, lifecycle, keyring)
-    recording = partial(_record_policy, engine, settings, clock)
     try:
         async with (
             claim_connections(settings) as connections,
-            _background(refused_claims.run, locks.run, recording),
+            _recording("refused claims", refused_claims.record_due),
+            _recording("locks of numbers", partial(record_locks, engine, lifecycle, keyring)),
+            _recording("the policy", partial(_record_policy, engine, settings, clock), once=True),
         ):
             claims = ClaimRepository(connections)
             yield Services(
@@ -136,39 +133,44 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
                 workflows=workflows,
                 keyring=keyring,
                 credentials=CredentialCheck(engine, keyring, settings),
-                tokens=CheckedTokens(token_verifier_of(settings)),
+                tokens=token_verifier_of(settings),
             )
     finally:
         await workflows.close(CLOSE_SECONDS)
         await engine.dispose()
 
 
-async def _record_policy(engine: AsyncEngine, settings: Settings, clock: Clock, stop: asyncio.Event) -> None:
-    """Record the policy of this process, once the database is there: commands decide by it too (ADR 60)."""
-    while not stop.is_set():
-        try:
-            async with engine.begin() as connection:
-                await record_policy(connection, settings.policy, clock())
-        except DATABASE_ERRORS as error:
-            _LOG.warning("the policy waits to be recorded", error=type(error).__name__)
-        else:
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+async def _record_policy(engine: AsyncEngine, settings: Settings, clock: Clock) -> None:
+    """Record the policy of this process: commands decide by it too (ADR 60)."""
+    async with engine.begin() as connection:
+        await record_policy(connection, settings.policy, clock())
 
 
 @asynccontextmanager
-async def _background(*works: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Keep works going in the background; each ends when its event is set, or soon after."""
+async def _recording(
+    subject: str, record: Callable[[], Awaitable[None]], *, once: bool = False
+) -> AsyncIterator[None]:
+    """Record in the background, again and again or until it was done once; the database may be away meanwhile."""
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(work(stop)) for work in works]
+
+    async def work() -> None:
+        while not stop.is_set():
+            try:
+                await record()
+                if once:
+                    return
+            except DATABASE_ERRORS as error:
+                _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RECORD_SECONDS)
+
+    task = asyncio.create_task(work())
     try:
         yield
     finally:
         stop.set()
-        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-        for task in tasks:
-            task.cancel()  # while the database is away it may take longer
+        await asyncio.wait([task], timeout=CLOSE_SECONDS)
+        task.cancel()  # while the database is away it may take longer
 
 
 async def serve(settings: Settings) -> None:
@@ -216,11 +218,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-@contextmanager
-def _listen(settings: Settings) -> Iterator[socket.socket]:
+def _listen(settings: Settings) -> socket.socket:
+    address = (settings.api_host, settings.api_port)
     try:
-        listener = socket.create_server((settings.api_host, settings.api_port), backlog=2048)
+        return socket.create_server(address, backlog=2048)
     except OSError as error:
-        raise AddressTakenError(settings, error) from error
-    with listener:
-        yield listener
+        where = f"{settings.api_host}:{settings.api_port}"
+        raise AddressTakenError(
+            f"GIFTCERT_API_HOST, GIFTCERT_API_PORT: cannot listen on {where}: {error.strerror}"
+        ) from error

@@ -19,14 +19,12 @@ _ALWAYS = (
     problems.HEADERS_TOO_LARGE,
     problems.PART_UNAVAILABLE,
 )
-WITH_BODY = (problems.REQUEST_TIMEOUT, problems.BODY_TOO_LARGE)
-"""Problems of every call that has a body."""
-WITH_KEY = (
+_WITH_BODY = (problems.REQUEST_TIMEOUT, problems.BODY_TOO_LARGE)
+_WITH_KEY = (
     problems.IDEMPOTENCY_KEY_REQUIRED,
     problems.IDEMPOTENCY_MISMATCH,
     problems.REQUEST_IN_PROGRESS,
 )
-"""Problems of every call that takes an Idempotency-Key."""
 _MEMBERS: dict[str, dict[str, Any]] = {
     "invalid-request": {"errors": [{"field": "product", "detail": "no such product"}]},
     "not-issued": {"certificateStatus": "ordered", "refundState": "none"},
@@ -37,12 +35,31 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     "part-unavailable": {"part": "database"},
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+HIT_HEADER = {
+    "headers": {
+        "Idempotency-Hit": {
+            "description": "`true` on an answer that was given before under the same Idempotency-Key",
+            "schema": {"type": "string", "enum": ["true"]},
+        }
+    }
+}
 
 
-def may_answer(*more: Problem) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a call that may answer these problems besides those that every call may."""
-    by_status = groupby(sorted((*_ALWAYS, *more), key=_status), key=_status)
-    return {status: _response(tuple(kinds)) for status, kinds in by_status}
+def may_answer(
+    *more: Problem, has_body: bool = False, keyed: int | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a call: the problems that every call may answer, and more of its own.
+
+    ``keyed`` is the status that is remembered under an Idempotency-Key, of a call that takes one.
+    """
+    kinds = (*_ALWAYS, *more, *(_WITH_BODY if has_body else ()), *(_WITH_KEY if keyed else ()))
+    by_status = groupby(sorted(kinds, key=_status), key=_status)
+    responses: dict[int | str, dict[str, Any]] = {
+        status: _response(tuple(of_status)) for status, of_status in by_status
+    }
+    if keyed:
+        responses[keyed] = HIT_HEADER
+    return responses
 
 
 def _status(problem: Problem) -> int:
@@ -50,7 +67,10 @@ def _status(problem: Problem) -> int:
 
 
 def _response(kinds: tuple[Problem, ...]) -> dict[str, Any]:
-    examples = {kind.name: {"summary": kind.title, "value": _example(kind)} for kind in kinds}
+    examples = {
+        kind.name: {"summary": kind.title, "value": kind.document | _MEMBERS.get(kind.name, {})}
+        for kind in kinds
+    }
     schema = {"$ref": "#/components/schemas/ProblemView"}
     response: dict[str, Any] = {
         "description": " or ".join(f"`{kind.name}`" for kind in kinds),
@@ -59,11 +79,6 @@ def _response(kinds: tuple[Problem, ...]) -> dict[str, Any]:
     if kinds[0].status in {429, 503}:
         response["headers"] = _RETRY_AFTER
     return response
-
-
-def _example(kind: Problem) -> dict[str, Any]:
-    body = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": kind.explanation}
-    return body | _MEMBERS.get(kind.name, {})
 
 
 def document(app: FastAPI) -> None:

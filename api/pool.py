@@ -4,21 +4,21 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from api import problems
 from api.authentication import AuthenticatedRoute, OpsCaller
-from api.idempotency import HIT_HEADER, SentKey, json_reply, key_of
-from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.idempotency import SentKey, json_reply, key_of
+from api.openapi import may_answer
 from api.problems import InvalidFieldError
 from api.schemas import FreeText, Schema
-from api.services import Services, services_of
+from api.services import CurrentServices, Services
 from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyKey, find_answer
 from giftcert.lifecycle.retirement import retire_next
-from giftcert.storage.idempotency import Answer, IdempotencyRepository
+from giftcert.storage.idempotency import IdempotencyRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolRepository
 
@@ -60,10 +60,9 @@ class OperationView(Schema):
     finished_at: datetime | None
 
 
-@router.get("/pool", operation_id="countPool", responses=may_answer())
-async def count_pool(request: Request, _: OpsCaller) -> list[PoolCountView]:
+@router.get("/pool", responses=may_answer())
+async def count_pool(services: CurrentServices, _: OpsCaller) -> list[PoolCountView]:
     """Count the certificates of each product by status."""
-    services = services_of(request)
     async with services.engine.connect() as connection:
         counts = await PoolRepository(connection).counts(services.clock(), services.settings.cooling_period)
     return [PoolCountView.model_validate(count) for count in counts]
@@ -71,15 +70,13 @@ async def count_pool(request: Request, _: OpsCaller) -> list[PoolCountView]:
 
 @router.post(
     "/pool/retire",
-    operation_id="retire",
     status_code=202,
     response_model=OperationView,
-    responses={
-        **may_answer(problems.UNKNOWN_BATCH, problems.UNKNOWN_CERTIFICATE, *WITH_BODY, *WITH_KEY),
-        202: HIT_HEADER,
-    },
+    responses=may_answer(problems.UNKNOWN_BATCH, problems.UNKNOWN_CERTIFICATE, has_body=True, keyed=202),
 )
-async def retire(request: Request, caller: OpsCaller, body: RetirementOrder, key: SentKey = None) -> Response:
+async def retire(
+    services: CurrentServices, caller: OpsCaller, body: RetirementOrder, key: SentKey = None
+) -> Response:
     """Withdraw a batch or one certificate: what is not sold is retired, what is sold is blocked.
 
     The answer is an operation; `GET /operations/{operationId}` says how far it has come.
@@ -87,7 +84,6 @@ async def retire(request: Request, caller: OpsCaller, body: RetirementOrder, key
     if (body.batch_id is None) == (body.certificate_id is None):
         field = "batchId" if body.batch_id is None else "certificateId"
         raise InvalidFieldError(field, "name either a batch or a certificate")
-    services = services_of(request)
     used = key_of(services, caller, "retire", key, body.model_dump(mode="json"))
     operation = Operation(
         operation_id=uuid7(),
@@ -106,18 +102,14 @@ async def retire(request: Request, caller: OpsCaller, body: RetirementOrder, key
         )
         services.workflows.wake(retired.wakes)
     else:
-        services.workflows.retire(operation.operation_id)
+        services.workflows.retire(str(operation.operation_id))
     return json_reply(answer, 202)
 
 
-@router.get(
-    "/operations/{operationId}",
-    operation_id="getOperation",
-    responses=may_answer(problems.UNKNOWN_OPERATION),
-)
-async def get_operation(request: Request, _: OpsCaller, operation_id: OperationId) -> OperationView:
+@router.get("/operations/{operationId}", responses=may_answer(problems.UNKNOWN_OPERATION))
+async def get_operation(services: CurrentServices, _: OpsCaller, operation_id: OperationId) -> OperationView:
     """Tell how far a retirement has come."""
-    async with services_of(request).engine.connect() as connection:
+    async with services.engine.connect() as connection:
         found = await OperationRepository(connection).find(operation_id)
     if found is None:
         raise problems.ProblemError(problems.UNKNOWN_OPERATION)
@@ -134,15 +126,9 @@ async def _start(services: Services, operation: Operation, key: IdempotencyKey |
             stored = await OperationRepository(connection).start(operation)
         except UnknownBatchError:
             raise problems.ProblemError(problems.UNKNOWN_BATCH) from None
-        body = OperationView.model_validate(stored).model_dump_json(by_alias=True)
+        body = OperationView.model_validate(stored).model_dump_json(by_alias=True).encode()
         if key is not None:
-            answer = Answer(
-                caller_key=key.caller_key,
-                parameters=key.parameters,
-                answer=body,
-                kept=False,
-                answered_at=operation.requested_at,
-            )
+            answer = key.answered(body, operation.requested_at)
             if not await IdempotencyRepository(connection).remember(answer):
                 raise IdempotencyBusyError
-    return body.encode(), False
+    return body, False

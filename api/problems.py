@@ -1,6 +1,6 @@
 """RFC 9457 problems with stable types, in one list, and the handlers that answer errors with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,37 +18,38 @@ from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 _LOG = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "/problems/"
-"""A type is a reference that this API resolves itself: ``GET /problems/pool-exhausted`` explains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of problem; ``title`` never changes, ``explanation`` tells a caller what to do.
-
-    Unless it is given, the title says the name in words.
-    """
+    """A kind of problem; ``explanation`` tells a caller what to do."""
 
     name: str
     status: int
     explanation: str
-    title: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.title:
-            object.__setattr__(self, "title", self.name.replace("-", " ").capitalize())
+    special_title: str = ""
 
     @property
     def type(self) -> str:
-        """The stable ``type`` of the problem document."""
-        return TYPE_PREFIX + self.name
+        """The stable ``type``: a reference that this API resolves itself, as it explains the problem there."""
+        return f"/problems/{self.name}"
+
+    @property
+    def title(self) -> str:
+        """The stable title, as a rule the name in words."""
+        return self.special_title or self.name.replace("-", " ").capitalize()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The members that every problem document of this kind has."""
+        return {"type": self.type, "title": self.title, "status": self.status, "detail": self.explanation}
 
 
 UNAUTHENTICATED = Problem(
     "unauthenticated",
     401,
     "Send Authorization: Bearer with a token that has not expired.",
-    title="No valid token",
+    special_title="No valid token",
 )
 ROLE_NOT_ALLOWED = Problem(
     "role-not-allowed", 403, "The token has none of the roles that may make this call."
@@ -111,13 +112,13 @@ IDEMPOTENCY_MISMATCH = Problem(
     "idempotency-mismatch",
     422,
     "The key came with other parameters before; use a new key for another call.",
-    title="Idempotency-Key used before",
+    special_title="Idempotency-Key used before",
 )
 IDEMPOTENCY_KEY_REQUIRED = Problem(
     "idempotency-key-required",
     422,
     "Send an Idempotency-Key with this call.",
-    title="Idempotency-Key required",
+    special_title="Idempotency-Key required",
 )
 CURRENCY_MISMATCH = Problem("currency-mismatch", 422, "The certificate is in another currency.")
 TOO_MANY_RESERVATIONS = Problem(
@@ -173,20 +174,13 @@ class InvalidFieldError(ProblemError):
 def answer(error: ProblemError) -> Response:
     """Return the reply for a problem."""
     problem = error.problem
-    body = {
-        "type": problem.type,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.explanation,
-    }
     headers = {"Cache-Control": "no-store"}
     if problem is UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return Response(
-        msgspec.json.encode({**body, **error.members}), problem.status, headers, media_type=MEDIA_TYPE
-    )
+    content = msgspec.json.encode({**problem.document, **error.members})
+    return Response(content, problem.status, headers, media_type=MEDIA_TYPE)
 
 
 _RETRY_AFTER = 2
@@ -196,48 +190,53 @@ _BY_STATUS = {
     408: REQUEST_TIMEOUT,
     413: BODY_TOO_LARGE,
 }
+_FIXED: Mapping[type[Exception], ProblemError] = {
+    UnknownCertificateError: ProblemError(UNKNOWN_CERTIFICATE),
+    IdempotencyMismatchError: ProblemError(IDEMPOTENCY_MISMATCH),
+    IdempotencyBusyError: ProblemError(REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER),
+}
 
 
 def handle_problems(app: FastAPI) -> None:
     """Have every error of the application answered as a problem."""
-    app.exception_handler(ProblemError)(_problem)
-    app.exception_handler(UnknownCertificateError)(_unknown_certificate)
-    app.exception_handler(IdempotencyMismatchError)(_key_mismatch)
-    app.exception_handler(IdempotencyBusyError)(_key_busy)
-    app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(HTTPException)(_http)
-    for kind in DATABASE_ERRORS:
-        app.exception_handler(kind)(_database)
-    app.exception_handler(Exception)(_unexpected)
+    known: tuple[type[Exception], ...] = (ProblemError, *_FIXED, RequestValidationError, HTTPException)
+    for kind in (*known, *DATABASE_ERRORS):
+        app.exception_handler(kind)(_answer_known)
+    app.exception_handler(Exception)(_answer_unexpected)
 
 
-async def _problem(_: Request, error: Exception) -> Response:
-    if not isinstance(error, ProblemError):
-        raise error
-    return answer(error)
+async def _answer_known(_: Request, error: Exception) -> Response:
+    return answer(_problem_of(error))
 
 
-async def _unknown_certificate(_: Request, __: Exception) -> Response:
-    return answer(ProblemError(UNKNOWN_CERTIFICATE))
+async def _answer_unexpected(_: Request, __: Exception) -> Response:
+    return answer(ProblemError(INTERNAL_ERROR))
 
 
-async def _key_mismatch(_: Request, __: Exception) -> Response:
-    return answer(ProblemError(IDEMPOTENCY_MISMATCH))
+def _problem_of(error: Exception) -> ProblemError:
+    match error:
+        case ProblemError():
+            return error
+        case UnknownCertificateError() | IdempotencyMismatchError() | IdempotencyBusyError():
+            return _FIXED[type(error)]
+        case RequestValidationError():
+            return _invalid(error.errors())
+        case HTTPException():
+            return ProblemError(_BY_STATUS.get(error.status_code, INVALID_REQUEST))
+        case _ if is_database_away(error):
+            # Nobody's mistake: one line in the log, without the trace that a mistake gets.
+            _LOG.warning("database away", error=type(error).__name__)
+            return ProblemError(PART_UNAVAILABLE, {"part": "database"}, _RETRY_AFTER)
+        case _:
+            raise error
 
 
-async def _key_busy(_: Request, __: Exception) -> Response:
-    return answer(ProblemError(REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER))
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    """Name the field and what is wrong with it; the value itself may be a secret."""
-    if not isinstance(error, RequestValidationError):
-        raise error
-    errors = error.errors()
+def _invalid(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
+    """Name each field and what is wrong with it; the value itself may be a secret."""
     if [(found["loc"], found["type"]) for found in errors] == [(("header", "Idempotency-Key"), "missing")]:
-        return answer(ProblemError(IDEMPOTENCY_KEY_REQUIRED))
+        return ProblemError(IDEMPOTENCY_KEY_REQUIRED)
     members = [{"field": _field(found["loc"]), "detail": _detail(found)} for found in errors]
-    return answer(ProblemError(INVALID_REQUEST, {"errors": members}))
+    return ProblemError(INVALID_REQUEST, {"errors": members})
 
 
 def _detail(found: Mapping[str, Any]) -> str:
@@ -249,20 +248,3 @@ def _field(location: tuple[str | int, ...]) -> str:
     """The path to a field without the part of the request that it stands in; a broken body is ``body``."""
     names = [str(part) for part in location[1:] if not isinstance(part, int)]
     return ".".join(names) or str(location[0])
-
-
-async def _http(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return answer(ProblemError(_BY_STATUS.get(status, INVALID_REQUEST)))
-
-
-async def _database(_: Request, error: Exception) -> Response:
-    """An outage is nobody's mistake: one line in the log, without the trace that a mistake gets."""
-    if not is_database_away(error):
-        raise error
-    _LOG.warning("database away", error=type(error).__name__)
-    return answer(ProblemError(PART_UNAVAILABLE, {"part": "database"}, _RETRY_AFTER))
-
-
-async def _unexpected(_: Request, __: Exception) -> Response:
-    return answer(ProblemError(INTERNAL_ERROR))

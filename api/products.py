@@ -2,19 +2,17 @@
 
 import asyncio
 import time
-from typing import Annotated
 
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.authentication import AuthenticatedRoute, Bearer
+from api.authentication import AuthenticatedRoute, ChannelOrOpsCaller
 from api.openapi import may_answer
 from api.problems import InvalidFieldError
-from api.schemas import Money, Schema, money
-from api.services import Services, services_of
+from api.schemas import Money, Schema
+from api.services import CurrentServices, Services
 from giftcert.domain.products import Product
-from giftcert.security import Caller, Role
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 from giftcert.storage.products import ProductRepository
 
@@ -34,26 +32,24 @@ class ProductView(Schema):
     default: bool = Field(description="Given where a request names no product")
 
 
-@router.get("/products", operation_id="listProducts", responses=may_answer())
-async def list_products(
-    request: Request, _: Annotated[Caller, Security(Bearer(Role.CHANNEL, Role.OPS))]
-) -> list[ProductView]:
+@router.get("/products", responses=may_answer())
+async def list_products(services: CurrentServices, _: ChannelOrOpsCaller) -> list[ProductView]:
     """List the products with their nominal or bounds."""
-    services = services_of(request)
-    products = await services.catalogue.all()
-    return [_view(product, services.settings.default_product) for product in products.values()]
+    products = (await services.catalogue.all()).values()
+    return [_view(product, services.settings.default_product) for product in products]
 
 
 def _view(product: Product, default: str | None) -> ProductView:
-    return ProductView(
-        id=product.id,
-        currency=product.currency,
-        nominal=money(product.nominal, product.currency),
-        least_nominal=money(product.least_nominal, product.currency),
-        greatest_nominal=money(product.greatest_nominal, product.currency),
-        validity_days=product.validity.days,
-        default=product.id == default,
-    )
+    view = {
+        "id": product.id,
+        "currency": product.currency,
+        "nominal": product.nominal,
+        "least_nominal": product.least_nominal,
+        "greatest_nominal": product.greatest_nominal,
+        "validity_days": product.validity.days,
+        "default": product.id == default,
+    }
+    return ProductView.model_validate(view, context=product.currency)
 
 
 class Catalogue:
@@ -67,21 +63,16 @@ class Catalogue:
 
     async def all(self) -> dict[str, Product]:
         """Return the products by id."""
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
-            await self._refresh()
-        return self._products
-
-    async def _refresh(self) -> None:
         async with self._reading:
-            if time.monotonic() - self._read_at <= FRESH_SECONDS:
-                return
-            try:
-                async with self._engine.connect() as connection:
-                    self._products = await ProductRepository(connection).all()
-            except DATABASE_ERRORS as error:
-                if not self._products or not is_database_away(error):
-                    raise
-            self._read_at = time.monotonic()
+            if time.monotonic() - self._read_at > FRESH_SECONDS:
+                try:
+                    async with self._engine.connect() as connection:
+                        self._products = await ProductRepository(connection).all()
+                except DATABASE_ERRORS as error:
+                    if not self._products or not is_database_away(error):
+                        raise
+                self._read_at = time.monotonic()
+        return self._products
 
 
 async def find_product(services: Services, name: str | None) -> Product:

@@ -12,17 +12,11 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from api import problems
-from api.authentication import (
-    AuthenticatedRoute,
-    ChannelCaller,
-    DirectRoute,
-    check_channel,
-    check_known_channel,
-)
-from api.idempotency import HIT, HIT_HEADER, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
-from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
+from api.idempotency import HIT, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
+from api.openapi import may_answer
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema, standing_of
-from api.services import Services, services_of
+from api.services import CurrentServices, Services
 from api.verification import Credentials, EndUser
 from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
@@ -76,7 +70,9 @@ class RedemptionView(Schema):
 
     redemption_id: UUID = Field(examples=[REDEMPTION_ID])
     certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
-    status: Literal["authorized", "captured", "voided", "lapsed"] = Field(examples=["authorized"])
+    status: Literal["authorized", "captured", "voided", "lapsed"] = Field(
+        validation_alias="state", examples=["authorized"]
+    )
     order_id: str = Field(examples=["POS-17"])
     channel: str = Field(examples=["pos"])
     amount: Money = Field(description="What was asked for, or spent without a hold")
@@ -90,7 +86,7 @@ class RedemptionView(Schema):
     )
 
 
-class RedemptionRoute(DirectRoute):
+class RedemptionRoute(AuthenticatedRoute):
     """The shorter way from a request to ``POST /redemptions``."""
 
     async def plain_arguments(self, request: Request) -> dict[str, Any] | None:
@@ -116,34 +112,33 @@ router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 
 @redeem_router.post(
     "/redemptions",
-    operation_id="redeem",
     status_code=201,
     response_model=RedemptionView,
-    responses={
-        **may_answer(
-            problems.CHANNEL_NOT_ALLOWED,
-            problems.CREDENTIALS_REJECTED,
-            problems.NOT_ACTIVE,
-            problems.INSUFFICIENT_BALANCE,
-            problems.REFUND_IN_PROGRESS,
-            problems.REDEMPTION_ENDED,
-            problems.CURRENCY_MISMATCH,
-            problems.TOO_MANY_ATTEMPTS,
-            *WITH_BODY,
-            *WITH_KEY,
-        ),
-        201: HIT_HEADER,
-    },
+    responses=may_answer(
+        problems.CHANNEL_NOT_ALLOWED,
+        problems.CREDENTIALS_REJECTED,
+        problems.NOT_ACTIVE,
+        problems.INSUFFICIENT_BALANCE,
+        problems.REFUND_IN_PROGRESS,
+        problems.REDEMPTION_ENDED,
+        problems.CURRENCY_MISMATCH,
+        problems.TOO_MANY_ATTEMPTS,
+        has_body=True,
+        keyed=201,
+    ),
 )
 async def redeem(
-    request: Request, caller: ChannelCaller, body: RedemptionOrder, key: RequiredKey, end_user: EndUser = None
+    services: CurrentServices,
+    caller: ChannelCaller,
+    body: RedemptionOrder,
+    key: RequiredKey,
+    end_user: EndUser = None,
 ) -> Response:
     """Hold what a purchase takes until its payment is captured, voided, or the hold runs out.
 
     After a 503 it may be held or not: repeat with the same key, which never holds twice.
     """
-    check_known_channel(request, caller, body.channel)
-    services = services_of(request)
+    check_known_channel(services, caller, body.channel)
     guess = services.credentials.guess(caller, body, end_user, services.clock())
     used = _key(services, guess, body, key)
     found = await services.credentials.check(guess, body.cvc, used.caller_key)
@@ -157,26 +152,24 @@ async def redeem(
     return json_reply(_view(_held(outcome.state, _redemption_id(outcome.answer))), 201)
 
 
-@router.get("/redemptions/{redemptionId}", operation_id="getRedemption", responses=may_answer(*_NOT_YOURS))
+@router.get("/redemptions/{redemptionId}", responses=may_answer(*_NOT_YOURS))
 async def get_redemption(
-    request: Request, caller: ChannelCaller, redemption_id: RedemptionId
+    services: CurrentServices, caller: ChannelCaller, redemption_id: RedemptionId
 ) -> RedemptionView:
     """Tell how a redemption stands."""
-    return _view(await _find(services_of(request), caller, redemption_id))
+    return _view(await _find(services, caller, redemption_id))
 
 
 @router.delete(
     "/redemptions/{redemptionId}",
-    operation_id="voidRedemption",
     status_code=204,
-    responses={**may_answer(*_NOT_YOURS, problems.REDEMPTION_CAPTURED, *WITH_KEY), 204: HIT_HEADER},
+    responses=may_answer(*_NOT_YOURS, problems.REDEMPTION_CAPTURED, keyed=204),
 )
 async def void_redemption(
-    request: Request, caller: ChannelCaller, redemption_id: RedemptionId, key: SentKey = None
+    services: CurrentServices, caller: ChannelCaller, redemption_id: RedemptionId, key: SentKey = None
 ) -> Response:
     """Give back what is held. It may be repeated: what has ended stays so."""
-    services = services_of(request)
-    used = key_of(services, caller, "void", key, {"redemptionId": str(redemption_id)})
+    used = key_of(services, caller, "void", key, {"redemptionId": redemption_id})
     found = await _find(services, caller, redemption_id)
     message = VoidRedemption(channel=found.channel, redemption_id=found.redemption_id)
     outcome = await services.act(found.certificate_id, message, key=used)
@@ -285,16 +278,4 @@ async def _find(services: Services, caller: Caller, redemption_id: UUID) -> Stor
 
 
 def _view(redemption: StoredRedemption) -> RedemptionView:
-    amounts = {
-        name: Money(amount=getattr(redemption, name), currency=redemption.currency)
-        for name in ("amount", "held", "spent", "restored", "balance")
-    }
-    return RedemptionView(
-        redemption_id=UUID(redemption.redemption_id),
-        certificate_id=UUID(redemption.certificate_id),
-        status=redemption.state.value,
-        order_id=redemption.order_id,
-        channel=redemption.channel,
-        expires_at=redemption.expires_at,
-        **amounts,
-    )
+    return RedemptionView.model_validate(redemption, context=redemption.currency)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
@@ -13,11 +13,20 @@ from starlette.responses import Response
 from api import problems
 from api.authentication import AuthenticatedRoute, CrmOrSupportCaller
 from api.certificates import CASE_ID
-from api.idempotency import HIT_HEADER, SentKey, json_reply, key_of
-from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.idempotency import SentKey, json_reply, key_of
+from api.openapi import HIT_HEADER, may_answer
 from api.problems import InvalidFieldError
-from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, FreeText, Money, RefundState, Schema, Status, money
-from api.services import services_of
+from api.schemas import (
+    CERTIFICATE_ID,
+    LARGEST_AMOUNT,
+    FreeText,
+    Money,
+    PageAfter,
+    RefundState,
+    Schema,
+    Status,
+)
+from api.services import CurrentServices
 from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refunds import allowed_decisions
@@ -137,16 +146,15 @@ class AwaitingSecond(Schema):
 # List ---------------------------------------------------------------------------------------------
 
 
-@router.get("/refunds", operation_id="listRefunds", responses=may_answer())
+@router.get("/refunds", responses=may_answer())
 async def list_refunds(
-    request: Request,
+    services: CurrentServices,
     _: CrmOrSupportCaller,
     state: Annotated[OpenState, Query()] = "pendingDetails",
-    after: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
+    after: PageAfter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> PendingRefundPage:
     """List open refund cases of one state, oldest first, with what a person needs to decide them."""
-    services = services_of(request)
     async with services.engine.connect() as connection:
         if after is not None and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
             raise InvalidFieldError("after", "is not `next` of a page")
@@ -165,11 +173,10 @@ async def read_page(
         for one in certificates
         for sale, case in _cases(one.state)
     }
-    # One may have been decided since the list was read.
-    still = [one for one in page if cases[one.refund_case_id][2].state == state]
     items = [
         _view(*cases[one.refund_case_id], one.standing, settings.workflow_url(one.certificate_id))
-        for one in still
+        for one in page
+        if cases[one.refund_case_id][2].state == state  # it may have been decided since the list was read
     ]
     return PendingRefundPage(items=items, next=UUID(page[-1].refund_case_id) if more else None)
 
@@ -181,36 +188,30 @@ def _cases(state: CertificateState) -> Iterable[tuple[Sale, RefundCase]]:
 def _view(
     state: CertificateState, sale: Sale, case: RefundCase, line: LineStanding | None, web_url: str
 ) -> PendingRefund:
-    currency = state.currency
-    agreed = case.agreement
-    return PendingRefund(
-        refund_case_id=UUID(case.refund_case_id),
-        refund_id=case.refund_id,
-        certificate_id=UUID(state.certificate_id),
-        order_id=sale.order_id,
-        line_id=sale.line_id,
-        customer_id=sale.customer_id,
-        state=case.state.value,
-        reason=case.reason,
-        reason_text=REASON_TEXTS[case.reason] if case.reason else None,
-        amount=Money(amount=case.amount, currency=case.foreign_currency or currency),
-        price=Money(amount=sale.amount, currency=currency),
-        captured=Money(amount=line.captured if line else 0, currency=currency),
-        refunded=Money(amount=_refunded(line, currency), currency=currency),
-        balance=Money(amount=state.balance, currency=currency),
-        held=Money(amount=state.held, currency=currency),
-        since=case.pending_since or case.opened_at,
-        allowed_decisions=list(allowed_decisions(sale)),
-        approved=money(case.approved, currency),
-        agreed=AgreementView(decision=agreed.decision, amount=agreed.amount, by=agreed.by)
-        if agreed
-        else None,
-        web_url=web_url,
-    )
-
-
-def _refunded(line: LineStanding | None, currency: str) -> int:
-    return sum(one.certain for one in line.refunds if one.currency == currency) if line else 0
+    refunded = (one.certain for one in line.refunds if one.currency == state.currency) if line else ()
+    view = {
+        "refund_case_id": case.refund_case_id,
+        "refund_id": case.refund_id,
+        "certificate_id": state.certificate_id,
+        "order_id": sale.order_id,
+        "line_id": sale.line_id,
+        "customer_id": sale.customer_id,
+        "state": case.state,
+        "reason": case.reason,
+        "reason_text": REASON_TEXTS[case.reason] if case.reason else None,
+        "amount": Money(amount=case.amount, currency=case.foreign_currency or state.currency),
+        "price": sale.amount,
+        "captured": line.captured if line else 0,
+        "refunded": sum(refunded),
+        "balance": state.balance,
+        "held": state.held,
+        "since": case.pending_since or case.opened_at,
+        "allowed_decisions": list(allowed_decisions(sale)),
+        "approved": case.approved,
+        "agreed": case.agreement,
+        "web_url": web_url,
+    }
+    return PendingRefund.model_validate(view, context=state.currency)
 
 
 # Decide -------------------------------------------------------------------------------------------
@@ -218,16 +219,14 @@ def _refunded(line: LineStanding | None, currency: str) -> int:
 
 @router.post(
     "/refunds/{refundCaseId}/resolution",
-    operation_id="resolveRefund",
     response_model=ResolutionView,
     responses={
-        **may_answer(problems.UNKNOWN_REFUND_CASE, problems.NOTHING_PENDING, *WITH_BODY, *WITH_KEY),
-        200: HIT_HEADER,
+        **may_answer(problems.UNKNOWN_REFUND_CASE, problems.NOTHING_PENDING, has_body=True, keyed=200),
         202: {"model": AwaitingSecond, **HIT_HEADER},
     },
 )
 async def resolve_refund(
-    request: Request,
+    services: CurrentServices,
     caller: CrmOrSupportCaller,
     refund_case_id: RefundCaseId,
     body: ResolutionOrder,
@@ -238,13 +237,9 @@ async def resolve_refund(
     A case of more than is set takes two persons: the first is answered 202, another repeats decision and amount.
     After a 503 it may be decided or not: repeat with the same key.
     """
-    services = services_of(request)
-    message = ResolveRefund(
-        refund_case_id=str(refund_case_id), resolved_by=caller.subject, **body.model_dump()
-    )
-    used = key_of(
-        services, caller, "resolve", key, {"refundCaseId": message.refund_case_id, **body.model_dump()}
-    )
+    decision = body.model_dump()
+    message = ResolveRefund(refund_case_id=str(refund_case_id), resolved_by=caller.subject, **decision)
+    used = key_of(services, caller, "resolve", key, {"refundCaseId": refund_case_id, **decision})
     async with services.engine.connect() as connection:
         certificate_id = await RefundCaseRepository(connection).certificate_of(message.refund_case_id)
     if certificate_id is None:
@@ -274,27 +269,20 @@ def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
             decision=message.decision,
             amount=message.amount,
         )
-    events = [one.event for one in outcome.recorded]
-    resolved = [
-        one for one in events if isinstance(one, RefundResolved) and one.refund_case_id == case.refund_case_id
-    ]
-    completed = [
-        one
-        for one in events
-        if isinstance(one, RefundCompleted) and one.refund_case_id == case.refund_case_id
-    ]
-    amounts = {
-        "amount": resolved[-1].amount if resolved else case.approved or 0,
-        "taken": completed[-1].taken if completed else 0,
-        "uncovered": resolved[-1].uncovered if resolved else 0,
+    about = [one.event for one in outcome.recorded if isinstance(one.event, RefundResolved | RefundCompleted)]
+    mine = [event for event in about if event.refund_case_id == case.refund_case_id]
+    resolved = next((event for event in reversed(mine) if isinstance(event, RefundResolved)), None)
+    completed = next((event for event in reversed(mine) if isinstance(event, RefundCompleted)), None)
+    view = {
+        "refund_case_id": case.refund_case_id,
+        "certificate_id": state.certificate_id,
+        "decision": message.decision,
+        "amount": resolved.amount if resolved else case.approved or 0,
+        "taken": completed.taken if completed else 0,
+        "uncovered": resolved.uncovered if resolved else 0,
+        "status": state.shown_status,
+        "refund_state": state.refund_state,
         "balance": state.balance,
         "held": state.held,
     }
-    return ResolutionView(
-        refund_case_id=UUID(case.refund_case_id),
-        certificate_id=UUID(state.certificate_id),
-        decision=message.decision,
-        status=state.shown_status,
-        refund_state=state.refund_state.value,
-        **{name: Money(amount=amount, currency=state.currency) for name, amount in amounts.items()},
-    )
+    return ResolutionView.model_validate(view, context=state.currency)

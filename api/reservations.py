@@ -1,48 +1,35 @@
 """``/certificates/next`` and ``/reservations``: a channel reserves certificates, extends and releases reservations."""
 
 import asyncio
-from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from api import problems
-from api.authentication import (
-    AuthenticatedRoute,
-    ChannelCaller,
-    DirectRoute,
-    check_channel,
-    check_known_channel,
-)
-from api.idempotency import HIT, HIT_HEADER, LONGEST_KEY, SentKey, json_reply, key_of
-from api.openapi import WITH_BODY, WITH_KEY, may_answer
+from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
+from api.idempotency import HIT, LONGEST_KEY, SentKey, json_reply, key_of
+from api.openapi import may_answer
 from api.problems import InvalidFieldError
 from api.products import find_product
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
-from api.services import Services, services_of
+from api.services import CurrentServices, Services
 from giftcert.clock import Clock
 from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
 from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
-from giftcert.storage.blocked_attempts import RECORDED_EVERY, BlockedAttemptRepository, RefusedClaims
+from giftcert.storage.blocked_attempts import BlockedAttemptRepository, RefusedClaims
 from giftcert.storage.claims import Claim, Claimed, ClaimKey, ClaimRequest, ClaimResult, shared_answer
-from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
-_LOG = structlog.get_logger(__name__)
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
 LONGEST_NAME = 64
 """Of channels and products, which operations name."""
-ORDERED, CHANNEL_RELEASED = "ordered", "channelReleased"
-"""How a reservation may have been resolved."""
 Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 ReservationId = Annotated[UUID, Path(alias="reservationId", examples=[RESERVATION_ID])]
 _CLAIMING = (
@@ -50,14 +37,12 @@ _CLAIMING = (
     problems.POOL_EXHAUSTED,
     problems.RESERVATION_ENDED,
     problems.TOO_MANY_RESERVATIONS,
-    *WITH_KEY,
 )
-_ENDING = may_answer(
+_ENDING = (
     problems.CHANNEL_NOT_ALLOWED,
     problems.UNKNOWN_RESERVATION,
     problems.ALREADY_ORDERED,
     problems.RESERVATION_ENDED,
-    *WITH_KEY,
 )
 
 
@@ -89,7 +74,7 @@ class ReservationOrder(Schema):
     )
 
 
-class NextCertificateRoute(DirectRoute):
+class NextCertificateRoute(AuthenticatedRoute):
     """The shorter way from a request to ``GET /certificates/next``."""
 
     async def plain_arguments(self, request: Request) -> dict[str, Any] | None:
@@ -110,62 +95,56 @@ router = APIRouter(tags=["reservations"], route_class=AuthenticatedRoute)
 
 
 @next_router.get(
-    "/certificates/next",
-    operation_id="reserveNext",
-    response_model=Reservation,
-    responses={**may_answer(*_CLAIMING), 200: HIT_HEADER},
+    "/certificates/next", response_model=Reservation, responses=may_answer(*_CLAIMING, keyed=200)
 )
 async def reserve_next(
-    request: Request,
+    services: CurrentServices,
     caller: ChannelCaller,
     channel: Annotated[Name, Query(examples=["im"])],
     product: Annotated[Name | None, Query(examples=["GC-5000"])] = None,
     key: SentKey = None,
 ) -> Response:
     """Reserve the next certificate of a product's pool for a channel."""
-    claimed = await _claim(request, caller, _Wanted(channel, product), "next", key)
+    wanted = ReservationOrder(channel=channel, product=product, quantity=1)
+    claimed = await _claim(services, caller, wanted, "next", key)
     return json_reply(claimed.claims[0], repeated=claimed.result is ClaimResult.REPEATED)
 
 
 @router.post(
     "/reservations",
-    operation_id="reserveMany",
     status_code=201,
     response_model=list[Reservation],
-    responses={**may_answer(*_CLAIMING, *WITH_BODY), 201: HIT_HEADER},
+    responses=may_answer(*_CLAIMING, has_body=True, keyed=201),
 )
 async def reserve_many(
-    request: Request, caller: ChannelCaller, body: ReservationOrder, key: SentKey = None
+    services: CurrentServices, caller: ChannelCaller, body: ReservationOrder, key: SentKey = None
 ) -> Response:
     """Reserve several certificates, all or none; open-value products may name a nominal."""
-    wanted = _Wanted(body.channel, body.product, body.quantity, body.nominal)
-    claimed = await _claim(request, caller, wanted, "reservations", key)
+    claimed = await _claim(services, caller, body, "reservations", key)
     return json_reply(claimed.claims, 201, repeated=claimed.result is ClaimResult.REPEATED)
 
 
 @router.post(
     "/reservations/{reservationId}/extend",
-    operation_id="extendReservation",
     response_model=Reservation,
-    responses={**_ENDING, 200: HIT_HEADER},
+    responses=may_answer(*_ENDING, keyed=200),
 )
 async def extend_reservation(
-    request: Request, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
+    services: CurrentServices, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
     """Keep the certificate for the product's reservation time from now on, up to the product's limit."""
-    services = services_of(request)
-    used = key_of(services, caller, "extend", key, {"reservationId": str(reservation_id)})
+    used = key_of(services, caller, "extend", key, {"reservationId": reservation_id})
     found = await _find(services, caller, reservation_id)
 
     def answer(outcome: Outcome) -> Claim:
-        state, reserved = outcome.state, outcome.state.reservation
+        reserved = outcome.state.reservation
         return {
             "certificateId": found.certificate_id,
             "reservationId": str(reservation_id),
             "maskedNumber": mask(found.last_four, outcome.product.number_length),
             **shared_answer(
                 outcome.product,
-                state.nominal or None,
+                outcome.state.nominal or None,
                 found.channel,
                 reserved.reserved_until if reserved else found.reserved_until,
             ),
@@ -178,49 +157,35 @@ async def extend_reservation(
     return json_reply(outcome.answer, repeated=outcome.repeated)
 
 
-@router.delete(
-    "/reservations/{reservationId}",
-    operation_id="releaseReservation",
-    status_code=204,
-    responses={**_ENDING, 204: HIT_HEADER},
-)
+@router.delete("/reservations/{reservationId}", status_code=204, responses=may_answer(*_ENDING, keyed=204))
 async def release_reservation(
-    request: Request, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
+    services: CurrentServices, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
     """Give the certificate back to the pool. It may be repeated: what was given back stays so."""
-    services = services_of(request)
-    used = key_of(services, caller, "release", key, {"reservationId": str(reservation_id)})
+    used = key_of(services, caller, "release", key, {"reservationId": reservation_id})
     found = await _find(services, caller, reservation_id)
     outcome = await services.act(found.certificate_id, ReleaseReservation(str(reservation_id)), key=used)
     if outcome.refusal is not None:
         found = await _find(services, caller, reservation_id)
-        if found.resolution != CHANNEL_RELEASED:
+        if found.resolution != "channelReleased":
             _check_live(found)
     return Response(status_code=204, headers=HIT if outcome.repeated else {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    channel: str
-    product: str | None
-    quantity: int = 1
-    nominal: int | None = None
-
-
-async def _claim(request: Request, caller: Caller, wanted: _Wanted, call: str, key: str | None) -> Claimed:
+async def _claim(
+    services: Services, caller: Caller, wanted: ReservationOrder, call: str, key: str | None
+) -> Claimed:
     """Give certificates, or the answer that was given before under the same key.
 
     Raises:
         ProblemError: 403 for another channel, 409 where the pool holds too few, 410, 422, 429 and 503 as the contract
             says.
     """
-    check_known_channel(request, caller, wanted.channel)
-    services = services_of(request)
+    check_known_channel(services, caller, wanted.channel)
     product = await find_product(services, wanted.product)
     if wanted.nominal is not None and not product.allows_nominal(wanted.nominal):
         raise InvalidFieldError("nominal", "not a nominal of this product")
-    parameters = {**asdict(wanted), "product": product.id}
-    used = key_of(services, caller, call, key, parameters)
+    used = key_of(services, caller, call, key, wanted.model_dump() | {"product": product.id})
     claim = ClaimRequest(
         product=product,
         quantity=wanted.quantity,
@@ -280,22 +245,13 @@ async def _find(services: Services, caller: Caller, reservation_id: UUID) -> Sto
 
 def _check_live(reservation: StoredReservation) -> None:
     """Say why a reservation can be neither extended nor released."""
-    if reservation.resolution == ORDERED:
+    if reservation.resolution == "ordered":
         raise problems.ProblemError(problems.ALREADY_ORDERED)
     if reservation.resolution is not None:
         raise problems.ProblemError(problems.RESERVATION_ENDED)
 
 
 # Refused claims -------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Refusals of one product and channel that wait to be written together."""
-
-    first_at: datetime
-    last_at: datetime
-    attempts: int = 0
 
 
 class RefusedClaimLedger:
@@ -307,9 +263,9 @@ class RefusedClaimLedger:
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._waiting: dict[tuple[str, str], _Waiting] = {}
-        self._written: asyncio.Future[None] | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._waiting: dict[tuple[str, str], list[datetime]] = {}
+        self._next_write: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     async def record(self, product: str, channel: str, now: datetime) -> None:
         """Count one refusal; when this returns it is committed.
@@ -317,43 +273,24 @@ class RefusedClaimLedger:
         Raises:
             Exception: what the database raised; then the refusal is not counted and must not be answered.
         """
-        waiting = self._waiting.setdefault((product, channel), _Waiting(now, now))
-        waiting.attempts += 1
-        waiting.last_at = now
-        if self._written is None:
-            self._written = asyncio.get_running_loop().create_future()
-        written = self._written
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write_all())
-        await asyncio.shield(written)
+        self._waiting.setdefault((product, channel), []).append(now)
+        if self._next_write is None:
+            self._next_write = asyncio.create_task(self._write_waiting())
+        await asyncio.shield(self._next_write)  # it is also that of others, who do not leave with this caller
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Append until stopped ``issue.blocked`` for what no later refusal does; first for what a crash left."""
-        while not stop.is_set():
-            try:
-                async with self._engine.begin() as connection:
-                    await BlockedAttemptRepository(connection).record_due(self._clock())
-            except DATABASE_ERRORS as error:
-                _LOG.warning("refused claims wait to be recorded", error=type(error).__name__)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RECORDED_EVERY.total_seconds())
+    async def record_due(self) -> None:
+        """Append ``issue.blocked`` for what no later refusal does, or a crash left."""
+        async with self._engine.begin() as connection:
+            await BlockedAttemptRepository(connection).record_due(self._clock())
 
-    async def _write_all(self) -> None:
-        while self._waiting and self._written is not None:
-            waiting, self._waiting = self._waiting, {}
-            written, self._written = self._written, None
-            try:
-                await self._write(waiting)
-            except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
-                written.set_exception(error)
-            else:
-                written.set_result(None)
-        self._writing = None
+    async def _write_waiting(self) -> None:
+        async with self._turn:
+            waiting, self._waiting, self._next_write = self._waiting, {}, None
+            await self._write(waiting)
 
-    async def _write(self, waiting: dict[tuple[str, str], _Waiting]) -> None:
+    async def _write(self, waiting: dict[tuple[str, str], list[datetime]]) -> None:
         async with self._engine.begin() as connection:
             attempts = BlockedAttemptRepository(connection)
-            for (product, channel), count in sorted(waiting.items(), key=lambda one: one[0]):
-                refused = RefusedClaims(product, channel, count.attempts, count.first_at, count.last_at)
-                await attempts.add(refused)
+            for (product, channel), times in sorted(waiting.items()):
+                await attempts.add(RefusedClaims(product, channel, len(times), times[0], times[-1]))
             await attempts.record_due(self._clock())

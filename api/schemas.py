@@ -1,14 +1,25 @@
 """What requests and replies of several resources have in common: camelCase, money, statuses, free text."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from fastapi import Path, Query
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.certificate.state import RefundState as DomainRefundState
+from giftcert.domain.certificate.state import Status as DomainStatus
 from giftcert.redaction import is_fit_to_tell
 
 CERTIFICATE_ID = "01936f8e-5a00-7c3e-9d4b-0a1b2c3d4e5f"
@@ -18,21 +29,9 @@ NO_NUL = r"^[^\x00]*$"
 LARGEST_AMOUNT = 2**53
 
 CertificateId = Annotated[UUID, Path(alias="certificateId", examples=[CERTIFICATE_ID])]
-Status: TypeAlias = Literal[
-    "available",
-    "reserved",
-    "ordered",
-    "issued",
-    "partiallyRedeemed",
-    "redeemed",
-    "refunded",
-    "expired",
-    "retired",
-    "blocked",
-]
-RefundState: TypeAlias = Literal[
-    "none", "requested", "awaitingCapture", "pendingDetails", "completed", "rejected"
-]
+PageAfter = Annotated[UUID | None, Query(description="`next` of the page before")]
+Status: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": [*DomainStatus, "blocked"]})]
+RefundState: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": [*DomainRefundState]})]
 
 
 class Schema(BaseModel):
@@ -53,12 +52,11 @@ class Money(Schema):
     amount: int = Field(examples=[500_000])
     currency: str = Field(examples=["RUB"])
 
-
-def money(amount: int | None, currency: str | None) -> Money | None:
-    """Return an amount as money; what does not apply is ``None``."""
-    if amount is None or currency is None:
-        return None
-    return Money(amount=amount, currency=currency)
+    @model_validator(mode="before")
+    @classmethod
+    def _of_amount(cls, value: object, info: ValidationInfo) -> object:
+        """An amount alone is in the currency that is the context of the validation."""
+        return {"amount": value, "currency": info.context} if isinstance(value, int) else value
 
 
 def standing_of(state: CertificateState) -> dict[str, str]:

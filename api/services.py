@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import msgspec
-from fastapi import Request
+from fastapi import Depends, Request
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from api.authentication import CheckedTokens
     from api.limits import CallLimit, ReservationCap
     from api.products import Catalogue
     from api.reservations import RefusedClaimLedger
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from giftcert.lifecycle.change import Lifecycle
     from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyKey
     from giftcert.lifecycle.requests import AnswerOf, Outcome
-    from giftcert.security import Keyring
+    from giftcert.security import Keyring, TokenVerifier
     from giftcert.settings import Settings
     from giftcert.storage.certificates import LoadedCertificate
     from giftcert.storage.claim_queue import ClaimQueue
@@ -50,7 +48,7 @@ class Services:
     workflows: CertificateWorkflows
     keyring: Keyring
     credentials: CredentialCheck
-    tokens: CheckedTokens
+    tokens: TokenVerifier
 
     async def act(
         self,
@@ -63,7 +61,7 @@ class Services:
     ) -> Outcome:
         """Carry a request out in one transaction, then wake the workflows that it concerns.
 
-        ``answer`` makes what is remembered under the key; with a key or without, it is the outcome's answer.
+        ``answer`` makes the outcome's answer, which is remembered under the key.
 
         Raises:
             UnknownCertificateError: there is no such certificate.
@@ -74,12 +72,13 @@ class Services:
             certificate_id, message, self.clock(), key=key, answer=answer, seen=seen
         )
         self.workflows.wake(outcome.wakes)
-        if outcome.answer is None and outcome.refusal is None and answer is not None:  # without a key
-            return replace(outcome, answer=msgspec.json.encode(answer(outcome)))
         return outcome
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Return the services of the application that answers this request."""
     services: Services = request.app.state.services
     return services
+
+
+CurrentServices: TypeAlias = Annotated[Services, Depends(services_of)]

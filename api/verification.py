@@ -3,14 +3,12 @@
 import asyncio
 import hmac
 import math
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-import structlog
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header
 from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api import problems
 from api.authentication import AuthenticatedRoute, ChannelCaller, check_known_channel
 from api.limits import CallLimit
-from api.openapi import WITH_BODY, may_answer
-from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status, money
-from api.services import services_of
+from api.openapi import may_answer
+from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
+from api.services import CurrentServices
 from giftcert.domain.certificate.messages import LockVerification
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
@@ -28,13 +26,10 @@ from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
 from giftcert.storage.engine import autocommit
-from giftcert.storage.outages import DATABASE_ERRORS
-from giftcert.storage.verification_locks import UnrecordedLock, VerificationLockRepository
+from giftcert.storage.verification_locks import VerificationLockRepository
 
-_LOG = structlog.get_logger(__name__)
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 NOBODY = UUID(int=0)
-RECORD_EVERY = timedelta(seconds=1)
 EndUser: TypeAlias = Annotated[
     str | None,
     Header(
@@ -93,29 +88,28 @@ class Verification(Schema):
 
 @router.post(
     "/certificates/verify",
-    operation_id="verifyCertificate",
-    responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.TOO_MANY_ATTEMPTS, *WITH_BODY),
+    responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.TOO_MANY_ATTEMPTS, has_body=True),
 )
 async def verify_certificate(
-    request: Request, caller: ChannelCaller, body: Credentials, end_user: EndUser = None
+    services: CurrentServices, caller: ChannelCaller, body: Credentials, end_user: EndUser = None
 ) -> Verification:
     """Tell whether number and CVC belong together, and then status and balance."""
-    check_known_channel(request, caller, body.channel)
-    services = services_of(request)
+    check_known_channel(services, caller, body.channel)
     guess = services.credentials.guess(caller, body, end_user, services.clock())
     found = await services.credentials.check(guess, body.cvc)
     if found is None:
         return Verification(valid=False)
     state = found.state
-    return Verification(
-        valid=True,
-        certificate_id=found.certificate_id,
-        product=state.product,
-        status=state.shown_status,
-        balance=money(state.balance, state.currency),
-        held=money(state.held, state.currency),
-        valid_until=state.sale.valid_until if state.sale else None,
-    )
+    view = {
+        "valid": True,
+        "certificate_id": found.certificate_id,
+        "product": state.product,
+        "status": state.shown_status,
+        "balance": state.balance,
+        "held": state.held,
+        "valid_until": state.sale.valid_until if state.sale else None,
+    }
+    return Verification.model_validate(view, context=state.currency)
 
 
 class CredentialCheck:
@@ -191,36 +185,18 @@ class CredentialCheck:
         return is_equal and stored.certificate_id is not None
 
 
-class LockRecorder:
-    """Records new locks on the stream, after the answer: only a number that exists has an event, which takes time."""
+async def record_locks(engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyring) -> None:
+    """Record new locks on the stream, after the answer: only a number that exists has an event, which takes time.
 
-    def __init__(self, engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyring) -> None:
-        self._engine = engine
-        self._lifecycle = lifecycle
-        self._keyring = keyring
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Record until stopped, once a second."""
-        while not stop.is_set():
-            try:
-                await self._record_new()
-            except DATABASE_ERRORS as error:
-                _LOG.warning("locks of numbers wait to be recorded", error=type(error).__name__)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RECORD_EVERY.total_seconds())
-
-    async def _record_new(self) -> None:
-        async with self._engine.connect() as connection:
-            locks = await VerificationLockRepository(connection).unrecorded()
-        for lock in locks:
-            if lock.certificate_id is not None:
-                await self._alert(lock, lock.certificate_id)
-            async with self._engine.begin() as connection:
-                await VerificationLockRepository(connection).recorded(lock)
-
-    async def _alert(self, lock: UnrecordedLock, certificate_id: str) -> None:
-        """Append ``alert.verificationLocked``; several processes, or one that crashes, append it once."""
-        once = f"{lock.fingerprint.hex()} {lock.locked_at.isoformat()}"
-        key = idempotency_key(self._keyring, "system", "lock", once, b"")
-        message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
-        await self._lifecycle.act(certificate_id, message, lock.locked_at, key=key)
+    Several processes, or one that crashes, append ``alert.verificationLocked`` once.
+    """
+    async with engine.connect() as connection:
+        locks = await VerificationLockRepository(connection).unrecorded()
+    for lock in locks:
+        if lock.certificate_id is not None:
+            once = f"{lock.fingerprint.hex()} {lock.locked_at.isoformat()}"
+            key = idempotency_key(keyring, "system", "lock", once, b"")
+            message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
+            await lifecycle.act(lock.certificate_id, message, lock.locked_at, key=key)
+        async with engine.begin() as connection:
+            await VerificationLockRepository(connection).recorded(lock)

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
@@ -33,15 +33,15 @@ class CertificateWorkflows:
         self._away_until = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def retire(self, operation_id: UUID) -> None:
+    def retire(self, operation_id: str) -> None:
         """Have a workflow carry a retirement out, in the background; what is not started a schedule starts."""
-        self._start_task(self._retire(operation_id))
+        self._in_background(operation_id, lambda client: start_retirement(client, operation_id))
 
     def wake(self, wakes: Sequence[Wake]) -> None:
         """Signal what a committed change means for workflows, in the background; what is lost the sweep sends."""
         for wake in wakes:
             if not self._is_away and len(self._tasks) < TASKS_AT_ONCE:
-                self._start_task(self._send(wake))
+                self._in_background(wake.certificate_id, partial(signal_certificate, wake=wake))
 
     async def sealed_secrets(self, certificate_id: str) -> SealedSecrets | None:
         """Return what the workflow holds, or ``None`` if none runs or it does not answer in time."""
@@ -49,13 +49,15 @@ class CertificateWorkflows:
             return None
         try:
             async with asyncio.timeout(self._settings.query_timeout.total_seconds()):
-                return await self._query(certificate_id)
+                handle = (await self._connected()).get_workflow_handle(workflow_id(certificate_id))
+                sealed: Any = await handle.query("sealed_secrets", result_type=SealedSecrets)
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
             return None
         except (RPCError, RuntimeError, TimeoutError) as error:
             if not (isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND):
                 self._leave_alone(error, certificate_id)
             return None
+        return sealed if isinstance(sealed, SealedSecrets) else None
 
     async def is_reachable(self) -> bool:
         """Return whether Temporal answers now."""
@@ -77,27 +79,16 @@ class CertificateWorkflows:
     def _is_away(self) -> bool:
         return time.monotonic() < self._away_until
 
-    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _in_background(self, subject: str, send: Callable[[Client], Awaitable[object]]) -> None:
+        async def work() -> None:
+            try:
+                await send(await self._connected())
+            except (RPCError, RuntimeError) as error:
+                self._leave_alone(error, subject)
+
+        task = asyncio.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _retire(self, operation_id: UUID) -> None:
-        try:
-            await start_retirement(await self._connected(), str(operation_id))
-        except (RPCError, RuntimeError) as error:
-            self._leave_alone(error, str(operation_id))
-
-    async def _send(self, wake: Wake) -> None:
-        try:
-            await signal_certificate(await self._connected(), wake)
-        except (RPCError, RuntimeError) as error:
-            self._leave_alone(error, wake.certificate_id)
-
-    async def _query(self, certificate_id: str) -> SealedSecrets | None:
-        handle = (await self._connected()).get_workflow_handle(workflow_id(certificate_id))
-        sealed: Any = await handle.query("sealed_secrets", result_type=SealedSecrets)
-        return sealed if isinstance(sealed, SealedSecrets) else None
 
     async def _connected(self) -> Client:
         if self._client is None:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.security.keyring import Keyring
-from giftcert.storage.idempotency import IdempotencyRepository, RememberedAnswer
+from giftcert.storage.idempotency import Answer, IdempotencyRepository, RememberedAnswer
 
 LONGEST_WAIT = timedelta(seconds=2)
 """How long a repeat waits for the answer of the first. Fixed by the contract with the channels."""
@@ -39,6 +39,16 @@ class IdempotencyKey:
     caller_key: bytes
     parameters: bytes
     kept: bool = False
+
+    def answered(self, answer: bytes, at: datetime) -> Answer:
+        """Return what to remember of the call: its answer as JSON."""
+        return Answer(
+            caller_key=self.caller_key,
+            parameters=self.parameters,
+            answer=answer.decode(),
+            kept=self.kept,
+            answered_at=at,
+        )
 
 
 def idempotency_key(

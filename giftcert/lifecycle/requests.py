@@ -82,14 +82,7 @@ class Call:
             refusal=decided.refusal,
             sealed=sealed_secrets(review) if is_disclosed else None,
         )
-        if self.key is None or decided.refusal is not None:
+        if decided.refusal is not None:
             return outcome, None
         text = msgspec.json.encode(self.answer_of(outcome) if self.answer_of else {})
-        answer = Answer(
-            caller_key=self.key.caller_key,
-            parameters=self.key.parameters,
-            answer=text.decode(),
-            kept=self.key.kept,
-            answered_at=review.now,
-        )
-        return replace(outcome, answer=text), answer
+        return replace(outcome, answer=text), self.key.answered(text, review.now) if self.key else None

@@ -21,6 +21,8 @@ _ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
 _OUR_ALGORITHM = "ES256"
 _LEEWAY_SECONDS = 30
 _REMEMBERED_TOKENS = 4096
+_REMEMBERED_SECONDS = 5
+"""So much later than it says a token may still be good; other clocks differ by more."""
 EMBEDDED_KEY_PREFIX = "embedded-"
 """How the ids of keys of an embedded stack begin, so that they are known wherever they are copied."""
 
@@ -82,13 +84,13 @@ class TokenIssuer:
 
 
 class TokenVerifier:
-    """Checks tokens against the public keys of the issuer."""
+    """Checks tokens against the public keys of the issuer, each once in a while: it costs as much as a request."""
 
     def __init__(self, keys: KeySet, issuer: str, audience: str) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._signed_claims = lru_cache(_REMEMBERED_TOKENS)(self._decode)
+        self._checked = lru_cache(_REMEMBERED_TOKENS)(self._check)
 
     @classmethod
     def load(cls, jwks: Path, issuer: str, audience: str) -> "TokenVerifier":
@@ -116,9 +118,11 @@ class TokenVerifier:
         Raises:
             TokenError: the token is refused; the message may be shown to the caller.
         """
-        claims = self._signed_claims(token)
+        return self._checked(token, int(now.timestamp()) // _REMEMBERED_SECONDS)
+
+    def _check(self, token: str, period: int) -> Caller:
         registry = JWTClaimsRegistry(
-            now=int(now.timestamp()),
+            now=period * _REMEMBERED_SECONDS,
             leeway=_LEEWAY_SECONDS,
             iss={"essential": True, "value": self._issuer},
             aud={"essential": True, "value": self._audience},
@@ -126,17 +130,12 @@ class TokenVerifier:
             exp={"essential": True},
         )
         try:
-            registry.validate(dict(claims))
-        except JoseError as error:
-            raise TokenError(f"the token is refused: {error.error}") from None
-        return Caller(str(claims["sub"]), _names(claims, "roles"), _names(claims, "channels"))
-
-    def _decode(self, token: str) -> dict[str, Any]:
-        try:
-            return jwt.decode(token, self._keys, algorithms=_ALGORITHMS).claims
+            claims = jwt.decode(token, self._keys, algorithms=_ALGORITHMS).claims
+            registry.validate(claims)
         except (JoseError, ValueError) as error:
             reason = error.error if isinstance(error, JoseError) else "malformed"
             raise TokenError(f"the token is refused: {reason}") from None
+        return Caller(str(claims["sub"]), _names(claims, "roles"), _names(claims, "channels"))
 
 
 def _names(claims: dict[str, Any], claim: str) -> frozenset[str]:

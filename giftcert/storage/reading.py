@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from giftcert.domain.numbers import mask
+
 _FOUND = """c.certificate_id, c.product_id, c.currency, nullif(c.nominal, 0) AS nominal, c.last_four, p.number_length,
     CASE WHEN c.blocked THEN 'blocked' ELSE c.status END AS status, c.refund_state, c.balance, c.held, c.order_id,
     l.line_id, c.customer_id"""
@@ -48,6 +50,11 @@ class FoundCertificate:
     order_id: str | None
     line_id: str | None
     customer_id: str | None
+
+    @property
+    def masked_number(self) -> str:
+        """The number as it may be shown."""
+        return mask(self.last_four, self.number_length)
 
 
 @dataclass(frozen=True, slots=True)
