@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.responses import Response
 
-from api import problems
+from api.problems import InvalidFieldError, Problem, ProblemError
 from api.services import Services, services_of
 from giftcert.clock import utc_now
 from giftcert.redaction import is_fit_to_tell
@@ -38,17 +38,15 @@ class Bearer(SecurityBase):
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise problems.ProblemError(problems.UNAUTHENTICATED)
+            raise ProblemError(Problem.UNAUTHENTICATED)
         try:
             caller = services.tokens.verify(token, utc_now())
         except TokenError as error:
-            raise problems.ProblemError(problems.UNAUTHENTICATED, {"detail": str(error)}) from None
+            raise ProblemError(Problem.UNAUTHENTICATED, {"detail": str(error)}) from None
         if caller.roles - {Role.CHANNEL} and not is_fit_to_tell(caller.subject):
-            raise problems.InvalidFieldError(
-                "sub", "goes to the stream: an opaque id, no address and no number"
-            )
+            raise InvalidFieldError("sub", "goes to the stream: an opaque id, no address and no number")
         if self._roles.isdisjoint(caller.roles):
-            raise problems.ProblemError(problems.ROLE_NOT_ALLOWED)
+            raise ProblemError(Problem.ROLE_NOT_ALLOWED)
         request.state.caller = caller
         return caller
 
@@ -80,7 +78,7 @@ class AuthenticatedRoute(APIRoute):
                 response: Response = await self.endpoint(services=services, caller=caller, **arguments)
                 return response
             if not known.issuperset(request.query_params):
-                raise problems.InvalidFieldError("query", "a parameter that this call does not know")
+                raise InvalidFieldError("query", "a parameter that this call does not know")
             return await answer_declared(request)
 
         return answer
@@ -102,7 +100,7 @@ def check_known_channel(services: Services, caller: Caller, channel: str) -> Non
         ProblemError: 422 for one that there is not, 403 for another's.
     """
     if channel not in services.settings.channels:
-        raise problems.InvalidFieldError("channel", "no such channel")
+        raise InvalidFieldError("channel", "no such channel")
     check_channel(caller, channel)
 
 
@@ -113,4 +111,4 @@ def check_channel(caller: Caller, channel: str) -> None:
         ProblemError: 403.
     """
     if channel not in caller.channels:
-        raise problems.ProblemError(problems.CHANNEL_NOT_ALLOWED)
+        raise ProblemError(Problem.CHANNEL_NOT_ALLOWED)

@@ -10,7 +10,6 @@ from prometheus_client import Counter
 from pydantic import Field, Json
 from starlette.responses import Response
 
-from api import problems
 from api.authentication import (
     AuthenticatedRoute,
     CrmCaller,
@@ -21,7 +20,7 @@ from api.authentication import (
 )
 from api.idempotency import SentKey, json_reply, key_of
 from api.openapi import may_answer
-from api.problems import InvalidFieldError
+from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
     CERTIFICATE_ID,
     LONGEST_ID,
@@ -148,7 +147,7 @@ class CertificatePage(Schema):
 
 @router.get(
     "/certificates/{certificateId}",
-    responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.UNKNOWN_CERTIFICATE),
+    responses=may_answer(Problem.CHANNEL_NOT_ALLOWED, Problem.UNKNOWN_CERTIFICATE),
 )
 async def get_certificate(
     services: CurrentServices,
@@ -248,9 +247,9 @@ _SOURCE = {
     "description": "`workflow`, or `storage` if the workflow could not answer in time",
     "schema": {"type": "string", "enum": ["workflow", "storage"]},
 }
-_DISCLOSURE_PROBLEMS: Mapping[object, problems.Problem] = {
-    DisclosureRefusal.NOT_ISSUED: problems.NOT_ISSUED,
-    DisclosureRefusal.NOT_ACTIVE: problems.NOT_ACTIVE,
+_DISCLOSURE_PROBLEMS: Mapping[object, Problem] = {
+    DisclosureRefusal.NOT_ISSUED: Problem.NOT_ISSUED,
+    DisclosureRefusal.NOT_ACTIVE: Problem.NOT_ACTIVE,
 }
 
 
@@ -266,10 +265,10 @@ class Disclosure(Schema):
     "/certificates/{certificateId}/cvc",
     responses={
         **may_answer(
-            problems.UNKNOWN_CERTIFICATE,
-            problems.NOT_ISSUED,
-            problems.NOT_ACTIVE,
-            problems.TOO_MANY_DISCLOSURES,
+            Problem.UNKNOWN_CERTIFICATE,
+            Problem.NOT_ISSUED,
+            Problem.NOT_ACTIVE,
+            Problem.TOO_MANY_DISCLOSURES,
         ),
         200: {"headers": {SOURCE_HEADER: _SOURCE}},
     },
@@ -296,7 +295,7 @@ async def disclose_cvc(
     )
     outcome = await services.act(str(certificate_id), message)
     if outcome.refusal is not None or outcome.sealed is None:
-        raise problems.ProblemError(_DISCLOSURE_PROBLEMS[outcome.refusal], standing_of(outcome.state))
+        raise ProblemError(_DISCLOSURE_PROBLEMS[outcome.refusal], standing_of(outcome.state))
     source = "storage" if sealed is None else "workflow"
     response.headers[SOURCE_HEADER] = source
     _SOURCES.labels(source).inc()
@@ -327,7 +326,7 @@ class ChangedCertificate(Schema):
     held: Money
 
 
-_CHANGING = may_answer(problems.UNKNOWN_CERTIFICATE, problems.STATUS_NOT_ALLOWED, has_body=True, keyed=200)
+_CHANGING = may_answer(Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True, keyed=200)
 
 
 @router.post(
@@ -372,7 +371,7 @@ async def unblock(
     "/certificates/{certificateId}/unlock",
     operation_id="unlockCertificate",
     response_model=ChangedCertificate,
-    responses=may_answer(problems.UNKNOWN_CERTIFICATE, has_body=True, keyed=200),
+    responses=may_answer(Problem.UNKNOWN_CERTIFICATE, has_body=True, keyed=200),
 )
 async def unlock(
     services: CurrentServices,
@@ -393,7 +392,7 @@ async def unlock(
     "/certificates/{certificateId}/notifications",
     status_code=202,
     response_model=ChangedCertificate,
-    responses=may_answer(problems.UNKNOWN_CERTIFICATE, problems.STATUS_NOT_ALLOWED, keyed=202),
+    responses=may_answer(Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, keyed=202),
 )
 async def notify_again(
     services: CurrentServices, caller: CrmOrSupportCaller, certificate_id: CertificateId, key: SentKey = None
@@ -410,7 +409,7 @@ async def _act(
     outcome = await services.act(str(certificate_id), message, key=key, answer=_changed)
     if outcome.refusal is not None:
         shown = {"certificateStatus": outcome.state.shown_status}
-        raise problems.ProblemError(problems.STATUS_NOT_ALLOWED, shown)
+        raise ProblemError(Problem.STATUS_NOT_ALLOWED, shown)
     return json_reply(outcome.answer, status, repeated=outcome.repeated)
 
 

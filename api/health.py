@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from api import problems
+from api.problems import PROBLEMS, Problem, ProblemError
 from api.schemas import Schema
 from api.services import CurrentServices, Services
 from giftcert.storage.outages import DATABASE_ERRORS
@@ -58,9 +58,9 @@ async def is_ready(services: CurrentServices) -> Response:
 @router.get("/problems/{name}", include_in_schema=False)
 async def explain_problem(name: str) -> dict[str, Any]:
     """Explain a type of problem."""
-    problem = problems.PROBLEMS.get(name)
+    problem = PROBLEMS.get(name)
     if problem is None:
-        raise problems.ProblemError(problems.NOT_FOUND)
+        raise ProblemError(Problem.NOT_FOUND)
     return {
         "type": problem.type,
         "title": problem.title,

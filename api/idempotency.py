@@ -5,10 +5,9 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from fastapi import Header
-from pydantic import BaseModel
 from starlette.responses import Response
 
-from api import problems
+from api.problems import Problem, ProblemError
 from api.services import Services
 from giftcert.lifecycle.idempotency import IdempotencyKey, idempotency_key
 from giftcert.security import Caller
@@ -54,19 +53,12 @@ def key_of(
     """
     if key is None:
         if services.settings.require_idempotency_key:
-            raise problems.ProblemError(problems.IDEMPOTENCY_KEY_REQUIRED)
+            raise ProblemError(Problem.IDEMPOTENCY_KEY_REQUIRED)
         return None
     content = msgspec.json.encode(parameters, order="sorted")
     return idempotency_key(services.keyring, caller.subject, call, key, content)
 
 
-def json_reply(body: object, status: int = 200, *, repeated: bool = False) -> Response:
-    """Answer with a body that was made here, so that FastAPI does not validate it once more; bytes are JSON already."""
-    match body:
-        case bytes():
-            content = body
-        case BaseModel():
-            content = body.model_dump_json(by_alias=True).encode()
-        case _:
-            content = msgspec.json.encode(body)
+def json_reply(content: bytes | None, status: int = 200, *, repeated: bool = False) -> Response:
+    """Answer with JSON that was made here, so that FastAPI does not validate it once more."""
     return Response(content, status, HIT if repeated else {}, media_type="application/json")

@@ -3,15 +3,15 @@
 import math
 import time
 from collections import deque
+from dataclasses import dataclass
 
-from limits import parse
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import problems
+from api.problems import Problem, ProblemError
+from giftcert.settings import rate_of
 from giftcert.storage.reservations import ReservationRepository
 
 FRESH_SECONDS = 1.0
-RETRY_AFTER = 10
 FEWEST_REMEMBERED = 1_000
 
 
@@ -21,10 +21,10 @@ class CallLimit:
     Not the strategies of ``limits``: with its memory each call costs a thread, a tenth of a redemption.
     """
 
-    def __init__(self, rate: str, problem: problems.Problem) -> None:
-        parsed = parse(rate)
-        self._most = parsed.amount
-        self._window = float(parsed.get_expiry())
+    def __init__(self, rate: str, problem: Problem) -> None:
+        limit = rate_of(rate)
+        self._most = limit.count
+        self._window = limit.window.total_seconds()
         self._problem = problem
         self._calls: dict[str, deque[float]] = {}
         self._forget_at = FEWEST_REMEMBERED
@@ -42,7 +42,7 @@ class CallLimit:
             calls = self._calls[who] = deque(maxlen=self._most)
         if len(calls) == self._most and now < calls[0] + self._window:
             wait = max(1, math.ceil(calls[0] + self._window - now))
-            raise problems.ProblemError(self._problem, retry_after=wait)
+            raise ProblemError(self._problem, retry_after=wait)
         calls.append(now)
 
     def _forget_idle(self, now: float) -> None:
@@ -52,10 +52,10 @@ class CallLimit:
         self._forget_at = max(FEWEST_REMEMBERED, 2 * len(self._calls))
 
 
+@dataclass(slots=True)
 class _Count:
-    def __init__(self) -> None:
-        self.live = 0
-        self.read_at = float("-inf")
+    live: int = 0
+    read_at: float = float("-inf")
 
 
 class ReservationCap:
@@ -70,20 +70,15 @@ class ReservationCap:
         self._cap = cap
         self._counts: dict[str, _Count] = {}
 
-    async def check(self, caller: str, quantity: int) -> None:
-        """Let a claim go on if the caller would stay within the cap.
-
-        Raises:
-            ProblemError: 429.
-        """
+    async def allows(self, caller: str, quantity: int) -> bool:
+        """Return whether the caller would stay within the cap."""
         count = self._counts.setdefault(caller, _Count())
         now = time.monotonic()
         if now - count.read_at > FRESH_SECONDS:
             count.read_at = now
             async with self._engine.connect() as connection:
                 count.live = await ReservationRepository(connection).live_of(caller)
-        if count.live + quantity > self._cap:
-            raise problems.ProblemError(problems.TOO_MANY_RESERVATIONS, retry_after=RETRY_AFTER)
+        return count.live + quantity <= self._cap
 
     def add(self, caller: str, quantity: int) -> None:
         """Count what was just given."""

@@ -17,7 +17,6 @@ from api import (
     certificates,
     health,
     pool,
-    problems,
     products,
     redemptions,
     refunds,
@@ -27,6 +26,7 @@ from api import (
 from api.limits import CallLimit, ReservationCap
 from api.middleware import RequestMiddleware
 from api.openapi import document
+from api.problems import Problem, handle_problems
 from api.products import Catalogue
 from api.reservations import RefusedClaimLedger
 from api.services import Services
@@ -80,7 +80,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         generate_unique_id_function=lambda route: to_camel(route.name),
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )
-    problems.handle_problems(app)
+    handle_problems(app)
     app.include_router(reservations.next_router)  # the calls that buyers wait for are found first
     app.include_router(redemptions.redeem_router)
     for resource in (reservations, verification, redemptions, certificates, products, pool, refunds, health):
@@ -125,10 +125,10 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
                 cap=ReservationCap(engine, settings.reservation_cap),
                 refused_claims=refused_claims,
                 disclosures_by_caller=CallLimit(
-                    settings.disclosures_per_caller, problems.TOO_MANY_DISCLOSURES
+                    settings.disclosures_per_caller, Problem.TOO_MANY_DISCLOSURES
                 ),
                 disclosures_by_certificate=CallLimit(
-                    settings.disclosures_per_certificate, problems.TOO_MANY_DISCLOSURES
+                    settings.disclosures_per_certificate, Problem.TOO_MANY_DISCLOSURES
                 ),
                 workflows=workflows,
                 keyring=keyring,

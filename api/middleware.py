@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import problems
+from api.problems import Problem, ProblemError, answer
 from giftcert.clock import utc_now
 
 BODY_BYTES = 64 * 1024
@@ -53,8 +53,8 @@ class RequestMiddleware:
 
         try:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
-                error = problems.ProblemError(problems.HEADERS_TOO_LARGE)
-                await problems.answer(error)(scope, receive, send_on)
+                error = ProblemError(Problem.HEADERS_TOO_LARGE)
+                await answer(error)(scope, receive, send_on)
             else:
                 await self._app(scope, _LimitedBody(receive).receive, send_on)
         finally:

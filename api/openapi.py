@@ -7,23 +7,22 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import problems
 from api.problems import MEDIA_TYPE, Problem
 from api.schemas import ProblemView
 from giftcert.settings import Settings
 
 _ALWAYS = (
-    problems.UNAUTHENTICATED,
-    problems.ROLE_NOT_ALLOWED,
-    problems.INVALID_REQUEST,
-    problems.HEADERS_TOO_LARGE,
-    problems.PART_UNAVAILABLE,
+    Problem.UNAUTHENTICATED,
+    Problem.ROLE_NOT_ALLOWED,
+    Problem.INVALID_REQUEST,
+    Problem.HEADERS_TOO_LARGE,
+    Problem.PART_UNAVAILABLE,
 )
-_WITH_BODY = (problems.REQUEST_TIMEOUT, problems.BODY_TOO_LARGE)
+_WITH_BODY = (Problem.REQUEST_TIMEOUT, Problem.BODY_TOO_LARGE)
 _WITH_KEY = (
-    problems.IDEMPOTENCY_KEY_REQUIRED,
-    problems.IDEMPOTENCY_MISMATCH,
-    problems.REQUEST_IN_PROGRESS,
+    Problem.IDEMPOTENCY_KEY_REQUIRED,
+    Problem.IDEMPOTENCY_MISMATCH,
+    Problem.REQUEST_IN_PROGRESS,
 )
 _MEMBERS: dict[str, dict[str, Any]] = {
     "invalid-request": {"errors": [{"field": "product", "detail": "no such product"}]},
@@ -68,12 +67,12 @@ def _status(problem: Problem) -> int:
 
 def _response(kinds: tuple[Problem, ...]) -> dict[str, Any]:
     examples = {
-        kind.name: {"summary": kind.title, "value": kind.document | _MEMBERS.get(kind.name, {})}
+        kind.slug: {"summary": kind.title, "value": kind.document | _MEMBERS.get(kind.slug, {})}
         for kind in kinds
     }
     schema = {"$ref": "#/components/schemas/ProblemView"}
     response: dict[str, Any] = {
-        "description": " or ".join(f"`{kind.name}`" for kind in kinds),
+        "description": " or ".join(f"`{kind.slug}`" for kind in kinds),
         "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
     }
     if kinds[0].status in {429, 503}:

@@ -9,11 +9,10 @@ from pydantic import Field
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from api import problems
 from api.authentication import AuthenticatedRoute, OpsCaller
 from api.idempotency import SentKey, json_reply, key_of
 from api.openapi import may_answer
-from api.problems import InvalidFieldError
+from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema
 from api.services import CurrentServices, Services
 from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyKey, find_answer
@@ -72,7 +71,7 @@ async def count_pool(services: CurrentServices, _: OpsCaller) -> list[PoolCountV
     "/pool/retire",
     status_code=202,
     response_model=OperationView,
-    responses=may_answer(problems.UNKNOWN_BATCH, problems.UNKNOWN_CERTIFICATE, has_body=True, keyed=202),
+    responses=may_answer(Problem.UNKNOWN_BATCH, Problem.UNKNOWN_CERTIFICATE, has_body=True, keyed=202),
 )
 async def retire(
     services: CurrentServices, caller: OpsCaller, body: RetirementOrder, key: SentKey = None
@@ -106,13 +105,13 @@ async def retire(
     return json_reply(answer, 202)
 
 
-@router.get("/operations/{operationId}", responses=may_answer(problems.UNKNOWN_OPERATION))
+@router.get("/operations/{operationId}", responses=may_answer(Problem.UNKNOWN_OPERATION))
 async def get_operation(services: CurrentServices, _: OpsCaller, operation_id: OperationId) -> OperationView:
     """Tell how far a retirement has come."""
     async with services.engine.connect() as connection:
         found = await OperationRepository(connection).find(operation_id)
     if found is None:
-        raise problems.ProblemError(problems.UNKNOWN_OPERATION)
+        raise ProblemError(Problem.UNKNOWN_OPERATION)
     return OperationView.model_validate(found)
 
 
@@ -125,7 +124,7 @@ async def _start(services: Services, operation: Operation, key: IdempotencyKey |
         try:
             stored = await OperationRepository(connection).start(operation)
         except UnknownBatchError:
-            raise problems.ProblemError(problems.UNKNOWN_BATCH) from None
+            raise ProblemError(Problem.UNKNOWN_BATCH) from None
         body = OperationView.model_validate(stored).model_dump_json(by_alias=True).encode()
         if key is not None:
             answer = key.answered(body, operation.requested_at)

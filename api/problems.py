@@ -1,7 +1,7 @@
 """RFC 9457 problems with stable types, in one list, and the handlers that answer errors with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -20,24 +20,80 @@ _LOG = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A kind of problem; ``explanation`` tells a caller what to do."""
+class Problem(Enum):
+    """Every kind of problem: its status, what a caller is to do, and its title where that is not its name in words."""
 
-    name: str
-    status: int
-    explanation: str
-    special_title: str = ""
+    UNAUTHENTICATED = 401, "Send Authorization: Bearer with a token that has not expired.", "No valid token"
+    ROLE_NOT_ALLOWED = 403, "The token has none of the roles that may make this call."
+    CHANNEL_NOT_ALLOWED = 403, "The token is not for this channel."
+    CREDENTIALS_REJECTED = 403, "Number and CVC do not belong together; nobody learns which of them is wrong."
+    NOT_FOUND = 404, "There is nothing under this path."
+    UNKNOWN_CERTIFICATE = 404, "No certificate has this certificateId."
+    UNKNOWN_RESERVATION = 404, "No reservation has this reservationId."
+    UNKNOWN_BATCH = 404, "No batch has this batchId."
+    UNKNOWN_REDEMPTION = 404, "No redemption has this redemptionId."
+    UNKNOWN_REFUND_CASE = 404, "No refund case has this refundCaseId."
+    UNKNOWN_OPERATION = 404, "No operation has this operationId."
+    METHOD_NOT_ALLOWED = 405, "This path does not know the method."
+    REQUEST_TIMEOUT = 408, "The request was not there in time; send it faster."
+    POOL_EXHAUSTED = 409, "No certificates are left to give; sell something else for now."
+    ALREADY_ORDERED = 409, "An order names the certificate; cancel the order instead."
+    NOT_ISSUED = (
+        409,
+        (
+            "The CVC is not disclosed while the certificate is as `certificateStatus` and `refundState` say;"
+            " that may change."
+        ),
+    )
+    NOT_ACTIVE = (
+        409,
+        "A certificate in this `certificateStatus` pays for nothing, and its CVC is not disclosed.",
+    )
+    INSUFFICIENT_BALANCE = 409, "The certificate holds no more than `balance`."
+    REFUND_IN_PROGRESS = (
+        409,
+        "The certificate pays for nothing while a refund of it is open; that may change.",
+    )
+    REDEMPTION_CAPTURED = 409, "The payment was captured; it is given back by a refund, not by a void."
+    NOTHING_PENDING = 409, "The refund case is closed; there is nothing left to decide."
+    STATUS_NOT_ALLOWED = 409, "This is not done to a certificate in `certificateStatus`."
+    RESERVATION_ENDED = 410, "The reservation was ordered, given back or has run out."
+    REDEMPTION_ENDED = (
+        410,
+        "The redemption of this Idempotency-Key was voided or has lapsed; use a new key for another one.",
+    )
+    BODY_TOO_LARGE = 413, "A body holds at most 64 KB."
+    INVALID_REQUEST = 422, "`errors` names each field that does not fit, and why."
+    IDEMPOTENCY_MISMATCH = (
+        422,
+        "The key came with other parameters before; use a new key for another call.",
+        "Idempotency-Key used before",
+    )
+    IDEMPOTENCY_KEY_REQUIRED = 422, "Send an Idempotency-Key with this call.", "Idempotency-Key required"
+    CURRENCY_MISMATCH = 422, "The certificate is in another currency."
+    TOO_MANY_RESERVATIONS = (
+        429,
+        "The caller holds as many unordered reservations as it may; order, give back or wait.",
+    )
+    TOO_MANY_DISCLOSURES = 429, "Ask for CVCs more slowly; see Retry-After."
+    TOO_MANY_ATTEMPTS = (
+        429,
+        "The caller checks numbers and CVCs too often, or too many were wrong; see Retry-After.",
+    )
+    HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB."
+    INTERNAL_ERROR = 500, "The service failed; the call may be repeated with its key."
+    PART_UNAVAILABLE = 503, "A part of the service is away; repeat after Retry-After."
+    REQUEST_IN_PROGRESS = (
+        503,
+        "The first call under this Idempotency-Key is still running; repeat after Retry-After.",
+    )
 
-    @property
-    def type(self) -> str:
-        """The stable ``type``: a reference that this API resolves itself, as it explains the problem there."""
-        return f"/problems/{self.name}"
-
-    @property
-    def title(self) -> str:
-        """The stable title, as a rule the name in words."""
-        return self.special_title or self.name.replace("-", " ").capitalize()
+    def __init__(self, status: int, explanation: str, title: str = "") -> None:
+        self.status = status
+        self.explanation = explanation
+        self.slug = self.name.lower().replace("_", "-")
+        self.title = title or self.slug.replace("-", " ").capitalize()
+        self.type = f"/problems/{self.slug}"  # this API resolves it itself, and explains the problem there
 
     @property
     def document(self) -> dict[str, Any]:
@@ -45,105 +101,7 @@ class Problem:
         return {"type": self.type, "title": self.title, "status": self.status, "detail": self.explanation}
 
 
-UNAUTHENTICATED = Problem(
-    "unauthenticated",
-    401,
-    "Send Authorization: Bearer with a token that has not expired.",
-    special_title="No valid token",
-)
-ROLE_NOT_ALLOWED = Problem(
-    "role-not-allowed", 403, "The token has none of the roles that may make this call."
-)
-CHANNEL_NOT_ALLOWED = Problem("channel-not-allowed", 403, "The token is not for this channel.")
-CREDENTIALS_REJECTED = Problem(
-    "credentials-rejected",
-    403,
-    "Number and CVC do not belong together; nobody learns which of them is wrong.",
-)
-NOT_FOUND = Problem("not-found", 404, "There is nothing under this path.")
-UNKNOWN_CERTIFICATE = Problem("unknown-certificate", 404, "No certificate has this certificateId.")
-UNKNOWN_RESERVATION = Problem("unknown-reservation", 404, "No reservation has this reservationId.")
-UNKNOWN_BATCH = Problem("unknown-batch", 404, "No batch has this batchId.")
-UNKNOWN_REDEMPTION = Problem("unknown-redemption", 404, "No redemption has this redemptionId.")
-UNKNOWN_REFUND_CASE = Problem("unknown-refund-case", 404, "No refund case has this refundCaseId.")
-UNKNOWN_OPERATION = Problem("unknown-operation", 404, "No operation has this operationId.")
-METHOD_NOT_ALLOWED = Problem("method-not-allowed", 405, "This path does not know the method.")
-REQUEST_TIMEOUT = Problem("request-timeout", 408, "The request was not there in time; send it faster.")
-POOL_EXHAUSTED = Problem(
-    "pool-exhausted", 409, "No certificates are left to give; sell something else for now."
-)
-ALREADY_ORDERED = Problem("already-ordered", 409, "An order names the certificate; cancel the order instead.")
-NOT_ISSUED = Problem(
-    "not-issued",
-    409,
-    "The CVC is not disclosed while the certificate is as `certificateStatus` and `refundState` say; that may change.",
-)
-NOT_ACTIVE = Problem(
-    "not-active",
-    409,
-    "A certificate in this `certificateStatus` pays for nothing, and its CVC is not disclosed.",
-)
-INSUFFICIENT_BALANCE = Problem("insufficient-balance", 409, "The certificate holds no more than `balance`.")
-REFUND_IN_PROGRESS = Problem(
-    "refund-in-progress",
-    409,
-    "The certificate pays for nothing while a refund of it is open; that may change.",
-)
-REDEMPTION_CAPTURED = Problem(
-    "redemption-captured", 409, "The payment was captured; it is given back by a refund, not by a void."
-)
-NOTHING_PENDING = Problem(
-    "nothing-pending", 409, "The refund case is closed; there is nothing left to decide."
-)
-STATUS_NOT_ALLOWED = Problem(
-    "status-not-allowed", 409, "This is not done to a certificate in `certificateStatus`."
-)
-RESERVATION_ENDED = Problem(
-    "reservation-ended", 410, "The reservation was ordered, given back or has run out."
-)
-REDEMPTION_ENDED = Problem(
-    "redemption-ended",
-    410,
-    "The redemption of this Idempotency-Key was voided or has lapsed; use a new key for another one.",
-)
-BODY_TOO_LARGE = Problem("body-too-large", 413, "A body holds at most 64 KB.")
-INVALID_REQUEST = Problem("invalid-request", 422, "`errors` names each field that does not fit, and why.")
-IDEMPOTENCY_MISMATCH = Problem(
-    "idempotency-mismatch",
-    422,
-    "The key came with other parameters before; use a new key for another call.",
-    special_title="Idempotency-Key used before",
-)
-IDEMPOTENCY_KEY_REQUIRED = Problem(
-    "idempotency-key-required",
-    422,
-    "Send an Idempotency-Key with this call.",
-    special_title="Idempotency-Key required",
-)
-CURRENCY_MISMATCH = Problem("currency-mismatch", 422, "The certificate is in another currency.")
-TOO_MANY_RESERVATIONS = Problem(
-    "too-many-reservations",
-    429,
-    "The caller holds as many unordered reservations as it may; order, give back or wait.",
-)
-TOO_MANY_DISCLOSURES = Problem("too-many-disclosures", 429, "Ask for CVCs more slowly; see Retry-After.")
-TOO_MANY_ATTEMPTS = Problem(
-    "too-many-attempts",
-    429,
-    "The caller checks numbers and CVCs too often, or too many were wrong; see Retry-After.",
-)
-HEADERS_TOO_LARGE = Problem("headers-too-large", 431, "All headers together hold at most 16 KB.")
-INTERNAL_ERROR = Problem("internal-error", 500, "The service failed; the call may be repeated with its key.")
-PART_UNAVAILABLE = Problem(
-    "part-unavailable", 503, "A part of the service is away; repeat after Retry-After."
-)
-REQUEST_IN_PROGRESS = Problem(
-    "request-in-progress",
-    503,
-    "The first call under this Idempotency-Key is still running; repeat after Retry-After.",
-)
-
-PROBLEMS = {problem.name: problem for problem in tuple(globals().values()) if isinstance(problem, Problem)}
+PROBLEMS = {problem.slug: problem for problem in Problem}
 
 
 class ProblemError(Exception):
@@ -158,7 +116,7 @@ class ProblemError(Exception):
     def __init__(
         self, problem: Problem, members: Mapping[str, Any] | None = None, retry_after: int | None = None
     ) -> None:
-        super().__init__(problem.name)
+        super().__init__(problem.slug)
         self.problem = problem
         self.members = members or {}
         self.retry_after = retry_after
@@ -168,14 +126,14 @@ class InvalidFieldError(ProblemError):
     """422 of one field, by the name under which the caller sent it."""
 
     def __init__(self, field: str, detail: str) -> None:
-        super().__init__(INVALID_REQUEST, {"errors": [{"field": field, "detail": detail}]})
+        super().__init__(Problem.INVALID_REQUEST, {"errors": [{"field": field, "detail": detail}]})
 
 
 def answer(error: ProblemError) -> Response:
     """Return the reply for a problem."""
     problem = error.problem
     headers = {"Cache-Control": "no-store"}
-    if problem is UNAUTHENTICATED:
+    if problem is Problem.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
@@ -185,15 +143,15 @@ def answer(error: ProblemError) -> Response:
 
 _RETRY_AFTER = 2
 _BY_STATUS = {
-    404: NOT_FOUND,
-    405: METHOD_NOT_ALLOWED,
-    408: REQUEST_TIMEOUT,
-    413: BODY_TOO_LARGE,
+    404: Problem.NOT_FOUND,
+    405: Problem.METHOD_NOT_ALLOWED,
+    408: Problem.REQUEST_TIMEOUT,
+    413: Problem.BODY_TOO_LARGE,
 }
 _FIXED: Mapping[type[Exception], ProblemError] = {
-    UnknownCertificateError: ProblemError(UNKNOWN_CERTIFICATE),
-    IdempotencyMismatchError: ProblemError(IDEMPOTENCY_MISMATCH),
-    IdempotencyBusyError: ProblemError(REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER),
+    UnknownCertificateError: ProblemError(Problem.UNKNOWN_CERTIFICATE),
+    IdempotencyMismatchError: ProblemError(Problem.IDEMPOTENCY_MISMATCH),
+    IdempotencyBusyError: ProblemError(Problem.REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER),
 }
 
 
@@ -210,7 +168,7 @@ async def _answer_known(_: Request, error: Exception) -> Response:
 
 
 async def _answer_unexpected(_: Request, __: Exception) -> Response:
-    return answer(ProblemError(INTERNAL_ERROR))
+    return answer(ProblemError(Problem.INTERNAL_ERROR))
 
 
 def _problem_of(error: Exception) -> ProblemError:
@@ -222,11 +180,11 @@ def _problem_of(error: Exception) -> ProblemError:
         case RequestValidationError():
             return _invalid(error.errors())
         case HTTPException():
-            return ProblemError(_BY_STATUS.get(error.status_code, INVALID_REQUEST))
+            return ProblemError(_BY_STATUS.get(error.status_code, Problem.INVALID_REQUEST))
         case _ if is_database_away(error):
             # Nobody's mistake: one line in the log, without the trace that a mistake gets.
             _LOG.warning("database away", error=type(error).__name__)
-            return ProblemError(PART_UNAVAILABLE, {"part": "database"}, _RETRY_AFTER)
+            return ProblemError(Problem.PART_UNAVAILABLE, {"part": "database"}, _RETRY_AFTER)
         case _:
             raise error
 
@@ -234,9 +192,9 @@ def _problem_of(error: Exception) -> ProblemError:
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """Name each field and what is wrong with it; the value itself may be a secret."""
     if [(found["loc"], found["type"]) for found in errors] == [(("header", "Idempotency-Key"), "missing")]:
-        return ProblemError(IDEMPOTENCY_KEY_REQUIRED)
+        return ProblemError(Problem.IDEMPOTENCY_KEY_REQUIRED)
     members = [{"field": _field(found["loc"]), "detail": _detail(found)} for found in errors]
-    return ProblemError(INVALID_REQUEST, {"errors": members})
+    return ProblemError(Problem.INVALID_REQUEST, {"errors": members})
 
 
 def _detail(found: Mapping[str, Any]) -> str:

@@ -11,10 +11,10 @@ from pydantic import Field, ValidationError
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from api import problems
 from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
 from api.idempotency import HIT, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
 from api.openapi import may_answer
+from api.problems import Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema, standing_of
 from api.services import CurrentServices, Services
 from api.verification import Credentials, EndUser
@@ -34,11 +34,11 @@ NEVER_SOLD = frozenset({Status.AVAILABLE, Status.RESERVED, Status.ORDERED, Statu
 """A certificate of these is nobody's to pay with; the attempt is no event of it."""
 ENDED = frozenset({RedemptionState.VOIDED, RedemptionState.LAPSED})
 RedemptionId = Annotated[UUID, Path(alias="redemptionId", examples=[REDEMPTION_ID])]
-_NOT_YOURS = (problems.CHANNEL_NOT_ALLOWED, problems.UNKNOWN_REDEMPTION)
-_REFUSALS: Mapping[object, problems.Problem] = {
-    RejectionReason.REFUND_IN_PROGRESS: problems.REFUND_IN_PROGRESS,
-    RejectionReason.CURRENCY_MISMATCH: problems.CURRENCY_MISMATCH,
-    RejectionReason.INSUFFICIENT_BALANCE: problems.INSUFFICIENT_BALANCE,
+_NOT_YOURS = (Problem.CHANNEL_NOT_ALLOWED, Problem.UNKNOWN_REDEMPTION)
+_REFUSALS: Mapping[object, Problem] = {
+    RejectionReason.REFUND_IN_PROGRESS: Problem.REFUND_IN_PROGRESS,
+    RejectionReason.CURRENCY_MISMATCH: Problem.CURRENCY_MISMATCH,
+    RejectionReason.INSUFFICIENT_BALANCE: Problem.INSUFFICIENT_BALANCE,
 }
 """All other reasons mean "not active"."""
 
@@ -115,14 +115,14 @@ router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
     status_code=201,
     response_model=RedemptionView,
     responses=may_answer(
-        problems.CHANNEL_NOT_ALLOWED,
-        problems.CREDENTIALS_REJECTED,
-        problems.NOT_ACTIVE,
-        problems.INSUFFICIENT_BALANCE,
-        problems.REFUND_IN_PROGRESS,
-        problems.REDEMPTION_ENDED,
-        problems.CURRENCY_MISMATCH,
-        problems.TOO_MANY_ATTEMPTS,
+        Problem.CHANNEL_NOT_ALLOWED,
+        Problem.CREDENTIALS_REJECTED,
+        Problem.NOT_ACTIVE,
+        Problem.INSUFFICIENT_BALANCE,
+        Problem.REFUND_IN_PROGRESS,
+        Problem.REDEMPTION_ENDED,
+        Problem.CURRENCY_MISMATCH,
+        Problem.TOO_MANY_ATTEMPTS,
         has_body=True,
         keyed=201,
     ),
@@ -143,13 +143,13 @@ async def redeem(
     used = _key(services, guess, body, key)
     found = await services.credentials.check(guess, body.cvc, used.caller_key)
     if found is None:
-        raise problems.ProblemError(problems.CREDENTIALS_REJECTED)
+        raise ProblemError(Problem.CREDENTIALS_REJECTED)
     if found.remembered is not None:
         return await _repeated(services, answer_of(found.remembered, used))
     outcome = await _hold(services, found, body, used)
     if outcome.repeated:
         return await _repeated(services, outcome.answer)
-    return json_reply(_view(_held(outcome.state, _redemption_id(outcome.answer))), 201)
+    return _reply(_held(outcome.state, _redemption_id(outcome.answer)))
 
 
 @router.get("/redemptions/{redemptionId}", responses=may_answer(*_NOT_YOURS))
@@ -163,7 +163,7 @@ async def get_redemption(
 @router.delete(
     "/redemptions/{redemptionId}",
     status_code=204,
-    responses=may_answer(*_NOT_YOURS, problems.REDEMPTION_CAPTURED, keyed=204),
+    responses=may_answer(*_NOT_YOURS, Problem.REDEMPTION_CAPTURED, keyed=204),
 )
 async def void_redemption(
     services: CurrentServices, caller: ChannelCaller, redemption_id: RedemptionId, key: SentKey = None
@@ -174,9 +174,9 @@ async def void_redemption(
     message = VoidRedemption(channel=found.channel, redemption_id=found.redemption_id)
     outcome = await services.act(found.certificate_id, message, key=used)
     if outcome.refusal == VoidRefusal.CAPTURED:
-        raise problems.ProblemError(problems.REDEMPTION_CAPTURED)
+        raise ProblemError(Problem.REDEMPTION_CAPTURED)
     if outcome.refusal is not None:
-        raise problems.ProblemError(problems.UNKNOWN_REDEMPTION)
+        raise ProblemError(Problem.UNKNOWN_REDEMPTION)
     return Response(status_code=204, headers=HIT if outcome.repeated else {})
 
 
@@ -197,7 +197,7 @@ async def _hold(
     """
     state = found.state
     if state.status in NEVER_SOLD:
-        raise problems.ProblemError(problems.NOT_ACTIVE, standing_of(state))
+        raise ProblemError(Problem.NOT_ACTIVE, standing_of(state))
     redemption_id = str(uuid7())
     message = AuthorizeRedemption(
         channel=body.channel,
@@ -219,15 +219,15 @@ async def _hold(
     return outcome
 
 
-def refused(outcome: Outcome) -> problems.ProblemError:
+def refused(outcome: Outcome) -> ProblemError:
     """Return the problem of a hold that was refused."""
-    state, problem = outcome.state, _REFUSALS.get(outcome.refusal, problems.NOT_ACTIVE)
-    if problem is problems.CURRENCY_MISMATCH:
-        return problems.ProblemError(problem)
-    if problem is problems.INSUFFICIENT_BALANCE:
+    state, problem = outcome.state, _REFUSALS.get(outcome.refusal, Problem.NOT_ACTIVE)
+    if problem is Problem.CURRENCY_MISMATCH:
+        return ProblemError(problem)
+    if problem is Problem.INSUFFICIENT_BALANCE:
         balance = {"amount": state.balance, "currency": state.currency}
-        return problems.ProblemError(problem, {"balance": balance})
-    return problems.ProblemError(problem, standing_of(state))
+        return ProblemError(problem, {"balance": balance})
+    return ProblemError(problem, standing_of(state))
 
 
 def _redemption_id(remembered: bytes | None) -> str:
@@ -240,8 +240,8 @@ async def _repeated(services: Services, remembered: bytes | None) -> Response:
     async with services.engine.connect() as connection:
         found = await RedemptionRepository(connection).find(_redemption_id(remembered))
     if found is None or found.state in ENDED:
-        raise problems.ProblemError(problems.REDEMPTION_ENDED)
-    return json_reply(_view(found), 201, repeated=True)
+        raise ProblemError(Problem.REDEMPTION_ENDED)
+    return _reply(found, repeated=True)
 
 
 def _held(state: CertificateState, redemption_id: str) -> StoredRedemption:
@@ -272,10 +272,14 @@ async def _find(services: Services, caller: Caller, redemption_id: UUID) -> Stor
     async with services.engine.connect() as connection:
         found = await RedemptionRepository(connection).find(str(redemption_id))
     if found is None:
-        raise problems.ProblemError(problems.UNKNOWN_REDEMPTION)
+        raise ProblemError(Problem.UNKNOWN_REDEMPTION)
     check_channel(caller, found.channel)
     return found
 
 
 def _view(redemption: StoredRedemption) -> RedemptionView:
     return RedemptionView.model_validate(redemption, context=redemption.currency)
+
+
+def _reply(redemption: StoredRedemption, *, repeated: bool = False) -> Response:
+    return json_reply(_view(redemption).model_dump_json(by_alias=True).encode(), 201, repeated=repeated)

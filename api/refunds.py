@@ -10,12 +10,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from api import problems
 from api.authentication import AuthenticatedRoute, CrmOrSupportCaller
 from api.certificates import CASE_ID
 from api.idempotency import SentKey, json_reply, key_of
 from api.openapi import HIT_HEADER, may_answer
-from api.problems import InvalidFieldError
+from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
     CERTIFICATE_ID,
     LARGEST_AMOUNT,
@@ -221,7 +220,7 @@ def _view(
     "/refunds/{refundCaseId}/resolution",
     response_model=ResolutionView,
     responses={
-        **may_answer(problems.UNKNOWN_REFUND_CASE, problems.NOTHING_PENDING, has_body=True, keyed=200),
+        **may_answer(Problem.UNKNOWN_REFUND_CASE, Problem.NOTHING_PENDING, has_body=True, keyed=200),
         202: {"model": AwaitingSecond, **HIT_HEADER},
     },
 )
@@ -243,7 +242,7 @@ async def resolve_refund(
     async with services.engine.connect() as connection:
         certificate_id = await RefundCaseRepository(connection).certificate_of(message.refund_case_id)
     if certificate_id is None:
-        raise problems.ProblemError(problems.UNKNOWN_REFUND_CASE)
+        raise ProblemError(Problem.UNKNOWN_REFUND_CASE)
     outcome = await services.act(
         certificate_id,
         message,
@@ -251,7 +250,7 @@ async def resolve_refund(
         answer=lambda outcome: resolution_of(outcome, message).model_dump(mode="json", by_alias=True),
     )
     if outcome.refusal == ResolutionRefusal.NOTHING_PENDING:
-        raise problems.ProblemError(problems.NOTHING_PENDING)
+        raise ProblemError(Problem.NOTHING_PENDING)
     if outcome.refusal is not None:
         raise InvalidFieldError(*REFUSED_FIELDS[outcome.refusal])
     awaits_second = b"awaitingSecond" in (outcome.answer or b"")

@@ -5,16 +5,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from api import problems
 from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
 from api.idempotency import HIT, LONGEST_KEY, SentKey, json_reply, key_of
 from api.openapi import may_answer
-from api.problems import InvalidFieldError
+from api.problems import InvalidFieldError, Problem, ProblemError
 from api.products import find_product
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
 from api.services import CurrentServices, Services
@@ -33,16 +33,16 @@ LONGEST_NAME = 64
 Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 ReservationId = Annotated[UUID, Path(alias="reservationId", examples=[RESERVATION_ID])]
 _CLAIMING = (
-    problems.CHANNEL_NOT_ALLOWED,
-    problems.POOL_EXHAUSTED,
-    problems.RESERVATION_ENDED,
-    problems.TOO_MANY_RESERVATIONS,
+    Problem.CHANNEL_NOT_ALLOWED,
+    Problem.POOL_EXHAUSTED,
+    Problem.RESERVATION_ENDED,
+    Problem.TOO_MANY_RESERVATIONS,
 )
 _ENDING = (
-    problems.CHANNEL_NOT_ALLOWED,
-    problems.UNKNOWN_RESERVATION,
-    problems.ALREADY_ORDERED,
-    problems.RESERVATION_ENDED,
+    Problem.CHANNEL_NOT_ALLOWED,
+    Problem.UNKNOWN_RESERVATION,
+    Problem.ALREADY_ORDERED,
+    Problem.RESERVATION_ENDED,
 )
 
 
@@ -107,7 +107,7 @@ async def reserve_next(
     """Reserve the next certificate of a product's pool for a channel."""
     wanted = ReservationOrder(channel=channel, product=product, quantity=1)
     claimed = await _claim(services, caller, wanted, "next", key)
-    return json_reply(claimed.claims[0], repeated=claimed.result is ClaimResult.REPEATED)
+    return _reply(claimed.claims[0], 200, claimed)
 
 
 @router.post(
@@ -121,7 +121,7 @@ async def reserve_many(
 ) -> Response:
     """Reserve several certificates, all or none; open-value products may name a nominal."""
     claimed = await _claim(services, caller, body, "reservations", key)
-    return json_reply(claimed.claims, 201, repeated=claimed.result is ClaimResult.REPEATED)
+    return _reply(claimed.claims, 201, claimed)
 
 
 @router.post(
@@ -195,50 +195,41 @@ async def _claim(
         now=services.clock(),
         key=ClaimKey(used.caller_key, used.parameters) if used else None,
     )
-    repeated = await _check_cap(services, claim)
-    if repeated is not None:
-        return repeated
+    if not await services.cap.allows(claim.caller, claim.quantity):
+        # A call that went through before is still answered.
+        before = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
+        if before is None:
+            raise ProblemError(Problem.TOO_MANY_RESERVATIONS, retry_after=10)
+        return await _checked(services, claim, before)
     async with services.claims_in_progress.alone(used):
-        return await _given(services, claim)
+        return await _checked(services, claim, await services.claims.claim(claim))
 
 
-async def _check_cap(services: Services, claim: ClaimRequest) -> Claimed | None:
-    """A caller at its cap still gets the answer to a call that went through before."""
-    try:
-        await services.cap.check(claim.caller, claim.quantity)
-    except problems.ProblemError:
-        repeated = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
-        if repeated is None:
-            raise
-        return _checked(repeated)
-    return None
-
-
-async def _given(services: Services, claim: ClaimRequest) -> Claimed:
-    claimed = _checked(await services.claims.claim(claim))
-    if claimed.result is ClaimResult.EXHAUSTED:
-        await services.refused_claims.record(claim.product.id, claim.channel, claim.now)
-        raise problems.ProblemError(problems.POOL_EXHAUSTED)
-    if claimed.result is ClaimResult.GIVEN:
-        services.cap.add(claim.caller, claim.quantity)
+async def _checked(services: Services, claim: ClaimRequest, claimed: Claimed) -> Claimed:
+    match claimed.result:
+        case ClaimResult.OTHER_PARAMETERS:
+            raise ProblemError(Problem.IDEMPOTENCY_MISMATCH)
+        case ClaimResult.ENDED:
+            raise ProblemError(Problem.RESERVATION_ENDED)
+        case ClaimResult.EXHAUSTED:
+            await services.refused_claims.record(claim.product.id, claim.channel, claim.now)
+            raise ProblemError(Problem.POOL_EXHAUSTED)
+        case ClaimResult.GIVEN:
+            services.cap.add(claim.caller, claim.quantity)
+        case ClaimResult.REPEATED:
+            pass
     return claimed
 
 
-def _checked(claimed: Claimed) -> Claimed:
-    match claimed.result:
-        case ClaimResult.OTHER_PARAMETERS:
-            raise problems.ProblemError(problems.IDEMPOTENCY_MISMATCH)
-        case ClaimResult.ENDED:
-            raise problems.ProblemError(problems.RESERVATION_ENDED)
-        case ClaimResult.GIVEN | ClaimResult.REPEATED | ClaimResult.EXHAUSTED:
-            return claimed
+def _reply(body: object, status: int, claimed: Claimed) -> Response:
+    return json_reply(msgspec.json.encode(body), status, repeated=claimed.result is ClaimResult.REPEATED)
 
 
 async def _find(services: Services, caller: Caller, reservation_id: UUID) -> StoredReservation:
     async with services.engine.connect() as connection:
         found = await ReservationRepository(connection).find(reservation_id)
     if found is None:
-        raise problems.ProblemError(problems.UNKNOWN_RESERVATION)
+        raise ProblemError(Problem.UNKNOWN_RESERVATION)
     check_channel(caller, found.channel)
     return found
 
@@ -246,9 +237,9 @@ async def _find(services: Services, caller: Caller, reservation_id: UUID) -> Sto
 def _check_live(reservation: StoredReservation) -> None:
     """Say why a reservation can be neither extended nor released."""
     if reservation.resolution == "ordered":
-        raise problems.ProblemError(problems.ALREADY_ORDERED)
+        raise ProblemError(Problem.ALREADY_ORDERED)
     if reservation.resolution is not None:
-        raise problems.ProblemError(problems.RESERVATION_ENDED)
+        raise ProblemError(Problem.RESERVATION_ENDED)
 
 
 # Refused claims -------------------------------------------------------------------------------------

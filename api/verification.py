@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import problems
 from api.authentication import AuthenticatedRoute, ChannelCaller, check_known_channel
 from api.limits import CallLimit
 from api.openapi import may_answer
+from api.problems import Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
 from api.services import CurrentServices
 from giftcert.domain.certificate.messages import LockVerification
@@ -88,7 +88,7 @@ class Verification(Schema):
 
 @router.post(
     "/certificates/verify",
-    responses=may_answer(problems.CHANNEL_NOT_ALLOWED, problems.TOO_MANY_ATTEMPTS, has_body=True),
+    responses=may_answer(Problem.CHANNEL_NOT_ALLOWED, Problem.TOO_MANY_ATTEMPTS, has_body=True),
 )
 async def verify_certificate(
     services: CurrentServices, caller: ChannelCaller, body: Credentials, end_user: EndUser = None
@@ -124,7 +124,7 @@ class CredentialCheck:
         self._engine = engine
         self._keyring = keyring
         self._policy = settings.guess_policy
-        self._calls = CallLimit(settings.verifications_per_caller, problems.TOO_MANY_ATTEMPTS)
+        self._calls = CallLimit(settings.verifications_per_caller, Problem.TOO_MANY_ATTEMPTS)
         self._nobodys_cvc = keyring.seal("0" * 6, NOBODY.bytes)
         self._in_turn: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
@@ -175,7 +175,7 @@ class CredentialCheck:
         wait = self._policy.retry_after(stored.lock, stored.of_caller, stored.of_end_user, guess.now)
         if wait is not None:
             seconds = max(1, math.ceil(wait.total_seconds()))
-            raise problems.ProblemError(problems.TOO_MANY_ATTEMPTS, retry_after=seconds)
+            raise ProblemError(Problem.TOO_MANY_ATTEMPTS, retry_after=seconds)
 
     def _is_right(self, stored: StoredCredentials, cvc: str) -> bool:
         """Open a seal and compare in any case: of a number that does not exist, nobody's."""

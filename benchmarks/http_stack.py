@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.http_load import Load, Rate
-from giftcert.security import Role, TokenIssuer
-from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.security import EmbeddedKeys, Role, TokenIssuer
 from giftcert.settings import Settings
 from giftcert.storage.migrate import migrate
 

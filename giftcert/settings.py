@@ -5,12 +5,36 @@ from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from giftcert.domain.guessing import GuessLimit, GuessPolicy
 from giftcert.domain.policy import Policy
+
+
+def rate_of(text: str) -> GuessLimit:
+    """Return how many in which time a text such as ``100/minute`` allows.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    from limits import parse  # noqa: PLC0415 - loaded only where it is needed
+
+    try:
+        parsed = parse(text)
+    except ValueError:
+        raise ValueError("must be a number per time, such as 100/minute") from None
+    return GuessLimit(parsed.amount, timedelta(seconds=parsed.get_expiry()))
+
+
+def _checked_rate(text: str) -> str:
+    rate_of(text)
+    return text
+
+
+Rate: TypeAlias = Annotated[str, AfterValidator(_checked_rate)]
 
 
 class Settings(BaseSettings):
@@ -88,14 +112,18 @@ class Settings(BaseSettings):
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
 
-    disclosures_per_caller: str = Field("6000/minute", description="Requests for CVCs of one caller")
-    disclosures_per_certificate: str = Field("10/hour", description="Requests for the CVC of one certificate")
-    verifications_per_caller: str = Field("6000/minute", description="Checks of number and CVC of one caller")
-    wrong_cvcs_per_caller: str = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
-    wrong_cvcs_per_end_user: str = Field(
+    disclosures_per_caller: Rate = Field("6000/minute", description="Requests for CVCs of one caller")
+    disclosures_per_certificate: Rate = Field(
+        "10/hour", description="Requests for the CVC of one certificate"
+    )
+    verifications_per_caller: Rate = Field(
+        "6000/minute", description="Checks of number and CVC of one caller"
+    )
+    wrong_cvcs_per_caller: Rate = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
+    wrong_cvcs_per_end_user: Rate = Field(
         "20/hour", description="Wrong numbers and CVCs of one end user that a channel names"
     )
-    wrong_cvcs_per_certificate: str = Field("5/day", description="Wrong CVCs that lock a number")
+    wrong_cvcs_per_certificate: Rate = Field("5/day", description="Wrong CVCs that lock a number")
     verification_lock: timedelta = Field(
         timedelta(minutes=15), description="How long a number is locked at first, unless support unlocks it"
     )
@@ -174,9 +202,9 @@ class Settings(BaseSettings):
     def guess_policy(self) -> GuessPolicy:
         """How many wrong pairs of number and CVC are borne."""
         return GuessPolicy(
-            per_number=_guess_limit(self.wrong_cvcs_per_certificate),
-            per_caller=_guess_limit(self.wrong_cvcs_per_caller),
-            per_end_user=_guess_limit(self.wrong_cvcs_per_end_user),
+            per_number=rate_of(self.wrong_cvcs_per_certificate),
+            per_caller=rate_of(self.wrong_cvcs_per_caller),
+            per_end_user=rate_of(self.wrong_cvcs_per_end_user),
             lock=self.verification_lock,
             longest_lock=self.verification_lock_longest,
         )
@@ -192,24 +220,6 @@ class Settings(BaseSettings):
         if name.upper() not in logging.getLevelNamesMapping():
             raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
         return name
-
-    @field_validator(
-        "disclosures_per_caller",
-        "disclosures_per_certificate",
-        "verifications_per_caller",
-        "wrong_cvcs_per_caller",
-        "wrong_cvcs_per_end_user",
-        "wrong_cvcs_per_certificate",
-    )
-    @classmethod
-    def _is_rate(cls, rate: str) -> str:
-        from limits import parse  # noqa: PLC0415 - loaded only where one is set
-
-        try:
-            parse(rate)
-        except ValueError:
-            raise ValueError("must be a number per time, such as 100/minute") from None
-        return rate
 
     @field_validator("database_url")
     @classmethod
@@ -232,13 +242,6 @@ class Settings(BaseSettings):
     def embedded_kafka(self) -> bool:
         """Whether Kafka is ours to start."""
         return self.kafka_bootstrap_servers is None
-
-
-def _guess_limit(rate: str) -> GuessLimit:
-    from limits import parse  # noqa: PLC0415 - loaded only where it is needed
-
-    parsed = parse(rate)
-    return GuessLimit(parsed.amount, timedelta(seconds=parsed.get_expiry()))
 
 
 @lru_cache(maxsize=1)

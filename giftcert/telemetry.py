@@ -5,6 +5,8 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
@@ -49,24 +51,19 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
 
 
+@dataclass(slots=True)
 class Health:
-    """Whether this process does its work; the text says what it waits for when it does not."""
+    """Whether this process does its work; ``waiting_for`` says what it waits for when it does not."""
 
-    def __init__(self) -> None:
-        self._waiting_for: str | None = "start"
-
-    @property
-    def waiting_for(self) -> str | None:
-        """What is waited for, or None when all is well."""
-        return self._waiting_for
+    waiting_for: str | None = "start"
 
     def ready(self) -> None:
         """Say that the work goes on."""
-        self._waiting_for = None
+        self.waiting_for = None
 
-    def waits_for(self, what: str) -> None:
+    def waits_for(self, part: str) -> None:
         """Say that the work stands still until something comes back."""
-        self._waiting_for = what
+        self.waiting_for = part
 
 
 @asynccontextmanager
@@ -80,9 +77,7 @@ async def metrics_server(settings: Settings) -> AsyncIterator[Health]:
         yield health
         return
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _answer(reader, writer, health)
-
+    answer = partial(_answer, health)
     server = await asyncio.start_server(answer, settings.metrics_host, settings.metrics_port)
     try:
         yield health
@@ -90,7 +85,7 @@ async def metrics_server(settings: Settings) -> AsyncIterator[Health]:
         server.close()
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, health: Health) -> None:
+async def _answer(health: Health, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         async with asyncio.timeout(_REQUEST_LIMIT_SECONDS):
             request = (await reader.readline()).split(b" ")

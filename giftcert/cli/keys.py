@@ -10,8 +10,7 @@ app = typer.Typer(help="The keys that seal CVCs and sign tokens.", no_args_is_he
 @app.command()
 def init(as_json: AsJson = False) -> None:
     """Make a keyring at GIFTCERT_KEYRING; where that is not set, the keys of the embedded stack."""
-    from giftcert.security import Keyring
-    from giftcert.security.embedded_keys import EmbeddedKeys
+    from giftcert.security import EmbeddedKeys, Keyring
     from giftcert.settings import load_settings
 
     settings = load_settings()
@@ -29,8 +28,7 @@ def init(as_json: AsJson = False) -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show which keyring is in use and its keys by id; nothing secret."""
-    from giftcert.security import keyring_of
-    from giftcert.security.embedded_keys import EmbeddedKeys
+    from giftcert.security import EmbeddedKeys, keyring_of
     from giftcert.settings import load_settings
 
     settings = load_settings()

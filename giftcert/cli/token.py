@@ -19,8 +19,7 @@ def token(
 
     from giftcert.cli.errors import CommandError
     from giftcert.clock import utc_now
-    from giftcert.security import Role, TokenIssuer
-    from giftcert.security.embedded_keys import EmbeddedKeys
+    from giftcert.security import EmbeddedKeys, Role, TokenIssuer
     from giftcert.settings import load_settings
 
     settings = load_settings()

@@ -12,7 +12,7 @@ from giftcert.embedded.ports import LOOPBACK, PortClaims
 from giftcert.embedded.programs import Program, RunningProgram
 from giftcert.embedded.readiness import answers_ok
 from giftcert.embedded.state_folder import StateFolder
-from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.security import EmbeddedKeys
 from giftcert.settings import Settings
 
 DOORS = ("api", "ingest", "worker", "dispatch")

@@ -16,8 +16,7 @@ from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.service import Service, ServicePrograms
 from giftcert.embedded.stack import EmbeddedStack
-from giftcert.security import check_key_files
-from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.security import EmbeddedKeys, check_key_files
 from giftcert.settings import Settings
 
 # With that of the servers all is over within ten seconds, even if a part on each level hangs.

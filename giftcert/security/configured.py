@@ -1,13 +1,44 @@
-"""The keyring and the token check that the settings name, or those of the embedded stack."""
+"""The keyring and the token check that the settings name, or those that an embedded stack makes for itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from giftcert.security.embedded_keys import EmbeddedKeys
-from giftcert.security.errors import KeyFileError
+from giftcert.security.key_files import KeyFileError
 from giftcert.security.keyring import Keyring
-from giftcert.security.tokens import TokenVerifier
+from giftcert.security.tokens import TokenVerifier, create_signing_keys
 from giftcert.settings import Settings
+
+
+class EmbeddedKeys:
+    """The keys of an embedded stack, good for this machine only; ``jwks`` is the public half of ``private_key``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.keyring = folder / "keyring.json"
+        self.private_key = folder / "token-key.json"
+        self.jwks = folder / "jwks.json"
+
+    @classmethod
+    def of(cls, settings: Settings) -> "EmbeddedKeys":
+        """Return the keys of the stack that these settings describe."""
+        return cls(settings.state_dir.resolve() / "keys")
+
+    def ensure(self) -> bool:
+        """Make what is missing; return whether anything was.
+
+        Raises:
+            KeyFileError: a file cannot be written.
+        """
+        made = False
+        if not self.keyring.exists():
+            Keyring.create(self.keyring, origin="embedded")
+            made = True
+        if not self.jwks.exists():
+            self.private_key.unlink(missing_ok=True)  # half a pair, left by a crash
+            create_signing_keys(self.private_key, self.jwks, embedded=True)
+            made = True
+        return made
 
 
 def keyring_of(settings: Settings) -> Keyring:

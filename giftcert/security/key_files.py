@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from giftcert.security.errors import KeyFileError
+
+class KeyFileError(Exception):
+    """A key file is missing, unreadable or not what it should be; the message is one line and names it."""
 
 
 def write_secret(path: Path, content: dict[str, Any], *, replace: bool = False) -> None:

@@ -6,8 +6,7 @@ from typing import Any, Literal, TypeAlias
 import tink
 from tink import aead, json_proto_keyset_format, prf, secret_key_access
 
-from giftcert.security.errors import KeyFileError, SealError
-from giftcert.security.key_files import read_json, write_secret
+from giftcert.security.key_files import KeyFileError, read_json, write_secret
 
 Origin: TypeAlias = Literal["embedded", "operator"]
 _FINGERPRINT_BYTES = 32
@@ -15,6 +14,10 @@ _IDENTITY_INPUT = b"giftcert keyring identity"
 
 aead.register()
 prf.register()
+
+
+class SealError(Exception):
+    """A secret was sealed by another keyring, for another certificate, or was changed; the message never holds it."""
 
 
 class Keyring:

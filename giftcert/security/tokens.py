@@ -13,8 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, import_key
 from joserfc.jwt import JWTClaimsRegistry
 
-from giftcert.security.errors import KeyFileError, TokenError
-from giftcert.security.key_files import read_json, write_secret
+from giftcert.security.key_files import KeyFileError, read_json, write_secret
 
 # Signatures with a public key only: a shared secret would let every reader of tokens make some.
 _ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
@@ -25,6 +24,10 @@ _REMEMBERED_SECONDS = 5
 """So much later than it says a token may still be good; other clocks differ by more."""
 EMBEDDED_KEY_PREFIX = "embedded-"
 """How the ids of keys of an embedded stack begin, so that they are known wherever they are copied."""
+
+
+class TokenError(Exception):
+    """A token is malformed, not signed by the issuer, expired, or meant for somebody else; the caller may know why."""
 
 
 class Role(StrEnum):

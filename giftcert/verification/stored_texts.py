@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from giftcert.security.errors import SealError
+from giftcert.security import SealError
 from giftcert.storage.verification.secret_places import SealedRecord
 from giftcert.verification.secret_watch import Opener, Watches
 from giftcert.verification.violations import Findings, Violation

@@ -8,8 +8,7 @@ from giftcert.embedded.addresses import Addresses
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.embedded.state_folder import StateFolder
-from giftcert.security import KeyFileError, Keyring
-from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.security import EmbeddedKeys, KeyFileError, Keyring
 from giftcert.security.tokens import create_signing_keys
 from giftcert.settings import Settings
 

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from giftcert.domain.products import Product
-from giftcert.security import TokenIssuer, keyring_of
-from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.security import EmbeddedKeys, TokenIssuer, keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository

@@ -19,7 +19,7 @@ from tests.integration.api.api_client import Api, Stock
 pytestmark = pytest.mark.integration
 IN_POOL = 9
 AROUND_EACH_STEP_OF_A_CLAIM = around_each(
-    (ReservationCap, "check"),
+    (ReservationCap, "allows"),
     (ClaimRepository, "_claim"),  # the one statement of a claim; leaving it, it is committed
     (ClaimRepository, "claim"),
     (ClaimQueue, "claim"),

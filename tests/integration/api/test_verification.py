@@ -120,7 +120,7 @@ async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tu
         try:
             found = await check.check(check.guess(caller, shown, None, datetime.now(UTC)), shown.cvc)
         except ProblemError as error:
-            return sent, keyring.opened, error.problem.name
+            return sent, keyring.opened, error.problem.slug
     return sent, keyring.opened, "right" if found else "wrong"
 
 

@@ -2,8 +2,9 @@ import time
 
 import pytest
 
-from api import limits, problems
+from api import limits
 from api.limits import CallLimit
+from api.problems import Problem, ProblemError
 
 
 @pytest.fixture
@@ -16,13 +17,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def refused_for(limit: CallLimit, who: str = "crm") -> int | None:
     try:
         limit.hit(who)
-    except problems.ProblemError as error:
+    except ProblemError as error:
         return error.retry_after
     return None
 
 
 def test_as_many_calls_as_allowed_pass_in_any_window_and_no_more(clock: list[float]) -> None:
-    limit = CallLimit("2/minute", problems.TOO_MANY_DISCLOSURES)
+    limit = CallLimit("2/minute", Problem.TOO_MANY_DISCLOSURES)
     assert refused_for(limit) is None
     clock[0] += 40
     assert refused_for(limit) is None
@@ -33,7 +34,7 @@ def test_as_many_calls_as_allowed_pass_in_any_window_and_no_more(clock: list[flo
 
 
 def test_callers_are_counted_apart(clock: list[float]) -> None:
-    limit = CallLimit("1/minute", problems.TOO_MANY_DISCLOSURES)
+    limit = CallLimit("1/minute", Problem.TOO_MANY_DISCLOSURES)
     assert [refused_for(limit, who) for who in ("a", "b", "a", "b")] == [None, None, 60, 60]
     assert clock
 
@@ -42,7 +43,7 @@ def test_callers_who_have_been_silent_for_a_window_are_forgotten(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "FEWEST_REMEMBERED", 2)
-    limit = CallLimit("1/minute", problems.TOO_MANY_DISCLOSURES)
+    limit = CallLimit("1/minute", Problem.TOO_MANY_DISCLOSURES)
     for who in ("a", "b"):
         limit.hit(who)
     clock[0] += 61

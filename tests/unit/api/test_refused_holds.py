@@ -36,7 +36,7 @@ def problem_of(reason: StrEnum) -> ProblemError:
 
 @pytest.mark.parametrize(("reason", "name"), PROBLEMS.items(), ids=str)
 def test_each_reason_of_a_refused_hold_is_a_problem_of_its_own_name(reason: StrEnum, name: str) -> None:
-    assert problem_of(reason).problem.name == name
+    assert problem_of(reason).problem.slug == name
 
 
 @pytest.mark.parametrize("reason", [RejectionReason.BLOCKED, RejectionReason.REFUND_IN_PROGRESS])

@@ -8,8 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, import_key
 
-from giftcert.security import Caller, KeyFileError, TokenError, TokenIssuer, TokenVerifier
-from giftcert.security.embedded_keys import EmbeddedKeys
+from giftcert.security import Caller, EmbeddedKeys, KeyFileError, TokenError, TokenIssuer, TokenVerifier
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
