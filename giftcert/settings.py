@@ -228,21 +228,6 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://")
         return url
 
-    @property
-    def embedded_postgres(self) -> bool:
-        """Whether PostgreSQL is ours to start."""
-        return self.database_url is None
-
-    @property
-    def embedded_temporal(self) -> bool:
-        """Whether Temporal is ours to start."""
-        return self.temporal_address is None
-
-    @property
-    def embedded_kafka(self) -> bool:
-        """Whether Kafka is ours to start."""
-        return self.kafka_bootstrap_servers is None
-
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:

@@ -38,12 +38,12 @@ class Server(Protocol):
 
 def embedded_parts(settings: Settings) -> frozenset[str]:
     """Return the servers whose address is not set, which are therefore ours to start."""
-    ours = {
-        "postgres": settings.embedded_postgres,
-        "temporal": settings.embedded_temporal,
-        "kafka": settings.embedded_kafka,
+    addresses = {
+        "postgres": settings.database_url,
+        "temporal": settings.temporal_address,
+        "kafka": settings.kafka_bootstrap_servers,
     }
-    return frozenset(name for name, embedded in ours.items() if embedded)
+    return frozenset(name for name, address in addresses.items() if address is None)
 
 
 class Servers:

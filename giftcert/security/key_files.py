@@ -11,11 +11,11 @@ class KeyFileError(Exception):
     """A key file is missing, unreadable or not what it should be; the message is one line and names it."""
 
 
-def write_secret(path: Path, content: dict[str, Any], *, replace: bool = False) -> None:
+def write_secret(path: Path, content: dict[str, Any]) -> None:
     """Write JSON with file mode 600 from the first byte on.
 
     Raises:
-        KeyFileError: the file is there and ``replace`` is false, or it cannot be written.
+        KeyFileError: the file is there already, or it cannot be written.
     """
     partial: Path | None = None
     try:
@@ -26,10 +26,7 @@ def write_secret(path: Path, content: dict[str, Any], *, replace: bool = False) 
             json.dump(content, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        if replace:
-            partial.replace(path)
-        else:
-            path.hardlink_to(partial)  # refuses, as one step, to replace keys that are there
+        path.hardlink_to(partial)  # refuses, as one step, to replace keys that are there
     except FileExistsError:
         raise KeyFileError(f"{path} exists already; keys are never replaced by new ones") from None
     except OSError as error:

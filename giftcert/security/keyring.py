@@ -45,7 +45,12 @@ class Keyring:
             tink.new_keyset_handle(prf.prf_key_templates.HMAC_SHA256),
             origin,
         )
-        write_secret(path, keyring.serialised())
+        content = {
+            "origin": origin,
+            "sealing": json_proto_keyset_format.serialize(keyring._sealing, secret_key_access.TOKEN),
+            "lookup": json_proto_keyset_format.serialize(keyring._lookup, secret_key_access.TOKEN),
+        }
+        write_secret(path, content)
         return keyring
 
     @classmethod
@@ -103,14 +108,6 @@ class Keyring:
             }
             for key in info.key_info
         ]
-
-    def serialised(self) -> dict[str, Any]:
-        """Return what the file holds; secret."""
-        return {
-            "origin": self.origin,
-            "sealing": json_proto_keyset_format.serialize(self._sealing, secret_key_access.TOKEN),
-            "lookup": json_proto_keyset_format.serialize(self._lookup, secret_key_access.TOKEN),
-        }
 
 
 _STATUS = {1: "enabled", 2: "disabled", 3: "destroyed"}

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from giftcert.cli.example import example
+from giftcert.embedded.servers import embedded_parts
 from giftcert.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -17,22 +18,17 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_nothing_set_means_embedded() -> None:
-    settings = Settings()
-    assert settings.embedded_postgres
-    assert settings.embedded_temporal
-    assert settings.embedded_kafka
+    assert embedded_parts(Settings()) == {"postgres", "temporal", "kafka"}
 
 
 def test_an_address_that_is_set_makes_that_part_external(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTCERT_TEMPORAL_ADDRESS", "temporal:7233")
-    settings = Settings()
-    assert not settings.embedded_temporal
-    assert settings.embedded_postgres
+    assert embedded_parts(Settings()) == {"postgres", "kafka"}
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTCERT_DATABASE_URL", "")
-    assert Settings().embedded_postgres
+    assert "postgres" in embedded_parts(Settings())
 
 
 @pytest.mark.parametrize("url", ["mysql://a:hunter2@b/c", "db:5432", "postgresql:/hunter2"])
