@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -35,38 +36,30 @@ def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Seq
     lifecycle = Lifecycle(
         engine, settings.policy, keyring_of(settings), web_url=settings.workflow_url, build=build_id()
     )
-    certificates = CertificateActivities(lifecycle, client)
-    maintenance = MaintenanceActivities(engine, settings, lifecycle, client)
     channels = settings.worker_channels or settings.channels
     # Each activity holds one connection; a quarter of them is left for what goes on as a normal activity.
     slots = max(2, (settings.database_pool_size - MAINTENANCE_SLOTS) // len(channels))
-    workers = [
-        Worker(
-            client,
-            task_queue=task_queue(channel),
-            workflows=[CertificateWorkflow],
-            activities=[certificates.advance],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-            deployment_config=deployment_config(),
-            max_concurrent_local_activities=slots - slots // 4,
-            max_concurrent_activities=max(1, slots // 4),
-            graceful_shutdown_timeout=SHUTDOWN,
-        )
-        for channel in channels
-    ]
-    return [
-        *workers,
-        Worker(
-            client,
-            task_queue=MAINTENANCE_QUEUE,
-            workflows=MAINTENANCE_WORKFLOWS,
-            activities=maintenance.all,
-            workflow_runner=UnsandboxedWorkflowRunner(),
-            deployment_config=deployment_config(),
-            max_concurrent_activities=MAINTENANCE_SLOTS,
-            graceful_shutdown_timeout=SHUTDOWN,
-        ),
-    ]
+    worker = partial(
+        Worker,
+        client,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        deployment_config=deployment_config(),
+        graceful_shutdown_timeout=SHUTDOWN,
+    )
+    certificates = partial(
+        worker,
+        workflows=[CertificateWorkflow],
+        activities=[CertificateActivities(lifecycle, client).advance],
+        max_concurrent_local_activities=slots - slots // 4,
+        max_concurrent_activities=max(1, slots // 4),
+    )
+    maintenance = worker(
+        task_queue=MAINTENANCE_QUEUE,
+        workflows=MAINTENANCE_WORKFLOWS,
+        activities=MaintenanceActivities(engine, settings, lifecycle, client).all,
+        max_concurrent_activities=MAINTENANCE_SLOTS,
+    )
+    return [*(certificates(task_queue=task_queue(channel)) for channel in channels), maintenance]
 
 
 @asynccontextmanager

@@ -94,12 +94,8 @@ class Lifecycle:
     ) -> Snapshot:
         """Decide what is pending and due.
 
-        Args:
-            certificate_id: which one.
-            now: the caller's clock; no decision is before the last one.
-            timer_at: what the run's timer is set to.
-            first: whether it is the run's first look, so that the sealed secrets are wanted.
-            retry_parked: whether to try again what could not be decided.
+        ``timer_at`` is what the run's timer is set to. ``first``: it is the run's first look, which wants the sealed
+        secrets. ``retry_parked``: try again what could not be decided.
 
         Raises:
             UnknownCertificateError: there is no such certificate.
@@ -125,13 +121,8 @@ class Lifecycle:
     ) -> Outcome:
         """Carry a request out, or say why not; whatever else waits for the certificate is decided first.
 
-        Args:
-            certificate_id: of which certificate.
-            request: what is wanted.
-            now: the caller's clock.
-            key: under which the answer is remembered, on success.
-            answer: makes that answer.
-            seen: the certificate as it was read a moment ago, idle; so it need not be read again.
+        ``answer`` makes what is remembered under ``key``, on success. ``seen``: the certificate as it was read a moment
+        ago, idle, so that it need not be read again.
 
         Raises:
             UnknownCertificateError: there is no such certificate.

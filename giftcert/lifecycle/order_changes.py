@@ -7,6 +7,7 @@ locked the orders, then their lines, and owns the transaction.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,12 +37,9 @@ from giftcert.storage.pending import PendingRow
 from giftcert.storage.round_trip import Write, write_together
 from giftcert.temporal.signals import Signal, Wake
 
-_OURS = """
-    SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])
-"""
-
-
+_OURS = "SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])"
 _SIGNALS: Mapping[type[OrderMessage], Signal | None] = {
+    OrderStated: Signal.ORDER_CHANGED,  # or ORDER_CREATED
     OrderCancelled: Signal.ORDER_CANCELLED,
     LinesReturned: Signal.ORDER_RETURNED,
     PaymentAuthorized: None,
@@ -50,6 +48,8 @@ _SIGNALS: Mapping[type[OrderMessage], Signal | None] = {
     PaymentRefunded: Signal.PAYMENT_REFUNDED,
     RefundShareDecided: Signal.REQUEST_DECIDED,
 }
+Signals: TypeAlias = tuple[tuple[Signal, Cause | None], ...]
+"""Kinds of what happened, each with the newest message that is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ class OrderChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRevision:
-    """A line to write. ``to_decide``: its certificates have something to decide on, told by these signals."""
+    """A line to write. ``to_decide``: its certificates have something to decide on, and get these signals."""
 
     line: OrderLineRow
-    to_decide: tuple[tuple[Signal, Cause | None], ...] = ()
+    to_decide: Signals = ()
 
 
 async def revise(
@@ -81,19 +81,15 @@ async def revise(
     rows: Mapping[LineKey, OrderLineRow],
     policy: Policy,
 ) -> tuple[list[LineRevision], dict[str, str]]:
-    """Return the lines of changed orders that stand otherwise than stored.
+    """Return the lines of changed orders, each once, that stand otherwise than stored in ``rows``.
 
-    Args:
-        connection: in the transaction that locked orders and lines.
-        changes: orders, each once.
-        rows: their lines as stored.
-        policy: how long an authorisation keeps an order from being unpaid.
-
-    Returns:
-        The lines, and the products of the certificates of ours that these orders name for the first time.
+    Beside them come the products of the certificates of ours that these orders name for the first time.
     """
-    ours, products = await _ours(connection, changes, rows)
+    known = {one for row in rows.values() for one in row.named}
+    named = {one for change in changes for line in change.order.lines for one in line.certificates}
+    products = await _products(connection, [one for one in named - known if is_certificate_id(one)])
     erased = await _erased(connection, changes)
+    ours = known | set(products)
     return [one for change in changes for one in revised_lines(change, rows, ours, erased, policy)], products
 
 
@@ -108,14 +104,8 @@ async def save(
 ) -> list[Wake]:
     """Write orders, lines and pending rows in one round trip; return the signals to send after the commit.
 
-    Args:
-        connection: in the transaction that locked orders and lines.
-        changes: as revised.
-        revisions: the lines to write.
-        products: of the certificates concerned, by certificate id.
-        now: the instant since which the certificates have work.
-        also: other pending rows of this transaction: all are written in one sorted pass.
-        writes: whatever else is to be written with them.
+    ``products`` are those of certificates concerned. ``also``: other pending rows of this transaction, as all are
+    written in one sorted pass; ``writes``: whatever else goes with them.
     """
     parts = list(writes)
     if new := [one.order for one in changes if one.is_new]:
@@ -128,7 +118,7 @@ async def save(
         parts.append(pending.waiting(rows, now))
     if parts:
         await write_together(connection, *parts)
-    return list(wakes_of(revisions, products))
+    return wakes_of(revisions, products)
 
 
 # Standings ------------------------------------------------------------------------------------------
@@ -143,12 +133,8 @@ def revised_lines(
 ) -> Iterator[LineRevision]:
     """Yield the lines of a changed order that stand otherwise than stored. Pure.
 
-    Args:
-        change: the order.
-        rows: lines as stored, of this and other orders.
-        ours: which certificates are ours, of all that the order ever named.
-        erased: the clients of whom nothing is stored.
-        policy: how long an authorisation keeps an order from being unpaid.
+    ``rows`` may be of other orders too; ``ours`` are, of all certificates that the order ever named, those that exist,
+    ``erased`` the clients of whom nothing is stored.
     """
     order = change.order
     if order.size_exceeded:
@@ -186,9 +172,7 @@ def _named(line: OrderLineRow, named: Sequence[str], ours: Collection[str]) -> O
     return replace(line, named=(*known, newest), speaker=newest)
 
 
-def _to_decide(
-    before: OrderLineRow | None, line: OrderLineRow, signals: tuple[tuple[Signal, Cause | None], ...]
-) -> tuple[tuple[Signal, Cause | None], ...]:
+def _to_decide(before: OrderLineRow | None, line: OrderLineRow, signals: Signals) -> Signals:
     """Return what to signal of a line, if anything: an authorisation only moves the unpaid deadline."""
     if before is None or before.standing != line.standing or before.named != line.named:
         return signals or ((Signal.ORDER_CHANGED, line.standing.naming.cause),)
@@ -197,30 +181,25 @@ def _to_decide(
     return ()
 
 
-def _signals(said: Iterable[OrderMessage]) -> tuple[tuple[Signal, Cause | None], ...]:
+def _signals(said: Iterable[OrderMessage]) -> Signals:
     """Return the kinds of messages in the order in which each last came, with that message as the cause."""
     kinds: dict[Signal, Cause | None] = {}
     for message in said:
-        kind = _signal(message)
+        kind = _SIGNALS[type(message)]
+        if isinstance(message, OrderStated) and message.event_type == "order.created":
+            kind = Signal.ORDER_CREATED
         if kind is not None:
             kinds.pop(kind, None)
             kinds[kind] = None if isinstance(message, RefundShareDecided) else message.cause
     return tuple(kinds.items())
 
 
-def _signal(message: OrderMessage) -> Signal | None:
-    if isinstance(message, OrderStated):
-        return Signal.ORDER_CREATED if message.event_type == "order.created" else Signal.ORDER_CHANGED
-    return _SIGNALS[type(message)]
-
-
 # Pending rows and signals ---------------------------------------------------------------------------
 
 
 def _concerned(line: OrderLineRow) -> list[str]:
-    """Return who holds the line, and whom it names or ever named."""
-    holder = [line.holder] if line.holder is not None else []
-    return list(dict.fromkeys([*line.named, *holder]))
+    """Return whom the line names or ever named, and who holds it."""
+    return list(dict.fromkeys(filter(None, (*line.named, line.holder))))
 
 
 def _pending(revision: LineRevision) -> Iterator[PendingRow]:
@@ -239,16 +218,13 @@ def _pending(revision: LineRevision) -> Iterator[PendingRow]:
         )
 
 
-def wakes_of(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> Iterator[Wake]:
-    """Yield one signal per kind and certificate, in the order of what happened."""
-    sent: set[tuple[str, Signal]] = set()
+def wakes_of(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> list[Wake]:
+    """Return one signal per kind and certificate, in the order of what happened."""
+    wakes: dict[tuple[str, Signal], Wake] = {}
     for revision in revisions:
         for certificate_id in _concerned(revision.line):
             for kind, cause in revision.to_decide:
-                if (certificate_id, kind) in sent:
-                    continue
-                sent.add((certificate_id, kind))
-                yield Wake(
+                wake = Wake(
                     certificate_id=certificate_id,
                     signal=kind,
                     channel=revision.line.standing.channel,
@@ -256,6 +232,8 @@ def wakes_of(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> 
                     order_id=revision.line.standing.order_id,
                     cause=cause.event_id if cause else None,
                 )
+                wakes.setdefault((certificate_id, kind), wake)
+    return list(wakes.values())
 
 
 # Look-ups -------------------------------------------------------------------------------------------
@@ -269,26 +247,16 @@ def is_certificate_id(text: str) -> bool:
         return False
 
 
-async def _ours(
-    connection: AsyncConnection, changes: Iterable[OrderChange], rows: Mapping[LineKey, OrderLineRow]
-) -> tuple[set[str], dict[str, str]]:
-    """Return which of all certificates that are or were named are ours, and the products of those found anew."""
-    known = {one for row in rows.values() for one in row.named}
-    named = {one for change in changes for line in change.order.lines for one in line.certificates}
-    wanted = [one for one in named - known if is_certificate_id(one)]
-    if not wanted:
-        return known, {}
+async def _products(connection: AsyncConnection, certificate_ids: Sequence[str]) -> dict[str, str]:
+    """Return which of these certificates are ours, with their products."""
+    if not certificate_ids:
+        return {}
     driver = await driver_of(connection)
-    found = {row[0]: row[1] for row in await driver.fetch(_OURS, wanted)}
-    return known | set(found), found
+    return {row[0]: row[1] for row in await driver.fetch(_OURS, certificate_ids)}
 
 
 async def _erased(connection: AsyncConnection, changes: Iterable[OrderChange]) -> frozenset[str]:
     """Return which of the buyers are erased, or merged into one who is: nothing is stored of whom it is for."""
-    buyers = {
-        one.order.customer_id
-        for one in changes
-        if any(isinstance(message, OrderStated) for message in one.said)
-    }
-    known = [one for one in buyers if one is not None]
-    return await ClientRepository(connection).erased_among(known) if known else frozenset()
+    stated = (one.order for one in changes if any(isinstance(message, OrderStated) for message in one.said))
+    buyers = {order.customer_id for order in stated if order.customer_id is not None}
+    return await ClientRepository(connection).erased_among(list(buyers)) if buyers else frozenset()

@@ -48,13 +48,9 @@ class ReleaseGate:
         decided: Sequence[PendingLine],
         applied: Sequence[str],
     ) -> bool:
-        """Return whether nothing is known or on its way that could keep the certificate.
+        """Return whether nothing is known or on its way that could keep the certificate, which must wait for no line.
 
-        Args:
-            deadline: what has passed.
-            state: the certificate, whose row is locked; it must wait for no line.
-            decided: pending lines that this transaction has decided.
-            applied: spendings that it has applied.
+        Its row is locked; ``decided`` and ``applied`` are the pending lines and spendings that it is done with.
         """
         reservation = state.reservation
         orders = sorted({ref.order_id for ref in known_lines(state)})

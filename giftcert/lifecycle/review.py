@@ -244,8 +244,6 @@ class Review:
         cause = message.cause if isinstance(message, m.SpendingReported) else None
         notice = ProcessingFailed(
             topic=cause.topic if cause else None,
-            partition=None,
-            offset=None,
             event_id=cause.event_id if cause else None,
             reason="parked",
             detail=f"{type(message).__name__} could not be decided: {error}",

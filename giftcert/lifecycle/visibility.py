@@ -19,7 +19,7 @@ _ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})
 
 def visibility(state: CertificateState) -> Visibility:
     """Return the search attributes that a state deserves; order and refund state are those of earlier sales too."""
-    sale, case = _last_sale(state), _pending_case(state)
+    sale, case = (state.sales[-1] if state.sales else None), _pending_case(state)
     refund_state = state.any_refund_state
     is_ordinary = state.status in _ORDINARY and not state.blocked and refund_state is RefundState.NONE
     return Visibility(
@@ -41,7 +41,9 @@ def details(state: CertificateState, next_instant: datetime | None) -> str:
         lines.append(f"Order {state.sale.order_id}, line {state.sale.line_id}, price {state.sale.amount}.")
     if state.balance or state.held:
         lines.append(f"Balance {state.balance}, held {state.held}, of a nominal of {state.nominal}.")
-    lines += [_hold_line(hold) for hold in _holds(state)]
+    for hold in _holds(state):
+        until = f" until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC" if hold.expires_at else ""
+        lines.append(f"Order {hold.order_id} holds {hold.held}{until} (redemption {hold.redemption_id}).")
     lines += [_case_line(sale, case) for sale in state.sales for case in sale.cases if case.is_open]
     if next_instant is not None:
         lines.append(f"Next looks at itself at {next_instant:%Y-%m-%d %H:%M:%S} UTC.")
@@ -63,10 +65,6 @@ def waiting_for(state: CertificateState) -> str:
     return "payment of the order" if state.status is Status.ORDERED else "the end of validity"
 
 
-def _last_sale(state: CertificateState) -> Sale | None:
-    return state.sales[-1] if state.sales else None
-
-
 def _holds(state: CertificateState) -> list[Redemption]:
     return [one for one in state.redemptions if one.state is RedemptionState.AUTHORIZED]
 
@@ -74,11 +72,6 @@ def _holds(state: CertificateState) -> list[Redemption]:
 def _pending_case(state: CertificateState) -> RefundCase | None:
     cases = (case for sale in state.sales for case in sale.cases)
     return next((case for case in cases if case.state is RefundState.PENDING_DETAILS), None)
-
-
-def _hold_line(hold: Redemption) -> str:
-    until = f" until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC" if hold.expires_at else ""
-    return f"Order {hold.order_id} holds {hold.held}{until} (redemption {hold.redemption_id})."
 
 
 def _case_line(sale: Sale, case: RefundCase) -> str:

@@ -1,6 +1,6 @@
 """The workflows of certificates as Temporal lists them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,11 +11,9 @@ from giftcert.temporal.workflows import CERTIFICATE_WORKFLOW, certificate_of, wo
 
 PAGE = 1_000
 NAMED_AT_ONCE = 100
-_ENDED = (
-    f'WorkflowType = "{CERTIFICATE_WORKFLOW}"'
-    ' AND ExecutionStatus IN ("Terminated", "Failed", "TimedOut", "Canceled") AND CloseTime >= "{at}"'
-)
-_OPEN = f'WorkflowType = "{CERTIFICATE_WORKFLOW}" AND ExecutionStatus = "Running"'
+_OF_CERTIFICATES = f'WorkflowType = "{CERTIFICATE_WORKFLOW}" AND ExecutionStatus'
+_OPEN = f'{_OF_CERTIFICATES} = "Running"'
+_ENDED = f'{_OF_CERTIFICATES} IN ("Terminated", "Failed", "TimedOut", "Canceled") AND CloseTime >= '
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +30,15 @@ class CertificateRuns:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def pages(self) -> AsyncIterator[Sequence[OpenRun]]:
-        """Yield all that are open, in pages of the visibility list, which lags a little behind."""
-        async for page in self._listed(_OPEN):
-            yield page
-
-    async def pages_of(self, certificate_ids: Sequence[str]) -> AsyncIterator[Sequence[OpenRun]]:
-        """Yield those of these certificates that are open."""
-        for start in range(0, len(certificate_ids), NAMED_AT_ONCE):
-            ids = ", ".join(f'"{workflow_id(one)}"' for one in certificate_ids[start : start + NAMED_AT_ONCE])
-            async for page in self._listed(f"{_OPEN} AND WorkflowId IN ({ids})"):
-                yield page
+    async def pages(self, certificate_ids: Sequence[str] | None = None) -> AsyncIterator[list[OpenRun]]:
+        """Yield all that are open, or those of some certificates, by pages of a list that lags a little."""
+        for query in [_OPEN] if certificate_ids is None else _open_of(certificate_ids):
+            listing = self._client.list_workflows(query, page_size=PAGE)
+            is_last = False
+            while not is_last:
+                await listing.fetch_next_page()
+                yield [_open_run(one) for one in listing.current_page or ()]
+                is_last = not listing.next_page_token
 
     async def is_open(self, certificate_id: str) -> bool:
         """Return whether a certificate has an open workflow now."""
@@ -56,16 +52,15 @@ class CertificateRuns:
 
     async def ended_since(self, at: datetime) -> list[tuple[str, str]]:
         """Return the runs that ended otherwise than they should since an instant: certificate id and run id."""
-        query = _ENDED.replace("{at}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        query = f'{_ENDED}"{at:%Y-%m-%dT%H:%M:%SZ}"'
         return [(certificate_of(one.id), one.run_id) async for one in self._client.list_workflows(query)]
 
-    async def _listed(self, query: str) -> AsyncIterator[Sequence[OpenRun]]:
-        listing = self._client.list_workflows(query, page_size=PAGE)
-        while True:
-            await listing.fetch_next_page()
-            yield [_open_run(one) for one in listing.current_page or ()]
-            if not listing.next_page_token:
-                return
+
+def _open_of(certificate_ids: Sequence[str]) -> Iterator[str]:
+    """Yield the queries that name these certificates, some at a time."""
+    ids = [f'"{workflow_id(one)}"' for one in certificate_ids]
+    for start in range(0, len(ids), NAMED_AT_ONCE):
+        yield f"{_OPEN} AND WorkflowId IN ({', '.join(ids[start : start + NAMED_AT_ONCE])})"
 
 
 def _open_run(execution: WorkflowExecution) -> OpenRun:

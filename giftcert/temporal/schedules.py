@@ -30,30 +30,25 @@ A_NIGHT_LATE = timedelta(hours=20)
 """A nightly run that was due while Temporal was away is made up for so long, before the next one comes."""
 SOON = timedelta(minutes=1)
 """Frequent runs that were missed are not made up for: the next one does their work too."""
-RESERVATION_EXPIRY = "reservation-expiry"
 RETENTION = "retention"
-SAMPLE_RECONCILIATION = "reconciliation-of-a-sample"
 WHOLE_RECONCILIATION = "reconciliation"
 
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
     """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
     sample = Reconciliation(settings.reconciliation_sample)
-    nightly = ScheduleSpec(
-        calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])]
+    hour = [ScheduleRange(settings.reconciliation_hour)]
+    wanted = (
+        _schedule("reservation-expiry", RESERVATION_EXPIRY_WORKFLOW, settings.reservation_sweep_every),
+        _schedule(RETENTION, RETENTION_WORKFLOW, settings.expiry_every),
+        _schedule(
+            "reconciliation-of-a-sample", RECONCILIATION_WORKFLOW, settings.reconciliation_every, sample
+        ),
+        _schedule(
+            WHOLE_RECONCILIATION, RECONCILIATION_WORKFLOW, ScheduleCalendarSpec(hour=hour), Reconciliation()
+        ),
     )
-    return {
-        RESERVATION_EXPIRY: _schedule(
-            RESERVATION_EXPIRY, _every(settings.reservation_sweep_every), RESERVATION_EXPIRY_WORKFLOW
-        ),
-        RETENTION: _schedule(RETENTION, _every(settings.expiry_every), RETENTION_WORKFLOW),
-        SAMPLE_RECONCILIATION: _schedule(
-            SAMPLE_RECONCILIATION, _every(settings.reconciliation_every), RECONCILIATION_WORKFLOW, sample
-        ),
-        WHOLE_RECONCILIATION: _schedule(
-            WHOLE_RECONCILIATION, nightly, RECONCILIATION_WORKFLOW, Reconciliation(), catchup=A_NIGHT_LATE
-        ),
-    }
+    return dict(wanted)
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
@@ -69,14 +64,14 @@ async def _ensure(client: Client, name: str, wanted: Schedule) -> None:
         await client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(schedule=wanted))
 
 
-def _every(interval: timedelta) -> ScheduleSpec:
-    return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)])
-
-
 def _schedule(
-    name: str, spec: ScheduleSpec, workflow: str, *arguments: object, catchup: timedelta = SOON
-) -> Schedule:
-    return Schedule(
+    name: str, workflow: str, due: timedelta | ScheduleCalendarSpec, *arguments: object
+) -> tuple[str, Schedule]:
+    if isinstance(due, timedelta):
+        spec, catchup = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=due)]), SOON
+    else:
+        spec, catchup = ScheduleSpec(calendars=[due]), A_NIGHT_LATE
+    return name, Schedule(
         action=ScheduleActionStartWorkflow(workflow, args=arguments, id=name, task_queue=MAINTENANCE_QUEUE),
         spec=spec,
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=catchup),

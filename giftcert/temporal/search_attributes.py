@@ -1,6 +1,6 @@
 """The one registry of search attributes: what support filters by in the Temporal Web UI."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from temporalio.common import (
     SearchAttributeKey,
@@ -17,6 +17,7 @@ REFUND_REASON = SearchAttributeKey.for_keyword("RefundReason")
 PRODUCT = SearchAttributeKey.for_keyword("Product")
 
 ALL = (CERTIFICATE_STATUS, CHANNEL, ORDER_ID, REFUND_STATE, REFUND_REASON, PRODUCT)
+"""In the order of the fields of ``Visibility``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,9 @@ class Visibility:
 
 def pairs(visibility: Visibility) -> TypedSearchAttributes:
     """Return the search attributes to start a workflow with."""
+    values = zip(ALL, astuple(visibility), strict=True)
     return TypedSearchAttributes(
-        [SearchAttributePair(key, value) for key, value in _values(visibility).items() if value is not None]
+        [SearchAttributePair(key, value) for key, value in values if value is not None]
     )
 
 
@@ -46,17 +48,6 @@ def updates(visibility: Visibility, shown: TypedSearchAttributes) -> list[Search
     """Return what to upsert where ``shown`` is set: only what differs; what does not apply is taken away."""
     return [
         key.value_unset() if value is None else key.value_set(value)
-        for key, value in _values(visibility).items()
+        for key, value in zip(ALL, astuple(visibility), strict=True)
         if shown.get(key) != value
     ]
-
-
-def _values(visibility: Visibility) -> dict[SearchAttributeKey[str], str | None]:
-    return {
-        CERTIFICATE_STATUS: visibility.status,
-        CHANNEL: visibility.channel,
-        ORDER_ID: visibility.order_id,
-        REFUND_STATE: visibility.refund_state,
-        REFUND_REASON: visibility.refund_reason,
-        PRODUCT: visibility.product,
-    }

@@ -65,8 +65,16 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
     Raises:
         temporalio.service.RPCError: Temporal is away or refuses; the sweep will signal again.
     """
-    if wake.signal is not Signal.ORDER_CREATED and await _signal_running(client, wake):
-        return False
+    argument = Woken(wake.cause, wake.order_id)
+    if wake.signal is not Signal.ORDER_CREATED:
+        handle = client.get_workflow_handle(workflow_id(wake.certificate_id))
+        try:
+            await handle.signal(wake.signal, argument, rpc_timeout=RPC_LIMIT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        else:
+            return False
     await client.start_workflow(
         CERTIFICATE_WORKFLOW,
         CertificateInput(wake.certificate_id),
@@ -78,7 +86,7 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
             Visibility(channel=wake.channel, product=wake.product, order_id=wake.order_id)
         ),
         start_signal=wake.signal,
-        start_signal_args=[_argument(wake)],
+        start_signal_args=[argument],
         static_summary=f"Gift certificate {wake.product or ''}, order {wake.order_id or 'unknown yet'}",
         rpc_timeout=RPC_LIMIT,
     )
@@ -87,16 +95,16 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
 
 async def send_wakes(client: Client, wakes: Iterable[Wake]) -> None:
     """Signal at once all whom a commit concerns; what cannot be sent in a second is left to the sweep."""
-    sending = [asyncio.ensure_future(signal_certificate(client, wake)) for wake in wakes]
-    if not sending:
-        return
-    _, unsent = await asyncio.wait(sending, timeout=WAKES_LIMIT_SECONDS)
-    for one in unsent:
-        one.cancel()
-    results = await asyncio.gather(*sending, return_exceptions=True)
-    lost = [result for result in results if isinstance(result, BaseException)]
+    try:
+        async with asyncio.timeout(WAKES_LIMIT_SECONDS):
+            sent = await asyncio.gather(
+                *(signal_certificate(client, wake) for wake in wakes), return_exceptions=True
+            )
+    except TimeoutError as error:
+        sent = [error]
+    lost = [one for one in sent if isinstance(one, BaseException)]
     if lost:
-        _LOG.warning("signals left to the sweep", count=len(lost), error=type(lost[0]).__name__)
+        _LOG.warning("signals left to the sweep", error=type(lost[0]).__name__)
 
 
 async def start_retirement(client: Client, operation_id: str) -> None:
@@ -113,18 +121,3 @@ async def start_retirement(client: Client, operation_id: str) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         rpc_timeout=RPC_LIMIT,
     )
-
-
-async def _signal_running(client: Client, wake: Wake) -> bool:
-    handle = client.get_workflow_handle(workflow_id(wake.certificate_id))
-    try:
-        await handle.signal(wake.signal, _argument(wake), rpc_timeout=RPC_LIMIT)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise
-    return True
-
-
-def _argument(wake: Wake) -> Woken:
-    return Woken(wake.cause, wake.order_id)

@@ -140,7 +140,7 @@ class _Verification:
 
     async def _list_runs(self, numbers: NumberWatch, ids: list[str] | None) -> None:
         runs, listed = self._sources.runs, 0
-        async for page in runs.pages() if ids is None else runs.pages_of(ids):
+        async for page in runs.pages(ids):
             await self._published.add_open_runs([one.certificate_id for one in page])
             for one in page:
                 text = "\n".join(one.texts).encode()

@@ -102,17 +102,13 @@ class OtherRuns:
     hidden: str = ""
     texts: Sequence[str] = ()
 
-    async def pages(self) -> AsyncIterator[Sequence[OpenRun]]:
-        async for page in self.runs.pages():
+    async def pages(self, certificate_ids: Sequence[str] | None = None) -> AsyncIterator[list[OpenRun]]:
+        async for page in self.runs.pages(certificate_ids):
             yield [
                 OpenRun(one.certificate_id, (*one.texts, *self.texts))
                 for one in page
                 if one.certificate_id != self.hidden
             ]
-
-    async def pages_of(self, certificate_ids: Sequence[str]) -> AsyncIterator[Sequence[OpenRun]]:
-        async for page in self.runs.pages_of(certificate_ids):
-            yield page
 
     async def is_open(self, certificate_id: str) -> bool:
         return certificate_id != self.hidden and bool(await self.runs.is_open(certificate_id))
