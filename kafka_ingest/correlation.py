@@ -9,13 +9,17 @@ from hashlib import sha256
 import msgspec
 from msgspec import structs
 
-from giftcert.contracts.checks import require_known_channel
 from giftcert.contracts.clients import ClientRecord
-from giftcert.contracts.identity import spending_content, spending_identity
-from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.malformed import MalformedRecord, require_known_channel
 from giftcert.contracts.notices import InputMalformed, InputUnexpected
 from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order, order_message, recipients
-from giftcert.contracts.payments import PaymentRecord, payment_message, spending_message
+from giftcert.contracts.payments import (
+    PaymentRecord,
+    payment_message,
+    spending_content,
+    spending_identity,
+    spending_message,
+)
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient

@@ -7,10 +7,14 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.contracts.identity import spending_identity
 from giftcert.contracts.notices import OrderTooLarge, about_input
 from giftcert.contracts.orders import AnyOrder, StatedOrder
-from giftcert.contracts.payments import PaymentRecord, decode_stored_payment, encode_payment
+from giftcert.contracts.payments import (
+    PaymentRecord,
+    decode_stored_payment,
+    encode_payment,
+    spending_identity,
+)
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.order_changes import is_certificate_id

@@ -3,11 +3,9 @@
 from datetime import datetime
 
 import msgspec
-from msgspec import structs
 
-from giftcert.contracts.checks import in_utc, require_sound_text
 from giftcert.contracts.fields import LONGEST_IDENTIFIER, Identifier, Record, ShortText
-from giftcert.contracts.malformed import MalformedRecord, read_known
+from giftcert.contracts.malformed import MalformedRecord, in_utc, read_record
 
 UPDATED = "client.updated"
 ERASED = "client.erased"
@@ -47,11 +45,10 @@ def decode_client(key: bytes | None, value: bytes | None, written_at: datetime) 
     """
     if value is None or value == b"null":  # some writers serialise what should be no value
         return _erasure(key, written_at)
-    record = read_known(_DECODER, value, EVENT_TYPES)
-    require_sound_text(value, record)
+    record = read_record(_DECODER, value, EVENT_TYPES)
     if record.merged_into == record.client_id:
         raise MalformedRecord("invalidField", "mergedInto: expected another client")
-    return structs.replace(record, occurred_at=in_utc(record.occurred_at, "occurredAt"))
+    return record
 
 
 def _erasure(key: bytes | None, written_at: datetime) -> ClientRecord:

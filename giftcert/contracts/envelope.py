@@ -1,17 +1,19 @@
-"""A stored event as the record on ``GiftCertificates.Stream``: CloudEvents 1.0, Kafka binary mode."""
+"""A stored event as the record on ``GiftCertificates.Stream``, and back: CloudEvents 1.0, Kafka binary mode."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from hashlib import blake2b
+from typing import TypeAlias
 
 import msgspec
+
+from giftcert.contracts.payload import Money
 
 SCHEMA_VERSION = 1
 """Rises only when a reader of the version before would break."""
 SOURCE = "/giftcert"
 
 Header: TypeAlias = tuple[str, bytes]
-_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,37 +41,63 @@ class StoredEvent:
     payload: str
 
 
+class _Cause(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    topic: str
+    event_id: str | None
+
+
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """The record's value. Of one that is read, fields of later versions are left out, others need not be there."""
+
+    event_id: str
+    event_type: str
+    schema_version: int = SCHEMA_VERSION
+    occurred_at: datetime
+    recorded_at: datetime
+    channel: str | None = None
+    sale_channel: str | None = None
+    status: str | None = None
+    refund_state: str | None = None
+    certificate_id: str | None = None
+    sequence: int | None = None
+    product: str | None = None
+    nominal: Money | None = None
+    balance: Money | None = None
+    held: Money | None = None
+    cause: _Cause | None = None
+    payload: msgspec.Raw
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[_Envelope] = msgspec.json.Decoder(_Envelope)
+_PACK = msgspec.msgpack.Encoder()
+
+
 def encode_event(event: StoredEvent) -> tuple[bytes, bytes, list[Header]]:
     """Return key, value and headers; the same stored event always gives the same bytes."""
-    value = _ENCODER.encode(_envelope(event))
-    return event.stream_key.encode(), value, _headers(event)
 
+    def money(amount: int | None) -> Money | None:
+        return None if amount is None else Money(amount, event.currency)
 
-def _envelope(event: StoredEvent) -> dict[str, Any]:
-    cause = {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None
-    return {
-        "eventId": event.event_id,
-        "eventType": event.event_type,
-        "schemaVersion": SCHEMA_VERSION,
-        "occurredAt": event.occurred_at,
-        "recordedAt": event.recorded_at,
-        "channel": event.channel,
-        "saleChannel": event.sale_channel,
-        "status": event.status,
-        "refundState": event.refund_state,
-        "certificateId": event.certificate_id,
-        "sequence": event.sequence,
-        "product": event.product,
-        "nominal": _money(event.nominal, event.currency),
-        "balance": _money(event.balance, event.currency),
-        "held": _money(event.held, event.currency),
-        "cause": cause,
-        "payload": msgspec.Raw(event.payload.encode()),
-    }
-
-
-def _money(amount: int | None, currency: str | None) -> dict[str, Any] | None:
-    return None if amount is None else {"amount": amount, "currency": currency}
+    envelope = _Envelope(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        occurred_at=event.occurred_at,
+        recorded_at=event.recorded_at,
+        channel=event.channel,
+        sale_channel=event.sale_channel,
+        status=event.status,
+        refund_state=event.refund_state,
+        certificate_id=event.certificate_id,
+        sequence=event.sequence,
+        product=event.product,
+        nominal=money(event.nominal),
+        balance=money(event.balance),
+        held=money(event.held),
+        cause=_Cause(event.cause_topic, event.cause_event_id) if event.cause_topic else None,
+        payload=msgspec.Raw(event.payload.encode()),
+    )
+    return event.stream_key.encode(), _ENCODER.encode(envelope), _headers(event)
 
 
 def _headers(event: StoredEvent) -> list[Header]:
@@ -85,3 +113,44 @@ def _headers(event: StoredEvent) -> list[Header]:
         ("content-type", "application/json"),
     )
     return [(name, text.encode()) for name, text in texts if text is not None]
+
+
+def decode_event(key: bytes | None, value: bytes | None) -> StoredEvent:
+    """Return the event that a record of the stream tells: the reverse of ``encode_event``.
+
+    Raises:
+        msgspec.DecodeError: it is no event of ours.
+        UnicodeDecodeError: its key is no text.
+    """
+    envelope = _DECODER.decode(value or b"")
+    money = envelope.balance or envelope.held or envelope.nominal
+    return StoredEvent(
+        event_id=envelope.event_id,
+        stream_key=(key or b"").decode(),
+        certificate_id=envelope.certificate_id,
+        sequence=envelope.sequence,
+        event_type=envelope.event_type,
+        occurred_at=envelope.occurred_at,
+        recorded_at=envelope.recorded_at,
+        channel=envelope.channel,
+        sale_channel=envelope.sale_channel,
+        status=envelope.status,
+        refund_state=envelope.refund_state,
+        product=envelope.product,
+        nominal=envelope.nominal.amount if envelope.nominal else None,
+        currency=money.currency if money else None,
+        balance=envelope.balance.amount if envelope.balance else None,
+        held=envelope.held.amount if envelope.held else None,
+        cause_topic=envelope.cause.topic if envelope.cause else None,
+        cause_event_id=envelope.cause.event_id if envelope.cause else None,
+        payload=bytes(envelope.payload).decode(),
+    )
+
+
+def digest_of(event: StoredEvent) -> bytes:
+    """Return a short digest of all that an event says, the same for what is stored and what was published of it.
+
+    It is of the fields rather than of the record's bytes, so that a record of an earlier version, which lacks a field
+    added since, still equals its row.
+    """
+    return blake2b(_PACK.encode(event), digest_size=16).digest()

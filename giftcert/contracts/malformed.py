@@ -1,13 +1,19 @@
-"""Reading a record that may be malformed, or of a type that we do not know."""
+"""Records that may break their contract, or be of a type that we do not know: decoding, and checks beyond the shape."""
 
 import re
-from typing import Protocol, TypeVar
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+from msgspec import structs
+
+from giftcert.contracts.fields import Record
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class _Typed(Protocol):
@@ -15,8 +21,8 @@ class _Typed(Protocol):
     def event_type(self) -> str: ...
 
 
-T = TypeVar("T")
 Message = TypeVar("Message", bound=_Typed)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of reading that it is
@@ -38,6 +44,9 @@ class UnknownEventTypeError(Exception):
     """A message of a type that the contract does not name: skipped and counted."""
 
 
+# Decoding -------------------------------------------------------------------------------------------
+
+
 class _TypeOnly(msgspec.Struct, rename="camel"):
     event_type: str
 
@@ -45,37 +54,44 @@ class _TypeOnly(msgspec.Struct, rename="camel"):
 _TYPE: msgspec.json.Decoder[_TypeOnly] = msgspec.json.Decoder(_TypeOnly)
 
 
-def read(decoder: msgspec.json.Decoder[T], value: bytes) -> T:
-    """Decode a value.
-
-    Raises:
-        MalformedRecord: it is no JSON, or does not have the decoder's shape.
-    """
-    try:
-        return decoder.decode(value)
-    except _UNREADABLE as error:
-        raise _malformed(error) from None  # the original may quote the value
-
-
 def read_known(decoder: msgspec.json.Decoder[Message], value: bytes | None, types: frozenset[str]) -> Message:
     """Decode a message of one of these types; one of another type may have any shape otherwise.
 
     Raises:
         UnknownEventTypeError: it is of another type.
-        MalformedRecord: as ``read``, and ``emptyValue`` where a null means nothing.
+        MalformedRecord: it is no JSON, does not have the decoder's shape, or is a null, which means nothing.
     """
     if value is None:
         raise MalformedRecord("emptyValue", "the record has no value")
     try:
-        message = read(decoder, value)
-    except MalformedRecord:
+        message = decoder.decode(value)
+    except _UNREADABLE as error:
         event_type = _type_of(value)
         if event_type is None or event_type in types:
-            raise
+            raise _malformed(error) from None  # the original may quote the value
         raise UnknownEventTypeError(event_type) from None
     if message.event_type not in types:
         raise UnknownEventTypeError(message.event_type)
     return message
+
+
+def read_record(
+    decoder: msgspec.json.Decoder[AnyRecord], value: bytes | None, types: frozenset[str]
+) -> AnyRecord:
+    """Decode a message as ``read_known`` does, with its instant in UTC and text that PostgreSQL can keep.
+
+    Raises:
+        UnknownEventTypeError: as ``read_known``.
+        MalformedRecord: so, or its instant or text cannot be.
+    """
+    record = read_known(decoder, value, types)
+    # A NUL character is looked for where the bytes hint at one.
+    if b"\\u0000" in (value or b"") and _has_nul(msgspec.to_builtins(record)):
+        raise MalformedRecord("invalidField", "value: expected text without NUL characters")
+    occurred_at = in_utc(record.occurred_at, "occurredAt")
+    if occurred_at is record.occurred_at:
+        return record
+    return structs.replace(record, occurred_at=occurred_at)
 
 
 def _type_of(value: bytes) -> str | None:
@@ -94,9 +110,39 @@ def _malformed(error: Exception) -> MalformedRecord:
     what = text[: at.start()] if at else text
     missing = _MISSING.search(what)
     if missing:
-        return MalformedRecord(
-            "missingField", f"{'.'.join(filter(None, (path, missing['field'])))}: required"
-        )
+        field = f"{path}.{missing['field']}" if path else missing["field"]
+        return MalformedRecord("missingField", f"{field}: required")
     if not what.startswith("Expected "):  # such messages quote the value
         what = "expected another value"
     return MalformedRecord("invalidField", f"{path or 'value'}: {what[0].lower()}{what[1:].replace('`', '')}")
+
+
+def _has_nul(value: Any) -> bool:  # noqa: ANN401 - any decoded JSON
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_has_nul, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_nul, value))
+
+
+# Checks ---------------------------------------------------------------------------------------------
+
+
+def in_utc(instant: datetime, field: str) -> datetime:
+    """Return the instant in UTC; one outside 2000 to 2199 is a producer's mistake, and deadlines would overflow."""
+    if not _EARLIEST <= instant < _LATEST:
+        raise MalformedRecord("invalidField", f"{field}: expected an instant between 2000 and 2199")
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+
+
+def require_known_channel(channel: str, channels: tuple[str, ...]) -> None:
+    """Refuse a channel that is not configured: no worker would lead its certificates."""
+    if channel not in channels:
+        raise MalformedRecord("unknownChannel", f"channel: expected one of {', '.join(channels)}")
+
+
+def require_distinct(ids: Iterable[str | None], reason: str, field: str) -> None:
+    """Refuse an identifier that stands twice in a list."""
+    named = [one for one in ids if one is not None]
+    if len(set(named)) != len(named):
+        raise MalformedRecord(reason, f"{field}: named twice")

@@ -4,7 +4,7 @@ Each is a dataclass of its payload, like the events of the domain; ``about_produ
 ``about_input`` make the record of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
@@ -118,33 +118,21 @@ def about_product(
     channel: str | None = None,
 ) -> EventRecord:
     """Return the record of a notice whose stream key is the product."""
-    return EventRecord(
-        event_type=notice.type,
-        occurred_at=occurred_at,
-        channel=channel,
-        product=product,
-        payload=payload_of(notice),
-    )
+    return replace(about_input(notice, occurred_at, channel), product=product)
 
 
 def about_certificate(
-    notice: InputNotice | InvariantViolated | OperatorActed,
+    notice: InputProblem | InvariantViolated | OperatorActed,
     state: CertificateState,
     occurred_at: datetime,
     channel: str | None = None,
 ) -> EventRecord:
     """Return the record of a notice about a certificate, which it does not change."""
-    return EventRecord(
-        event_type=notice.type,
-        occurred_at=occurred_at,
-        channel=channel,
-        payload=payload_of(notice),
-        **standing(state),
-    )
+    return replace(about_input(notice, occurred_at, channel), **standing(state))
 
 
 def about_input(
-    notice: InputProblem | OrderTooLarge | InvariantViolated | PublicEvent,
+    notice: Notice | InputProblem | PublicEvent,
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,

@@ -4,9 +4,7 @@ from hashlib import blake2b
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import structs
 
-from giftcert.contracts.checks import in_utc, require_distinct, require_sound_text
 from giftcert.contracts.fields import (
     Amount,
     Currency,
@@ -16,7 +14,7 @@ from giftcert.contracts.fields import (
     SignedAmount,
     Version,
 )
-from giftcert.contracts.malformed import MalformedRecord, read, read_known
+from giftcert.contracts.malformed import MalformedRecord, read_known, read_record, require_distinct
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order import messages as m
@@ -169,19 +167,21 @@ def decode_order(value: bytes | None) -> AnyOrder:
         MalformedRecord: it breaks the contract.
     """
     decode = _stated if probe_order(value).event_type in STATED_TYPES else _withdrawn
-    return decode(value or b"")  # the probe lets no null pass
+    return decode(value)
 
 
 def order_message(record: AnyOrder, topic: str) -> m.OrderVersion:
     """Return what an order record on ``topic`` says of its order."""
-    cause = Cause(topic, record.event_id, record.occurred_at, record.channel)
+    said: dict[str, Any] = {
+        "cause": Cause(topic, record.event_id, record.occurred_at, record.channel),
+        "order_id": record.order_id,
+        "version": record.order_version,
+        "channel": record.channel,
+    }
     if isinstance(record, StatedOrder):
         return m.OrderStated(
-            cause=cause,
+            **said,
             event_type=record.event_type,
-            order_id=record.order_id,
-            version=record.order_version,
-            channel=record.channel,
             customer_id=record.customer_id,
             currency=record.currency,
             total=record.total,
@@ -189,30 +189,15 @@ def order_message(record: AnyOrder, topic: str) -> m.OrderVersion:
             recipients_digest=_digest(recipients(record)),
         )
     if record.event_type == RETURNED:
-        return m.LinesReturned(
-            cause=cause,
-            order_id=record.order_id,
-            version=record.order_version,
-            channel=record.channel,
-            line_ids=record.line_ids or (),
-            certificates=record.certificates,
-        )
-    return m.OrderCancelled(
-        cause=cause,
-        order_id=record.order_id,
-        version=record.order_version,
-        channel=record.channel,
-        line_ids=record.line_ids,
-        certificates=record.certificates,
-    )
+        return m.LinesReturned(**said, line_ids=record.line_ids or (), certificates=record.certificates)
+    return m.OrderCancelled(**said, line_ids=record.line_ids, certificates=record.certificates)
 
 
-def recipients(record: AnyOrder) -> dict[str, Recipient]:
+def recipients(record: StatedOrder) -> dict[str, Recipient]:
     """Return whom the certificates of an order are for, by lineId; they are kept apart from the order, to be erased."""
-    lines = record.certificate_lines if isinstance(record, StatedOrder) else ()
     return {
         line.line_id: Recipient(line.recipient.ref, line.recipient.channel, line.recipient.locale)
-        for line in lines
+        for line in record.certificate_lines
         if line.recipient is not None
     }
 
@@ -235,14 +220,13 @@ def _digest(recipients: dict[str, Recipient]) -> str | None:
     return blake2b(msgspec.json.encode(sorted(recipients.items())), digest_size=8).hexdigest()
 
 
-def _stated(value: bytes) -> StatedOrder:
-    record = read(_STATED, value)
-    require_sound_text(value, record)
+def _stated(value: bytes | None) -> StatedOrder:
+    record = read_record(_STATED, value, STATED_TYPES)
     require_distinct((line.line_id for line in record.lines), "duplicateLine", "lines.lineId")
     require_distinct(record.named_certificates, "duplicateCertificate", "lines.certificateId")
     for nth, line in enumerate(record.lines):
         (_check_certificate if line.is_certificate else _check_other)(line, f"lines[{nth}]")
-    return structs.replace(record, occurred_at=in_utc(record.occurred_at, "occurredAt"))
+    return record
 
 
 def _check_certificate(line: OrderLine, path: str) -> None:
@@ -260,11 +244,10 @@ def _check_other(line: OrderLine, path: str) -> None:
         raise MalformedRecord("misspeltKind", f"{path}.kind: expected {GIFT_CERTIFICATE} beside these ids")
 
 
-def _withdrawn(value: bytes) -> WithdrawnOrder:
-    record = read(_WITHDRAWN, value)
-    require_sound_text(value, record)
+def _withdrawn(value: bytes | None) -> WithdrawnOrder:
+    record = read_record(_WITHDRAWN, value, EVENT_TYPES)
     line_ids = record.line_ids
     if line_ids == () or (line_ids is None and record.event_type == RETURNED):
         raise MalformedRecord("missingField", "lines: expected the lines that are meant")
     require_distinct(line_ids or (), "duplicateLine", "lines.lineId")
-    return structs.replace(record, occurred_at=in_utc(record.occurred_at, "occurredAt"))
+    return record

@@ -1,15 +1,28 @@
-"""The payload of a stream event: the fields of its dataclass in camelCase, as plain JSON values."""
+"""The payload of a stream event: the fields of its dataclass in camelCase, as plain JSON values; and back again."""
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.money import MINOR_UNITS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+Event = TypeVar("Event", bound="DataclassInstance")
+_PUBLIC: Mapping[str, type[PublicEvent]] = {kind.type: kind for kind in get_args(PublicEvent)}
+_DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+
+
+class Money(msgspec.Struct, frozen=True, gc=False):
+    """An amount in minor units as the stream tells it."""
+
+    amount: int
+    currency: str | None
 
 
 def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[str, Any]:
@@ -23,28 +36,49 @@ def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[
             money is in that.
     """
     currency = getattr(event, "foreign_currency", None) or currency
-    money = _money_fields(type(event))
-    return {
-        camel_case(field.name): _money(getattr(event, field.name), currency)
-        if field.name in money
-        else _plain(getattr(event, field.name))
-        for field in fields(event)
+    payload: dict[str, Any] = {}
+    for name, published, is_money in _names(type(event)):
+        value = getattr(event, name)
+        if is_money and value is not None:
+            payload[published] = {"amount": value, "currency": currency}
+        elif is_dataclass(value) and not isinstance(value, type):
+            payload[published] = payload_of(value)
+        else:
+            payload[published] = msgspec.to_builtins(list(value) if isinstance(value, tuple) else value)
+    return payload
+
+
+def public_event(event_type: str, payload: str | bytes) -> PublicEvent | None:
+    """Return what a certificate decided, from the payload of the stream event that tells it.
+
+    Returns:
+        The event; ``None`` for what is no decision of a certificate, or is of a later version.
+
+    Raises:
+        msgspec.DecodeError: the payload does not fit its type; the message names the field, never the value.
+    """
+    kind = _PUBLIC.get(event_type)
+    return None if kind is None else event_from(kind, payload)
+
+
+def event_from(kind: type[Event], payload: str | bytes) -> Event:
+    """Return the event dataclass whose payload this is: fields that it does not know are left out.
+
+    Raises:
+        msgspec.DecodeError: the payload does not fit the dataclass.
+    """
+    published = _DECODER.decode(payload)
+    values = {
+        name: _amount(published[in_json]) if is_money else published[in_json]
+        for name, in_json, is_money in _names(kind)
+        if in_json in published
     }
+    return msgspec.convert(values, kind)
 
 
-@lru_cache(maxsize=128)
-def _money_fields(kind: type) -> frozenset[str]:
-    """The fields that the dataclass annotates as amounts of money, or as such an amount or nothing."""
-    hints = get_type_hints(kind, include_extras=True)
-    return frozenset(name for name, hint in hints.items() if any(map(_is_money, (hint, *get_args(hint)))))
-
-
-def _is_money(hint: Any) -> bool:  # noqa: ANN401 - an annotation
+def is_money(hint: Any) -> bool:  # noqa: ANN401 - an annotation
+    """Return whether a field's annotation says that it is an amount of money."""
     return MINOR_UNITS in getattr(hint, "__metadata__", ())
-
-
-def _money(amount: int | None, currency: str | None) -> dict[str, Any] | None:
-    return None if amount is None else {"amount": amount, "currency": currency}
 
 
 @lru_cache(maxsize=512)
@@ -54,9 +88,15 @@ def camel_case(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any field
-    if is_dataclass(value) and not isinstance(value, type):
-        return payload_of(value)
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    return msgspec.to_builtins(value)
+@lru_cache(maxsize=128)
+def _names(kind: Any) -> list[tuple[str, str, bool]]:  # noqa: ANN401 - a dataclass
+    """Return each field's name, its name in JSON, and whether it is money, or money or nothing."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        (one.name, camel_case(one.name), any(map(is_money, (hints[one.name], *get_args(hints[one.name])))))
+        for one in fields(kind)
+    ]
+
+
+def _amount(money: Any) -> int | None:  # noqa: ANN401 - decoded JSON
+    return None if money is None else msgspec.convert(money, Money).amount

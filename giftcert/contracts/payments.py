@@ -1,11 +1,13 @@
 """``All_Payments``: our reading of the payments that channels write through Payments."""
 
+from hashlib import sha256
+from typing import Any
+
 import msgspec
 from msgspec import structs
 
-from giftcert.contracts.checks import in_utc, require_distinct, require_sound_text
-from giftcert.contracts.fields import Amount, Currency, Identifier, Record, ShortText
-from giftcert.contracts.malformed import MalformedRecord, read_known
+from giftcert.contracts.fields import EPOCH, Amount, Currency, Identifier, Record, ShortText
+from giftcert.contracts.malformed import MalformedRecord, read_record, require_distinct
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
 from giftcert.domain.order import messages as m
@@ -14,17 +16,6 @@ from giftcert.domain.order.messages import GIFT_CERTIFICATE
 AUTHORIZED, CAPTURED = "payment.authorized", "payment.captured"
 VOIDED, REFUNDED = "payment.voided", "payment.refunded"
 EVENT_TYPES = frozenset({AUTHORIZED, CAPTURED, VOIDED, REFUNDED})
-_SPENDING_KINDS = {
-    AUTHORIZED: SpendingKind.AUTHORIZED,
-    CAPTURED: SpendingKind.CAPTURED,
-    VOIDED: SpendingKind.VOIDED,
-    REFUNDED: SpendingKind.REFUNDED,
-}
-_KINDS: dict[str, type[m.PaymentAuthorized | m.PaymentCaptured | m.PaymentVoided]] = {
-    AUTHORIZED: m.PaymentAuthorized,
-    CAPTURED: m.PaymentCaptured,
-    VOIDED: m.PaymentVoided,
-}
 
 
 class PaymentAllocation(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -62,6 +53,7 @@ class _StoredPayment(
 
 
 _DECODER: msgspec.json.Decoder[PaymentRecord] = msgspec.json.Decoder(PaymentRecord)
+_ENCODER = msgspec.json.Encoder()
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK: msgspec.msgpack.Decoder[_StoredPayment] = msgspec.msgpack.Decoder(_StoredPayment)
 
@@ -73,43 +65,53 @@ def decode_payment(value: bytes | None) -> PaymentRecord:
         UnknownEventTypeError: it is to be skipped.
         MalformedRecord: it breaks the contract.
     """
-    record = read_known(_DECODER, value, EVENT_TYPES)
-    require_sound_text(value or b"", record)  # a null is refused above
-    return _checked(record)
+    record = read_record(_DECODER, value, EVENT_TYPES)
+    if record.tender == GIFT_CERTIFICATE and record.certificate_id is None:
+        raise MalformedRecord("certificateMissing", "certificateId: required with this tender")
+    if record.tender == GIFT_CERTIFICATE and record.amount == 0:
+        raise MalformedRecord("invalidField", "amount: expected above 0 with this tender")
+    if record.event_type == REFUNDED and record.refund_id is None:
+        raise MalformedRecord("refundIdMissing", "refundId: required in a refund")
+    if record.allocations:
+        _check_allocations(record.allocations, record.amount)
+    if record.allocations == ():  # no allocations, an empty list and null are one content
+        return structs.replace(record, allocations=None)
+    return record
+
+
+def _check_allocations(allocations: tuple[PaymentAllocation, ...], amount: int) -> None:
+    require_distinct((one.line_id for one in allocations), "duplicateLine", "allocations.lineId")
+    if sum(one.amount for one in allocations) > amount:
+        raise MalformedRecord("overAllocated", "allocations: expected no more than the amount together")
+
+
+# What it says to its order, and to the certificate that pays ----------------------------------------
 
 
 def payment_message(record: PaymentRecord, topic: str) -> m.Payment:
     """Return what a payment record on ``topic`` says of its order."""
-    cause = _cause(record, topic)
+    said: dict[str, Any] = {
+        "cause": _cause(record, topic),
+        "order_id": record.order_id,
+        "payment_id": record.payment_id,
+        "tender": record.tender,
+        "amount": record.amount,
+        "currency": record.currency,
+    }
     allocations = tuple(m.Allocation(one.line_id, one.amount) for one in record.allocations or ())
-    if record.event_type == REFUNDED:
-        return m.PaymentRefunded(
-            cause=cause,
-            order_id=record.order_id,
-            payment_id=record.payment_id,
-            refund_id=record.refund_id or "",  # the decoder lets no refund pass without
-            tender=record.tender,
-            amount=record.amount,
-            currency=record.currency,
-            allocations=allocations,
-        )
-    return _KINDS[record.event_type](
-        cause=cause,
-        order_id=record.order_id,
-        payment_id=record.payment_id,
-        capture_id=record.capture_id,
-        tender=record.tender,
-        amount=record.amount,
-        currency=record.currency,
-        allocations=allocations if record.event_type == CAPTURED else (),  # else the whole order is meant
-    )
+    if record.event_type == REFUNDED:  # which the decoder lets pass only with a refundId
+        return m.PaymentRefunded(**said, refund_id=record.refund_id or "", allocations=allocations)
+    if record.event_type == CAPTURED:
+        return m.PaymentCaptured(**said, capture_id=record.capture_id, allocations=allocations)
+    kind = m.PaymentAuthorized if record.event_type == AUTHORIZED else m.PaymentVoided
+    return kind(**said, capture_id=record.capture_id)
 
 
 def spending_message(record: PaymentRecord, topic: str) -> SpendingReported:
     """Return what a payment record on ``topic`` says to the certificate that pays."""
     return SpendingReported(
         cause=_cause(record, topic),
-        kind=_SPENDING_KINDS[record.event_type],
+        kind=SpendingKind(record.event_type.removeprefix("payment.")),
         order_id=record.order_id,
         payment_id=record.payment_id,
         redemption_id=record.redemption_id,
@@ -118,6 +120,36 @@ def spending_message(record: PaymentRecord, topic: str) -> SpendingReported:
         capture_id=record.capture_id,
         refund_id=record.refund_id,
     )
+
+
+def spending_identity(record: PaymentRecord) -> str:
+    """Return what all repeats share: payment, type, and captureId or refundId, else amount and instant."""
+    if record.event_type == REFUNDED and record.refund_id:
+        parts = ("refund", record.refund_id)
+    elif record.capture_id:
+        parts = ("capture", record.capture_id)
+    else:
+        parts = (str(record.amount), record.occurred_at.strftime("%Y%m%dT%H%M%S.%fZ"))
+    whole = (record.event_type, record.payment_id, *parts)
+    return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in whole)
+
+
+def spending_content(record: PaymentRecord) -> bytes:
+    """Return the SHA-256 of the fields that we decode, without event id and ``occurredAt``.
+
+    Where ``occurredAt`` is part of the identity, equal identities have it equal anyway. Fields with their default are
+    left out, so that a field decoded in a later version does not make old messages contradict their repeats.
+    """
+    allocations = tuple(sorted(record.allocations or (), key=lambda one: one.line_id)) or None
+    said = structs.replace(record, event_id="", occurred_at=EPOCH, allocations=allocations)
+    return sha256(_ENCODER.encode(said)).digest()
+
+
+def _cause(record: PaymentRecord, topic: str) -> Cause:
+    return Cause(topic, record.event_id, record.occurred_at, record.channel)
+
+
+# Kept until its order is known ----------------------------------------------------------------------
 
 
 def encode_payment(record: PaymentRecord) -> bytes:
@@ -132,34 +164,3 @@ def decode_stored_payment(data: bytes) -> PaymentRecord:
         msgspec.ValidationError: the bytes are of another shape.
     """
     return PaymentRecord(**structs.asdict(_UNPACK.decode(data)))
-
-
-def _cause(record: PaymentRecord, topic: str) -> Cause:
-    return Cause(topic, record.event_id, record.occurred_at, record.channel)
-
-
-def _checked(record: PaymentRecord) -> PaymentRecord:
-    if record.tender == GIFT_CERTIFICATE:
-        _check_spending(record)
-    if record.event_type == REFUNDED and record.refund_id is None:
-        raise MalformedRecord("refundIdMissing", "refundId: required in a refund")
-    if record.allocations:
-        _check_allocations(record.allocations, record.amount)
-    occurred_at = in_utc(record.occurred_at, "occurredAt")
-    # No allocations, an empty list and null are one content.
-    if occurred_at is record.occurred_at and record.allocations != ():
-        return record
-    return structs.replace(record, occurred_at=occurred_at, allocations=record.allocations or None)
-
-
-def _check_spending(record: PaymentRecord) -> None:
-    if record.certificate_id is None:
-        raise MalformedRecord("certificateMissing", "certificateId: required with this tender")
-    if record.amount == 0:
-        raise MalformedRecord("invalidField", "amount: expected above 0 with this tender")
-
-
-def _check_allocations(allocations: tuple[PaymentAllocation, ...], amount: int) -> None:
-    require_distinct((one.line_id for one in allocations), "duplicateLine", "allocations.lineId")
-    if sum(one.amount for one in allocations) > amount:
-        raise MalformedRecord("overAllocated", "allocations: expected no more than the amount together")

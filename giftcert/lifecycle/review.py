@@ -228,7 +228,7 @@ class Review:
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
         self.records += stamp(
-            self.state, decision.recorded, at=self.now, channel=channel, states=decision.states
+            self.state, decision.recorded, decision.states, at=self.now, channel=channel
         )
         before, self.state = self.state.reservation, decision.state
         if before is not None and not before.ended and decision.state.reservation != before:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from giftcert.contracts.envelope_reading import digest_of
+from giftcert.contracts.envelope import digest_of
 from giftcert.storage.verification.pages import PageRepository, RecordedEvent
 from giftcert.storage.verification.published import PublishedRepository
 from giftcert.storage.verification.session import Session

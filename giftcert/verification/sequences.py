@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from giftcert.contracts.envelope_reading import digest_of
+from giftcert.contracts.envelope import digest_of
 from giftcert.storage.verification.pages import CertificateRow, RecordedEvent
 from giftcert.storage.verification.published import StreamRecord
 from giftcert.verification.cutoff import Cutoff

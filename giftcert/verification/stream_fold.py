@@ -8,7 +8,7 @@ import msgspec
 
 from giftcert.contracts.envelope import StoredEvent
 from giftcert.contracts.notices import InvariantViolated
-from giftcert.contracts.payload_reading import public_event
+from giftcert.contracts.payload import public_event
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.disclosure import refuse_disclosure
 from giftcert.domain.certificate.evolve import evolve

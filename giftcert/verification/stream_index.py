@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from aiokafka import ConsumerRecord
 
-from giftcert.contracts.envelope import StoredEvent
-from giftcert.contracts.envelope_reading import decode_event, digest_of
+from giftcert.contracts.envelope import StoredEvent, decode_event, digest_of
 from giftcert.storage.verification.published import PublishedRepository, StreamRow
 from giftcert.verification.secret_watch import NumberWatch
 from giftcert.verification.stream_reader import StreamReading

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from giftcert.contracts import clients, orders, payments
-from giftcert.contracts.specification.types import DIALECT, Schema
+from giftcert.contracts.specification.event_schemas import DIALECT, Schema
 from giftcert.domain.order.messages import GIFT_CERTIFICATE
 
 _CERTIFICATE_LINE: Schema = {

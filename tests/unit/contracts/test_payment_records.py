@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from giftcert.contracts.identity import spending_content, spending_identity
 from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError
 from giftcert.contracts.payments import (
     PaymentRecord,
@@ -13,6 +12,8 @@ from giftcert.contracts.payments import (
     decode_stored_payment,
     encode_payment,
     payment_message,
+    spending_content,
+    spending_identity,
     spending_message,
 )
 from giftcert.domain.cause import Cause

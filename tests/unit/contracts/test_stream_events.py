@@ -1,9 +1,11 @@
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import stamp
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import CertificateState, Sale, Status
 from giftcert.domain.clients import Recipient
 
@@ -29,8 +31,15 @@ ISSUED = e.Issued(
 
 def stamped(
     before: CertificateState, *events: e.Event, cause: Cause | None = CAUSE, channel: str | None = None
-) -> tuple[EventRecord, ...]:
-    return stamp(before, [e.Recorded(event, cause) for event in events], at=NOON, channel=channel)
+) -> list[EventRecord]:
+    return stamped_records(before, [e.Recorded(event, cause) for event in events], channel)
+
+
+def stamped_records(
+    before: CertificateState, recorded: list[e.Recorded], channel: str | None = None
+) -> list[EventRecord]:
+    folded = accumulate(recorded, lambda state, one: evolve(state, one.event, NOON), initial=before)
+    return stamp(before, recorded, list(folded)[1:], at=NOON, channel=channel)
 
 
 def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
@@ -76,7 +85,7 @@ def test_what_time_alone_caused_happened_where_the_certificate_was_sold() -> Non
 
 def test_each_event_has_its_own_cause() -> None:
     other = Cause("All_SalesOrder", "so-1", NOON, "im")
-    first, second = stamp(ORDERED, [e.Recorded(ISSUED, CAUSE), e.Recorded(ISSUED, other)], at=NOON)
+    first, second = stamped_records(ORDERED, [e.Recorded(ISSUED, CAUSE), e.Recorded(ISSUED, other)])
 
     assert (first.cause, second.cause) == (CAUSE, other)
     assert (first.channel, second.channel) == ("pos", "im")
@@ -89,7 +98,7 @@ def test_before_issue_balance_and_held_are_nothing() -> None:
 
 
 def test_private_events_are_not_told() -> None:
-    assert stamped(ORDERED, e.SaleRepriced(amount=1, listed_amount=1, nominal=500_000)) == ()
+    assert stamped(ORDERED, e.SaleRepriced(amount=1, listed_amount=1, nominal=500_000)) == []
 
 
 def test_private_events_complete_the_public_one_before_them() -> None:
