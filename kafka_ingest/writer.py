@@ -163,9 +163,8 @@ def failure_of(error: Exception) -> Failure:
         if state.startswith(_RECORD_CLASSES):
             return Failure.RECORD
     elif isinstance(error, ValueError) or not isinstance(error, DATABASE_ERRORS):
-        return (
-            Failure.RECORD
-        )  # asyncpg's refusal to encode a value is a ValueError, and an InterfaceError too
+        # asyncpg's refusal to encode a value is a ValueError, and an InterfaceError too.
+        return Failure.RECORD
     return Failure.AWAY if is_database_away(error) else Failure.STANDING
 
 
