@@ -24,8 +24,9 @@ from giftcert.lifecycle import retirement
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
-from giftcert.storage import credentials, idempotency
+from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.day_partitions import drop_before
+from giftcert.storage.idempotency import IdempotencyRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
@@ -93,7 +94,7 @@ class MaintenanceActivities:
     async def forget_idempotency_keys(self) -> int:
         """Forget one batch of keys that count no more; return how many."""
         async with self._engine.begin() as connection:
-            return await idempotency.forget(connection, self._clock(), KEYS_AT_ONCE)
+            return await IdempotencyRepository(connection).forget(self._clock(), KEYS_AT_ONCE)
 
     @activity.defn(name=DROP_DAYS)
     async def drop_days(self) -> list[str]:
@@ -109,7 +110,7 @@ class MaintenanceActivities:
         payments_kept = now.date() - self._settings.payment_horizon
         originals_kept = now.date() - self._settings.inbox_retention
         async with self._engine.begin() as connection:
-            await credentials.forget_guesses(connection, now - self._settings.guess_policy.remembered)
+            await CredentialRepository(connection).forget(now - self._settings.guess_policy.remembered)
             payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
             return payments + await drop_before(connection, "inbox", originals_kept)
 

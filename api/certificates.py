@@ -48,9 +48,10 @@ from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller, Role
+from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
 from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.reading import FoundCertificate, ReadingRepository
-from giftcert.storage.verification_locks import VerificationLockRepository
+from giftcert.storage.credentials import CredentialRepository
+from giftcert.storage.events import EventRepository
 
 router = APIRouter(tags=["certificates"], route_class=AuthenticatedRoute)
 CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
@@ -162,9 +163,8 @@ async def get_certificate(
         _check_access(caller, state)
         if history_after > stored.sequence:
             raise InvalidFieldError("historyAfter", "is beyond the last event")
-        reading = ReadingRepository(connection)
-        [found] = await reading.search({"certificate_id": certificate_id}, None, 1)
-        history = await reading.history(certificate_id, history_after, HISTORY_PAGE)
+        [found] = await CertificateSearch(connection).find({"certificate_id": certificate_id})
+        history = await EventRepository(connection).history(certificate_id, history_after, HISTORY_PAGE)
     view = {
         **dict(_summary(found)),
         "reservation": state.reservation,
@@ -203,10 +203,10 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
             "orderId", "name an order, refund, reservation, customer or the last four digits"
         )
     async with services.engine.connect() as connection:
-        reading = ReadingRepository(connection)
-        if after is not None and not await reading.exists(after):
+        search = CertificateSearch(connection)
+        if after is not None and not await search.find({"certificate_id": after}):
             raise InvalidFieldError("after", "is not `next` of a page")
-        found = await reading.search(criteria, after, limit + 1)
+        found = await search.find(criteria, after, limit + 1)
     page, more = found[:limit], len(found) > limit
     return CertificatePage(
         items=[_summary(one) for one in page], next=page[-1].certificate_id if more else None
@@ -382,7 +382,7 @@ async def unlock(
 ) -> Response:
     """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
     async with services.engine.connect() as connection:
-        is_locked = await VerificationLockRepository(connection).is_locked(certificate_id, services.clock())
+        is_locked = await CredentialRepository(connection).is_locked(certificate_id, services.clock())
     message = UnlockVerification(reason=body.reason, by=caller.subject, is_locked=is_locked)
     used = key_of(services, caller, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
     return await _act(services, certificate_id, message, used)

@@ -12,7 +12,7 @@ from api.problems import PROBLEMS, Problem, ProblemError
 from api.schemas import Schema
 from api.services import CurrentServices, Services
 from giftcert.storage.outages import DATABASE_ERRORS
-from giftcert.storage.reading import ReadingRepository
+from giftcert.storage.products import ProductRepository
 
 router = APIRouter(tags=["operation"])
 metrics_router = APIRouter(tags=["operation"])
@@ -82,7 +82,7 @@ async def read_metrics() -> Response:
 async def _database(services: Services) -> bool:
     try:
         async with asyncio.timeout(1), services.engine.connect() as connection:
-            await ReadingRepository(connection).answers()
+            await ProductRepository(connection).all()
     except DATABASE_ERRORS:
         return False
     return True

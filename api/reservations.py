@@ -19,11 +19,12 @@ from api.products import find_product
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
 from api.services import CurrentServices, Services
 from giftcert.clock import Clock
+from giftcert.contracts.notices import ClaimsRefused
 from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
 from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
-from giftcert.storage.blocked_attempts import BlockedAttemptRepository, RefusedClaims
+from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, Claimed, ClaimKey, ClaimRequest, ClaimResult, shared_answer
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
@@ -283,5 +284,6 @@ class RefusedClaimLedger:
         async with self._engine.begin() as connection:
             attempts = BlockedAttemptRepository(connection)
             for (product, channel), times in sorted(waiting.items()):
-                await attempts.add(RefusedClaims(product, channel, len(times), times[0], times[-1]))
+                refused = ClaimsRefused(attempts=len(times), first_at=times[0], last_at=times[-1])
+                await attempts.add(product, channel, refused)
             await attempts.record_due(self._clock())

@@ -26,7 +26,6 @@ from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
 from giftcert.storage.engine import autocommit
-from giftcert.storage.verification_locks import VerificationLockRepository
 
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 NOBODY = UUID(int=0)
@@ -153,7 +152,7 @@ class CredentialCheck:
         in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
         async with in_turn:
             async with autocommit(self._engine) as driver:
-                stored = await CredentialRepository(driver, self._policy).find(guess, caller_key)
+                stored = await CredentialRepository(driver).find(guess, self._policy, caller_key)
             if stored.remembered is not None:
                 return stored
             self._check_may_guess(stored, guess)
@@ -164,11 +163,11 @@ class CredentialCheck:
 
     async def _count_wrong(self, guess: Guess) -> None:
         async with autocommit(self._engine) as driver, driver.transaction():
-            credentials = CredentialRepository(driver, self._policy)
+            credentials = CredentialRepository(driver)
             await credentials.lock(guess)
-            stored = await credentials.find(guess)
+            stored = await credentials.find(guess, self._policy)
             self._check_may_guess(stored, guess)
-            await credentials.count_wrong(guess, stored)
+            await credentials.count_wrong(guess, stored, self._policy)
 
     def _check_may_guess(self, stored: StoredCredentials, guess: Guess) -> None:
         """Refuse right and wrong pairs alike, so that the answer says nothing about the CVC."""
@@ -191,7 +190,7 @@ async def record_locks(engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyri
     Several processes, or one that crashes, append ``alert.verificationLocked`` once.
     """
     async with engine.connect() as connection:
-        locks = await VerificationLockRepository(connection).unrecorded()
+        locks = await CredentialRepository(connection).unrecorded_locks()
     for lock in locks:
         if lock.certificate_id is not None:
             once = f"{lock.fingerprint.hex()} {lock.locked_at.isoformat()}"
@@ -199,4 +198,4 @@ async def record_locks(engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyri
             message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
             await lifecycle.act(lock.certificate_id, message, lock.locked_at, key=key)
         async with engine.begin() as connection:
-            await VerificationLockRepository(connection).recorded(lock)
+            await CredentialRepository(connection).lock_recorded(lock)

@@ -81,13 +81,13 @@ class Measurement:
     async def _encoded(self) -> list[Record]:
         """Return what dispatch is going to send."""
         records: list[Record] = []
-        async with self._engine.connect() as connection:
+        async with self._engine.connect() as connection, connection.begin() as transaction:
             outbox = OutboxRepository(connection)
             while (locked := await outbox.lock_shard()) is not None:
                 window = await outbox.window(locked, WINDOW)
                 await outbox.delete(window)
                 records += [encode_event(event) for event in window.events]
-            await connection.rollback()
+            await transaction.rollback()
         return records
 
     async def _make(self, topic: str) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
+from giftcert.storage.events import EventRepository
 from giftcert.storage.outages import DATABASE_ERRORS
-from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
 from kafka_ingest.records import Place
 
@@ -117,8 +117,8 @@ class OutageReport:
         key = input_key(notice.topic or "", notice.partition or 0)
         try:
             async with self._engine.begin() as connection:
-                outbox = OutboxRepository(connection)
-                await outbox.append_once(key, about_input(notice, now), now - REPORTED_EVERY)
+                events = EventRepository(connection)
+                await events.append_once(key, about_input(notice, now), now - REPORTED_EVERY)
         except DATABASE_ERRORS as failure:
             _log.warning("an outage could not be recorded", error=_kind(failure))
             self._unrecorded[part] = notice

@@ -11,7 +11,7 @@ from giftcert.domain.certificate.public_events import OperatorActed
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
 from giftcert.storage.events import EventRepository
-from giftcert.storage.quarantine_review import QuarantineReview, StoredRecord
+from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
 from kafka_ingest.correlation import select
 from kafka_ingest.decoder import decode
 from kafka_ingest.quarantine import (
@@ -106,13 +106,13 @@ class Replay:
         lying = await self._lying_at(place)
         async with self._engine.begin() as connection:
             for one in lying:
-                await QuarantineReview(connection).close(one, "dismissed", self._clock())
+                await QuarantineRepository(connection).close(one, "dismissed", self._clock())
                 await self._record_act(connection, place, f"quarantine dismiss {_position(place)}: {why}")
         return len(lying)
 
     async def _lying_at(self, place: Place) -> list[int]:
         async with self._engine.connect() as connection:
-            return await QuarantineReview(connection).lying_at(place)
+            return await QuarantineRepository(connection).lying_at(place)
 
     async def _replay(self, record: int, place: Place, *, with_followers: bool = True) -> list[Replayed]:
         outcomes = await outlasting_races(
@@ -145,7 +145,7 @@ class Replay:
         self, connection: AsyncConnection, record: int, *, with_followers: bool
     ) -> list[StoredRecord]:
         """Lock the record and those that wait for it: folded together, the order's word comes before its money."""
-        review = QuarantineReview(connection)
+        review = QuarantineRepository(connection)
         stored = await review.lock(record)
         if stored is None:
             return []
@@ -163,7 +163,7 @@ class Replay:
 
     async def _note(self, connection: AsyncConnection, record: int, replayed: Replayed) -> None:
         """Close the record, or say why it stays; and record who replayed it."""
-        review = QuarantineReview(connection)
+        review = QuarantineRepository(connection)
         if replayed.reason is None:
             await review.close(record, "replayed", self._clock())
         else:

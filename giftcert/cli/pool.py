@@ -14,7 +14,7 @@ from giftcert.cli.output import AsJson, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from giftcert.storage.operations import Operation, StoredOperation
+    from giftcert.storage.operations import Operation
 
 app = typer.Typer(help="What there is to sell.", no_args_is_help=True)
 
@@ -104,7 +104,7 @@ def retire(
     run_to_end(work)
 
 
-async def _retire(operation: "Operation", progress: "Callable[[int, int], None]") -> "StoredOperation":
+async def _retire(operation: "Operation", progress: "Callable[[int, int], None]") -> "Operation":
     """Carry an operation out here; were this command to end, a schedule goes on with it."""
     from giftcert.cli.lifecycle import opened_lifecycle
     from giftcert.clock import utc_now

@@ -32,14 +32,14 @@ def list_records(
     """List a page of quarantined records, by topic, partition and offset."""
     from giftcert.cli.quarantine_report import listed, place_at, position, table
     from giftcert.cli.quarantine_review import opened_quarantine
-    from giftcert.storage.quarantine_review import BEGINNING, QuarantineReview, Wanted
+    from giftcert.storage.quarantine import BEGINNING, QuarantineRepository, Wanted
 
     wanted = Wanted(topic=topic, partition=partition, reason=reason, closed_too=closed_too)
 
     async def work() -> None:
         async with opened_quarantine() as opened, opened.engine.connect() as connection:
             behind = place_at(after) if after else BEGINNING
-            page = await QuarantineReview(connection).page(wanted, behind, limit)
+            page = await QuarantineRepository(connection).page(wanted, behind, limit)
         more = position(page[-1].place) if len(page) >= limit else None
         text = table(page) if page else "nothing lies in quarantine"
         text += f"\nmore: --after {more}" if more else ""
@@ -85,7 +85,7 @@ def replay(
     """Send records the way they would have gone, after a fix; what is still bad stays."""
     from giftcert.cli.quarantine_report import Tally, place_at
     from giftcert.cli.quarantine_review import opened_quarantine
-    from giftcert.storage.quarantine_review import Wanted
+    from giftcert.storage.quarantine import Wanted
 
     if not (place or topic or reason or everything):
         raise CommandError("say which: TOPIC/PARTITION/OFFSET, --topic, --reason or --all")

@@ -9,7 +9,7 @@ from typing import Any
 from giftcert.cli.errors import CommandError
 from giftcert.cli.tables import as_text
 from giftcert.cli.timeline import stamp
-from giftcert.storage.quarantine_review import ListedRecord, Place, StoredRecord
+from giftcert.storage.quarantine import ListedRecord, Place, StoredRecord
 from kafka_ingest.records import InputRecord
 from kafka_ingest.replay import Replayed, read_now
 from kafka_ingest.transaction import IngestRules

@@ -20,10 +20,10 @@ from giftcert.security import Keyring, keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.engine import make_engine
 from giftcert.storage.events import EventRepository
-from giftcert.storage.quarantine_review import (
+from giftcert.storage.quarantine import (
     BEGINNING,
     Place,
-    QuarantineReview,
+    QuarantineRepository,
     StoredRecord,
     Wanted,
 )
@@ -69,7 +69,7 @@ class OpenedQuarantine:
             SealError: the keyring is not the one it was sealed by.
         """
         async with self.engine.connect() as connection:
-            stored = await QuarantineReview(connection).find(place)
+            stored = await QuarantineRepository(connection).find(place)
         if stored is None:
             raise CommandError(f"nothing of {position(place)} lies in quarantine")
         return stored, opened(stored, self.keyring)
@@ -90,7 +90,7 @@ class OpenedQuarantine:
         behind = BEGINNING
         while True:
             async with self.engine.connect() as connection:
-                page = await QuarantineReview(connection).page(wanted, behind, PAGE)
+                page = await QuarantineRepository(connection).page(wanted, behind, PAGE)
             for place in dict.fromkeys(one.place for one in page):
                 for outcome in await replay.replay(place):
                     yield outcome

@@ -1,12 +1,16 @@
 """One certificate's life put in order of time: records of the topics, events, and what still waits. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from giftcert.contracts.envelope import StoredEvent
 from giftcert.dispatch.positions import StreamPosition
-from giftcert.storage.traces import TracedCertificate, TracedEvent, TracedInput, TracedParked, TracedPending
+from giftcert.storage.certificates import ParkedWork, StoredCertificate
+from giftcert.storage.traces import TracedInput, TracedPending
 
 _ORDER = ("input", "event", "pending", "parked")
 
@@ -15,11 +19,11 @@ _ORDER = ("input", "event", "pending", "parked")
 class Life:
     """All that is kept of a certificate; ``positions`` by event id, ``stream_note`` says why some may be missing."""
 
-    certificate: TracedCertificate
+    certificate: StoredCertificate
     inputs: Sequence[TracedInput]
     pending: Sequence[TracedPending]
-    parked: Sequence[TracedParked]
-    events: Sequence[TracedEvent]
+    events: Sequence[StoredEvent]
+    unpublished: Collection[str]
     positions: Mapping[str, StreamPosition] = field(default_factory=dict)
     stream_note: str | None = None
 
@@ -43,9 +47,9 @@ def timeline(life: Life) -> list[Step]:
     """Return all steps in order of time, what waits last."""
     steps = [
         *map(_input, life.inputs),
-        *(_event(one, life.positions.get(one.event_id)) for one in life.events),
+        *(_event(one, life) for one in life.events),
         *map(_pending, life.pending),
-        *map(_parked, life.parked),
+        *map(_parked, life.certificate.parked),
     ]
     return sorted(
         steps, key=lambda step: (step.step in {"pending", "parked"}, step.at, _ORDER.index(step.step))
@@ -82,34 +86,41 @@ def _pending(waiting: TracedPending) -> Step:
     return Step(waiting.since, "pending", waiting.kind, f"not decided yet, {signalled}{of}", data)
 
 
-def _parked(work: TracedParked) -> Step:
+def _parked(work: ParkedWork) -> Step:
     data = {"kind": work.kind, "error": work.error}
     where = f"could not be decided: {work.error}; `giftcert verify --repair` tries again"
     return Step(work.since, "parked", work.kind, where, data)
 
 
-def _event(event: TracedEvent, position: StreamPosition | None) -> Step:
+def _event(event: StoredEvent, life: Life) -> Step:
+    position, is_published = life.positions.get(event.event_id), event.event_id not in life.unpublished
+    reason = _reason(event)
     cause = {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None
     data = {
         "eventId": event.event_id,
         "sequence": event.sequence,
         "eventType": event.event_type,
-        "reason": event.reason,
+        "reason": reason,
         "status": event.status,
         "refundState": event.refund_state,
         "balance": event.balance,
         "held": event.held,
         "cause": cause,
-        "published": not event.waits,
+        "published": is_published,
         "stream": {"partition": position.partition, "offset": position.offset} if position else None,
     }
-    what = f"{event.sequence} {event.event_type}" + (f" ({event.reason})" if event.reason else "")
+    what = f"{event.sequence} {event.event_type}" + (f" ({reason})" if reason else "")
     stands = f"{event.status}, refund {event.refund_state}, balance {event.balance or 0:,}, held {event.held or 0:,}"
-    because = f"; from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
-    return Step(event.recorded_at, "event", what, f"{stands}; {_published(event, position)}{because}", data)
-
-
-def _published(event: TracedEvent, position: StreamPosition | None) -> str:
+    place = "published" if is_published else "not published yet"
     if position is not None:
-        return f"stream {position.partition}/{position.offset}"
-    return "not published yet" if event.waits else "published"
+        place = f"stream {position.partition}/{position.offset}"
+    because = f"; from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
+    return Step(event.recorded_at, "event", what, f"{stands}; {place}{because}", data)
+
+
+def _reason(event: StoredEvent) -> str | None:
+    """Return why it happened; the reason of a person's act is free text and may hold anything."""
+    if event.event_type.startswith("audit."):
+        return None
+    reason: str | None = msgspec.json.decode(event.payload).get("reason")
+    return reason

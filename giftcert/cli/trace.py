@@ -10,14 +10,11 @@ from giftcert.cli.event_loop import run_to_end
 from giftcert.cli.output import AsJson, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from giftcert.cli.timeline import Life, Step
     from giftcert.dispatch.positions import StreamPosition
     from giftcert.settings import Settings
-    from giftcert.storage.traces import TracedEvent
 
 
 def trace(
@@ -55,39 +52,41 @@ async def _look_up(settings: "Settings", certificate: str) -> "Life":
                 life = await _stored_life(connection, certificate)
     finally:
         await engine.dispose()
-    positions, note = await _positions(settings, life.certificate.certificate_id, life.events)
+    positions, note = await _positions(settings, life)
     return replace(life, positions=positions, stream_note=note)
 
 
 async def _stored_life(connection: "AsyncConnection", certificate: str) -> "Life":
     from giftcert.cli.timeline import Life
+    from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
+    from giftcert.storage.events import EventRepository
     from giftcert.storage.traces import TraceRepository
 
-    traces = TraceRepository(connection)
-    certificate_id = _id_of(certificate)
-    found = await traces.certificate(certificate_id)
-    if found is None:
-        raise _unknown(certificate)
+    try:
+        certificate_id = str(UUID(certificate))
+        found = await CertificateRepository(connection).load(certificate_id)
+    except (ValueError, UnknownCertificateError):
+        raise CommandError(f"there is no certificate {certificate}") from None
+    traces, events = TraceRepository(connection), EventRepository(connection)
     return Life(
         certificate=found,
         inputs=await traces.inputs(certificate_id),
         pending=await traces.pending(certificate_id),
-        parked=await traces.parked(certificate_id),
-        events=await traces.events(certificate_id),
+        events=await events.history(certificate_id),
+        unpublished=await events.unpublished(certificate_id),
     )
 
 
-async def _positions(
-    settings: "Settings", key: str, events: "Sequence[TracedEvent]"
-) -> "tuple[dict[str, StreamPosition], str | None]":
+async def _positions(settings: "Settings", life: "Life") -> "tuple[dict[str, StreamPosition], str | None]":
     """Return where the events stand on the stream, or why nobody can say."""
     import logging
 
-    from giftcert.dispatch.positions import Sought, StreamAwayError, find_positions
+    from giftcert.dispatch.positions import StreamAwayError, find_positions
     from giftcert.kafka_connection import NoKafkaAddressError, connection_options
 
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what fails is said in our own words
-    sought = [Sought(one.event_id, one.recorded_at) for one in events if not one.waits]
+    key = life.certificate.state.certificate_id
+    sought = {one.event_id: one.recorded_at for one in life.events if one.event_id not in life.unpublished}
     try:
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
     except (NoKafkaAddressError, StreamAwayError) as error:
@@ -96,30 +95,19 @@ async def _positions(
     return found, f"{missing} published events were not found near their time" if missing else None
 
 
-def _id_of(certificate: str) -> UUID:
-    try:
-        return UUID(certificate)
-    except ValueError:
-        raise _unknown(certificate) from None
-
-
-def _unknown(certificate: str) -> CommandError:
-    return CommandError(f"there is no certificate {certificate}")
-
-
 def _standing(life: "Life") -> dict[str, object]:
-    found = life.certificate
+    found, state = life.certificate, life.certificate.state
     return {
-        "certificateId": found.certificate_id,
-        "product": found.product,
-        "currency": found.currency,
-        "nominal": found.nominal,
-        "status": found.status,
-        "refundState": found.refund_state,
-        "balance": found.balance,
-        "held": found.held,
-        "orderId": found.order_id,
-        "lineId": found.line_id,
+        "certificateId": state.certificate_id,
+        "product": state.product,
+        "currency": state.currency,
+        "nominal": state.nominal or None,
+        "status": state.shown_status,
+        "refundState": state.refund_state,
+        "balance": state.balance,
+        "held": state.held,
+        "orderId": state.sale.order_id if state.sale else None,
+        "lineId": state.sale.line_id if state.sale else None,
         "sequence": found.sequence,
         "version": found.version,
         "nextInstant": None if found.next_instant is None else found.next_instant.isoformat(),
@@ -130,11 +118,11 @@ def _table(life: "Life", steps: "list[Step]") -> str:
     from giftcert.cli.tables import as_text
     from giftcert.cli.timeline import stamp
 
-    found = life.certificate
-    order = f"order {found.order_id}, line {found.line_id}" if found.order_id else "no order"
-    later = f", looks again at {stamp(found.next_instant)}" if found.next_instant else ""
+    found, next_instant = life.certificate.state, life.certificate.next_instant
+    order = f"order {found.sale.order_id}, line {found.sale.line_id}" if found.sale else "no order"
+    later = f", looks again at {stamp(next_instant)}" if next_instant else ""
     title = (
-        f"{found.certificate_id}  {found.product}: {found.status}, refund {found.refund_state}\n"
+        f"{found.certificate_id}  {found.product}: {found.shown_status}, refund {found.refund_state}\n"
         f"  balance {found.balance:,}, held {found.held:,} (minor units of {found.currency}), {order}{later}"
     )
     rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]

@@ -1,19 +1,15 @@
 """The dispatch process: ``python -m giftcert.cli dispatch``. Any number of processes share the shards."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.dispatch.outage_report import OutageReport
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import StreamProducer
-from giftcert.dispatch.publisher import ShardPublisher
+from giftcert.dispatch.publisher import OutageReport, ShardPublisher
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
-from giftcert.storage.engine import make_engine
+from giftcert.storage.engine import opened_engine
 from giftcert.telemetry import metrics_server
 
 PUBLISHERS = 4
@@ -31,7 +27,8 @@ async def serve(settings: Settings) -> None:
         NoKafkaAddressError: no address of Kafka is set.
     """
     options = connection_options(settings)
-    async with metrics_server(settings) as health, _engine(settings) as engine:
+    opened = opened_engine(settings, "giftcert-dispatch", index_plans=True)
+    async with metrics_server(settings) as health, opened as engine:
         poller = Poller(engine, health)
         outage = OutageReport(engine, settings.topic_stream)
         publishers = [
@@ -51,19 +48,6 @@ async def _run(poller: Poller, publishers: list[ShardPublisher]) -> None:
     finally:
         poller.end()
         await asyncio.wait(tasks, timeout=FINISH_SECONDS)
-        await _cancel(tasks)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(settings, "giftcert-dispatch", index_plans=True)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,16 +1,14 @@
 """Poller of the outbox: notices that events wait. Looking is cheap; a NOTIFY in every writing transaction is not."""
 
 import asyncio
-from typing import TypeAlias
 
-import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
 from giftcert.dispatch import metrics
 from giftcert.storage import outbox
-from giftcert.storage.engine import driver_of
+from giftcert.storage.engine import Driver, autocommit
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
 
@@ -22,7 +20,6 @@ RAISED_EVERY = 1_000
 """Positions after which the bounds of the shards are raised: a look passes over no more deleted rows than these."""
 
 _log = structlog.get_logger(__name__)
-_Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Poller:
@@ -71,9 +68,7 @@ class Poller:
                 await asyncio.sleep(1)
 
     async def _poll_connected(self) -> None:
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            driver = await driver_of(connection)
+        async with autocommit(self._engine) as driver:
             self._health.ready()
             while not self.over:
                 await self._look(driver)
@@ -81,7 +76,7 @@ class Poller:
                 await self._measure(driver)
                 await asyncio.sleep(self._interval())
 
-    async def _look(self, driver: _Driver) -> None:
+    async def _look(self, driver: Driver) -> None:
         found = await outbox.look(driver, self._empty_at)
         self._watermark.observe(found)
         if found.event_waits:
@@ -93,12 +88,12 @@ class Poller:
         if not self._watermark.is_sought and (ahead >= RAISED_EVERY or (ahead and not found.event_waits)):
             self._watermark.seek(found.last_position, await outbox.next_transaction(driver))
 
-    async def _raise_bounds(self, driver: _Driver) -> None:
+    async def _raise_bounds(self, driver: Driver) -> None:
         if self._watermark.position >= self._raised_to + RAISED_EVERY:
             await outbox.raise_bounds(driver, self._watermark.position)
             self._raised_to = self._watermark.position
 
-    async def _measure(self, driver: _Driver) -> None:
+    async def _measure(self, driver: Driver) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._last_measured > MEASURED_EVERY_SECONDS:
             self._last_measured = now

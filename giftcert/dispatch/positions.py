@@ -1,7 +1,7 @@
 """Where on the stream given events of one key stand: a bounded look into the key's partition."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,19 +18,12 @@ LONGEST_WAIT = timedelta(minutes=10)
 """An event is looked for that long after it was recorded; one that waited longer in the outbox is not found."""
 MOST_RECORDS = 200_000
 PATIENCE_SECONDS = 15.0
+"""What was found by then is all."""
 _ASK_MILLISECONDS = 500
 
 
 class StreamAwayError(Exception):
     """The stream cannot be read; the message says why in a few words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """An event that is published, and when it was recorded."""
-
-    event_id: str
-    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +42,7 @@ _NAMED: msgspec.json.Decoder[_Named] = msgspec.json.Decoder(_Named)
 
 
 async def find_positions(
-    options: dict[str, Any],
-    topic: str,
-    key: str,
-    sought: Sequence[Sought],
-    patience: float = PATIENCE_SECONDS,
+    options: dict[str, Any], topic: str, key: str, sought: Mapping[str, datetime]
 ) -> dict[str, StreamPosition]:
     """Return the first position of each event that is found, by event id.
 
@@ -64,8 +53,7 @@ async def find_positions(
         options: how to reach Kafka, see ``connection_options``.
         topic: the stream.
         key: of the events, their certificate id.
-        sought: the events.
-        patience: seconds after which what was found so far is all.
+        sought: when each event was recorded, by event id.
 
     Raises:
         StreamAwayError: Kafka does not answer, or has no such topic.
@@ -74,10 +62,10 @@ async def find_positions(
     if not sought:
         return found
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             partition = await _partition(options, topic, key)
             async with AIOKafkaConsumer(**options, enable_auto_commit=False) as consumer:
-                await _Search(consumer, partition, key, found).run(sought)
+                await _search(consumer, partition, key.encode(), sought, found)
     except TimeoutError:
         if not found:
             raise StreamAwayError("no answer in time") from None
@@ -100,65 +88,46 @@ async def _partition(options: dict[str, Any], topic: str, key: str) -> TopicPart
     return TopicPartition(topic, DefaultPartitioner()(key.encode(), partitions, partitions))
 
 
-class _Search:
-    """One look into one partition."""
-
-    def __init__(
-        self,
-        consumer: AIOKafkaConsumer,
-        partition: TopicPartition,
-        key: str,
-        found: dict[str, StreamPosition],
-    ) -> None:
-        self._consumer = consumer
-        self._partition = partition
-        self._key = key.encode()
-        self._found = found
-        self._left = MOST_RECORDS
-
-    async def run(self, sought: Sequence[Sought]) -> None:
-        """Read around the events' times until all are found or the bound is reached."""
-        self._consumer.assign([self._partition])
-        begins = (await self._consumer.beginning_offsets([self._partition]))[self._partition]
-        ends = (await self._consumer.end_offsets([self._partition]))[self._partition]
-        for since, until, event_ids in _windows(sought):
-            first = await self._offset_at(since)
-            if first is None:  # nothing so young; or a broker, as the in-memory one, that cannot tell
-                first = begins if ends - begins <= self._left else ends
-            last = await self._offset_at(until)
-            await self._read(first, ends if last is None else last, event_ids)
-
-    async def _offset_at(self, instant: datetime) -> int | None:
-        milliseconds = int(instant.timestamp() * 1000)
-        answer = (await self._consumer.offsets_for_times({self._partition: milliseconds}))[self._partition]
-        return None if answer is None else int(answer.offset)
-
-    async def _read(self, first: int, end: int, event_ids: set[str]) -> None:
-        """Read from one offset up to another, until all these events are found."""
-        self._consumer.seek(self._partition, first)
-        while self._left > 0 and event_ids - self._found.keys():
-            if await self._consumer.position(self._partition) >= end:
-                return
-            taken = await self._consumer.getmany(self._partition, timeout_ms=_ASK_MILLISECONDS)
-            records = taken.get(self._partition, [])
-            self._left -= len(records)
-            for record in records:
-                if record.key == self._key:
-                    self._note(record.value, record.offset)
-
-    def _note(self, value: bytes, offset: int) -> None:
-        event_id = _NAMED.decode(value).event_id
-        self._found.setdefault(event_id, StreamPosition(self._partition.partition, offset))
+async def _search(
+    consumer: AIOKafkaConsumer,
+    partition: TopicPartition,
+    key: bytes,
+    sought: Mapping[str, datetime],
+    found: dict[str, StreamPosition],
+) -> None:
+    """Read around the events' times until all are found or the bound is reached."""
+    consumer.assign([partition])
+    begins = (await consumer.beginning_offsets([partition]))[partition]
+    ends = (await consumer.end_offsets([partition]))[partition]
+    left = MOST_RECORDS
+    for since, until, event_ids in _windows(sought):
+        first, last = [await _offset_at(consumer, partition, instant) for instant in (since, until)]
+        end = ends if last is None else last
+        if first is None:  # nothing so young; or a broker, as the in-memory one, that cannot tell
+            first = begins if ends - begins <= left else ends
+        consumer.seek(partition, first)
+        while left > 0 and event_ids - found.keys() and await consumer.position(partition) < end:
+            taken = await consumer.getmany(partition, timeout_ms=_ASK_MILLISECONDS)
+            records = taken.get(partition, [])
+            left -= len(records)
+            for record in (one for one in records if one.key == key):
+                event_id = _NAMED.decode(record.value).event_id
+                found.setdefault(event_id, StreamPosition(partition.partition, record.offset))
 
 
-def _windows(sought: Iterable[Sought]) -> list[tuple[datetime, datetime, set[str]]]:
+async def _offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, instant: datetime) -> int | None:
+    answer = await consumer.offsets_for_times({partition: int(instant.timestamp() * 1000)})
+    return None if answer[partition] is None else int(answer[partition].offset)
+
+
+def _windows(sought: Mapping[str, datetime]) -> list[tuple[datetime, datetime, set[str]]]:
     """Return spans of time that together hold all events, those that touch made one."""
     windows: list[tuple[datetime, datetime, set[str]]] = []
-    for one in sorted(sought, key=lambda one: one.recorded_at):
-        since, until = one.recorded_at - SKEW, one.recorded_at + LONGEST_WAIT
+    for event_id, recorded_at in sorted(sought.items(), key=lambda one: one[1]):
+        since, until = recorded_at - SKEW, recorded_at + LONGEST_WAIT
         if windows and since <= windows[-1][1]:
             begun, ended, event_ids = windows.pop()
-            windows.append((begun, max(ended, until), event_ids | {one.event_id}))
+            windows.append((begun, max(ended, until), event_ids | {event_id}))
         else:
-            windows.append((since, until, {one.event_id}))
+            windows.append((since, until, {event_id}))
     return windows

@@ -1,23 +1,68 @@
 """Publisher of a shard: locks one, publishes its next window, deletes that from the outbox, commits."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
+from giftcert.contracts.notices import ProcessingFailed, about_input
 from giftcert.dispatch import metrics
-from giftcert.dispatch.outage_report import OutageReport
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
+from giftcert.storage.engine import autocommit
+from giftcert.storage.events import EventRepository
 from giftcert.storage.outages import DATABASE_ERRORS
-from giftcert.storage.outbox import OutboxRepository, Window
+from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
 
 WINDOW = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+PATIENCE, REPORTED_EVERY = timedelta(seconds=10), timedelta(minutes=1)
+"""How long publishing fails before it is reported on the stream itself, and how often while it goes on."""
 
 _log = structlog.get_logger(__name__)
+
+
+class OutageReport:
+    """Counts how long publishing has failed, for all publishers of a process; all processes report once a minute.
+
+    So readers of the stream learn why it stood still.
+    """
+
+    def __init__(self, engine: AsyncEngine, topic: str, patience: timedelta = PATIENCE) -> None:
+        self._engine = engine
+        self._topic = topic
+        self._patience = patience.total_seconds()
+        self._since: float | None = None
+
+    def over(self) -> None:
+        """A window was published."""
+        self._since = None
+
+    async def goes_on(self, error: Exception) -> None:
+        """Publishing failed once more; report it when that has lasted."""
+        now = asyncio.get_running_loop().time()
+        if self._since is None:
+            self._since = now
+        if now - self._since < self._patience:
+            return
+        try:
+            await self._report(error)
+        except DATABASE_ERRORS as failure:
+            _log.warning("the outage could not be reported", error=str(failure))
+
+    async def _report(self, error: Exception) -> None:
+        detail = type(error.__cause__ or error).__name__
+        notice = ProcessingFailed(
+            topic=self._topic, reason="publishingFails", detail=detail, component="dispatch"
+        )
+        now = utc_now()
+        async with self._engine.begin() as connection:
+            events = EventRepository(connection)
+            if await events.append_once(self._topic, about_input(notice, now), now - REPORTED_EVERY):
+                _log.error("publishing keeps failing", error=str(error))
 
 
 class ShardPublisher:
@@ -65,8 +110,8 @@ class ShardPublisher:
 
     async def cycle(self) -> bool:
         """Publish the next window of one shard; return whether more may wait, in this shard or others."""
-        async with self._engine.begin() as connection:
-            outbox = OutboxRepository(connection)
+        async with autocommit(self._engine) as driver, driver.transaction():
+            outbox = OutboxRepository(driver)
             locked = await outbox.lock_shard()
             if locked is None:
                 return False
@@ -75,15 +120,11 @@ class ShardPublisher:
             window = await outbox.window(locked, WINDOW)
             await self._producer.publish(window.events)
             await outbox.delete(window)
-        self._published(window)
-        return locked.others_wait or len(window.events) == WINDOW
-
-    def _published(self, window: Window) -> None:
         self._outage.over()
-        now = utc_now()
         metrics.PUBLISHED.inc(len(window.events))
         for event in window.events:
-            metrics.LAG.observe((now - event.recorded_at).total_seconds())
+            metrics.LAG.observe((utc_now() - event.recorded_at).total_seconds())
+        return locked.others_wait or len(window.events) == WINDOW
 
     def _recovered(self) -> None:
         self._pause = FIRST_PAUSE
@@ -96,12 +137,6 @@ class ShardPublisher:
         self._waits = True
         self._health.waits_for(part)
         if isinstance(error, PublishError):
-            await self._report(error)
+            await self._outage.goes_on(error)
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
-
-    async def _report(self, error: PublishError) -> None:
-        try:
-            await self._outage.goes_on(error)
-        except DATABASE_ERRORS as failure:
-            _log.warning("the outage could not be reported", error=str(failure))

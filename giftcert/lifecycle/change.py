@@ -36,7 +36,6 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import (
     AlreadyAnsweredError,
     CertificateRepository,
-    Driver,
     LoadedCertificate,
     LockRequest,
     UnknownCertificateError,
@@ -45,7 +44,7 @@ from giftcert.storage.certificates import (
     read_idle,
 )
 from giftcert.storage.decisions import DecisionWrite, write
-from giftcert.storage.engine import autocommit, driver_of
+from giftcert.storage.engine import Driver, autocommit, driver_of
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake

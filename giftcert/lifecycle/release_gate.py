@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.state import CertificateState, known_lines
 from giftcert.security.keyring import Keyring
-from giftcert.storage.certificates import Driver, PendingLine
+from giftcert.storage.certificates import PendingLine
+from giftcert.storage.engine import Driver
 from giftcert.storage.quarantine import order_digest
 
 SHORTEST_WAIT = timedelta(seconds=1)

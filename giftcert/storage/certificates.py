@@ -6,29 +6,27 @@ A row's columns are the authority for what they hold; ``state`` holds the rest o
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
-from asyncpg import Connection, Record
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import Record
 
 from giftcert.contracts.codec import decode_state
 from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.domain.certificate.state import CertificateState, Reservation, Status
 from giftcert.domain.clients import Client
 from giftcert.domain.products import Product
-from giftcert.storage.engine import driver_of
-from giftcert.storage.order_lines import LineKey, OrderLineRow, line_of
+from giftcert.storage.engine import Driver
+from giftcert.storage.order_lines import LINE, LineKey, OrderLineRow, line_of
+from giftcert.storage.products import TERMS
+from giftcert.storage.repository import Repository
 
-Driver: TypeAlias = "Connection[Record]"
-
-COLUMNS = """
+COLUMNS = f"""
     c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance,
     c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at, c.reserved_until,
     c.reservation_ended, c.sequence, c.version, c.decided_at, c.next_instant, c.timer_at,
     c.parked::text AS parked, c.state::text AS state, s.number_sealed, s.cvc_sealed,
-    p.nominal AS product_nominal, p.least_nominal, p.greatest_nominal, p.validity, p.reservation, p.reservation_limit,
-    p.hold, p.hold_limit, p.greatest_discount_percent, p.number_length, p.cvc_length
+    p.nominal AS product_nominal, {", ".join(f"p.{name}" for name in TERMS)}
 """
 FROM = """
     certificates AS c JOIN products AS p USING (product_id) JOIN certificate_secrets AS s USING (certificate_id)
@@ -62,43 +60,36 @@ _LOCK = """
         ARRAY(SELECT line_key FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS keys
 """
 # OFFSET 0 keeps the server from joining whole tables: there are few lines and clients to look up, whatever it expects.
-_LINE = """(
-    SELECT * FROM order_lines WHERE order_id = needed.order_id AND line_key = needed.line_key OFFSET 0
-)"""
+_NEEDED = "FROM order_lines WHERE order_id = needed.order_id AND line_key = needed.line_key OFFSET 0"
 # One snapshot, taken when all locks are held: what was committed while they were waited for is in it.
 _LOAD = f"""
     WITH needed AS MATERIALIZED (SELECT * FROM unnest($2::text[], $3::integer[]) AS needed (order_id, line_key))
     SELECT {COLUMNS}, waiting.*, spent.*, buyers.*, lines.*,
         EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $4 AND (kept OR answered_at > $5)) AS is_repeat
     FROM {FROM} CROSS JOIN LATERAL (
-        SELECT array_agg(order_id) AS pending_orders, array_agg(line_key) AS pending_lines,
-            array_agg(number) AS pending_numbers
-        FROM (SELECT * FROM pending WHERE certificate_id = c.certificate_id ORDER BY number) AS ordered
+        SELECT jsonb_agg(jsonb_build_object('key', jsonb_build_array(order_id, line_key), 'number', number)
+            ORDER BY number)::text AS pending
+        FROM pending WHERE certificate_id = c.certificate_id
     ) AS waiting CROSS JOIN LATERAL (
-        SELECT array_agg(identity) AS spending_identities, array_agg(message::text) AS spending_messages
-        FROM (
-            SELECT * FROM spendings WHERE certificate_id = c.certificate_id AND applied_at IS NULL ORDER BY number
-        ) AS ordered
+        SELECT jsonb_agg(jsonb_build_array(identity, message) ORDER BY number)::text AS spendings
+        FROM spendings WHERE certificate_id = c.certificate_id AND applied_at IS NULL
     ) AS spent CROSS JOIN LATERAL (
         WITH RECURSIVE chain AS (
             SELECT known.* FROM (
                 SELECT c.customer_id AS client_id
                 UNION
-                SELECT line.standing ->> 'customer_id' FROM needed CROSS JOIN LATERAL {_LINE} AS line
+                SELECT standing ->> 'customer_id' FROM needed CROSS JOIN LATERAL (SELECT standing {_NEEDED}) AS line
             ) AS buyer CROSS JOIN LATERAL (SELECT * FROM clients WHERE client_id = buyer.client_id OFFSET 0) AS known
             UNION
             SELECT known.* FROM chain CROSS JOIN LATERAL (
                 SELECT * FROM clients WHERE client_id = chain.merged_into OFFSET 0
             ) AS known
         )
-        SELECT coalesce(jsonb_agg(to_jsonb(chain)), '[]')::text AS clients FROM chain
+        SELECT jsonb_agg(to_jsonb(chain))::text AS clients FROM chain
     ) AS buyers LEFT JOIN LATERAL (
-        SELECT line.order_id AS line_order, line.line_key, standing::text, recipient::text, unpaid_until,
-            named_certificates::text[] AS named, speaker::text, holder::text, holder_status,
-            waiters::text[] AS waiters, counted::text, open_case::text, reported::text
-        FROM needed CROSS JOIN LATERAL {_LINE} AS line
+        SELECT line.* FROM needed CROSS JOIN LATERAL (SELECT {LINE} {_NEEDED}) AS line
     ) AS lines ON true
-    WHERE c.certificate_id = $1::uuid ORDER BY line_order, line_key
+    WHERE c.certificate_id = $1::uuid ORDER BY lines.order_id, lines.line_key
 """  # noqa: S608 - made of constants
 IS_PENDING = "EXISTS (SELECT FROM pending WHERE certificate_id = c.certificate_id) AS is_pending"
 # No lock is taken: what is decided on this row is written only while it is still the same.
@@ -191,11 +182,8 @@ class AlreadyAnsweredError(Exception):
     """The caller's key has an answer."""
 
 
-class CertificateRepository:
-    """Certificates on a connection; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class CertificateRepository(Repository):
+    """Reads certificates without locks."""
 
     async def load(self, certificate_id: str) -> StoredCertificate:
         """Return a certificate as stored.
@@ -210,12 +198,7 @@ class CertificateRepository:
 
     async def load_all(self, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
         """Return those certificates that there are, by id."""
-        return await find(await driver_of(self._connection), certificate_ids)
-
-
-async def find(driver: Driver, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
-    """Return those certificates that there are, by id, as stored."""
-    return [stored_of(row) for row in await driver.fetch(_FIND, list(certificate_ids))]
+        return [stored_of(row) for row in await self._fetch(_FIND, list(certificate_ids))]
 
 
 async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> LoadedCertificate | None:
@@ -282,21 +265,20 @@ async def load_locked(driver: Driver, request: LockRequest, lines: Sequence[Line
     row = rows[0]
     if row["is_repeat"]:
         raise AlreadyAnsweredError
-    waiting = zip(
-        row["pending_orders"] or (), row["pending_lines"] or (), row["pending_numbers"] or (), strict=True
-    )
-    spent = zip(row["spending_identities"] or (), row["spending_messages"] or (), strict=True)
     return LoadedCertificate(
         stored=stored_of(row),
-        lines=tuple(line_of(dict(one)) for one in rows if one["standing"] is not None),
-        pending=tuple(PendingLine((order_id, line_key), number) for order_id, line_key, number in waiting),
-        spendings=tuple((identity, _SPENDING.decode(message)) for identity, message in spent),
-        clients=_CLIENTS.decode(row["clients"]),
+        lines=tuple(line_of(one) for one in rows if one["standing"] is not None),
+        pending=_PENDING.decode(row["pending"] or "[]"),
+        spendings=_SPENDINGS.decode(row["spendings"] or "[]"),
+        clients=_CLIENTS.decode(row["clients"] or "[]"),
     )
 
 
 _PARKED: msgspec.json.Decoder[tuple[ParkedWork, ...]] = msgspec.json.Decoder(tuple[ParkedWork, ...])
-_SPENDING: msgspec.json.Decoder[SpendingReported] = msgspec.json.Decoder(SpendingReported)
+_PENDING: msgspec.json.Decoder[tuple[PendingLine, ...]] = msgspec.json.Decoder(tuple[PendingLine, ...])
+_SPENDINGS: msgspec.json.Decoder[tuple[tuple[str, SpendingReported], ...]] = msgspec.json.Decoder(
+    tuple[tuple[str, SpendingReported], ...]
+)
 _CLIENTS: msgspec.json.Decoder[tuple[Client, ...]] = msgspec.json.Decoder(tuple[Client, ...])
 
 
@@ -310,7 +292,7 @@ def stored_of(row: Record) -> StoredCertificate:
         decided_at=row["decided_at"],
         next_instant=row["next_instant"],
         timer_at=row["timer_at"],
-        parked=() if row["parked"] is None else _PARKED.decode(row["parked"]),
+        parked=_PARKED.decode(row["parked"] or "[]"),
         number_sealed=row["number_sealed"],
         cvc_sealed=row["cvc_sealed"],
     )
@@ -351,18 +333,5 @@ def _reservation_of(row: Record) -> Reservation | None:
 
 
 def _product_of(row: Record) -> Product:
-    return Product(
-        id=row["product_id"],
-        currency=row["currency"],
-        nominal=row["product_nominal"],
-        least_nominal=row["least_nominal"],
-        greatest_nominal=row["greatest_nominal"],
-        validity=row["validity"],
-        reservation=row["reservation"],
-        reservation_limit=row["reservation_limit"],
-        hold=row["hold"],
-        hold_limit=row["hold_limit"],
-        greatest_discount_percent=row["greatest_discount_percent"],
-        number_length=row["number_length"],
-        cvc_length=row["cvc_length"],
-    )
+    terms = {name: row[name] for name in TERMS}
+    return Product(id=row["product_id"], currency=row["currency"], nominal=row["product_nominal"], **terms)

@@ -2,30 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.contracts.clients import ClientRecord
-from giftcert.domain.clients import Client
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository
 
 # With every client that one of them was merged into, at any remove; UNION ends a ring of merges.
-_SURVIVORS = """
+_ERASED = """
     WITH RECURSIVE chain (client_id, survivor) AS (
         SELECT client_id, client_id FROM unnest($1::text[]) AS client_id
         UNION
         SELECT chain.client_id, c.merged_into FROM clients c JOIN chain ON c.client_id = chain.survivor
         WHERE c.merged_into IS NOT NULL
     )
-"""
-_CHAINS = f"""
-    {_SURVIVORS}
-    SELECT DISTINCT c.client_id, c.locale, c.preferred_channel, c.merged_into, c.blocked, c.erased
-    FROM clients c JOIN chain ON c.client_id = chain.survivor
-"""  # noqa: S608 - made of constants
-_ERASED = f"""
-    {_SURVIVORS}
     SELECT DISTINCT chain.client_id FROM clients c JOIN chain ON c.client_id = chain.survivor WHERE c.erased
-"""  # noqa: S608 - made of constants
+"""
 _SAVE = """
     INSERT INTO clients AS known (client_id, locale, preferred_channel, merged_into, blocked, erased, occurred_at,
         event_id)
@@ -79,26 +68,16 @@ _END_ERASURE = """
 _ANY_ERASURE = "SELECT EXISTS (SELECT FROM clients WHERE erasure_recheck)"
 
 
-class ClientRepository:
-    """Reads and writes clients in batches; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def chains(self, client_ids: Iterable[str]) -> tuple[Client, ...]:
-        """Return what is known of these clients, and of all that they were merged into."""
-        driver = await driver_of(self._connection)
-        return tuple(Client(**dict(row)) for row in await driver.fetch(_CHAINS, list(client_ids)))
+class ClientRepository(Repository):
+    """Reads and writes clients in batches."""
 
     async def erased_among(self, client_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the clients that are erased, or were merged into one who is."""
-        driver = await driver_of(self._connection)
-        return frozenset(row[0] for row in await driver.fetch(_ERASED, list(client_ids)))
+        return frozenset(row[0] for row in await self._fetch(_ERASED, list(client_ids)))
 
     async def save(self, clients: Sequence[ClientRecord]) -> None:
         """Store clients, each once, unless what is known is newer; whose recipients have to go is remembered."""
-        driver = await driver_of(self._connection)
-        await driver.execute(
+        await self._execute(
             _SAVE,
             [one.client_id for one in clients],
             [one.locale for one in clients],
@@ -110,12 +89,11 @@ class ClientRepository:
             [one.event_id for one in clients],
         )
         if erased := await self.erased_among(one.client_id for one in clients):
-            await driver.execute(_BEGIN_ERASURE, sorted(erased))
+            await self._execute(_BEGIN_ERASURE, sorted(erased))
 
     async def set_erasure_fences(self, limit: int) -> None:
         """Give new erasures the transaction id before which all who may have missed them began."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_SET_FENCES, limit)
+        await self._execute(_SET_FENCES, limit)
 
     async def erase_recipients(self, limit: int, oldest_open: int) -> bool:
         """Erase whom the certificates of erased clients are for; return whether any client has to be looked at again.
@@ -124,10 +102,9 @@ class ClientRepository:
             limit: how many clients at once.
             oldest_open: the lowest transaction id that was in progress before this.
         """
-        driver = await driver_of(self._connection)
-        erased = [row[0] for row in await driver.fetch(_ERASED_NOW, limit)]
+        erased = [row[0] for row in await self._fetch(_ERASED_NOW, limit)]
         if erased:
-            orders = [row[0] for row in await driver.fetch(_LOCK_ORDERS, erased)]
-            await driver.execute(_ERASE_RECIPIENTS, orders)
-            await driver.execute(_END_ERASURE, erased, oldest_open)
-        return bool(await driver.fetchval(_ANY_ERASURE))
+            orders = [row[0] for row in await self._fetch(_LOCK_ORDERS, erased)]
+            await self._execute(_ERASE_RECIPIENTS, orders)
+            await self._execute(_END_ERASURE, erased, oldest_open)
+        return bool(await self._fetchval(_ANY_ERASURE))

@@ -1,25 +1,19 @@
-"""Checks of number and CVC and what they get wrong: counted for numbers that exist and for others alike."""
+"""Checks of number and CVC: what they get wrong is counted, for numbers that exist and for others alike.
+
+A number that was guessed at too often is locked, and the lock recorded on the stream once.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
-from giftcert.storage.certificates import (
-    COLUMNS,
-    FROM,
-    IS_PENDING,
-    Driver,
-    LoadedCertificate,
-    idle,
-    stored_of,
-)
-from giftcert.storage.engine import driver_of
+from giftcert.storage.certificates import COLUMNS, FROM, IS_PENDING, LoadedCertificate, idle, stored_of
 from giftcert.storage.idempotency import RememberedAnswer
+from giftcert.storage.repository import Repository
 
 # Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2))"
@@ -55,6 +49,16 @@ _LOCK = """
     ON CONFLICT (number_fingerprint) DO UPDATE SET attempts = excluded.attempts, locks = excluded.locks,
         since = excluded.since, channel = excluded.channel, locked_at = excluded.locked_at,
         locked_until = excluded.locked_until, recorded = false
+"""
+_UNRECORDED = """
+    SELECT number_fingerprint, l.attempts, l.since, l.channel, l.locked_at, certificate_id::text
+    FROM verification_locks AS l LEFT JOIN certificate_secrets AS s USING (number_fingerprint)
+    WHERE NOT l.recorded ORDER BY l.locked_at LIMIT 100
+"""
+_RECORDED = "UPDATE verification_locks SET recorded = true WHERE number_fingerprint = $1 AND locked_at = $2"
+_IS_LOCKED = """
+    SELECT l.locked_until > $2 FROM verification_locks AS l JOIN certificate_secrets AS s USING (number_fingerprint)
+    WHERE s.certificate_id = $1
 """
 _FORGET_WRONG = "DELETE FROM wrong_credentials WHERE failed_at < $1"
 _FORGET_LOCKS = "DELETE FROM verification_locks WHERE recorded AND locked_until < $1"
@@ -108,64 +112,73 @@ class StoredCredentials:
         return stored_of(self.row).state
 
 
-class CredentialRepository:
-    """Looks numbers up and counts what is wrong, on asyncpg's own connection; the caller owns the transaction."""
+@dataclass(frozen=True, slots=True)
+class UnrecordedLock:
+    """A lock that the stream has not heard of; without ``certificate_id`` it never will."""
 
-    def __init__(self, driver: Driver, policy: GuessPolicy) -> None:
-        self._driver = driver
-        self._policy = policy
+    fingerprint: bytes
+    attempts: int
+    since: datetime
+    channel: str
+    locked_at: datetime
+    certificate_id: str | None
+
+
+class CredentialRepository(Repository):
+    """Looks numbers up, counts what is wrong, and locks numbers."""
 
     async def lock(self, guess: Guess) -> None:
         """Let nobody else count a wrong pair of this number until the transaction ends."""
-        await self._driver.execute(_ONE_AT_A_TIME, guess.fingerprint)
+        await self._execute(_ONE_AT_A_TIME, guess.fingerprint)
 
-    async def find(self, guess: Guess, caller_key: bytes | None = None) -> StoredCredentials:
+    async def find(
+        self, guess: Guess, policy: GuessPolicy, caller_key: bytes | None = None
+    ) -> StoredCredentials:
         """Return what is stored of a number, and under a key whose answers are kept."""
-        policy, now = self._policy, guess.now
-        [row] = await self._driver.fetch(
+        [row] = await self._fetch(
             _FIND,
             guess.fingerprint,
-            now - policy.per_number.window,
+            guess.now - policy.per_number.window,
             guess.caller,
-            now - policy.per_caller.window,
+            guess.now - policy.per_caller.window,
             guess.end_user,
-            now - policy.per_end_user.window,
+            guess.now - policy.per_end_user.window,
             caller_key,
         )
+        answer, locked_until = row["answer"], row["locked_until"]
         return StoredCredentials(
             row=row,
-            remembered=RememberedAnswer(row["parameters"], row["answer"])
-            if row["answer"] is not None
-            else None,
-            lock=NumberLock(row["locked_until"], row["locks"]) if row["locked_until"] is not None else None,
+            remembered=None if answer is None else RememberedAnswer(row["parameters"], answer),
+            lock=None if locked_until is None else NumberLock(locked_until, row["locks"]),
             of_number=Guesses(row["failed_of_number"], row["since_of_number"]),
             of_caller=Guesses(row["failed_of_caller"], row["since_of_caller"]),
             of_end_user=Guesses(row["failed_of_end_user"], row["since_of_end_user"]),
         )
 
-    async def count_wrong(self, guess: Guess, before: StoredCredentials) -> None:
+    async def count_wrong(self, guess: Guess, before: StoredCredentials, policy: GuessPolicy) -> None:
         """Count a pair as wrong, and lock the number if it was one too many."""
-        await self._driver.execute(_COUNT, guess.fingerprint, guess.caller, guess.end_user, guess.now)
-        lock = self._policy.lock_after(before.of_number, before.lock, guess.now)
-        if lock is None:
-            return
-        await self._driver.execute(
-            _LOCK,
-            guess.fingerprint,
-            before.of_number.count + 1,
-            lock.in_a_row,
-            before.of_number.since or guess.now,
-            guess.channel,
-            guess.now,
-            lock.locked_until,
-        )
+        await self._execute(_COUNT, guess.fingerprint, guess.caller, guess.end_user, guess.now)
+        if lock := policy.lock_after(before.of_number, before.lock, guess.now):
+            attempts, since = before.of_number.count + 1, before.of_number.since or guess.now
+            about = (guess.fingerprint, attempts, lock.in_a_row, since, guess.channel)
+            await self._execute(_LOCK, *about, guess.now, lock.locked_until)
 
+    async def unrecorded_locks(self) -> list[UnrecordedLock]:
+        """Return new locks, the oldest first."""
+        return [UnrecordedLock(*row) for row in await self._fetch(_UNRECORDED)]
 
-async def forget_guesses(connection: AsyncConnection, before: datetime) -> None:
-    """Delete wrong pairs, and locks that were over and recorded, from before then.
+    async def lock_recorded(self, lock: UnrecordedLock) -> None:
+        """Note that the stream has heard of a lock; of a newer one of the number it has not."""
+        await self._execute(_RECORDED, lock.fingerprint, lock.locked_at)
 
-    Wrong pairs from before a lock do not count after it, so a lock has to be remembered for as long as they are.
-    """
-    driver = await driver_of(connection)
-    await driver.execute(_FORGET_WRONG, before)
-    await driver.execute(_FORGET_LOCKS, before)
+    async def is_locked(self, certificate_id: UUID, now: datetime) -> bool:
+        """Return whether the number of a certificate is locked."""
+        return bool(await self._fetchval(_IS_LOCKED, certificate_id, now))
+
+    async def forget(self, before: datetime) -> None:
+        """Delete wrong pairs, and locks that were over and recorded, from before then.
+
+        Wrong pairs from before a lock do not count after it, so a lock has to be remembered for as long as they are.
+        """
+        await self._execute(_FORGET_WRONG, before)
+        await self._execute(_FORGET_LOCKS, before)

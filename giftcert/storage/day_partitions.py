@@ -3,38 +3,32 @@
 from datetime import date, timedelta
 from typing import Literal, TypeAlias
 
-from asyncpg import Connection, Record
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from giftcert.storage.engine import driver_of
+from giftcert.storage.engine import AnyConnection, Driver, driver_of
 
 Table: TypeAlias = Literal["unmatched_payments", "inbox"]
 
+# Making or dropping a partition locks the table for a moment; rather another time than ingest behind a long wait.
+_ALONE = "SET LOCAL lock_timeout = '2s'; SELECT pg_advisory_xact_lock(7310592)"
 _DAYS = """
     SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
     WHERE inhparent = $1::text::regclass ORDER BY child.relname
 """
-# Making or dropping a partition locks the table for a moment; rather another time than ingest behind a long wait.
-_PATIENCE = text("SET LOCAL lock_timeout = '2s'")
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7310592)")
 
 
-async def make_days(connection: AsyncConnection, table: Table, first: date, count: int) -> None:
+async def make_days(connection: AnyConnection, table: Table, first: date, count: int) -> None:
     """Make the partitions of so many days, as far as they are not there; the default partition takes other days.
 
     Raises:
         asyncpg.LockNotAvailableError: the table was too busy; try again.
     """
-    await _alone(connection)
     driver = await driver_of(connection)
-    there = set(await _days(driver, table))
+    there = await _lock_days(driver, table)
     for day in (first + timedelta(days=nth) for nth in range(count)):
         if _name(table, day) not in there:
             await _make_day(driver, table, day)
 
 
-async def drop_before(connection: AsyncConnection, table: Table, first_kept: date) -> list[str]:
+async def drop_before(connection: AnyConnection, table: Table, first_kept: date) -> list[str]:
     """Drop the partitions of all days before this one, whole.
 
     Returns:
@@ -43,16 +37,22 @@ async def drop_before(connection: AsyncConnection, table: Table, first_kept: dat
     Raises:
         asyncpg.LockNotAvailableError: the table was too busy; try again.
     """
-    await _alone(connection)
     driver = await driver_of(connection)
-    gone = [name for name in await _days(driver, table) if f"{table}_2" < name < _name(table, first_kept)]
+    days = await _lock_days(driver, table)
+    gone = [name for name in days if f"{table}_2" < name < _name(table, first_kept)]
     for name in gone:
         await driver.execute(f"DROP TABLE {name}")
     forgotten = await driver.execute(f"DELETE FROM {table}_default WHERE received_on < $1", first_kept)  # noqa: S608 - a name of ours
     return gone if forgotten == "DELETE 0" else [*gone, f"{table}_default"]
 
 
-async def _make_day(driver: "Connection[Record]", table: Table, day: date) -> None:
+async def _lock_days(driver: Driver, table: Table) -> list[str]:
+    """Return the partitions of a table, which nobody else makes or drops until the transaction ends."""
+    await driver.execute(_ALONE)
+    return [row["relname"] for row in await driver.fetch(_DAYS, table)]
+
+
+async def _make_day(driver: Driver, table: Table, day: date) -> None:
     """What was written before its day was made is put aside: PostgreSQL would refuse the day for ever."""
     make = (
         f"CREATE TABLE {_name(table, day)} PARTITION OF {table}"
@@ -66,17 +66,7 @@ async def _make_day(driver: "Connection[Record]", table: Table, day: date) -> No
     await driver.execute(f"CREATE TEMP TABLE put_aside ON COMMIT DROP AS SELECT * {in_default}")
     await driver.execute(f"DELETE {in_default}")
     await driver.execute(make)
-    await driver.execute(f"INSERT INTO {table} SELECT * FROM put_aside")  # noqa: S608 - a name of ours
-    await driver.execute("DROP TABLE put_aside")
-
-
-async def _alone(connection: AsyncConnection) -> None:
-    await connection.execute(_PATIENCE)
-    await connection.execute(_ONE_AT_A_TIME)
-
-
-async def _days(driver: "Connection[Record]", table: Table) -> list[str]:
-    return [row["relname"] for row in await driver.fetch(_DAYS, table)]
+    await driver.execute(f"INSERT INTO {table} SELECT * FROM put_aside; DROP TABLE put_aside")  # noqa: S608 - a name of ours
 
 
 def _name(table: Table, day: date) -> str:

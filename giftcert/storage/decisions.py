@@ -19,7 +19,8 @@ from giftcert.domain.certificate.state import (
     RefundState,
     known_lines,
 )
-from giftcert.storage.certificates import Driver, ParkedWork, PendingLine
+from giftcert.storage.certificates import ParkedWork, PendingLine
+from giftcert.storage.engine import Driver
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
@@ -54,15 +55,14 @@ _SPENDINGS = """applied AS (
     UPDATE spendings SET applied_at = {at} WHERE identity = ANY({spendings}::text[])
 )"""
 _REDEMPTIONS = """redemptions_changed AS (
-    INSERT INTO redemptions (certificate_id, redemption_id, channel, order_id, state, amount, payment_id, held, spent,
-        restored, expires_at, created_at, updated_at)
-    SELECT {certificate_id}::uuid, redemption_id, channel, order_id, state, greatest(held, spent), payment_id, held,
-        spent, restored, expires_at, {at}, {at}
+    INSERT INTO redemptions (certificate_id, redemption_id, channel, order_id, state, amount, held, spent, restored,
+        expires_at, created_at)
+    SELECT {certificate_id}::uuid, redemption_id, channel, order_id, state, greatest(held, spent), held, spent,
+        restored, expires_at, {at}
     FROM jsonb_to_recordset({redemptions}::jsonb) AS new (redemption_id text, channel text, order_id text, state text,
-        payment_id text, held bigint, spent bigint, restored bigint, expires_at timestamptz)
+        held bigint, spent bigint, restored bigint, expires_at timestamptz)
     ON CONFLICT (certificate_id, redemption_id) DO UPDATE SET channel = excluded.channel, state = excluded.state,
-        payment_id = excluded.payment_id, held = excluded.held, spent = excluded.spent, restored = excluded.restored,
-        expires_at = excluded.expires_at, updated_at = excluded.updated_at
+        held = excluded.held, spent = excluded.spent, restored = excluded.restored, expires_at = excluded.expires_at
 )"""
 _RESERVATION = """reservation AS (
     UPDATE reservations SET reserved_until = {reserved_until},

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy import event
@@ -23,6 +23,8 @@ IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 """A process that stops in the middle of a transaction loses its locks after this."""
 CLAIM_CONNECTIONS = 4
 """Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
+Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+AnyConnection: TypeAlias = "AsyncConnection | Driver"
 _INDEX_PLANS = dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
@@ -59,6 +61,22 @@ def make_engine(
         pool_size=settings.database_pool_size,
         index_plans=index_plans,
     )
+
+
+@asynccontextmanager
+async def opened_engine(
+    settings: Settings, application_name: str = "giftcert", *, index_plans: bool = False
+) -> AsyncIterator[AsyncEngine]:
+    """Lend the engine of ``make_engine``, and close its connections in the end.
+
+    Raises:
+        NoDatabaseAddressError: no address is set.
+    """
+    engine = make_engine(settings, application_name, index_plans=index_plans)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def engine_at(
@@ -126,38 +144,37 @@ async def _keep(_: Any) -> None:  # noqa: ANN401 - a pooled connection of asyncp
 
 
 @asynccontextmanager
-async def autocommit(engine: AsyncEngine) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """Lend asyncpg's own connection, each statement on which is a transaction of its own; begin none.
 
     SQLAlchemy's connection around it costs as much processor time as three trips to the server.
     """
     pooled = await engine.raw_connection()
     try:
-        driver = pooled.driver_connection
-        if not isinstance(driver, asyncpg.Connection):
-            raise TypeError("not a connection of asyncpg")
-        yield driver
+        yield _asyncpg(pooled.driver_connection)
     finally:
         pooled.close()
 
 
-async def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
-    """Return asyncpg's own connection, for COPY and arrays, within the transaction that ``connection`` is in.
+async def driver_of(connection: AnyConnection) -> Driver:
+    """Return asyncpg's own connection, within the transaction that ``connection`` is in.
 
-    SQLAlchemy begins a transaction with its first statement only; what the driver did before would be outside.
-
-    Raises:
-        TypeError: the connection is not one of asyncpg.
+    Without ``begin()`` there is none, and each statement is a transaction of its own. SQLAlchemy sends BEGIN with its
+    own first statement only; what the driver did before would be outside.
     """
-    sync = (
-        connection.sync_connection
-    )  # asked directly: the way round through a greenlet costs half a statement
-    raw = sync.connection if sync is not None else await connection.get_raw_connection()
-    driver = raw.driver_connection
-    if not isinstance(driver, asyncpg.Connection):
-        raise TypeError("not a connection of asyncpg")
+    if isinstance(connection, asyncpg.Connection):
+        return connection
+    # The connection below is asked directly: the way round through a greenlet costs half a statement.
+    sync = connection.sync_connection
+    driver = _asyncpg((sync.connection if sync else await connection.get_raw_connection()).driver_connection)
     if connection.in_transaction() and not driver.is_in_transaction():
         await connection.exec_driver_sql("SELECT 1")
+    return driver
+
+
+def _asyncpg(driver: object) -> Driver:
+    if not isinstance(driver, asyncpg.Connection):
+        raise TypeError("not a connection of asyncpg")
     return driver
 
 

@@ -4,17 +4,25 @@
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import Record
 from uuid_utils.compat import uuid7
 
+from giftcert.contracts.envelope import StoredEvent
 from giftcert.contracts.records import EventRecord
-from giftcert.storage.shards import SHARDS
+from giftcert.storage.repository import Repository
 
+SHARDS = 32
+"""Shards of the outbox, by which processes share events that must stay in order per stream key.
+
+As many as the rows that the first migration makes in ``outbox_shards``.
+"""
+SHARD = f"crc32(convert_to({{}}, 'UTF8')) % {SHARDS}"
+"""The shard of a stream key: the same for ever."""
 _TYPES = {
     "event_id": "uuid",
     "stream_key": "text",
@@ -44,7 +52,7 @@ RECORD = f"""recorded AS (
     INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM new_events RETURNING event_id, stream_key, sequence
 ), queued AS (
     INSERT INTO outbox (shard, event_id)
-    SELECT crc32(convert_to(stream_key, 'UTF8')) % {SHARDS}, event_id FROM recorded ORDER BY sequence, event_id
+    SELECT {SHARD.format("stream_key")}, event_id FROM recorded ORDER BY sequence, event_id
 )"""  # noqa: S608 - made of constants
 """CTEs that record the events of a CTE ``new_events`` and put them in the outbox, in the order of their sequences.
 
@@ -56,21 +64,33 @@ def new_events(parameter: str) -> str:
     """Return a CTE ``new_events`` that reads the JSON of ``event_rows`` from a parameter."""
     columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
     return f"""new_events AS (
-    SELECT {COLUMNS} FROM jsonb_to_recordset(CAST({parameter} AS jsonb)) AS row ({columns})
+    SELECT {COLUMNS} FROM jsonb_to_recordset({parameter}::jsonb) AS row ({columns})
 )"""  # noqa: S608 - made of constants
 
 
-_APPEND = text(f"WITH {new_events(':rows')}, {RECORD} SELECT")
-_NEXT_SEQUENCES = text("""
-    UPDATE certificates SET sequence = sequence + :count WHERE certificate_id = :certificate_id RETURNING sequence
-""")
+_APPEND = f"WITH {new_events('$1')}, {RECORD} SELECT"
+_NEXT_SEQUENCES = (
+    "UPDATE certificates SET sequence = sequence + $1 WHERE certificate_id = $2 RETURNING sequence"
+)
+EVENT = """
+    e.event_id::text AS event_id, e.stream_key, e.certificate_id::text AS certificate_id, e.sequence, e.event_type,
+    e.occurred_at, e.recorded_at, e.channel, e.sale_channel, e.status, e.refund_state, e.product_id AS product,
+    e.nominal, e.currency, e.balance, e.held, e.cause_topic, e.cause_event_id, e.payload::text AS payload"""
+"""Columns of ``events AS e`` that ``stored_event`` reads."""
+_HISTORY = f"""
+    SELECT {EVENT} FROM events AS e WHERE certificate_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
+"""  # noqa: S608 - made of constants
+_UNPUBLISHED = "SELECT event_id::text FROM outbox JOIN events USING (event_id) WHERE certificate_id = $1"
+_WAITS_SINCE = f"""
+    SELECT EXISTS (
+        SELECT FROM outbox AS o JOIN events AS e USING (event_id)
+        WHERE o.shard = {SHARD.format("$1")} AND e.stream_key = $1 AND e.event_type = $2 AND e.recorded_at > $3
+    )
+"""  # noqa: S608 - made of constants
 
 
-class EventRepository:
-    """Appends events on a connection; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class EventRepository(Repository):
+    """Appends events and reads a certificate's."""
 
     async def append(self, certificate_id: str, records: Sequence[EventRecord]) -> int | None:
         """Append events that do not change their certificate, under its next sequence numbers, and lock its row.
@@ -78,11 +98,10 @@ class EventRepository:
         Returns:
             The sequence number of the last of them, or ``None`` if there is no such certificate.
         """
-        values = {"count": len(records), "certificate_id": UUID(certificate_id)}
-        last: int | None = (await self._connection.execute(_NEXT_SEQUENCES, values)).scalar_one_or_none()
+        last: int | None = await self._fetchval(_NEXT_SEQUENCES, len(records), certificate_id)
         if last is not None:
             rows = event_rows(records, certificate_id, last - len(records) + 1)
-            await self._connection.execute(_APPEND, {"rows": rows})
+            await self._execute(_APPEND, rows)
         return last
 
     async def append_keyed(self, stream_key: str, records: Sequence[EventRecord]) -> None:
@@ -90,7 +109,33 @@ class EventRepository:
 
         ``stream_key`` is a product, or ``<topic>-<partition>`` of the input that an error is about.
         """
-        await self._connection.execute(_APPEND, {"rows": event_rows(records, stream_key)})
+        await self._execute(_APPEND, event_rows(records, stream_key))
+
+    async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
+        """Append an event unless one of its type and key was recorded after ``since`` and is not published yet.
+
+        Returns:
+            Whether it was appended.
+        """
+        if await self._fetchval(_WAITS_SINCE, stream_key, record.event_type, since):
+            return False
+        await self.append_keyed(stream_key, [record])
+        return True
+
+    async def history(
+        self, certificate_id: UUID | str, after: int = 0, limit: int | None = None
+    ) -> list[StoredEvent]:
+        """Return a certificate's events behind a sequence number, in order."""
+        return [stored_event(row) for row in await self._fetch(_HISTORY, certificate_id, after, limit)]
+
+    async def unpublished(self, certificate_id: UUID | str) -> set[str]:
+        """Return the ids of a certificate's events that the stream has not acknowledged."""
+        return {row[0] for row in await self._fetch(_UNPUBLISHED, certificate_id)}
+
+
+def stored_event(row: Record) -> StoredEvent:
+    """Return the event of a row of ``EVENT``."""
+    return StoredEvent(**{name: row[name] for name in StoredEvent.__dataclass_fields__})
 
 
 def event_rows(records: Sequence[EventRecord], stream_key: str, first_sequence: int | None = None) -> str:

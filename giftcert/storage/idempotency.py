@@ -1,11 +1,9 @@
 """Answers remembered under an Idempotency-Key: table ``idempotency_keys``."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository
 
 REMEMBERED_FOR = timedelta(hours=24)
 """How long an answer counts unless it is kept. Fixed by the contract with the channels."""
@@ -52,26 +50,18 @@ class RememberedAnswer:
     answer: str
 
 
-class IdempotencyRepository:
-    """Reads and writes answers; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class IdempotencyRepository(Repository):
+    """Reads and writes answers."""
 
     async def find(self, caller_key: bytes, now: datetime) -> RememberedAnswer | None:
         """Return the answer under a key that counts still, whatever its parameters were."""
-        driver = await driver_of(self._connection)
-        row = await driver.fetchrow(_FIND, caller_key, now - REMEMBERED_FOR)
-        return None if row is None else RememberedAnswer(row[0], row[1])
+        row = await self._fetchrow(_FIND, caller_key, now - REMEMBERED_FOR)
+        return None if row is None else RememberedAnswer(*row)
 
     async def remember(self, answer: Answer) -> bool:
         """Write an answer; return ``False`` where another call has answered under the key meanwhile."""
-        driver = await driver_of(self._connection)
-        values = (answer.caller_key, answer.parameters, answer.answer, answer.kept, answer.answered_at)
-        return bool(await driver.fetchval(_REMEMBER, *values))
+        return bool(await self._fetchval(_REMEMBER, *astuple(answer)))
 
-
-async def forget(connection: AsyncConnection, now: datetime, limit: int) -> int:
-    """Delete at most so many answers that do not count any more, and return how many it were."""
-    driver = await driver_of(connection)
-    return int((await driver.execute(_FORGET, now - REMEMBERED_FOR, limit)).rpartition(" ")[2])
+    async def forget(self, now: datetime, limit: int) -> int:
+        """Delete at most so many answers that do not count any more, and return how many it were."""
+        return await self._execute(_FORGET, now - REMEMBERED_FOR, limit)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
 
+from giftcert.storage.repository import by_column
 from giftcert.storage.round_trip import Write
 
 _ADD = """
@@ -29,4 +30,4 @@ class InboxRow:
 
 def received(rows: Sequence[InboxRow]) -> Write:
     """Keep messages; a day without a partition of its own goes to the default partition."""
-    return Write(_ADD, [list(column) for column in zip(*map(astuple, rows), strict=True)])
+    return Write(_ADD, by_column(map(astuple, rows)))

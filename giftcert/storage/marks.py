@@ -1,11 +1,9 @@
 """How far ingest has caught up: our clock's instant up to which each partition is committed here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository, by_column
 
 # A partition without a row would not hold anything back, so each gets one before any is caught up.
 _REGISTER = """
@@ -27,24 +25,15 @@ _ADVANCE = """
 """
 
 
-class MarkRepository:
-    """Writes marks; the caller owns the transaction."""
+class MarkRepository(Repository):
+    """Writes marks."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def register(self, partitions: Iterable[tuple[str, int]]) -> None:
+    async def register(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Have every partition hold releases back until it is caught up for the first time."""
-        pairs = list(partitions)
-        driver = await driver_of(self._connection)
-        await driver.execute(_REGISTER, [topic for topic, _ in pairs], [number for _, number in pairs])
+        if partitions:
+            await self._execute(_REGISTER, *by_column(partitions))
 
     async def advance(self, marks: Sequence[tuple[str, int, datetime]]) -> None:
         """Move marks, as (topic, partition, instant), forward; none ever moves back."""
-        driver = await driver_of(self._connection)
-        await driver.execute(
-            _ADVANCE,
-            [topic for topic, _, _ in marks],
-            [partition for _, partition, _ in marks],
-            [instant for _, _, instant in marks],
-        )
+        if marks:
+            await self._execute(_ADVANCE, *by_column(marks))

@@ -4,32 +4,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.domain.certificate.state import ENDED, FOR_SALE
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.engine import driver_of
 from giftcert.storage.events import COLUMNS, RECORD
+from giftcert.storage.repository import Repository
 from giftcert.storage.reservations import NOTHING_WAITS
 
 CHUNK = 500
 """Certificates of one step, whose orders and claims wait for some 50 ms."""
 
-_BEGINNING = UUID(int=0)
 _COLUMNS = """operation_id, batch_id, certificate_id, reason, requested_by, requested_at, total, done, retired, blocked,
     reached, finished_at"""
-_START = text(f"""
-    INSERT INTO operations (operation_id, kind, batch_id, certificate_id, reason, requested_by, requested_at, total)
-    SELECT :operation_id, 'retire', :batch_id, :certificate_id, :reason, :requested_by, :requested_at, total
-    FROM (
-        SELECT quantity AS total FROM batches WHERE batch_id = :batch_id
-        UNION ALL SELECT 1 FROM certificates WHERE certificate_id = :certificate_id
+_START = f"""
+    INSERT INTO operations (operation_id, batch_id, certificate_id, reason, requested_by, requested_at, total)
+    SELECT $1, $2, $3, $4, $5, $6, total FROM (
+        SELECT quantity AS total FROM batches WHERE batch_id = $2
+        UNION ALL SELECT 1 FROM certificates WHERE certificate_id = $3
     ) AS wanted
     RETURNING {_COLUMNS}
-""")  # noqa: S608 - made of constants
-_FIND = text(f"SELECT {_COLUMNS} FROM operations WHERE operation_id = :operation_id")  # noqa: S608
-_UNFINISHED = text("SELECT operation_id FROM operations WHERE finished_at IS NULL ORDER BY requested_at")
+"""  # noqa: S608 - made of constants
+_FIND = f"SELECT {_COLUMNS} FROM operations WHERE operation_id = $1"  # noqa: S608
+_UNFINISHED = "SELECT operation_id FROM operations WHERE finished_at IS NULL ORDER BY requested_at"
 _FOR_SALE, _ENDED = (", ".join(f"'{one}'" for one in sorted(statuses)) for statuses in (FOR_SALE, ENDED))
 # $1 batch, $2 behind which certificate, $3 how many, $4 now, $5 reason, $6 by whom.
 _RETIRE = f"""
@@ -78,7 +73,11 @@ class UnknownBatchError(LookupError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What operations asked to be retired: a batch or one certificate."""
+    """What operations asked to be retired, a batch or one certificate, and how far it has come.
+
+    Of ``total`` certificates ``done`` were looked at; of those so many were then ``retired`` and ``blocked``. All up to
+    ``reached`` are done, by certificate id.
+    """
 
     operation_id: UUID
     batch_id: UUID | None
@@ -86,22 +85,12 @@ class Operation:
     reason: str
     requested_by: str
     requested_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredOperation(Operation):
-    """An operation and how far it has come.
-
-    Of ``total`` certificates ``done`` were looked at; of those so many were then ``retired`` and ``blocked``. All up to
-    ``reached`` are done, by certificate id.
-    """
-
-    total: int
-    done: int
-    retired: int
-    blocked: int
-    reached: UUID | None
-    finished_at: datetime | None
+    total: int = 0
+    done: int = 0
+    retired: int = 0
+    blocked: int = 0
+    reached: UUID | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,69 +101,49 @@ class Chunk:
     left: tuple[UUID, ...]
 
 
-class OperationRepository:
-    """Starts operations and tells how far they have come; the caller owns the transaction."""
+class OperationRepository(Repository):
+    """Starts operations and tells how far they have come."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def start(self, operation: Operation) -> StoredOperation:
+    async def start(self, asked: Operation) -> Operation:
         """Remember what is to be retired.
 
         Raises:
             UnknownBatchError: there is no such batch.
             UnknownCertificateError: there is no such certificate.
         """
-        values = {name: getattr(operation, name) for name in Operation.__dataclass_fields__}
-        row = (await self._connection.execute(_START, values)).mappings().one_or_none()
-        if row is None and operation.batch_id is not None:
-            raise UnknownBatchError(operation.batch_id)
-        if row is None:
-            raise UnknownCertificateError(operation.certificate_id)
-        return StoredOperation(**row)
+        what = (asked.operation_id, asked.batch_id, asked.certificate_id)
+        row = await self._fetchrow(_START, *what, asked.reason, asked.requested_by, asked.requested_at)
+        if row is not None:
+            return Operation(**row)
+        if asked.batch_id is not None:
+            raise UnknownBatchError(asked.batch_id)
+        raise UnknownCertificateError(asked.certificate_id)
 
-    async def find(self, operation_id: UUID) -> StoredOperation | None:
+    async def find(self, operation_id: UUID) -> Operation | None:
         """Return an operation."""
-        result = await self._connection.execute(_FIND, {"operation_id": operation_id})
-        row = result.mappings().one_or_none()
-        return None if row is None else StoredOperation(**row)
+        row = await self._fetchrow(_FIND, operation_id)
+        return None if row is None else Operation(**row)
 
     async def unfinished(self) -> list[UUID]:
         """Return the operations that are not finished, the oldest first."""
-        return list((await self._connection.execute(_UNFINISHED)).scalars())
+        return [row[0] for row in await self._fetch(_UNFINISHED)]
 
-    async def retire_unsold(self, operation: StoredOperation, now: datetime) -> Chunk:
+    async def retire_unsold(self, operation: Operation, now: datetime) -> Chunk:
         """Retire what the next certificates of an operation have nothing open of, for sale or reserved.
 
         Passes over what is locked; whatever else may be to do is left.
         """
         if operation.certificate_id is not None:
             return Chunk((operation.certificate_id,), (operation.certificate_id,))
-        driver = await driver_of(self._connection)
-        rows = await driver.fetch(
-            _RETIRE,
-            operation.batch_id,
-            operation.reached or _BEGINNING,
-            CHUNK,
-            now,
-            operation.reason,
-            operation.requested_by,
-        )
+        after, why = operation.reached or UUID(int=0), (operation.reason, operation.requested_by)
+        rows = await self._fetch(_RETIRE, operation.batch_id, after, CHUNK, now, *why)
         every = tuple(row["certificate_id"] for row in rows)
         return Chunk(every, tuple(row["certificate_id"] for row in rows if row["is_left"]))
 
-    async def advance(self, operation: StoredOperation, chunk: Chunk, now: datetime) -> bool:
+    async def advance(self, operation: Operation, chunk: Chunk, now: datetime) -> bool:
         """Count a chunk as done, unless another process did; return whether the operation is finished."""
-        driver = await driver_of(self._connection)
         finished = len(chunk.certificate_ids) < CHUNK
-        last = chunk.certificate_ids[-1] if chunk.certificate_ids else operation.reached
-        await driver.execute(
-            _ADVANCE,
-            operation.operation_id,
-            last,
-            operation.reached,
-            finished,
-            now,
-            chunk.certificate_ids,
-        )
+        before, ids = operation.reached, chunk.certificate_ids
+        reached = ids[-1] if ids else before
+        await self._execute(_ADVANCE, operation.operation_id, reached, before, finished, now, ids)
         return finished

@@ -11,23 +11,23 @@ from typing import Any, TypeAlias
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.standing import CountedMoney, LineStanding
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository
 from giftcert.storage.round_trip import Write
 
 LineKey: TypeAlias = tuple[str, int]
 """Order id, and the number of the line within it."""
 
+LINE = """order_id, line_key, standing::text, recipient::text, unpaid_until, named_certificates::text[] AS named,
+    speaker::text, holder::text, holder_status, waiters::text[] AS waiters, counted::text, open_case::text,
+    reported::text"""
+"""Columns of ``order_lines`` that ``line_of`` reads."""
 # Sorted, so that two transactions that want the same lines wait for each other instead of for ever.
-_LOCK = """
-    SELECT order_id, line_key, standing::text, recipient::text, unpaid_until, named_certificates::text[] AS named,
-        speaker::text, holder::text, holder_status, waiters::text[] AS waiters, counted::text, open_case::text,
-        reported::text
-    FROM order_lines WHERE order_id = ANY($1) ORDER BY order_id, line_key FOR NO KEY UPDATE
-"""
+_LOCK = f"""
+    SELECT {LINE} FROM order_lines WHERE order_id = ANY($1) ORDER BY order_id, line_key FOR NO KEY UPDATE
+"""  # noqa: S608 - made of constants
 _REVISE = """
     INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, recipient, unpaid_until,
         named_certificates, speaker, reported)
@@ -93,16 +93,12 @@ _REPORT: msgspec.json.Decoder[LineReport] = msgspec.json.Decoder(LineReport)
 _ENCODER = msgspec.json.Encoder()
 
 
-class OrderLineRepository:
-    """Reads lines in batches; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class OrderLineRepository(Repository):
+    """Reads lines in batches."""
 
     async def lock(self, order_ids: Iterable[str]) -> dict[LineKey, OrderLineRow]:
         """Return all lines of these orders, which the caller has locked, and hold them until the transaction ends."""
-        driver = await driver_of(self._connection)
-        return {(row[0], row[1]): line_of(row) for row in await driver.fetch(_LOCK, list(order_ids))}
+        return {(row[0], row[1]): line_of(row) for row in await self._fetch(_LOCK, list(order_ids))}
 
 
 def revised(lines: Sequence[OrderLineRow]) -> Write:
@@ -125,7 +121,7 @@ def revised(lines: Sequence[OrderLineRow]) -> Write:
 
 
 def line_of(row: Record | Mapping[str, Any]) -> OrderLineRow:
-    """Return a row as ``_LOCK`` selects it."""
+    """Return the line of a row of ``LINE``."""
     return OrderLineRow(
         standing=_STANDING.decode(row["standing"]),
         recipient=None if row["recipient"] is None else _RECIPIENT.decode(row["recipient"]),

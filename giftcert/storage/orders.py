@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.order.order import Order
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository, by_column
 from giftcert.storage.round_trip import Write
 
 # Sorted, so that two transactions that want the same orders wait for each other instead of for ever.
@@ -62,26 +61,20 @@ _DECODER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-class OrderRepository:
-    """Reads and writes orders in batches; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class OrderRepository(Repository):
+    """Reads and writes orders in batches."""
 
     async def lock(self, order_ids: Iterable[str]) -> dict[str, StoredOrder]:
         """Return those of the orders that are stored, and hold them until the transaction ends."""
-        driver = await driver_of(self._connection)
-        return _stored(await driver.fetch(_LOCK, list(order_ids)))
+        return _stored(await self._fetch(_LOCK, list(order_ids)))
 
     async def set_fences(self, limit: int) -> None:
         """Give new orders the transaction id before which all who may have missed them began."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_SET_FENCES, limit)
+        await self._execute(_SET_FENCES, limit)
 
     async def lock_rechecked(self, limit: int) -> dict[str, StoredOrder]:
         """Return orders that have a fence and are to be looked at again, leaving out those that others hold."""
-        driver = await driver_of(self._connection)
-        return _stored(await driver.fetch(_LOCK_RECHECKED, limit))
+        return _stored(await self._fetch(_LOCK_RECHECKED, limit))
 
     async def end_recheck(self, order_ids: Sequence[str], oldest_open: int) -> None:
         """Look no more at orders whose fence all open transactions have passed.
@@ -90,13 +83,11 @@ class OrderRepository:
             order_ids: the orders, locked.
             oldest_open: read before the orders' payments were last looked for.
         """
-        driver = await driver_of(self._connection)
-        await driver.execute(_END_RECHECK, list(order_ids), oldest_open)
+        await self._execute(_END_RECHECK, order_ids, oldest_open)
 
     async def any_rechecked(self) -> bool:
         """Return whether any order is still to be looked at again."""
-        driver = await driver_of(self._connection)
-        return bool(await driver.fetchval(_ANY_RECHECKED))
+        return bool(await self._fetchval(_ANY_RECHECKED))
 
 
 def added(orders: Sequence[Order]) -> Write:
@@ -113,11 +104,8 @@ def _stored(rows: Sequence[Record]) -> dict[str, StoredOrder]:
     return {row[0]: StoredOrder(_DECODER.decode(row[1]), row[2]) for row in rows}
 
 
-def _columns(orders: Sequence[Order]) -> tuple[list[object], ...]:
-    return (
-        [one.order_id for one in orders],
-        [one.revision for one in orders],
-        [one.customer_id for one in orders],
-        [_ENCODER.encode(one) for one in orders],
-        [one.size_exceeded for one in orders],
+def _columns(orders: Sequence[Order]) -> list[list[object]]:
+    return by_column(
+        (one.order_id, one.revision, one.customer_id, _ENCODER.encode(one), one.size_exceeded)
+        for one in orders
     )

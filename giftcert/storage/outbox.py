@@ -16,15 +16,10 @@ commit in another order than they draw positions:
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.contracts.envelope import StoredEvent
-from giftcert.contracts.records import EventRecord
-from giftcert.storage.engine import driver_of
-from giftcert.storage.events import EventRepository
-from giftcert.storage.shards import shard_of
+from giftcert.storage.engine import Driver
+from giftcert.storage.events import EVENT, stored_event
+from giftcert.storage.repository import Repository
 
 _LOOK_SECONDS = 5.0
 """Then the server is taken for gone."""
@@ -50,7 +45,7 @@ UPDATE outbox_shards AS s SET emptied_to = greatest(emptied_to, bound) FROM free
 """  # noqa: S608 - made of constants
 # Locks the shard that ran longest ago until the transaction ends, and passes over those that others hold. The commit
 # does not wait for the disk: a deletion lost in a crash of PostgreSQL is a repeat, which readers drop.
-_LOCK_SHARD = text(f"""
+_LOCK_SHARD = f"""
     WITH waiting AS MATERIALIZED (SELECT s.shard FROM outbox_shards AS s, {_FIRST}), next AS (
         SELECT s.shard FROM outbox_shards AS s JOIN waiting USING (shard)
         ORDER BY s.last_run LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED
@@ -58,26 +53,17 @@ _LOCK_SHARD = text(f"""
     UPDATE outbox_shards AS s SET last_run = clock_timestamp() FROM next WHERE s.shard = next.shard
     RETURNING s.shard, s.emptied_to, (SELECT count(*) FROM waiting) > 1 AS others_wait,
         set_config('synchronous_commit', 'off', true)
-""")  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants
 # A statement of its own, after the lock: it sees what the last holder of the shard has deleted.
-_WINDOW = """
-SELECT o.position, e.event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence,
-    event_type, occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal,
-    currency, balance, held, cause_topic, cause_event_id, payload::text AS payload
-FROM outbox AS o JOIN events AS e USING (event_id)
+_WINDOW = f"""
+SELECT o.position, {EVENT} FROM outbox AS o JOIN events AS e USING (event_id)
 WHERE o.shard = $1 AND o.position > $2 ORDER BY o.position LIMIT $3
-"""
+"""  # noqa: S608 - made of constants
 # One by one: a row between them may have become visible since the window was read.
 _DELETE = "DELETE FROM outbox WHERE shard = $1 AND position = ANY($2::bigint[])"
 _OLDEST = f"""
 SELECT min(e.recorded_at) FROM outbox_shards AS s, {_FIRST} JOIN events AS e USING (event_id)
 """  # noqa: S608 - made of constants
-_WAITS_SINCE = text("""
-    SELECT EXISTS (
-        SELECT FROM outbox AS o JOIN events AS e USING (event_id)
-        WHERE o.shard = :shard AND e.stream_key = :stream_key AND e.event_type = :event_type AND e.recorded_at > :since
-    )
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +115,7 @@ class Window:
     events: tuple[StoredEvent, ...]
 
 
-async def look(driver: "asyncpg.Connection[asyncpg.Record]", empty_at: int) -> Look:
+async def look(driver: Driver, empty_at: int) -> Look:
     """Return whether any event waits, in whatever shard; asked hundreds of times a second.
 
     ``empty_at`` is the watermark at which a look found nothing: while it is also the last position, nothing can wait.
@@ -138,32 +124,29 @@ async def look(driver: "asyncpg.Connection[asyncpg.Record]", empty_at: int) -> L
     return Look(*row)
 
 
-async def next_transaction(driver: "asyncpg.Connection[asyncpg.Record]") -> int:
+async def next_transaction(driver: Driver) -> int:
     """Return a transaction id that is higher than all given before."""
     return int(await driver.fetchval("SELECT pg_current_xact_id()::text::bigint"))
 
 
-async def raise_bounds(driver: "asyncpg.Connection[asyncpg.Record]", watermark: int) -> None:
+async def raise_bounds(driver: Driver, watermark: int) -> None:
     """Have later looks begin behind what is published, in the shards that nobody holds."""
     await driver.execute(_RAISE, watermark)
 
 
-async def oldest_waiting(driver: "asyncpg.Connection[asyncpg.Record]") -> datetime | None:
+async def oldest_waiting(driver: Driver) -> datetime | None:
     """Return when the event that waits longest was recorded."""
     oldest: datetime | None = await driver.fetchval(_OLDEST)
     return oldest
 
 
-class OutboxRepository:
-    """Reads and empties the outbox; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class OutboxRepository(Repository):
+    """Reads and empties the outbox."""
 
     async def lock_shard(self) -> LockedShard | None:
         """Lock the shard with waiting events that ran longest ago; ``None`` if there is none that is free."""
-        row = (await self._connection.execute(_LOCK_SHARD)).one_or_none()
-        return None if row is None else LockedShard(row.shard, row.emptied_to, row.others_wait)
+        row = await self._fetchrow(_LOCK_SHARD)
+        return None if row is None else LockedShard(row["shard"], row["emptied_to"], row["others_wait"])
 
     async def window(self, locked: LockedShard, limit: int) -> Window:
         """Return the next events of a locked shard.
@@ -171,35 +154,10 @@ class OutboxRepository:
         Events of one certificate are written under its row's lock, so their positions rise with their sequence and
         none can appear below one already seen. Between other keys the order does not matter.
         """
-        driver = await driver_of(self._connection)
-        rows = await driver.fetch(_WINDOW, locked.shard, locked.emptied_to, limit)
+        rows = await self._fetch(_WINDOW, locked.shard, locked.emptied_to, limit)
         positions = tuple(row["position"] for row in rows)
-        return Window(locked.shard, positions, tuple(_stored(row) for row in rows))
+        return Window(locked.shard, positions, tuple(map(stored_event, rows)))
 
     async def delete(self, window: Window) -> None:
         """Forget what is on the stream."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_DELETE, window.shard, window.positions)
-
-    async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
-        """Append an event unless one of its type and key was recorded after ``since`` and still waits.
-
-        Returns:
-            Whether it was appended.
-        """
-        values = {
-            "shard": shard_of(stream_key),
-            "stream_key": stream_key,
-            "event_type": record.event_type,
-            "since": since,
-        }
-        if (await self._connection.execute(_WAITS_SINCE, values)).scalar_one():
-            return False
-        await EventRepository(self._connection).append_keyed(stream_key, [record])
-        return True
-
-
-def _stored(row: asyncpg.Record) -> StoredEvent:
-    values = dict(row)
-    del values["position"]
-    return StoredEvent(**values)
+        await self._execute(_DELETE, window.shard, window.positions)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import msgspec
 
 from giftcert.domain.cause import Cause
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository
 from giftcert.storage.round_trip import Write
 from giftcert.temporal.signals import Signal
 
@@ -15,8 +15,9 @@ from giftcert.temporal.signals import Signal
 # new number: a decision deletes a row only while it is the one that it read. `since` stays that of the first write.
 _ADD = """
     INSERT INTO pending AS known (certificate_id, order_id, line_key, kind, channel, cause_topic, cause_event_id, since)
-    SELECT * FROM unnest({}::uuid[], {}::text[], {}::integer[], {}::text[], {}::text[], {}::text[], {}::text[],
-        {}::timestamptz[]) AS new (certificate_id, order_id, line_key)
+    SELECT certificate_id, order_id, line_key, kind, channel, cause ->> 'topic', cause ->> 'event_id', {}
+    FROM jsonb_to_recordset({}::jsonb)
+        AS new (certificate_id uuid, order_id text, line_key integer, kind text, channel text, cause jsonb)
     ORDER BY certificate_id, order_id, line_key
     ON CONFLICT (certificate_id, order_id, line_key) DO UPDATE
     SET number = nextval('pending_number'), kind = excluded.kind, channel = excluded.channel,
@@ -50,30 +51,14 @@ class PendingRow:
     cause: Cause | None
 
 
-class PendingRepository:
-    """Remembers what was signalled; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class PendingRepository(Repository):
+    """Remembers what was signalled."""
 
     async def mark_signalled(self, sent: Mapping[str, datetime]) -> None:
         """Remember when these certificates were signalled, where they have not decided meanwhile."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_MARK, list(sent), list(sent.values()))
+        await self._execute(_MARK, list(sent), list(sent.values()))
 
 
 def waiting(rows: Sequence[PendingRow], since: datetime) -> Write:
     """Write rows, each key once; one that is there already gets another number and the newest kind."""
-    return Write(
-        _ADD,
-        [
-            [one.certificate_id for one in rows],
-            [one.order_id for one in rows],
-            [one.line_key for one in rows],
-            [one.kind.value for one in rows],
-            [one.channel for one in rows],
-            [one.cause.topic if one.cause else None for one in rows],
-            [one.cause.event_id if one.cause else None for one in rows],
-            [since] * len(rows),
-        ],
-    )
+    return Write(_ADD, [since, msgspec.json.encode(rows).decode()])

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+import msgspec
 from asyncpg import UniqueViolationError
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from giftcert.contracts.notices import PoolLoaded, about_product
@@ -17,24 +16,23 @@ from giftcert.domain.numbers import number_from_digits
 from giftcert.domain.products import Product
 from giftcert.storage.engine import driver_of
 from giftcert.storage.events import EventRepository
+from giftcert.storage.repository import Repository
 
 CHUNK = 5_000
 """Certificates between two reports of progress: about a quarter of a second of sealing."""
 
 _COLUMNS = ("certificate_id", "product_id", "batch_id", "last_four", "currency", "nominal")
 _SECRET_COLUMNS = ("certificate_id", "number_sealed", "number_fingerprint", "cvc_sealed")
-_ADD_BATCH = text("""
-    INSERT INTO batches (batch_id, product_id, quantity, source) VALUES (:batch_id, :product, :quantity, :source)
-""")
-_COUNTS = text("""
-    SELECT product_id, CASE WHEN blocked THEN 'blocked' ELSE status END AS shown, count(*) AS certificates
-    FROM certificates GROUP BY product_id, shown
-""")
-_SAMPLE = text("SELECT certificate_id, number_sealed FROM certificate_secrets LIMIT 1")
-_COOLING = text("""
-    SELECT product_id, count(*) AS certificates FROM certificates
-    WHERE status = 'available' AND NOT blocked AND available_since > :since GROUP BY product_id
-""")
+_ADD_BATCH = "INSERT INTO batches (batch_id, product_id, quantity, source) VALUES ($1, $2, $3, 'generate')"
+_COUNTS = """
+    SELECT product_id, jsonb_object_agg(shown, certificates)::text, sum(cooling)::bigint
+    FROM (
+        SELECT product_id, CASE WHEN blocked THEN 'blocked' ELSE status END AS shown, count(*) AS certificates,
+            count(*) FILTER (WHERE status = 'available' AND NOT blocked AND available_since > $1) AS cooling
+        FROM certificates GROUP BY product_id, shown
+    ) AS counts GROUP BY product_id ORDER BY product_id
+"""
+_SAMPLE = "SELECT certificate_id, number_sealed FROM certificate_secrets LIMIT 1"
 
 
 class Sealer(Protocol):
@@ -61,11 +59,8 @@ class PoolCount:
         return self.statuses.get("available", 0)
 
 
-class PoolRepository:
-    """Fills and counts the pool; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class PoolRepository(Repository):
+    """Fills and counts the pool."""
 
     async def generate(
         self,
@@ -88,8 +83,7 @@ class PoolRepository:
             The id of the batch.
         """
         batch_id = uuid7()
-        batch = {"batch_id": batch_id, "product": product.id, "quantity": quantity, "source": "generate"}
-        await self._connection.execute(_ADD_BATCH, batch)
+        await self._execute(_ADD_BATCH, batch_id, product.id, quantity)
         for made in range(0, quantity, CHUNK):
             count = min(CHUNK, quantity - made)
             await self._copy_new(product, batch_id, count, sealer)
@@ -100,18 +94,14 @@ class PoolRepository:
 
     async def sealed_sample(self) -> tuple[UUID, bytes] | None:
         """Return the id and the sealed number of any certificate, by which a wrong keyring is noticed."""
-        row = (await self._connection.execute(_SAMPLE)).first()
-        return None if row is None else (row.certificate_id, row.number_sealed)
+        row = await self._fetchrow(_SAMPLE)
+        return None if row is None else (row["certificate_id"], row["number_sealed"])
 
     async def counts(self, now: datetime, cooling_period: timedelta) -> list[PoolCount]:
         """Return the counts of every product that has certificates."""
-        statuses: dict[str, dict[str, int]] = {}
-        for row in await self._connection.execute(_COUNTS):
-            statuses.setdefault(row.product_id, {})[row.shown] = row.certificates
-        rested = await self._connection.execute(_COOLING, {"since": now - cooling_period})
-        cooling = {row.product_id: row.certificates for row in rested}
         return [
-            PoolCount(product, statuses[product], cooling.get(product, 0)) for product in sorted(statuses)
+            PoolCount(product, msgspec.json.decode(statuses), cooling)
+            for product, statuses, cooling in await self._fetch(_COUNTS, now - cooling_period)
         ]
 
     async def _copy_new(self, product: Product, batch_id: UUID, count: int, sealer: Sealer) -> None:

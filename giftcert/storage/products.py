@@ -1,12 +1,10 @@
 """The products on sale, as the database knows them."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from dataclasses import astuple, fields
 
 from giftcert.domain.products import Product
+from giftcert.storage.repository import Repository
 
 
 class ProductChangedError(Exception):
@@ -17,22 +15,20 @@ class ProductChangedError(Exception):
 
 
 _FIELDS = [field.name for field in fields(Product) if field.name != "id"]
-_TERMS = [name for name in _FIELDS if name not in {"currency", "nominal"}]
-_PUT = text(f"""
+TERMS = [name for name in _FIELDS if name not in {"currency", "nominal"}]
+"""Columns of ``products`` that may change, named as the fields of ``Product``."""
+_PUT = f"""
     INSERT INTO products AS known (product_id, {", ".join(_FIELDS)})
-    VALUES (:id, {", ".join(f":{name}" for name in _FIELDS)})
-    ON CONFLICT (product_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _TERMS)}
+    VALUES ({", ".join(f"${nth + 1}" for nth in range(len(_FIELDS) + 1))})
+    ON CONFLICT (product_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in TERMS)}
     WHERE known.currency = excluded.currency AND known.nominal IS NOT DISTINCT FROM excluded.nominal
     RETURNING product_id
-""")  # noqa: S608 - made of field names
-_ALL = text(f"SELECT product_id AS id, {', '.join(_FIELDS)} FROM products ORDER BY product_id")  # noqa: S608
+"""  # noqa: S608 - made of field names
+_ALL = f"SELECT product_id AS id, {', '.join(_FIELDS)} FROM products ORDER BY product_id"  # noqa: S608
 
 
-class ProductRepository:
-    """Reads and writes ``products``; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class ProductRepository(Repository):
+    """Reads and writes ``products``."""
 
     async def put(self, products: Iterable[Product]) -> None:
         """Add products, or give those that exist new terms. None is ever removed.
@@ -41,11 +37,9 @@ class ProductRepository:
             ProductChangedError: an existing product comes with another currency or nominal.
         """
         for product in products:
-            result = await self._connection.execute(_PUT, asdict(product))
-            if result.scalar_one_or_none() is None:
+            if await self._fetchval(_PUT, *astuple(product)) is None:
                 raise ProductChangedError(product.id)
 
     async def all(self) -> dict[str, Product]:
         """Return the products by id."""
-        rows = await self._connection.execute(_ALL)
-        return {row["id"]: Product(**row) for row in rows.mappings()}
+        return {row["id"]: Product(**row) for row in await self._fetch(_ALL)}

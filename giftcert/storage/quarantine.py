@@ -4,30 +4,35 @@ An open record holds back the release of whatever it names; see ``release_gate``
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Literal, TypeAlias
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import Record
 
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository, by_column
 
+Place: TypeAlias = tuple[str, int, int]
+"""Topic, partition, offset."""
+BEGINNING: Place = ("", -1, -1)
+Closing: TypeAlias = Literal["replayed", "dismissed"]
+
+_RECORD = """topic, partition, record_offset, record_key, record_value, record_size, fingerprint, reason, detail,
+    written_at, contradiction"""
 # Lists of names are arrays in the table, which unnest would flatten: they come joined.
-_ADD = """
-    INSERT INTO quarantine (topic, partition, record_offset, record_key, record_value, record_size, reason, detail,
-        written_at, fingerprint, contradiction, named_ids, named_orders, searchable, quarantined_at)
-    SELECT topic, partition, record_offset, record_key, record_value, record_size, reason, detail, written_at,
-        fingerprint, contradiction, string_to_array(named_ids, ',')::uuid[],
-        ARRAY(SELECT decode(digest, 'hex') FROM unnest(string_to_array(named_orders, ',')) AS digest), searchable, $15
-    FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bigint[], $7::text[],
-        $8::text[], $9::timestamptz[], $10::bytea[], $11::bytea[], $12::text[], $13::text[], $14::boolean[])
-        AS new (topic, partition, record_offset, record_key, record_value, record_size, reason, detail, written_at,
-            fingerprint, contradiction, named_ids, named_orders, searchable)
+_ADD = f"""
+    INSERT INTO quarantine ({_RECORD}, named_ids, named_orders, searchable, quarantined_at)
+    SELECT {_RECORD}, string_to_array(named_ids, ',')::uuid[],
+        ARRAY(SELECT decode(digest, 'hex') FROM unnest(string_to_array(named_orders, ',')) AS digest), searchable, $1
+    FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bigint[], $8::bytea[],
+        $9::text[], $10::text[], $11::timestamptz[], $12::bytea[], $13::text[], $14::text[], $15::boolean[])
+        AS new ({_RECORD}, named_ids, named_orders, searchable)
     ON CONFLICT DO NOTHING
     RETURNING topic, partition, record_offset
-"""
+"""  # noqa: S608 - made of constants
 # Ordered as the index of open records, so that it is read whatever the statistics say.
 _ANY_OPEN = "SELECT quarantined_at FROM quarantine WHERE closed_at IS NULL ORDER BY quarantined_at LIMIT 1"
 _HELD_UP = """
@@ -35,6 +40,33 @@ _HELD_UP = """
     FROM quarantine JOIN unnest($1::bytea[]) AS digest ON named_orders @> ARRAY[digest]
     WHERE topic = $2 AND closed_at IS NULL GROUP BY digest
 """
+_PAGE = """
+    SELECT topic, partition, record_offset, reason, detail, quarantined_at, closed_at, closed_how FROM quarantine
+    WHERE ($1::text IS NULL OR topic = $1) AND ($2::integer IS NULL OR partition = $2)
+        AND ($3::bigint IS NULL OR record_offset = $3) AND ($4::text IS NULL OR reason = $4)
+        AND ($5 OR closed_at IS NULL) AND (topic, partition, record_offset) > ($6, $7, $8)
+    ORDER BY topic, partition, record_offset FETCH FIRST $9 ROWS WITH TIES
+"""
+_FOLLOWERS = """
+    SELECT q.quarantine_id FROM quarantine AS q JOIN quarantine AS first ON q.named_orders && first.named_orders
+    WHERE first.quarantine_id = $1
+        AND q.topic = first.topic AND q.partition = first.partition AND q.record_offset > first.record_offset
+        AND q.closed_at IS NULL AND q.reason = $2
+    ORDER BY q.record_offset, q.quarantine_id
+"""
+_LYING_AT = """
+    SELECT quarantine_id FROM quarantine
+    WHERE topic = $1 AND partition = $2 AND record_offset = $3 AND closed_at IS NULL ORDER BY quarantine_id
+"""
+_ONE = f"SELECT quarantine_id, quarantined_at, closed_at, closed_how, {_RECORD} FROM quarantine"  # noqa: S608
+# Of several at one place the one that a replay takes next; if all are closed, the last.
+_SHOW = f"""
+    {_ONE} WHERE topic = $1 AND partition = $2 AND record_offset = $3
+    ORDER BY closed_at DESC NULLS FIRST, quarantine_id LIMIT 1
+"""
+_LOCK = f"{_ONE} WHERE quarantine_id = $1 AND closed_at IS NULL FOR NO KEY UPDATE"
+_CLOSE = "UPDATE quarantine SET closed_at = $3, closed_how = $2 WHERE quarantine_id = $1"
+_RESTATE = "UPDATE quarantine SET reason = $2, detail = $3 WHERE quarantine_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +78,9 @@ class NamedThings:
     searchable: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QuarantinedRecord:
-    """A record by its place; key and value are sealed, ``None`` where the record has none.
+    """A record by its place, in the order of the columns; key and value are sealed, ``None`` where the record has none.
 
     ``fingerprint`` is that of key and value: where a topic was made anew, another record stands at the same place.
     ``size`` is that of the value before it was cut; ``written_at`` is the record's own time; ``contradiction`` tells a
@@ -68,57 +100,113 @@ class QuarantinedRecord:
     contradiction: bytes | None = None
 
     @property
-    def place(self) -> tuple[str, int, int]:
+    def place(self) -> Place:
         """Topic, partition and offset."""
         return self.topic, self.partition, self.offset
 
 
-class QuarantineRepository:
-    """Writes quarantined records; the caller owns the transaction."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which records are meant; ``None`` means any."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    reason: str | None = None
+    closed_too: bool = False
 
-    async def add(
-        self, records: Sequence[tuple[QuarantinedRecord, NamedThings]], at: datetime
-    ) -> set[tuple[str, int, int]]:
-        """Add records, those already there left out.
 
-        Returns:
-            The places of those that are new.
-        """
-        driver = await driver_of(self._connection)
-        rows = await driver.fetch(
-            _ADD,
-            [one.topic for one, _ in records],
-            [one.partition for one, _ in records],
-            [one.offset for one, _ in records],
-            [one.sealed_key for one, _ in records],
-            [one.sealed_value for one, _ in records],
-            [one.size for one, _ in records],
-            [one.reason for one, _ in records],
-            [one.detail for one, _ in records],
-            [one.written_at for one, _ in records],
-            [one.fingerprint for one, _ in records],
-            [one.contradiction for one, _ in records],
-            [",".join(map(str, names.ids)) for _, names in records],
-            [",".join(digest.hex() for digest in names.orders) for _, names in records],
-            [names.searchable for _, names in records],
-            at,
-        )
-        return {(row["topic"], row["partition"], row["record_offset"]) for row in rows}
+@dataclass(frozen=True, slots=True)
+class ListedRecord:
+    """A record as a list shows it."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    quarantined_at: datetime
+    closed_at: datetime | None
+    closed_how: Closing | None
+
+    @property
+    def place(self) -> Place:
+        """Topic, partition and offset."""
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record whole, key and value sealed; ``quarantine_id`` tells several of one place apart."""
+
+    quarantine_id: int
+    record: QuarantinedRecord
+    quarantined_at: datetime
+    closed_at: datetime | None
+    closed_how: Closing | None
+
+
+class QuarantineRepository(Repository):
+    """Writes, finds and closes quarantined records."""
+
+    async def add(self, records: Sequence[tuple[QuarantinedRecord, NamedThings]], at: datetime) -> set[Place]:
+        """Add records, those already there left out; return the places of those that are new."""
+        rows = ((*astuple(record), *_joined(names)) for record, names in records)
+        return {(row[0], row[1], row[2]) for row in await self._fetch(_ADD, at, *by_column(rows))}
 
     async def any_open(self) -> bool:
         """Return whether anything lies in quarantine; mostly nothing does."""
-        driver = await driver_of(self._connection)
-        return await driver.fetchval(_ANY_OPEN) is not None
+        return await self._fetchval(_ANY_OPEN) is not None
 
     async def held_up(self, order_ids: Iterable[str], topic: str, keyring: Keyring) -> dict[str, int]:
         """Return those of the orders that an open record of this topic names, with the first one's offset."""
-        driver = await driver_of(self._connection)
         digests = {order_digest(keyring, order_id): order_id for order_id in order_ids}
-        rows = await driver.fetch(_HELD_UP, list(digests), topic)
+        rows = await self._fetch(_HELD_UP, list(digests), topic)
         return {digests[row["digest"]]: row["first"] for row in rows}
+
+    async def page(self, wanted: Wanted, after: Place, limit: int) -> list[ListedRecord]:
+        """Return the next records behind a place, by topic, partition and offset.
+
+        A page is longer than the limit where several records of its last place would not fit.
+        """
+        rows = await self._fetch(_PAGE, *astuple(wanted), *after, limit)
+        return [ListedRecord(*row) for row in rows]
+
+    async def lying_at(self, place: Place) -> list[int]:
+        """Return the ids of the open records of a place, in the order in which they came."""
+        return [row[0] for row in await self._fetch(_LYING_AT, *place)]
+
+    async def followers_of(self, quarantine_id: int, reason: str) -> list[int]:
+        """Return the later records of the same order that lie here for this reason, in order."""
+        return [row[0] for row in await self._fetch(_FOLLOWERS, quarantine_id, reason)]
+
+    async def find(self, place: Place) -> StoredRecord | None:
+        """Return a record, or ``None`` where there is none at this place."""
+        return _stored(await self._fetchrow(_SHOW, *place))
+
+    async def lock(self, quarantine_id: int) -> StoredRecord | None:
+        """Return an open record and hold it until the transaction ends."""
+        return _stored(await self._fetchrow(_LOCK, quarantine_id))
+
+    async def close(self, quarantine_id: int, how: Closing, at: datetime) -> None:
+        """Remember that the record was applied, or that somebody gave it up: it holds nothing back any more."""
+        await self._execute(_CLOSE, quarantine_id, how, at)
+
+    async def restate(self, quarantine_id: int, reason: str, detail: str) -> None:
+        """Say why the record still cannot be applied."""
+        await self._execute(_RESTATE, quarantine_id, reason, detail)
+
+
+def _joined(names: NamedThings) -> tuple[str, str, bool]:
+    ids, orders = map(str, names.ids), (digest.hex() for digest in names.orders)
+    return ",".join(ids), ",".join(orders), names.searchable
+
+
+def _stored(row: Record | None) -> StoredRecord | None:
+    if row is None:
+        return None
+    quarantine_id, quarantined_at, closed_at, closed_how, *record = row
+    return StoredRecord(quarantine_id, QuarantinedRecord(*record), quarantined_at, closed_at, closed_how)
 
 
 def order_digest(keyring: Keyring, order_id: str) -> bytes:

@@ -3,19 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.domain.certificate.state import RedemptionState
+from giftcert.storage.repository import Repository
 
 # A payment may name an id that is another certificate's: what was asked for over HTTP, which alone expires, goes first.
-_FIND = text("""
-    SELECT r.redemption_id, r.certificate_id, r.channel, r.order_id, r.state, r.amount, r.held, r.spent, r.restored,
-        r.expires_at, c.currency, c.balance
+_FIND = """
+    SELECT r.redemption_id, r.certificate_id::text AS certificate_id, r.channel, r.order_id, r.state, r.amount, r.held,
+        r.spent, r.restored, r.expires_at, c.currency, c.balance
     FROM redemptions AS r JOIN certificates AS c USING (certificate_id)
-    WHERE r.redemption_id = :redemption_id AND r.channel IS NOT NULL
+    WHERE r.redemption_id = $1 AND r.channel IS NOT NULL
     ORDER BY r.expires_at IS NULL, r.created_at LIMIT 1
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +37,10 @@ class StoredRedemption:
     balance: int
 
 
-class RedemptionRepository:
+class RedemptionRepository(Repository):
     """Reads ``redemptions``."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def find(self, redemption_id: str) -> StoredRedemption | None:
         """Return a redemption, asked for over HTTP or told by payments, whatever became of it."""
-        found = await self._connection.execute(_FIND, {"redemption_id": redemption_id})
-        row = found.mappings().one_or_none()
-        if row is None:
-            return None
-        values = {"certificate_id": str(row["certificate_id"]), "state": RedemptionState(row["state"])}
-        return StoredRedemption(**{**row, **values})
+        row = await self._fetchrow(_FIND, redemption_id)
+        return None if row is None else StoredRedemption(**{**row, "state": RedemptionState(row["state"])})

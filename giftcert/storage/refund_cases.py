@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.order.standing import LineStanding
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository
 
 # Ids of refund cases are UUIDv7, so their order is that of their opening.
 _OPEN = """
@@ -39,22 +38,17 @@ class OpenCase:
     standing: LineStanding | None
 
 
-class RefundCaseRepository:
+class RefundCaseRepository(Repository):
     """Reads refund cases."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def open_cases(self, state: str, after: str, limit: int) -> list[OpenCase]:
         """Return open refund cases in a state, oldest first, from behind the case ``after``."""
-        driver = await driver_of(self._connection)
         return [
             OpenCase(certificate_id, case_id, _STANDING.decode(standing) if standing else None)
-            for certificate_id, case_id, standing in await driver.fetch(_OPEN, state, after, limit)
+            for certificate_id, case_id, standing in await self._fetch(_OPEN, state, after, limit)
         ]
 
     async def certificate_of(self, refund_case_id: str) -> str | None:
         """Return the certificate of a case, or ``None`` if there is no such case."""
-        driver = await driver_of(self._connection)
-        certificate_id: str | None = await driver.fetchval(_CERTIFICATE, refund_case_id)
+        certificate_id: str | None = await self._fetchval(_CERTIFICATE, refund_case_id)
         return certificate_id

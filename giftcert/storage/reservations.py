@@ -4,18 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from giftcert.storage.engine import driver_of
 from giftcert.storage.events import COLUMNS, RECORD
+from giftcert.storage.repository import Repository
 
-_FIND = text("""
+_FIND = """
     SELECT r.reservation_id::text AS reservation_id, r.certificate_id::text AS certificate_id, r.channel,
         r.reserved_until, r.resolution, c.last_four
-    FROM reservations AS r JOIN certificates AS c USING (certificate_id) WHERE r.reservation_id = :reservation_id
-""")
-_LIVE = text("SELECT count(*) FROM reservations WHERE reserved_by = :caller AND resolved_at IS NULL")
+    FROM reservations AS r JOIN certificates AS c USING (certificate_id) WHERE r.reservation_id = $1
+"""
+_LIVE = "SELECT count(*) FROM reservations WHERE reserved_by = $1 AND resolved_at IS NULL"
 
 NOTHING_WAITS = """NOT c.waits AND c.parked IS NULL
     AND NOT EXISTS (SELECT FROM pending AS p WHERE p.certificate_id = c.certificate_id OFFSET 0)
@@ -67,20 +64,17 @@ class StoredReservation:
     last_four: str
 
 
-class ReservationRepository:
-    """Reads reservations and ends those that lapsed; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class ReservationRepository(Repository):
+    """Reads reservations and ends those that lapsed."""
 
     async def find(self, reservation_id: UUID) -> StoredReservation | None:
         """Return a reservation, live or past."""
-        row = (await self._connection.execute(_FIND, {"reservation_id": reservation_id})).one_or_none()
-        return StoredReservation(*row) if row else None
+        row = await self._fetchrow(_FIND, reservation_id)
+        return None if row is None else StoredReservation(*row)
 
     async def live_of(self, caller: str) -> int:
         """Return how many reservations of a caller are neither ordered nor ended."""
-        return int((await self._connection.execute(_LIVE, {"caller": caller})).scalar_one())
+        return int(await self._fetchval(_LIVE, caller))
 
     async def release_lapsed(self, limit: int, now: datetime) -> int:
         """End at most so many reservations whose time is over and whose order cannot be on its way any more.
@@ -91,5 +85,4 @@ class ReservationRepository:
         Returns:
             How many were released.
         """
-        driver = await driver_of(self._connection)
-        return int(await driver.fetchval(_RELEASE_LAPSED, now, limit))
+        return int(await self._fetchval(_RELEASE_LAPSED, now, limit))

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from giftcert.storage.engine import driver_of
+from giftcert.storage.engine import AnyConnection, driver_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,7 @@ class Write:
     values: Sequence[Any]
 
 
-async def write_together(connection: AsyncConnection, *writes: Write) -> None:
+async def write_together(connection: AnyConnection, *writes: Write) -> None:
     """Carry out writes, all of them or, if one fails, none."""
     values: list[Any] = []
     parts = []

@@ -3,25 +3,23 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.policy import Policy
+from giftcert.storage.engine import AnyConnection, driver_of
 
-_RECORD = text("""
-    INSERT INTO service_policy (policy, recorded_at) VALUES (CAST(:policy AS jsonb), :now)
+_RECORD = """
+    INSERT INTO service_policy (policy, recorded_at) VALUES ($1::jsonb, $2)
     ON CONFLICT (is_only) DO UPDATE SET policy = excluded.policy, recorded_at = excluded.recorded_at
-""")
-_READ = text("SELECT policy::text FROM service_policy")
+"""
+_READ = "SELECT policy::text FROM service_policy"
 
 
-async def record_policy(connection: AsyncConnection, policy: Policy, now: datetime) -> None:
+async def record_policy(connection: AnyConnection, policy: Policy, now: datetime) -> None:
     """Record the policy of the service that starts, in place of that of the one before."""
-    values = {"policy": msgspec.json.encode(policy).decode(), "now": now}
-    await connection.execute(_RECORD, values)
+    await (await driver_of(connection)).execute(_RECORD, msgspec.json.encode(policy).decode(), now)
 
 
-async def recorded_policy(connection: AsyncConnection) -> Policy | None:
+async def recorded_policy(connection: AnyConnection) -> Policy | None:
     """Return the policy of the service that started last; ``None`` where none has on this database."""
-    stored = (await connection.execute(_READ)).scalar_one_or_none()
+    stored = await (await driver_of(connection)).fetchval(_READ)
     return None if stored is None else msgspec.json.decode(stored, type=Policy)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository, by_column
 from giftcert.storage.round_trip import Write
 
 _CONTENTS = "SELECT identity, content FROM spendings WHERE identity = ANY($1)"
@@ -23,7 +22,6 @@ _ADD = """
         AS new (identity, content, certificate_id, message, nth)
     ORDER BY nth
 """
-_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,32 +38,22 @@ class Spending:
     message: SpendingReported
 
 
-class SpendingRepository:
-    """Reads spendings in batches; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class SpendingRepository(Repository):
+    """Reads spendings in batches."""
 
     async def contents(self, identities: Iterable[str]) -> dict[str, bytes]:
         """Return the content of those that are stored, by identity."""
-        driver = await driver_of(self._connection)
-        return {row[0]: row[1] for row in await driver.fetch(_CONTENTS, list(identities))}
+        return {row[0]: row[1] for row in await self._fetch(_CONTENTS, list(identities))}
 
     async def channels(self, certificate_ids: Iterable[str]) -> dict[str, str | None]:
         """Return which of these certificates are ours, each with the channel that sells it, if one does."""
-        driver = await driver_of(self._connection)
-        return {row[0]: row[1] for row in await driver.fetch(_CHANNELS, list(certificate_ids))}
+        return {row[0]: row[1] for row in await self._fetch(_CHANNELS, list(certificate_ids))}
 
 
 def received(spendings: Sequence[Spending], now: datetime) -> Write:
     """Store spendings in this order; fails if another transaction has stored one of them meanwhile."""
-    return Write(
-        _ADD,
-        [
-            now,
-            [one.identity for one in spendings],
-            [one.content for one in spendings],
-            [one.certificate_id for one in spendings],
-            [_ENCODER.encode(one.message).decode() for one in spendings],
-        ],
+    rows = (
+        (one.identity, one.content, one.certificate_id, msgspec.json.encode(one.message).decode())
+        for one in spendings
     )
+    return Write(_ADD, [now, *by_column(rows)])

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from asyncpg import Record
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.storage.engine import driver_of
+from giftcert.storage.repository import Repository
 from giftcert.temporal.signals import Signal, Wake
 
 UNSIGNALLED = timedelta(seconds=5)
@@ -21,6 +20,8 @@ LONGEST = timedelta(minutes=10)
 """While nobody decides, each signal comes after a wait as long as all before it together, up to this."""
 BOUND_BEHIND = timedelta(minutes=2)
 
+_OF_CERTIFICATE = f"""c.certificate_id::text, '{Signal.REQUEST_DECIDED.value}' AS kind,
+    coalesce(sale_channel, reservation_channel) AS channel, product_id, order_id, NULL AS cause_event_id, timer_at"""
 # Rows that others hold are being worked on. What is claimed here is signalled at once, or given back.
 _CLAIM_PENDING = """
     WITH due AS (
@@ -38,7 +39,7 @@ _CLAIM_PENDING = """
     RETURNING p.certificate_id::text, p.kind, p.channel, due.product_id, nullif(p.order_id, '') AS order_id,
         p.cause_event_id, due.timer_at
 """
-_CLAIM_DUE = """
+_CLAIM_DUE = f"""
     WITH due AS (
         SELECT certificate_id FROM certificates
         WHERE next_instant >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'certificates')
@@ -50,9 +51,8 @@ _CLAIM_DUE = """
         ORDER BY next_instant LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE certificates AS c SET swept_at = $1 FROM due WHERE c.certificate_id = due.certificate_id
-    RETURNING c.certificate_id::text, $5::text AS kind, coalesce(sale_channel, reservation_channel) AS channel,
-        product_id, order_id, NULL AS cause_event_id, timer_at
-"""
+    RETURNING {_OF_CERTIFICATE}
+"""  # noqa: S608 - made of constants
 _GIVE_BACK_PENDING = """
     UPDATE pending SET signalled_at = NULL WHERE (certificate_id, order_id, line_key) IN (
         SELECT certificate_id, order_id, line_key FROM pending WHERE certificate_id = ANY($1::uuid[])
@@ -79,11 +79,10 @@ _RAISE_BOUNDS = """
     ) AS bound
     WHERE sweep_bounds.kind = bound.kind AND sweep_bounds.looked_to < bound.looked_to
 """
-_LED = """
-    SELECT certificate_id::text, $2::text AS kind, coalesce(sale_channel, reservation_channel) AS channel, product_id,
-        order_id, NULL AS cause_event_id, timer_at
-    FROM certificates WHERE certificate_id = ANY($1::uuid[]) AND next_instant IS NOT NULL AND parked IS NULL
-"""
+_LED = f"""
+    SELECT {_OF_CERTIFICATE} FROM certificates AS c
+    WHERE certificate_id = ANY($1::uuid[]) AND next_instant IS NOT NULL AND parked IS NULL
+"""  # noqa: S608 - made of constants
 _COUNT = """
     SELECT count(*) FROM (
         SELECT FROM pending WHERE since >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'pending') LIMIT 10000
@@ -99,46 +98,35 @@ class Neglected:
     had_run: bool
 
 
-class SweepRepository:
-    """Claims what is to be signalled again; the caller owns the transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class SweepRepository(Repository):
+    """Claims what is to be signalled again."""
 
     async def claim_pending(self, now: datetime, limit: int, default_channel: str) -> list[Neglected]:
         """Return signals of pending rows that were not signalled, or not decided, for too long."""
-        driver = await driver_of(self._connection)
-        rows = await driver.fetch(_CLAIM_PENDING, now, limit, UNSIGNALLED, UNDECIDED, LONGEST)
+        rows = await self._fetch(_CLAIM_PENDING, now, limit, UNSIGNALLED, UNDECIDED, LONGEST)
         return [_neglected(row, default_channel) for row in rows]
 
     async def claim_due(self, now: datetime, limit: int, default_channel: str) -> list[Neglected]:
         """Return signals to certificates that are due and have no timer that early, or are overdue in any case."""
-        driver = await driver_of(self._connection)
-        kind = Signal.REQUEST_DECIDED.value
-        rows = await driver.fetch(_CLAIM_DUE, now, limit, OVERDUE, LONGEST, kind)
+        rows = await self._fetch(_CLAIM_DUE, now, limit, OVERDUE, LONGEST)
         return [_neglected(row, default_channel) for row in rows]
 
     async def give_back(self, certificate_ids: list[str]) -> None:
         """Have the next look find these again: they could not be signalled."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_GIVE_BACK_DUE, certificate_ids)
-        await driver.execute(_GIVE_BACK_PENDING, certificate_ids)
+        await self._execute(_GIVE_BACK_DUE, certificate_ids)
+        await self._execute(_GIVE_BACK_PENDING, certificate_ids)
 
     async def led_among(self, certificate_ids: list[str], default_channel: str) -> list[Neglected]:
         """Return signals to those of the certificates that still have something to wait for."""
-        driver = await driver_of(self._connection)
-        rows = await driver.fetch(_LED, certificate_ids, Signal.REQUEST_DECIDED.value)
-        return [_neglected(row, default_channel) for row in rows]
+        return [_neglected(row, default_channel) for row in await self._fetch(_LED, certificate_ids)]
 
     async def raise_bounds(self, now: datetime) -> None:
         """Move the lower bounds up to what waits longest, and no nearer than transactions last."""
-        driver = await driver_of(self._connection)
-        await driver.execute(_RAISE_BOUNDS, now - BOUND_BEHIND, BOUND_BEHIND)
+        await self._execute(_RAISE_BOUNDS, now - BOUND_BEHIND, BOUND_BEHIND)
 
     async def count_pending(self) -> int:
         """Return how many rows wait; from 10,000 on it is not counted further."""
-        driver = await driver_of(self._connection)
-        return int(await driver.fetchval(_COUNT))
+        return int(await self._fetchval(_COUNT))
 
 
 def _neglected(row: Record, default_channel: str) -> Neglected:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from giftcert.contracts.notices import (
@@ -19,6 +18,7 @@ from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
 from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
+from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.verification.violations import INVARIANTS, Findings, Violation
 
 REPORTED_AT_ONCE = 100
@@ -80,7 +80,7 @@ class Alerts:
                 stored = await CertificateRepository(connection).load(violation.subject)
                 record = about_certificate(notice, stored.state, now)
                 await EventRepository(connection).append(violation.subject, [record])
-        except (SQLAlchemyError, UnknownCertificateError, ValueError):
+        except (*DATABASE_ERRORS, UnknownCertificateError, ValueError):
             return False
         return True
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from giftcert.domain.certificate.state import LineRef, known_lines
 from giftcert.domain.policy import Policy
-from giftcert.storage.certificates import StoredCertificate, find
+from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.order_lines import OrderLineRow
 from giftcert.storage.verification.orders import OrderPage, OrderPageRepository
 from giftcert.storage.verification.session import Session
@@ -41,7 +41,8 @@ class OrderPages:
 
     async def _stored(self, page: OrderPage) -> StoredOrders:
         ids = {one for row in page.lines for one in concerned(row)}
-        certificates = {one.state.certificate_id: one for one in await find(self._session, ids)}
+        found = await CertificateRepository(self._session).load_all(ids)
+        certificates = {one.state.certificate_id: one for one in found}
         lines = {LineRef(*row.key): row for row in page.lines}
         return StoredOrders(
             orders=page.orders,

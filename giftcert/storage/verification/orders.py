@@ -7,7 +7,7 @@ import msgspec
 
 from giftcert.domain.certificate.state import LineRef
 from giftcert.domain.order.order import Order
-from giftcert.storage.order_lines import OrderLineRow, line_of
+from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
 from giftcert.storage.verification.session import Session
 
 _PAGE = "SELECT order_id, aggregate FROM orders WHERE order_id > $1 ORDER BY order_id LIMIT $2"
@@ -16,12 +16,9 @@ _SAMPLED_PAGE = """
     JOIN certificates AS c USING (certificate_id) JOIN orders AS o ON o.order_id = c.order_id
     WHERE o.order_id > $1 ORDER BY o.order_id LIMIT $2
 """
-_COLUMNS = """order_id, line_key, standing::text, recipient::text, unpaid_until, named_certificates::text[] AS named,
-    speaker::text, holder::text, holder_status, waiters::text[] AS waiters, counted::text, open_case::text,
-    reported::text"""
-_LINES = f"SELECT {_COLUMNS} FROM order_lines WHERE order_id = ANY($1)"  # noqa: S608 - made of constants
+_LINES = f"SELECT {LINE} FROM order_lines WHERE order_id = ANY($1)"  # noqa: S608 - made of constants
 _LINES_OF = f"""
-    SELECT {_COLUMNS} FROM order_lines
+    SELECT {LINE} FROM order_lines
     WHERE (order_id, line_key) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
 """  # noqa: S608 - made of constants
 _RECEIVED = "SELECT order_id, count(*) FROM inbox WHERE order_id = ANY($1) GROUP BY order_id"
@@ -61,7 +58,7 @@ class OrderPageRepository:
         lines = await self._session.fetch(_LINES, ids)
         return OrderPage(
             tuple(_ORDER.decode(row[1]) for row in rows),
-            tuple(line_of(dict(row)) for row in lines),
+            tuple(line_of(row) for row in lines),
             {row[0]: row[1] for row in await self._session.fetch(_RECEIVED, ids)},
         )
 
@@ -74,4 +71,4 @@ class OrderPageRepository:
         rows = await self._session.fetch(
             _LINES_OF, [one.order_id for one in refs], [one.line_key for one in refs]
         )
-        return [line_of(dict(row)) for row in rows]
+        return [line_of(row) for row in rows]

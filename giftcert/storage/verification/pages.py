@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from giftcert.contracts.envelope import StoredEvent
+from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.verification.session import Session
 
 FETCHED_AT_ONCE = 2_000
@@ -38,11 +39,9 @@ _SAMPLE_BY_CHANCE = """
 """
 _COUNT = "SELECT count(*) FROM certificates"
 _COUNT_SAMPLED = "SELECT count(*) FROM sampled"
-_EVENT = """event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
-    occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
-    balance, held, cause_topic, cause_event_id, payload::text AS payload,
+_EVENT = f"""{EVENT},
     EXISTS (SELECT FROM outbox AS o WHERE o.event_id = e.event_id) AS waits,
-    EXISTS (SELECT FROM waiting_events AS w WHERE w.event_id = e.event_id) AS waited"""
+    EXISTS (SELECT FROM waiting_events AS w WHERE w.event_id = e.event_id) AS waited"""  # noqa: S608 - made of constants
 _EVENTS = f"""
     SELECT {_EVENT} FROM events AS e WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
 """  # noqa: S608 - made of constants
@@ -128,6 +127,4 @@ class PageRepository:
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
-    values = dict(row)
-    waits, waited = values.pop("waits"), values.pop("waited")
-    return RecordedEvent(StoredEvent(**values), waits, waited)
+    return RecordedEvent(stored_event(row), row["waits"], row["waited"])

@@ -4,66 +4,60 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from giftcert.storage.shards import SHARDS
+from giftcert.storage.events import SHARD, SHARDS
+from giftcert.storage.repository import Repository
 
 # Whoever draws a position of the outbox has a transaction id before, see ``outbox.py``.
-_ENTER = text("SELECT pg_current_xact_id()")
-_PUBLISH_AGAIN = text(f"""
+_ENTER = "SELECT pg_current_xact_id()"
+_PUBLISH_AGAIN = f"""
     INSERT INTO outbox (shard, event_id)
-    SELECT crc32(convert_to(stream_key, 'UTF8')) % {SHARDS}, event_id FROM events
-    WHERE event_id = ANY(CAST(:event_ids AS uuid[]))
+    SELECT {SHARD.format("stream_key")}, event_id FROM events
+    WHERE event_id = ANY($1::uuid[])
         AND NOT EXISTS (SELECT FROM outbox WHERE outbox.event_id = events.event_id)
     ORDER BY certificate_id, sequence
-""")  # noqa: S608 - made of constants
-_ADD_SHARDS = text(f"""
+"""  # noqa: S608 - made of constants
+_ADD_SHARDS = f"""
     INSERT INTO outbox_shards (shard) SELECT generate_series(0, {SHARDS - 1}) ON CONFLICT DO NOTHING
-""")
-_DECIDE_AGAIN = text("""
+"""
+_DECIDE_AGAIN = """
     INSERT INTO pending (certificate_id, order_id, line_key, kind, channel, since)
-    SELECT CAST(lost.certificate_id AS uuid), lost.order_id, lost.line_key,
+    SELECT lost.certificate_id, lost.order_id, lost.line_key,
         CASE WHEN lost.order_id = '' THEN 'certificate_spent' ELSE 'order_changed' END,
-        coalesce(l.standing ->> 'channel', c.sale_channel, c.reservation_channel, :channel), :now
-    FROM jsonb_to_recordset(CAST(:lost AS jsonb)) AS lost (certificate_id text, order_id text, line_key integer)
-    JOIN certificates c ON c.certificate_id = CAST(lost.certificate_id AS uuid)
+        coalesce(l.standing ->> 'channel', c.sale_channel, c.reservation_channel, $2), $3
+    FROM jsonb_to_recordset($1::jsonb) AS lost (certificate_id uuid, order_id text, line_key integer)
+    JOIN certificates c ON c.certificate_id = lost.certificate_id
     LEFT JOIN order_lines l ON l.order_id = lost.order_id AND l.line_key = lost.line_key
     ORDER BY 1, 2, 3
     ON CONFLICT (certificate_id, order_id, line_key) DO UPDATE
     SET number = nextval('pending_number'), signalled_at = NULL
-""")
+"""
 # As after the first look at a new order: what waited for it is folded.
-_FOLD_AGAIN = text("""
+_FOLD_AGAIN = """
     UPDATE orders SET recheck = true, recheck_fence = NULL, mapped_at = clock_timestamp()
-    WHERE order_id IN (SELECT order_id FROM orders WHERE order_id = ANY(:order_ids) ORDER BY 1 FOR NO KEY UPDATE)
-""")
-_TO_WAKE = text("""
+    WHERE order_id IN (SELECT order_id FROM orders WHERE order_id = ANY($1) ORDER BY 1 FOR NO KEY UPDATE)
+"""
+_TO_WAKE = """
     SELECT certificate_id::text AS certificate_id, coalesce(sale_channel, reservation_channel) AS channel,
         product_id AS product, order_id
-    FROM certificates WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[]))
-""")
+    FROM certificates WHERE certificate_id = ANY($1::uuid[])
+"""
 # A certificate that is due and looked at has an instant in the future, or none because nothing is open any more.
-_ANY_LEFT = text("""
-    SELECT EXISTS (SELECT FROM pending WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[])))
-        OR EXISTS (SELECT FROM certificates WHERE certificate_id = ANY(CAST(:certificate_ids AS uuid[]))
+_ANY_LEFT = """
+    SELECT EXISTS (SELECT FROM pending WHERE certificate_id = ANY($1::uuid[]))
+        OR EXISTS (SELECT FROM certificates WHERE certificate_id = ANY($1::uuid[])
             AND next_instant < clock_timestamp() AND parked IS NULL)
-        OR EXISTS (SELECT FROM outbox WHERE event_id = ANY(CAST(:event_ids AS uuid[])))
-        OR EXISTS (SELECT FROM orders WHERE order_id = ANY(:order_ids) AND recheck)
-""")
+        OR EXISTS (SELECT FROM outbox WHERE event_id = ANY($2::uuid[]))
+        OR EXISTS (SELECT FROM orders WHERE order_id = ANY($3) AND recheck)
+"""
 
 
-class RepairRepository:
-    """Writes what re-drives; the caller owns the transaction. Each returns how many rows it changed."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+class RepairRepository(Repository):
+    """Writes what re-drives. Each returns how many rows it changed."""
 
     async def publish_again(self, event_ids: Sequence[str]) -> int:
         """Have dispatch publish events that the stream lacks."""
-        await self._connection.execute(_ENTER)
-        result = await self._connection.execute(_PUBLISH_AGAIN, {"event_ids": list(event_ids)})
-        return result.rowcount
+        await self._execute(_ENTER)
+        return await self._execute(_PUBLISH_AGAIN, event_ids)
 
     async def decide_again(self, lost: str, channel: str, now: datetime) -> int:
         """Have certificates decide on lines or spendings that were passed over.
@@ -73,25 +67,22 @@ class RepairRepository:
             channel: on whose queue a certificate that was never sold or reserved runs.
             now: the instant since which they wait.
         """
-        values = {"lost": lost, "channel": channel, "now": now}
-        return (await self._connection.execute(_DECIDE_AGAIN, values)).rowcount
+        return await self._execute(_DECIDE_AGAIN, lost, channel, now)
 
     async def fold_again(self, order_ids: Sequence[str]) -> int:
         """Have ingest fold the payments that were left behind by these orders."""
-        return (await self._connection.execute(_FOLD_AGAIN, {"order_ids": list(order_ids)})).rowcount
+        return await self._execute(_FOLD_AGAIN, order_ids)
 
     async def add_shards(self) -> int:
         """Add the rows by which the events of a shard are published, where they are missing."""
-        return (await self._connection.execute(_ADD_SHARDS)).rowcount
+        return await self._execute(_ADD_SHARDS)
 
     async def to_wake(self, certificate_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what has to be known to signal the workflows of these certificates."""
-        rows = await self._connection.execute(_TO_WAKE, {"certificate_ids": list(certificate_ids)})
-        return [dict(row) for row in rows.mappings()]
+        return [dict(row) for row in await self._fetch(_TO_WAKE, certificate_ids)]
 
     async def any_left(
         self, *, certificate_ids: Sequence[str], event_ids: Sequence[str], order_ids: Sequence[str]
     ) -> bool:
         """Return whether any of these still waits to be decided, published or folded."""
-        values = {"certificate_ids": certificate_ids, "event_ids": event_ids, "order_ids": order_ids}
-        return bool((await self._connection.execute(_ANY_LEFT, values)).scalar_one())
+        return bool(await self._fetchval(_ANY_LEFT, certificate_ids, event_ids, order_ids))

@@ -1,6 +1,6 @@
 """Questions about the database as a whole: counts, what belongs to no certificate, and what waits too long."""
 
-from giftcert.storage.shards import SHARDS
+from giftcert.storage.events import SHARDS
 from giftcert.storage.verification.checks import Check
 
 POOL_COUNT = Check(

@@ -15,7 +15,7 @@ from api.problems import ProblemError
 from api.verification import CredentialCheck, Credentials
 from giftcert.security import Caller, Keyring, keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.credentials import forget_guesses
+from giftcert.storage.credentials import CredentialRepository
 from tests.integration.api.api_client import Api, Stock, open_api
 from tests.integration.api.sales import Till, orders_of
 from tests.waiting import until
@@ -343,10 +343,10 @@ async def test_what_counts_no_more_is_forgotten(strict: Settings, stock: Stock) 
         await told(stock, certificate_id)
     horizon = datetime.now(UTC) + strict.guess_policy.longest_lock
     async with stock.engine.begin() as connection:
-        await forget_guesses(connection, datetime.now(UTC) - timedelta(minutes=1))
+        await CredentialRepository(connection).forget(datetime.now(UTC) - timedelta(minutes=1))
     assert len(await stock.rows("SELECT 1 FROM wrong_credentials")) == 3
     async with stock.engine.begin() as connection:
-        await forget_guesses(connection, horizon)
+        await CredentialRepository(connection).forget(horizon)
     assert (
         await stock.rows("SELECT 1 FROM wrong_credentials UNION ALL SELECT 1 FROM verification_locks") == []
     )

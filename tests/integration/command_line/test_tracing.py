@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
 from giftcert.dispatch.main import serve
-from giftcert.dispatch.positions import Sought, find_positions
+from giftcert.dispatch.positions import find_positions
 from giftcert.embedded.ports import free_port
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
@@ -204,7 +204,7 @@ async def test_the_first_place_of_an_event_is_found_among_those_of_others(kafka:
         await producer.flush()
         first = await producer.send_and_wait(stream, b'{"eventId":"wanted"}', b"certificate")
         await producer.send_and_wait(stream, b'{"eventId":"wanted"}', b"certificate")
-    sought = [Sought("wanted", now), Sought("never", now)]
+    sought = {"wanted": now, "never": now}
     found = await find_positions({"bootstrap_servers": kafka}, stream, "certificate", sought)
     assert {name: (one.partition, one.offset) for name, one in found.items() if name != "mine"} == {
         "wanted": (first.partition, first.offset)

@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime
+from zlib import crc32
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
-from giftcert.storage.events import EventRepository
+from giftcert.storage.events import SHARDS, EventRepository
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -29,6 +30,11 @@ def reserved(number: int = 1) -> EventRecord:
         balance=0,
         held=0,
     )
+
+
+def shard_of(key: str) -> int:
+    """The shard of a stream key, as PostgreSQL finds it too."""
+    return crc32(key.encode()) % SHARDS
 
 
 async def append(engine: AsyncEngine, certificate_id: str, *records: EventRecord) -> None:

@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.dispatch.outage_report import OutageReport
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
-from giftcert.dispatch.publisher import ShardPublisher
+from giftcert.dispatch.publisher import OutageReport, ShardPublisher
 from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
 from tests.integration.dispatch.conftest import new_topic

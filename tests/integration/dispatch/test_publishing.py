@@ -6,11 +6,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.storage.events import EventRepository
-from giftcert.storage.shards import SHARDS, shard_of
+from giftcert.storage.events import SHARDS, EventRepository
 from tests.event_schemas import validate_event
 from tests.integration.dispatch.dispatchers import StartDispatcher
-from tests.integration.dispatch.recorded import append, event_ids, reserved, unpublished, until_none_waits
+from tests.integration.dispatch.recorded import (
+    append,
+    event_ids,
+    reserved,
+    shard_of,
+    unpublished,
+    until_none_waits,
+)
 from tests.integration.dispatch.stream_reader import StreamReader, first_sequences
 
 pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]

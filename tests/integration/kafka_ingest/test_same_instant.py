@@ -57,11 +57,11 @@ async def test_a_payment_that_looked_before_its_order_was_committed_is_found(sto
 async def test_also_if_the_order_began_first(store: Store) -> None:
     """The payment takes the next id after the order's: the snapshot's xmax would not be above it."""
     record = store.order_record(order(lines=[store.line()]))
-    async with store.engine.connect() as connection:
+    async with store.engine.connect() as connection, connection.begin() as transaction:
         await ingest_fences.enter(connection, partitions_of([record]))
         async with looked(store, store.payment_record(payment())):
             await ingested(store, connection, record)
-            await connection.commit()
+            await transaction.commit()
             for _ in range(3):
                 assert await store.late_match.round(), "the payment's transaction is open"
             assert await is_rechecked(store)

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from giftcert.storage import reservations
 from giftcert.storage.reservations import ReservationRepository
 from tests.crashes import CrashError, Step, around_each, crash
 from tests.integration.lifecycle.world import START, World, authorized, goods, sold, stated
@@ -166,7 +165,7 @@ async def test_orders_that_ingest_commits_before_its_mark_are_never_overtaken(wo
     assert [await world.status(one) for one in ids] == 40 * ["reserved"]
 
 
-@around_each((reservations, "driver_of"), (ReservationRepository, "release_lapsed"))
+@around_each((ReservationRepository, "_fetchval"), (ReservationRepository, "release_lapsed"))
 async def test_a_run_that_dies_at_any_step_releases_once(
     world: World, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

@@ -17,7 +17,6 @@ from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.operations import (
     Operation,
     OperationRepository,
-    StoredOperation,
     UnknownBatchError,
 )
 from tests.crashes import CrashError, Step, around_each, crash
@@ -31,9 +30,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations, "CHUNK", 3)
 
 
-async def start(
-    world: World, batch_id: UUID | None = None, certificate_id: UUID | None = None
-) -> StoredOperation:
+async def start(world: World, batch_id: UUID | None = None, certificate_id: UUID | None = None) -> Operation:
     operation = Operation(
         operation_id=uuid7(),
         batch_id=batch_id,
@@ -46,21 +43,21 @@ async def start(
         return await OperationRepository(connection).start(operation)
 
 
-async def start_all(world: World) -> StoredOperation:
+async def start_all(world: World) -> Operation:
     [row] = await world.rows("SELECT batch_id FROM batches")
     return await start(world, row["batch_id"])
 
 
-async def step(world: World, operation: StoredOperation) -> Retired:
+async def step(world: World, operation: Operation) -> Retired:
     return await retirement.retire_next(world.lifecycle, world.engine, operation.operation_id, world.now)
 
 
-async def run(world: World, operation: StoredOperation) -> None:
+async def run(world: World, operation: Operation) -> None:
     while not (await step(world, operation)).finished:
         pass
 
 
-async def progress(world: World, operation: StoredOperation) -> StoredOperation:
+async def progress(world: World, operation: Operation) -> Operation:
     async with world.engine.connect() as connection:
         found = await OperationRepository(connection).find(operation.operation_id)
     assert found is not None

@@ -8,7 +8,7 @@ import pytest
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.storage.events import EventRepository
-from giftcert.storage.shards import shard_of
+from tests.integration.dispatch.recorded import shard_of
 from tests.integration.storage.pool_rows import Tables
 
 pytestmark = [pytest.mark.integration, pytest.mark.made_up_events]
@@ -53,9 +53,9 @@ async def test_sequence_numbers_have_no_gap_whoever_appends_and_whatever_is_undo
     [certificate_id] = await tables.certificate_ids()
 
     async def append(number: int) -> None:
-        async with tables.engine.connect() as connection:
+        async with tables.engine.connect() as connection, connection.begin() as transaction:
             await EventRepository(connection).append(certificate_id, [record(number)] * 3)
-            await (connection.rollback() if number % 3 == 0 else connection.commit())
+            await (transaction.rollback() if number % 3 == 0 else transaction.commit())
 
     await asyncio.gather(*(append(number) for number in range(30)))
     stored = await told(tables)

@@ -72,12 +72,11 @@ async def test_a_batch_that_fails_leaves_nothing(tables: Tables) -> None:
         def seal(self, secret: str, context: bytes) -> bytes:  # noqa: ARG002
             raise ValueError("broken")
 
-    async with tables.engine.connect() as connection:
+    async with tables.engine.begin() as connection:
         await ProductRepository(connection).put([GIFT])
-        await connection.commit()
-        with pytest.raises(ValueError, match="broken"):
+    with pytest.raises(ValueError, match="broken"):
+        async with tables.engine.begin() as connection:
             await PoolRepository(connection).generate(GIFT, 5, Broken(), datetime.now(UTC))
-        await connection.rollback()
     for table in ("batches", "certificates", "events"):
         assert await tables.rows(f"SELECT 1 FROM {table}") == []  # noqa: S608
 

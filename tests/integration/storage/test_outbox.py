@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.records import EventRecord
 from giftcert.storage import outbox
-from giftcert.storage.events import EventRepository
+from giftcert.storage.events import SHARDS, EventRepository
 from giftcert.storage.outbox import Look, OutboxRepository, Watermark
-from giftcert.storage.shards import SHARDS, shard_of
-from tests.integration.dispatch.recorded import reserved
+from tests.integration.dispatch.recorded import reserved, shard_of
 from tests.integration.storage.pool_rows import Tables
 from tests.waiting import until
 

@@ -11,6 +11,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from giftcert.contracts.notices import ClaimsRefused
 from giftcert.dispatch.main import serve as dispatch
 from giftcert.domain.certificate.messages import (
     AuthorizeRedemption,
@@ -23,7 +24,7 @@ from giftcert.domain.products import Product
 from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.blocked_attempts import BlockedAttemptRepository, RefusedClaims
+from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, ClaimKey, ClaimRepository, ClaimRequest
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
@@ -199,7 +200,8 @@ class Sales:
         moment = datetime.now(UTC)
         async with self.store.engine.begin() as connection:
             attempts = BlockedAttemptRepository(connection)
-            await attempts.add(RefusedClaims("GC-5000", "im", 3, moment, moment))
+            refused = ClaimsRefused(attempts=3, first_at=moment, last_at=moment)
+            await attempts.add("GC-5000", "im", refused)
             await attempts.record_due(moment)
 
 

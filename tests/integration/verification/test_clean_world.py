@@ -9,7 +9,7 @@ from giftcert.domain.certificate.disclosure import DisclosureRefusal
 from giftcert.domain.certificate.messages import Block, DiscloseCvc, Unblock
 from giftcert.domain.certificate.state import Status
 from giftcert.lifecycle.retirement import retire_next
-from giftcert.storage.operations import Operation, OperationRepository, StoredOperation
+from giftcert.storage.operations import Operation, OperationRepository
 from giftcert.verification.violations import INVARIANTS
 from tests.integration.verification.conftest import World
 from tests.integration.verification.sold_world import POOL, UNKNOWN, Sales, publish_all
@@ -77,7 +77,7 @@ async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(w
     assert [str(one) for one in (await world.verify()).violations] == []
 
 
-async def retire(world: World, **what: UUID) -> StoredOperation:
+async def retire(world: World, **what: UUID) -> Operation:
     """Retire a batch or a certificate, as operations ask."""
     moment = datetime.now(UTC)
     wanted = {"batch_id": None, "certificate_id": None, "reason": "lost", "requested_by": "olga"}

@@ -188,13 +188,11 @@ CREATE TABLE redemptions (
     order_id text NOT NULL,
     state text NOT NULL CHECK (state IN ('authorized', 'captured', 'voided', 'lapsed')),
     amount bigint NOT NULL CHECK (amount >= 0),
-    payment_id text,
     held bigint NOT NULL CHECK (held >= 0),
     spent bigint NOT NULL CHECK (spent >= 0),
     restored bigint NOT NULL CHECK (restored BETWEEN 0 AND spent),
     expires_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((state = 'authorized') = (held > 0)),
     PRIMARY KEY (certificate_id, redemption_id)
 );
@@ -211,7 +209,6 @@ CREATE TABLE disclosures (
     sequence integer NOT NULL,
     UNIQUE (certificate_id, sequence)
 );
-CREATE INDEX disclosures_certificate ON disclosures (certificate_id, disclosed_at);
 
 -- One mechanism for Idempotency-Key: written last, on success, in the transaction of what it answers. `caller_key` is
 -- a keyed hash of the caller, the call and the key. `kept` answers (redemptions) are never forgotten.
@@ -252,7 +249,6 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_sequence ON events (certificate_id, sequence) WHERE certificate_id IS NOT NULL;
 CREATE INDEX events_refund ON events ((payload ->> 'refundId')) WHERE payload ? 'refundId';
 CREATE INDEX events_refund_case ON events ((payload ->> 'refundCaseId')) WHERE payload ? 'refundCaseId';
-CREATE INDEX events_recorded ON events USING brin (recorded_at);
 
 -- Events that are not on the stream yet: emptied as it is published, shard by shard in the order of `position`.
 CREATE TABLE outbox (
@@ -418,7 +414,6 @@ CREATE TABLE service_policy (
 -- Violations of invariants that were reported, so that each is reported once while it stands.
 CREATE TABLE known_violations (
     violation text PRIMARY KEY, -- invariant, rule, subject and what tells several of one subject apart
-    first_seen timestamptz NOT NULL,
     last_seen timestamptz NOT NULL
 );
 
@@ -426,7 +421,6 @@ CREATE TABLE known_violations (
 -- looked at, so that one goes on after a crash.
 CREATE TABLE operations (
     operation_id uuid PRIMARY KEY,
-    kind text NOT NULL CHECK (kind = 'retire'),
     batch_id uuid REFERENCES batches,
     certificate_id uuid REFERENCES certificates,
     reason text NOT NULL,

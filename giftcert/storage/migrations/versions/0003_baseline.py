@@ -1,11 +1,11 @@
-"""The first tables, as 0002_baseline.sql says them."""
+"""The first tables, as 0003_baseline.sql says them."""
 
 import re
 from pathlib import Path
 
 from alembic import op
 
-revision = "0002_baseline"
+revision = "0003_baseline"
 down_revision = None
 branch_labels = None
 depends_on = None
