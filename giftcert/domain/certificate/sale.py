@@ -178,7 +178,8 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
 
 def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> None:
     """Remember that the line cannot have the certificate, so that what is said of it and its money is said once."""
-    if refusal_stands(decision, line):
+    refusal = find_refusal(decision.state, line.ref)
+    if refusal is not None and refusal.reason == reason and refusal_stands(decision, line):
         return
     standing = line.standing
     decision.record(

@@ -150,13 +150,22 @@ def _settle_free(decision: Decision, line: Line) -> None:
 
 
 def _settle_withdrawn(decision: Decision, line: Line) -> None:
-    """The line left its order before it was taken, or after it was released: what was captured has to go back."""
+    """The line left its order before it was taken, or after it was released: what was captured has to go back.
+
+    A certificate that is sold elsewhere has no case of it but refuses the line, and that stands once it is free again.
+    """
     _give_up_waiting(decision, line)
-    past, money = find_past_sale(decision.state, line.ref), _money(decision, line)
-    may_have_case = decision.state.status in FOR_SALE and line.standing.currency == decision.product.currency
-    if past is not None or line.open_case is not None or (may_have_case and money.captured > 0):
+    refusal, money = find_refusal(decision.state, line.ref), _money(decision, line)
+    is_refused = refusal is not None and refusal.reason == e.ConflictReason.LINE_WITHDRAWN
+    is_decided = is_refused and sale.refusal_stands(decision, line) and not _is_untold(decision, line)
+    is_for_sale = decision.state.status in FOR_SALE and line.standing.currency == decision.product.currency
+    if find_past_sale(decision.state, line.ref) is not None or line.open_case is not None:
         _judge_unheld(decision, line)
-    elif money.owed > 0:
+    elif money.captured <= 0 or is_decided:
+        return
+    elif is_for_sale:
+        _judge_unheld(decision, line)
+    else:
         sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
         _report_late_money(decision, line, e.ConflictReason.LINE_WITHDRAWN)
 
@@ -182,11 +191,14 @@ def _settle_released(decision: Decision, past: Sale, line: Line) -> None:
 
 def _report_late_money(decision: Decision, line: Line, reason: str) -> None:
     """Money that nobody was told of yet; what was told, the channel repairs with another certificate."""
+    if _is_untold(decision, line):
+        sale.report_late_money(decision, line, _money(decision, line).owed, reason)
+
+
+def _is_untold(decision: Decision, line: Line) -> bool:
     past, refusal = find_past_sale(decision.state, line.ref), find_refusal(decision.state, line.ref)
     told = max(one.alerted_captured if one else 0 for one in (past, refusal))
-    owed = _money(decision, line).owed
-    if owed > 0 and line.standing.captured > told:
-        sale.report_late_money(decision, line, owed, reason)
+    return _money(decision, line).owed > 0 and line.standing.captured > told
 
 
 def _has_case(decision: Decision, line: Line) -> bool:

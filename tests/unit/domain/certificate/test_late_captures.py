@@ -1,5 +1,7 @@
 """Rows of the Sale table for money that comes after the certificate was released."""
 
+import pytest
+
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.order import messages as o
@@ -143,6 +145,35 @@ def test_money_of_a_line_withdrawn_before_a_certificate_sold_elsewhere_looked_is
     alert = found.only(e.PaymentWithoutCertificateAlerted)
     assert (alert.amount, alert.reason) == (500_000, "lineWithdrawn")
     assert found.tell(make.cancelled("2", version=3)).told == []
+
+
+def refused_while_another_order_had_it() -> Certificate:
+    """Under an order of its own when another one names it, whose money then comes and is told."""
+    found = sold()
+    found.tell(make.ordered(order_id="IM-2"), make.captured(order_id="IM-2"))
+    assert found.told == ["alert.paymentWithoutCertificate"]
+    return found
+
+
+@pytest.mark.parametrize("back", [(), (make.refunded(order_id="IM-2"),)])
+def test_money_of_a_refused_line_that_left_its_order_is_no_case_of_the_certificate_once_it_is_free(
+    back: tuple[o.PaymentRefunded, ...],
+) -> None:
+    found = refused_while_another_order_had_it().tell(*back, make.cancelled(order_id="IM-2"))
+    assert found.told == []
+    assert found.tell(make.cancelled()).status == Status.AVAILABLE
+    assert (found.look_again().last, found.state.any_refund_state) == ((), RefundState.NONE)
+
+
+@pytest.mark.parametrize("back", [(), (make.refunded(order_id="IM-2"),)])
+def test_money_of_a_line_that_was_never_taken_is_no_case_either(back: tuple[o.PaymentRefunded, ...]) -> None:
+    found = sold()
+    found.hear(make.ordered(order_id="IM-2"), make.captured(order_id="IM-2"), *back, make.emptied(2, "IM-2"))
+    assert found.told == ([] if back else ["alert.paymentWithoutCertificate"])
+    assert found.tell(make.cancelled()).status == Status.AVAILABLE
+    assert (found.look_again().last, found.state.any_refund_state) == ((), RefundState.NONE)
+    found.tell(make.captured(1, order_id="IM-2"))
+    assert found.told == ["refund.requested"]
 
 
 def issued_elsewhere() -> Certificate:

@@ -1,11 +1,14 @@
 """What must hold after each step of the whole domain, whatever happened: the second reckoning, the invariants."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import OPEN_REFUND_STATES, CertificateState, Sale
 from giftcert.domain.products import Product
@@ -121,6 +124,7 @@ class Reckoning(RuleBasedStateMachine):
         self.a_reservation_is_resolved_once_and_lives_beside_no_order()
         self.no_money_is_refunded_twice()
         self.more_back_than_captured_is_spoken_of()
+        self.looking_again_tells_nothing()
 
     def the_book_and_the_domain_show_the_same(self) -> None:
         for name, card in self.book.cards.items():
@@ -216,3 +220,12 @@ class Reckoning(RuleBasedStateMachine):
             }
             if over or any(order.overdrawn(payment) for payment in payments):
                 assert sale.case or sale.closed
+
+    def looking_again_tells_nothing(self) -> None:
+        """How a line stands was decided when it changed, and what was told of it is remembered."""
+        for name, state in self.world.states.items():
+            for line in self.world.lines_that_named(name):
+                lines = {**{one.ref: one for one in self.world.loaded(name).lines}, line.ref: line}
+                before = replace(state, lines=tuple(sorted(lines.values(), key=lambda one: one.ref)))
+                again = decide(before, m.LineChanged(line), self.world.clock, TERMS, lambda: "new")
+                assert (again.public, replace(again.state, lines=())) == ((), state)

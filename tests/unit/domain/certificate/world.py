@@ -156,3 +156,12 @@ class World:
             for name, state in self.states.items()
             if state.sale and state.sale.ref == ref and state.status != Status.AVAILABLE
         ]
+
+    def lines_that_named(self, name: str) -> list[Line]:
+        """Lines that a certificate holds, or that ever named it."""
+        return [
+            line
+            for ref, line in self.lines.items()
+            if name in self.orders[ref.order_id].named_certificates(ref.line_key)
+            or (line.holder is not None and line.holder.certificate_id == name)
+        ]
