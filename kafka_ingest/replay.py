@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import about_input, input_key
-from giftcert.domain.certificate.public_events import OperatorActed
+from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
 from giftcert.storage.events import EventRepository

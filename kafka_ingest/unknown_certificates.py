@@ -9,7 +9,7 @@ from dataclasses import replace
 from giftcert.contracts.notices import about_input
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.public_events import PaymentWithoutCertificateAlerted
+from giftcert.domain.certificate.events import PaymentWithoutCertificateAlerted
 from giftcert.domain.order.standing import ForeignCapture, LineStanding
 from giftcert.lifecycle.order_changes import LineRevision
 from giftcert.storage.order_lines import OrderLineRow

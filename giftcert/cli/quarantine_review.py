@@ -12,7 +12,7 @@ from giftcert.cli.quarantine_report import position
 from giftcert.cli.server_errors import reaching_database
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import about_input, input_key
-from giftcert.domain.certificate.public_events import OperatorActed
+from giftcert.domain.certificate.events import OperatorActed
 from giftcert.domain.policy import Policy
 from giftcert.embedded.addresses import with_database
 from giftcert.embedded.key_rule import refuse_embedded_keys

@@ -7,7 +7,8 @@ from typing import Any
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.events import PublicEvent, Recorded
+from giftcert.domain.certificate.decision import Recorded
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import CertificateState
 
 COMPONENT = "workflow"
@@ -15,43 +16,20 @@ COMPONENT = "workflow"
 
 
 def stamp(
-    before: CertificateState,
-    recorded: Sequence[Recorded],
-    states: Sequence[CertificateState],
-    *,
-    at: datetime,
-    channel: str | None = None,
+    before: CertificateState, recorded: Sequence[Recorded], *, at: datetime, channel: str | None = None
 ) -> list[EventRecord]:
-    """Return the public events of one decision, each with the certificate as it stood after it.
-
-    The private events behind it complete that: the nominal and the channel of a sale stand behind ``issue.ordered``.
+    """Return the events of one decision, each with the certificate as it stood after it.
 
     Args:
         before: the state on which it was decided.
-        recorded: what was decided, public and private, in order, each with the record on a topic that caused it.
-        states: the state after each of them.
+        recorded: what was decided, in order.
         at: the instant at which it was decided; business time of what no record caused.
         channel: where a request came from; what time alone caused happened where the certificate was sold.
     """
-    public = [
-        (nth, one.event, one.cause) for nth, one in enumerate(recorded) if isinstance(one.event, PublicEvent)
+    states = (before, *(one.after for one in recorded))
+    return [
+        _record(one, known.sale_channel, at, channel) for known, one in zip(states, recorded, strict=False)
     ]
-    ends = [*(nth for nth, _, _ in public[1:]), len(recorded)]
-    records = []
-    for (nth, event, cause), end in zip(public, ends, strict=False):
-        sold_by = (states[nth - 1] if nth else before).sale_channel
-        after = standing(states[end - 1], sold_by)
-        records.append(
-            EventRecord(
-                event_type=event.type,
-                occurred_at=cause.occurred_at if cause else at,
-                channel=cause.channel if cause else channel or after["sale_channel"],
-                payload=_payload(event, cause, after["currency"]),
-                cause=cause,
-                **after,
-            )
-        )
-    return records
 
 
 def standing(state: CertificateState, sale_channel: str | None = None) -> Mapping[str, Any]:
@@ -69,6 +47,18 @@ def standing(state: CertificateState, sale_channel: str | None = None) -> Mappin
         "balance": state.balance,
         "held": state.held,
     }
+
+
+def _record(one: Recorded, sold_by: str | None, at: datetime, channel: str | None) -> EventRecord:
+    said, cause = standing(one.after, sold_by), one.cause
+    return EventRecord(
+        event_type=one.event.type,
+        occurred_at=cause.occurred_at if cause else at,
+        channel=cause.channel if cause else channel or said["sale_channel"],
+        payload=_payload(one.event, cause, one.after.currency),
+        cause=cause,
+        **said,
+    )
 
 
 def _payload(event: PublicEvent, cause: Cause | None, currency: str) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.events import Recorded
+from giftcert.domain.certificate.decision import Decision, Recorded
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.products import Product

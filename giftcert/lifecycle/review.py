@@ -227,7 +227,7 @@ class Review:
             raise StandingStillError(deadline.message)
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
-        self.records += stamp(self.state, decision.recorded, decision.states, at=self.now, channel=channel)
+        self.records += stamp(self.state, decision.recorded, at=self.now, channel=channel)
         before, self.state = self.state.reservation, decision.state
         if before is not None and not before.ended and decision.state.reservation != before:
             self.resolution = _resolution(decision) or self.resolution

@@ -32,7 +32,7 @@ class Shown(NamedTuple):  # a tuple, as millions are made
 
 
 class FoldCheck:
-    """Folds the public events of one certificate; the nominal, which private events change, is as each event says."""
+    """Folds the public events of one certificate; the nominal, of which none tells the change, is as each says."""
 
     def __init__(self, certificate: CertificateRow) -> None:
         self._certificate = certificate

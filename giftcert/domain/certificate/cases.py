@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.lines import without_case
+from giftcert.domain.certificate.lines import map_sales, without_case
 from giftcert.domain.certificate.state import (
-    Agreement,
     CertificateState,
     LineRef,
     RefundCase,
@@ -107,54 +106,24 @@ def completed(state: CertificateState, event: e.RefundCompleted) -> CertificateS
 def resolved(state: CertificateState, event: e.RefundResolved) -> CertificateState:
     """Return the state with a decision taken: an approved case goes on until its money is counted."""
     decided = RefundState.REJECTED if event.decision == REJECT else RefundState.REQUESTED
-    state = _change(
+    state = with_changed_case(
         state, event.refund_case_id, lambda case: replace(case, state=decided, reason=None, agreement=None)
     )
     return without_case(state, event.refund_case_id)
 
 
-def approved(state: CertificateState, event: e.RefundApproved) -> CertificateState:
-    """Return the state with what may be taken once the money is back; its clocks begin anew."""
-    return _change(
-        state,
-        event.refund_case_id,
-        lambda case: replace(
-            case,
-            approved=event.amount,
-            waits_until=event.waits_until,
-            overdue=False,
-            pending_since=None,
-            alerts=0,
-            alerted_at=None,
-        ),
-    )
-
-
-def agreed(state: CertificateState, event: e.RefundAgreed) -> CertificateState:
-    """Return the state in which the first of two persons has agreed."""
-    agreement = Agreement(event.decision, event.amount, event.by)
-    return _change(state, event.refund_case_id, lambda case: replace(case, agreement=agreement))
-
-
-def overdue(state: CertificateState, event: e.RefundOverdue) -> CertificateState:
-    """Return the state in which what a case waited for has not come in time."""
-    return _change(state, event.refund_case_id, lambda case: replace(case, overdue=True))
-
-
 def alerted(state: CertificateState, event: e.RefundStuckAlerted, at: datetime) -> CertificateState:
     """Return the state that knows how often, and when last, it was told that a case waits for a person."""
-    return _change(
+    return with_changed_case(
         state, event.refund_case_id, lambda case: replace(case, alerts=event.attempt, alerted_at=at)
     )
 
 
 def _known(state: CertificateState, event: _Told) -> RefundCase | None:
     """The case as it was, here or as the line's last holder left it."""
-    found = find_case(state, event.refund_case_id)
-    left = (line.open_case for line in state.lines if line.open_case)
-    return (
-        found[1] if found else next((one for one in left if one.refund_case_id == event.refund_case_id), None)
-    )
+    cases = [case for sale in state.sales for case in sale.cases]
+    cases += [line.open_case for line in state.lines if line.open_case]
+    return next((case for case in cases if case.refund_case_id == event.refund_case_id), None)
 
 
 def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> CertificateState:
@@ -170,31 +139,21 @@ def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> Certi
             ended=e.ReleaseReason.ORDER_CANCELLED,
         )
         state = replace(state, past_sales=(*state.past_sales, never_taken))
-    others = {case.refund_case_id}
-    return _map_sales(
-        state,
-        lambda sale: (
-            replace(sale, cases=(*(one for one in sale.cases if one.refund_case_id not in others), case))
-            if sale.ref == ref
-            else sale
-        ),
-    )
+
+    def put(sale: Sale) -> Sale:
+        others = (one for one in sale.cases if one.refund_case_id != case.refund_case_id)
+        return replace(sale, cases=(*others, case)) if sale.ref == ref else sale
+
+    return map_sales(state, put)
 
 
-def _change(
+def with_changed_case(
     state: CertificateState, refund_case_id: str, change: Callable[[RefundCase], RefundCase]
 ) -> CertificateState:
-    return _map_sales(
-        state,
-        lambda sale: replace(
-            sale,
-            cases=tuple(
-                change(case) if case.refund_case_id == refund_case_id else case for case in sale.cases
-            ),
-        ),
-    )
+    """Return the state with a refund case changed, of whichever sale."""
 
+    def changed(sale: Sale) -> Sale:
+        cases = (change(case) if case.refund_case_id == refund_case_id else case for case in sale.cases)
+        return replace(sale, cases=tuple(cases))
 
-def _map_sales(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:
-    sale = change(state.sale) if state.sale else None
-    return replace(state, sale=sale, past_sales=tuple(map(change, state.past_sales)))
+    return map_sales(state, changed)

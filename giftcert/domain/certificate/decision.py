@@ -1,19 +1,32 @@
 """A decision: the events so far, and the state after each, so that rules see what earlier rules did."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.events import Event, PublicEvent, Recorded
+from giftcert.domain.certificate.cases import with_changed_case
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.evolve import evolve
-from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.certificate.lines import with_holder
+from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Policy, Terms
 from giftcert.domain.products import Product
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event, the record on a topic that brought it about (``None``: time, or a request), and the state after it."""
+
+    event: PublicEvent
+    cause: Cause | None
+    after: CertificateState
+
+
 class Decision:
-    """Collects what follows from one message; ``state`` is always that after the last recorded event.
+    """Collects what follows from one message; ``state`` is always that after all of it so far.
 
     ``refusal`` says why a request was not carried out. ``judges_line``: the message is how a line stands, so that each
     event has the part of the standing as its cause; else ``cause`` is that of the message.
@@ -37,7 +50,6 @@ class Decision:
         self._cause = cause
         self._judges_line = judges_line
         self._recorded: list[Recorded] = []
-        self._states: list[CertificateState] = []
 
     @property
     def policy(self) -> Policy:
@@ -51,25 +63,15 @@ class Decision:
 
     @property
     def recorded(self) -> tuple[Recorded, ...]:
-        """All that followed, public and private, in order."""
+        """All that the stream will tell, in order."""
         return tuple(self._recorded)
 
     @property
-    def count(self) -> int:
-        """How much followed so far."""
-        return len(self._recorded)
-
-    @property
-    def states(self) -> tuple[CertificateState, ...]:
-        """The state after each of them."""
-        return tuple(self._states)
-
-    @property
     def public(self) -> tuple[PublicEvent, ...]:
-        """What the stream will tell."""
-        return tuple(one.event for one in self._recorded if isinstance(one.event, PublicEvent))
+        """The events alone."""
+        return tuple(one.event for one in self._recorded)
 
-    def record(self, *events: Event, cause: Cause | None = None) -> None:
+    def record(self, *events: PublicEvent, cause: Cause | None = None) -> None:
         """Add events and fold each into the state at once.
 
         Args:
@@ -79,5 +81,19 @@ class Decision:
         of = cause if self._judges_line else self._cause
         for event in events:
             self.state = evolve(self.state, event, self.now)
-            self._recorded.append(Recorded(event, of))
-            self._states.append(self.state)
+            self._recorded.append(Recorded(event, of, self.state))
+
+    def change(self, state: CertificateState) -> None:
+        """Set what the stream does not tell; it completes what the last event says of the certificate."""
+        self.state = with_holder(state)
+        if self._recorded:
+            self._recorded[-1] = replace(self._recorded[-1], after=self.state)
+
+    def change_sale(self, change: Callable[[Sale], Sale]) -> None:
+        """Change the current sale, whose nominal is the certificate's."""
+        sale = self.state.sale and change(self.state.sale)
+        self.change(replace(self.state, sale=sale, nominal=sale.nominal if sale else self.state.nominal))
+
+    def change_case(self, refund_case_id: str, change: Callable[[RefundCase], RefundCase]) -> None:
+        """Change a refund case of any sale."""
+        self.change(with_changed_case(self.state, refund_case_id, change))

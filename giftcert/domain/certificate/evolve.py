@@ -1,10 +1,10 @@
-"""How each event changes the state. Decisions, projections, the stream check and the tests fold this same function.
+"""How each event changes the state. Decisions, the stream check and the tests fold this same function.
 
-Private events carry facts that the stream does not tell; folding the public ones alone still gives status, balance,
-held and refund state.
+What the stream does not tell, a decision sets itself; folding the events alone still gives status, balance, held and
+refund state.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import reduce
@@ -12,54 +12,33 @@ from typing import assert_never
 
 from giftcert.domain.certificate import cases, lines, redemptions
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.state import CertificateState, Reservation, Sale, Status
+from giftcert.domain.certificate.state import CertificateState, LineRef, Reservation, Sale, Status
 
 
-def fold(state: CertificateState, events: Iterable[e.Event], at: datetime) -> CertificateState:
+def fold(state: CertificateState, events: Iterable[e.PublicEvent], at: datetime) -> CertificateState:
     """Return the state after all the events, in order."""
     return reduce(lambda known, event: evolve(known, event, at), events, state)
 
 
-def evolve(state: CertificateState, event: e.Event, at: datetime) -> CertificateState:
+def evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> CertificateState:
     """Return the state after one event that was decided at ``at``; its line says who holds it, and how far that is."""
-    changed = _evolve(state, event, at)
-    return lines.with_holder(changed) if changed.lines else changed
+    return lines.with_holder(_evolve(state, event, at))
 
 
-def _evolve(state: CertificateState, event: e.Event, at: datetime) -> CertificateState:  # noqa: C901, PLR0911, PLR0912 - a table
+def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> CertificateState:  # noqa: C901, PLR0911, PLR0912 - a table
     match event:
-        case e.LineObserved():
-            return lines.observed(state, event)
         case e.Reserved():
-            return _reserved(state, event)
-        case e.ReservationOpened():
-            return _reservation_opened(state, event)
-        case e.ReservationExtended():
-            return _extended(state, event)
+            reservation = Reservation(
+                reservation_id=event.reservation_id, reserved_until=event.reserved_until
+            )
+            return replace(state, status=Status.RESERVED, reservation=reservation)
         case e.Released():
             return _released(state, event)
         case e.Ordered():
             return _ordered(state, event)
-        case e.SaleOpened():
-            return _sale_opened(state, event)
-        case e.SaleRepriced():
-            return _repriced(state, event)
-        case e.SaleFollowed():
-            return _followed(state, event)
         case e.Issued():
-            return _issued(state, event, at)
-        case e.LineRefused():
-            return lines.refused(state, event)
-        case e.LineAwaited():
-            return lines.awaited(state, event)
-        case e.LineGivenUp():
-            return lines.given_up(state, event)
-        case e.LateMoneyReported():
-            return lines.late_money_reported(state, event)
-        case e.ForeignCaptureReported():
-            return lines.foreign_capture_reported(state, event)
-        case e.MoneyCounted():
-            return lines.money_counted(state, event)
+            sale = state.sale and replace(state.sale, issued_at=at, valid_until=event.valid_until)
+            return replace(state, sale=sale, status=Status.ISSUED, balance=state.nominal)
         case e.RedemptionAuthorized():
             return redemptions.authorized(state, event)
         case e.RedemptionCaptured():
@@ -68,30 +47,19 @@ def _evolve(state: CertificateState, event: e.Event, at: datetime) -> Certificat
             return redemptions.voided(state, event)
         case e.RedemptionRestored():
             return redemptions.restored(state, event)
-        case e.HoldOpened():
-            return redemptions.hold_opened(state, event)
-        case e.RedemptionIdentified():
-            return redemptions.identified(state, event)
         case e.RefundRequested():
             return cases.requested(state, event, at)
         case e.RefundPendingDetails():
             return cases.pending(state, event, at)
-        case e.RefundOverdue():
-            return cases.overdue(state, event)
         case e.RefundCompleted():
             return cases.completed(state, event)
         case e.RefundResolved():
             return cases.resolved(state, event)
-        case e.RefundApproved():
-            return cases.approved(state, event)
-        case e.RefundAgreed():
-            return cases.agreed(state, event)
-        case e.WithdrawalDecided():
-            return _with_sale(state, lambda sale: replace(sale, withdrawal_decided=event.version))
         case e.RefundStuckAlerted():
             return cases.alerted(state, event, at)
         case e.UnpaidAlerted():
-            return _unpaid_alerted(state, event, at)
+            sale = state.sale and replace(state.sale, unpaid_alerts=event.attempt, unpaid_alerted_at=at)
+            return replace(state, sale=sale)
         case e.Expired():
             return replace(state, status=Status.EXPIRED, balance=0)
         case e.Blocked():
@@ -118,28 +86,6 @@ def _evolve(state: CertificateState, event: e.Event, at: datetime) -> Certificat
             assert_never(event)
 
 
-# Pool ---------------------------------------------------------------------------------------------
-
-
-def _reserved(state: CertificateState, event: e.Reserved) -> CertificateState:
-    reservation = Reservation(reservation_id=event.reservation_id, reserved_until=event.reserved_until)
-    return replace(state, status=Status.RESERVED, reservation=reservation)
-
-
-def _reservation_opened(state: CertificateState, event: e.ReservationOpened) -> CertificateState:
-    if state.reservation is None:
-        return state
-    reservation = replace(state.reservation, channel=event.channel, reserved_at=event.reserved_at)
-    nominal = state.nominal if event.nominal is None else event.nominal
-    return replace(state, reservation=reservation, nominal=nominal)
-
-
-def _extended(state: CertificateState, event: e.ReservationExtended) -> CertificateState:
-    if state.reservation is None:
-        return state
-    return replace(state, reservation=replace(state.reservation, reserved_until=event.reserved_until))
-
-
 def _end_reservation(state: CertificateState) -> CertificateState:
     if state.reservation is None or state.reservation.ended:
         return state
@@ -152,27 +98,24 @@ def _released(state: CertificateState, event: e.Released) -> CertificateState:
     sale = state.sale
     if sale is not None:
         line = state.line(sale.ref)
-        closed = tuple(case for case in sale.cases if not case.is_open)
+        if line is not None:
+            free = replace(line, holder=None, open_case=sale.open_case or line.open_case)
+            state = lines.with_line(state, free)
         past = replace(
             sale,
-            cases=closed,
+            cases=tuple(case for case in sale.cases if not case.is_open),
             ended=event.reason,
             released_terms=lines.terms_version(line.standing) if line else 0,
         )
-        state = lines.let_go(state, sale)
         state = replace(state, past_sales=(*state.past_sales, past), sale=None)
     return replace(state, status=Status.AVAILABLE)
 
 
-# Sale ---------------------------------------------------------------------------------------------
-
-
 def _ordered(state: CertificateState, event: e.Ordered) -> CertificateState:
     """A sale that was released and comes back goes on with its own ledger and refund cases."""
-    ref = (event.order_id, event.line_key)
-    former = next(
-        (sale for sale in state.past_sales if sale.ref == ref),
-        Sale(order_id=event.order_id, line_key=event.line_key, line_id=event.line_id, amount=event.amount),
+    ref = LineRef(event.order_id, event.line_key)
+    former = lines.find_past_sale(state, ref) or Sale(
+        order_id=event.order_id, line_key=event.line_key, line_id=event.line_id, amount=event.amount
     )
     sale = replace(
         former,
@@ -182,54 +125,6 @@ def _ordered(state: CertificateState, event: e.Ordered) -> CertificateState:
         unpaid_alerts=0,
         unpaid_alerted_at=None,
     )
-    return replace(
-        _end_reservation(state),
-        status=Status.ORDERED,
-        sale=sale,
-        past_sales=tuple(one for one in state.past_sales if one is not former),
-        refusals=tuple(one for one in state.refusals if one.ref != ref),
-        waits_for=tuple(one for one in state.waits_for if one != ref),
-    )
-
-
-def _sale_opened(state: CertificateState, event: e.SaleOpened) -> CertificateState:
-    state = _with_sale(
-        state,
-        lambda sale: replace(
-            sale,
-            channel=event.channel,
-            customer_id=event.customer_id,
-            listed_amount=event.listed_amount,
-            nominal=event.nominal,
-            opened_at=event.opened_at,
-            unpaid_until=event.unpaid_until,
-        ),
-    )
-    return replace(state, nominal=event.nominal)
-
-
-def _repriced(state: CertificateState, event: e.SaleRepriced) -> CertificateState:
-    state = _with_sale(
-        state,
-        lambda sale: replace(
-            sale, amount=event.amount, listed_amount=event.listed_amount, nominal=event.nominal
-        ),
-    )
-    return replace(state, nominal=event.nominal)
-
-
-def _followed(state: CertificateState, event: e.SaleFollowed) -> CertificateState:
-    return _with_sale(state, lambda sale: replace(sale, line_id=event.line_id, customer_id=event.customer_id))
-
-
-def _unpaid_alerted(state: CertificateState, event: e.UnpaidAlerted, at: datetime) -> CertificateState:
-    return _with_sale(state, lambda sale: replace(sale, unpaid_alerts=event.attempt, unpaid_alerted_at=at))
-
-
-def _issued(state: CertificateState, event: e.Issued, at: datetime) -> CertificateState:
-    state = _with_sale(state, lambda sale: replace(sale, issued_at=at, valid_until=event.valid_until))
-    return replace(state, status=Status.ISSUED, balance=state.nominal)
-
-
-def _with_sale(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:
-    return replace(state, sale=change(state.sale)) if state.sale else state
+    others = tuple(one for one in state.past_sales if one is not former)
+    state = lines.given_up(_end_reservation(state), ref)
+    return replace(state, status=Status.ORDERED, sale=sale, past_sales=others)

@@ -1,10 +1,13 @@
 """The order lines of a certificate: what it knows of them, who holds them, what was told of their money."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
-from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import CertificateState, Holder, Line, LineRef, Refusal, Sale
 from giftcert.domain.order.standing import LineStanding
+
+Told = TypeVar("Told", Sale, Refusal)
 
 # Questions ----------------------------------------------------------------------------------------
 
@@ -24,13 +27,13 @@ def find_past_sale(state: CertificateState, ref: LineRef) -> Sale | None:
     return next((sale for sale in state.past_sales if sale.ref == ref), None)
 
 
-# Folds --------------------------------------------------------------------------------------------
+# The state after ----------------------------------------------------------------------------------
 
 
-def observed(state: CertificateState, event: e.LineObserved) -> CertificateState:
+def with_line(state: CertificateState, line: Line) -> CertificateState:
     """Return the state with an order line as it now stands."""
-    others = (line for line in state.lines if line.ref != event.line.ref)
-    return replace(state, lines=tuple(sorted((*others, event.line), key=lambda line: line.ref)))
+    others = (one for one in state.lines if one.ref != line.ref)
+    return replace(state, lines=tuple(sorted((*others, line), key=lambda one: one.ref)))
 
 
 def with_holder(state: CertificateState) -> CertificateState:
@@ -39,82 +42,50 @@ def with_holder(state: CertificateState) -> CertificateState:
     holder = Holder(state.certificate_id, state.status)
     if line is None or line.holder == holder:
         return state
-    return _put(state, replace(line, holder=holder, waiters=_without(state, line)))
+    return with_line(state, replace(line, holder=holder, waiters=_without(state, line)))
 
 
-def let_go(state: CertificateState, sale: Sale) -> CertificateState:
-    """Return the state whose line is free for another certificate; an open refund case stays with the line."""
-    line = state.line(sale.ref)
-    if line is None:
-        return state
-    return _put(state, replace(line, holder=None, open_case=sale.open_case or line.open_case))
-
-
-def refused(state: CertificateState, event: e.LineRefused) -> CertificateState:
+def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
     """Return the state that remembers why a line cannot have this certificate; what was told of its money stays."""
-    ref = LineRef(event.order_id, event.line_key)
-    known = find_refusal(state, ref)
-    refusal = Refusal(
-        order_id=event.order_id,
-        line_key=event.line_key,
-        reason=event.reason,
-        terms_version=event.terms_version,
-        alerted_captured=known.alerted_captured if known else 0,
-    )
-    state = _without_wait(state, ref)
-    return replace(state, refusals=(*(one for one in state.refusals if one is not known), refusal))
+    known = find_refusal(state, refusal.ref)
+    told = replace(refusal, alerted_captured=known.alerted_captured if known else 0)
+    state = given_up(state, refusal.ref)
+    return replace(state, refusals=(*state.refusals, told))
 
 
-def awaited(state: CertificateState, event: e.LineAwaited) -> CertificateState:
-    """Return the state that waits for a line, and whose line knows it."""
-    ref = LineRef(event.order_id, event.line_key)
+def with_wait(state: CertificateState, line: Line) -> CertificateState:
+    """Return the state that waits for a line which another certificate holds, and whose line knows it."""
+    now = state.line(line.ref) or line
+    state = with_line(state, replace(now, waiters=(*_without(state, now), state.certificate_id)))
+    return replace(state, waits_for=(*state.waits_for, line.ref))
+
+
+def given_up(state: CertificateState, ref: LineRef) -> CertificateState:
+    """Return the state that neither waits for a line nor refuses it."""
     line = state.line(ref)
     if line is not None:
-        state = _put(state, replace(line, waiters=(*_without(state, line), state.certificate_id)))
-    return replace(state, waits_for=(*state.waits_for, ref))
-
-
-def given_up(state: CertificateState, event: e.LineGivenUp) -> CertificateState:
-    """Return the state that neither waits for a line nor refuses it."""
-    ref = LineRef(event.order_id, event.line_key)
-    state = _without_wait(state, ref)
-    return replace(state, refusals=tuple(one for one in state.refusals if one.ref != ref))
-
-
-def late_money_reported(state: CertificateState, event: e.LateMoneyReported) -> CertificateState:
-    """Return the state that knows up to which captures it was told that a line's money has no certificate."""
-    ref = LineRef(event.order_id, event.line_key)
-
-    def told(sale: Sale) -> Sale:
-        return replace(sale, alerted_captured=event.captured) if sale.ref == ref else sale
-
+        state = with_line(state, replace(line, waiters=_without(state, line)))
     return replace(
         state,
-        sale=told(state.sale) if state.sale else None,
-        past_sales=tuple(map(told, state.past_sales)),
-        refusals=tuple(
-            replace(one, alerted_captured=event.captured) if one.ref == ref else one for one in state.refusals
-        ),
+        waits_for=tuple(one for one in state.waits_for if one != ref),
+        refusals=tuple(one for one in state.refusals if one.ref != ref),
     )
 
 
-def foreign_capture_reported(state: CertificateState, event: e.ForeignCaptureReported) -> CertificateState:
-    """Return the state whose line knows that a capture in another currency was told."""
-    line = state.line(LineRef(event.order_id, event.line_key))
-    return _put(state, replace(line, reported=(*line.reported, event.identity))) if line else state
+def with_alerted_money(state: CertificateState, standing: LineStanding) -> CertificateState:
+    """Return the state that knows up to which captures it was told that a line's money has no certificate."""
+    ref = LineRef(standing.order_id, standing.line_key)
+
+    def told(one: Told) -> Told:
+        return replace(one, alerted_captured=standing.captured) if one.ref == ref else one
+
+    return replace(map_sales(state, told), refusals=tuple(map(told, state.refusals)))
 
 
-def money_counted(state: CertificateState, event: e.MoneyCounted) -> CertificateState:
-    """Return the state whose line knows what of its money is counted."""
-    line = state.line(LineRef(event.order_id, event.line_key))
-    if line is None:
-        return state
-    counted = replace(
-        line.counted,
-        captured=line.counted.captured + event.captured,
-        refunds=(*line.counted.refunds, *event.refunds),
-    )
-    return _put(state, replace(line, counted=counted))
+def map_sales(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:
+    """Return the state with each of its sales changed."""
+    sale = change(state.sale) if state.sale else None
+    return replace(state, sale=sale, past_sales=tuple(map(change, state.past_sales)))
 
 
 def without_case(state: CertificateState, refund_case_id: str) -> CertificateState:
@@ -128,16 +99,5 @@ def without_case(state: CertificateState, refund_case_id: str) -> CertificateSta
     return replace(state, lines=lines)
 
 
-def _put(state: CertificateState, line: Line) -> CertificateState:
-    return replace(state, lines=tuple(line if one.ref == line.ref else one for one in state.lines))
-
-
 def _without(state: CertificateState, line: Line) -> tuple[str, ...]:
     return tuple(waiter for waiter in line.waiters if waiter != state.certificate_id)
-
-
-def _without_wait(state: CertificateState, ref: LineRef) -> CertificateState:
-    line = state.line(ref)
-    if line is not None:
-        state = _put(state, replace(line, waiters=_without(state, line)))
-    return replace(state, waits_for=tuple(one for one in state.waits_for if one != ref))

@@ -1,6 +1,5 @@
 """What a certificate pays for: its redemptions, and what they leave of the balance. Pure functions over the state."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from giftcert.domain.certificate import events as e
@@ -33,28 +32,30 @@ def spent(state: CertificateState) -> int:
     return sum(one.restorable for one in state.redemptions)
 
 
+def with_redemption(state: CertificateState, redemption: Redemption) -> CertificateState:
+    """Return the state with a redemption, a new one or in place of the one that it was."""
+    known = {one.redemption_id: one for one in state.redemptions}
+    known[redemption.redemption_id] = redemption
+    return replace(state, redemptions=tuple(known.values()))
+
+
 # Folds --------------------------------------------------------------------------------------------
 
 
-def authorized(state: CertificateState, event: e.RedemptionAuthorized) -> CertificateState:
-    """Return the state with part of the balance held."""
-    hold = Redemption(
+def hold_of(event: e.RedemptionAuthorized) -> Redemption:
+    """Return the hold that an event tells of."""
+    return Redemption(
         redemption_id=event.redemption_id,
         state=RedemptionState.AUTHORIZED,
         order_id=event.order_id,
         payment_id=event.payment_id,
         held=event.amount,
     )
-    return _money(_put(state, hold), freed=-event.amount, released=-event.amount)
 
 
-def hold_opened(state: CertificateState, event: e.HoldOpened) -> CertificateState:
-    """Return the state with what only we need to know of a hold."""
-    return _change(
-        state,
-        event.redemption_id,
-        lambda hold: replace(hold, channel=event.channel, expires_at=event.expires_at),
-    )
+def authorized(state: CertificateState, event: e.RedemptionAuthorized) -> CertificateState:
+    """Return the state with part of the balance held."""
+    return _money(with_redemption(state, hold_of(event)), freed=-event.amount, released=-event.amount)
 
 
 def captured(state: CertificateState, event: e.RedemptionCaptured) -> CertificateState:
@@ -69,7 +70,7 @@ def captured(state: CertificateState, event: e.RedemptionCaptured) -> Certificat
         spent=known.spent + event.amount,
         unheld=known.unheld if was_held else known.unheld + event.amount,
     )
-    return _money(_put(state, paid), freed=known.held - event.amount, released=known.held)
+    return _money(with_redemption(state, paid), freed=known.held - event.amount, released=known.held)
 
 
 def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateState:
@@ -83,25 +84,14 @@ def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateSta
         held=0,
         lapsed=known.held if has_lapsed else 0,
     )
-    return _money(_put(state, given_back), freed=known.held, released=known.held)
+    return _money(with_redemption(state, given_back), freed=known.held, released=known.held)
 
 
 def restored(state: CertificateState, event: e.RedemptionRestored) -> CertificateState:
     """Return the state with a spent amount back on the balance."""
     known = _redemption(state, event)
-    return _money(_put(state, replace(known, restored=known.restored + event.amount)), freed=event.amount)
-
-
-def identified(state: CertificateState, event: e.RedemptionIdentified) -> CertificateState:
-    """Return the state that knows the payment and channel of a redemption; whoever held it, stays."""
-    return _change(
-        state,
-        event.redemption_id,
-        lambda known: replace(
-            known,
-            payment_id=known.payment_id or event.payment_id,
-            channel=known.channel or event.channel,
-        ),
+    return _money(
+        with_redemption(state, replace(known, restored=known.restored + event.amount)), freed=event.amount
     )
 
 
@@ -112,19 +102,6 @@ def _redemption(
     return find_redemption(state, event.redemption_id) or Redemption(
         redemption_id=event.redemption_id, state=RedemptionState.CAPTURED, order_id=event.order_id
     )
-
-
-def _put(state: CertificateState, redemption: Redemption) -> CertificateState:
-    if find_redemption(state, redemption.redemption_id) is None:
-        return replace(state, redemptions=(*state.redemptions, redemption))
-    return _change(state, redemption.redemption_id, lambda _: redemption)
-
-
-def _change(
-    state: CertificateState, redemption_id: str, change: Callable[[Redemption], Redemption]
-) -> CertificateState:
-    kept = tuple(change(one) if one.redemption_id == redemption_id else one for one in state.redemptions)
-    return replace(state, redemptions=kept)
 
 
 def _money(state: CertificateState, freed: int, released: int = 0) -> CertificateState:

@@ -1,12 +1,13 @@
 """What happens to a certificate whose line's money goes back. "Refunds" in the lifecycle; the first match wins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.cases import APPROVE, BY_SYSTEM, REJECT, find_case
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.lines import with_line
 from giftcert.domain.certificate.messages import RefundDeadlinePassed
 from giftcert.domain.certificate.redemptions import spent
 from giftcert.domain.certificate.sale_money import SaleMoney
@@ -22,11 +23,6 @@ _OVERDUE_REASON = {
 }
 
 # Verdicts -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """No refund of this line is left to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +51,76 @@ class Complete:
     uncovered: int = 0
 
 
-Verdict: TypeAlias = Nothing | Wait | AskPerson | Complete
+Verdict: TypeAlias = Wait | AskPerson | Complete
+Rows: TypeAlias = tuple[tuple[bool, Verdict], ...]
+"""A table of the lifecycle: when each row applies, and what it says."""
 
 
-def unissued_verdict(money: SaleMoney) -> Verdict:  # noqa: PLR0911 - one row of the table each
-    """Judge the refunds of a line whose certificate is not issued."""
-    if money.foreign is not None and (money.foreign.doubtful or not money.is_approved):
-        return _in_other_currency(money)
-    if money.is_approved and (approved := _approved_before_issue(money)) is not None:
-        return approved
-    if money.captured <= 0 and money.has_refunds:
-        return Wait(e.Awaited.CAPTURE, money.back or money.unassigned)
-    if money.back > money.captured or money.is_overdrawn:
-        return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.back)
-    if money.back == money.captured > 0:
-        return Complete(money.back, taken=0)
-    if money.due > 0:
-        return Wait(e.Awaited.REST, money.back)
-    if money.unassigned > 0:
-        return Wait(e.Awaited.ALLOCATION, money.unassigned)
-    if money.leftover > 0:
-        return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.leftover)
-    if money.withdrawal is not None and money.owed > 0:
-        return Wait(e.Awaited.PAYMENT, money.owed)
-    return Nothing()
+def _first(rows: Rows) -> Verdict | None:
+    return next((verdict for applies, verdict in rows if applies), None)
 
 
-def _approved_before_issue(money: SaleMoney) -> Complete | None:
-    """What a person has approved is carried out as soon as money is back.
+def unissued_verdict(money: SaleMoney) -> Verdict | None:
+    """Judge the refunds of a line whose certificate is not issued; ``None``: there is nothing to judge.
 
-    Nobody knows how much a line's money in another currency is here; all that was captured counts as back, so that
-    the certificate is not issued for it.
+    What a person has approved is carried out as soon as money is back. Nobody knows how much money in another currency
+    is here; all that was captured then counts as back, so that the certificate is not issued for it.
     """
-    if money.foreign is None:
-        return Complete(money.back, taken=0) if money.back > 0 else None
-    return Complete(max(money.back, money.captured), taken=0) if money.captured > 0 else None
+    foreign, approved = money.foreign is not None, money.is_approved
+    is_doubtful = money.foreign is not None and bool(money.foreign.doubtful)
+    has_refunds = money.back > 0 or money.unassigned > 0 or foreign
+    return _first(
+        (
+            (foreign and (is_doubtful or not approved), _in_other_currency(money)),
+            (approved and not foreign and money.back > 0, Complete(money.back, taken=0)),
+            (approved and foreign and money.captured > 0, Complete(max(money.back, money.captured), taken=0)),
+            (money.captured <= 0 and has_refunds, Wait(e.Awaited.CAPTURE, money.back or money.unassigned)),
+            (money.owed < 0 or money.is_overdrawn, AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.back)),
+            (money.back == money.captured > 0, Complete(money.back, taken=0)),
+            (money.due > 0, Wait(e.Awaited.REST, money.back)),
+            (money.unassigned > 0, Wait(e.Awaited.ALLOCATION, money.unassigned)),
+            (money.leftover > 0, AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.leftover)),
+            (money.withdrawal is not None and money.owed > 0, Wait(e.Awaited.PAYMENT, money.owed)),
+        )
+    )
+
+
+def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
+    """Judge the refunds of a line whose certificate was issued; ``None``: there is nothing to judge.
+
+    Of a line that cost nothing there is no money to wait for when it leaves its order, expired or blocked or not. While
+    a hold is open nobody knows whether it is spent.
+    """
+    state, back, due = decision.state, money.back, money.due > 0
+    refunded, withdrawn = state.status == Status.REFUNDED, money.withdrawal is not None
+    decided = money.is_withdrawal_decided
+    free = money.price == 0 and withdrawn and not decided and not refunded
+    whole = money.due + money.settled == money.price
+    awaited = withdrawn and not refunded and (money.is_approved or not decided)
+    return _approved_verdict(decision, money) or _first(
+        (
+            (money.foreign is not None, _in_other_currency(money)),
+            (free and spent(state) > 0, AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, back)),
+            (free and state.held > 0, AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, back)),
+            (free, Complete(back, taken=state.balance)),
+            (back > 0 and money.captured + money.settled == 0, Wait(e.Awaited.CAPTURE, back)),
+            (
+                back > 0 and (money.owed < 0 or money.is_overdrawn),
+                AskPerson(e.RefundReason.EXCEEDS_CAPTURED, back),
+            ),
+            (back > 0 and money.settled >= money.price > 0, AskPerson(e.RefundReason.ALREADY_REFUNDED, back)),
+            (due and state.status == Status.EXPIRED, AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, back)),
+            (due and state.blocked, AskPerson(e.RefundReason.CERTIFICATE_BLOCKED, back)),
+            (due and state.held > 0, AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, back)),
+            (due and spent(state) > 0, AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, back)),
+            (due and whole, Complete(back, taken=state.balance)),
+            (due, Wait(e.Awaited.REST, back)),
+            (money.unassigned > 0, Wait(e.Awaited.ALLOCATION, money.unassigned)),
+            (money.leftover > 0, AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.leftover)),
+            (awaited and money.owed > 0, Wait(e.Awaited.PAYMENT, money.owed)),
+            (withdrawn and money.excess_owed > 0, Wait(e.Awaited.PAYMENT, money.excess_owed)),
+        )
+    )
 
 
 def _in_other_currency(money: SaleMoney) -> AskPerson:
@@ -99,31 +130,12 @@ def _in_other_currency(money: SaleMoney) -> AskPerson:
     return AskPerson(e.RefundReason.CURRENCY_MISMATCH, money.foreign.amount, money.foreign.currency)
 
 
-def issued_verdict(decision: Decision, sale: Sale, money: SaleMoney) -> Verdict:  # noqa: PLR0911 - one row of the table each
-    """Judge the refunds of a line whose certificate was issued."""
-    found = _approved_verdict(decision, sale, money) or _money_verdict(decision, money)
-    if found is not None:
-        return found
-    if money.due > 0:
-        return _certificate_verdict(decision, money)
-    if money.unassigned > 0:
-        return Wait(e.Awaited.ALLOCATION, money.unassigned)
-    if money.leftover > 0:
-        return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.leftover)
-    if money.withdrawal is None:
-        return Nothing()
-    decided = money.is_withdrawal_decided and not money.is_approved
-    if not decided and decision.state.status != Status.REFUNDED and money.owed > 0:
-        return Wait(e.Awaited.PAYMENT, money.owed)
-    return Wait(e.Awaited.PAYMENT, money.excess_owed) if money.excess_owed > 0 else Nothing()
-
-
-def _approved_verdict(decision: Decision, sale: Sale, money: SaleMoney) -> Verdict | None:
+def _approved_verdict(decision: Decision, money: SaleMoney) -> Complete | None:
     """Take the approved amount when the money comes, never more than that is worth; or all, if it is the price.
 
     What is held then would stay spendable, so all is taken only when no hold is open any more.
     """
-    case = sale.open_case
+    case = money.sale.open_case
     if case is None or case.approved is None or money.due == 0:
         return None
     balance, worth = decision.state.balance, money.worth(money.due)
@@ -134,110 +146,56 @@ def _approved_verdict(decision: Decision, sale: Sale, money: SaleMoney) -> Verdi
     return Complete(money.back, taken=taken, uncovered=max(0, worth - taken))
 
 
-def _money_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:  # noqa: PLR0911 - one row each
-    """Rows that look at the money alone."""
-    if money.foreign is not None:
-        return _in_other_currency(money)
-    withdrawn = money.withdrawal is not None and not money.is_withdrawal_decided
-    if money.price == 0 and withdrawn and decision.state.status != Status.REFUNDED:
-        return _free_verdict(decision, money)
-    if money.back == 0:
-        return None
-    if money.captured + money.settled == 0:
-        return Wait(e.Awaited.CAPTURE, money.back)
-    if money.back > money.captured or money.is_overdrawn:
-        return AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.back)
-    if money.settled >= money.price > 0:
-        return AskPerson(e.RefundReason.ALREADY_REFUNDED, money.back)
-    return None
-
-
-def _free_verdict(decision: Decision, money: SaleMoney) -> Verdict:
-    """A line that cost nothing has left the order: there is no money to wait for, expired or blocked or not.
-
-    While a hold is open nobody knows whether it is spent.
-    """
-    state = decision.state
-    if spent(state) > 0:
-        return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, money.back)
-    if state.held > 0:
-        return AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, money.back)
-    return Complete(money.back, taken=state.balance)
-
-
-def _certificate_verdict(decision: Decision, money: SaleMoney) -> Verdict:
-    """Rows that look at the certificate, for a refund that the money allows."""
-    state = decision.state
-    if state.status == Status.EXPIRED:
-        return AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, money.back)
-    if state.blocked:
-        return AskPerson(e.RefundReason.CERTIFICATE_BLOCKED, money.back)
-    if state.held > 0:
-        return AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, money.back)
-    if spent(state) > 0:
-        return AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, money.back)
-    if money.due + money.settled == money.price:
-        return Complete(money.back, taken=state.balance)
-    return Wait(e.Awaited.REST, money.back)
-
-
 # Judging ------------------------------------------------------------------------------------------
 
 
-def is_touched(sale: Sale, line: Line, money: SaleMoney) -> bool:
+def is_touched(money: SaleMoney) -> bool:
     """Return whether a refund, a withdrawal or an open case has to be judged before an unissued line can be paid."""
-    nothing = isinstance(unissued_verdict(money), Nothing)
-    return not nothing or money.withdrawal is not None or known_case(sale, line) is not None
+    return money.withdrawal is not None or money.case is not None or unissued_verdict(money) is not None
 
 
-def judge_unissued(decision: Decision, sale: Sale, line: Line, money: SaleMoney) -> e.ReleaseReason | None:
+def judge_unissued(decision: Decision, money: SaleMoney) -> e.ReleaseReason | None:
     """Judge the refunds of a line whose certificate is not issued; return why it now goes back, if it does."""
     verdict = unissued_verdict(money)
-    apply_verdict(decision, sale, line, money, verdict)
+    _apply(decision, money, verdict)
     if isinstance(verdict, Complete) and verdict.amount >= money.captured:
         return e.ReleaseReason.REFUNDED_BEFORE_ISSUE
-    if isinstance(verdict, Nothing) and money.withdrawal is not None:
+    if verdict is None and money.withdrawal is not None:
         removed = money.withdrawal.how == Withdrawal.REMOVED
         return e.ReleaseReason.LINE_REMOVED if removed else e.ReleaseReason.ORDER_CANCELLED
     return None
 
 
-def judge_issued(decision: Decision, sale: Sale, line: Line, money: SaleMoney) -> None:
+def judge_issued(decision: Decision, money: SaleMoney) -> None:
     """Judge the refunds of a line whose certificate was issued."""
-    apply_verdict(decision, sale, line, money, issued_verdict(decision, sale, money))
+    _apply(decision, money, issued_verdict(decision, money))
 
 
-def apply_verdict(decision: Decision, sale: Sale, line: Line, money: SaleMoney, verdict: Verdict) -> None:
+def _apply(decision: Decision, money: SaleMoney, verdict: Verdict | None) -> None:
     """Record what a verdict means for the sale's open case, or for the one that the line's last holder left."""
-    case = known_case(sale, line)
     match verdict:
-        case Nothing():
-            if case is not None:
-                close_case(decision, line, case)
+        case None:
+            if money.case is not None:
+                close_case(decision, money.line, money.case)
         case Wait():
-            _wait(decision, sale, line, money, verdict)
+            _wait(decision, money, verdict)
         case AskPerson():
-            _ask(decision, sale, line, money, verdict)
+            _ask(decision, money, verdict)
         case Complete():
-            carry_out(decision, sale, line, money, verdict)
+            carry_out(decision, money, verdict)
         case _:
             assert_never(verdict)
-
-
-def known_case(sale: Sale, line: Line) -> RefundCase | None:
-    """Return the sale's open case, or the one that the line's last holder left."""
-    return sale.open_case or line.open_case
 
 
 # Cases --------------------------------------------------------------------------------------------
 
 
-def carry_out(decision: Decision, sale: Sale, line: Line, money: SaleMoney, verdict: Complete) -> None:
+def carry_out(decision: Decision, money: SaleMoney, verdict: Complete) -> None:
     """Count the money that is back, once, under the open case or one of its own."""
-    case = known_case(sale, line)
+    sale, line = money.sale, money.line
     decision.record(
         e.RefundCompleted(
-            refund_case_id=case.refund_case_id if case else decision.new_id(),
+            refund_case_id=_case_id(decision, money),
             refund_id=money.refund_id,
             order_id=sale.order_id,
             line_id=line.standing.line_id,
@@ -248,40 +206,42 @@ def carry_out(decision: Decision, sale: Sale, line: Line, money: SaleMoney, verd
             uncovered=verdict.uncovered,
             before_issue=sale.issued_at is None,
         ),
-        e.MoneyCounted(
-            order_id=sale.order_id,
-            line_key=sale.line_key,
-            captured=min(verdict.amount, max(0, money.captured)),
-            refunds=money.counting,
-        ),
         cause=money.cause,
     )
+    line = decision.state.line(line.ref) or line
+    counted = replace(
+        line.counted,
+        captured=line.counted.captured + min(verdict.amount, max(0, money.captured)),
+        refunds=(*line.counted.refunds, *money.counting),
+    )
+    decision.change(with_line(decision.state, replace(line, counted=counted)))
 
 
-def _wait(decision: Decision, sale: Sale, line: Line, money: SaleMoney, verdict: Wait) -> None:
+def _case_id(decision: Decision, money: SaleMoney) -> str:
+    return money.case.refund_case_id if money.case else decision.new_id()
+
+
+def _wait(decision: Decision, money: SaleMoney, verdict: Wait) -> None:
     """What was promised to be awaited stays promised, also after another reason stood before it for a while."""
-    case = known_case(sale, line)
+    case = money.case
     awaited = (verdict.awaiting, verdict.amount, money.refund_id)
     if case is None or case.waits_until is None or (case.awaiting, case.amount, case.refund_id) != awaited:
-        _request(decision, sale, line, money, verdict, _waits_until(decision, sale, money, verdict.awaiting))
+        _request(decision, money, verdict, _waits_until(decision, money, verdict.awaiting))
     elif case.overdue:
-        _ask(decision, sale, line, money, AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount))
-    elif case.state == RefundState.PENDING_DETAILS or case is line.open_case:
-        _request(decision, sale, line, money, verdict, case.waits_until)
+        _ask(decision, money, AskPerson(_OVERDUE_REASON[verdict.awaiting], verdict.amount))
+    elif case.state == RefundState.PENDING_DETAILS or case is money.line.open_case:
+        _request(decision, money, verdict, case.waits_until)
 
 
-def _request(
-    decision: Decision, sale: Sale, line: Line, money: SaleMoney, verdict: Wait, waits_until: datetime
-) -> None:
-    case = known_case(sale, line)
+def _request(decision: Decision, money: SaleMoney, verdict: Wait, waits_until: datetime) -> None:
     decision.record(
         e.RefundRequested(
-            refund_case_id=case.refund_case_id if case else decision.new_id(),
+            refund_case_id=_case_id(decision, money),
             refund_id=money.refund_id,
             amount=verdict.amount,
-            order_id=sale.order_id,
-            line_id=line.standing.line_id,
-            line_key=sale.line_key,
+            order_id=money.sale.order_id,
+            line_id=money.line.standing.line_id,
+            line_key=money.sale.line_key,
             awaiting=verdict.awaiting,
             waits_until=waits_until,
         ),
@@ -289,7 +249,7 @@ def _request(
     )
 
 
-def _waits_until(decision: Decision, sale: Sale, money: SaleMoney, awaiting: e.Awaited) -> datetime:
+def _waits_until(decision: Decision, money: SaleMoney, awaiting: e.Awaited) -> datetime:
     """A refund that is there waits from when it last grew; one that has yet to come, from now on."""
     policy, refunded_at = decision.policy, money.refunded_at or decision.now
     match awaiting:
@@ -299,30 +259,29 @@ def _waits_until(decision: Decision, sale: Sale, money: SaleMoney, awaiting: e.A
             return refunded_at + policy.refund_allocation_wait
         case e.Awaited.REST:
             return refunded_at + policy.refund_payment_wait
+        case e.Awaited.PAYMENT if money.sale.ended is not None:
+            return decision.now + policy.cancelled_without_refund_after
         case e.Awaited.PAYMENT:
-            late = sale.ended is not None
-            return decision.now + (
-                policy.cancelled_without_refund_after if late else policy.refund_payment_wait
-            )
+            return decision.now + policy.refund_payment_wait
         case _:
             assert_never(awaiting)
 
 
-def _ask(decision: Decision, sale: Sale, line: Line, money: SaleMoney, verdict: AskPerson) -> None:
-    case = known_case(sale, line)
-    if case is not None and case is not line.open_case and _is_asked(case, verdict, money):
+def _ask(decision: Decision, money: SaleMoney, verdict: AskPerson) -> None:
+    case = money.case
+    if case is not None and case is not money.line.open_case and _is_asked(case, verdict, money):
         return
     decision.record(
         e.RefundPendingDetails(
-            refund_case_id=case.refund_case_id if case else decision.new_id(),
+            refund_case_id=_case_id(decision, money),
             refund_id=money.refund_id,
             amount=verdict.amount,
-            order_id=sale.order_id,
-            line_id=line.standing.line_id,
-            line_key=sale.line_key,
+            order_id=money.sale.order_id,
+            line_id=money.line.standing.line_id,
+            line_key=money.sale.line_key,
             reason=verdict.reason,
             foreign_currency=verdict.foreign_currency,
-            allowed_decisions=allowed_decisions(sale),
+            allowed_decisions=allowed_decisions(money.sale),
             web_url=decision.terms.web_url,
         ),
         cause=money.cause,
@@ -373,7 +332,7 @@ def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) ->
     if case.state == RefundState.PENDING_DETAILS:
         decision.record(_stuck_alert(decision, sale, case))
         return
-    decision.record(e.RefundOverdue(case.refund_case_id))
+    decision.change_case(case.refund_case_id, lambda waiting: replace(waiting, overdue=True))
     if sale.ended is not None and case.awaiting == e.Awaited.PAYMENT:
         decision.record(
             e.CancelledWithoutRefundAlerted(

@@ -1,5 +1,6 @@
 """The reservation: reserve, extend, release, lapse. PostgreSQL claims by the same rules without loading the state."""
 
+from dataclasses import replace
 from enum import StrEnum
 
 from giftcert.domain.certificate import events as e
@@ -25,12 +26,16 @@ def reserve(decision: Decision, message: Reserve) -> None:
     if decision.state.blocked:
         decision.refusal = ReservationRefusal.BLOCKED
         return
-    decision.record(
-        e.Reserved(
-            reservation_id=message.reservation_id, reserved_until=decision.now + decision.product.reservation
-        ),
-        e.ReservationOpened(channel=message.channel, reserved_at=decision.now, nominal=message.nominal),
+    until = decision.now + decision.product.reservation
+    decision.record(e.Reserved(reservation_id=message.reservation_id, reserved_until=until))
+    reservation = Reservation(
+        reservation_id=message.reservation_id,
+        reserved_until=until,
+        channel=message.channel,
+        reserved_at=decision.now,
     )
+    nominal = decision.state.nominal if message.nominal is None else message.nominal
+    decision.change(replace(decision.state, reservation=reservation, nominal=nominal))
 
 
 def extend(decision: Decision, message: ExtendReservation) -> None:
@@ -42,7 +47,7 @@ def extend(decision: Decision, message: ExtendReservation) -> None:
     limit = (reservation.reserved_at or decision.now) + decision.product.reservation_limit
     until = min(decision.now + decision.product.reservation, limit)
     if until > reservation.reserved_until:
-        decision.record(e.ReservationExtended(reserved_until=until))
+        decision.change(replace(decision.state, reservation=replace(reservation, reserved_until=until)))
 
 
 def give_back(decision: Decision, message: ReleaseReservation) -> None:

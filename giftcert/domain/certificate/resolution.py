@@ -3,7 +3,7 @@
 Amounts of a decision are in nominal units; money is in minor units of the order's currency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from giftcert.domain.certificate import events as e
@@ -16,7 +16,6 @@ from giftcert.domain.certificate.settlement import settle
 from giftcert.domain.certificate.state import (
     Agreement,
     CertificateState,
-    Line,
     RefundCase,
     RefundState,
     Sale,
@@ -39,11 +38,13 @@ class ResolutionRefusal(StrEnum):
 class _Case:
     """A case with all that its decision rests on."""
 
-    sale: Sale
     case: RefundCase
-    line: Line
     money: SaleMoney
     balance: int
+
+    @property
+    def sale(self) -> Sale:
+        return self.money.sale
 
     @property
     def before_issue(self) -> bool:
@@ -74,12 +75,11 @@ class _Case:
         """What is back, may be back, or is awaited, in nominal units; of another currency nobody knows it."""
         if self.sale.amount == 0:
             return self.balance
-        money = self.money
-        if money.back > 0 or money.foreign is not None:
-            return money.worth(money.due)
+        if self.money_is_back:
+            return self.money.worth(self.money.due)
         if self.asks_which_line:
-            return money.worth(sum(part for _, part in self.parts(None)))
-        return money.worth(self.case.amount)
+            return self.money.worth(sum(part for _, part in self.parts(None)))
+        return self.money.worth(self.case.amount)
 
     @property
     def most_worth(self) -> int:
@@ -102,9 +102,12 @@ class _Case:
         The last line that a refund may mean takes all that was captured for it. What no line can take is said here to
         be nobody's, which leaves it uncovered.
         """
-        budget = self._cost_of(amount)
-        owed, found = self.money.owed, []
-        for refund in _asking(self):
+        found: list[tuple[LineRefund, int]] = []
+        owed = self.money.owed
+        budget = max(0, owed)
+        if amount is not None and not self.before_issue:  # what so much of the nominal had cost
+            budget = -(-amount * self.sale.amount // self.sale.nominal)
+        for refund in self._unassigned():
             most = min(refund.possible, max(0, owed))
             part = most if refund.last_candidate else min(most, budget)
             if refund.decided is not None:
@@ -113,19 +116,11 @@ class _Case:
             found.append((refund, part))
         return found
 
-    def _cost_of(self, amount: int | None) -> int:
-        """The money that a person gives to the line: what it has, or what so much of the nominal had cost."""
-        if amount is None or self.before_issue:
-            return max(0, self.money.owed)
-        return -(-amount * self.sale.amount // self.sale.nominal)
-
-
-def _asking(found: _Case) -> list[LineRefund]:
-    """Refunds in the order's currency that named no line, where no other money is to be decided first."""
-    if not found.asks_which_line:
-        return []
-    standing = found.line.standing
-    return [one for one in standing.refunds if one.possible > 0 and one.currency == standing.currency]
+    def _unassigned(self) -> list[LineRefund]:
+        """Refunds in the order's currency that named no line, where no other money is to be decided first."""
+        currency = self.money.line.standing.currency
+        unassigned = [one for one in self.money.refunds if one.possible > 0 and one.currency == currency]
+        return unassigned if self.asks_which_line else []
 
 
 def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
@@ -133,8 +128,8 @@ def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
     line = state.line(found[0].ref) if found else None
     if found is None or line is None or not found[1].is_open:
         return None
-    of, case = found
-    return _Case(of, case, line, sale_money(of, line), state.balance)
+    sale, case = found
+    return _Case(case, sale_money(sale, line), state.balance)
 
 
 def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal | None:
@@ -232,7 +227,7 @@ def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
     An approval says so, but before issue, where it only lets the sale go on; a rejection that names a worth does, and
     the last one where only certificates can be meant.
     """
-    may_be_goods = found.line.standing.other_lines_money
+    may_be_goods = found.money.line.standing.other_lines_money
     if message.decision == REJECT:
         return bool(message.amount) or (refund.last_candidate and not may_be_goods)
     return not (found.before_issue and may_be_goods)
@@ -258,18 +253,12 @@ def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
 
 
 def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None:
-    if case.agreement == Agreement(message.decision, message.amount, message.resolved_by):
+    agreement = Agreement(message.decision, message.amount, message.resolved_by)
+    if case.agreement == agreement:
         return
     what = f"agreed to {message.decision} refund case {case.refund_case_id}; a second person has to repeat it"
-    decision.record(
-        e.RefundAgreed(
-            refund_case_id=case.refund_case_id,
-            decision=message.decision,
-            amount=message.amount,
-            by=message.resolved_by,
-        ),
-        e.OperatorActed(who=message.resolved_by, what=what),
-    )
+    decision.record(e.OperatorActed(who=message.resolved_by, what=what))
+    decision.change_case(case.refund_case_id, lambda known: replace(known, agreement=agreement))
 
 
 def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
@@ -288,12 +277,18 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     ):
         _carry_out(decision, found, taken=0, uncovered=0)  # it meant other lines
         return
-    decision.record(
-        e.RefundApproved(
-            refund_case_id=found.case.refund_case_id,
-            amount=amount,
-            waits_until=decision.now + decision.policy.refund_payment_wait,
-        )
+    waits_until = decision.now + decision.policy.refund_payment_wait
+    decision.change_case(
+        found.case.refund_case_id,
+        lambda case: replace(
+            case,
+            approved=amount,
+            waits_until=waits_until,
+            overdue=False,
+            pending_since=None,
+            alerts=0,
+            alerted_at=None,
+        ),
     )
 
 
@@ -318,7 +313,7 @@ def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: i
         e.RefundResolved(
             refund_case_id=found.case.refund_case_id,
             order_id=found.sale.order_id,
-            line_id=found.line.standing.line_id,
+            line_id=found.money.line.standing.line_id,
             decision=message.decision,
             amount=amount,
             uncovered=uncovered,
@@ -326,20 +321,21 @@ def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: i
             note=message.note,
         )
     )
-    withdrawal = found.line.standing.withdrawal
+    withdrawal = found.money.line.standing.withdrawal
     if withdrawal is not None and not found.before_issue and not _only_said_which_line(found):
         version = max(withdrawal.said_in, found.sale.withdrawal_decided)
-        decision.record(e.WithdrawalDecided(version=version))
+        decision.change_sale(lambda sale: replace(sale, withdrawal_decided=version))
 
 
 def _only_said_which_line(found: _Case) -> bool:
     """Whether the decision was not about the line that left the order, but that a refund does not mean it."""
     disowned = any(
-        one.refund_id == found.case.refund_id and one.decided == 0 for one in found.line.standing.refunds
+        one.refund_id == found.case.refund_id and one.decided == 0
+        for one in found.money.line.standing.refunds
     )
     return found.case.asks_which_line or disowned
 
 
 def _carry_out(decision: Decision, found: _Case, *, taken: int, uncovered: int) -> None:
     verdict = refunds.Complete(found.money_worth(taken + uncovered), taken=taken, uncovered=uncovered)
-    refunds.carry_out(decision, found.sale, found.line, found.money, verdict)
+    refunds.carry_out(decision, found.money, verdict)

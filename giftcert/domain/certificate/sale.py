@@ -3,15 +3,23 @@
 "Sale" in the lifecycle. When which of this is judged is in ``settlement``.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.events import ConflictReason
-from giftcert.domain.certificate.lines import find_past_sale, find_refusal, terms_version
+from giftcert.domain.certificate.lines import (
+    find_past_sale,
+    find_refusal,
+    terms_version,
+    with_alerted_money,
+    with_line,
+    with_refusal,
+)
 from giftcert.domain.certificate.sale_money import SaleMoney
-from giftcert.domain.certificate.state import FOR_SALE, Line, Reservation, Sale, Status
+from giftcert.domain.certificate.state import FOR_SALE, Line, Refusal, Reservation, Sale, Status
 from giftcert.domain.clients import find_client, survivor_of
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
@@ -94,15 +102,18 @@ def _open_sale(decision: Decision, line: Line, cause: Cause | None) -> None:
             reclaimed=decision.state.status == Status.AVAILABLE,
             replaces=standing.naming.replaces,
         ),
-        e.SaleOpened(
+        cause=cause,
+    )
+    decision.change_sale(
+        lambda sale: replace(
+            sale,
             channel=standing.channel,
             customer_id=standing.customer_id,
             listed_amount=standing.amount,
             nominal=_nominal_of(decision, standing),
             opened_at=decision.now,
             unpaid_until=unpaid_until,
-        ),
-        cause=cause,
+        )
     )
 
 
@@ -120,7 +131,9 @@ def _terms_applied_at(decision: Decision, line: Line) -> datetime:
 def follow(decision: Decision, sale: Sale, standing: LineStanding) -> None:
     """Orders may renumber the line and name another customer; nobody is told."""
     if (sale.line_id, sale.customer_id) != (standing.line_id, standing.customer_id):
-        decision.record(e.SaleFollowed(line_id=standing.line_id, customer_id=standing.customer_id))
+        decision.change_sale(
+            lambda known: replace(known, line_id=standing.line_id, customer_id=standing.customer_id)
+        )
 
 
 def reprice(decision: Decision, sale: Sale, line: Line) -> None:
@@ -134,9 +147,8 @@ def reprice(decision: Decision, sale: Sale, line: Line) -> None:
     if reason is not None:
         refuse(decision, line, reason)
         return
-    decision.record(
-        e.SaleRepriced(amount=standing.price, listed_amount=standing.amount, nominal=nominal),
-        cause=standing.naming.terms_cause,
+    decision.change_sale(
+        lambda known: replace(known, amount=standing.price, listed_amount=standing.amount, nominal=nominal)
     )
 
 
@@ -181,16 +193,13 @@ def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> 
     refusal = find_refusal(decision.state, line.ref)
     if refusal is not None and refusal.reason == reason and refusal_stands(decision, line):
         return
-    standing = line.standing
-    decision.record(
-        e.LineRefused(
-            order_id=standing.order_id,
-            line_key=standing.line_key,
-            reason=reason,
-            terms_version=terms_version(standing),
-        ),
-        cause=standing.naming.terms_cause,
+    known = Refusal(
+        order_id=line.ref.order_id,
+        line_key=line.ref.line_key,
+        reason=reason,
+        terms_version=terms_version(line.standing),
     )
+    decision.change(with_refusal(decision.state, known))
 
 
 def refusal_stands(decision: Decision, line: Line) -> bool:
@@ -202,9 +211,9 @@ def refusal_stands(decision: Decision, line: Line) -> bool:
 # Paid ---------------------------------------------------------------------------------------------
 
 
-def is_paid(decision: Decision, line: Line, money: SaleMoney) -> bool:
+def is_paid(decision: Decision, money: SaleMoney) -> bool:
     """Return whether the line is paid at the sale's own price, by tenders that may buy a certificate."""
-    standing, any_tender = line.standing, decision.policy.certificates_buy_certificates
+    standing, any_tender = money.line.standing, decision.policy.certificates_buy_certificates
     paid = standing.is_paid_by_any_tender if any_tender else standing.is_paid
     return paid and money.owed >= money.price and standing.currency == decision.product.currency
 
@@ -312,11 +321,11 @@ def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Caus
     )
 
 
-def let_go(decision: Decision, sale: Sale, line: Line, money: SaleMoney) -> None:
+def let_go(decision: Decision, money: SaleMoney) -> None:
     """The line names another certificate now; its money goes with it. Of one that nobody knows, a person is told."""
-    release(decision, sale, e.ReleaseReason.LINE_REMOVED, line.standing.naming.cause)
-    if not line.names_ours and money.owed > 0:
-        report_late_money(decision, line, money.owed, "unknownCertificate")
+    release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.cause)
+    if not money.line.names_ours and money.owed > 0:
+        report_late_money(decision, money.line, money.owed, "unknownCertificate")
 
 
 # Money without a certificate ----------------------------------------------------------------------
@@ -335,11 +344,9 @@ def report_late_money(decision: Decision, line: Line, amount: int, reason: str) 
             web_url=decision.terms.web_url,
             foreign_currency=standing.currency if foreign else None,
         ),
-        e.LateMoneyReported(
-            order_id=standing.order_id, line_key=standing.line_key, captured=standing.captured
-        ),
         cause=standing.captured_cause,
     )
+    decision.change(with_alerted_money(decision.state, standing))
 
 
 def report_foreign_captures(decision: Decision, line: Line) -> None:
@@ -358,8 +365,8 @@ def report_foreign_captures(decision: Decision, line: Line) -> None:
                 payment_id=capture.payment_id,
                 foreign_currency=capture.currency,
             ),
-            e.ForeignCaptureReported(
-                order_id=standing.order_id, line_key=standing.line_key, identity=capture.identity
-            ),
             cause=capture.cause,
         )
+        line = decision.state.line(line.ref) or line
+        reported = (*line.reported, capture.identity)
+        decision.change(with_line(decision.state, replace(line, reported=reported)))

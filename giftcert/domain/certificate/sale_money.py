@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.state import Line, Sale
+from giftcert.domain.certificate.state import Line, RefundCase, Sale
 from giftcert.domain.money import worth_of_refund
-from giftcert.domain.order.standing import LineRefund, LineStanding, LineWithdrawal
+from giftcert.domain.order.standing import LineRefund, LineWithdrawal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class SaleMoney:
     """The money that a refund case of a sale looks at.
 
     ``back`` went back and means the line, ``unassigned`` may mean it, ``leftover`` went back and no line can take it.
-    ``settled`` is what earlier cases gave back of the price since the certificate was issued. ``counting`` is what a
-    case that closes now counts of each refund, in its own currency.
+    ``settled`` is what earlier cases gave back of the price since the certificate was issued. ``refunds`` are those of
+    which something is not counted yet.
     """
 
-    price: int
-    nominal: int
+    sale: Sale
+    line: Line
     captured: int
     back: int
     settled: int
@@ -42,23 +42,37 @@ class SaleMoney:
     leftover: int
     foreign: ForeignMoney | None
     is_overdrawn: bool
-    withdrawal: LineWithdrawal | None
-    is_withdrawal_decided: bool
-    is_approved: bool
-    refund_id: str | None
-    refunded_at: datetime | None
-    counting: tuple[tuple[str, str, int], ...]
-    cause: Cause | None
+    refunds: tuple[LineRefund, ...]
 
     @property
-    def has_refunds(self) -> bool:
-        """Whether money is back that means the line, or may mean it."""
-        return self.back > 0 or self.unassigned > 0 or self.foreign is not None
+    def price(self) -> int:
+        """What the sale costs; one that was never taken, or was released, as much as its line."""
+        return self.line.standing.price if self.sale.ended else self.sale.amount
+
+    @property
+    def case(self) -> RefundCase | None:
+        """The sale's open case, or the one that the line's last holder left."""
+        return self.sale.open_case or self.line.open_case
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether a person allowed something to be taken once the money is back."""
+        return self.case is not None and self.case.approved is not None
+
+    @property
+    def withdrawal(self) -> LineWithdrawal | None:
+        """How the line left its order."""
+        return self.line.standing.withdrawal
+
+    @property
+    def is_withdrawal_decided(self) -> bool:
+        """Whether a person decided about the line that left its order, as the newest version says it did."""
+        return self.withdrawal is not None and self.withdrawal.said_in <= self.sale.withdrawal_decided
 
     @property
     def excess(self) -> int:
         """What was captured beyond the price, as when a buyer was charged twice; it goes back first."""
-        return max(0, self.captured - max(0, self.price - self.settled))
+        return max(0, self.captured - self.lacking)
 
     @property
     def excess_back(self) -> int:
@@ -85,39 +99,52 @@ class SaleMoney:
         """What of the price has not gone back yet."""
         return max(0, self.price - self.settled)
 
+    @property
+    def refund_id(self) -> str | None:
+        """The newest refund."""
+        return self.refunds[-1].refund_id if self.refunds else None
+
+    @property
+    def refunded_at(self) -> datetime | None:
+        """When the refunds last grew."""
+        return max((one.added_at for one in self.refunds), default=None)
+
+    @property
+    def counting(self) -> tuple[tuple[str, str, int], ...]:
+        """What a case that closes now counts of each refund, in its own currency."""
+        parts = [(one.refund_id, one.currency, _certain(self.line, one)) for one in self.refunds]
+        return tuple(part for part in parts if part[2] > 0)
+
+    @property
+    def cause(self) -> Cause | None:
+        """The message that said the last of what a refund case looks at."""
+        said = [one.cause for one in self.refunds]
+        said += [self.withdrawal.cause] if self.withdrawal else []
+        said += [self.line.standing.captured_cause] if self.line.standing.captured_cause else []
+        return max(said, key=lambda cause: cause.occurred_at, default=None)
+
     def worth(self, amount: int) -> int:
         """Return what so much of the price is worth in nominal units, so that the parts of a price add up."""
-        before = worth_of_refund(self.nominal, self.settled, self.price)
-        return worth_of_refund(self.nominal, self.settled + amount, self.price) - before
+        before = worth_of_refund(self.sale.nominal, self.settled, self.price)
+        return worth_of_refund(self.sale.nominal, self.settled + amount, self.price) - before
 
 
 def sale_money(sale: Sale, line: Line) -> SaleMoney:
-    """Return how the money of a sale's line stands; one that was never taken, or was released, at the line's price."""
-    standing, counted = line.standing, line.counted
-    refunds = [one for one in standing.refunds if _uncounted(line, one) > 0]
+    """Return how the money of a sale's line stands."""
+    standing = line.standing
+    refunds = tuple(one for one in standing.refunds if _certain(line, one) + one.possible > 0)
     own = [one for one in refunds if one.currency == standing.currency]
-    case = sale.open_case or line.open_case
     return SaleMoney(
-        price=standing.price if sale.ended else sale.amount,
-        nominal=sale.nominal,
-        captured=standing.captured - counted.captured,
+        sale=sale,
+        line=line,
+        captured=standing.captured - line.counted.captured,
         back=sum(_certain(line, one) for one in own),
         settled=sum(one.counted - one.excess for one in sale.cases if not one.before_issue),
         unassigned=sum(one.possible for one in own if one.decided is None),
         leftover=sum(one.possible for one in own if one.decided is not None),
-        foreign=_foreign(line, [one for one in refunds if one not in own]),
+        foreign=_foreign(line, [one for one in refunds if one.currency != standing.currency]),
         is_overdrawn=any(one.overdrawn for one in own if _certain(line, one) > 0),
-        withdrawal=standing.withdrawal,
-        is_withdrawal_decided=(
-            standing.withdrawal is not None and standing.withdrawal.said_in <= sale.withdrawal_decided
-        ),
-        is_approved=case is not None and case.approved is not None,
-        refund_id=refunds[-1].refund_id if refunds else None,
-        refunded_at=max((one.added_at for one in refunds), default=None),
-        counting=tuple(
-            (one.refund_id, one.currency, part) for one in refunds if (part := _certain(line, one)) > 0
-        ),
-        cause=_newest_cause(standing, refunds),
+        refunds=refunds,
     )
 
 
@@ -125,24 +152,12 @@ def _certain(line: Line, refund: LineRefund) -> int:
     return max(0, refund.certain - line.counted.of(refund.refund_id, refund.currency))
 
 
-def _uncounted(line: Line, refund: LineRefund) -> int:
-    return _certain(line, refund) + refund.possible
-
-
 def _foreign(line: Line, refunds: list[LineRefund]) -> ForeignMoney | None:
     if not refunds:
         return None
     currency = refunds[-1].currency
     return ForeignMoney(
-        amount=sum(_uncounted(line, one) for one in refunds if one.currency == currency),
+        amount=sum(_certain(line, one) + one.possible for one in refunds if one.currency == currency),
         currency=currency,
         doubtful=tuple(one for one in refunds if one.possible > 0),
     )
-
-
-def _newest_cause(standing: LineStanding, refunds: list[LineRefund]) -> Cause | None:
-    """The message that said the last of what a refund case looks at."""
-    said = [one.cause for one in refunds]
-    said += [standing.withdrawal.cause] if standing.withdrawal else []
-    said += [standing.captured_cause] if standing.captured_cause else []
-    return max(said, key=lambda cause: cause.occurred_at, default=None)

@@ -6,7 +6,14 @@ A level, not an edge: it looks at the newest standing alone, and what it has sai
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import refunds, sale
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.lines import find_past_sale, find_refusal, terms_version
+from giftcert.domain.certificate.lines import (
+    find_past_sale,
+    find_refusal,
+    given_up,
+    terms_version,
+    with_line,
+    with_wait,
+)
 from giftcert.domain.certificate.messages import LineChanged
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
 from giftcert.domain.certificate.state import FOR_SALE, Line, Sale, Status
@@ -22,7 +29,7 @@ class NeverSettlesError(RuntimeError):
 
 def line_changed(decision: Decision, message: LineChanged) -> None:
     """An order line stands otherwise than before."""
-    decision.record(e.LineObserved(message.line))
+    decision.change(with_line(decision.state, message.line))
     settle(decision)
 
 
@@ -32,12 +39,12 @@ def settle(decision: Decision) -> None:
     Raises:
         NeverSettlesError: a fault of ours.
     """
-    rounds, before = 0, -1
-    while decision.count != before:
-        if rounds > MOST_ROUNDS * (1 + len(decision.state.lines)):
-            raise NeverSettlesError(decision.state.certificate_id)
-        rounds, before = rounds + 1, decision.count
+    for _ in range(MOST_ROUNDS * (1 + len(decision.state.lines))):
+        before = decision.state
         _settle_once(decision)
+        if decision.state is before:
+            return
+    raise NeverSettlesError(decision.state.certificate_id)
 
 
 def _settle_once(decision: Decision) -> None:
@@ -59,6 +66,7 @@ def _settle_sale(decision: Decision, current: Sale, line: Line) -> None:
     sale.report_foreign_captures(decision, line)
     if _names_me(decision, line):
         _say_named_in_vain(decision, line)
+    current = decision.state.sale or current
     if decision.state.status == Status.ORDERED:
         _settle_ordered(decision, current, line)
     else:
@@ -67,25 +75,24 @@ def _settle_sale(decision: Decision, current: Sale, line: Line) -> None:
 
 def _settle_ordered(decision: Decision, current: Sale, line: Line) -> None:
     if not _names_me(decision, line):
-        sale.let_go(decision, current, line, sale_money(current, line))
+        sale.let_go(decision, sale_money(current, line))
         return
     if line.standing.withdrawal is None:
         sale.reprice(decision, current, line)
-    current = decision.state.sale or current
-    money = sale_money(current, line)
-    if not refunds.is_touched(current, line, money):
-        if sale.is_paid(decision, line, money):
-            sale.issue(decision, current, line.standing)
+    money = sale_money(decision.state.sale or current, line)
+    if not refunds.is_touched(money):
+        if sale.is_paid(decision, money):
+            sale.issue(decision, money.sale, line.standing)
         return
-    reason = refunds.judge_unissued(decision, current, line, money)
+    reason = refunds.judge_unissued(decision, money)
     if reason is not None:
-        sale.release(decision, current, reason, money.cause)
+        sale.release(decision, money.sale, reason, money.cause)
 
 
 def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
     if _names_me(decision, line) and line.standing.withdrawal is None:
         sale.hold_to_terms(decision, current, line)
-    refunds.judge_issued(decision, current, line, sale_money(current, line))
+    refunds.judge_issued(decision, sale_money(current, line))
     if decision.state.status == Status.REFUNDED and line.standing.withdrawal is None:
         _settle_refunded(decision, decision.state.sale or current, decision.state.line(line.ref) or line)
 
@@ -132,7 +139,7 @@ def _settle_held(decision: Decision, line: Line) -> None:
         _close_past_case(decision, line)
         sale.refuse(decision, line, e.ConflictReason.LINE_ALREADY_ISSUED)
     elif line.ref not in decision.state.waits_for and not sale.refusal_stands(decision, line):
-        decision.record(e.LineAwaited(order_id=line.ref.order_id, line_key=line.ref.line_key))
+        decision.change(with_wait(decision.state, line))
 
 
 def _settle_free(decision: Decision, line: Line) -> None:
@@ -180,8 +187,8 @@ def _settle_refused(decision: Decision, line: Line, reason: str) -> None:
 def _settle_released(decision: Decision, past: Sale, line: Line) -> None:
     """Late money of a sale that was released: take the certificate back if it is still free, else say so."""
     money = sale_money(past, line)
-    if refunds.is_touched(past, line, money):
-        refunds.judge_unissued(decision, past, line, money)
+    if refunds.is_touched(money):
+        refunds.judge_unissued(decision, money)
     elif money.owed > 0 and line.standing.captured > past.alerted_captured:
         if decision.state.status == Status.AVAILABLE and not decision.state.blocked:
             sale.reclaim(decision, line)
@@ -207,23 +214,20 @@ def _has_case(decision: Decision, line: Line) -> bool:
 
 
 def _judge_unheld(decision: Decision, line: Line) -> None:
-    refunds.judge_unissued(decision, _past_sale(decision, line), line, _money(decision, line))
+    refunds.judge_unissued(decision, _money(decision, line))
 
 
 def _money(decision: Decision, line: Line) -> SaleMoney:
-    return sale_money(_past_sale(decision, line), line)
-
-
-def _past_sale(decision: Decision, line: Line) -> Sale:
-    """The released sale under the line, or what would be one had the line ever been taken."""
+    """The money of the released sale under the line, or of what would be one had the line ever been taken."""
     standing = line.standing
-    return find_past_sale(decision.state, line.ref) or Sale(
+    past = find_past_sale(decision.state, line.ref) or Sale(
         order_id=standing.order_id,
         line_key=standing.line_key,
         line_id=standing.line_id,
         amount=standing.price,
         ended=e.ReleaseReason.ORDER_CANCELLED,
     )
+    return sale_money(past, line)
 
 
 def _names_me(decision: Decision, line: Line) -> bool:
@@ -243,14 +247,14 @@ def _give_up(decision: Decision, line: Line) -> None:
     """The line is another's now, with its money and what is open of it."""
     _close_past_case(decision, line)
     if find_refusal(decision.state, line.ref) is not None and not _names_me(decision, line):
-        decision.record(e.LineGivenUp(order_id=line.ref.order_id, line_key=line.ref.line_key))
+        decision.change(given_up(decision.state, line.ref))
     else:
         _give_up_waiting(decision, line)
 
 
 def _give_up_waiting(decision: Decision, line: Line) -> None:
     if line.ref in decision.state.waits_for:
-        decision.record(e.LineGivenUp(order_id=line.ref.order_id, line_key=line.ref.line_key))
+        decision.change(given_up(decision.state, line.ref))
 
 
 def _close_past_case(decision: Decision, line: Line) -> None:

@@ -4,6 +4,7 @@ What has happened to money is a fact and is recorded whatever the certificate's 
 refused.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -18,7 +19,7 @@ from giftcert.domain.certificate.messages import (
     SpendingReported,
     VoidRedemption,
 )
-from giftcert.domain.certificate.redemptions import HOLD_LAPSED, find_redemption
+from giftcert.domain.certificate.redemptions import HOLD_LAPSED, find_redemption, hold_of, with_redemption
 from giftcert.domain.certificate.settlement import settle
 from giftcert.domain.certificate.state import (
     OPEN_REFUND_STATES,
@@ -50,19 +51,16 @@ def authorize(decision: Decision, message: AuthorizeRedemption) -> None:
         _reject(decision, message, reason)
         return
     asked = decision.product.hold if message.hold_seconds is None else timedelta(seconds=message.hold_seconds)
-    decision.record(
-        e.RedemptionAuthorized(
-            redemption_id=message.redemption_id,
-            amount=message.amount,
-            order_id=message.order_id,
-            payment_id=None,
-        ),
-        e.HoldOpened(
-            redemption_id=message.redemption_id,
-            channel=message.channel,
-            expires_at=decision.now + min(asked, decision.product.hold_limit),
-        ),
+    event = e.RedemptionAuthorized(
+        redemption_id=message.redemption_id,
+        amount=message.amount,
+        order_id=message.order_id,
+        payment_id=None,
     )
+    decision.record(event)
+    expires_at = decision.now + min(asked, decision.product.hold_limit)
+    hold = replace(hold_of(event), channel=message.channel, expires_at=expires_at)
+    decision.change(with_redemption(decision.state, hold))
 
 
 def void(decision: Decision, message: VoidRedemption) -> None:
@@ -255,13 +253,12 @@ def _identify(decision: Decision, message: SpendingReported) -> None:
     """Remember the payment that a purchase is now known by, and whose a purchase is that was never held."""
     purchase = _purchase(decision.state, message)
     if purchase is not None and (purchase.payment_id is None or purchase.channel is None):
-        decision.record(
-            e.RedemptionIdentified(
-                redemption_id=purchase.redemption_id,
-                payment_id=message.payment_id,
-                channel=message.cause.channel,
-            )
+        known = replace(
+            purchase,
+            payment_id=purchase.payment_id or message.payment_id,
+            channel=purchase.channel or message.cause.channel,
         )
+        decision.change(with_redemption(decision.state, known))
 
 
 # What follows -------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ async def test_a_channel_gives_a_certificate_back(api: Api, stock: Stock) -> Non
     assert row["available_since"] == now
     message = ReleaseReservation(claim["reservationId"])
     decision = decide(before.state, message, now, Terms(FIXED, Policy()), lambda: "unused")
-    [expected] = stamp(before.state, decision.recorded, decision.states, at=now, channel="im")
+    [expected] = stamp(before.state, decision.recorded, at=now, channel="im")
     await assert_told(stock, claim["certificateId"], expected)
 
 

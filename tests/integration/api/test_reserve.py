@@ -51,7 +51,7 @@ async def test_the_claim_tells_and_changes_exactly_what_the_domain_decides(api: 
     message = Reserve(channel="im", reservation_id=body["reservationId"])
     now = reservation.reserved_at
     decision = decide(before.state, message, now, Terms(FIXED, Policy()), lambda: "unused")
-    [expected] = stamp(before.state, decision.recorded, decision.states, at=now, channel="im")
+    [expected] = stamp(before.state, decision.recorded, at=now, channel="im")
     assert body["reservedUntil"] == expected.payload["reservedUntil"]
     await assert_told(stock, row["id"], expected)
 

@@ -18,7 +18,7 @@ import msgspec
 from giftcert.contracts.clients import ERASED, ClientRecord
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decide import decide
-from giftcert.domain.certificate.public_events import RejectionReason
+from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.state import CertificateState, Line
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.line_standings import line_standings

@@ -158,7 +158,7 @@ async def hold_to_domain(world: World, change: Change, message: Message, channel
     assert after.state == replace(decision.state, lines=())
     assert after.decided_at == world.now
     assert after.next_instant is None or not is_over(after.state, world.policy)
-    records = stamp(before.state, decision.recorded, decision.states, at=world.now, channel=channel)
+    records = stamp(before.state, decision.recorded, at=world.now, channel=channel)
     stored = await world.rows(
         """SELECT *, product_id AS product FROM outbox JOIN events USING (event_id)
             WHERE certificate_id = CAST(:id AS uuid) AND sequence > :before ORDER BY position""",

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from giftcert.contracts.notices import about_certificate
 from giftcert.contracts.records import EventRecord
-from giftcert.domain.certificate.public_events import OperatorActed
+from giftcert.domain.certificate.events import OperatorActed
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.standing import CountedMoney
 from giftcert.domain.order.state import Order

@@ -1,13 +1,17 @@
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 
 from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import stamp
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.decision import Decision, Recorded
 from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import CertificateState, Sale, Status
 from giftcert.domain.clients import Recipient
+from giftcert.domain.policy import Terms
+from giftcert.domain.products import Product
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 IN_POOL = CertificateState(certificate_id="c-1", product="GC-5000", currency="RUB", nominal=500_000)
@@ -19,6 +23,7 @@ ORDERED = CertificateState(
     status=Status.ORDERED,
     sale=Sale(order_id="IM-1001", line_key=1, line_id="2", amount=450_000, channel="im"),
 )
+GIFT = Product(id="GC-OPEN", currency="RUB", nominal=None)
 CAUSE = Cause("All_Payments", "pay-1", NOON - timedelta(minutes=1), "pos")
 ISSUED = e.Issued(
     order_id="IM-1001",
@@ -30,16 +35,17 @@ ISSUED = e.Issued(
 
 
 def stamped(
-    before: CertificateState, *events: e.Event, cause: Cause | None = CAUSE, channel: str | None = None
+    before: CertificateState, *events: e.PublicEvent, cause: Cause | None = CAUSE, channel: str | None = None
 ) -> list[EventRecord]:
-    return stamped_records(before, [e.Recorded(event, cause) for event in events], channel)
+    return stamp(
+        before, list(recorded(before, *((event, cause) for event in events))), at=NOON, channel=channel
+    )
 
 
-def stamped_records(
-    before: CertificateState, recorded: list[e.Recorded], channel: str | None = None
-) -> list[EventRecord]:
-    folded = accumulate(recorded, lambda state, one: evolve(state, one.event, NOON), initial=before)
-    return stamp(before, recorded, list(folded)[1:], at=NOON, channel=channel)
+def recorded(state: CertificateState, *decided: tuple[e.PublicEvent, Cause | None]) -> Iterator[Recorded]:
+    for event, cause in decided:
+        state = evolve(state, event, NOON)
+        yield Recorded(event, cause, state)
 
 
 def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
@@ -85,7 +91,7 @@ def test_what_time_alone_caused_happened_where_the_certificate_was_sold() -> Non
 
 def test_each_event_has_its_own_cause() -> None:
     other = Cause("All_SalesOrder", "so-1", NOON, "im")
-    first, second = stamped_records(ORDERED, [e.Recorded(ISSUED, CAUSE), e.Recorded(ISSUED, other)])
+    first, second = stamp(ORDERED, list(recorded(ORDERED, (ISSUED, CAUSE), (ISSUED, other))), at=NOON)
 
     assert (first.cause, second.cause) == (CAUSE, other)
     assert (first.channel, second.channel) == ("pos", "im")
@@ -97,23 +103,15 @@ def test_before_issue_balance_and_held_are_nothing() -> None:
     assert (record.balance, record.held, record.status) == (0, 0, "reserved")
 
 
-def test_private_events_are_not_told() -> None:
-    assert stamped(ORDERED, e.SaleRepriced(amount=1, listed_amount=1, nominal=500_000)) == []
-
-
-def test_private_events_complete_the_public_one_before_them() -> None:
+def test_an_event_tells_what_completes_it_in_the_same_decision() -> None:
     open_value = CertificateState(certificate_id="c-1", product="GC-OPEN", currency="RUB", nominal=0)
-    opened = e.SaleOpened(
-        channel="pos",
-        customer_id=None,
-        listed_amount=300_000,
-        nominal=300_000,
-        opened_at=NOON,
-        unpaid_until=NOON,
-    )
     ordered = e.Ordered(order_id="PS-1", line_id="1", line_key=1, amount=300_000)
+    decision = Decision(open_value, NOON, Terms(GIFT), lambda: "id")
+    decision.record(ordered)
+    decision.change_sale(lambda sale: replace(sale, channel="pos", nominal=300_000))
+    decision.record(ISSUED)
 
-    first, second = stamped(open_value, ordered, opened, ISSUED)
+    first, second = stamp(open_value, decision.recorded, at=NOON)
 
     assert (first.status, first.sale_channel, first.nominal, first.balance) == ("ordered", "pos", 300_000, 0)
     assert (second.status, second.balance) == ("issued", 300_000)

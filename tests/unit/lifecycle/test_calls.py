@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
-from giftcert.domain.certificate.public_events import RejectionReason
 from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import PATIENCE, Call, Outcome
 from giftcert.storage.idempotency import Answer

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from giftcert.domain.certificate.public_events import RefundReason
+from giftcert.domain.certificate.events import RefundReason
 from giftcert.domain.certificate.state import (
     CertificateState,
     LineRef,

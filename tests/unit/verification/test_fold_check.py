@@ -59,9 +59,7 @@ def events_of(found: Certificate) -> tuple[CertificateState, list[StoredEvent]]:
     records: list[EventRecord] = []
     for one in found.world.decided:
         if one.before.certificate_id == found.name:
-            records += stamp(
-                one.before, one.decision.recorded, one.decision.states, at=one.decision.now, channel="im"
-            )
+            records += stamp(one.before, one.decision.recorded, at=one.decision.now, channel="im")
     events = [stored(one, found.name, nth) for nth, one in enumerate(records, 1)]
     return found.state, events
 

@@ -4,11 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, next_deadline
-from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.events import Event, PublicEvent, Recorded
+from giftcert.domain.certificate.decision import Decision, Recorded
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import SPENDABLE, CertificateState, Line, RefundCase, Sale, Status
 from giftcert.domain.order import messages as o
 from giftcert.domain.policy import Terms
@@ -30,7 +29,7 @@ class Certificate:
     ) -> None:
         self.world = world or World(terms=terms or make.terms())
         self.name = name
-        self.events: list[Event] = []
+        self.events: list[PublicEvent] = []
         self.recorded: list[Recorded] = []
         state = self.world.add(name)
         self.decision = Decision(state, self.clock, self.terms, self.world.new_ids[name])
@@ -135,24 +134,21 @@ class Certificate:
         return sale.cases[-1]
 
     @property
-    def last(self) -> tuple[Event, ...]:
-        """What followed from the last message, besides that lines are now known to stand otherwise."""
-        return tuple(one.event for one in self.recorded if not isinstance(one.event, e.LineObserved))
+    def last(self) -> tuple[PublicEvent, ...]:
+        """What followed from the last message."""
+        return tuple(one.event for one in self.recorded)
 
     @property
     def told(self) -> list[str]:
         """Types of the public events that followed from the last message."""
-        return [event.type for event in self.last if isinstance(event, PublicEvent)]
-
-    def public(self) -> list[PublicEvent]:
-        return [event for event in self.events if isinstance(event, PublicEvent)]
+        return [event.type for event in self.last]
 
     def only(self, kind: type[Told]) -> Told:
         """The one event of a type that followed from the last message."""
         (event,) = (event for event in self.last if isinstance(event, kind))
         return event
 
-    def cause_of(self, kind: type[Event]) -> Cause | None:
+    def cause_of(self, kind: type[PublicEvent]) -> Cause | None:
         """The cause of the one event of a type that followed from the last message."""
         (cause,) = (one.cause for one in self.recorded if isinstance(one.event, kind))
         return cause

@@ -35,7 +35,7 @@ class Outcome:
 
     @classmethod
     def of(cls, found: Certificate) -> "Outcome":
-        events = tuple(event for event in found.public() if isinstance(event, COMPARED))
+        events = tuple(event for event in found.events if isinstance(event, COMPARED))
         return cls(replace(found.state, lines=()), events)
 
 

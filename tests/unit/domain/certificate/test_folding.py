@@ -1,4 +1,4 @@
-"""Events fold to the state; the public ones alone to what the stream tells. Lives are random, also senseless ones."""
+"""Events fold to what the stream tells. Lives are random, also senseless ones."""
 
 from dataclasses import dataclass, replace
 
@@ -8,10 +8,11 @@ from hypothesis import given
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import settlement
 from giftcert.domain.certificate.decide import decide
+from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.evolve import evolve, fold
-from giftcert.domain.certificate.state import CertificateState, LineRef, RefundState, Status
+from giftcert.domain.certificate.state import CertificateState, RefundState, Status
 from tests.unit.domain.certificate import factories as make
-from tests.unit.domain.certificate.certificates import Certificate, issued, sold
+from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
 from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
 from tests.unit.domain.certificate.world import Decided, counting_ids
 from tests.unit.domain.profiles import searched
@@ -45,13 +46,11 @@ def of_certificate(found: Certificate) -> list[Decided]:
 
 
 def told(public: CertificateState, one: Decided) -> CertificateState:
-    """Fold the public events of a decision, the nominal of each as its envelope says."""
-    full = one.before
+    """Fold the events of a decision, the nominal of each as its envelope says."""
     for recorded in one.decision.recorded:
-        full = evolve(full, recorded.event, one.decision.now)
-        if isinstance(recorded.event, e.PublicEvent):
-            public = evolve(replace(public, nominal=full.nominal), recorded.event, one.decision.now)
-    assert full == one.decision.state
+        public = replace(public, nominal=recorded.after.nominal)
+        public = evolve(public, recorded.event, one.decision.now)
+        assert Shown.of(public) == Shown.of(recorded.after)
     return public
 
 
@@ -131,41 +130,6 @@ def test_a_line_has_at_most_one_holder(life: tuple[Move, ...]) -> None:
     assert all(len(found.world.holders(ref)) <= 1 for ref in found.world.lines)
 
 
-GONE = {"order_id": make.ORDER, "line_key": 1}
-PRIVATE: list[e.Event] = [
-    e.ReservationOpened(channel="im", reserved_at=make.NOON),
-    e.ReservationExtended(reserved_until=make.NOON),
-    e.SaleFollowed(line_id="3", customer_id=None),
-    e.SaleRepriced(amount=1, listed_amount=1, nominal=0),
-    e.SaleOpened(
-        channel="im",
-        customer_id=None,
-        listed_amount=1,
-        nominal=0,
-        opened_at=make.NOON,
-        unpaid_until=make.NOON,
-    ),
-    e.LineGivenUp(**GONE),  # type: ignore[arg-type]
-    e.LateMoneyReported(**GONE, captured=1),  # type: ignore[arg-type]
-    e.ForeignCaptureReported(**GONE, identity="c-1"),  # type: ignore[arg-type]
-    e.MoneyCounted(**GONE, captured=1, refunds=()),  # type: ignore[arg-type]
-    e.WithdrawalDecided(version=1),
-    e.RefundOverdue("none"),
-    e.RefundApproved(refund_case_id="none", amount=1, waits_until=make.NOON),
-    e.RefundAgreed(refund_case_id="none", decision="approve", amount=1, by="support-1"),
-]
-
-
-@pytest.mark.parametrize("event", PRIVATE)
-def test_an_event_about_nothing_that_is_there_changes_nothing(event: e.Event) -> None:
-    assert evolve(make.certificate(make.OPEN_VALUE), event, make.NOON) == make.certificate(make.OPEN_VALUE)
-
-
-def test_what_is_waited_for_without_its_row_is_known_all_the_same() -> None:
-    awaited = evolve(make.certificate(), e.LineAwaited(order_id=make.ORDER, line_key=1), make.NOON)
-    assert awaited.waits_for == (LineRef(make.ORDER, 1),)
-
-
 def test_an_alert_and_a_rejection_of_what_is_not_there_change_nothing() -> None:
     found = sold().wait(3 * make.DAY)
     alert = next(event for event in found.last if isinstance(event, e.UnpaidAlerted))
@@ -187,7 +151,7 @@ def test_an_alert_and_a_rejection_of_what_is_not_there_change_nothing() -> None:
 
 def test_a_release_folds_without_the_row_of_its_line() -> None:
     found = sold().tell(make.cancelled())
-    alone = fold(make.certificate(), found.public(), make.NOON)
+    alone = fold(make.certificate(), found.events, make.NOON)
     assert (Shown.of(alone), alone.past_sales[0].released_terms) == (Shown.of(found.state), 0)
 
 
@@ -199,24 +163,25 @@ def test_support_finds_the_refund_states_of_earlier_sales_too() -> None:
 
 
 def test_what_would_follow_for_ever_is_not_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = e.WithdrawalDecided(version=1)
-    monkeypatch.setattr(settlement, "_settle_once", lambda decision: decision.record(again))
+    def again(decision: Decision) -> None:
+        decision.change(replace(decision.state, blocked=not decision.state.blocked))
+
+    monkeypatch.setattr(settlement, "_settle_once", again)
     with pytest.raises(settlement.NeverSettlesError):
         sold()
 
 
 def test_public_events_say_enough_when_they_are_all_there_is() -> None:
     found = issued().tell(make.refunded())
-    alone = fold(make.certificate(), found.public()[1:], make.NOON)  # the reservation came from elsewhere
+    alone = fold(make.certificate(), found.events[1:], make.NOON)  # the reservation came from elsewhere
     assert Shown.of(alone) == Shown.of(found.state)
 
 
-def test_a_decision_keeps_the_state_after_each_of_its_events() -> None:
-    found = issued()
-    state = found.state
-    decision = decide(state, make.block(), found.clock, found.terms, counting_ids("id"))
-    assert decision.states == tuple(
-        fold(state, [one.event for one in decision.recorded[:count]], decision.now)
-        for count in range(1, decision.count + 1)
+def test_a_decision_keeps_the_state_after_each_of_its_events_and_what_completes_it() -> None:
+    decision = decide(
+        reserved().tell(make.ordered()).state, make.block(), make.NOON, make.terms(), counting_ids("id")
     )
-    assert decision.states[-1] == decision.state
+    assert [one.after for one in decision.recorded] == [decision.state]
+    found = reserved().tell(make.ordered())
+    (ordered,) = found.recorded
+    assert (ordered.after.sale_channel, ordered.after.sale) == ("im", found.sale)

@@ -247,7 +247,7 @@ def test_nothing_is_captured_for_a_cancelled_line_by_a_smaller_total_later() -> 
 def test_a_certificate_cancelled_twice_is_released_once() -> None:
     found = sold(*BOTH).tell(make.cancelled("2"), make.cancelled(version=3))
     assert found.told == []
-    assert [type(event) for event in found.public()].count(e.Released) == 1
+    assert [type(event) for event in found.events].count(e.Released) == 1
 
 
 # Looked at once, after all of it ------------------------------------------------------------------

@@ -53,9 +53,9 @@ def test_a_part_of_the_order_back_does_not_remove_every_card_of_it() -> None:
 def test_a_till_that_sends_its_day_again_doubles_nothing() -> None:
     day = (make.ordered(*BOTH), make.captured(750_000), make.returned("1"), make.refunded(250_000, "r-1"))
     found = reserved().tell(*day)
-    state, told = found.state, len(found.public())
+    state, told = found.state, len(found.events)
     found.tell(*day).tell(*day)
-    assert (found.state, len(found.public())) == (state, told)
+    assert (found.state, len(found.events)) == (state, told)
 
 
 def test_a_payment_that_came_before_its_order_is_not_lost() -> None:

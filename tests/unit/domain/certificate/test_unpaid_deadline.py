@@ -107,7 +107,7 @@ def test_money_of_the_television_keeps_no_certificate() -> None:
     before = sold(*both).tell(for_the_goods).wait(3 * make.DAY)
     after = sold(*both).wait(3 * make.DAY).tell(for_the_goods)
     assert before.status == after.status == Status.AVAILABLE
-    assert [event.type for event in before.public()] == [event.type for event in after.public()]
+    assert [event.type for event in before.events] == [event.type for event in after.events]
 
 
 def test_a_part_captured_for_certificates_alone_keeps_the_one_that_it_may_be_for() -> None:

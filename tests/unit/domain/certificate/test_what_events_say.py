@@ -7,6 +7,7 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.events import ConflictReason, ReleaseReason
+from giftcert.domain.certificate.state import Reservation, Sale
 from giftcert.domain.clients import Client, Recipient
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
@@ -30,9 +31,9 @@ def said(found: Certificate, kind: type) -> Any:
 def test_a_reservation() -> None:
     found = reserved()
     until = make.NOON + 30 * make.MINUTE
-    assert found.last == (
-        e.Reserved(reservation_id="R-1", reserved_until=until),
-        e.ReservationOpened(channel="im", reserved_at=make.NOON, nominal=None),
+    assert found.last == (e.Reserved(reservation_id="R-1", reserved_until=until),)
+    assert found.state.reservation == Reservation(
+        reservation_id="R-1", reserved_until=until, channel="im", reserved_at=make.NOON
     )
 
 
@@ -59,40 +60,31 @@ def test_releases() -> None:
 
 def test_an_order_and_what_it_opens() -> None:
     found = reserved().tell(make.ordered(make.gift(amount=450_000)))
-    assert found.last == (
-        e.Ordered(**OF_LINE, amount=450_000, reclaimed=False, replaces=None),
-        e.SaleOpened(
-            channel="im",
-            customer_id="C-77",
-            listed_amount=450_000,
-            nominal=500_000,
-            opened_at=make.NOON,
-            unpaid_until=make.NOON + 3 * make.DAY,
-        ),
+    assert found.last == (e.Ordered(**OF_LINE, amount=450_000, reclaimed=False, replaces=None),)
+    assert found.sale == Sale(
+        **OF_LINE,
+        amount=450_000,
+        channel="im",
+        customer_id="C-77",
+        listed_amount=450_000,
+        nominal=500_000,
+        opened_at=make.NOON,
+        unpaid_until=make.NOON + 3 * make.DAY,
     )
 
 
 def test_an_order_with_a_discount_of_the_whole() -> None:
     found = reserved().tell(make.ordered(make.goods("1", 500_000), make.gift(), total=900_000))
-    ordered, opened = found.last
-    assert ordered == e.Ordered(order_id=make.ORDER, line_id="2", line_key=2, amount=450_000)
-    assert isinstance(opened, e.SaleOpened)
-    assert opened.listed_amount == 500_000
+    assert found.last == (e.Ordered(order_id=make.ORDER, line_id="2", line_key=2, amount=450_000),)
+    assert found.sale.listed_amount == 500_000
 
 
 def test_a_sale_taken_up_again_has_the_time_that_its_version_granted() -> None:
     found = sold().wait(3 * make.DAY).tell(make.captured())
-    assert found.last[:2] == (
-        e.Ordered(**OF_LINE, amount=500_000, reclaimed=True, replaces=None),
-        e.SaleOpened(
-            channel="im",
-            customer_id="C-77",
-            listed_amount=500_000,
-            nominal=500_000,
-            opened_at=make.NOON + 3 * make.DAY,
-            unpaid_until=make.NOON + 3 * make.DAY,
-        ),
-    )
+    assert found.last[0] == e.Ordered(**OF_LINE, amount=500_000, reclaimed=True, replaces=None)
+    later = make.NOON + 3 * make.DAY
+    assert (found.sale.opened_at, found.sale.unpaid_until) == (later, later)
+    assert (found.sale.listed_amount, found.sale.nominal) == (500_000, 500_000)
 
 
 def test_the_issue_and_its_notification() -> None:

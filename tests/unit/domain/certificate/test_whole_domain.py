@@ -272,7 +272,7 @@ class WholeDomain(Reckoning):
             purchase.payment = purchase.payment or message.payment_id
         return outcome
 
-    def _last(self) -> tuple[e.Event, ...]:
+    def _last(self) -> tuple[e.PublicEvent, ...]:
         assert self.world.last is not None
         return tuple(one.event for one in self.world.last.recorded)
 
@@ -319,11 +319,11 @@ class WholeDomain(Reckoning):
         self.absorb()
 
     def _decided(self) -> str:
-        told = [event for event in self._last() if isinstance(event, e.PublicEvent | e.RefundAgreed)]
+        told = self._last()
         match told[0] if told else None:
             case None:
                 return "nothing"
-            case e.RefundAgreed():
+            case e.OperatorActed():
                 return "waits"
             case e.RefundResolved(decision=decision):
                 return decision

@@ -172,8 +172,8 @@ def test_a_day_that_is_sent_again_weeks_later_changes_nothing() -> None:
     order = Together(*BOTH, make.gift("3"))
     day = (make.authorized(), make.captured(1_250_000), make.returned("3"), make.refunded(500_000))
     order.tell(*day)
-    before = {line_id: (found.state, found.public()) for line_id, found in order.on.items()}
+    before = {line_id: (found.state, found.events) for line_id, found in order.on.items()}
     for found in order.on.values():
         found.wait(WEEKS)
     order.tell(make.ordered(*order.lines, own=None), *day)
-    assert {line_id: (found.state, found.public()) for line_id, found in order.on.items()} == before
+    assert {line_id: (found.state, found.events) for line_id, found in order.on.items()} == before
