@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
+from giftcert.embedded.ports import PortClaims
 from giftcert.embedded.readiness import until
 
 PATIENCE_SECONDS = 90
@@ -29,6 +30,12 @@ def promised(seconds: float, began: float) -> bool:
     """
     waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
     return time.monotonic() - began <= seconds * max(1, waiting)
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now."""
+    with PortClaims() as claims:
+        return claims.free()
 
 
 async def holds(condition: Callable[[], object]) -> None:

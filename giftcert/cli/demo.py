@@ -73,8 +73,7 @@ def _against(running: "Addresses", state_dir: Path, arguments: Sequence[str]) ->
 
 def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, str], *, keep: bool) -> int:
     """Start a stack under the demo's own settings, on a state that earlier demos have not used up."""
-    from giftcert.embedded.servers import StackOptions
-    from giftcert.embedded.whole import WholeStack
+    from giftcert.embedded.whole import run_whole_stack
     from giftcert.settings import Settings
 
     for name, value in chosen.items():
@@ -95,7 +94,7 @@ def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, 
 
     async def work() -> None:
         report = lambda part, line: typer.echo(f"{part:<10} {line}")  # noqa: E731
-        await WholeStack(Settings(), StackOptions(any_free_port=True), report).run(use)
+        await run_whole_stack(Settings(), report, use, any_free_port=True)
 
     run_until_told(work, insist=False)
     return codes[0] if codes else 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from giftcert.cli.errors import INTERRUPTED
-from giftcert.embedded.parent import Lifeline, has_lifeline
+from giftcert.embedded.parent import Lifeline
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
@@ -43,7 +43,7 @@ async def _until_done_or_told(work: Work, *, insist: bool) -> bool:
     """Return whether the work was cancelled from outside."""
     lifeline = Lifeline()
     _hear_signals(lifeline.cut, insist=insist)
-    watch = asyncio.create_task(_watch(lifeline))
+    watch = asyncio.create_task(lifeline.watch())
     task = asyncio.create_task(_when_started(lifeline, work))
     cut = asyncio.create_task(lifeline.cut.wait())
     await asyncio.wait({task, cut}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,13 +59,6 @@ async def _until_done_or_told(work: Work, *, insist: bool) -> bool:
         watch.cancel()
         cut.cancel()
     return told
-
-
-async def _watch(lifeline: Lifeline) -> None:
-    if has_lifeline():
-        await lifeline.watch()
-    else:
-        lifeline.started.set()
 
 
 async def _when_started(lifeline: Lifeline, work: Work) -> None:

@@ -28,8 +28,7 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start everything that has no address set, and the service on top; Ctrl-C ends it."""
-    from giftcert.embedded.servers import StackOptions
-    from giftcert.embedded.whole import WholeStack
+    from giftcert.embedded.whole import run_whole_stack
     from giftcert.settings import load_settings
 
     def report(part: str, line: str) -> None:
@@ -40,8 +39,7 @@ def up(
         await asyncio.Event().wait()
 
     async def work() -> None:
-        options = StackOptions(any_free_port=ports is Ports.AUTO)
-        await WholeStack(load_settings(), options, report).run(use)
+        await run_whole_stack(load_settings(), report, use, any_free_port=ports is Ports.AUTO)
 
     run_until_told(work, insist=False)
     typer.echo("all ended", err=as_json)

@@ -10,9 +10,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from giftcert.embedded.errors import StackError
-from giftcert.embedded.pid_files import PidFile
+from giftcert.embedded.guardian import PidFile
 from giftcert.embedded.state_folder import StateFolder
 from giftcert.settings import Settings
+
+PARTS = {"postgres": "database_url", "temporal": "temporal_address", "kafka": "kafka_bootstrap_servers"}
+"""Each server, and the setting whose address makes it external."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,27 @@ class Addresses:
     kafka_in_memory: bool = False
     api_url: str | None = None
 
+    @classmethod
+    def external(cls, settings: Settings) -> "Addresses":
+        """Return those that are set: of servers that are not ours to start."""
+        url = settings.database_url
+        return cls(
+            database_url=url.get_secret_value() if url else None,
+            temporal_address=settings.temporal_address,
+            temporal_ui_url=settings.temporal_ui_url if settings.temporal_address else None,
+            kafka_bootstrap_servers=settings.kafka_bootstrap_servers,
+        )
+
+    @property
+    def servers(self) -> Mapping[str, str | None]:
+        """The address of each server under the name of its setting."""
+        addresses = (self.database_url, self.temporal_address, self.kafka_bootstrap_servers)
+        return dict(zip(PARTS.values(), addresses, strict=True))
+
     def environment(self) -> Mapping[str, str]:
         """Return them as the environment variables that a person would set."""
-        variables = {
-            "GIFTCERT_DATABASE_URL": self.database_url,
-            "GIFTCERT_TEMPORAL_ADDRESS": self.temporal_address,
-            "GIFTCERT_TEMPORAL_UI_URL": self.temporal_ui_url,
-            "GIFTCERT_KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
-        }
-        return {name: value for name, value in variables.items() if value is not None}
+        named = {**self.servers, "temporal_ui_url": self.temporal_ui_url}
+        return {f"GIFTCERT_{name.upper()}": value for name, value in named.items() if value is not None}
 
     def save(self, path: Path) -> None:
         """Write them, with who holds the stack, where commands run beside it look; the owner alone reads it."""
@@ -42,51 +57,41 @@ class Addresses:
         path.touch(mode=0o600)
         path.write_text(json.dumps({"holder": asdict(holder) if holder else None, "addresses": asdict(self)}))
 
-    @classmethod
-    def load(cls, path: Path) -> "Addresses":
-        """Read what a stack wrote; all None when it does not run any more, though it could not say so."""
-        try:
-            content = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return cls()
-        runs = content["holder"] is not None and PidFile(**content["holder"]).process() is not None
-        return cls(**content["addresses"]) if runs else cls()
-
 
 def running_addresses(settings: Settings) -> Addresses:
-    """Return the addresses of the stack that runs on the state folder of these settings."""
-    return Addresses.load(StateFolder(settings.state_dir).addresses)
+    """Return the addresses of the stack that runs on the state folder of these settings.
+
+    All are None when it does not run any more, though it could not say so.
+    """
+    try:
+        content = json.loads(StateFolder(settings.state_dir).addresses.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return Addresses()
+    runs = content["holder"] is not None and PidFile(**content["holder"]).process() is not None
+    return Addresses(**content["addresses"]) if runs else Addresses()
 
 
-SERVERS = ("database_url", "temporal_address", "kafka_bootstrap_servers")
-
-
-def with_running_stack(settings: Settings, needed: Iterable[str] = SERVERS) -> Settings:
+def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.values())) -> Settings:
     """Fill addresses that are not set with those of the running embedded stack, so that commands find it.
 
     Raises:
         StackError: an address that is needed is not set and no stack runs on the state folder.
     """
-    running = running_addresses(settings)
-    url = running.database_url
+    external, running = Addresses.external(settings).servers, running_addresses(settings)
     found: dict[str, object] = {
-        "database_url": SecretStr(url) if url else None,
-        "temporal_address": running.temporal_address,
-        "kafka_bootstrap_servers": running.kafka_bootstrap_servers,
+        name: SecretStr(value) if name == "database_url" else value
+        for name, value in running.servers.items()
+        if value is not None and external[name] is None
     }
-    if settings.temporal_address is None and running.temporal_ui_url is not None:
-        found["temporal_ui_url"] = running.temporal_ui_url
-    unset = {
-        name: value for name, value in found.items() if name not in SERVERS or getattr(settings, name) is None
-    }
-    filled = settings.model_copy(update=unset)
     for name in needed:
-        if getattr(filled, name) is None:
+        if external[name] is None and name not in found:
             raise StackError(
                 f"GIFTCERT_{name.upper()} is not set and no stack runs on {settings.state_dir}: "
                 "start `giftcert up`, or set it"
             )
-    return filled
+    if "temporal_address" in found and running.temporal_ui_url is not None:
+        found["temporal_ui_url"] = running.temporal_ui_url
+    return settings.model_copy(update=found)
 
 
 def with_database(settings: Settings) -> tuple[Settings, str]:
@@ -96,6 +101,5 @@ def with_database(settings: Settings) -> tuple[Settings, str]:
         StackError: as `with_running_stack`.
     """
     filled = with_running_stack(settings, ["database_url"])
-    if filled.database_url is None:
-        raise StackError("GIFTCERT_DATABASE_URL is not set")
+    assert filled.database_url is not None  # noqa: S101 - it was needed
     return filled, filled.database_url.get_secret_value()

@@ -1,39 +1,73 @@
-"""Embedded Kafka: the real broker, one node that is broker and controller (KRaft)."""
+"""Embedded Kafka: the real broker, and an in-memory stand-in where Java or Maven is missing."""
 
+import asyncio
 import base64
+import fcntl
+import hashlib
+import re
 import shutil
+import subprocess
+import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from giftcert.embedded import kafka_jars
-from giftcert.embedded.commands import complete
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.ports import LOOPBACK
-from giftcert.embedded.programs import Program
+from giftcert.embedded.programs import Program, complete
 from giftcert.embedded.readiness import accepts_connections
 from giftcert.embedded.state_folder import StateFolder
+from giftcert.settings import Settings
 
+_POM = Path(__file__).with_name("pom.xml")
+_OLDEST_JAVA = 17
+_FETCH_SECONDS = 300
 _SMALL_JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _LOG_LEVEL = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+_CONFIGURATION = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{controller}
+listeners=PLAINTEXT://{client},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{client}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+num.partitions={partitions}
+# A misspelt topic shall be an error, not a topic.
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# A broker that was killed may register anew only when its last session has run out, by default after 9 s.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
+# A lone consumer need not wait for others.
+group.initial.rebalance.delay.ms=0
+"""
 
 
 class Kafka:
-    """A broker with its logs in the state folder."""
+    """One node that is broker and controller (KRaft), its logs in the state folder.
 
-    def __init__(
-        self, state: StateFolder, port: int, controller_port: int, *, cache: Path, partitions: int
-    ) -> None:
+    Its jars are fetched once by Maven and kept.
+    """
+
+    def __init__(self, settings: Settings, state: StateFolder, port: int, controller_port: int) -> None:
         self._folder = state.root / "kafka"
-        self._log = state.logs / "kafka.log"
         self._port = port
-        self._controller_port = controller_port
-        self._cache = cache
-        self._partitions = partitions
-
-    @property
-    def address(self) -> str:
-        """Host and port for clients."""
-        return f"{LOOPBACK}:{self._port}"
+        self._jars = _jar_folder(settings.cache_dir)
+        self.addresses: Mapping[str, Any] = {"kafka_bootstrap_servers": f"{LOOPBACK}:{port}"}
+        self._configuration = _CONFIGURATION.format(
+            client=f"{LOOPBACK}:{port}",
+            controller=f"{LOOPBACK}:{controller_port}",
+            data=self._folder / "data",
+            partitions=settings.topic_partitions,
+        )
 
     async def prepare(self) -> Program:
         """Fetch the jars and format the storage at first start; return what to run.
@@ -42,63 +76,105 @@ class Kafka:
             StackError: either failed.
         """
         self._folder.mkdir(exist_ok=True)
-        jars = await kafka_jars.fetch(self._cache)
-        self._properties.write_text(self._configuration())
-        java = ("java", *_SMALL_JVM, _LOG_LEVEL, "-cp", f"{jars}/*")
-        if not (self._data / "meta.properties").exists():
-            await self._format(java)
+        if not self._jars.exists():
+            await self._fetch()
+        properties = self._folder / "server.properties"
+        properties.write_text(self._configuration)
+        java = ("java", *_SMALL_JVM, _LOG_LEVEL, "-cp", f"{self._jars}/*")
+        if not (self._folder / "data" / "meta.properties").exists():
+            await self._format(*java, "kafka.tools.StorageTool", "format", "-c", str(properties))
         return Program(
             name="kafka",
-            command=(*java, "kafka.Kafka", str(self._properties)),
-            log=self._log,
-            address=self.address,
+            command=(*java, "kafka.Kafka", str(properties)),
+            address=f"{LOOPBACK}:{self._port}",
             is_ready=self._is_ready,
         )
 
-    @property
-    def _data(self) -> Path:
-        return self._folder / "data"
+    async def _fetch(self) -> None:
+        """Have Maven fill the folder, once, even where two stacks start together."""
+        folder = self._jars
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            copy = ("dependency:copy-dependencies", f"-DoutputDirectory={partial}")
+            try:
+                async with asyncio.timeout(_FETCH_SECONDS):
+                    code, output = await complete("mvn", "-q", "-B", "-f", str(_POM), *copy)
+            except TimeoutError:
+                raise StackError(f"Maven did not fetch Kafka within {_FETCH_SECONDS} s") from None
+            if code != 0:
+                reason = next((line for line in output.splitlines() if line.startswith("[ERROR]")), output)
+                raise StackError(f"Maven could not fetch Kafka: {reason[:300]}")
+            partial.rename(folder)
 
-    @property
-    def _properties(self) -> Path:
-        return self._folder / "server.properties"
-
-    def _configuration(self) -> str:
-        client, controller = f"{LOOPBACK}:{self._port}", f"{LOOPBACK}:{self._controller_port}"
-        return "\n".join(
-            [
-                "process.roles=broker,controller",
-                "node.id=1",
-                f"controller.quorum.voters=1@{controller}",
-                f"listeners=PLAINTEXT://{client},CONTROLLER://{controller}",
-                f"advertised.listeners=PLAINTEXT://{client}",
-                "controller.listener.names=CONTROLLER",
-                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-                f"log.dirs={self._data}",
-                f"num.partitions={self._partitions}",
-                "auto.create.topics.enable=false",  # a misspelt topic shall be an error, not a topic
-                "offsets.topic.replication.factor=1",
-                "offsets.topic.num.partitions=4",
-                "transaction.state.log.replication.factor=1",
-                "transaction.state.log.min.isr=1",
-                "share.coordinator.state.topic.replication.factor=1",
-                "share.coordinator.state.topic.min.isr=1",
-                # One that was killed may register anew only when its last session has run out, by default after 9 s.
-                "broker.session.timeout.ms=4000",
-                "broker.heartbeat.interval.ms=500",
-                "group.initial.rebalance.delay.ms=0",  # a lone consumer need not wait for others
-            ]
-        )
-
-    async def _format(self, java: tuple[str, ...]) -> None:
-        shutil.rmtree(self._data, ignore_errors=True)
+    async def _format(self, *command: str) -> None:
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
         # Never a "-" in front: the tool would take the id for another option, once in 64 starts.
         cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-        code, output = await complete(
-            *(*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
-        )
+        code, output = await complete(*command, "-t", cluster)
         if code != 0:
             raise StackError(f"Kafka's storage cannot be set up: {output[-300:]}")
 
     async def _is_ready(self) -> bool:
         return await accepts_connections(LOOPBACK, self._port)
+
+
+class MemoryBroker:
+    """The in-memory broker: its messages end with it, and its port is its own choice, known once it is ready."""
+
+    def __init__(self, state: StateFolder) -> None:
+        self._address_file = state.run / "memory-broker.address"
+
+    @property
+    def addresses(self) -> Mapping[str, Any]:
+        """As of every `stack.Server`."""
+        return {"kafka_bootstrap_servers": self._address_file.read_text(), "kafka_in_memory": True}
+
+    async def prepare(self) -> Program:
+        """Return what to run."""
+        self._address_file.unlink(missing_ok=True)
+        return Program(
+            name="kafka",
+            command=(sys.executable, "-m", "giftcert.embedded.memory_broker", str(self._address_file)),
+            address=lambda: f"{self._address_file.read_text()}  in memory",
+            is_ready=self._is_ready,
+            lifeline=True,
+            replaceable=False,  # another would have another port and none of the messages
+        )
+
+    async def _is_ready(self) -> bool:
+        if not self._address_file.exists():
+            return False
+        host, _, port = self._address_file.read_text().rpartition(":")
+        return await accepts_connections(host, int(port))
+
+
+def why_not_real(cache: Path) -> str | None:
+    """Return why the real broker cannot run on this machine, or None if it can.
+
+    Maven is needed only until the jars are in the cache.
+    """
+    java = shutil.which("java")
+    if java is None:
+        return f"Java {_OLDEST_JAVA} or newer is not installed"
+    version = _java_version(java)
+    if version < _OLDEST_JAVA:
+        return f"Java is version {version}, older than {_OLDEST_JAVA}"
+    if not _jar_folder(cache).exists() and shutil.which("mvn") is None:
+        return "Maven is not installed"
+    return None
+
+
+def _java_version(java: str) -> int:
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = re.search(r'version "(\d+)', done.stderr + done.stdout)
+    return int(found.group(1)) if found else 0
+
+
+def _jar_folder(cache: Path) -> Path:
+    """Return where the jars of this pom.xml are kept; it exists only when they are complete."""
+    return cache.resolve() / f"kafka-{hashlib.sha256(_POM.read_bytes()).hexdigest()[:12]}"

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from giftcert.embedded.addresses import running_addresses
+from giftcert.embedded.addresses import Addresses, running_addresses
 from giftcert.embedded.errors import StackError
 from giftcert.security import keyring_of, token_verifier_of
 from giftcert.settings import Settings
@@ -33,26 +33,15 @@ def refuse_embedded_keys(settings: Settings) -> None:
 def _exposed_by(settings: Settings) -> str | None:
     if not _is_loopback(settings.api_host):
         return f"GIFTCERT_API_HOST={settings.api_host} can be reached by others"
-    running = running_addresses(settings)
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    for setting, value, embedded in (
-        ("GIFTCERT_DATABASE_URL", url, running.database_url),
-        ("GIFTCERT_TEMPORAL_ADDRESS", settings.temporal_address, running.temporal_address),
-        (
-            "GIFTCERT_KAFKA_BOOTSTRAP_SERVERS",
-            settings.kafka_bootstrap_servers,
-            running.kafka_bootstrap_servers,
-        ),
-    ):
-        if value is not None and value != embedded:
-            return f"{setting} is external"
+    running = running_addresses(settings).servers
+    for name, address in Addresses.external(settings).servers.items():
+        if address not in {None, running[name]}:
+            return f"GIFTCERT_{name.upper()} is external"
     return None
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

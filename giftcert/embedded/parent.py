@@ -35,11 +35,6 @@ def signal_when_parent_dies(stop_signal: signal.Signals) -> Callable[[], None] |
     return request
 
 
-def has_lifeline() -> bool:
-    """Return whether this process was started by the supervisor, with a lifeline on standard input."""
-    return os.environ.get(LIFELINE_VARIABLE) == "stdin"
-
-
 class Lifeline:
     """The pipe from the supervisor: first its word to start, then silence until it is gone."""
 
@@ -48,7 +43,13 @@ class Lifeline:
         self.cut = asyncio.Event()
 
     async def watch(self) -> None:
-        """Read standard input until it closes; the supervisor never writes more than the word to start."""
+        """Read standard input until it closes; the supervisor never writes more than the word to start.
+
+        A process that no supervisor started may start at once, and nothing cuts its line.
+        """
+        if os.environ.get(LIFELINE_VARIABLE) != "stdin":
+            self.started.set()
+            return
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -10,15 +10,16 @@ import signal
 import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
-from giftcert.embedded.commands import complete
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.ports import LOOPBACK
-from giftcert.embedded.programs import Program
+from giftcert.embedded.programs import Program, complete
 from giftcert.embedded.state_folder import StateFolder
 
 _USER = "giftcert"
@@ -38,15 +39,11 @@ class Postgres:
 
     def __init__(self, state: StateFolder, port: int, *, durable: bool = True) -> None:
         self._folder = state.root / "postgres"
-        self._log = state.logs / "postgres.log"
+        self._data = self._folder / "data"
         self._port = port
         self._durable = durable
         self._password = _password(self._folder)
-
-    @property
-    def url(self) -> str:
-        """The address of the database, with its password."""
-        return self._url(_DATABASE)
+        self.addresses: Mapping[str, Any] = {"database_url": self._url(_DATABASE)}
 
     async def prepare(self) -> Program:
         """Make the cluster at first start; return what to run.
@@ -64,16 +61,11 @@ class Postgres:
         return Program(
             name="postgres",
             command=(str(_binary("postgres")), "-D", str(self._data), *self._options()),
-            log=self._log,
             address=f"{LOOPBACK}:{self._port}",
             is_ready=self._is_ready,
             user=user,
             stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
         )
-
-    @property
-    def _data(self) -> Path:
-        return self._folder / "data"
 
     def _url(self, database: str) -> str:
         return f"postgresql://{_USER}:{self._password}@{LOOPBACK}:{self._port}/{database}"
@@ -100,9 +92,19 @@ class Postgres:
             password.write(self._password)
             password.flush()
             if user is not None:
-                _give(new, user)
-                _give(Path(password.name), user)
-            await _initdb(new, Path(password.name), user, durable=self._durable)
+                shutil.chown(new, user, user)
+                shutil.chown(password.name, user, user)
+            code, output = await complete(
+                str(_binary("initdb")),
+                *(f"--pgdata={new}", f"--username={_USER}", f"--pwfile={password.name}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *([] if self._durable else ["--no-sync"]),
+                user=user,
+                folder=new,
+            )
+        if code != 0:
+            raise StackError(f"PostgreSQL cannot be set up: {output[-300:]}")
         new.rename(self._data)  # only a complete cluster ever has the name
 
     async def _is_ready(self) -> bool:
@@ -135,44 +137,21 @@ def _binary(name: str) -> Path:
     return Path(package.origin).parent / "pginstall18" / "bin" / name
 
 
-async def _initdb(data: Path, password: Path, user: str | None, *, durable: bool) -> None:
-    code, output = await complete(
-        str(_binary("initdb")),
-        f"--pgdata={data}",
-        f"--username={_USER}",
-        f"--pwfile={password}",
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--no-locale",
-        *([] if durable else ["--no-sync"]),
-        user=user,
-        folder=data,
-    )
-    if code != 0:
-        raise StackError(f"PostgreSQL cannot be set up: {output[-300:]}")
-
-
 def _system_user() -> str | None:
     """Return the user that PostgreSQL runs as: our own, or one that is made when we are root."""
     if os.geteuid() != 0:
         return None
     if not _exists(_SYSTEM_USER):
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", _SYSTEM_USER]
+        command = f"useradd --system --user-group --no-create-home --shell /bin/false {_SYSTEM_USER}".split()
         with suppress(OSError):
             subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - a fixed command
-    if not _exists(_SYSTEM_USER):  # another stack may have made it in the same moment
-        raise StackError(f"PostgreSQL cannot run as root, and the user {_SYSTEM_USER} cannot be made")
+        if not _exists(_SYSTEM_USER):  # another stack may have made it in the same moment
+            raise StackError(f"PostgreSQL cannot run as root, and the user {_SYSTEM_USER} cannot be made")
     return _SYSTEM_USER
 
 
 def _exists(user: str) -> bool:
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        return False
-    return True
+    return any(entry.pw_name == user for entry in pwd.getpwall())
 
 
 def _open_way(path: Path) -> None:
@@ -181,8 +160,3 @@ def _open_way(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
-
-
-def _give(path: Path, user: str) -> None:
-    entry = pwd.getpwnam(user)
-    os.chown(path, entry.pw_uid, entry.pw_gid)

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import psutil
-
-from giftcert.embedded import pid_files
+from giftcert.embedded.guardian import PidFile, family_of, kill
 from giftcert.embedded.parent import GO, LIFELINE_VARIABLE, signal_when_parent_dies
+from giftcert.embedded.state_folder import StateFolder
 
 
 async def at_once() -> bool:
@@ -31,7 +31,6 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    log: Path
     address: str | Callable[[], str] = ""
     is_ready: Callable[[], Awaitable[bool]] = at_once
     ready_within: float = 60.0
@@ -42,48 +41,35 @@ class Program:
     replaceable: bool = True
     outlives_parent: bool = False
 
-    def shown_address(self) -> str:
-        """Return where a person reaches the program that is ready now."""
-        return self.address if isinstance(self.address, str) else self.address()
-
-    def last_line(self) -> str:
-        """Return the last thing the program said, to show beside its death."""
-        with suppress(OSError):
-            lines = self.log.read_text(errors="replace").strip().splitlines()
-            return lines[-1][-300:] if lines else ""
-        return ""
-
 
 class RunningProgram:
     """A started program, in a session of its own so that Ctrl-C reaches the supervisor alone."""
 
-    def __init__(self, program: Program, process: Process, record: Path | None) -> None:
+    def __init__(self, program: Program, process: Process, log: Path, record: Path | None) -> None:
         self.program = program
         self.process = process
+        self._log = log
         self._record = record
 
     @classmethod
-    async def launch(cls, program: Program, run_folder: Path) -> "RunningProgram":
+    async def launch(cls, program: Program, state: StateFolder) -> "RunningProgram":
         """Start the program with its output appended to its log.
 
         Raises:
             OSError: the program cannot be executed.
         """
-        with program.log.open("ab") as log:
+        lifeline = {LIFELINE_VARIABLE: "stdin" if program.lifeline else ""}
+        path = state.logs / f"{program.name}.log"
+        with path.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=PIPE if program.lifeline else DEVNULL,
                 stdout=log,
-                stderr=STDOUT,
-                start_new_session=True,
-                env=_environment(program),
-                preexec_fn=_before_start(program),
-                user=program.user,
-                group=program.user,
-                extra_groups=None if program.user is None else [],
+                env={**os.environ, **program.environment, **lifeline},
+                **_set_apart(program.user, None if program.outlives_parent else program.stop_signal),
             )
-        record = pid_files.PidFile.of(program.name, process.pid, program.stop_signal)
-        return cls(program, process, record.save(run_folder) if record else None)
+        record = PidFile.of(program.name, process.pid, program.stop_signal)
+        return cls(program, process, path, record.save(state.run) if record else None)
 
     def let_start(self) -> None:
         """Give a program with a lifeline the word to start."""
@@ -98,12 +84,8 @@ class RunningProgram:
         return code
 
     async def stop(self, grace: float) -> bool:
-        """End the program and all that it started; return whether it had to be killed.
-
-        Args:
-            grace: seconds between its stop signal and the kill.
-        """
-        family = self._family()
+        """End the program and all that it started, at the latest after ``grace`` seconds; return whether by a kill."""
+        family = family_of(self.process.pid)
         killed = False
         try:
             async with asyncio.timeout(grace):
@@ -112,26 +94,49 @@ class RunningProgram:
                 await self.wait()
         except TimeoutError:
             killed = True
-        pid_files.kill(family)
+        kill(family)
         await self.wait()
         if self.process.stdin is not None:
             self.process.stdin.close()
         return killed
 
-    def _family(self) -> list[psutil.Process]:
-        try:
-            return pid_files.with_descendants(psutil.Process(self.process.pid))
-        except psutil.NoSuchProcess:
-            return []
+    def last_line(self) -> str:
+        """Return the last thing that the program said, if its log is still there."""
+        with suppress(OSError):
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+            return lines[-1][-300:] if lines else ""
+        return ""
+
+    def fate(self) -> str:
+        """Return how the program has ended, in words."""
+        code = self.process.returncode or 0
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"  # its last words are about something else
+        words = f" ({line})" if (line := self.last_line()) else ""
+        return f"ended with {code}{words}"
 
 
-def _before_start(program: Program) -> Callable[[], None] | None:
-    return None if program.outlives_parent else signal_when_parent_dies(program.stop_signal)
+async def complete(*command: str, user: str | None = None, folder: Path | None = None) -> tuple[int, str]:
+    """Run a command to its end and return its exit code and what it said; it is killed if we are cancelled."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=DEVNULL, stdout=PIPE, cwd=folder, **_set_apart(user, signal.SIGKILL)
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, output.decode(errors="replace").strip()
 
 
-def _environment(program: Program) -> dict[str, str]:
-    environment = {**os.environ, **program.environment}
-    environment.pop(LIFELINE_VARIABLE, None)
-    if program.lifeline:
-        environment[LIFELINE_VARIABLE] = "stdin"
-    return environment
+def _set_apart(user: str | None, end: signal.Signals | None) -> dict[str, Any]:
+    """Return how a process starts under a user, our own if None, that gets the signal ``end`` when we die."""
+    return {
+        "stderr": STDOUT,
+        "start_new_session": True,
+        "preexec_fn": None if end is None else signal_when_parent_dies(end),
+        "user": user,
+        "group": user,
+        "extra_groups": None if user is None else [],
+    }

@@ -10,30 +10,17 @@ from giftcert.embedded.errors import StackError
 
 
 class StateFolder:
-    """Where each part keeps its own."""
+    """Where each part keeps its own: logs, records of running processes, keys, and the addresses.
+
+    ``addresses`` are those of the running stack, password included, for commands run beside it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-
-    @property
-    def logs(self) -> Path:
-        """What the parts said, a file each."""
-        return self.root / "logs"
-
-    @property
-    def run(self) -> Path:
-        """The records of running processes."""
-        return self.root / "run"
-
-    @property
-    def keys(self) -> Path:
-        """The keys of this stack."""
-        return self.root / "keys"
-
-    @property
-    def addresses(self) -> Path:
-        """The addresses of the running stack, password included, for commands run beside it."""
-        return self.root / "addresses.json"
+        self.logs = self.root / "logs"
+        self.run = self.root / "run"
+        self.keys = self.root / "keys"
+        self.addresses = self.root / "addresses.json"
 
     def create(self) -> None:
         """Make the folder; others may not read it.
@@ -69,8 +56,7 @@ class StateFolder:
                     f"a stack is running on {self.root} already (process {holder}): "
                     "end it, or set GIFTCERT_STATE_DIR to another folder"
                 ) from None
-            lock.seek(0)
-            lock.truncate()
+            lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
             yield

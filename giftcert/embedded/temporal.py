@@ -2,17 +2,20 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from giftcert.embedded.commands import complete
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.ports import LOOPBACK
-from giftcert.embedded.programs import Program
+from giftcert.embedded.programs import Program, complete
 from giftcert.embedded.readiness import accepts_connections
 from giftcert.embedded.state_folder import StateFolder
 
 # All of type Keyword; the registry that the workflows use is theirs, this is what the server is told.
 SEARCH_ATTRIBUTES = ("CertificateStatus", "Channel", "OrderId", "RefundState", "RefundReason", "Product")
+# A person's own Temporal configuration names other servers.
+_CLOSED_TO_ENVIRONMENT = ("--disable-config-env", "--disable-config-file")
 
 
 class Temporal:
@@ -22,21 +25,13 @@ class Temporal:
         self, state: StateFolder, port: int, ui_port: int, namespace: str, *, durable: bool = True
     ) -> None:
         self._database = state.root / "temporal" / "temporal.db"
-        self._log = state.logs / "temporal.log"
         self._port = port
         self._ui_port = ui_port
         self._namespace = namespace
         self._durable = durable
-
-    @property
-    def address(self) -> str:
-        """Host and port of the frontend."""
-        return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def ui_url(self) -> str:
-        """Where the Web UI is."""
-        return f"http://{LOOPBACK}:{self._ui_port}"
+        self._address = f"{LOOPBACK}:{port}"
+        ui_url = f"http://{LOOPBACK}:{ui_port}"
+        self.addresses: Mapping[str, Any] = {"temporal_address": self._address, "temporal_ui_url": ui_url}
 
     async def prepare(self) -> Program:
         """Return what to run.
@@ -48,8 +43,7 @@ class Temporal:
         return Program(
             name="temporal",
             command=(_binary(), "server", "start-dev", *self._options()),
-            log=self._log,
-            address=f"{self.address}  Web UI {self.ui_url}",
+            address=f"{self._address}  Web UI {self.addresses['temporal_ui_url']}",
             is_ready=self._is_ready,
         )
 
@@ -72,13 +66,9 @@ class Temporal:
             return False
         code, _ = await complete(
             *(_binary(), "operator", "search-attribute", "list"),
-            *("--address", self.address, "--namespace", self._namespace, *_CLOSED_TO_ENVIRONMENT),
+            *("--address", self._address, "--namespace", self._namespace, *_CLOSED_TO_ENVIRONMENT),
         )
         return code == 0
-
-
-# A person's own Temporal configuration names other servers.
-_CLOSED_TO_ENVIRONMENT = ("--disable-config-env", "--disable-config-file")
 
 
 def _binary() -> str:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from giftcert.cli.example import example
-from giftcert.embedded.servers import embedded_parts
+from giftcert.embedded.stack import embedded_parts
 from giftcert.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ import pytest
 import structlog
 from prometheus_client import Counter
 
-from giftcert.embedded.ports import free_port
 from giftcert.settings import Settings
 from giftcert.telemetry import configure_logging, metrics_server
+from tests.processes import free_port
 
 SEEN = Counter("giftcert_test_seen", "Something seen in a test")
 

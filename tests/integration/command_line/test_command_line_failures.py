@@ -3,7 +3,7 @@
 import pytest
 from command_runs import RunCommand
 
-from giftcert.embedded.ports import free_port
+from tests.processes import free_port
 
 
 @pytest.mark.parametrize(

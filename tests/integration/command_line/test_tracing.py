@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.clock import utc_now
 from giftcert.dispatch.main import serve
 from giftcert.dispatch.positions import find_positions
-from giftcert.embedded.ports import free_port
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.engine import engine_at
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading
+from tests.processes import free_port
 from tests.unit.contracts.topic_records import client, goods_line, order, payment
 from tests.waiting import until
 

@@ -7,11 +7,19 @@ import pytest
 from stand_ins import READY, MakeProgram, Reports
 
 from giftcert.embedded.programs import Program
+from giftcert.embedded.state_folder import StateFolder
 
 
 @pytest.fixture
 def reports() -> Reports:
     return Reports()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFolder:
+    folder = StateFolder(tmp_path / "state")
+    folder.create()
+    return folder
 
 
 @pytest.fixture
@@ -23,7 +31,7 @@ def stand_in(tmp_path: Path) -> MakeProgram:
             return mark.exists()
 
         command = (sys.executable, "-c", code.format(ready=READY), str(mark))
-        program = Program(name=name, command=command, log=tmp_path / f"{name}.log", is_ready=is_ready)
+        program = Program(name=name, command=command, is_ready=is_ready)
         return Program(**{field: getattr(program, field) for field in Program.__slots__} | changes)
 
     return make

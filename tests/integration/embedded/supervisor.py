@@ -11,7 +11,6 @@ from pathlib import Path
 
 from giftcert.embedded.keeper import Keeper
 from giftcert.embedded.programs import Program
-from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.stack import EmbeddedStack, silent
 from giftcert.settings import Settings
 
@@ -22,16 +21,15 @@ DEAF = (
 
 async def main(state: Path, parts: list[str]) -> None:
     settings = Settings(state_dir=state)
-    options = StackOptions(any_free_port=True, durable=False)
-    log = state / "deaf.log"
+    log = state / "logs" / "deaf.log"
 
     async def is_deaf() -> bool:
         return "deaf" in log.read_text()
 
-    async with EmbeddedStack(settings, parts=parts, options=options):
-        program = Program(name="deaf", command=(sys.executable, "-c", DEAF), log=log, is_ready=is_deaf)
-        keeper = Keeper(program, state / "run", silent)
-        await keeper.launch()
+    stack = EmbeddedStack(settings, parts=parts, any_free_port=True, durable=False)
+    async with stack:
+        program = Program(name="deaf", command=(sys.executable, "-c", DEAF), is_ready=is_deaf)
+        keeper = Keeper(program, stack.state, silent)
         await keeper.make_ready()
         records = [json.loads(path.read_text()) for path in (state / "run").glob("*.json")]
         print(json.dumps({record["part"]: record["pid"] for record in records}), flush=True)

@@ -1,9 +1,8 @@
 """What becomes of a part that dies, hangs, or never gets ready."""
 
-import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,41 +13,43 @@ from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.keeper import Keeper, Report
 from giftcert.embedded.programs import Program
+from giftcert.embedded.state_folder import StateFolder
 from tests.processes import PATIENCE_SECONDS, has_ended, holds
 
 
 @asynccontextmanager
-async def kept(program: Program, folder: Path, reports: Report) -> AsyncIterator[Keeper]:
-    keeper = Keeper(program, folder, reports)
+async def kept(
+    program: Program, state: StateFolder, reports: Report, on_lost: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Keeper]:
+    keeper = Keeper(program, state, reports, on_lost)
     try:
-        await keeper.launch()
         await keeper.make_ready()
         yield keeper
     finally:
         await keeper.stop(0.2)
 
 
-def records(folder: Path) -> list[Path]:
-    return list(folder.glob("part.*.json"))
+def records(state: StateFolder) -> list[Path]:
+    return list(state.run.glob("part.*.json"))
 
 
 def pid_of(keeper: Keeper) -> int:
-    assert keeper.pid is not None
-    return keeper.pid
+    assert keeper.running is not None
+    return keeper.running.process.pid
 
 
 async def test_a_part_is_reported_when_it_is_ready(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
-    async with kept(stand_in(OBEDIENT, address="127.0.0.1:1"), tmp_path, reports):
+    async with kept(stand_in(OBEDIENT, address="127.0.0.1:1"), state, reports):
         (line,) = reports.of("ready")
     assert line.startswith("ready  127.0.0.1:1  ")
 
 
 async def test_a_part_that_dies_is_reported_and_started_again(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
-    async with kept(stand_in(OBEDIENT), tmp_path, reports) as keeper:
+    async with kept(stand_in(OBEDIENT), state, reports) as keeper:
         first = pid_of(keeper)
         os.kill(first, signal.SIGKILL)
         await holds(lambda: len(reports.of("ready")) == 2)
@@ -57,7 +58,7 @@ async def test_a_part_that_dies_is_reported_and_started_again(
 
 
 async def test_a_part_that_dies_again_and_again_is_started_after_ever_longer_waits(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    tmp_path: Path, state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
     code = "{ready}; mark = pathlib.Path(sys.argv[1])\nwhile mark.exists(): pass\nsys.exit(3)"
 
@@ -66,80 +67,79 @@ async def test_a_part_that_dies_again_and_again_is_started_after_ever_longer_wai
         if line.startswith("ready"):
             (tmp_path / "part.ready").unlink()
 
-    async with kept(stand_in(code), tmp_path, die_when_ready):
+    async with kept(stand_in(code), state, die_when_ready):
         await holds(lambda: len(reports.of("starting it again")) >= 3)
     waits = [line.rsplit("in ", 1)[1] for line in reports.of("ended with 3")]
     assert waits[:3] == ["0.5 s", "1 s", "2 s"]
 
 
 async def test_the_last_words_of_a_dead_part_are_told(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
     with pytest.raises(StackError, match=r"part ended with 2 \(no such table\) before it was ready"):
-        async with kept(stand_in("import sys; print('no such table'); sys.exit(2)"), tmp_path, reports):
+        async with kept(stand_in("import sys; print('no such table'); sys.exit(2)"), state, reports):
             pass
 
 
 async def test_a_part_that_never_gets_ready_is_not_called_ready(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
     with pytest.raises(StackError, match="part was not ready within 0 s"):
-        async with kept(stand_in("import signal; signal.pause()", ready_within=0.3), tmp_path, reports):
+        async with kept(stand_in("import signal; signal.pause()", ready_within=0.3), state, reports):
             pass
     assert not reports.of("ready  ")
 
 
 async def test_a_program_that_is_not_there_is_named(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
     with pytest.raises(StackError, match="part cannot be started"):
-        async with kept(stand_in("", command=("/nowhere/program",)), tmp_path, reports):
+        async with kept(stand_in("", command=("/nowhere/program",)), state, reports):
             pass
 
 
 async def test_a_part_that_hangs_is_killed_after_its_grace(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
-    async with kept(stand_in(DEAF), tmp_path, reports) as keeper:
+    async with kept(stand_in(DEAF), state, reports) as keeper:
         pid = pid_of(keeper)
     assert not psutil.pid_exists(pid)
     assert reports.of("killed: it did not end within")
 
 
 async def test_what_a_part_started_ends_with_it(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
     code = "import subprocess; child = subprocess.Popen(['sleep', '600']); {ready}; import signal; signal.pause()"
-    async with kept(stand_in(code), tmp_path, reports) as keeper:
+    async with kept(stand_in(code), state, reports) as keeper:
         (child,) = psutil.Process(pid_of(keeper)).children()
     await holds(lambda: has_ended(child))
 
 
 async def test_a_part_that_cannot_be_replaced_is_lost(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
-    async with kept(stand_in(OBEDIENT, replaceable=False), tmp_path, reports) as keeper:
+    lost: list[str] = []
+    async with kept(stand_in(OBEDIENT, replaceable=False), state, reports, lost.append) as keeper:
         os.kill(pid_of(keeper), signal.SIGKILL)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await keeper.lost.wait()
+        await holds(lambda: lost == ["part"])
     assert not reports.of("starting it again")
 
 
 async def test_no_record_is_left_of_a_part_that_was_ended(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
-    async with kept(stand_in(OBEDIENT), tmp_path, reports):
-        assert records(tmp_path)
-    assert not records(tmp_path)
+    async with kept(stand_in(OBEDIENT), state, reports):
+        assert records(state)
+    assert not records(state)
 
 
 async def test_a_part_with_a_lifeline_starts_at_the_word_and_ends_with_the_line(
-    tmp_path: Path, reports: Reports, stand_in: MakeProgram
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
 ) -> None:
     code = "import sys; assert sys.stdin.readline() == 'go\\n'; {ready}; sys.stdin.read()"
-    keeper = Keeper(stand_in(code, lifeline=True), tmp_path, reports)
-    await keeper.launch()
-    assert keeper.pid is not None
+    keeper = Keeper(stand_in(code, lifeline=True), state, reports)
+    assert (await keeper.launch()).process.returncode is None
     await keeper.make_ready()
     await keeper.stop(PATIENCE_SECONDS)
     assert not reports.of("killed")

@@ -13,8 +13,7 @@ import pytest
 from stand_ins import Reports
 
 from giftcert.embedded.addresses import Addresses, running_addresses
-from giftcert.embedded.pid_files import PidFile
-from giftcert.embedded.servers import StackOptions
+from giftcert.embedded.guardian import PidFile
 from giftcert.embedded.stack import EmbeddedStack
 from giftcert.settings import Settings
 from tests.embedded_environment import ROOT, embedded_environment
@@ -97,7 +96,7 @@ async def test_the_next_stack_ends_what_an_earlier_one_left(
     supervisor.wait()
     assert not has_ended(parts["deaf"])
     settings = Settings(state_dir=state_dir)
-    async with EmbeddedStack(settings, parts=[], options=StackOptions(any_free_port=True), report=reports):
+    async with EmbeddedStack(settings, parts=[], any_free_port=True, report=reports):
         assert has_ended(parts["deaf"])
     assert ("deaf", "ended: an earlier stack had left it behind") in reports.lines
 

@@ -16,13 +16,11 @@ from temporalio.service import RPCError
 from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
 from giftcert.embedded.errors import StackError
 from giftcert.embedded.ports import PortClaims
-from giftcert.embedded.servers import StackOptions
 from giftcert.embedded.stack import EmbeddedStack
 from giftcert.settings import Settings
 
 pytestmark = pytest.mark.integration
 NO_USUAL_PORTS = dict.fromkeys(("postgres_port", "temporal_port", "temporal_ui_port", "kafka_port"), 0)
-THROW_AWAY = StackOptions(durable=False)
 
 
 def settings_of(state_dir: Path, **changes: object) -> Settings:
@@ -106,14 +104,15 @@ async def test_a_taken_port_is_refused_by_the_name_of_its_setting(
 async def test_a_taken_port_is_no_matter_where_any_will_do(state_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = settings_of(state_dir, postgres_port=taken.getsockname()[1])
-        options = StackOptions(any_free_port=True, durable=False)
-        async with EmbeddedStack(settings, parts=["postgres"], options=options) as addresses:
+        async with EmbeddedStack(
+            settings, parts=["postgres"], any_free_port=True, durable=False
+        ) as addresses:
             connection = await asyncpg.connect(addresses.database_url)
             await connection.close()
 
 
 async def test_a_wrong_password_is_refused_although_the_address_is_local(state_dir: Path) -> None:
-    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], options=THROW_AWAY) as addresses:
+    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], durable=False) as addresses:
         assert addresses.database_url is not None
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(addresses.database_url, password="guessed")
@@ -124,7 +123,7 @@ def mode_of(path: Path) -> int:
 
 
 async def test_only_the_owner_reads_passwords_and_addresses(state_dir: Path) -> None:
-    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], options=THROW_AWAY):
+    async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], durable=False):
         assert mode_of(state_dir / "postgres" / "password") == 0o600
         assert mode_of(state_dir / "addresses.json") == 0o600
         assert mode_of(state_dir / "keys") == 0o700
@@ -132,7 +131,7 @@ async def test_only_the_owner_reads_passwords_and_addresses(state_dir: Path) -> 
 
 async def test_commands_find_the_running_stack_and_only_that(state_dir: Path) -> None:
     settings = settings_of(state_dir, temporal_address="temporal:7233", kafka_bootstrap_servers="kafka:9092")
-    async with EmbeddedStack(settings, options=THROW_AWAY) as addresses:
+    async with EmbeddedStack(settings, durable=False) as addresses:
         found = with_running_stack(settings)
         assert found.database_url is not None
         assert found.database_url.get_secret_value() == addresses.database_url
@@ -156,18 +155,18 @@ async def test_without_java_the_in_memory_broker_serves_and_it_is_said(
 
 
 async def test_two_stacks_that_start_together_never_choose_the_same_port() -> None:
-    with PortClaims() as first, PortClaims() as second:
+    with PortClaims() as first, PortClaims() as second, PortClaims(any_free=True) as third:
         port = first.free()
         with pytest.raises(StackError, match=f"port {port} is taken: set GIFTCERT_API_PORT"):
-            second.claim("GIFTCERT_API_PORT", port, any_free=False)
-        assert second.claim("GIFTCERT_API_PORT", port, any_free=True) != port
-        first.release()
-        assert second.claim("GIFTCERT_API_PORT", port, any_free=False) == port
+            second.claim("GIFTCERT_API_PORT", port)
+        assert third.claim("GIFTCERT_API_PORT", port) != port
+        first.close()
+        assert second.claim("GIFTCERT_API_PORT", port) == port
 
 
 async def test_temporal_in_memory_forgets(state_dir: Path) -> None:
     for _ in range(2):
-        async with EmbeddedStack(settings_of(state_dir), parts=["temporal"], options=THROW_AWAY) as addresses:
+        async with EmbeddedStack(settings_of(state_dir), parts=["temporal"], durable=False) as addresses:
             assert addresses.temporal_address is not None
             client = await Client.connect(addresses.temporal_address)
             with pytest.raises(RPCError, match="not found"):
