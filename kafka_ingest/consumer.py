@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
-from kafka_ingest import record_batches, watermarks
-from kafka_ingest.decoder import DecodedBatch
+from kafka_ingest import watermarks
+from kafka_ingest.decoder import DecodedBatch, isolate_undecodable_batches
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.transaction import Committed
 from kafka_ingest.watermarks import Watermarks
@@ -86,7 +86,7 @@ def make_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:  # no
 
     Partitions are assigned by ranges, so that orders and payments of equally many partitions meet in one process.
     """
-    record_batches.install()
+    isolate_undecodable_batches()
     return AIOKafkaConsumer(
         **connection_options(settings),
         client_id="giftcert-ingest",

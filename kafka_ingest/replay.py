@@ -13,7 +13,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
 from kafka_ingest.correlation import select
-from kafka_ingest.decoder import decode
+from kafka_ingest.decoder import decode, records_in
 from kafka_ingest.quarantine import (
     EARLIER_IN_QUARANTINE,
     UNDECODABLE_BATCH,
@@ -21,7 +21,6 @@ from kafka_ingest.quarantine import (
     failed,
     open_bytes,
 )
-from kafka_ingest.record_batches import records_in
 from kafka_ingest.records import InputRecord, Place, place_of
 from kafka_ingest.transaction import Committed, IngestRules, ingest
 from kafka_ingest.writer import Failure, entered, failure_of, outlasting_races

@@ -17,7 +17,7 @@ from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
-from kafka_ingest.record_batches import UndecodableRecord
+from kafka_ingest.decoder import UndecodableRecord
 from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay
 from kafka_ingest.writer import Failure, failure_of
