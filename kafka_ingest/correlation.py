@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 
-import msgspec
 from msgspec import structs
 
 from giftcert.contracts.clients import ClientRecord
@@ -23,7 +22,7 @@ from giftcert.contracts.payments import (
 from giftcert.contracts.records import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
-from giftcert.domain.order.messages import OrderVersion, Payment
+from giftcert.domain.order.messages import OrderVersion, Payment, content_of, identity_of
 from giftcert.domain.order.order import Novelty, Order, apply, novelty, settled
 from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.redaction import REDACTED, is_fit_to_tell
@@ -39,8 +38,6 @@ from kafka_ingest.quarantine import (
     unknown_certificate,
 )
 from kafka_ingest.records import InputRecord, Topics
-
-_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
@@ -148,11 +145,10 @@ class Known:
 
 @dataclass(slots=True)
 class FoldedOrder:
-    """An order as the batch changes it; ``source`` is the newest record about it that was new, or a repeat."""
+    """An order as stored and as the batch changes it; ``source`` is the newest record that was new or a repeat."""
 
+    before: Order | None
     order: Order | None
-    is_new: bool
-    was_too_large: bool
     said: list[OrderVersion | Payment] = field(default_factory=list)
     recipients: dict[int, Recipient | None] = field(default_factory=dict)
     source: InputRecord | None = None
@@ -177,7 +173,12 @@ class BatchPlan(Outcomes):
     def changes(self) -> list[OrderChange]:
         """The orders that something new was said of, or that are to be looked at again."""
         return [
-            OrderChange(order=one.order, is_new=one.is_new, said=tuple(one.said), recipients=one.recipients)
+            OrderChange(
+                order=one.order,
+                is_new=one.before is None,
+                said=tuple(one.said),
+                recipients=one.recipients,
+            )
             for one in self.folded.values()
             if one.order is not None and one.source is not None
         ]
@@ -241,9 +242,8 @@ class Correlation:
             self.plan.count(source, "goods")
             return
         newest = folded.order is None or record.order_version >= folded.order.stated_version
-        late = record.order_version > 1 and self._known.payments_were_dropped
         message = order_message(record, self._topics.orders)
-        order = self._apply(folded, source, message, record, earlier_payments_unknown=late)
+        order = self._apply(folded, source, message, record)
         if order is None:
             return
         if order.size_exceeded:  # whatever the version names must not be sold again
@@ -285,11 +285,10 @@ class Correlation:
             return True
         message = spending_message(record, self._topics.payments)
         identity, content = spending_identity(record), spending_content(record)
-        digest = sha256(identity.encode() + content).digest()
         planned = self.plan.spendings.get(identity)
         before = planned.content if planned else self._known.spendings.get(identity)
         if before not in (None, content):
-            self._contradicts(source, record, message.cause, digest)
+            self._contradicts(source, record, message.cause, identity, content)
             return False
         if before == content:
             known = self._folded(record.order_id).order is not None
@@ -297,7 +296,7 @@ class Correlation:
                 self.plan.count(source, "repeat")
             return known
         if certificate_id not in self._known.channels:
-            detail = "certificateId: no such certificate"
+            detail, digest = "certificateId: no such certificate", _digest(identity, content)
             self.plan.reject(unknown_certificate(source, message.cause, detail, digest))
             return True
         channel = self._topics.served_channel(self._known.channels[certificate_id], record.channel)
@@ -316,8 +315,7 @@ class Correlation:
         if order_id not in self.plan.folded:
             stored = self._known.orders.get(order_id)
             order = stored.order if stored else None
-            was_too_large = order is not None and order.size_exceeded
-            self.plan.folded[order_id] = FoldedOrder(order, order is None, was_too_large)
+            self.plan.folded[order_id] = FoldedOrder(order, order)
         return self.plan.folded[order_id]
 
     def _apply(
@@ -326,34 +324,31 @@ class Correlation:
         source: InputRecord,
         message: OrderVersion | Payment,
         record: AnyOrder | PaymentRecord,
-        *,
-        earlier_payments_unknown: bool = False,
     ) -> Order | None:
-        """Return the order with what is new to it; a repeat is looked at for certificates imported since."""
+        """Return the order after a message that is new to it; a repeat has it looked at for later imports."""
         found = novelty(folded.order, message)
         if found is Novelty.CONTRADICTION:
-            said = _ENCODER.encode(replace(message, cause=_NO_CAUSE))
-            digest = sha256(type(message).__name__.encode() + said).digest()
-            self._contradicts(source, record, message.cause, digest)
+            said = (message.order_id, identity_of(message), content_of(message))
+            self._contradicts(source, record, message.cause, *said)
             return None
         self.plan.count(source, found.value)
-        if found is Novelty.STALE:
+        if found is not Novelty.STALE:
+            folded.source = source
+        if found is not Novelty.NEW:
             return None
-        folded.source = source
-        if found is Novelty.REPEAT:
-            return None
-        folded.order = apply(
-            folded.order, message, self._now, earlier_payments_unknown=earlier_payments_unknown
-        )
+        late = isinstance(message, OrderVersion) and message.version > 1
+        unknown = late and self._known.payments_were_dropped
+        folded.order = apply(folded.order, message, self._now, earlier_payments_unknown=unknown)
         folded.said.append(message)
         self.plan.originals.append((source, record))
         return folded.order
 
     def _contradicts(
-        self, source: InputRecord, record: AnyOrder | PaymentRecord, cause: Cause, digest: bytes
+        self, source: InputRecord, record: AnyOrder | PaymentRecord, cause: Cause, *said: object
     ) -> None:
         """Reject a message that says something else than an earlier one of the same identity."""
         detail = f"another {record.event_type} of the same identity was received before, with other content"
+        digest = _digest(*said)
         self.plan.reject(Rejection(source, InputUnexpected, "contradictsEarlier", detail, cause, digest))
 
     def _tell_masked(self, source: InputRecord, cause: Cause, masked: list[str]) -> None:
@@ -370,5 +365,5 @@ def _unfit(told: object, *names: str) -> list[str]:
     return [name for name, text in texts if text is not None and not is_fit_to_tell(text)]
 
 
-_NO_CAUSE = Cause("", "", datetime.min.replace(tzinfo=UTC))
-"""Of a message whose digest must not depend on the record that it came in."""
+def _digest(*said: object) -> bytes:
+    return sha256(repr(said).encode()).digest()

@@ -1,7 +1,7 @@
 """The transaction of a batch: look up, correlate, write orders, lines, spendings, originals, quarantine."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
@@ -15,15 +15,19 @@ from giftcert.contracts.payments import (
     encode_payment,
     spending_identity,
 )
+from giftcert.contracts.records import EventRecord
+from giftcert.domain.cause import Cause
+from giftcert.domain.certificate.events import PaymentWithoutCertificateAlerted
+from giftcert.domain.order.standing import ForeignCapture, LineStanding
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
-from giftcert.lifecycle.order_changes import is_certificate_id
+from giftcert.lifecycle.order_changes import LineRevision, is_certificate_id
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage import inbox, spendings
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.inbox import InboxRow
-from giftcert.storage.order_lines import OrderLineRepository
+from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
@@ -32,9 +36,15 @@ from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, Unma
 from giftcert.temporal.signals import Signal, Wake
 from kafka_ingest.correlation import BatchPlan, Correlation, Known, Selection, select
 from kafka_ingest.decoder import DecodedBatch, Payment
-from kafka_ingest.quarantine import Outcomes, orders_named, quarantine, record_events, seal_bytes
+from kafka_ingest.quarantine import (
+    Outcomes,
+    orders_named,
+    quarantine,
+    record_events,
+    seal_bytes,
+    unknown_certificate,
+)
 from kafka_ingest.records import InputRecord, Topics, place_of
-from kafka_ingest.unknown_certificates import report, unknown_lines
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -109,7 +119,7 @@ async def _write(
         await record_events(connection, plan.events)
     if plan.rejections:
         await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
-    new_orders = any(one.is_new and one.order is not None for one in plan.folded.values())
+    new_orders = any(one.before is None and one.order is not None for one in plan.folded.values())
     erasures = any(one.erased for one in plan.clients.values())
     return Committed(plan.rejections, plan.counts, wakes, new_orders or erasures)
 
@@ -124,14 +134,7 @@ async def _write_orders(
     stored = [one.order.order_id for one in changes if not one.is_new]
     rows = await OrderLineRepository(connection).lock(stored) if stored else {}
     revisions, products = await order_changes.revise(connection, changes, rows, rules.policy)
-    current = rows | {one.line.key: one.line for one in revisions}
-    for rejection in unknown_lines(current.values(), plan.folded, replaying=replaying):
-        plan.reject(rejection)
-    reported = []
-    for revision in revisions:
-        line, alerts = report(revision)
-        reported.append(line)
-        plan.record_of(line.line.standing.order_id, alerts)
+    reported = report_unknown(plan, rows, revisions, replaying=replaying)
     _report_too_large(plan, now)
     writes = _writes(plan, now, rules.keyring)
     wakes = await order_changes.save(
@@ -152,12 +155,81 @@ async def _write_orders(
 def _report_too_large(plan: BatchPlan, now: datetime) -> None:
     """Report orders that have outgrown their bounds in this batch."""
     for order_id, folded in plan.folded.items():
-        order = folded.order
-        if order is not None and order.size_exceeded and not folded.was_too_large:
+        order, before = folded.order, folded.before
+        if order is not None and order.size_exceeded and not (before and before.size_exceeded):
             alert = OrderTooLarge(
                 order_id=order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
             )
             plan.record_of(order_id, [about_input(alert, now, order.channel)])
+
+
+# Lines whose certificate nobody knows -----------------------------------------------------------------
+
+
+def report_unknown(
+    plan: BatchPlan,
+    rows: dict[LineKey, OrderLineRow],
+    revisions: Sequence[LineRevision],
+    *,
+    replaying: bool,
+) -> list[LineRevision]:
+    """Report lines that newly name certificates that we never made, and the money that comes for such lines.
+
+    No certificate of ours speaks for that money, so ingest does; what was reported is remembered in the line. Pure.
+
+    Args:
+        plan: where it is recorded, one rejection for each order.
+        rows: the lines as they were stored.
+        revisions: those that stand otherwise; they are returned with what is reported of them.
+        replaying: whether somebody replays a record and waits to hear whether it is good now.
+    """
+    unknown: dict[str, list[LineStanding]] = {}
+    for line in (rows | {one.line.key: one.line for one in revisions}).values():
+        is_news = line.report.certificate != line.standing.naming.certificate_id
+        if line.speaker is None and (is_news or replaying):
+            unknown.setdefault(line.standing.order_id, []).append(line.standing)
+    for order_id, standings in unknown.items():
+        source = plan.folded[order_id].source
+        if source is not None:
+            line_ids = ", ".join(one.line_id for one in standings)
+            cause = standings[-1].naming.cause
+            plan.reject(unknown_certificate(source, cause, f"lines {line_ids}: no such certificate"))
+    return [_reported(plan, one) if one.line.speaker is None else one for one in revisions]
+
+
+def _reported(plan: BatchPlan, revision: LineRevision) -> LineRevision:
+    line = revision.line
+    standing, known = line.standing, line.report
+    foreign: list[ForeignCapture] = []
+    if line.holder is None:  # else the holder speaks, also when it lets the line go
+        foreign = [one for one in standing.foreign_captures if one.identity not in known.foreign]
+        alerts = [_alert(standing, one.cause, one.amount, one) for one in foreign]
+        if standing.captured > known.captured:
+            alerts.append(_alert(standing, standing.captured_cause, standing.captured))
+        plan.record_of(standing.order_id, alerts)
+    report = replace(
+        known,
+        certificate=standing.naming.certificate_id,
+        captured=max(known.captured, standing.captured),
+        foreign=(*known.foreign, *(one.identity for one in foreign)),
+    )
+    return replace(revision, line=replace(line, report=report))
+
+
+def _alert(
+    standing: LineStanding, cause: Cause | None, amount: int, foreign: ForeignCapture | None = None
+) -> EventRecord:
+    alert = PaymentWithoutCertificateAlerted(
+        order_id=standing.order_id,
+        line_id=standing.line_id,
+        amount=amount,
+        reason="currencyMismatch" if foreign else "unknownCertificate",
+        web_url=None,
+        payment_id=foreign.payment_id if foreign else None,
+        foreign_currency=foreign.currency if foreign else None,
+    )
+    at = (cause or standing.naming.cause).occurred_at
+    return about_input(alert, at, standing.channel, cause, standing.currency)
 
 
 # Look-ups -------------------------------------------------------------------------------------------

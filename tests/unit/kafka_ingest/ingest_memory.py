@@ -19,7 +19,7 @@ from kafka_ingest.correlation import BatchPlan, Correlation, Known, select
 from kafka_ingest.decoder import Payment, decode
 from kafka_ingest.quarantine import Rejection
 from kafka_ingest.records import InputRecord, Topics
-from kafka_ingest.unknown_certificates import report, unknown_lines
+from kafka_ingest.transaction import report_unknown
 from tests.unit.contracts.topic_records import raw
 
 TOPICS = Topics("orders", "payments", "clients", ("im", "pos"))
@@ -109,14 +109,10 @@ class Memory:
             for one in revised_lines(change, self.lines, self.certificates, self.erased, Policy())
         ]
         known = {key: row for key, row in self.lines.items() if key[0] in plan.folded}
-        current = known | {one.line.key: one.line for one in revisions}
-        plan.rejections += unknown_lines(current.values(), plan.folded, replaying=replaying)
+        reported = report_unknown(plan, known, revisions, replaying=replaying)
         for change in changes:
             self.orders[change.order.order_id] = StoredOrder(change.order, recheck=False)
-        for revision in revisions:
-            line, alerts = report(revision)
-            plan.record_of(line.line.standing.order_id, alerts)
-            self.lines[line.line.key] = line.line
+        self.lines |= {one.line.key: one.line for one in reported}
         self._signal(revisions, plan)
         self.originals += [record.event_id for _, record in plan.originals]
         self.spendings |= plan.spendings
