@@ -17,7 +17,7 @@ from giftcert.storage import ingest_fences
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
-from kafka_ingest.transaction import IngestRules, recheck
+from kafka_ingest.transaction import BatchTransaction, IngestRules
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 IDLE_SECONDS = 2.0
@@ -84,7 +84,7 @@ class LateMatch:
             oldest_open = await ingest_fences.oldest_open(connection)  # before the look
             found = await orders.lock_rechecked(AT_ONCE)
             if found:
-                wakes = await recheck(connection, found, self._rules, self._clock())
+                wakes = await BatchTransaction(connection, self._rules, self._clock()).recheck(found)
                 await orders.end_recheck(list(found), oldest_open)
             left = await orders.any_rechecked()
         if wakes:

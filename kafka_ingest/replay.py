@@ -22,7 +22,7 @@ from kafka_ingest.quarantine import (
     open_bytes,
 )
 from kafka_ingest.records import InputRecord, Place, place_of
-from kafka_ingest.transaction import Committed, IngestRules, ingest
+from kafka_ingest.transaction import BatchTransaction, Committed, IngestRules
 from kafka_ingest.writer import Failure, entered, failure_of, outlasting_races
 
 
@@ -131,7 +131,8 @@ class Replay:
             records = [opened(one, self._rules.keyring) for one in taken]
             parts = [part for one, kept in zip(taken, records, strict=True) for part in _parts(one, kept)]
             batch = decode(parts, self._rules.topics, self._rules.record_limit)
-            committed = await ingest(connection, batch, self._rules, self._clock(), replaying=True)
+            transaction = BatchTransaction(connection, self._rules, self._clock(), replaying=True)
+            committed = await transaction.ingest(batch)
             noted = []
             for one, kept in zip(taken, records, strict=True):
                 outcome = _replayed(kept, committed, alone=len(records) == 1)

@@ -1,6 +1,6 @@
 """The transaction of a batch: look up, correlate, write orders, lines, spendings, originals, quarantine."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -32,6 +32,7 @@ from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
 from giftcert.storage.round_trip import Write
+from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
 from kafka_ingest.correlation import BatchPlan, Correlation, Known, Selection, select
@@ -79,88 +80,134 @@ class Committed(Outcomes):
         self.recheck = self.recheck or other.recheck
 
 
-async def ingest(
-    connection: AsyncConnection,
-    batch: DecodedBatch,
-    rules: IngestRules,
-    now: datetime,
-    *,
-    replaying: bool = False,
-) -> Committed:
-    """Look up, correlate and write a batch in a transaction that has been entered; see ``ingest_fences.enter``."""
-    orders = await OrderRepository(connection).lock(batch.order_ids) if batch.order_ids else {}
-    selection = select(batch, orders, rules.topics, await _held_up(connection, batch, orders, rules))
-    waited, known = await _look_up(connection, selection, orders)
-    plan = Correlation(known, rules.topics, now).fold(selection, waited)
-    return await _write(connection, plan, rules, now, replaying=replaying)
+@dataclass(frozen=True, slots=True)
+class BatchTransaction:
+    """A transaction of ingest that has been entered; see ``ingest_fences.enter``.
 
+    ``replaying``: somebody replays a record and waits to hear whether it is good now.
+    """
 
-async def recheck(
-    connection: AsyncConnection, orders: Mapping[str, StoredOrder], rules: IngestRules, now: datetime
-) -> list[Wake]:
-    """Fold payments that came at the same instant as these orders, which the caller has locked."""
-    waited = await _waiting(connection, orders)
-    if not waited:
-        return []
-    plan = Correlation(Known(orders=orders), rules.topics, now).fold(Selection(), waited)
-    return (await _write(connection, plan, rules, now, replaying=False)).wakes
+    connection: AsyncConnection
+    rules: IngestRules
+    now: datetime
+    replaying: bool = False
 
+    async def ingest(self, batch: DecodedBatch) -> Committed:
+        """Look up, correlate and write a batch."""
+        order_ids = batch.order_ids
+        orders = await OrderRepository(self.connection).lock(order_ids) if order_ids else {}
+        held_up = await self._held_up(batch, orders)
+        selection = select(batch, orders, self.rules.topics, held_up)
+        waited, known = await self._look_up(selection, orders)
+        return await self._write(Correlation(known, self.rules.topics, self.now).fold(selection, waited))
 
-async def _write(
-    connection: AsyncConnection, plan: BatchPlan, rules: IngestRules, now: datetime, *, replaying: bool
-) -> Committed:
-    """Write a plan, and what the changed orders mean for their lines and certificates."""
-    wakes = await _write_orders(connection, plan, now, rules, replaying=replaying)
-    if plan.clients:
-        await ClientRepository(connection).save(list(plan.clients.values()))
-    if plan.unmatched:
-        await UnmatchedPaymentRepository(connection).keep([_unmatched(one, now) for one in plan.unmatched])
-    if plan.events:
-        await record_events(connection, plan.events)
-    if plan.rejections:
-        await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
-    new_orders = any(one.before is None and one.order is not None for one in plan.folded.values())
-    erasures = any(one.erased for one in plan.clients.values())
-    return Committed(plan.rejections, plan.counts, wakes, new_orders or erasures)
+    async def recheck(self, orders: Mapping[str, StoredOrder]) -> list[Wake]:
+        """Fold payments that came at the same instant as these orders, which the caller has locked."""
+        waited = await self._waiting(orders)
+        known = Known(orders=orders)
+        plan = Correlation(known, self.rules.topics, self.now).fold(Selection(), waited)
+        return (await self._write(plan)).wakes
 
+    # Look-ups -----------------------------------------------------------------------------------
 
-async def _write_orders(
-    connection: AsyncConnection, plan: BatchPlan, now: datetime, rules: IngestRules, *, replaying: bool
-) -> list[Wake]:
-    """Lock the lines of changed orders, write all that follows, and plan what is to be reported of them."""
-    changes = plan.changes
-    if not changes and not plan.spendings:
-        return []
-    stored = [one.order.order_id for one in changes if not one.is_new]
-    rows = await OrderLineRepository(connection).lock(stored) if stored else {}
-    revisions, products = await order_changes.revise(connection, changes, rows, rules.policy)
-    reported = report_unknown(plan, rows, revisions, replaying=replaying)
-    _report_too_large(plan, now)
-    writes = _writes(plan, now, rules.keyring)
-    wakes = await order_changes.save(
-        connection, changes, reported, products, now, _spending_rows(plan), writes
-    )
-    return wakes + [
-        Wake(
-            certificate_id=one.certificate_id,
-            signal=Signal.CERTIFICATE_SPENT,
-            channel=one.channel,
-            order_id=one.message.order_id,
-            cause=one.message.cause.event_id,
+    async def _held_up(self, batch: DecodedBatch, orders: Collection[str]) -> dict[str, int]:
+        """Look up which orders, of those that nothing is known of, have a message in quarantine."""
+        topic, keyring = self.rules.topics.orders, self.rules.keyring
+        unknown = {order_id for _, order_id, names in batch.orders if not names and order_id not in orders}
+        held_up = {
+            order_id: one.source.offset
+            for one in reversed(batch.rejections)
+            if one.source.topic == topic
+            for order_id in orders_named(one.source)
+        }
+        repository = QuarantineRepository(self.connection)
+        if unknown and await repository.any_open():
+            held_up |= await repository.held_up(unknown, topic, keyring)
+        return held_up
+
+    async def _look_up(
+        self, selection: Selection, orders: Mapping[str, StoredOrder]
+    ) -> tuple[list[Payment], Known]:
+        """Take the payments that waited for the batch's orders, and return them with all that is known."""
+        unknown = [order for _, order in selection.orders if order.order_id not in orders]
+        new, late = {one.order_id for one in unknown}, any(one.order_version > 1 for one in unknown)
+        waited = await self._waiting(new | {one for one, stored in orders.items() if stored.recheck})
+        repository, spending = spendings.SpendingRepository(self.connection), selection.spending
+        spent = {one.spent_certificate_id or "" for one in spending}
+        identities = set(map(spending_identity, spending))
+        payments = UnmatchedPaymentRepository(self.connection)
+        return waited, Known(
+            orders=orders,
+            spendings=await repository.contents(identities) if spending else {},
+            channels=await repository.channels(filter(is_certificate_id, spent)) if spending else {},
+            payments_were_dropped=late and await payments.were_dropped(),
         )
-        for one in plan.spendings.values()
-    ]
 
+    async def _waiting(self, order_ids: Collection[str]) -> list[Payment]:
+        """Remove and return the payments that were kept for these orders, in the order of their topic.
 
-def _report_too_large(plan: BatchPlan, now: datetime) -> None:
-    """Report orders that have outgrown their bounds in this batch."""
-    for order_id, folded in plan.folded.items():
-        order, before = folded.order, folded.before
-        if order is not None and order.size_exceeded and not (before and before.size_exceeded):
-            alert = OrderTooLarge(
-                order_id=order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
+        The original bytes are gone; what was decoded of them stands in for them.
+        """
+        if not order_ids:
+            return []
+        payments: list[Payment] = []
+        taken = await UnmatchedPaymentRepository(self.connection).take(order_ids)
+        for _, order_id, topic, partition, offset, message in taken:
+            record = decode_stored_payment(message)
+            source = InputRecord(topic, partition, offset, order_id.encode(), _ENCODER.encode(record))
+            payments.append((source, record))
+        return payments
+
+    # Writes -------------------------------------------------------------------------------------
+
+    async def _write(self, plan: BatchPlan) -> Committed:
+        """Write a plan, and what the changed orders mean for their lines and certificates."""
+        connection, now, rules = self.connection, self.now, self.rules
+        wakes = await self._write_orders(plan)
+        if plan.clients:
+            await ClientRepository(connection).save(list(plan.clients.values()))
+        if plan.unmatched:
+            rows = [_unmatched(one, now) for one in plan.unmatched]
+            await UnmatchedPaymentRepository(connection).keep(rows)
+        await record_events(connection, plan.events)
+        if plan.rejections:
+            await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
+        new_orders = any(one.before is None and one.order is not None for one in plan.folded.values())
+        erasures = any(one.erased for one in plan.clients.values())
+        return Committed(plan.rejections, plan.counts, wakes, new_orders or erasures)
+
+    async def _write_orders(self, plan: BatchPlan) -> list[Wake]:
+        """Lock the lines of changed orders, write all that follows, and plan what is to be reported of them."""
+        changes = plan.changes
+        stored = [one.order.order_id for one in changes if not one.is_new]
+        rows = await OrderLineRepository(self.connection).lock(stored) if stored else {}
+        revisions, products = await order_changes.revise(self.connection, changes, rows, self.rules.policy)
+        reported = report_unknown(plan, rows, revisions, replaying=self.replaying)
+        _report_too_large(plan, self.now)
+        spent = list(plan.spendings.values())
+        wakes = await order_changes.save(
+            self.connection, changes, reported, products, self.now, _spending_rows(spent), self._writes(plan)
+        )
+        return wakes + [
+            Wake(
+                certificate_id=one.certificate_id,
+                signal=Signal.CERTIFICATE_SPENT,
+                channel=one.channel,
+                order_id=one.message.order_id,
+                cause=one.message.cause.event_id,
             )
-            plan.record_of(order_id, [about_input(alert, now, order.channel)])
+            for one in spent
+        ]
+
+    def _writes(self, plan: BatchPlan) -> list[Write]:
+        writes = []
+        if plan.spendings:
+            writes.append(spendings.received(list(plan.spendings.values()), self.now))
+        if plan.originals:
+            keyring = self.rules.keyring
+            rows = [_original(source, record, self.now, keyring) for source, record in plan.originals]
+            writes.append(inbox.received(rows))
+        return writes
 
 
 # Lines whose certificate nobody knows -----------------------------------------------------------------
@@ -232,66 +279,23 @@ def _alert(
     return about_input(alert, at, standing.channel, cause, standing.currency)
 
 
-# Look-ups -------------------------------------------------------------------------------------------
-
-
-async def _held_up(
-    connection: AsyncConnection, batch: DecodedBatch, orders: Collection[str], rules: IngestRules
-) -> dict[str, int]:
-    """Look up which orders, of those that nothing is known of, have a message in quarantine."""
-    unknown = {order_id for _, order_id, names in batch.orders if not names and order_id not in orders}
-    held_up = {
-        order_id: one.source.offset
-        for one in reversed(batch.rejections)
-        if one.source.topic == rules.topics.orders
-        for order_id in orders_named(one.source)
-    }
-    repository = QuarantineRepository(connection)
-    if not unknown or not await repository.any_open():
-        return held_up
-    return held_up | await repository.held_up(unknown, rules.topics.orders, rules.keyring)
-
-
-async def _look_up(
-    connection: AsyncConnection, selection: Selection, orders: Mapping[str, StoredOrder]
-) -> tuple[list[Payment], Known]:
-    """Take the payments that waited for the batch's orders, and return them with all that is known."""
-    unknown = [order for _, order in selection.orders if order.order_id not in orders]
-    new, late = {one.order_id for one in unknown}, any(one.order_version > 1 for one in unknown)
-    waited = await _waiting(connection, new | {one for one, stored in orders.items() if stored.recheck})
-    repository, spending = spendings.SpendingRepository(connection), selection.spending
-    spent = {one.spent_certificate_id or "" for one in spending}
-    identities = set(map(spending_identity, spending))
-    return waited, Known(
-        orders=orders,
-        spendings=await repository.contents(identities) if spending else {},
-        channels=await repository.channels(filter(is_certificate_id, spent)) if spending else {},
-        payments_were_dropped=late and await UnmatchedPaymentRepository(connection).were_dropped(),
-    )
-
-
-async def _waiting(connection: AsyncConnection, order_ids: Collection[str]) -> list[Payment]:
-    """Remove and return the payments that were kept for these orders, in the order of their topic.
-
-    The original bytes are gone; what was decoded of them stands in for them.
-    """
-    if not order_ids:
-        return []
-    payments: list[Payment] = []
-    taken = await UnmatchedPaymentRepository(connection).take(order_ids)
-    for _, order_id, topic, partition, offset, message in taken:
-        record = decode_stored_payment(message)
-        source = InputRecord(topic, partition, offset, order_id.encode(), _ENCODER.encode(record))
-        payments.append((source, record))
-    return payments
+def _report_too_large(plan: BatchPlan, now: datetime) -> None:
+    """Report orders that have outgrown their bounds in this batch."""
+    for order_id, folded in plan.folded.items():
+        order, before = folded.order, folded.before
+        if order is not None and order.size_exceeded and not (before and before.size_exceeded):
+            alert = OrderTooLarge(
+                order_id=order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
+            )
+            plan.record_of(order_id, [about_input(alert, now, order.channel)])
 
 
 # Rows -----------------------------------------------------------------------------------------------
 
 
-def _spending_rows(plan: BatchPlan) -> list[PendingRow]:
+def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:
     """Return one pending row for each certificate that is spent, with the newest payment as its cause."""
-    newest = {one.certificate_id: one for one in plan.spendings.values()}
+    newest = {one.certificate_id: one for one in spent}
     return [
         PendingRow(
             certificate_id=certificate_id,
@@ -301,17 +305,6 @@ def _spending_rows(plan: BatchPlan) -> list[PendingRow]:
         )
         for certificate_id, one in newest.items()
     ]
-
-
-def _writes(plan: BatchPlan, now: datetime, keyring: Keyring) -> list[Write]:
-    writes = []
-    if plan.spendings:
-        writes.append(spendings.received(list(plan.spendings.values()), now))
-    if plan.originals:
-        writes.append(
-            inbox.received([_original(source, record, now, keyring) for source, record in plan.originals])
-        )
-    return writes
 
 
 def _unmatched(payment: Payment, now: datetime) -> UnmatchedRow:

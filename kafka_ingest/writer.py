@@ -19,7 +19,7 @@ from giftcert.storage.quarantine import NamedThings
 from kafka_ingest.decoder import DecodedBatch, decode
 from kafka_ingest.quarantine import Rejection, failed, quarantine
 from kafka_ingest.records import InputRecord, Place, partitions_of, place_of
-from kafka_ingest.transaction import Committed, IngestRules, ingest
+from kafka_ingest.transaction import BatchTransaction, Committed, IngestRules
 
 TRANSACTION_SECONDS = 60
 """After this the connection is taken for lost; a batch needs well under a second."""
@@ -58,7 +58,7 @@ class BatchWriter:
 
         async def write() -> Committed:
             async with entered(self._engine, partitions_of(records)) as connection:
-                return await ingest(connection, batch, self._rules, self._clock())
+                return await BatchTransaction(connection, self._rules, self._clock()).ingest(batch)
 
         error = await outlasting_races(write)
         if isinstance(error, Committed):

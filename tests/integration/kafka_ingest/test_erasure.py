@@ -10,7 +10,7 @@ from giftcert.domain.certificate.messages import AuthorizeRedemption
 from giftcert.storage import ingest_fences
 from kafka_ingest.decoder import decode
 from kafka_ingest.records import InputRecord, partitions_of
-from kafka_ingest.transaction import ingest
+from kafka_ingest.transaction import BatchTransaction
 from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading
 from tests.unit.contracts.topic_records import client, order, payment, withdrawal
@@ -70,7 +70,7 @@ async def test_an_order_that_did_not_see_the_erasure_is_looked_at_again(store: S
     record = store.order_record(sold(store))
     async with store.engine.begin() as connection:
         await ingest_fences.enter(connection, partitions_of([record]))
-        await ingest(connection, decode([record], TOPICS, 1_048_576), store.rules, NOON)
+        await BatchTransaction(connection, store.rules, NOON).ingest(decode([record], TOPICS, 1_048_576))
         await erase(store)
         for _ in range(3):
             assert await store.late_match.round(), "the order's transaction is open"

@@ -11,7 +11,7 @@ from giftcert.storage import ingest_fences
 from giftcert.storage.orders import OrderRepository
 from kafka_ingest.decoder import decode
 from kafka_ingest.records import InputRecord, partitions_of
-from kafka_ingest.transaction import ingest
+from kafka_ingest.transaction import BatchTransaction
 from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, keep_unmatched
 from tests.unit.contracts.topic_records import order, payment
 
@@ -30,7 +30,7 @@ async def looked(store: Store, record: InputRecord) -> AsyncIterator[AsyncConnec
 
 async def ingested(store: Store, connection: AsyncConnection, record: InputRecord) -> None:
     """A record is folded in a transaction that has been entered."""
-    await ingest(connection, decode([record], TOPICS, 1_048_576), store.rules, NOON)
+    await BatchTransaction(connection, store.rules, NOON).ingest(decode([record], TOPICS, 1_048_576))
 
 
 async def is_rechecked(store: Store) -> bool:
