@@ -21,7 +21,6 @@ from giftcert.domain.certificate.resolution import shares_decided
 from giftcert.domain.order.order import Order, apply, settled
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle import order_changes
-from giftcert.lifecycle.effects import Effects, freed_wake
 from giftcert.lifecycle.idempotency import (
     CallsInProgress,
     IdempotencyBusyError,
@@ -30,8 +29,9 @@ from giftcert.lifecycle.idempotency import (
 )
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
-from giftcert.lifecycle.review import MayRelease, Review
+from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import Snapshot
+from giftcert.lifecycle.visibility import own_wake, snapshot
 from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import (
     AlreadyAnsweredError,
@@ -103,10 +103,9 @@ class Lifecycle:
         async with self._transaction() as (connection, driver):
             review = await self._load_locked(driver, wanted, now, retry_parked=retry_parked)
             review.decide_pending()
-            await review.pass_deadlines(self._gate(driver, review))
-            effects = Effects(review)
-            wakes = await self._write(connection, driver, effects, effects.to_write(effects.timer(timer_at)))
-        return effects.snapshot(tuple(wakes), first=first)
+            await review.pass_deadlines()
+            wakes = await self._write(connection, driver, review, review.to_write(review.timer(timer_at)))
+        return snapshot(review, tuple(wakes), first=first)
 
     async def act(
         self,
@@ -146,20 +145,18 @@ class Lifecycle:
         async with self._transaction() as (connection, driver):
             orders = await OrderRepository(connection).lock([order_id]) if order_id else {}
             review = await self._load_locked(driver, call.to_lock(order_id), call.now)
-            may_release = self._gate(driver, review)
             review.decide_pending()
-            await review.pass_deadlines(may_release)
+            await review.pass_deadlines()
             folded = NOTHING_FOLDED
             if isinstance(request, m.ResolveRefund) and order_id:
                 folded = await self._fold_shares(connection, review, request, orders[order_id].order)
             decided = review.decide_request(request)
-            await review.pass_deadlines(may_release)
+            await review.pass_deadlines()
             outcome, answer = call.conclude(review, decided)
-            effects = Effects(review)
-            decision = effects.to_write(review.loaded.stored.timer_at, answer)
+            decision = review.to_write(review.loaded.stored.timer_at, answer)
             folded = folded if outcome.refusal is None else NOTHING_FOLDED
-            wakes = await self._write(connection, driver, effects, decision, folded)
-        return replace(outcome, wakes=(*wakes, *effects.wake_of(request)))
+            wakes = await self._write(connection, driver, review, decision, folded)
+        return replace(outcome, wakes=(*wakes, *own_wake(review, request)))
 
     async def _act_unlocked(self, call: Call) -> Outcome | None:
         """Carry a request out that needs no lines, if nothing else is to be decided; ``None``: under locks, then.
@@ -173,13 +170,12 @@ class Lifecycle:
             loaded = call.seen or await read_idle(driver, call.to_lock(), call.now)
             if loaded is None:
                 return None
-            review = self._review(loaded, call.now)
+            review = self._review(driver, loaded, call.now)
             outcome, answer = call.conclude(review, review.decide_request(call.request))
-            effects = Effects(review)
-            decision = effects.to_write(loaded.stored.timer_at, answer)
+            decision = review.to_write(loaded.stored.timer_at, answer)
             if decision is not None and not await write(driver, decision):
                 return None
-        return replace(outcome, wakes=tuple(effects.wake_of(call.request)))
+        return replace(outcome, wakes=tuple(own_wake(review, call.request)))
 
     async def _repeated(self, call: Call) -> Outcome | None:
         """Return what was answered before under the call's key, with the certificate as it now stands."""
@@ -219,18 +215,22 @@ class Lifecycle:
         self, driver: Driver, wanted: LockRequest, now: datetime, *, retry_parked: bool = False
     ) -> Review:
         loaded = await load_locked(driver, wanted, await lock(driver, wanted))
-        return self._review(loaded, now, retry_parked=retry_parked)
+        return self._review(driver, loaded, now, retry_parked=retry_parked)
 
-    def _review(self, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False) -> Review:
+    def _review(
+        self, driver: Driver, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False
+    ) -> Review:
         stored = loaded.stored
         web_url = self._web_url(stored.state.certificate_id)
-        terms = Terms(stored.product, self._policy, web_url, loaded.clients)
-        instant = max(now, stored.decided_at or now)
-        return Review(loaded, terms, instant, _new_id, self._build, retry_parked=retry_parked)
-
-    def _gate(self, driver: Driver, review: Review) -> MayRelease:
-        gate = ReleaseGate(driver, self._keyring)
-        return lambda deadline: gate.is_open(deadline, review.state, review.decided, review.applied)
+        return Review(
+            loaded,
+            Terms(stored.product, self._policy, web_url, loaded.clients),
+            max(now, stored.decided_at or now),
+            lambda: str(uuid7()),
+            self._build,
+            ReleaseGate(driver, self._keyring).is_open,
+            retry_parked=retry_parked,
+        )
 
     async def _fold_shares(
         self, connection: AsyncConnection, review: Review, request: m.ResolveRefund, order: Order
@@ -251,17 +251,13 @@ class Lifecycle:
         self,
         connection: AsyncConnection,
         driver: Driver,
-        effects: Effects,
+        review: Review,
         decision: DecisionWrite | None,
         folded: Folded = NOTHING_FOLDED,
     ) -> list[Wake]:
-        """Write the effects of a review; return whom the commit concerns."""
-        rows = effects.freed_rows()
-        wakes = await order_changes.save(connection, *folded, effects.review.now, also=rows)
+        """Write what came of a review; return whom the commit concerns."""
+        freed = review.freed()
+        wakes = await order_changes.save(connection, *folded, review.now, also=freed)
         if decision is not None and not await write(driver, decision):
             raise AlreadyAnsweredError
-        return [*map(freed_wake, rows), *wakes]
-
-
-def _new_id() -> str:
-    return str(uuid7())
+        return [*map(order_changes.wake_of, freed), *wakes]

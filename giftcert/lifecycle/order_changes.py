@@ -236,6 +236,13 @@ def wakes_of(revisions: Iterable[LineRevision], products: Mapping[str, str]) -> 
     return list(wakes.values())
 
 
+def wake_of(row: PendingRow) -> Wake:
+    """Return the signal about a pending row that others than ingest wrote."""
+    return Wake(
+        certificate_id=row.certificate_id, signal=row.kind, channel=row.channel, order_id=row.order_id
+    )
+
+
 # Look-ups -------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 Pure but for the release gate, which it asks. Nothing is written here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
@@ -15,22 +15,27 @@ from giftcert.contracts.records import EventRecord
 from giftcert.contracts.stream import COMPONENT, stamp
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.deadlines import Deadline, next_deadline
+from giftcert.domain.certificate.deadlines import Deadline, is_over, next_deadline
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.state import Holder, Line, LineRef, RefundCase, Status
+from giftcert.domain.certificate.state import CertificateState, Holder, Line, LineRef, RefundCase, Status
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.release_gate import look_again_after
 from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine
-from giftcert.storage.decisions import Disclosure
-from giftcert.storage.order_lines import LineKey, OrderLineRow
+from giftcert.storage.decisions import DecisionWrite, Disclosure
+from giftcert.storage.idempotency import Answer
+from giftcert.storage.order_lines import LineKey, LineReport, OrderLineRow
+from giftcert.storage.pending import PendingRow
+from giftcert.temporal.signals import Signal
 
 SPENDINGS: LineKey = ("", 0)
 """The row of ``pending`` that stands for spendings."""
 
-MayRelease: TypeAlias = Callable[[Deadline], Awaitable[bool]]
-"""Says whether time alone may put the certificate back into the pool."""
+MayRelease: TypeAlias = Callable[
+    [Deadline, CertificateState, Sequence[PendingLine], Sequence[str]], Awaitable[bool]
+]
+"""Says whether time alone may put a certificate back into the pool; see ``ReleaseGate.is_open``."""
 
 _CASE: msgspec.json.Decoder[RefundCase] = msgspec.json.Decoder(RefundCase)
 
@@ -63,6 +68,7 @@ class Review:
         now: datetime,
         new_id: NewId,
         build: str,
+        may_release: MayRelease,
         *,
         retry_parked: bool = False,
     ) -> None:
@@ -80,6 +86,7 @@ class Review:
         self._terms = terms
         self._new_id = new_id
         self._build = build
+        self._may_release = may_release
         self._retry_parked = retry_parked
         self._parked = {(one.kind, one.key, one.line_key): one for one in loaded.stored.parked}
         self._passed_over: set[m.DeadlinePassed] = set()
@@ -95,15 +102,28 @@ class Review:
         return len(self.decided) < len(self.loaded.pending)
 
     @property
-    def next_instant(self) -> datetime | None:
-        """When the certificate next has to look at itself."""
-        deadline = next_deadline(self.state, self.policy, self._passed_over)
-        instants = (deadline.at if deadline else None, self.look_again)
-        return min(filter(None, instants), default=None)
+    def is_over(self) -> bool:
+        """Whether nothing is open, so that a run may end."""
+        return self._is_at_rest and not (self.parked or self.is_behind)
 
     @property
-    def policy(self) -> Policy:
-        """The operator's choices."""
+    def next_instant(self) -> datetime | None:
+        """When it looks at itself; never while it is at rest, as set statements lead what is for sale."""
+        if self._is_at_rest:
+            return None
+        deadline = next_deadline(self.state, self._policy, self._passed_over)
+        return min(filter(None, (deadline.at if deadline else None, self.look_again)), default=None)
+
+    def timer(self, timer_at: datetime | None) -> datetime | None:
+        """Return what the timer of its run will be set to, which is moved only where the next instant comes earlier."""
+        return None if self.is_over else min(filter(None, (timer_at, self.next_instant)), default=None)
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return is_over(self.state, self._policy)
+
+    @property
+    def _policy(self) -> Policy:
         return self._terms.policy
 
     # What waits -----------------------------------------------------------------------------------
@@ -124,11 +144,11 @@ class Review:
 
     # Deadlines ------------------------------------------------------------------------------------
 
-    async def pass_deadlines(self, may_release: MayRelease) -> None:
+    async def pass_deadlines(self) -> None:
         """Decide on all deadlines that have passed, one after another."""
         while (deadline := self._due()) is not None:
             work = _Work("deadline", repr(deadline.message))
-            if await self._is_held_back(deadline, work, may_release):
+            if await self._is_held_back(deadline, work):
                 again = self.now + look_again_after(deadline, self.now)
                 self.look_again = min(again, self.look_again or again)
                 self._passed_over.add(deadline.message)
@@ -136,13 +156,15 @@ class Review:
                 self._passed_over.add(deadline.message)
 
     def _due(self) -> Deadline | None:
-        deadline = next_deadline(self.state, self.policy, self._passed_over)
+        deadline = next_deadline(self.state, self._policy, self._passed_over)
         return deadline if deadline is not None and deadline.at <= self.now else None
 
-    async def _is_held_back(self, deadline: Deadline, work: _Work, may_release: MayRelease) -> bool:
+    async def _is_held_back(self, deadline: Deadline, work: _Work) -> bool:
         if not deadline.may_release or not self._is_to_try(work):
             return False
-        return bool(self._parked or self.state.waits_for or self.is_behind) or not await may_release(deadline)
+        if self._parked or self.state.waits_for or self.is_behind:
+            return True
+        return not await self._may_release(deadline, self.state, self.decided, self.applied)
 
     # Requests -------------------------------------------------------------------------------------
 
@@ -171,20 +193,55 @@ class Review:
 
     # Outcome --------------------------------------------------------------------------------------
 
-    def changed_lines(self) -> list[tuple[Line, OrderLineRow]]:
-        """Return the lines whose holder, waiters or money the decisions changed, each with its stored row."""
-        rows = {row.key: row for row in self.loaded.lines}
+    def to_write(self, timer_at: datetime | None, answer: Answer | None = None) -> DecisionWrite | None:
+        """Return what to write, or ``None`` if everything is as it was."""
+        stored, known = self.loaded.stored, set(self.before.redemptions)
+        decision = DecisionWrite(
+            state=self.state,
+            at=self.now,
+            version=stored.version,
+            sequence=stored.sequence,
+            records=self.records,
+            next_instant=self.next_instant,
+            timer_at=timer_at,
+            parked=self.parked,
+            lines=self.changed_lines(),
+            pending=self.decided,
+            spendings=self.applied,
+            redemptions=[one for one in self.state.redemptions if one not in known],
+            reservation_changed=self.state.reservation != self.before.reservation,
+            resolution=self.resolution,
+            disclosures=self.disclosures,
+            is_unlocked=self.is_unlocked,
+            answer=answer,
+        )
+        if any((self.records, decision.lines, self.decided, self.applied, answer)):
+            return decision
+        before = (stored.state, stored.next_instant, stored.timer_at, stored.parked)
+        now = (replace(self.state, lines=()), self.next_instant, timer_at, self.parked)
+        return None if now == before else decision
+
+    def changed_lines(self) -> list[tuple[Line, LineReport]]:
+        """Return the lines whose holder, waiters or money the decisions changed, each with what ingest reported."""
+        reports = {row.key: row.report for row in self.loaded.lines}
         before = {line.ref: _written(line) for line in self.before.lines}
         lines = map(self._with_own_status, self.state.lines)
-        return [(line, rows[line.ref]) for line in lines if _written(line) != before[line.ref]]
+        return [(line, reports[line.ref]) for line in lines if _written(line) != before[line.ref]]
 
-    def freed(self) -> list[tuple[Line, str]]:
-        """Return whom it concerns that a line's holder let go of it, or has come further."""
-        before = {line.ref: line.holder for line in self.before.lines}
+    def freed(self) -> list[PendingRow]:
+        """Return the pending rows of whom it concerns that a line's holder let go of it, or has come further."""
+        holders = {line.ref: line.holder for line in self.before.lines}
         return [
-            (line, certificate_id)
+            PendingRow(
+                certificate_id=certificate_id,
+                order_id=line.ref.order_id,
+                line_key=line.ref.line_key,
+                kind=Signal.LINE_FREED,
+                channel=line.standing.channel,
+                cause=None,
+            )
             for line, _ in self.changed_lines()
-            if line.holder != before[line.ref]
+            if line.holder != holders[line.ref]
             for certificate_id in _concerned(line)
             if certificate_id != self.state.certificate_id
         ]
@@ -223,7 +280,7 @@ class Review:
         return True
 
     def _check_progress(self, decision: Decision, deadline: Deadline | None) -> None:
-        if deadline and next_deadline(decision.state, self.policy, self._passed_over) == deadline:
+        if deadline and next_deadline(decision.state, self._policy, self._passed_over) == deadline:
             raise StandingStillError(deadline.message)
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:

@@ -1,7 +1,9 @@
-"""What support sees of a certificate in the Temporal Web UI: search attributes, and plain words."""
+"""What support sees of a certificate in the Web UI: search attributes and plain words; when its run is to look anew."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
+from giftcert.domain.certificate.messages import Request
 from giftcert.domain.certificate.state import (
     CertificateState,
     Redemption,
@@ -11,10 +13,60 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
+from giftcert.lifecycle.review import Review
+from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
 from giftcert.temporal.search_attributes import Visibility
+from giftcert.temporal.signals import Signal, Wake
 
 _ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})
 """Where most certificates stand: no action is spent on saying so."""
+
+
+def snapshot(review: Review, wakes: tuple[Wake, ...], *, first: bool) -> Snapshot:
+    """Return what a run shows after a review; the sealed secrets come with its first look."""
+    state, parked = review.state, len(review.parked)
+    said = details(state, review.next_instant)
+    if parked:
+        said += f"\n\n**{parked} messages could not be decided**, for a fault of the service."
+    return Snapshot(
+        status=state.shown_status,
+        over=review.is_over,
+        next_instant=review.next_instant,
+        details=said,
+        waiting_for=waiting_for(state),
+        visibility=visibility(state),
+        sealed=sealed_secrets(review) if first else None,
+        wakes=wakes,
+    )
+
+
+def sealed_secrets(review: Review) -> SealedSecrets:
+    """Return number and CVC of the certificate that was reviewed."""
+    stored = review.loaded.stored
+    return SealedSecrets(number_sealed=stored.number_sealed, cvc_sealed=stored.cvc_sealed)
+
+
+def own_wake(review: Review, request: Request) -> Iterator[Wake]:
+    """Yield the signal to the certificate's own run, if support would see a difference there."""
+    before, state = review.before, review.state
+    channel = _channel(state) or _channel(before)
+    looks_alike = (visibility(before), before.shown_status) == (visibility(state), state.shown_status)
+    if looks_alike or channel is None or not (state.sales or state.waits_for):
+        return
+    yield Wake(
+        certificate_id=state.certificate_id,
+        signal=Signal.REQUEST_DECIDED,
+        channel=channel,
+        product=state.product,
+        order_id=state.sales[-1].order_id if state.sales else None,
+        cause=type(request).__name__,
+    )
+
+
+def _channel(state: CertificateState) -> str | None:
+    """Return who sold the certificate last, on whose task queue a run of it is started."""
+    channels = [sale.channel for sale in state.sales if sale.channel is not None]
+    return channels[-1] if channels else state.sale_channel
 
 
 def visibility(state: CertificateState) -> Visibility:

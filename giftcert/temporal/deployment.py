@@ -45,7 +45,11 @@ async def promote(client: Client) -> None:
     while True:
         try:
             if not await _was_current(client):
-                await _make_current(client)
+                await client.workflow_service.set_worker_deployment_current_version(
+                    SetWorkerDeploymentCurrentVersionRequest(
+                        namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id()
+                    )
+                )
                 _LOG.info("this build leads the certificates from now on", build=build_id())
         except RPCError as error:  # not polled yet, or Temporal is away
             _LOG.info("this build does not lead yet", build=build_id(), reason=error.message)
@@ -60,12 +64,4 @@ async def _was_current(client: Client) -> bool:
     return any(
         known.deployment_version.build_id == build_id() and known.HasField("last_current_time")
         for known in answer.worker_deployment_info.version_summaries
-    )
-
-
-async def _make_current(client: Client) -> None:
-    await client.workflow_service.set_worker_deployment_current_version(
-        SetWorkerDeploymentCurrentVersionRequest(
-            namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id()
-        )
     )

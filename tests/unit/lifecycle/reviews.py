@@ -11,7 +11,7 @@ from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.messages import OrderMessage
 from giftcert.domain.order.order import apply, settled
 from giftcert.domain.order.state import Order
-from giftcert.lifecycle.review import Review
+from giftcert.lifecycle.review import MayRelease, Review
 from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine, StoredCertificate
 from giftcert.storage.order_lines import OrderLineRow
 from tests.unit.domain.certificate import factories as make
@@ -73,11 +73,26 @@ def loaded(
     )
 
 
+async def allowed(*_: object) -> bool:
+    return True
+
+
+async def forbidden(*_: object) -> bool:
+    return False
+
+
 def review_of(
-    found: LoadedCertificate, now: datetime = NOON, build: str = "1", *, retry_parked: bool = False
+    found: LoadedCertificate,
+    now: datetime = NOON,
+    build: str = "1",
+    may_release: MayRelease = forbidden,
+    *,
+    retry_parked: bool = False,
 ) -> Review:
     numbers = count(1)
-    return Review(found, make.terms(), now, lambda: f"id-{next(numbers)}", build, retry_parked=retry_parked)
+    return Review(
+        found, make.terms(), now, lambda: f"id-{next(numbers)}", build, may_release, retry_parked=retry_parked
+    )
 
 
 def told(review: Review) -> list[str]:

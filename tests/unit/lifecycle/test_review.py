@@ -11,24 +11,18 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.state import CertificateState, Holder, LineRef, Status
+from giftcert.domain.policy import Policy
 from giftcert.lifecycle import review as review_module
 from giftcert.lifecycle.release_gate import LONGEST_WAIT, SHORTEST_WAIT, look_again_after
 from giftcert.lifecycle.review import SPENDINGS
 from giftcert.storage.certificates import ParkedWork, PendingLine
 from tests.unit.domain.certificate import factories as make
-from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, MINUTE, NOON, ORDER
-from tests.unit.lifecycle.reviews import loaded, review_of, rows, told
+from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON, ORDER
+from tests.unit.lifecycle.reviews import allowed, loaded, review_of, rows, told
 
 NOBODY = "nobody"
+UNPAID_AFTER = Policy().unpaid_after_order
 Fault = Callable[[type, str], None]
-
-
-async def allowed(_: Deadline) -> bool:
-    return True
-
-
-async def forbidden(_: Deadline) -> bool:
-    return False
 
 
 @pytest.fixture
@@ -79,9 +73,9 @@ def test_a_line_that_is_not_locked_stays_pending_and_forbids_release() -> None:
 
 
 async def test_what_is_behind_is_not_released_whatever_the_gate_says() -> None:
-    review = review_of(loaded(pending=(PendingLine((ORDER, 1), 7),)), NOON + HOUR)
+    review = review_of(loaded(pending=(PendingLine((ORDER, 1), 7),)), NOON + HOUR, may_release=allowed)
     review.decide_pending()
-    await review.pass_deadlines(allowed)
+    await review.pass_deadlines()
     assert review.state.status is Status.RESERVED
     assert review.look_again is not None
 
@@ -90,25 +84,29 @@ async def test_what_is_behind_is_not_released_whatever_the_gate_says() -> None:
 
 
 async def test_a_deadline_that_has_passed_is_decided() -> None:
-    review = review_of(loaded(), NOON + HOUR)
-    await review.pass_deadlines(allowed)
+    review = review_of(loaded(), NOON + HOUR, may_release=allowed)
+    await review.pass_deadlines()
     assert told(review) == ["issue.released"]
     assert review.resolution == "reservationExpired"
     assert review.next_instant is None
 
 
 async def test_a_deadline_that_has_not_passed_is_the_next_instant() -> None:
-    review = review_of(loaded(), NOON + MINUTE)
-    await review.pass_deadlines(forbidden)
-    assert review.records == []
-    assert review.next_instant == NOON + make.FIXED.reservation
+    review = review_of(loaded(lines=rows(make.ordered())), NOON)
+    review.decide_pending()
+    await review.pass_deadlines()
+    assert told(review) == ["issue.ordered"]
+    assert review.next_instant == NOON + UNPAID_AFTER
 
 
 async def test_a_release_that_is_held_back_is_looked_at_again() -> None:
-    review = review_of(loaded(), NOON + HOUR)
-    await review.pass_deadlines(forbidden)
+    ordered = review_of(loaded(lines=rows(make.ordered())))
+    ordered.decide_pending()
+    found = loaded(replace(ordered.state, lines=()), rows(make.ordered(), holder=CERTIFICATE), pending=())
+    review = review_of(found, NOON + UNPAID_AFTER + HOUR)
+    await review.pass_deadlines()
     assert review.records == []
-    assert review.next_instant == NOON + HOUR + timedelta(minutes=15)
+    assert review.next_instant == NOON + UNPAID_AFTER + HOUR + timedelta(minutes=30)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +131,8 @@ async def test_a_deadline_that_stands_still_is_parked(monkeypatch: pytest.Monkey
         return decide(state, make.unblock(), *more)
 
     monkeypatch.setattr(review_module, "decide", idle)
-    review = review_of(loaded(), NOON + HOUR)
-    await review.pass_deadlines(allowed)
+    review = review_of(loaded(), NOON + HOUR, may_release=allowed)
+    await review.pass_deadlines()
     [parked] = review.parked
     assert (parked.kind, parked.error) == ("deadline", "StandingStillError")
     assert review.next_instant is None
@@ -218,8 +216,8 @@ def test_a_spending_that_fails_is_not_applied_and_keeps_no_other(fault: Fault) -
 
 
 async def test_parked_work_forbids_release() -> None:
-    review = review_of(loaded(parked=(parked_line(),)), NOON + HOUR)
-    await review.pass_deadlines(allowed)
+    review = review_of(loaded(parked=(parked_line(),)), NOON + HOUR, may_release=allowed)
+    await review.pass_deadlines()
     assert review.state.status is Status.RESERVED
 
 
@@ -251,7 +249,7 @@ def test_waiters_are_told_how_far_the_holder_has_come() -> None:
     review.decide_pending()
     [(line, _)] = review.changed_lines()
     assert line.holder == Holder(CERTIFICATE, Status.ISSUED)
-    assert [waiter for _, waiter in review.freed()] == ["waiter"]
+    assert [row.certificate_id for row in review.freed()] == ["waiter"]
 
 
 def test_whoever_speaks_for_the_line_next_is_told_that_its_holder_let_go() -> None:
@@ -262,7 +260,7 @@ def test_whoever_speaks_for_the_line_next_is_told_that_its_holder_let_go() -> No
     review = review_of(loaded(replace(ordered.state, lines=()), lines))
     review.decide_pending()
     assert told(review) == ["issue.released"]
-    assert [one for _, one in review.freed()] == ["certificate-2"]
+    assert [row.certificate_id for row in review.freed()] == ["certificate-2"]
 
 
 def test_a_line_that_no_decision_touched_is_not_written() -> None:

@@ -8,7 +8,9 @@ import pytest
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.policy import Policy
-from giftcert.lifecycle.effects import Effects, freed_wake
+from giftcert.lifecycle.order_changes import wake_of
+from giftcert.lifecycle.review import Review
+from giftcert.lifecycle.visibility import own_wake, snapshot
 from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine
 from giftcert.temporal.signals import Signal
 from tests.unit.domain.certificate import factories as make
@@ -19,39 +21,39 @@ PAID = (make.ordered(), make.captured(750_000))
 PARKED = ParkedWork(kind="spending", key="spent-1", build="1", error="KeyError", since=NOON)
 
 
-def effects_of(found: LoadedCertificate) -> Effects:
+def reviewed(found: LoadedCertificate) -> Review:
     review = review_of(found)
     review.decide_pending()
-    return Effects(review)
+    return review
 
 
 def issued() -> CertificateState:
-    return replace(effects_of(loaded(lines=rows(*PAID))).review.state, lines=())
+    return replace(reviewed(loaded(lines=rows(*PAID))).state, lines=())
 
 
 # When it looks at itself ----------------------------------------------------------------------------
 
 
 def test_an_ordered_certificate_looks_when_it_has_to_be_paid() -> None:
-    effects = effects_of(loaded(lines=rows(make.ordered())))
-    assert effects.next_instant == NOON + Policy().unpaid_after_order
-    assert not effects.is_over
+    review = reviewed(loaded(lines=rows(make.ordered())))
+    assert review.next_instant == NOON + Policy().unpaid_after_order
+    assert not review.is_over
 
 
 def test_a_certificate_in_the_pool_never_looks_at_itself() -> None:
-    effects = effects_of(loaded(make.certificate()))
-    assert effects.is_over
-    assert effects.next_instant is None
-    assert effects.timer(NOON) is None
+    review = reviewed(loaded(make.certificate()))
+    assert review.is_over
+    assert review.next_instant is None
+    assert review.timer(NOON) is None
 
 
 @pytest.mark.parametrize("left", [{"parked": (PARKED,)}, {"pending": (PendingLine((ORDER, 1), 7),)}])
 def test_a_run_stays_while_anything_is_parked_or_came_too_late(
     left: dict[str, tuple[PendingLine, ...]],
 ) -> None:
-    effects = effects_of(loaded(make.certificate(), **left))  # type: ignore[arg-type]
-    assert not effects.is_over
-    assert effects.next_instant is None
+    review = reviewed(loaded(make.certificate(), **left))  # type: ignore[arg-type]
+    assert not review.is_over
+    assert review.next_instant is None
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,8 @@ def test_a_run_stays_while_anything_is_parked_or_came_too_late(
     ],
 )
 def test_the_timer_moves_only_to_an_earlier_instant(timer_at: datetime | None, is_moved: bool) -> None:
-    effects = effects_of(loaded(lines=rows(make.ordered())))
-    assert effects.timer(timer_at) == (effects.next_instant if is_moved else timer_at)
+    review = reviewed(loaded(lines=rows(make.ordered())))
+    assert review.timer(timer_at) == (review.next_instant if is_moved else timer_at)
 
 
 # What is written ------------------------------------------------------------------------------------
@@ -73,13 +75,13 @@ def test_the_timer_moves_only_to_an_earlier_instant(timer_at: datetime | None, i
 
 def test_nothing_new_is_nothing_to_write() -> None:
     found = loaded(make.certificate())
-    assert effects_of(found).to_write(None) is None
-    assert effects_of(found).to_write(NOON) is not None
+    assert reviewed(found).to_write(None) is None
+    assert reviewed(found).to_write(NOON) is not None
 
 
 def test_a_sale_is_written_with_all_that_belongs_to_it() -> None:
     found = loaded(lines=rows(*PAID))
-    decision = effects_of(found).to_write(NOON)
+    decision = reviewed(found).to_write(NOON)
     assert decision is not None
     assert [record.event_type for record in decision.records][:2] == ["issue.ordered", "issue.completed"]
     assert decision.pending == list(found.pending)
@@ -94,7 +96,7 @@ def test_only_redemptions_that_changed_are_written() -> None:
     first.decide_request(make.hold(redemption_id="D-1"))
     again = review_of(loaded(replace(first.state, lines=())))
     again.decide_request(make.hold(redemption_id="D-2"))
-    decision = Effects(again).to_write(None)
+    decision = again.to_write(None)
     assert decision is not None
     assert [one.redemption_id for one in decision.redemptions] == ["D-2"]
     assert not decision.reservation_changed
@@ -106,7 +108,7 @@ def test_a_disclosure_has_the_sequence_of_its_event() -> None:
     review.decide_request(make.block())
     review.decide_request(make.unblock())
     review.decide_request(m.DiscloseCvc(disclosed_to="crm", purpose="letter", notification_id="N-1"))
-    decision = Effects(review).to_write(None)
+    decision = review.to_write(None)
     assert decision is not None
     [disclosure] = decision.disclosures
     assert disclosure.sequence == 1 + len(decision.records)
@@ -122,7 +124,7 @@ def test_a_number_is_unlocked_with_the_request_for_it(is_locked: bool) -> None:
     found = loaded(issued())
     review = review_of(found)
     review.decide_request(m.UnlockVerification(reason="called", by="support-1", is_locked=is_locked))
-    decision = Effects(review).to_write(NOON)
+    decision = review.to_write(NOON)
     assert decision is not None
     assert decision.is_unlocked
 
@@ -135,7 +137,7 @@ def test_a_request_that_support_would_see_wakes_the_run() -> None:
     review = review_of(found)
     request = make.block()
     review.decide_request(request)
-    [wake] = Effects(review).wake_of(request)
+    [wake] = own_wake(review, request)
     assert (wake.certificate_id, wake.signal, wake.channel) == (CERTIFICATE, Signal.REQUEST_DECIDED, "im")
     assert (wake.product, wake.order_id, wake.cause) == (make.FIXED.id, ORDER, "Block")
 
@@ -145,7 +147,7 @@ def test_a_hold_wakes_nobody() -> None:
     review = review_of(found)
     request = make.hold()
     review.decide_request(request)
-    assert list(Effects(review).wake_of(request)) == []
+    assert list(own_wake(review, request)) == []
 
 
 def test_a_certificate_that_no_order_had_has_no_run_to_wake() -> None:
@@ -153,16 +155,16 @@ def test_a_certificate_that_no_order_had_has_no_run_to_wake() -> None:
     review = review_of(found)
     request = make.block()
     review.decide_request(request)
-    assert list(Effects(review).wake_of(request)) == []
+    assert list(own_wake(review, request)) == []
 
 
 def test_whoever_waits_for_a_line_is_told_of_it() -> None:
-    ordered = effects_of(loaded(lines=rows(make.ordered()))).review.state
+    ordered = reviewed(loaded(lines=rows(make.ordered()))).state
     lines = tuple(replace(row, waiters=("waiter",)) for row in rows(*PAID, holder=CERTIFICATE))
-    effects = effects_of(loaded(replace(ordered, lines=()), lines))
-    [row] = effects.freed_rows()
+    review = reviewed(loaded(replace(ordered, lines=()), lines))
+    [row] = review.freed()
     assert (row.certificate_id, row.order_id, row.line_key) == ("waiter", *lines[0].key)
-    wake = freed_wake(row)
+    wake = wake_of(row)
     assert (wake.certificate_id, wake.signal, wake.channel) == ("waiter", Signal.LINE_FREED, "im")
     assert wake.order_id == ORDER
 
@@ -171,15 +173,15 @@ def test_whoever_waits_for_a_line_is_told_of_it() -> None:
 
 
 def test_the_first_snapshot_of_a_run_has_the_sealed_secrets() -> None:
-    effects = effects_of(loaded(lines=rows(*PAID)))
-    first = effects.snapshot((), first=True)
+    review = reviewed(loaded(lines=rows(*PAID)))
+    first = snapshot(review, (), first=True)
     assert first.sealed is not None
     assert (first.sealed.number_sealed, first.sealed.cvc_sealed) == (b"number", b"cvc")
-    assert effects.snapshot((), first=False).sealed is None
-    assert (first.status, first.over, first.next_instant) == ("issued", False, effects.next_instant)
+    assert snapshot(review, (), first=False).sealed is None
+    assert (first.status, first.over, first.next_instant) == ("issued", False, review.next_instant)
 
 
 def test_what_is_parked_is_said_in_words() -> None:
     found = loaded(issued(), parked=(PARKED,))
-    assert "**1 messages could not be decided**" in effects_of(found).snapshot((), first=False).details
-    assert "decided" not in effects_of(loaded(issued())).snapshot((), first=False).details
+    assert "**1 messages could not be decided**" in snapshot(reviewed(found), (), first=False).details
+    assert "decided" not in snapshot(reviewed(loaded(issued())), (), first=False).details
