@@ -16,7 +16,7 @@ from activities.maintenance import MaintenanceActivities
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.engine import make_engine
+from giftcert.storage.engine import opened_engine
 from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
@@ -65,17 +65,13 @@ def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Seq
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Run the workers while the context lasts; leaving it lets running tasks end first."""
-    engine = make_engine(settings, "giftcert-worker")
-    try:
+    async with opened_engine(settings, "giftcert-worker") as engine, AsyncExitStack() as stack:
         client = await connect(settings)
-        async with AsyncExitStack() as stack:
-            for worker in make_workers(client, engine, settings):
-                await stack.enter_async_context(worker)
-            promotion = asyncio.create_task(promote(client))
-            stack.callback(promotion.cancel)
-            yield
-    finally:
-        await engine.dispose()
+        for worker in make_workers(client, engine, settings):
+            await stack.enter_async_context(worker)
+        promotion = asyncio.create_task(promote(client))
+        stack.callback(promotion.cancel)
+        yield
 
 
 async def serve(settings: Settings) -> None:

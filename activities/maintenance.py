@@ -10,27 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.payloads import (
-    DROP_DAYS,
-    FORGET_IDEMPOTENCY_KEYS,
-    RECONCILE,
-    RELEASE_LAPSED_RESERVATIONS,
-    RESUME_RETIREMENTS,
-    RETIRE_BATCH,
-    Reconciled,
-)
+from activities import payloads
+from activities.payloads import Reconciled
 from giftcert.clock import Clock, utc_now
-from giftcert.lifecycle import retirement
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.lifecycle.retirement import retire_next
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.day_partitions import drop_before
 from giftcert.storage.idempotency import IdempotencyRepository
+from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
-from giftcert.temporal.workflows import Reconciliation, send_wakes, start_retirement
+from giftcert.temporal.workflows import Reconciliation, send_wakes
 from giftcert.verification.alerts import Alerts
 from giftcert.verification.verify import Progress, Sources, verify
 from giftcert.verification.violations import Findings
@@ -68,35 +62,32 @@ class MaintenanceActivities:
             self.drop_days,
             self.reconcile,
             self.retire_batch,
-            self.resume_retirements,
         ]
 
-    @activity.defn(name=RELEASE_LAPSED_RESERVATIONS)
+    @activity.defn(name=payloads.RELEASE_LAPSED_RESERVATIONS)
     async def release_lapsed_reservations(self) -> int:
         """Give one batch of lapsed reservations back to the pool; return how many went."""
         async with self._engine.begin() as connection:
             return await ReservationRepository(connection).release_lapsed(RESERVATIONS_AT_ONCE, self._clock())
 
-    @activity.defn(name=RETIRE_BATCH)
-    async def retire_batch(self, operation_id: str) -> bool:
-        """Retire the next certificates of an operation; return whether it is finished."""
-        retired = await retirement.retire_next(self._lifecycle, self._engine, operation_id, self._clock())
+    @activity.defn(name=payloads.RETIRE_BATCH)
+    async def retire_batch(self) -> int:
+        """Retire the next certificates of the oldest operation that is not finished; return 0 if there is none."""
+        async with self._engine.connect() as connection:
+            unfinished = await OperationRepository(connection).unfinished()
+        if not unfinished:
+            return 0
+        retired = await retire_next(self._lifecycle, self._engine, unfinished[0], self._clock())
         await send_wakes(self._client, retired.wakes)
-        return retired.finished
+        return 1
 
-    @activity.defn(name=RESUME_RETIREMENTS)
-    async def resume_retirements(self) -> None:
-        """Start the workflows of operations that are not finished, where a crash kept them from being started."""
-        for operation_id in await retirement.open_operations(self._engine):
-            await start_retirement(self._client, operation_id)
-
-    @activity.defn(name=FORGET_IDEMPOTENCY_KEYS)
+    @activity.defn(name=payloads.FORGET_IDEMPOTENCY_KEYS)
     async def forget_idempotency_keys(self) -> int:
         """Forget one batch of keys that count no more; return how many."""
         async with self._engine.begin() as connection:
             return await IdempotencyRepository(connection).forget(self._clock(), KEYS_AT_ONCE)
 
-    @activity.defn(name=DROP_DAYS)
+    @activity.defn(name=payloads.DROP_DAYS)
     async def drop_days(self) -> list[str]:
         """Drop days of unmatched payments and of originals beyond their horizon, and old guesses at numbers.
 
@@ -114,7 +105,7 @@ class MaintenanceActivities:
             payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
             return payments + await drop_before(connection, "inbox", originals_kept)
 
-    @activity.defn(name=RECONCILE)
+    @activity.defn(name=payloads.RECONCILE)
     async def reconcile(self, what: Reconciliation) -> Reconciled:
         """Hold a sample or everything against the invariants, and report on the stream what is newly wrong."""
         sources = Sources(

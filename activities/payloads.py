@@ -9,7 +9,6 @@ FORGET_IDEMPOTENCY_KEYS = "forget_idempotency_keys"
 DROP_DAYS = "drop_days"
 RECONCILE = "reconcile"
 RETIRE_BATCH = "retire_batch"
-RESUME_RETIREMENTS = "resume_retirements"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

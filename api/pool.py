@@ -101,7 +101,7 @@ async def retire(
         )
         services.workflows.wake(retired.wakes)
     else:
-        services.workflows.retire(str(operation.operation_id))
+        services.workflows.retire()
     return json_reply(answer, 202)
 
 

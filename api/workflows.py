@@ -13,8 +13,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from giftcert.lifecycle.snapshot import SealedSecrets
 from giftcert.settings import Settings
 from giftcert.temporal.client import connect
+from giftcert.temporal.schedules import start_retirements
 from giftcert.temporal.signals import Wake
-from giftcert.temporal.workflows import signal_certificate, start_retirement, workflow_id
+from giftcert.temporal.workflows import signal_certificate, workflow_id
 
 _LOG = structlog.get_logger(__name__)
 AWAY_SECONDS = 5.0
@@ -33,9 +34,9 @@ class CertificateWorkflows:
         self._away_until = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def retire(self, operation_id: str) -> None:
-        """Have a workflow carry a retirement out, in the background; what is not started a schedule starts."""
-        self._in_background(operation_id, lambda client: start_retirement(client, operation_id))
+    def retire(self) -> None:
+        """Have retirements carried out, in the background; what is not started now the schedule starts."""
+        self._in_background("retirement", start_retirements)
 
     def wake(self, wakes: Sequence[Wake]) -> None:
         """Signal what a committed change means for workflows, in the background; what is lost the sweep sends."""

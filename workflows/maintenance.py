@@ -6,16 +6,8 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.payloads import (
-        DROP_DAYS,
-        FORGET_IDEMPOTENCY_KEYS,
-        RECONCILE,
-        RELEASE_LAPSED_RESERVATIONS,
-        RESUME_RETIREMENTS,
-        RETIRE_BATCH,
-        Forgotten,
-        Reconciled,
-    )
+    from activities import payloads as activities
+    from activities.payloads import Forgotten, Reconciled
     from giftcert.temporal.workflows import (
         RECONCILIATION_WORKFLOW,
         RESERVATION_EXPIRY_WORKFLOW,
@@ -33,19 +25,13 @@ RECONCILIATION_ATTEMPTS = 3
 
 @workflow.defn(name=RESERVATION_EXPIRY_WORKFLOW)
 class ReservationExpiryWorkflow:
-    """Gives lapsed reservations back to the pool, batch by batch, and sees to it that retirements go on."""
+    """Gives lapsed reservations back to the pool, batch by batch."""
 
     @workflow.run
     async def run(self) -> int:
         """Return how many certificates went back."""
-        await workflow.execute_activity(
-            RESUME_RETIREMENTS,
-            start_to_close_timeout=ACTIVITY_LIMIT,
-            retry_policy=RetryPolicy(maximum_attempts=1),
-            summary="retirements that are not finished",
-        )
         return await _until_none(
-            RELEASE_LAPSED_RESERVATIONS, "reservations past their time, if ingest has caught up"
+            activities.RELEASE_LAPSED_RESERVATIONS, "reservations past their time, if ingest has caught up"
         )
 
 
@@ -56,9 +42,11 @@ class RetentionWorkflow:
     @workflow.run
     async def run(self) -> Forgotten:
         """Return what was forgotten."""
-        keys = await _until_none(FORGET_IDEMPOTENCY_KEYS, "keys older than the contract remembers them")
+        keys = await _until_none(
+            activities.FORGET_IDEMPOTENCY_KEYS, "keys older than the contract remembers them"
+        )
         days: list[str] = await workflow.execute_activity(
-            DROP_DAYS,
+            activities.DROP_DAYS,
             result_type=list[str],
             start_to_close_timeout=ACTIVITY_LIMIT,
             summary="days beyond their horizon",
@@ -74,7 +62,7 @@ class ReconciliationWorkflow:
     async def run(self, what: Reconciliation) -> Reconciled:
         """Return what was found and reported."""
         found: Reconciled = await workflow.execute_activity(
-            RECONCILE,
+            activities.RECONCILE,
             what,
             result_type=Reconciled,
             start_to_close_timeout=RECONCILIATION_LIMIT,
@@ -87,22 +75,12 @@ class ReconciliationWorkflow:
 
 @workflow.defn(name=RETIREMENT_WORKFLOW)
 class RetirementWorkflow:
-    """Retires the certificates of one operation, batch by batch; how far it came stands in the database."""
+    """Retires the certificates of all operations, batch by batch; how far each came stands in the database."""
 
     @workflow.run
-    async def run(self, operation_id: str) -> None:
-        """Carry the operation to its end."""
-        finished = False
-        while not finished:
-            finished = await workflow.execute_activity(
-                RETIRE_BATCH,
-                operation_id,
-                result_type=bool,
-                start_to_close_timeout=ACTIVITY_LIMIT,
-                summary="the next certificates of the batch",
-            )
-            if workflow.info().is_continue_as_new_suggested() and not finished:
-                workflow.continue_as_new(operation_id)
+    async def run(self) -> int:
+        """Carry the operations to their ends; return in how many batches."""
+        return await _until_none(activities.RETIRE_BATCH, "the next certificates of an operation")
 
 
 MAINTENANCE_WORKFLOWS = (
@@ -114,12 +92,15 @@ MAINTENANCE_WORKFLOWS = (
 
 
 async def _until_none(activity: str, summary: str) -> int:
-    """Run an activity, which does a batch at a time, until it finds nothing; return how much it did."""
+    """Run an activity, which does a batch at a time, until it finds nothing; return how much it did.
+
+    Where the history grows long it ends before that: the next run by schedule goes on.
+    """
     done = 0
     while True:
         batch: int = await workflow.execute_activity(
             activity, result_type=int, start_to_close_timeout=ACTIVITY_LIMIT, summary=summary
         )
         done += batch
-        if batch == 0:
+        if batch == 0 or workflow.info().is_continue_as_new_suggested():
             return done

@@ -38,9 +38,3 @@ async def retire_next(
     async with engine.begin() as connection:
         finished = await OperationRepository(connection).advance(operation, chunk, now)
     return Retired(finished, tuple(wake for outcome in outcomes for wake in outcome.wakes))
-
-
-async def open_operations(engine: AsyncEngine) -> list[str]:
-    """Return the operations that are not finished, the oldest first."""
-    async with engine.connect() as connection:
-        return [str(one) for one in await OperationRepository(connection).unfinished()]

@@ -23,6 +23,8 @@ from giftcert.temporal.workflows import (
     RECONCILIATION_WORKFLOW,
     RESERVATION_EXPIRY_WORKFLOW,
     RETENTION_WORKFLOW,
+    RETIREMENT_WORKFLOW,
+    RPC_LIMIT,
     Reconciliation,
 )
 
@@ -30,6 +32,7 @@ A_NIGHT_LATE = timedelta(hours=20)
 """A nightly run that was due while Temporal was away is made up for so long, before the next one comes."""
 SOON = timedelta(minutes=1)
 """Frequent runs that were missed are not made up for: the next one does their work too."""
+RETIREMENT = "retirement"
 RETENTION = "retention"
 WHOLE_RECONCILIATION = "reconciliation"
 
@@ -40,6 +43,7 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
     hour = [ScheduleRange(settings.reconciliation_hour)]
     wanted = (
         _schedule("reservation-expiry", RESERVATION_EXPIRY_WORKFLOW, settings.reservation_sweep_every),
+        _schedule(RETIREMENT, RETIREMENT_WORKFLOW, settings.reservation_sweep_every),
         _schedule(RETENTION, RETENTION_WORKFLOW, settings.expiry_every),
         _schedule(
             "reconciliation-of-a-sample", RECONCILIATION_WORKFLOW, settings.reconciliation_every, sample
@@ -55,6 +59,15 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
     """Make the schedules, or bring them up to the settings if they are there."""
     for name, wanted in schedules(settings).items():
         await _ensure(client, name, wanted)
+
+
+async def start_retirements(client: Client) -> None:
+    """Carry retirements out now, where no run does already; otherwise the schedule does a little later.
+
+    Raises:
+        temporalio.service.RPCError: Temporal is away, or nobody has made the schedules.
+    """
+    await client.get_schedule_handle(RETIREMENT).trigger(rpc_timeout=RPC_LIMIT)
 
 
 async def _ensure(client: Client, name: str, wanted: Schedule) -> None:

@@ -105,19 +105,3 @@ async def send_wakes(client: Client, wakes: Iterable[Wake]) -> None:
     lost = [one for one in sent if isinstance(one, BaseException)]
     if lost:
         _LOG.warning("signals left to the sweep", error=type(lost[0]).__name__)
-
-
-async def start_retirement(client: Client, operation_id: str) -> None:
-    """Start, or go on with, the retirement that an operation stands for; one that runs is left alone.
-
-    Raises:
-        temporalio.service.RPCError: Temporal is away; a schedule starts it later.
-    """
-    await client.start_workflow(
-        RETIREMENT_WORKFLOW,
-        operation_id,
-        id=f"retirement-{operation_id}",
-        task_queue=MAINTENANCE_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        rpc_timeout=RPC_LIMIT,
-    )

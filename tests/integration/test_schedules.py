@@ -9,7 +9,13 @@ from temporalio.client import Client, Schedule
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.settings import Settings
 from giftcert.temporal.client import connect
-from giftcert.temporal.schedules import RETENTION, WHOLE_RECONCILIATION, ensure_schedules
+from giftcert.temporal.schedules import (
+    RETENTION,
+    RETIREMENT,
+    WHOLE_RECONCILIATION,
+    ensure_schedules,
+    start_retirements,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -59,3 +65,14 @@ async def test_changed_settings_reach_schedules_that_are_there(client: Client) -
 async def test_a_missed_night_is_made_up_for_when_temporal_is_back(client: Client) -> None:
     assert (await made(client, WHOLE_RECONCILIATION)).policy.catchup_window == timedelta(hours=20)
     assert (await made(client, RETENTION)).policy.catchup_window == timedelta(minutes=1)
+
+
+async def test_retirements_start_at_once_when_somebody_asks_for_one(client: Client) -> None:
+    await made(client, RETIREMENT, reservation_sweep_every=timedelta(days=1))
+    await start_retirements(client)
+
+    async def one_runs() -> bool:
+        description = await client.get_schedule_handle(RETIREMENT).describe()
+        return len(description.info.running_actions) == 1
+
+    await until(one_runs)

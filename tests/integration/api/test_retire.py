@@ -8,7 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from giftcert.lifecycle.retirement import open_operations, retire_next
+from giftcert.lifecycle.retirement import retire_next
+from giftcert.storage.operations import OperationRepository
 from tests.integration.api.api_client import Api, Stock
 from tests.integration.api.refund_desk import Desk
 from tests.integration.api.sales import orders_of
@@ -58,7 +59,9 @@ async def test_a_retirement_is_answered_with_an_operation_to_look_at(api: Api, s
     assert (operation["batchId"], operation["certificateId"], operation["reason"]) == (batch_id, None, WHY)
     assert (operation["total"], operation["done"], operation["finishedAt"]) == (9, 0, None)
     assert (await api.as_role("ops", f"/operations/{operation['operationId']}")).json() == operation
-    assert await open_operations(stock.engine) == [operation["operationId"]]
+    async with stock.engine.connect() as connection:
+        unfinished = await OperationRepository(connection).unfinished()
+    assert [str(one) for one in unfinished] == [operation["operationId"]]
 
 
 async def test_a_batch_is_withdrawn_whole_and_each_kind_is_counted(desk: Desk) -> None:

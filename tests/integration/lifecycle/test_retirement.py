@@ -2,16 +2,19 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from uuid_utils.compat import uuid7
 
+from activities.maintenance import MaintenanceActivities
 from giftcert.domain.certificate.state import RefundState
 from giftcert.lifecycle import retirement
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.lifecycle.retirement import Retired, open_operations
+from giftcert.lifecycle.retirement import Retired
 from giftcert.lifecycle.visibility import visibility
+from giftcert.settings import Settings
 from giftcert.storage import operations
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.operations import (
@@ -64,6 +67,11 @@ async def progress(world: World, operation: Operation) -> Operation:
     return found
 
 
+async def unfinished(world: World) -> list[UUID]:
+    async with world.engine.connect() as connection:
+        return await OperationRepository(connection).unfinished()
+
+
 async def mixed(world: World) -> list[str]:
     """Ten certificates of one batch: free, reserved, ordered and issued ones."""
     await world.fill(10)
@@ -103,10 +111,10 @@ async def test_its_progress_can_be_looked_at_after_every_step(world: World) -> N
     while not (await step(world, operation)).finished:
         now = await progress(world, operation)
         seen.append((now.done, now.retired, now.finished_at))
-        assert await open_operations(world.engine) == [str(operation.operation_id)]
+        assert await unfinished(world) == [operation.operation_id]
     assert seen == [(3, 3, None), (6, 6, None)]
     assert (await progress(world, operation)).done == 7
-    assert await open_operations(world.engine) == []
+    assert await unfinished(world) == []
     assert (await step(world, operation)).finished
 
 
@@ -116,6 +124,16 @@ async def test_a_certificate_alone(world: World) -> None:
     assert (await step(world, operation)).finished
     assert [await world.status(one) for one in (kept, retired)] == ["available", "retired"]
     assert (await progress(world, operation)).retired == 1
+
+
+async def test_operations_are_carried_on_the_oldest_first_until_none_is_left(world: World) -> None:
+    first, second = [await start(world, certificate_id=UUID(one)) for one in await world.fill(2)]
+    client: Any = None  # nobody is signalled of what was never sold
+    activities = MaintenanceActivities(world.engine, Settings(_env_file=None), world.lifecycle, client)
+    assert await activities.retire_batch() == 1
+    assert [(await progress(world, one)).done for one in (first, second)] == [1, 0]
+    assert [await activities.retire_batch() for _ in range(2)] == [1, 0]
+    assert await unfinished(world) == []
 
 
 async def test_what_does_not_exist_is_not_retired(world: World) -> None:
