@@ -45,7 +45,7 @@ async def is_answered(client: httpx.AsyncClient, url: str) -> bool:
 
 
 async def test_everything_starts_and_answers(stack: Stack, giftcert: RunCommand) -> None:
-    assert all(stack.said(part, "ready") for part in (*SERVERS, *DOORS))
+    await holds(lambda: all(stack.said(part, "ready") for part in (*SERVERS, *DOORS)))  # read by a thread
     await answer(f"{stack.addresses['apiUrl']}/healthz", *stack.addresses["metricsUrls"].values())
     counted = giftcert("pool", "status", "--json", state_dir=str(stack.state_dir))
     assert {row["product"]: row["statuses"] for row in json.loads(counted.stdout)}["GC-5000"] == {
