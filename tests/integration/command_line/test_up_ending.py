@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -51,6 +52,18 @@ async def test_nothing_is_left_when_up_itself_is_killed_and_the_next_one_starts_
     following = start_stack()
     everything = following.descendants()
     assert following.end(signal.SIGINT) == 0
+    assert [process for process in everything if not has_ended(process)] == []
+
+
+async def test_where_a_part_dies_that_cannot_be_replaced_all_ends_in_one_line(
+    state_dir: Path, clean_environment: dict[str, str]
+) -> None:
+    without_java = {**clean_environment, "PATH": str(state_dir), "GIFTCERT_EMBEDDED_POOL": "5"}
+    with closing(Stack(state_dir, without_java)) as stack:
+        everything = stack.descendants()
+        stack.parts()["kafka"].kill()
+        assert stack.process.wait(PATIENCE_SECONDS) == 1
+        await holds(lambda: stack.reports[-1] == "giftcert: kafka is gone and cannot be replaced")
     assert [process for process in everything if not has_ended(process)] == []
 
 
