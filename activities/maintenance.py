@@ -25,7 +25,7 @@ from giftcert.storage.reservations import ReservationRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflows import Reconciliation, send_wakes
-from giftcert.verification.alerts import Alerts
+from giftcert.verification.alerts import report
 from giftcert.verification.verify import Progress, Sources, verify
 from giftcert.verification.violations import Findings
 
@@ -116,8 +116,8 @@ class MaintenanceActivities:
         )
         async with _heartbeats() as progress:
             findings = await verify(sources, progress, what.sample)
-        alerts = Alerts(self._engine, self._settings)
-        reported = await alerts.report(findings, self._clock(), whole=what.sample is None)
+        whole = what.sample is None
+        reported = await report(self._engine, self._settings, findings, self._clock(), whole=whole)
         _log_result(findings, reported)
         violations = {str(number): count for number, count in findings.counts.items() if count}
         return Reconciled(violations, reported)

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from giftcert.contracts.notices import PoolLoaded, about_product
 from giftcert.domain.numbers import number_from_digits
 from giftcert.domain.products import Product
+from giftcert.security import Keyring, SealError
 from giftcert.storage.engine import driver_of
 from giftcert.storage.events import EventRepository
 from giftcert.storage.repository import Repository
@@ -92,10 +93,21 @@ class PoolRepository(Repository):
         await EventRepository(self._connection).append_keyed(product.id, [loaded])
         return batch_id
 
-    async def sealed_sample(self) -> tuple[UUID, bytes] | None:
-        """Return the id and the sealed number of any certificate, by which a wrong keyring is noticed."""
-        row = await self._fetchrow(_SAMPLE)
-        return None if row is None else (row["certificate_id"], row["number_sealed"])
+    async def check_keyring(self, keyring: Keyring) -> None:
+        """Open one sealed number of the pool, if there is any.
+
+        Raises:
+            SealError: another keyring sealed it.
+        """
+        sample = await self._fetchrow(_SAMPLE)
+        if sample is None:
+            return
+        try:
+            keyring.open(sample["number_sealed"], sample["certificate_id"].bytes)
+        except SealError:
+            raise SealError(
+                "GIFTCERT_KEYRING: the certificates in this database were sealed by another keyring"
+            ) from None
 
     async def counts(self, now: datetime, cooling_period: timedelta) -> list[PoolCount]:
         """Return the counts of every product that has certificates."""

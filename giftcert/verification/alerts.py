@@ -1,7 +1,6 @@
-"""Reports violations on the stream: each once while it stands, under the certificate, product or input it is about."""
+"""Tells the stream of violations: each once while it stands, under the certificate, product or input it is about."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -19,80 +18,41 @@ from giftcert.storage.certificates import CertificateRepository, UnknownCertific
 from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
 from giftcert.storage.outages import DATABASE_ERRORS
-from giftcert.verification.violations import INVARIANTS, Findings, Violation
+from giftcert.storage.verification.checks import Violation
+from giftcert.verification.violations import INVARIANTS, Findings
 
 REPORTED_AT_ONCE = 100
 """Of one invariant in one run; the rest is reported by the runs that follow, if it still stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alerts:
-    """Reports what a verification found."""
+async def report(
+    engine: AsyncEngine, settings: Settings, findings: Findings, now: datetime, *, whole: bool
+) -> int:
+    """Tell what is new; what a verification of everything no longer finds may be told again when it comes back.
 
-    engine: AsyncEngine
-    settings: Settings
+    Args:
+        engine: where alerts are written.
+        settings: of the service.
+        findings: of one verification.
+        now: the instant of this report.
+        whole: whether everything was looked at.
 
-    async def report(self, findings: Findings, now: datetime, *, whole: bool) -> int:
-        """Report what is new; what a verification of everything no longer finds is reported again when it comes back.
-
-        Args:
-            findings: of one verification.
-            now: the instant of this report.
-            whole: whether everything was looked at.
-
-        Returns:
-            How many alerts there are.
-        """
-        async with self.engine.begin() as connection:
-            keys = [_key(one) for one in findings.violations]
-            known = await KnownViolationRepository(connection).seen_again(keys, now)
-        reported = [await self._report(one, now) for one in _first_of_each(findings, known)]
-        if whole and findings.are_all_named:
-            async with self.engine.begin() as connection:
-                await KnownViolationRepository(connection).forget_not_seen_since(now)
-        return sum(reported)
-
-    async def _report(self, violation: Violation, now: datetime) -> bool:
-        async with self.engine.begin() as connection:
-            if not await KnownViolationRepository(connection).note(_key(violation), now):
-                return False
-            await self._append(connection, violation, now)
-        return True
-
-    async def _append(self, connection: AsyncConnection, violation: Violation, now: datetime) -> None:
-        notice = self._notice(violation)
-        if violation.kind == "certificate" and await self._of_certificate(connection, violation, notice, now):
-            return
-        events = EventRepository(connection)
-        if violation.kind == "product":
-            await events.append_keyed(violation.subject, [about_product(notice, violation.subject, now)])
-            return
-        of_input = violation.kind == "input"
-        key = violation.subject if of_input else input_key(self.settings.topic_stream, 0)
-        await events.append_keyed(key, [about_input(notice, now)])
-
-    async def _of_certificate(
-        self, connection: AsyncConnection, violation: Violation, notice: InvariantViolated, now: datetime
-    ) -> bool:
-        """Report under the certificate; return ``False`` where just what is wrong with it does not let that be."""
-        try:
-            async with connection.begin_nested():
-                stored = await CertificateRepository(connection).load(violation.subject)
-                record = about_certificate(notice, stored.state, now)
-                await EventRepository(connection).append(violation.subject, [record])
-        except (*DATABASE_ERRORS, UnknownCertificateError, ValueError):
-            return False
-        return True
-
-    def _notice(self, violation: Violation) -> InvariantViolated:
-        of_certificate = violation.kind == "certificate"
-        return InvariantViolated(
-            invariant=violation.invariant,
-            rule=violation.rule,
-            subject=f"{violation.kind} {violation.subject}",
-            detail=f"{INVARIANTS[violation.invariant]}: expected {violation.expected}; seen {violation.seen}",
-            web_url=self.settings.workflow_url(violation.subject) if of_certificate else None,
-        )
+    Returns:
+        How many alerts there are.
+    """
+    async with engine.begin() as connection:
+        keys = [_key(one) for one in findings.violations]
+        known = await KnownViolationRepository(connection).seen_again(keys, now)
+    reported = 0
+    for violation in _first_of_each(findings, known):
+        async with engine.begin() as connection:
+            if await KnownViolationRepository(connection).note(_key(violation), now):
+                await _append(connection, settings, violation, now)
+                reported += 1
+    if whole and findings.are_all_named:
+        async with engine.begin() as connection:
+            await KnownViolationRepository(connection).forget_not_seen_since(now)
+    return reported
 
 
 def _key(violation: Violation) -> str:
@@ -105,3 +65,38 @@ def _first_of_each(findings: Findings, known: set[str]) -> Iterator[Violation]:
         if _key(one) not in known and left[one.invariant] > 0:
             left[one.invariant] -= 1
             yield one
+
+
+async def _append(
+    connection: AsyncConnection, settings: Settings, violation: Violation, now: datetime
+) -> None:
+    subject, events = violation.subject, EventRepository(connection)
+    of_certificate = violation.kind == "certificate"
+    notice = InvariantViolated(
+        invariant=violation.invariant,
+        rule=violation.rule,
+        subject=f"{violation.kind} {subject}",
+        detail=f"{INVARIANTS[violation.invariant]}: expected {violation.expected}; seen {violation.seen}",
+        web_url=settings.workflow_url(subject) if of_certificate else None,
+    )
+    if of_certificate and await _append_to_certificate(connection, subject, notice, now):
+        return
+    if violation.kind == "product":
+        await events.append_keyed(subject, [about_product(notice, subject, now)])
+    else:
+        key = subject if violation.kind == "input" else input_key(settings.topic_stream, 0)
+        await events.append_keyed(key, [about_input(notice, now)])
+
+
+async def _append_to_certificate(
+    connection: AsyncConnection, certificate_id: str, notice: InvariantViolated, now: datetime
+) -> bool:
+    """Tell under the certificate; return ``False`` where just what is wrong with it does not let that be."""
+    try:
+        async with connection.begin_nested():
+            stored = await CertificateRepository(connection).load(certificate_id)
+            record = about_certificate(notice, stored.state, now)
+            await EventRepository(connection).append(certificate_id, [record])
+    except (*DATABASE_ERRORS, UnknownCertificateError, ValueError):
+        return False
+    return True

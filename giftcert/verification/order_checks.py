@@ -1,8 +1,9 @@
-"""Invariants 3, 4 and 9 of orders, held against the domain itself. Pure.
+"""Invariants 3, 4 and 9 of orders, held against the domain itself.
 
 An order's lines are computed anew, and each certificate is told once more how its lines stand: nothing may follow.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,11 +16,18 @@ from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.review import line_as_seen
-from giftcert.storage.certificates import StoredCertificate
+from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.order_lines import OrderLineRow
-from giftcert.verification.violations import Violation
+from giftcert.storage.verification.checks import Rule, Violation
+from giftcert.storage.verification.orders import OrderPage, OrderPageRepository
+from giftcert.verification.scope import Scope
 
-UNDECIDED = "undecided"
+STRAY_HOLDER = Rule(3, "strayHolder", "certificate")
+REFUNDED_UNCAPTURED = Rule(4, "refundedUncaptured", "certificate")
+REFUNDED_OF_OTHER = Rule(4, "refundedOfOther", "certificate")
+INPUT_LOST = Rule(9, "inputLost", "order")
+STANDING_DIFFERS = Rule(9, "standingDiffers", "order")
+UNDECIDED = Rule(9, "undecided", "certificate")
 NO_ID = "00000000-0000-7000-8000-000000000000"
 
 
@@ -37,35 +45,54 @@ class StoredOrders:
     certificates: Mapping[str, StoredCertificate]
     waiting: Collection[str]
 
-    @property
-    def by_order(self) -> dict[str, dict[int, OrderLineRow]]:
-        """The lines of these orders, each order's by their keys."""
-        found: dict[str, dict[int, OrderLineRow]] = {order.order_id: {} for order in self.orders}
-        for ref, row in self.lines.items():
-            if ref.order_id in found:
-                found[ref.order_id][ref.line_key] = row
-        return found
+
+async def look_at_orders(
+    scope: Scope, repository: OrderPageRepository, page: OrderPage, now: datetime
+) -> None:
+    """Hold these orders against their lines, and those against the certificates that they concern; find secrets."""
+    scope.findings.check(len(page.lines), 9)
+    scope.findings.add_all(violations(await _stored(scope, repository, page), scope.settings.policy, now))
+    await scope.secrets.look_at_lines([order.order_id for order in page.orders])
+    await scope.secrets.flush()
+
+
+async def _stored(scope: Scope, repository: OrderPageRepository, page: OrderPage) -> StoredOrders:
+    ids = {one for row in page.lines for one in _concerned(row)}
+    found = await CertificateRepository(scope.session).load_all(ids)
+    certificates = {one.state.certificate_id: one for one in found}
+    lines = {LineRef(*row.key): row for row in page.lines}
+    beside = {ref for one in found for ref in known_lines(one.state)} - lines.keys()
+    lines |= {LineRef(*row.key): row for row in await repository.lines(sorted(beside))}
+    return StoredOrders(
+        orders=page.orders,
+        lines=lines,
+        received=page.received,
+        certificates=certificates,
+        waiting=await repository.waiting(certificates),
+    )
 
 
 def violations(stored: StoredOrders, policy: Policy, now: datetime) -> Iterator[Violation]:
-    """Yield what is wrong with these orders."""
+    """Yield what is wrong with these orders. Pure."""
     seen = {ref: line_as_seen(row) for ref, row in stored.lines.items()}
     decided = {key: one for key, one in stored.certificates.items() if key not in stored.waiting}
-    lines_of = stored.by_order
+    lines_of: defaultdict[str, dict[int, OrderLineRow]] = defaultdict(dict)
+    for ref, row in stored.lines.items():
+        lines_of[ref.order_id][ref.line_key] = row
     for order in stored.orders:
         rows = lines_of[order.order_id]
         yield from _inputs_lost(order, stored.received.get(order.order_id, 0))
         yield from _standings_differ(order, rows)
         for row in rows.values():
             ref = LineRef(*row.key)
-            yield from _stray_holder(row, stored.certificates)
-            yield from _refunded_too_much(row, seen[ref], decided)
-            for certificate_id in sorted(concerned(row) & decided.keys()):
+            yield from _stray_holder(row, ref, stored.certificates)
+            yield from _refunded_too_much(seen[ref], decided.get(row.holder or ""))
+            for certificate_id in sorted(_concerned(row) & decided.keys()):
                 yield from _undecided(decided[certificate_id], ref, seen, policy, now)
 
 
-def concerned(row: OrderLineRow) -> set[str]:
-    """Return the certificates that decide on a line: all that it ever named, and whoever holds it."""
+def _concerned(row: OrderLineRow) -> set[str]:
+    """The certificates that decide on a line: all that it ever named, and whoever holds it."""
     return {*row.named, *([row.holder] if row.holder else [])}
 
 
@@ -73,14 +100,8 @@ def _inputs_lost(order: Order, received: int) -> Iterator[Violation]:
     """Each message that was received and new raised the revision by one, as did each word of a person on a refund."""
     known = order.revision - len(order.shares)
     if received > known:
-        yield Violation(
-            invariant=9,
-            rule="inputLost",
-            kind="order",
-            subject=order.order_id,
-            expected=f"{received} messages folded, which the inbox has",
-            seen=f"at most {known}",
-        )
+        expected = f"{received} messages folded, which the inbox has"
+        yield INPUT_LOST.broken(order.order_id, "", expected, f"at most {known}")
 
 
 def _standings_differ(order: Order, lines: Mapping[int, OrderLineRow]) -> Iterator[Violation]:
@@ -91,27 +112,22 @@ def _standings_differ(order: Order, lines: Mapping[int, OrderLineRow]) -> Iterat
     for key, standing in line_standings(order, counted).items():
         row = lines.get(key)
         if row is None or replace(row.standing, revision=standing.revision) != standing:
-            yield Violation(
-                invariant=9,
-                rule="standingDiffers",
-                kind="order",
-                subject=order.order_id,
-                about=str(key),
-                expected=f"line {standing.line_id} as the order of revision {order.revision} says",
-                seen="no row" if row is None else f"another standing, of revision {row.standing.revision}",
-            )
+            expected = f"line {standing.line_id} as the order of revision {order.revision} says"
+            seen = "no row" if row is None else f"another standing, of revision {row.standing.revision}"
+            yield STANDING_DIFFERS.broken(order.order_id, str(key), expected, seen)
 
 
-def _stray_holder(row: OrderLineRow, certificates: Mapping[str, StoredCertificate]) -> Iterator[Violation]:
+def _stray_holder(
+    row: OrderLineRow, ref: LineRef, certificates: Mapping[str, StoredCertificate]
+) -> Iterator[Violation]:
     """Whoever holds a line has its sale there: else no other certificate ever gets the line."""
     if row.holder is None:
         return
-    ref = LineRef(*row.key)
     state = certificates[row.holder].state if row.holder in certificates else None
     if state is None or state.sale is None or (state.sale.ref, state.status) != (ref, row.holder_status):
         seen = f"{state.status}, with another sale or none" if state else "no such certificate"
         expected = f"{row.holder_status}, with its sale there, as it holds the line"
-        yield _violation(3, "strayHolder", row.holder, row, expected, seen)
+        yield _broken(STRAY_HOLDER, row.holder, row, expected, seen)
 
 
 def _undecided(
@@ -129,60 +145,43 @@ def _undecided(
     decision = decide(state, message, stored.decided_at or now, terms, lambda: NO_ID)
     if decision.public or encode_state(decision.state) != encode_state(stored.state):
         follows = ", ".join(event.type for event in decision.public) or "a change of its state"
-        yield _violation(
-            9, UNDECIDED, state.certificate_id, seen[ref], "decided as it stands", f"{follows} would follow"
-        )
+        expected = "decided as it stands"
+        yield _broken(UNDECIDED, state.certificate_id, seen[ref], expected, f"{follows} would follow")
 
 
-def _refunded_too_much(
-    row: OrderLineRow, line: Line, certificates: Mapping[str, StoredCertificate]
-) -> Iterator[Violation]:
+def _refunded_too_much(line: Line, holder: StoredCertificate | None) -> Iterator[Violation]:
     """What was refunded of a line was captured, and by the same payment; else a refund case says that it was not.
 
     Of a line that nobody holds money that never came may go back: no certificate answers for it.
     """
-    holder = certificates.get(row.holder or "")
     if holder is None or _has_open_case(holder.state, line.ref):
         return
     standing, counted = line.standing, line.counted
-    new = [one for one in standing.refunds if one.currency == standing.currency]
-    refunded = sum(one.certain - counted.of(one.refund_id, one.currency) for one in new)
-    captured = standing.captured - counted.captured
-    overdrawn = [
-        one for one in new if one.overdrawn and one.certain > counted.of(one.refund_id, one.currency)
+    new = [
+        (one, one.certain - counted.of(one.refund_id, one.currency))
+        for one in standing.refunds
+        if one.currency == standing.currency
     ]
+    refunded, captured = sum(amount for _, amount in new), standing.captured - counted.captured
+    overdrawn = [one.refund_id for one, amount in new if one.overdrawn and amount > 0]
+    subject = holder.state.certificate_id
     if refunded > max(0, captured):
         seen = f"{refunded} refunded, and no refund case about it"
-        yield _violation(
-            4,
-            "refundedUncaptured",
-            holder.state.certificate_id,
-            line,
-            f"at most {captured} as captured",
-            seen,
-        )
+        yield _broken(REFUNDED_UNCAPTURED, subject, line, f"at most {captured} as captured", seen)
     elif overdrawn:
-        seen = f"refund {overdrawn[0].refund_id} of a payment that brought less, and no refund case about it"
-        yield _violation(
-            4, "refundedOfOther", holder.state.certificate_id, line, "at most what its payment brought", seen
-        )
+        seen = f"refund {overdrawn[0]} of a payment that brought less, and no refund case about it"
+        yield _broken(REFUNDED_OF_OTHER, subject, line, "at most what its payment brought", seen)
 
 
 def _has_open_case(state: CertificateState, ref: LineRef) -> bool:
     return any(sale.ref == ref and sale.open_case is not None for sale in state.sales)
 
 
-def _violation(
-    invariant: int, rule: str, certificate_id: str, line: Line | OrderLineRow, expected: str, seen: str
+def _broken(
+    rule: Rule, certificate_id: str, line: Line | OrderLineRow, expected: str, seen: str
 ) -> Violation:
     """``about`` is the line, as ``repair`` reads it."""
     standing = line.standing
-    return Violation(
-        invariant=invariant,
-        rule=rule,
-        kind="certificate",
-        subject=certificate_id,
-        about=f"{standing.order_id} {standing.line_key}",
-        expected=f"order {standing.order_id}, line {standing.line_id}: {expected}",
-        seen=seen,
-    )
+    about = f"{standing.order_id} {standing.line_key}"
+    expected = f"order {standing.order_id}, line {standing.line_id}: {expected}"
+    return rule.broken(certificate_id, about, expected, seen)

@@ -1,7 +1,6 @@
 """Sets off again what verification found missing. Twice does no more than once: all that follows knows repeats."""
 
 import asyncio
-from collections.abc import Collection
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,32 +9,34 @@ from temporalio.client import Client
 from giftcert.clock import utc_now
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.verification import certificate_checks, whole_checks
+from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.repairs import RepairRepository
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflows import send_wakes, signal_certificate
 from giftcert.verification.order_checks import UNDECIDED
-from giftcert.verification.sequences import RULE_MISSING, RULE_UNPUBLISHED
+from giftcert.verification.sequences import MISSING, UNPUBLISHED
 from giftcert.verification.verify import Sources
-from giftcert.verification.violations import Findings, Violation
+from giftcert.verification.violations import Findings
 
 WAIT_SECONDS = 30.0
 """How long what was set off may take; the sweep needs at most half of it."""
 _POLL_SECONDS = 0.1
-_PARKED = frozenset({certificate_checks.PARKED.rule})
-_LEFT_BEHIND = frozenset({whole_checks.PAYMENT_LEFT_BEHIND.rule})
-_UNSEEN = frozenset({RULE_MISSING, RULE_UNPUBLISHED})
-_TO_DECIDE = frozenset({UNDECIDED, certificate_checks.SPENDING_LOST.rule})
+_TO_DECIDE = (UNDECIDED, certificate_checks.SPENDING_LOST)
 _TO_WAKE = (
-    _TO_DECIDE
-    | _PARKED
-    | {
-        certificate_checks.NO_RUN.rule,
-        certificate_checks.OVERDUE.rule,
-        certificate_checks.ASLEEP.rule,
-        whole_checks.PENDING.rule,
-    }
+    *_TO_DECIDE,
+    certificate_checks.PARKED,
+    certificate_checks.NO_RUN,
+    certificate_checks.OVERDUE,
+    certificate_checks.ASLEEP,
+    whole_checks.PENDING,
 )
-REPAIRABLE = _TO_WAKE | _LEFT_BEHIND | _UNSEEN | {whole_checks.SHARD_MISSING.rule}
+REPAIRABLE = (
+    *_TO_WAKE,
+    whole_checks.PAYMENT_LEFT_BEHIND,
+    MISSING,
+    UNPUBLISHED,
+    whole_checks.SHARD_MISSING,
+)
 """Rules whose violations are over once the parts of the service have done again what is set off here."""
 
 
@@ -47,8 +48,8 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
     """
     async with sources.engine.begin() as connection:
         counts = await _write(RepairRepository(connection), findings, sources.settings.channels[0])
-    parked = _subjects(findings, _PARKED)
-    for certificate_id in sorted(parked):
+    parked = _subjects(findings, certificate_checks.PARKED)
+    for certificate_id in parked:
         seen = await lifecycle.advance(certificate_id, utc_now(), retry_parked=True)
         await send_wakes(client, seen.wakes)
     counts["{} certificates tried again what could not be decided"] = len(parked)
@@ -69,34 +70,31 @@ async def until_effective(engine: AsyncEngine, findings: Findings) -> bool:
 
 def still_waits(findings: Findings) -> bool:
     """Return whether anything is left that the parts of the service mend by themselves, if they run."""
-    return any(one.rule in REPAIRABLE for one in findings.violations)
+    return bool(_broken(findings, *REPAIRABLE))
 
 
 async def _write(repairs: RepairRepository, findings: Findings, channel: str) -> dict[str, int]:
     """Write what re-drives, orders first, as every transaction locks."""
-    orders = await repairs.fold_again(sorted(_subjects(findings, _LEFT_BEHIND)))
-    missing = [one.about for one in findings.violations if one.rule == RULE_MISSING]
-    lost = [_lost(one) for one in findings.violations if one.rule in _TO_DECIDE]
-    text = msgspec.json.encode(lost).decode()
+    orders = await repairs.fold_again(_subjects(findings, whole_checks.PAYMENT_LEFT_BEHIND))
+    missing = [one.about for one in _broken(findings, MISSING)]
+    lost = msgspec.json.encode([_lost(one) for one in _broken(findings, *_TO_DECIDE)]).decode()
     return {
         "{} orders looked at again by ingest: their payments are folded": orders,
         "{} shards given their row again: their events are published": await repairs.add_shards(),
         "{} events that the stream lacks put into the outbox again": await repairs.publish_again(missing),
-        "{} lines and spendings made pending again": await repairs.decide_again(text, channel, utc_now()),
+        "{} lines and spendings made pending again": await repairs.decide_again(lost, channel, utc_now()),
     }
 
 
 def _lost(violation: Violation) -> dict[str, object]:
-    if violation.rule == UNDECIDED:
-        order_id, _, line_key = violation.about.rpartition(" ")
-    else:
-        order_id, line_key = "", "0"
+    is_line = violation.rule == UNDECIDED.name
+    order_id, _, line_key = violation.about.rpartition(" ") if is_line else ("", "", "0")
     return {"certificate_id": violation.subject, "order_id": order_id, "line_key": int(line_key)}
 
 
 async def _wake(sources: Sources, client: Client, findings: Findings) -> int:
     async with sources.engine.connect() as connection:
-        rows = await RepairRepository(connection).to_wake(sorted(_subjects(findings, _TO_WAKE)))
+        rows = await RepairRepository(connection).to_wake(_subjects(findings, *_TO_WAKE))
     for row in rows:
         channel = row.pop("channel") or sources.settings.channels[0]
         wake = Wake(signal=Signal.REQUEST_DECIDED, channel=channel, cause="verify --repair", **row)
@@ -107,11 +105,16 @@ async def _wake(sources: Sources, client: Client, findings: Findings) -> int:
 async def _is_effective(engine: AsyncEngine, findings: Findings) -> bool:
     async with engine.connect() as connection:
         return not await RepairRepository(connection).any_left(
-            certificate_ids=sorted(_subjects(findings, _TO_WAKE)),
-            event_ids=[one.about for one in findings.violations if one.rule in _UNSEEN],
-            order_ids=sorted(_subjects(findings, _LEFT_BEHIND)),
+            certificate_ids=_subjects(findings, *_TO_WAKE),
+            event_ids=[one.about for one in _broken(findings, MISSING, UNPUBLISHED)],
+            order_ids=_subjects(findings, whole_checks.PAYMENT_LEFT_BEHIND),
         )
 
 
-def _subjects(findings: Findings, rules: Collection[str]) -> set[str]:
-    return {one.subject for one in findings.violations if one.rule in rules}
+def _subjects(findings: Findings, *rules: Rule) -> list[str]:
+    return sorted({one.subject for one in _broken(findings, *rules)})
+
+
+def _broken(findings: Findings, *rules: Rule) -> list[Violation]:
+    names = {rule.name for rule in rules}
+    return [one for one in findings.violations if one.rule in names]

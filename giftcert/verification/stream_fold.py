@@ -13,9 +13,16 @@ from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.disclosure import refuse_disclosure
 from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import FOR_SALE, CertificateState, Status
+from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.pages import CertificateRow
-from giftcert.verification.violations import Violation
 
+HELD_TWICE = Rule(2, "heldTwice", "certificate")
+RESOLVED_TWICE = Rule(2, "resolvedTwice", "certificate")
+ISSUED_TWICE = Rule(3, "issuedTwice", "certificate")
+UNREADABLE = Rule(5, "unreadable", "certificate")
+EVENT_DIFFERS = Rule(5, "eventDiffers", "certificate")
+FOLD_DIFFERS = Rule(5, "foldDiffers", "certificate")
+DISCLOSURE_NOT_ALLOWED = Rule(8, "disclosureNotAllowed", "certificate")
 _MAY_BE_RELEASED = frozenset({Status.RESERVED, Status.ORDERED})
 
 
@@ -50,32 +57,24 @@ class FoldCheck:
         try:
             told = public_event(event.event_type, event.payload)
         except msgspec.DecodeError as error:
-            yield self._violation(5, "unreadable", event, "a payload of its type", str(error))
+            yield self._broken(UNREADABLE, event, "a payload of its type", str(error))
             return
         if told is not None:
             yield from self._may_follow(event, told)
             self._state = evolve(self._with_nominal(event.nominal or 0), told, event.occurred_at)
         if event.event_type == e.CvcDisclosed.type:
             yield from self._may_disclose(event)
-        if (
-            event.event_type != InvariantViolated.type
-        ):  # which says how the database stood when that was wrong
+        # An alert about the certificate says how the database stood when that was wrong.
+        if event.event_type != InvariantViolated.type:
             yield from self._is_told_right(event)
 
     def end(self) -> Iterator[Violation]:
         """Yield how the database differs from what all events say."""
         row = self._certificate
-        stored = Shown(row.shown_status, row.refund_state, row.balance, row.held)
-        folded = self._shown()
+        stored, folded = Shown(row.shown_status, row.refund_state, row.balance, row.held), self._shown()
         if folded != stored:
-            yield Violation(
-                invariant=5,
-                rule="foldDiffers",
-                kind="certificate",
-                subject=row.certificate_id,
-                expected=f"{folded}, as its events fold",
-                seen=f"{stored} in the database",
-            )
+            expected = f"{folded}, as its events fold"
+            yield FOLD_DIFFERS.broken(row.certificate_id, "", expected, f"{stored} in the database")
 
     def _with_nominal(self, nominal: int) -> CertificateState:
         state = self._state
@@ -86,28 +85,23 @@ class FoldCheck:
         status = self._state.status
         match told:
             case e.Reserved() if status != Status.AVAILABLE:
-                yield self._violation(
-                    2, "heldTwice", event, "reserved when available", f"reserved when {status}"
-                )
+                yield self._broken(HELD_TWICE, event, "reserved when available", f"reserved when {status}")
             case e.Ordered() if status not in FOR_SALE:
-                yield self._violation(2, "heldTwice", event, "ordered when free", f"ordered when {status}")
+                yield self._broken(HELD_TWICE, event, "ordered when free", f"ordered when {status}")
             case e.Released() if status not in _MAY_BE_RELEASED:
-                yield self._violation(
-                    2, "resolvedTwice", event, "released when held", f"released when {status}"
-                )
+                yield self._broken(RESOLVED_TWICE, event, "released when held", f"released when {status}")
             case e.Issued():
                 if self._issued or status != Status.ORDERED:
                     seen = "issued again" if self._issued else f"issued when {status}"
-                    yield self._violation(3, "issuedTwice", event, "issued once, when ordered", seen)
+                    yield self._broken(ISSUED_TWICE, event, "issued once, when ordered", seen)
                 self._issued = True
             case _:
                 return
 
     def _may_disclose(self, event: StoredEvent) -> Iterator[Violation]:
-        refusal = refuse_disclosure(self._state)
-        if refusal is not None:
+        if refuse_disclosure(self._state) is not None:
             expected = f"no disclosure of a certificate that is {self._shown()}"
-            yield self._violation(8, "disclosureNotAllowed", event, expected, "its CVC was disclosed")
+            yield self._broken(DISCLOSURE_NOT_ALLOWED, event, expected, "its CVC was disclosed")
 
     def _is_told_right(self, event: StoredEvent) -> Iterator[Violation]:
         """The first difference is told; what follows from it is not."""
@@ -115,23 +109,12 @@ class FoldCheck:
         folded = self._shown()
         if not self._differed and folded != told:
             self._differed = True
-            yield self._violation(
-                5, "eventDiffers", event, f"{folded}, as the events up to it fold", str(told)
-            )
+            yield self._broken(EVENT_DIFFERS, event, f"{folded}, as the events up to it fold", str(told))
 
     def _shown(self) -> Shown:
         state = self._state
         return Shown(state.shown_status, state.refund_state.value, state.balance, state.held)
 
-    def _violation(
-        self, invariant: int, rule: str, event: StoredEvent, expected: str, seen: str
-    ) -> Violation:
-        return Violation(
-            invariant=invariant,
-            rule=rule,
-            kind="certificate",
-            subject=self._certificate.certificate_id,
-            about=str(event.sequence),
-            expected=f"{event.event_type} of sequence {event.sequence}: {expected}",
-            seen=seen,
-        )
+    def _broken(self, rule: Rule, event: StoredEvent, expected: str, seen: str) -> Violation:
+        expected = f"{event.event_type} of sequence {event.sequence}: {expected}"
+        return rule.broken(self._certificate.certificate_id, str(event.sequence), expected, seen)

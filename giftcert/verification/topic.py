@@ -7,11 +7,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
     ResourceType,
 )
 
-from giftcert.verification.violations import Violation
+from giftcert.storage.verification.checks import Rule, Violation
 
 STREAM_CONFIGURATION = {"cleanup.policy": "delete", "retention.ms": "-1"}
+STREAM_FORGETS = Rule(5, "streamForgets", "topic")
 _ANSWER_SECONDS = 10
-_CANNOT = frozenset({KafkaError._UNSUPPORTED_FEATURE})  # noqa: SLF001 - its public name
 
 
 def stream_deviations(admin: AdminClient, stream: str) -> dict[str, str]:
@@ -39,18 +39,10 @@ def stream_violations(admin: AdminClient, stream: str) -> list[Violation] | None
     try:
         deviations = stream_deviations(admin, stream)
     except KafkaException as error:
-        if error.args[0].code() in _CANNOT:
+        if error.args[0].code() == KafkaError._UNSUPPORTED_FEATURE:  # noqa: SLF001 - its public name
             return None
         raise
     return [
-        Violation(
-            invariant=5,
-            rule="streamForgets",
-            kind="topic",
-            subject=stream,
-            about=name,
-            expected=f"{name}={STREAM_CONFIGURATION[name]}",
-            seen=f"{name}={value}",
-        )
+        STREAM_FORGETS.broken(stream, name, f"{name}={STREAM_CONFIGURATION[name]}", f"{name}={value}")
         for name, value in deviations.items()
     ]

@@ -1,7 +1,9 @@
-"""What may be found: the ten invariants of the lifecycle, and what breaks one."""
+"""What a verification found: the ten invariants of the lifecycle, how much was held against each, what breaks it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from giftcert.storage.verification.checks import Violation
 
 KEPT = 1_000
 """Violations of one invariant that are named; more are counted."""
@@ -18,43 +20,8 @@ INVARIANTS: dict[int, str] = {
     9: "Every input is folded, a repeat, or reported; every changed standing is decided, pending, or parked",
     10: "Every event goes back to a record of a topic, a request, or an instant that had passed",
 }
-UNITS: dict[int, str] = {
-    1: "products",
-    2: "certificates",
-    3: "certificates",
-    4: "certificates",
-    5: "certificates",
-    6: "events",
-    7: "texts",
-    8: "disclosures",
-    9: "inputs and lines",
-    10: "events",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """One thing that breaks an invariant.
-
-    ``kind`` says what ``subject`` is: a certificate, product, order, input, event, topic. ``about`` tells several of
-    one rule and subject apart and never changes while the violation stands; ``expected`` and ``seen`` are for people.
-    """
-
-    invariant: int
-    rule: str
-    kind: str
-    subject: str
-    about: str = ""
-    expected: str
-    seen: str
-
-    @property
-    def key(self) -> tuple[int, str, str, str]:
-        """What is the same as long as this violation stands."""
-        return self.invariant, self.rule, self.subject, self.about
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.subject}: expected {self.expected}; seen {self.seen}"
+UNITS = {1: "products", 6: "events", 7: "texts", 8: "disclosures", 9: "inputs and lines", 10: "events"}
+"""What is held against an invariant, if not certificates."""
 
 
 @dataclass(slots=True)
@@ -67,9 +34,9 @@ class Findings:
     _kept: dict[tuple[int, str, str, str], Violation] = field(default_factory=dict)
 
     @property
-    def violations(self) -> tuple[Violation, ...]:
+    def violations(self) -> list[Violation]:
         """The violations that are named, by invariant."""
-        return tuple(sorted(self._kept.values(), key=lambda one: one.invariant))
+        return sorted(self._kept.values(), key=lambda one: one.invariant)
 
     @property
     def hold(self) -> bool:

@@ -30,7 +30,7 @@ from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflows import signal_certificate
 from giftcert.verification.repair import repair
-from giftcert.verification.stream_reader import reading_stream
+from giftcert.verification.stream import reading_stream
 from giftcert.verification.topic import STREAM_CONFIGURATION
 from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from giftcert.contracts.envelope import StoredEvent
+from giftcert.storage.verification.checks import Violation
 from giftcert.storage.verification.pages import RecordedEvent
-from giftcert.verification.cutoff import Cutoff
-from giftcert.verification.violations import KEPT, Findings, Violation
+from giftcert.verification.scope import Cutoff
+from giftcert.verification.violations import KEPT, Findings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -1,9 +1,13 @@
-"""As of when a verification looks, and how far what it knows of the stream reaches."""
+"""What all checks of one verification share, and as of when they look."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from giftcert.settings import Settings
 from giftcert.storage.verification.pages import RecordedEvent
+from giftcert.storage.verification.session import Session
+from giftcert.verification.secrets import SecretWatch
+from giftcert.verification.violations import Findings
 
 LONGEST_TRANSACTION = timedelta(minutes=1)
 """What was recorded longer ago than this is committed or never will be."""
@@ -27,3 +31,14 @@ class Cutoff:
         if event.waits or event.waited or recorded_at >= self.read_until - LONGEST_TRANSACTION:
             return False
         return self.read_since is None or recorded_at > self.read_since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The session that a verification reads by, the settings of the service, and where its findings go."""
+
+    session: Session
+    settings: Settings
+    cutoff: Cutoff
+    secrets: SecretWatch
+    findings: Findings
