@@ -106,7 +106,7 @@ class Replay:
         async with self._engine.begin() as connection:
             for one in lying:
                 await QuarantineRepository(connection).close(one, "dismissed", self._clock())
-                await self._record_act(connection, place, f"quarantine dismiss {_position(place)}: {why}")
+                await self.record_act(connection, place, f"quarantine dismiss {_position(place)}: {why}")
         return len(lying)
 
     async def _lying_at(self, place: Place) -> list[int]:
@@ -169,9 +169,10 @@ class Replay:
         else:
             await review.restate(record, replayed.reason, replayed.detail or "")
         what = f"quarantine replay {_position(replayed.place)}: {replayed.reason or replayed.outcome}"
-        await self._record_act(connection, replayed.place, what)
+        await self.record_act(connection, replayed.place, what)
 
-    async def _record_act(self, connection: AsyncConnection, place: Place, what: str) -> None:
+    async def record_act(self, connection: AsyncConnection, place: Place, what: str) -> None:
+        """Record what somebody does with a record, in the transaction in which it is done."""
         event = about_input(OperatorActed(who=self._who, what=what), self._clock())
         await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])
 

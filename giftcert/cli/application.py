@@ -1,57 +1,45 @@
-"""All commands together."""
+"""The commands, and the module of each."""
+
+from importlib import import_module
 
 import typer
 from typer.main import get_command
 
-from giftcert.cli import (
-    config,
-    demo,
-    keys,
-    migrate,
-    pool,
-    quarantine,
-    refunds,
-    services,
-    setup,
-    token,
-    trace,
-    up,
-    verify,
-)
-
+MODULES = {
+    "up": "up",
+    "demo": "demo",
+    "api": "services",
+    "worker": "services",
+    "ingest": "services",
+    "dispatch": "services",
+    "migrate": "setup",
+    "setup": "setup",
+    "prepare": "setup",
+    "pool": "pool",
+    "token": "keys",
+    "keys": "keys",
+    "refunds": "refunds",
+    "quarantine": "quarantine",
+    "trace": "trace",
+    "verify": "verify",
+    "config": "config",
+}
 HELP = "Gift-certificate processing. `giftcert up` starts everything here; nothing needs to be set for that."
 
 
-def application() -> typer.Typer:
-    """Return the command line."""
-    app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    app.callback()(_options)
-    app.command()(up.up)
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(demo.demo)
-    for service in (services.api, services.worker, services.ingest, services.dispatch):
-        app.command()(service)
-    app.command()(migrate.migrate)
-    app.command(name="setup")(setup.setup_command)
-    app.command(hidden=True)(setup.prepare)
-    app.add_typer(pool.app, name="pool")
-    app.command()(token.token)
-    app.add_typer(keys.app, name="keys")
-    app.add_typer(refunds.app, name="refunds")
-    app.add_typer(quarantine.app, name="quarantine")
-    app.command()(trace.trace)
-    app.command()(verify.verify)
-    app.command()(config.config)
-    return app
-
-
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code.
+    """Run one command and return its exit code; unless it is named, all are loaded to say what there is.
 
     Raises:
         Exception: the command failed.
     """
-    command = get_command(application())
-    code = command.main(args=arguments, prog_name="giftcert", standalone_mode=False)
+    named = next((argument for argument in arguments if not argument.startswith("-")), "")
+    modules = [MODULES[named]] if named in MODULES else dict.fromkeys(MODULES.values())
+    app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_options)
+    for module in modules:
+        app.add_typer(import_module(f"giftcert.cli.{module}").app)
+    code = get_command(app).main(args=arguments, prog_name="giftcert", standalone_mode=False)
     return code if isinstance(code, int) else 0
 
 

@@ -1,41 +1,82 @@
-"""``giftcert config``: every setting and its value."""
+"""``giftcert config``: every setting and its value, or with its meaning and default, which is `.env.example`."""
 
+import json
+import textwrap
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from giftcert.cli.output import AsJson, say
+from giftcert.redaction import redact_text
+from giftcert.settings import Settings, load_settings
+
+app = typer.Typer()
+_HEAD = """\
+# Every setting, with its default. Copy to .env and take out the '#' of what shall differ.
+# Nothing set means embedded: an address that is set makes that part external, and asks for keys of your own.
+# Durations are ISO 8601 (PT30M, P7D) or seconds; lists are JSON.
+# Temporal's TLS and API key: as in Temporal's own environment configuration (TEMPORAL_TLS, TEMPORAL_API_KEY, ...).
+# Written by `giftcert config --example`.
+"""
 
 
+@app.command()
 def config(
     example: Annotated[bool, typer.Option("--example", help="Print what .env.example holds")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show every setting with its value and whether it was set; secrets are masked."""
     if example:
-        from giftcert.cli.example import example as text
-
-        typer.echo(text(), nl=False)
+        typer.echo(env_example(), nl=False)
         return
-    values, chosen = _values()
-    width = max(map(len, values))
+    settings = load_settings()
+    shown = settings.model_dump(mode="json")
+    if settings.database_url is not None:
+        shown["database_url"] = redact_text(settings.database_url.get_secret_value())
+    values = {_variable(name): shown[name] for name in Settings.model_fields}
+    chosen, width = set(map(_variable, settings.model_fields_set)), max(map(len, values))
     lines = [
-        f"{name:<{width}}  {_shown(value)}{'  (set)' * (name in chosen)}" for name, value in values.items()
+        f"{name:<{width}}  {'' if value is None else value}{'  (set)' * (name in chosen)}"
+        for name, value in values.items()
     ]
     say(values, "\n".join(lines), as_json=as_json)
 
 
-def _values() -> tuple[dict[str, Any], set[str]]:
-    from giftcert.redaction import redact_text
-    from giftcert.settings import Settings, load_settings
-
-    settings = load_settings()
-    values = settings.model_dump(mode="json")
-    if settings.database_url is not None:
-        values["database_url"] = redact_text(settings.database_url.get_secret_value())
-    shown = {f"GIFTCERT_{name.upper()}": values[name] for name in Settings.model_fields}
-    return shown, {f"GIFTCERT_{name.upper()}" for name in settings.model_fields_set}
+def env_example() -> str:
+    """Return the text of `.env.example`."""
+    return _HEAD + "".join(_entry(name, field) for name, field in Settings.model_fields.items())
 
 
-def _shown(value: object) -> str:
-    return "" if value is None else str(value)
+def _entry(name: str, field: Any) -> str:  # noqa: ANN401 - pydantic's own
+    comment = "".join(f"# {line}\n" for line in textwrap.wrap(field.description or "", 100))
+    return f"\n{comment}#{_variable(name)}={_as_text(field.default)}\n"
+
+
+def _variable(name: str) -> str:
+    return f"GIFTCERT_{name.upper()}"
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return _duration(value)
+        case tuple() | list() | dict():
+            return json.dumps(value)
+        case Path():
+            return value.as_posix()
+        case _:
+            return str(value)
+
+
+def _duration(value: timedelta) -> str:
+    seconds = int(value.total_seconds())
+    for text, unit in (("P{}D", 86_400), ("PT{}H", 3_600), ("PT{}M", 60)):
+        if seconds and seconds % unit == 0:
+            return text.format(seconds // unit)
+    return f"PT{seconds}S"

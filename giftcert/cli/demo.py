@@ -4,87 +4,67 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from giftcert.cli.connections import connected
 from giftcert.cli.errors import CommandError
-from giftcert.cli.event_loop import run_to_end, run_until_told
+from giftcert.cli.event_loop import run_until_stopped, to_its_end
+from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
+from giftcert.embedded.whole import Ready, run_whole_stack
+from giftcert.product_file import read_products
+from giftcert.settings import Settings, load_settings
+from giftcert.storage.products import ProductRepository
 
-if TYPE_CHECKING:
-    from giftcert.embedded.addresses import Addresses
-    from giftcert.embedded.whole import Ready
-    from giftcert.settings import Settings
-
+app = typer.Typer()
 _USAGE = 2  # what argparse ends with
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def demo(
     context: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C")] = False,
 ) -> int:
     """Sell, cancel and refund in both channels and check the outcome; other options go to the simulators."""
-    from giftcert.embedded.addresses import running_addresses
-    from giftcert.settings import load_settings
-
     settings, wanted = load_settings(), _demo_settings(context.args)
     running = running_addresses(settings)
-    if running.api_url is not None and sells_for_demo(settings, Path(wanted["GIFTCERT_PRODUCTS_FILE"])):
-        return _against(running, settings.state_dir, context.args)
     if running.api_url is not None:
+        if sells_for_demo(settings, Path(wanted["GIFTCERT_PRODUCTS_FILE"])):
+            return to_its_end(_play)(_environment(running, settings.state_dir), context.args)
         typer.echo(
             "the stack that runs here does not have the demo's products: the demo starts one of its own"
         )
     return _on_its_own(settings.state_dir / "demo", context.args, wanted, keep=keep)
 
 
-def sells_for_demo(settings: "Settings", products_file: Path) -> bool:
+def sells_for_demo(settings: Settings, products_file: Path) -> bool:
     """Return whether the running stack was started with the products of the demo, whose deadlines are short."""
-    from giftcert.embedded.addresses import with_database
-    from giftcert.product_file import read_products
-    from giftcert.storage.engine import make_engine
-    from giftcert.storage.products import ProductRepository
-
     wanted = {line.id for line in read_products(settings.model_copy(update={"products_file": products_file}))}
 
     async def known() -> set[str]:
-        engine = make_engine(with_database(settings)[0], "giftcert-demo")
-        try:
-            async with engine.connect() as connection:
-                return set(await ProductRepository(connection).all())
-        finally:
-            await engine.dispose()
+        database = with_running_stack(settings, ["database_url"])
+        async with connected(database, "demo") as engine, engine.connect() as connection:
+            return set(await ProductRepository(connection).all())
 
     return wanted <= asyncio.run(known())
 
 
-def _against(running: "Addresses", state_dir: Path, arguments: Sequence[str]) -> int:
-    codes = []
-
-    async def work() -> None:
-        codes.append(await _play(_environment(running, state_dir), arguments))
-
-    run_to_end(work)
-    return codes[0]
-
-
 def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, str], *, keep: bool) -> int:
     """Start a stack under the demo's own settings, on a state that earlier demos have not used up."""
-    from giftcert.embedded.whole import run_whole_stack
-    from giftcert.settings import Settings
-
     for name, value in chosen.items():
         os.environ.setdefault(name, value)  # for this process and for the parts that it starts
     os.environ["GIFTCERT_STATE_DIR"] = str(state_dir.resolve())
     shutil.rmtree(state_dir, ignore_errors=True)
-    codes = []
+    code = 1
 
-    async def use(ready: "Ready") -> None:
-        environment = _environment(ready.addresses, ready.state_folder)
-        codes.append(await _play(environment, arguments))
+    async def use(ready: Ready) -> None:
+        nonlocal code
+        code = await _play(_environment(ready.addresses, ready.state_folder), arguments)
         if keep:
             typer.echo(
                 f"all goes on until Ctrl-C; logs in {ready.state_folder / 'logs'}; commands find it by"
@@ -96,14 +76,12 @@ def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, 
         report = lambda part, line: typer.echo(f"{part:<10} {line}")  # noqa: E731
         await run_whole_stack(Settings(), report, use, any_free_port=True)
 
-    run_until_told(work, insist=False)
-    return codes[0] if codes else 1
+    run_until_stopped(work, insist=False)
+    return code
 
 
 def _demo_settings(arguments: Sequence[str]) -> dict[str, str]:
     """Ask the simulators which settings their stories need, and whether they take these options."""
-    import subprocess
-
     command = [sys.executable, "-m", "simulators.demo_environment", *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if answer.returncode == _USAGE:
@@ -114,7 +92,7 @@ def _demo_settings(arguments: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def _environment(addresses: "Addresses", state_folder: "Path") -> Mapping[str, str]:
+def _environment(addresses: Addresses, state_folder: Path) -> Mapping[str, str]:
     return {
         **os.environ,
         **addresses.environment(),

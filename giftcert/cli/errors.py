@@ -4,6 +4,8 @@ import re
 import sys
 import traceback
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from typer.exceptions import TyperException
 
 from giftcert.redaction import redact_text
@@ -24,38 +26,25 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
         return INTERRUPTED
     if debug:
         traceback.print_exception(error)
-    error = _innermost(error)
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     sys.stderr.write(f"giftcert: {redact_text(_one_line(error))}\n")
     code = getattr(error, "exit_code", _FAILED)
     return code if isinstance(code, int) else _FAILED
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def _one_line(error: BaseException) -> str:
+    """Return what is wrong; of settings that were refused which variable and why, never its value."""
+    if isinstance(error, SettingsError) and (field := re.search(r'field "(\w+)"', str(error))):
+        return f"GIFTCERT_{field[1].upper()}: must be JSON, as in .env.example"
+    if isinstance(error, ValidationError):
+        problems = error.errors(include_input=False, include_url=False)
+        return "; ".join(
+            f"GIFTCERT_{'_'.join(map(str, one['loc'])).upper()}: {one['msg'].removeprefix('Value error, ')}"
+            for one in problems
+        )
     # A usage error names the option only in its formatted message.
     said = error.format_message() if isinstance(error, TyperException) else str(error)
-    text = _settings_problem(error) or " ".join(said.split()) or type(error).__name__
+    text = " ".join(said.split()) or type(error).__name__
     ours = type(error).__module__.startswith(("giftcert.", "typer."))
-    return text if ours or _settings_problem(error) else f"{type(error).__name__}: {text}"
-
-
-def _settings_problem(error: BaseException) -> str | None:
-    """Return which variable is wrong and why, never its value, if the settings were refused."""
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    if isinstance(error, SettingsError):  # names the field only in its message
-        field = re.search(r'field "(\w+)"', str(error))
-        return f"GIFTCERT_{field[1].upper()}: must be JSON, as in .env.example" if field else None
-    if not isinstance(error, ValidationError):
-        return None
-    problems = error.errors(include_input=False, include_url=False)
-    return "; ".join(
-        f"GIFTCERT_{'_'.join(map(str, p['loc'])).upper()}: {p['msg'].removeprefix('Value error, ')}"
-        for p in problems
-    )
+    return text if ours else f"{type(error).__name__}: {text}"

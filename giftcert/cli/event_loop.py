@@ -4,28 +4,38 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from giftcert.cli.errors import INTERRUPTED
 from giftcert.embedded.parent import Lifeline
 
-Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+P = ParamSpec("P")
+T = TypeVar("T")
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 
-def run_to_end(work: Work) -> None:
-    """Run work that ends by itself; a signal, or the supervisor's end, cancels it.
+def to_its_end(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Make a command of work that ends by itself; a signal, or the supervisor's end, cancels it.
 
     Raises:
         KeyboardInterrupt: it was cancelled.
         Exception: it failed.
     """
-    if asyncio.run(_until_done_or_told(work, insist=True)):
-        raise KeyboardInterrupt
+
+    @wraps(work)
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
+        task = asyncio.run(_until_done_or_stopped(lambda: work(*arguments, **options), insist=True))
+        if task.cancelled():
+            raise KeyboardInterrupt
+        return task.result()
+
+    return run
 
 
-def run_until_told(work: Work, *, insist: bool = True, loop: LoopFactory | None = None) -> None:
-    """Run work that goes on until it is told to end, which is its success.
+def run_until_stopped(work: Work[None], *, insist: bool = True, loop: LoopFactory | None = None) -> None:
+    """Run work that goes on until it is stopped, which is its success.
 
     Args:
         work: is cancelled by the first SIGINT or SIGTERM and cleans up before it ends.
@@ -36,41 +46,36 @@ def run_until_told(work: Work, *, insist: bool = True, loop: LoopFactory | None 
         Exception: it failed.
     """
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(_until_done_or_told(work, insist=insist))
+        task = runner.run(_until_done_or_stopped(work, insist=insist))
+    if not task.cancelled():
+        task.result()
 
 
-async def _until_done_or_told(work: Work, *, insist: bool) -> bool:
-    """Return whether the work was cancelled from outside."""
+async def _until_done_or_stopped(work: Work[T], *, insist: bool) -> asyncio.Task[T]:
+    """Return the work: done, failed, or cancelled from outside."""
     lifeline = Lifeline()
     _hear_signals(lifeline.cut, insist=insist)
     watch = asyncio.create_task(lifeline.watch())
     task = asyncio.create_task(_when_started(lifeline, work))
     cut = asyncio.create_task(lifeline.cut.wait())
     await asyncio.wait({task, cut}, return_when=asyncio.FIRST_COMPLETED)
-    told = not task.done()
-    if told:
-        task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not told:
-            raise
-    finally:
-        watch.cancel()
-        cut.cancel()
-    return told
+    task.cancel()  # does nothing to one that is done
+    await asyncio.wait({task})
+    watch.cancel()
+    cut.cancel()
+    return task
 
 
-async def _when_started(lifeline: Lifeline, work: Work) -> None:
+async def _when_started(lifeline: Lifeline, work: Work[T]) -> T:
     await lifeline.started.wait()
-    await work()
+    return await work()
 
 
-def _hear_signals(told: asyncio.Event, *, insist: bool) -> None:
+def _hear_signals(stopped: asyncio.Event, *, insist: bool) -> None:
     def hear() -> None:
-        if told.is_set() and insist:
+        if stopped.is_set() and insist:
             os._exit(INTERRUPTED)
-        told.set()
+        stopped.set()
 
     for stop_signal in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(stop_signal, hear)

@@ -1,24 +1,46 @@
-"""``giftcert quarantine``: records that could not be applied."""
+"""``giftcert quarantine``: records that could not be applied are shown, replayed and dismissed in somebody's name."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
-from giftcert.cli.event_loop import run_to_end
-from giftcert.cli.operators import By, operator
-from giftcert.cli.output import AsJson, say
+from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.lifecycle import service_policy
+from giftcert.cli.operators import By, free_text, operator
+from giftcert.cli.output import AsJson, say, table
+from giftcert.cli.quarantine_report import (
+    COLUMNS,
+    Tally,
+    described,
+    place_at,
+    position,
+    revealed,
+    row_of,
+)
+from giftcert.contracts.payload import payload_of
+from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.security import keyring_of
+from giftcert.storage.quarantine import BEGINNING, Place, QuarantineRepository, StoredRecord, Wanted
+from kafka_ingest.replay import Replay, Replayed, opened
+from kafka_ingest.transaction import IngestRules
 
-app = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
-SHOWN_BAD = 100
-
+app = typer.Typer(name="quarantine", help="Records that could not be applied.", no_args_is_help=True)
+REPLAYED_AT_ONCE = 500
 OfTopic = Annotated[str | None, typer.Option("--topic", help="Only of this topic")]
 OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only of this partition")]
 ForReason = Annotated[str | None, typer.Option("--reason", help="Only with this reason")]
+AtPlace = Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")]
 
 
 @app.command(name="list")
-def list_records(
+@to_its_end
+async def list_records(
     topic: OfTopic = None,
     partition: OfPartition = None,
     reason: ForReason = None,
@@ -30,50 +52,41 @@ def list_records(
     as_json: AsJson = False,
 ) -> None:
     """List a page of quarantined records, by topic, partition and offset."""
-    from giftcert.cli.quarantine_report import listed, place_at, position, table
-    from giftcert.cli.quarantine_review import opened_quarantine
-    from giftcert.storage.quarantine import BEGINNING, QuarantineRepository, Wanted
-
     wanted = Wanted(topic=topic, partition=partition, reason=reason, closed_too=closed_too)
-
-    async def work() -> None:
-        async with opened_quarantine() as opened, opened.engine.connect() as connection:
-            behind = place_at(after) if after else BEGINNING
-            page = await QuarantineRepository(connection).page(wanted, behind, limit)
-        more = position(page[-1].place) if len(page) >= limit else None
-        text = table(page) if page else "nothing lies in quarantine"
-        text += f"\nmore: --after {more}" if more else ""
-        say({"records": [listed(one) for one in page], "next": more}, text, as_json=as_json)
-
-    run_to_end(work)
+    behind = place_at(after) if after else BEGINNING
+    async with connected(database_settings(), "quarantine") as engine, engine.connect() as connection:
+        page = await QuarantineRepository(connection).page(wanted, behind, limit)
+    more = position(page[-1].place) if len(page) >= limit else None
+    text = table(COLUMNS, map(row_of, page)) if page else "nothing lies in quarantine"
+    text += f"\nmore: --after {more}" if more else ""
+    say({"records": [payload_of(one) for one in page], "next": more}, text, as_json=as_json)
 
 
 @app.command()
-def show(
-    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")],
+@to_its_end
+async def show(
+    place: AtPlace,
     reveal: Annotated[bool, typer.Option("--reveal", help="Print the original, which is recorded")] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how a record reads now; with --reveal print the original, which may hold personal data."""
-    from giftcert.cli.quarantine_report import described, place_at, revealed
-    from giftcert.cli.quarantine_review import opened_quarantine
-
-    async def work() -> None:
-        async with opened_quarantine() as opened:
-            stored, record = await opened.open(place_at(place))
-            data, text = described(stored, record, opened.rules)
-            if reveal:
-                await opened.record_act(place_at(place), operator(by), f"quarantine show --reveal {place}")
-                data["original"], original = revealed(record)
-                text += original
-        say(data, text, as_json=as_json)
-
-    run_to_end(work)
+    async with _opened() as (engine, rules):
+        stored = await _find(engine, place_at(place))
+        record = opened(stored, rules.keyring)
+        data, text = described(stored, record, rules)
+        if reveal:
+            replay = Replay(engine, rules, operator(by))
+            async with engine.begin() as connection:
+                await replay.record_act(connection, place_at(place), f"quarantine show --reveal {place}")
+            data["original"], original = revealed(record)
+            text += original
+    say(data, text, as_json=as_json)
 
 
 @app.command()
-def replay(
+@to_its_end
+async def replay(
     place: Annotated[str | None, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")] = None,
     topic: OfTopic = None,
     partition: OfPartition = None,
@@ -83,50 +96,73 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send records the way they would have gone, after a fix; what is still bad stays."""
-    from giftcert.cli.quarantine_report import Tally, place_at
-    from giftcert.cli.quarantine_review import opened_quarantine
-    from giftcert.storage.quarantine import Wanted
-
     if not (place or topic or reason or everything):
         raise CommandError("say which: TOPIC/PARTITION/OFFSET, --topic, --reason or --all")
-    if place:
-        topic, partition, offset = place_at(place)
-    wanted = Wanted(topic=topic, partition=partition, offset=offset if place else None, reason=reason)
-
-    async def work() -> None:
-        tally = Tally(SHOWN_BAD)
-        async with opened_quarantine() as opened:
-            if place:
-                await opened.open(place_at(place))  # says so if there is none
-            async for outcome in opened.replay(wanted, operator(by)):
-                tally.add(outcome)
-        say(tally.as_json(), tally.as_text(), as_json=as_json)
-        if tally.still_bad:
-            raise CommandError(f"{tally.still_bad} records are still bad")
-
-    run_to_end(work)
+    wanted = Wanted(topic=topic, partition=partition, reason=reason)
+    tally = Tally()
+    async with _opened() as (engine, rules):
+        if place:
+            await _find(engine, place_at(place))
+            topic, partition, offset = place_at(place)
+            wanted = Wanted(topic=topic, partition=partition, offset=offset, reason=reason)
+        of_service = replace(rules, policy=await service_policy(engine))
+        async for outcome in _replayed(engine, Replay(engine, of_service, operator(by)), wanted):
+            tally.add(outcome)
+    say(tally.as_json(), tally.as_text(), as_json=as_json)
+    if tally.still_bad:
+        raise CommandError(f"{tally.still_bad} records are still bad")
 
 
 @app.command()
-def dismiss(
-    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")],
+@to_its_end
+async def dismiss(
+    place: AtPlace,
     note: Annotated[str, typer.Option(help="Why; told on the stream, so nothing personal")],
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Give a record up: it is never applied, and holds back no release any more."""
-    from giftcert.cli.operators import words
-    from giftcert.cli.quarantine_report import place_at
-    from giftcert.cli.quarantine_review import opened_quarantine
+    why = free_text(note, "--note")
+    async with _opened() as (engine, rules):
+        await _find(engine, place_at(place))
+        count = await Replay(engine, rules, operator(by)).dismiss(place_at(place), why)
+    if not count:
+        raise CommandError(f"{place} is closed already")
+    say({"position": place, "dismissed": count}, f"{place} dismissed", as_json=as_json)
 
-    why = words(note, "--note")
 
-    async def work() -> None:
-        async with opened_quarantine() as opened:
-            await opened.open(place_at(place))  # says so if there is none
-            count = await opened.replaying(operator(by)).dismiss(place_at(place), why)
-        if not count:
-            raise CommandError(f"{place} is closed already")
-        say({"position": place, "dismissed": count}, f"{place} dismissed", as_json=as_json)
+@asynccontextmanager
+async def _opened() -> AsyncIterator[tuple[AsyncEngine, IngestRules]]:
+    """Open the database, and the keyring that seals what lies there.
 
-    run_to_end(work)
+    Raises:
+        CommandError: the database cannot be used.
+        KeyFileError: the keyring cannot be read.
+        StackError: there is no database, or it is no embedded one and the keyring is.
+    """
+    settings = database_settings()
+    refuse_embedded_keys(settings)
+    async with connected(settings, "quarantine") as engine:
+        yield engine, IngestRules.of(settings, keyring_of(settings))
+
+
+async def _find(engine: AsyncEngine, place: Place) -> StoredRecord:
+    async with engine.connect() as connection:
+        stored = await QuarantineRepository(connection).find(place)
+    if stored is None:
+        raise CommandError(f"nothing of {position(place)} lies in quarantine")
+    return stored
+
+
+async def _replayed(engine: AsyncEngine, replay: Replay, wanted: Wanted) -> AsyncIterator[Replayed]:
+    """Replay all records that are meant, page by page, and yield what comes of each."""
+    behind = BEGINNING
+    while True:
+        async with engine.connect() as connection:
+            page = await QuarantineRepository(connection).page(wanted, behind, REPLAYED_AT_ONCE)
+        for place in dict.fromkeys(one.place for one in page):
+            for outcome in await replay.replay(place):
+                yield outcome
+        if len(page) < REPLAYED_AT_ONCE:
+            return
+        behind = page[-1].place

@@ -1,99 +1,71 @@
 """``giftcert refunds``: refund cases that wait for a person."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from api.refunds import REFUSED_FIELDS, PendingRefund, PendingRefundPage, read_page, resolution_of
+from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
-from giftcert.cli.event_loop import run_to_end
-from giftcert.cli.operators import By, operator, words
-from giftcert.cli.output import AsJson, say
+from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.lifecycle import opened_lifecycle
+from giftcert.cli.operators import By, free_text, operator
+from giftcert.cli.output import AsJson, say, table
+from giftcert.clock import utc_now
+from giftcert.domain.certificate.messages import ResolveRefund
+from giftcert.lifecycle.requests import Outcome
+from giftcert.storage.refund_cases import RefundCaseRepository
 
-if TYPE_CHECKING:
-    from api.refunds import PendingRefund, PendingRefundPage
-    from giftcert.domain.certificate.messages import ResolveRefund
-    from giftcert.lifecycle.requests import Outcome
-    from giftcert.settings import Settings
-
-app = typer.Typer(help="Refund cases that wait for a person.", no_args_is_help=True)
+app = typer.Typer(name="refunds", help="Refund cases that wait for a person.", no_args_is_help=True)
 _STATES = ("pendingDetails", "awaitingCapture", "requested")
 
 
 @app.command("list")
-def list_cases(
+@to_its_end
+async def list_cases(
     state: Annotated[str, typer.Option(help="; ".join(_STATES))] = "pendingDetails",
     after: Annotated[UUID | None, typer.Option(help="`next` of the page before")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List open cases of one state, oldest first, with what a person needs to decide them."""
-    from giftcert.embedded.addresses import with_database
-    from giftcert.settings import load_settings
-
     if state not in _STATES:
         raise CommandError(f"--state: must be one of {', '.join(_STATES)}")
-
-    async def work() -> None:
-        settings, url = with_database(load_settings())
-        page = await _read(settings, url, state, after, limit)
-        data = page.model_dump(mode="json", by_alias=True)
-        say(data, "" if as_json else _table(page), as_json=as_json)
-
-    run_to_end(work)
+    settings = database_settings()
+    async with connected(settings, "refunds") as engine, engine.connect() as connection:
+        if after and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
+            raise CommandError("--after: is not `next` of a page")
+        page = await read_page(connection, settings, state, after, limit)
+    say(page.model_dump(mode="json", by_alias=True), _table(page), as_json=as_json)
 
 
-async def _read(
-    settings: "Settings", url: str, state: str, after: UUID | None, limit: int
-) -> "PendingRefundPage":
-    from api.refunds import read_page
-    from giftcert.cli.server_errors import reaching_database
-    from giftcert.storage.engine import make_engine
-    from giftcert.storage.refund_cases import RefundCaseRepository
-
-    engine = make_engine(settings, "giftcert-refunds")
-    try:
-        with reaching_database(url):
-            async with engine.connect() as connection:
-                cases = RefundCaseRepository(connection)
-                if after is not None and await cases.certificate_of(str(after)) is None:
-                    raise CommandError("--after: is not `next` of a page")
-                return await read_page(connection, settings, state, after, limit)
-    finally:
-        await engine.dispose()
-
-
-def _table(page: "PendingRefundPage") -> str:
-    from giftcert.cli.tables import as_text
-
+def _table(page: PendingRefundPage) -> str:
+    if not page.items:
+        return "no refund case waits"
     rows = [
         (
             str(one.refund_case_id),
             f"{one.since:%Y-%m-%d %H:%M}" if one.since else "",
             " or ".join(one.allowed_decisions),
-            f"{one.order_id}, line {one.line_id}: {one.reason or one.state}, {_amount(one)}; {_left(one)}",
+            f"{one.order_id}, line {one.line_id}: {one.reason or one.state}, {_money(one)}",
         )
         for one in page.items
     ]
-    if not rows:
-        return "no refund case waits"
-    columns = ("case", "since", "decide", "what is back of which line")
-    more = f"more: --after {page.next}" if page.next else None
-    return "\n".join(filter(None, (as_text(columns, rows), more)))
+    text = table(("case", "since", "decide", "what is back of which line"), rows)
+    return f"{text}\nmore: --after {page.next}" if page.next else text
 
 
-def _left(case: "PendingRefund") -> str:
-    return f"balance {case.balance.amount:,}, held {case.held.amount:,}"
-
-
-def _amount(case: "PendingRefund") -> str:
+def _money(case: PendingRefund) -> str:
     """What came back, of what the line costs; its currency too where that is another."""
     own = "" if case.amount.currency == case.price.currency else f" {case.amount.currency}"
-    return f"{case.amount.amount:,}{own} of {case.price.amount:,} {case.price.currency}"
+    back = f"{case.amount.amount:,}{own} of {case.price.amount:,} {case.price.currency}"
+    return f"{back}; balance {case.balance.amount:,}, held {case.held.amount:,}"
 
 
 @app.command()
-def resolve(
+@to_its_end
+async def resolve(
     case: Annotated[UUID, typer.Argument(help="Its refundCaseId")],
     note: Annotated[str, typer.Option(help="Why; told on the stream, so nothing personal")],
     approve: Annotated[bool, typer.Option("--approve", help="The refund counts")] = False,
@@ -105,34 +77,22 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Decide a refund case."""
-    from api.refunds import resolution_of
-    from giftcert.domain.certificate.messages import ResolveRefund
-
     if approve == reject:
         raise CommandError("name either --approve or --reject")
     request = ResolveRefund(
         refund_case_id=str(case),
         decision="approve" if approve else "reject",
         amount=amount,
-        note=words(note, "--note"),
+        note=free_text(note, "--note"),
         resolved_by=operator(by),
     )
-
-    async def work() -> None:
-        outcome = await _resolve(request)
-        data = resolution_of(outcome, request).model_dump(mode="json", by_alias=True)
-        say(data, "" if as_json else _outcome(data, outcome.state.currency), as_json=as_json)
-
-    run_to_end(work)
+    outcome = await _resolve(request)
+    data = resolution_of(outcome, request).model_dump(mode="json", by_alias=True)
+    say(data, _outcome(data, outcome.state.currency), as_json=as_json)
 
 
-async def _resolve(request: "ResolveRefund") -> "Outcome":
-    from api.refunds import REFUSED_FIELDS
-    from giftcert.cli.lifecycle import opened_lifecycle
-    from giftcert.clock import utc_now
-    from giftcert.storage.refund_cases import RefundCaseRepository
-
-    async with opened_lifecycle("giftcert-refunds") as opened:
+async def _resolve(request: ResolveRefund) -> Outcome:
+    async with opened_lifecycle("refunds") as opened:
         async with opened.engine.connect() as connection:
             certificate_id = await RefundCaseRepository(connection).certificate_of(request.refund_case_id)
         if certificate_id is None:
@@ -141,8 +101,10 @@ async def _resolve(request: "ResolveRefund") -> "Outcome":
         await opened.send(outcome.wakes)
     if outcome.refusal is None:
         return outcome
-    field, why = REFUSED_FIELDS.get(outcome.refusal, ("", f"refund case {request.refund_case_id} is closed"))
-    raise CommandError(f"--{field}: {why}" if field == "amount" else f"{field} {why}".strip())
+    if outcome.refusal not in REFUSED_FIELDS:
+        raise CommandError(f"refund case {request.refund_case_id} is closed")
+    field, why = REFUSED_FIELDS[outcome.refusal]
+    raise CommandError(f"--{field}: {why}" if field == "amount" else f"{field} {why}")
 
 
 def _outcome(data: dict[str, Any], currency: str) -> str:

@@ -1,68 +1,76 @@
-"""The four services as processes: each runs until it is told to end."""
+"""The four services as processes: each runs until it is stopped."""
 
 import importlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
-from giftcert.cli.event_loop import run_until_told
+import typer
+import uvloop
 
-if TYPE_CHECKING:
-    import asyncio
+from giftcert.cli.event_loop import LoopFactory, run_until_stopped
+from giftcert.embedded.addresses import with_running_stack
+from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.security import keyring_of
+from giftcert.settings import Settings, load_settings
+from giftcert.storage.engine import opened_engine
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.pool import PoolRepository
+from giftcert.telemetry import configure_logging
 
-    from giftcert.settings import Settings
-
-MODULES = {
-    "api": "api.main",
-    "worker": "worker",
-    "ingest": "kafka_ingest.main",
-    "dispatch": "giftcert.dispatch.main",
-}
+app = typer.Typer()
 
 
+@app.command()
 def api() -> None:
     """Answer channels, CRM and support over HTTP."""
-    _serve("api")
+    _serve("api.main", seals=True)
 
 
+@app.command()
 def worker() -> None:
     """Run the certificates' workflows and their activities."""
-    _serve("worker")
+    _serve("worker", loop=None)
 
 
+@app.command()
 def ingest() -> None:
     """Read orders, payments and clients from Kafka and tell the certificates."""
-    _serve("ingest")
+    _serve("kafka_ingest.main", seals=True)
 
 
+@app.command()
 def dispatch() -> None:
     """Publish what is committed to the stream."""
-    _serve("dispatch")
+    _serve("giftcert.dispatch.main")
 
 
-def _serve(service: str) -> None:
+def _serve(module: str, *, seals: bool = False, loop: LoopFactory | None = uvloop.new_event_loop) -> None:
+    """Run a service. uvloop is faster for many small requests and messages; a worker gained nothing from it."""
     # Loaded before the word to start, so that in `giftcert up` it costs no time after the servers are ready.
-    serve: Callable[[Settings], Awaitable[None]] = importlib.import_module(MODULES[service]).serve
+    serve: Callable[[Settings], Awaitable[None]] = importlib.import_module(module).serve
 
     async def work() -> None:
-        from giftcert.embedded.addresses import with_running_stack
-        from giftcert.embedded.key_rule import refuse_embedded_keys
-        from giftcert.settings import load_settings
-        from giftcert.telemetry import configure_logging
-
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
-        if service in {"api", "ingest"}:  # it opens CVCs, or seals what goes into quarantine
-            from giftcert.cli.keyring_check import check_keyring_of
-
-            await check_keyring_of(settings)
+        if seals:  # it opens CVCs, or seals what goes into quarantine
+            await check_keyring(settings)
         configure_logging(settings)
         await serve(settings)
 
-    run_until_told(work, loop=None if service == "worker" else _fast_loop)
+    run_until_stopped(work, loop=loop)
 
 
-def _fast_loop() -> "asyncio.AbstractEventLoop":
-    """Return a loop of uvloop: faster for many small requests and messages; a worker gained nothing from it."""
-    import uvloop
+async def check_keyring(settings: Settings) -> None:
+    """Notice a keyring that did not seal the pool before it does harm; a database that is away proves nothing.
 
-    return uvloop.new_event_loop()
+    Raises:
+        SealError: it did not.
+        KeyFileError: the keyring cannot be read.
+    """
+    keyring = keyring_of(settings)
+    with suppress(*DATABASE_ERRORS):  # it may have no tables yet
+        async with (
+            opened_engine(settings, "giftcert-keyring-check") as engine,
+            engine.connect() as connection,
+        ):
+            await PoolRepository(connection).check_keyring(keyring)

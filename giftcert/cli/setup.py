@@ -1,54 +1,73 @@
-"""``giftcert setup``: products, topics, namespace, search attributes, schedules."""
+"""``giftcert migrate`` and ``giftcert setup``: tables, products, topics, namespace, search attributes, schedules."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from giftcert.cli.event_loop import run_to_end
+import typer
+
+from giftcert.cli.connections import (
+    connected,
+    database_settings,
+    database_url,
+    reaching_database,
+    reaching_kafka,
+    reaching_temporal,
+)
+from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.namespace import ensure_namespace
 from giftcert.cli.output import AsJson, say
+from giftcert.cli.pool_contents import fill_empty_pool
+from giftcert.cli.services import check_keyring
+from giftcert.cli.topics import ensure_topics
+from giftcert.embedded.addresses import running_addresses, with_running_stack
+from giftcert.embedded.external import check_external
+from giftcert.product_file import read_products
+from giftcert.settings import Settings, load_settings
+from giftcert.storage.migrate import migrate as upgrade
+from giftcert.storage.products import ProductRepository
+from giftcert.temporal.client import connect
+from giftcert.temporal.schedules import ensure_schedules
 
-if TYPE_CHECKING:
-    from giftcert.settings import Settings
+app = typer.Typer()
 
 
-def setup_command(as_json: AsJson = False) -> None:
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the tables to the newest revision; may be repeated."""
+    _migrate(database_settings())
+    say({"migrated": True}, "the tables are at the newest revision", as_json=as_json)
+
+
+@app.command()
+@to_its_end
+async def setup(as_json: AsJson = False) -> None:
     """Make topics, namespace, search attributes, schedules and products; may be repeated."""
-    from giftcert.embedded.addresses import with_running_stack
-    from giftcert.embedded.external import check_external
-    from giftcert.settings import load_settings
-
-    async def work() -> None:
-        settings = with_running_stack(load_settings())
-        await check_external(settings)  # clients of Kafka take long to give up
-        done = await setup(settings)
-        say({"done": done}, "\n".join(done) or "everything was there already", as_json=as_json)
-
-    run_to_end(work)
+    settings = with_running_stack(load_settings())
+    await check_external(settings)  # clients of Kafka take long to give up
+    done = await _make_missing(settings)
+    say({"done": done}, "\n".join(done) or "everything was there already", as_json=as_json)
 
 
-def prepare() -> None:
+@app.command(hidden=True)
+@to_its_end
+async def prepare() -> None:
     """Migrate, check the keyring, set up, fill an empty pool: what `giftcert up` does before it opens the services."""
-    from giftcert.cli import pool_contents
-    from giftcert.cli.keyring_check import check_keyring_of
-    from giftcert.cli.server_errors import reaching_database
-    from giftcert.embedded.addresses import running_addresses, with_database, with_running_stack
-    from giftcert.settings import load_settings
-    from giftcert.storage.migrate import migrate as upgrade
-
-    async def work() -> None:
-        settings, url = with_database(with_running_stack(load_settings()))
-        with reaching_database(url):
-            await asyncio.to_thread(upgrade, url)
-        await check_keyring_of(settings)
-        done = await setup(settings)
-        if url == running_addresses(settings).database_url:
-            done += await pool_contents.fill_empty_pool(settings)
-        summary = "tables, topics, namespace, schedules and products are in place"
-        say({}, "\n".join([*done, summary]), as_json=False)
-
-    run_to_end(work)
+    settings = with_running_stack(load_settings())
+    await asyncio.to_thread(_migrate, settings)
+    await check_keyring(settings)
+    done = await _make_missing(settings)
+    if database_url(settings) == running_addresses(settings).database_url:
+        done += await fill_empty_pool(settings)
+    for line in (*done, "tables, topics, namespace, schedules and products are in place"):
+        typer.echo(line)
 
 
-async def setup(settings: "Settings") -> list[str]:
+def _migrate(settings: Settings) -> None:
+    url = database_url(settings)
+    with reaching_database(url):
+        upgrade(url)
+
+
+async def _make_missing(settings: Settings) -> list[str]:
     """Make what is missing in Kafka, Temporal and PostgreSQL; needs the tables.
 
     Returns:
@@ -63,45 +82,25 @@ async def setup(settings: "Settings") -> list[str]:
     return [*topics, *temporal, *products]
 
 
-def _topics(settings: "Settings") -> list[str]:
-    from giftcert.cli.server_errors import reaching_kafka
-    from giftcert.cli.topics import ensure_topics
-    from giftcert.embedded.addresses import running_addresses
-
+def _topics(settings: Settings) -> list[str]:
     running = running_addresses(settings)
     embedded = settings.kafka_bootstrap_servers == running.kafka_bootstrap_servers
-    with reaching_kafka(settings.kafka_bootstrap_servers):
+    with reaching_kafka(settings):
         return ensure_topics(settings, inputs_too=embedded, in_memory=embedded and running.kafka_in_memory)
 
 
-async def _temporal(settings: "Settings") -> list[str]:
-    from giftcert.cli.namespace import ensure_namespace
-    from giftcert.cli.server_errors import reaching_temporal
-    from giftcert.temporal.client import connect
-    from giftcert.temporal.schedules import ensure_schedules
-
-    with reaching_temporal(settings.temporal_address):
+async def _temporal(settings: Settings) -> list[str]:
+    with reaching_temporal(settings):
         client = await connect(settings)
         done = await ensure_namespace(client)
         await ensure_schedules(client, settings)
     return done
 
 
-async def _products(settings: "Settings") -> list[str]:
-    from giftcert.cli.server_errors import reaching_database
-    from giftcert.embedded.addresses import with_database
-    from giftcert.product_file import read_products
-    from giftcert.storage.engine import make_engine
-    from giftcert.storage.products import ProductRepository
-
+async def _products(settings: Settings) -> list[str]:
     lines = read_products(settings)
-    engine = make_engine(settings, "giftcert-setup")
-    with reaching_database(with_database(settings)[1]):
-        try:
-            async with engine.begin() as connection:
-                repository = ProductRepository(connection)
-                known = await repository.all()
-                await repository.put(line.product() for line in lines)
-        finally:
-            await engine.dispose()
+    async with connected(settings, "setup") as engine, engine.begin() as connection:
+        repository = ProductRepository(connection)
+        known = await repository.all()
+        await repository.put(line.product() for line in lines)
     return [f"product {line.id} added" for line in lines if line.id not in known]

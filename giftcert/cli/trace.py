@@ -1,92 +1,83 @@
 """``giftcert trace``: one life as a timeline, from the topics to the stream."""
 
-from typing import TYPE_CHECKING, Annotated
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import typer
 
+from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
-from giftcert.cli.event_loop import run_to_end
-from giftcert.cli.output import AsJson, say
+from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.output import AsJson, say, stamp, table
+from giftcert.contracts.envelope import StoredEvent
+from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
+from giftcert.kafka_connection import NoKafkaAddressError, connection_options
+from giftcert.settings import Settings
+from giftcert.storage.certificates import (
+    CertificateRepository,
+    ParkedWork,
+    StoredCertificate,
+    UnknownCertificateError,
+)
+from giftcert.storage.events import EventRepository
+from giftcert.storage.traces import TracedInput, TracedPending, TraceRepository
 
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from giftcert.cli.timeline import Life, Step
-    from giftcert.dispatch.positions import StreamPosition
-    from giftcert.settings import Settings
+app = typer.Typer()
+_WAITS = ("pending", "parked")
+_ORDER = ("input", "event", *_WAITS)
 
 
-def trace(
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a life. ``where`` says it in words, ``data`` to programs."""
+
+    at: datetime
+    step: str
+    what: str
+    where: str
+    data: dict[str, Any]
+
+
+@app.command()
+@to_its_end
+async def trace(
     certificate: Annotated[str, typer.Argument(help="Its certificateId")], as_json: AsJson = False
 ) -> None:
     """Tell one certificate's life: records of the topics, events with their place on the stream, what waits."""
-    from giftcert.cli.timeline import timeline
-    from giftcert.embedded.addresses import with_running_stack
-    from giftcert.settings import load_settings
-
-    async def work() -> None:
-        life = await _look_up(with_running_stack(load_settings(), ["database_url"]), certificate)
-        steps = timeline(life)
-        data = {
-            "certificate": _standing(life),
-            "streamNote": life.stream_note,
-            "timeline": [step.as_json() for step in steps],
-        }
-        say(data, "" if as_json else _table(life, steps), as_json=as_json)
-
-    run_to_end(work)
-
-
-async def _look_up(settings: "Settings", certificate: str) -> "Life":
-    from dataclasses import replace
-
-    from giftcert.cli.server_errors import reaching_database
-    from giftcert.storage.engine import make_engine
-
-    engine = make_engine(settings, "giftcert-trace")
-    url = settings.database_url.get_secret_value() if settings.database_url else ""
-    try:
-        with reaching_database(url):
-            async with engine.connect() as connection:
-                life = await _stored_life(connection, certificate)
-    finally:
-        await engine.dispose()
-    positions, note = await _positions(settings, life)
-    return replace(life, positions=positions, stream_note=note)
+    settings = database_settings()
+    async with connected(settings, "trace") as engine, engine.connect() as connection:
+        try:
+            certificate_id = str(UUID(certificate))
+            found = await CertificateRepository(connection).load(certificate_id)
+        except (ValueError, UnknownCertificateError):
+            raise CommandError(f"there is no certificate {certificate}") from None
+        traces, repository = TraceRepository(connection), EventRepository(connection)
+        steps = [_input(one) for one in await traces.inputs(certificate_id)]
+        steps += [_pending(one) for one in await traces.pending(certificate_id)]
+        steps += [_parked(one) for one in found.parked]
+        events = await repository.history(certificate_id)
+        unpublished = await repository.unpublished(certificate_id)
+    positions, note = await _positions(settings, certificate_id, events, unpublished)
+    steps += [_event(one, positions.get(one.event_id), one.event_id not in unpublished) for one in events]
+    steps.sort(key=lambda step: (step.step in _WAITS, step.at, _ORDER.index(step.step)))
+    timeline = [{"at": stamp(one.at), "step": one.step, **one.data} for one in steps]
+    data = {"certificate": _standing(found), "streamNote": note, "timeline": timeline}
+    rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]
+    text = [_title(found), table(("time", "step", "what", "where and how"), rows), note]
+    say(data, "\n".join(filter(None, text)), as_json=as_json)
 
 
-async def _stored_life(connection: "AsyncConnection", certificate: str) -> "Life":
-    from giftcert.cli.timeline import Life
-    from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
-    from giftcert.storage.events import EventRepository
-    from giftcert.storage.traces import TraceRepository
-
-    try:
-        certificate_id = str(UUID(certificate))
-        found = await CertificateRepository(connection).load(certificate_id)
-    except (ValueError, UnknownCertificateError):
-        raise CommandError(f"there is no certificate {certificate}") from None
-    traces, events = TraceRepository(connection), EventRepository(connection)
-    return Life(
-        certificate=found,
-        inputs=await traces.inputs(certificate_id),
-        pending=await traces.pending(certificate_id),
-        events=await events.history(certificate_id),
-        unpublished=await events.unpublished(certificate_id),
-    )
-
-
-async def _positions(settings: "Settings", life: "Life") -> "tuple[dict[str, StreamPosition], str | None]":
+async def _positions(
+    settings: Settings, key: str, events: Sequence[StoredEvent], unpublished: Collection[str]
+) -> tuple[dict[str, StreamPosition], str | None]:
     """Return where the events stand on the stream, or why nobody can say."""
-    import logging
-
-    from giftcert.dispatch.positions import StreamAwayError, find_positions
-    from giftcert.kafka_connection import NoKafkaAddressError, connection_options
-
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what fails is said in our own words
-    key = life.certificate.state.certificate_id
-    sought = {one.event_id: one.recorded_at for one in life.events if one.event_id not in life.unpublished}
+    sought = {one.event_id: one.recorded_at for one in events if one.event_id not in unpublished}
     try:
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
     except (NoKafkaAddressError, StreamAwayError) as error:
@@ -95,8 +86,61 @@ async def _positions(settings: "Settings", life: "Life") -> "tuple[dict[str, Str
     return found, f"{missing} published events were not found near their time" if missing else None
 
 
-def _standing(life: "Life") -> dict[str, object]:
-    found, state = life.certificate, life.certificate.state
+def _input(found: TracedInput) -> Step:
+    data = {
+        "topic": found.topic,
+        "partition": found.partition,
+        "offset": found.offset,
+        "eventId": found.event_id,
+        "eventType": found.event_type,
+        "orderId": found.order_id,
+    }
+    place = found.topic if found.offset is None else f"{found.topic}/{found.partition}/{found.offset}"
+    where = f"{place}, event {found.event_id}, order {found.order_id}"
+    return Step(found.received_at, "input", found.event_type, where, data)
+
+
+def _pending(waiting: TracedPending) -> Step:
+    order_id, signalled_at = waiting.order_id or None, stamp(waiting.signalled_at)
+    data = {"kind": waiting.kind, "orderId": order_id, "signalledAt": signalled_at}
+    signalled = f"signalled {signalled_at}" if signalled_at else "not signalled yet"
+    of = f", order {order_id}" if order_id else ""
+    return Step(waiting.since, "pending", waiting.kind, f"not decided yet, {signalled}{of}", data)
+
+
+def _parked(work: ParkedWork) -> Step:
+    where = f"could not be decided: {work.error}; `giftcert verify --repair` tries again"
+    return Step(work.since, "parked", work.kind, where, {"kind": work.kind, "error": work.error})
+
+
+def _event(event: StoredEvent, position: StreamPosition | None, is_published: bool) -> Step:
+    # The reason of a person's act is free text and may hold anything.
+    is_act = event.event_type.startswith("audit.")
+    reason = None if is_act else msgspec.json.decode(event.payload).get("reason")
+    data = {
+        "eventId": event.event_id,
+        "sequence": event.sequence,
+        "eventType": event.event_type,
+        "reason": reason,
+        "status": event.status,
+        "refundState": event.refund_state,
+        "balance": event.balance,
+        "held": event.held,
+        "cause": {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None,
+        "published": is_published,
+        "stream": {"partition": position.partition, "offset": position.offset} if position else None,
+    }
+    what = f"{event.sequence} {event.event_type}" + (f" ({reason})" if reason else "")
+    stands = f"{event.status}, refund {event.refund_state}, balance {event.balance or 0:,}, held {event.held or 0:,}"
+    place = "published" if is_published else "not published yet"
+    if position is not None:
+        place = f"stream {position.partition}/{position.offset}"
+    because = f"; from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
+    return Step(event.recorded_at, "event", what, f"{stands}; {place}{because}", data)
+
+
+def _standing(found: StoredCertificate) -> dict[str, object]:
+    state = found.state
     return {
         "certificateId": state.certificate_id,
         "product": state.product,
@@ -110,21 +154,15 @@ def _standing(life: "Life") -> dict[str, object]:
         "lineId": state.sale.line_id if state.sale else None,
         "sequence": found.sequence,
         "version": found.version,
-        "nextInstant": None if found.next_instant is None else found.next_instant.isoformat(),
+        "nextInstant": stamp(found.next_instant),
     }
 
 
-def _table(life: "Life", steps: "list[Step]") -> str:
-    from giftcert.cli.tables import as_text
-    from giftcert.cli.timeline import stamp
-
-    found, next_instant = life.certificate.state, life.certificate.next_instant
-    order = f"order {found.sale.order_id}, line {found.sale.line_id}" if found.sale else "no order"
-    later = f", looks again at {stamp(next_instant)}" if next_instant else ""
-    title = (
-        f"{found.certificate_id}  {found.product}: {found.shown_status}, refund {found.refund_state}\n"
-        f"  balance {found.balance:,}, held {found.held:,} (minor units of {found.currency}), {order}{later}"
+def _title(found: StoredCertificate) -> str:
+    state = found.state
+    order = f"order {state.sale.order_id}, line {state.sale.line_id}" if state.sale else "no order"
+    later = f", looks again at {stamp(found.next_instant)}" if found.next_instant else ""
+    return (
+        f"{state.certificate_id}  {state.product}: {state.shown_status}, refund {state.refund_state}\n"
+        f"  balance {state.balance:,}, held {state.held:,} (minor units of {state.currency}), {order}{later}"
     )
-    rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]
-    text = as_text(("time", "step", "what", "where and how"), rows)
-    return "\n".join(filter(None, (title, text, life.stream_note)))

@@ -1,17 +1,18 @@
-"""``giftcert up``: the whole stack until it is told to end."""
+"""``giftcert up``: the whole stack until it is stopped."""
 
 import asyncio
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from giftcert.cli.event_loop import run_until_told
+from giftcert.cli.event_loop import run_until_stopped
 from giftcert.cli.output import AsJson
+from giftcert.embedded.whole import Ready, run_whole_stack
+from giftcert.settings import load_settings
 
-if TYPE_CHECKING:
-    from giftcert.embedded.whole import Ready
+app = typer.Typer()
 
 
 class Ports(StrEnum):
@@ -21,6 +22,7 @@ class Ports(StrEnum):
     AUTO = "auto"
 
 
+@app.command()
 def up(
     ports: Annotated[
         Ports, typer.Option(help="auto: take a free port where the usual one is taken")
@@ -28,25 +30,23 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start everything that has no address set, and the service on top; Ctrl-C ends it."""
-    from giftcert.embedded.whole import run_whole_stack
-    from giftcert.settings import load_settings
 
     def report(part: str, line: str) -> None:
         typer.echo(f"{part:<10} {line}", err=as_json)
 
-    async def use(ready: "Ready") -> None:
-        typer.echo(json.dumps(described(ready)) if as_json else summary(ready))
+    async def use(ready: Ready) -> None:
+        typer.echo(json.dumps(_described(ready)) if as_json else _summary(ready))
         await asyncio.Event().wait()
 
     async def work() -> None:
         await run_whole_stack(load_settings(), report, use, any_free_port=ports is Ports.AUTO)
 
-    run_until_told(work, insist=False)
+    run_until_stopped(work, insist=False)
     typer.echo("all ended", err=as_json)
 
 
-def described(ready: "Ready") -> dict[str, object]:
-    """Return all addresses, the password of the database among them, for programs."""
+def _described(ready: Ready) -> dict[str, object]:
+    """All addresses, the password of the database among them."""
     addresses = ready.addresses
     return {
         "apiUrl": addresses.api_url,
@@ -61,8 +61,7 @@ def described(ready: "Ready") -> dict[str, object]:
     }
 
 
-def summary(ready: "Ready") -> str:
-    """Return what a person wants to know when all is ready."""
+def _summary(ready: Ready) -> str:
     return (
         f"all ready in {ready.seconds:.1f} s; logs in {ready.state_folder / 'logs'}; Ctrl-C ends it\n"
         f"try:  giftcert token --role channel     then open {ready.addresses.api_url}/docs"

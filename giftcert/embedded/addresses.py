@@ -92,14 +92,3 @@ def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.v
     if "temporal_address" in found and running.temporal_ui_url is not None:
         found["temporal_ui_url"] = running.temporal_ui_url
     return settings.model_copy(update=found)
-
-
-def with_database(settings: Settings) -> tuple[Settings, str]:
-    """Return the settings with the address of the database, and that address.
-
-    Raises:
-        StackError: as `with_running_stack`.
-    """
-    filled = with_running_stack(settings, ["database_url"])
-    assert filled.database_url is not None  # noqa: S101 - it was needed
-    return filled, filled.database_url.get_secret_value()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from giftcert.cli.example import example
+from giftcert.cli.config import env_example
 from giftcert.embedded.stack import embedded_parts
 from giftcert.settings import Settings
 
@@ -62,10 +62,14 @@ def test_alerts_that_would_follow_each_other_without_end_are_refused(
 
 
 def test_the_example_file_names_every_setting_with_its_default() -> None:
-    assert (ROOT / ".env.example").read_text() == example(), "run: giftcert config --example > .env.example"
+    assert (ROOT / ".env.example").read_text() == env_example(), (
+        "run: giftcert config --example > .env.example"
+    )
 
 
 def test_the_example_file_read_back_gives_the_defaults(tmp_path: Path) -> None:
-    uncommented = [line.removeprefix("#") for line in example().splitlines() if line.startswith("#GIFTCERT_")]
+    uncommented = [
+        line.removeprefix("#") for line in env_example().splitlines() if line.startswith("#GIFTCERT_")
+    ]
     (tmp_path / "all.env").write_text("\n".join(uncommented))
     assert Settings(_env_file=tmp_path / "all.env") == Settings()

@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from giftcert.cli.application import MODULES
+
 LOADED = (
     *("api.main", "giftcert.dispatch.main", "kafka_ingest.main", "worker"),
-    *("giftcert.cli.application", "giftcert.cli.pool_contents", "giftcert.cli.topics"),
-    *("giftcert.embedded.whole", "giftcert.storage.migrate", "giftcert.temporal.schedules"),
+    *(f"giftcert.cli.{module}" for module in set(MODULES.values())),
 )
 
 
@@ -79,7 +80,7 @@ def become(command: dict[str, Any]) -> NoReturn:
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = ["giftcert", *command["arguments"]]
-    from giftcert.cli import main  # noqa: PLC0415 - loaded already
+    from giftcert.cli import main  # noqa: PLC0415 - its arguments are those of the fork
 
     main()
     raise AssertionError("a command ends its process itself")

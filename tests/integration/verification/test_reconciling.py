@@ -46,14 +46,8 @@ async def reported(world: World) -> list[tuple[str, int, str]]:
 
 async def reconcile(world: World, sample: int | None = None) -> int:
     findings = await world.verify(sample)
-<<<<<<< HEAD
-    return await Alerts(world.engine, world.settings).report(
-        findings, datetime.now(UTC), whole=sample is None
-    )
-=======
     now, whole = datetime.now(UTC), sample is None
     return await report(world.engine, world.settings, findings, now, whole=whole)
->>>>>>> 6fef699 (wip)
 
 
 async def break_fold(world: World, by: int) -> None:
@@ -113,11 +107,7 @@ async def test_what_cannot_be_reported_under_its_certificate_is_reported_all_the
     assert await reported(world) == [(f"{world.settings.topic_stream}-0", 6, "gap")]
 
 
-<<<<<<< HEAD
 async def test_many_are_reported_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-=======
-async def test_many_are_told_little_by_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
->>>>>>> 6fef699 (wip)
     monkeypatch.setattr("giftcert.verification.alerts.REPORTED_AT_ONCE", 3)
     await world.spoil("DELETE FROM outbox_shards WHERE shard < 5")
     assert [await reconcile(world) for _ in range(3)] == [3, 2, 0]
