@@ -1,13 +1,13 @@
 """Recorded events page by page, beside the stream: those of certificates in sequence, others by their ids."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from giftcert.contracts.envelope import digest_of
-from giftcert.storage.verification.checks import Rule, Violation
+from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.pages import CertificateRow, PageRepository, RecordedEvent
-from giftcert.storage.verification.published import PublishedRepository, StreamRecord
-from giftcert.verification.scope import Cutoff, Scope
+from giftcert.storage.verification.published import PublishedRepository
+from giftcert.verification.scope import Scope
 from giftcert.verification.sequences import SequenceCheck, not_published
 from giftcert.verification.stream_fold import FoldCheck
 
@@ -16,38 +16,23 @@ EVENTS_A_BREATH = 100
 OTHER_CONTENT = Rule(6, "otherContent", "event")
 
 
-class _History:
-    """The events of one certificate in sequence, and their fold as long as the sequence is whole."""
-
-    def __init__(
-        self, certificate: CertificateRow, published: Sequence[StreamRecord], cutoff: Cutoff
-    ) -> None:
-        self._sequence = SequenceCheck(certificate, published, cutoff)
-        self._fold = FoldCheck(certificate)
-
-    def take(self, event: RecordedEvent) -> Iterator[Violation]:
-        yield from self._sequence.take(event)
-        if self._sequence.is_whole:
-            yield from self._fold.take(event.stored)
-
-    def end(self) -> Iterator[Violation]:
-        yield from self._sequence.end()
-        if self._sequence.is_whole:
-            yield from self._fold.end()
-
-
 async def look_at_certificates(scope: Scope, page: Sequence[CertificateRow]) -> None:
-    """Follow the events of these certificates, and look for secrets in them and in their states."""
+    """Follow the events of each in sequence, fold them as long as it is whole, and look for secrets in them."""
     ids = [one.certificate_id for one in page]
     scope.findings.check(len(page), 2, 3, 4, 5)
     published = await PublishedRepository(scope.session).of_certificates(ids)
-    histories = {
-        one.certificate_id: _History(one, published.get(one.certificate_id, ()), scope.cutoff) for one in page
+    sequences = {
+        one.certificate_id: SequenceCheck(one, published.get(one.certificate_id, ()), scope.cutoff)
+        for one in page
     }
+    folds = {one.certificate_id: FoldCheck(one) for one in page}
     taken = 0
     async for event in PageRepository(scope.session).events(ids):
         certificate_id = event.stored.certificate_id or ""
-        scope.findings.add_all(histories[certificate_id].take(event))
+        sequence, fold = sequences[certificate_id], folds[certificate_id]
+        scope.findings.add_all(sequence.take(event))
+        if sequence.is_whole:
+            scope.findings.add_all(fold.take(event.stored))
         about = f"the {event.stored.event_type} of sequence {event.stored.sequence}"
         _look_for_number(scope, event, "certificate", certificate_id, about)
         scope.secrets.look_for_cvc(event.stored.payload, certificate_id, about)
@@ -55,8 +40,10 @@ async def look_at_certificates(scope: Scope, page: Sequence[CertificateRow]) -> 
         if taken % EVENTS_A_BREATH == 0:
             await asyncio.sleep(0)
     scope.findings.check(taken, 6)
-    for history in histories.values():
-        scope.findings.add_all(history.end())
+    for certificate_id, sequence in sequences.items():
+        scope.findings.add_all(sequence.end())
+        if sequence.is_whole:
+            scope.findings.add_all(folds[certificate_id].end())
     await scope.secrets.look_at_states(ids)
     await scope.secrets.flush()
 

@@ -51,7 +51,7 @@ async def look_at_orders(
 ) -> None:
     """Hold these orders against their lines, and those against the certificates that they concern; find secrets."""
     scope.findings.check(len(page.lines), 9)
-    scope.findings.add_all(violations(await _stored(scope, repository, page), scope.settings.policy, now))
+    scope.findings.add_all(violations(await _stored(scope, repository, page), scope.policy, now))
     await scope.secrets.look_at_lines([order.order_id for order in page.orders])
     await scope.secrets.flush()
 

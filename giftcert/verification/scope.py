@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from giftcert.settings import Settings
+from giftcert.domain.policy import Policy
 from giftcert.storage.verification.pages import RecordedEvent
 from giftcert.storage.verification.session import Session
 from giftcert.verification.secrets import SecretWatch
@@ -35,10 +35,10 @@ class Cutoff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The session that a verification reads by, the settings of the service, and where its findings go."""
+    """The session that a verification reads by, the policy of the service, and where its findings go."""
 
     session: Session
-    settings: Settings
+    policy: Policy
     cutoff: Cutoff
     secrets: SecretWatch
     findings: Findings

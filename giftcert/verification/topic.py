@@ -1,5 +1,7 @@
 """The stream's configuration: BI grows by reading it from its beginning, so it is kept for ever."""
 
+import asyncio
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them without saying so
     AdminClient,
@@ -7,7 +9,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
     ResourceType,
 )
 
-from giftcert.storage.verification.checks import Rule, Violation
+from giftcert.kafka_connection import librdkafka_options
+from giftcert.settings import Settings
+from giftcert.storage.verification.checks import Rule
+from giftcert.verification.violations import Findings
 
 STREAM_CONFIGURATION = {"cleanup.policy": "delete", "retention.ms": "-1"}
 STREAM_FORGETS = Rule(5, "streamForgets", "topic")
@@ -30,19 +35,20 @@ def stream_deviations(admin: AdminClient, stream: str) -> dict[str, str]:
     }
 
 
-def stream_violations(admin: AdminClient, stream: str) -> list[Violation] | None:
-    """Return how the stream is configured otherwise; ``None`` where the broker, being one in memory, cannot say.
+async def look_at_topic(settings: Settings, findings: Findings) -> None:
+    """Hold the configuration of the stream against what it must be; a broker in memory cannot say it.
 
     Raises:
         KafkaException: Kafka does not answer.
     """
+    admin, stream = AdminClient(librdkafka_options(settings)), settings.topic_stream
     try:
-        deviations = stream_deviations(admin, stream)
+        deviations = await asyncio.to_thread(stream_deviations, admin, stream)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError._UNSUPPORTED_FEATURE:  # noqa: SLF001 - its public name
-            return None
-        raise
-    return [
-        STREAM_FORGETS.broken(stream, name, f"{name}={STREAM_CONFIGURATION[name]}", f"{name}={value}")
-        for name, value in deviations.items()
-    ]
+        if error.args[0].code() != KafkaError._UNSUPPORTED_FEATURE:  # noqa: SLF001 - its public name
+            raise
+        findings.unchecked.append("the configuration of the stream: the broker in memory has none")
+        return
+    for name, value in deviations.items():
+        expected = f"{name}={STREAM_CONFIGURATION[name]}"
+        findings.add(STREAM_FORGETS.broken(stream, name, expected, f"{name}={value}"))

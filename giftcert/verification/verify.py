@@ -1,19 +1,19 @@
 """One verification from beginning to end: read the stream, list the workflows, then look at everything page by page."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from confluent_kafka.admin import AdminClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.domain.identifiers import uuid7
-from giftcert.kafka_connection import connection_options, librdkafka_options
+from giftcert.domain.policy import Policy
+from giftcert.kafka_connection import connection_options
 from giftcert.security import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.pool import PoolRepository
+from giftcert.storage.service_policy import recorded_policy
 from giftcert.storage.verification.orders import OrderPageRepository
 from giftcert.storage.verification.pages import BEGINNING, PageRepository
 from giftcert.storage.verification.published import PublishedRepository
@@ -31,7 +31,7 @@ from giftcert.verification.order_checks import look_at_orders
 from giftcert.verification.scope import Cutoff, Scope
 from giftcert.verification.secrets import NumberSearch, SecretWatch
 from giftcert.verification.stream import StreamIndex, reading_stream
-from giftcert.verification.topic import stream_violations
+from giftcert.verification.topic import look_at_topic
 from giftcert.verification.violations import Findings
 
 PAGE = 1_000
@@ -69,8 +69,9 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
     async with sources.engine.connect() as connection:
         # By another keyring no secret would be known, and every quarantined record would seem to lie open.
         await PoolRepository(connection).check_keyring(sources.keyring)
+        policy = await recorded_policy(connection) or sources.settings.policy
     async with verification_session(sources.engine) as session:
-        return await _Verification(session, sources, progress, sample).run()
+        return await _Verification(session, sources, progress, sample).run(policy)
 
 
 class _Verification:
@@ -82,19 +83,19 @@ class _Verification:
         self._findings = Findings()
         self._pages = PageRepository(session, sampled=sample is not None)
 
-    async def run(self) -> Findings:
+    async def run(self, policy: Policy) -> Findings:
         ids = None
         if self._sample is not None:
             await self._pages.draw_sample(self._sample)
             ids = await self._pages.sampled_ids()
         secrets = await self._secret_watch()
         cutoff = await self._read_stream(secrets, ids)
-        await self._look_at_topic()
+        await look_at_topic(self._sources.settings, self._findings)
         await self._list_runs(secrets, ids)
         await PublishedRepository(self._session).complete()
         scope = Scope(
             session=self._session,
-            settings=self._sources.settings,
+            policy=policy,
             cutoff=cutoff,
             secrets=secrets,
             findings=self._findings,
@@ -129,14 +130,6 @@ class _Verification:
                 patient_until=now - settings.verification_patience,
             )
 
-    async def _look_at_topic(self) -> None:
-        settings = self._sources.settings
-        admin = AdminClient(librdkafka_options(settings))
-        found = await asyncio.to_thread(stream_violations, admin, settings.topic_stream)
-        if found is None:
-            self._findings.unchecked.append("the configuration of the stream: the broker in memory has none")
-        self._findings.add_all(found or ())
-
     async def _list_runs(self, secrets: SecretWatch, ids: list[str] | None) -> None:
         runs, listed = self._sources.runs, 0
         async for page in runs.pages(ids):
@@ -150,7 +143,7 @@ class _Verification:
 
     async def _look_at_certificates(self, scope: Scope) -> set[str]:
         """Return the certificates whose workflow seems to be missing."""
-        inbox_since = scope.cutoff.read_until - scope.settings.inbox_retention + timedelta(days=1)
+        inbox_since = scope.cutoff.read_until - self._sources.settings.inbox_retention + timedelta(days=1)
         suspects: set[str] = set()
         total, done = await self._pages.count(), 0
 

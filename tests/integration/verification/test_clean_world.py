@@ -12,7 +12,15 @@ from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.operations import Operation, OperationRepository
 from giftcert.verification.violations import INVARIANTS
 from tests.integration.verification.conftest import World
-from tests.integration.verification.sold_world import POOL, UNKNOWN, Sales, publish_all
+from tests.integration.verification.sold_world import (
+    HELD,
+    ORDERED,
+    POOL,
+    UNKNOWN,
+    Sales,
+    publish_all,
+    redemption_of,
+)
 from tests.integration.verification.spoiling import as_it_was
 
 pytestmark = pytest.mark.integration
@@ -104,3 +112,16 @@ async def test_verifying_leaves_nothing_behind(world: World) -> None:
 
     left = "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"
     assert await world.value(left) == 0
+
+
+async def test_the_service_is_judged_by_its_own_policy_and_not_by_that_of_the_shell(world: World) -> None:
+    """A certificate is paid with another one, as the shell's settings allow and the service's do not."""
+    await world.tell_again(as_it_was)  # onto a stream of its own
+    sales, pays = world.sales, {"tender": "giftCertificate", "certificateId": world.ids[HELD]}
+    money = sales.money(ORDERED, redemptionId=redemption_of(HELD), **pays)
+    await sales.store.commit(sales.store.payment_record(money))
+    await sales.decide()
+    await publish_all(world.engine, world.settings)
+    world.settings = world.settings.model_copy(update={"certificates_buy_certificates": True})
+
+    assert [str(one) for one in (await world.verify()).violations] == []
