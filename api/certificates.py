@@ -19,7 +19,7 @@ from api.authentication import (
     check_channel,
 )
 from api.idempotency import SentKey, json_reply, key_of
-from api.openapi import may_answer
+from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
     CERTIFICATE_ID,
@@ -326,14 +326,12 @@ class ChangedCertificate(Schema):
     held: Money
 
 
-_CHANGING = may_answer(Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True, keyed=200)
-
-
 @router.post(
     "/certificates/{certificateId}/block",
     operation_id="blockCertificate",
-    response_model=ChangedCertificate,
-    responses=_CHANGING,
+    **keyed(
+        {200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True
+    ),
 )
 async def block(
     services: CurrentServices,
@@ -351,8 +349,9 @@ async def block(
 @router.post(
     "/certificates/{certificateId}/unblock",
     operation_id="unblockCertificate",
-    response_model=ChangedCertificate,
-    responses=_CHANGING,
+    **keyed(
+        {200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True
+    ),
 )
 async def unblock(
     services: CurrentServices,
@@ -370,8 +369,7 @@ async def unblock(
 @router.post(
     "/certificates/{certificateId}/unlock",
     operation_id="unlockCertificate",
-    response_model=ChangedCertificate,
-    responses=may_answer(Problem.UNKNOWN_CERTIFICATE, has_body=True, keyed=200),
+    **keyed({200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, has_body=True),
 )
 async def unlock(
     services: CurrentServices,
@@ -390,9 +388,7 @@ async def unlock(
 
 @router.post(
     "/certificates/{certificateId}/notifications",
-    status_code=202,
-    response_model=ChangedCertificate,
-    responses=may_answer(Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, keyed=202),
+    **keyed({202: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED),
 )
 async def notify_again(
     services: CurrentServices, caller: CrmOrSupportCaller, certificate_id: CertificateId, key: SentKey = None

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from fastapi import FastAPI
@@ -33,8 +35,9 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     "status-not-allowed": {"certificateStatus": "refunded"},
     "part-unavailable": {"part": "database"},
 }
+_STATUS = attrgetter("status")
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
-HIT_HEADER = {
+_HIT_HEADER: dict[str, Any] = {
     "headers": {
         "Idempotency-Hit": {
             "description": "`true` on an answer that was given before under the same Idempotency-Key",
@@ -44,25 +47,23 @@ HIT_HEADER = {
 }
 
 
-def may_answer(
-    *more: Problem, has_body: bool = False, keyed: int | None = None
-) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a call: the problems that every call may answer, and more of its own.
+def may_answer(*more: Problem, has_body: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a call: the problems that every call may answer, and more of its own."""
+    kinds = (*_ALWAYS, *more, *(_WITH_BODY if has_body else ()))
+    by_status = groupby(sorted(kinds, key=_STATUS), key=_STATUS)
+    return {status: _response(tuple(of_status)) for status, of_status in by_status}
 
-    ``keyed`` is the status that is remembered under an Idempotency-Key, of a call that takes one.
+
+def keyed(answers: Mapping[int, Any], *more: Problem, has_body: bool = False) -> dict[str, Any]:
+    """Return what the route of a call declares that takes an Idempotency-Key.
+
+    ``answers`` are the models of what is remembered under it, by status; the first is the usual one.
     """
-    kinds = (*_ALWAYS, *more, *(_WITH_BODY if has_body else ()), *(_WITH_KEY if keyed else ()))
-    by_status = groupby(sorted(kinds, key=_status), key=_status)
-    responses: dict[int | str, dict[str, Any]] = {
-        status: _response(tuple(of_status)) for status, of_status in by_status
-    }
-    if keyed:
-        responses[keyed] = HIT_HEADER
-    return responses
-
-
-def _status(problem: Problem) -> int:
-    return problem.status
+    (status, model), *others = answers.items()
+    responses = may_answer(*more, *_WITH_KEY, has_body=has_body) | {status: _HIT_HEADER}
+    for other, other_model in others:
+        responses[other] = {"model": other_model, **_HIT_HEADER}
+    return {"status_code": status, "response_model": model, "responses": responses}
 
 
 def _response(kinds: tuple[Problem, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from api.authentication import AuthenticatedRoute, OpsCaller
 from api.idempotency import SentKey, json_reply, key_of
-from api.openapi import may_answer
+from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema
 from api.services import CurrentServices, Services
@@ -69,9 +69,7 @@ async def count_pool(services: CurrentServices, _: OpsCaller) -> list[PoolCountV
 
 @router.post(
     "/pool/retire",
-    status_code=202,
-    response_model=OperationView,
-    responses=may_answer(Problem.UNKNOWN_BATCH, Problem.UNKNOWN_CERTIFICATE, has_body=True, keyed=202),
+    **keyed({202: OperationView}, Problem.UNKNOWN_BATCH, Problem.UNKNOWN_CERTIFICATE, has_body=True),
 )
 async def retire(
     services: CurrentServices, caller: OpsCaller, body: RetirementOrder, key: SentKey = None

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
 from api.idempotency import HIT, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
-from api.openapi import may_answer
+from api.openapi import keyed, may_answer
 from api.problems import Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema, standing_of
 from api.services import CurrentServices, Services
@@ -112,9 +112,8 @@ router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 
 @redeem_router.post(
     "/redemptions",
-    status_code=201,
-    response_model=RedemptionView,
-    responses=may_answer(
+    **keyed(
+        {201: RedemptionView},
         Problem.CHANNEL_NOT_ALLOWED,
         Problem.CREDENTIALS_REJECTED,
         Problem.NOT_ACTIVE,
@@ -124,7 +123,6 @@ router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
         Problem.CURRENCY_MISMATCH,
         Problem.TOO_MANY_ATTEMPTS,
         has_body=True,
-        keyed=201,
     ),
 )
 async def redeem(
@@ -160,11 +158,7 @@ async def get_redemption(
     return _view(await _find(services, caller, redemption_id))
 
 
-@router.delete(
-    "/redemptions/{redemptionId}",
-    status_code=204,
-    responses=may_answer(*_NOT_YOURS, Problem.REDEMPTION_CAPTURED, keyed=204),
-)
+@router.delete("/redemptions/{redemptionId}", **keyed({204: None}, *_NOT_YOURS, Problem.REDEMPTION_CAPTURED))
 async def void_redemption(
     services: CurrentServices, caller: ChannelCaller, redemption_id: RedemptionId, key: SentKey = None
 ) -> Response:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.authentication import AuthenticatedRoute, CrmOrSupportCaller
 from api.certificates import CASE_ID
 from api.idempotency import SentKey, json_reply, key_of
-from api.openapi import HIT_HEADER, may_answer
+from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
     CERTIFICATE_ID,
@@ -218,11 +218,12 @@ def _view(
 
 @router.post(
     "/refunds/{refundCaseId}/resolution",
-    response_model=ResolutionView,
-    responses={
-        **may_answer(Problem.UNKNOWN_REFUND_CASE, Problem.NOTHING_PENDING, has_body=True, keyed=200),
-        202: {"model": AwaitingSecond, **HIT_HEADER},
-    },
+    **keyed(
+        {200: ResolutionView, 202: AwaitingSecond},
+        Problem.UNKNOWN_REFUND_CASE,
+        Problem.NOTHING_PENDING,
+        has_body=True,
+    ),
 )
 async def resolve_refund(
     services: CurrentServices,

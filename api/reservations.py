@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
 from api.idempotency import HIT, LONGEST_KEY, SentKey, json_reply, key_of
-from api.openapi import may_answer
+from api.openapi import keyed
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.products import find_product
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
@@ -95,9 +95,7 @@ next_router = APIRouter(tags=["reservations"], route_class=NextCertificateRoute)
 router = APIRouter(tags=["reservations"], route_class=AuthenticatedRoute)
 
 
-@next_router.get(
-    "/certificates/next", response_model=Reservation, responses=may_answer(*_CLAIMING, keyed=200)
-)
+@next_router.get("/certificates/next", **keyed({200: Reservation}, *_CLAIMING))
 async def reserve_next(
     services: CurrentServices,
     caller: ChannelCaller,
@@ -111,12 +109,7 @@ async def reserve_next(
     return _reply(claimed.claims[0], 200, claimed)
 
 
-@router.post(
-    "/reservations",
-    status_code=201,
-    response_model=list[Reservation],
-    responses=may_answer(*_CLAIMING, has_body=True, keyed=201),
-)
+@router.post("/reservations", **keyed({201: list[Reservation]}, *_CLAIMING, has_body=True))
 async def reserve_many(
     services: CurrentServices, caller: ChannelCaller, body: ReservationOrder, key: SentKey = None
 ) -> Response:
@@ -125,11 +118,7 @@ async def reserve_many(
     return _reply(claimed.claims, 201, claimed)
 
 
-@router.post(
-    "/reservations/{reservationId}/extend",
-    response_model=Reservation,
-    responses=may_answer(*_ENDING, keyed=200),
-)
+@router.post("/reservations/{reservationId}/extend", **keyed({200: Reservation}, *_ENDING))
 async def extend_reservation(
     services: CurrentServices, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
@@ -158,7 +147,7 @@ async def extend_reservation(
     return json_reply(outcome.answer, repeated=outcome.repeated)
 
 
-@router.delete("/reservations/{reservationId}", status_code=204, responses=may_answer(*_ENDING, keyed=204))
+@router.delete("/reservations/{reservationId}", **keyed({204: None}, *_ENDING))
 async def release_reservation(
     services: CurrentServices, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
