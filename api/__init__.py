@@ -1,1 +1,1 @@
-"""The HTTP door: one module per resource, everything else put together in ``main``."""
+"""The HTTP API: one module per resource; ``main`` puts the application together and serves it."""

@@ -208,9 +208,8 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
             raise InvalidFieldError("after", "is not `next` of a page")
         found = await search.find(criteria, after, limit + 1)
     page, more = found[:limit], len(found) > limit
-    return CertificatePage(
-        items=[_summary(one) for one in page], next=page[-1].certificate_id if more else None
-    )
+    items = [_summary(certificate) for certificate in page]
+    return CertificatePage(items=items, next=page[-1].certificate_id if more else None)
 
 
 def _check_access(caller: Caller, state: CertificateState) -> None:

@@ -240,7 +240,7 @@ async def _repeated(services: Services, remembered: bytes | None) -> Response:
 
 def _held(state: CertificateState, redemption_id: str) -> StoredRedemption:
     """Return a hold that has just been made as it was stored."""
-    [hold] = [one for one in state.redemptions if one.redemption_id == redemption_id]
+    [hold] = [hold for hold in state.redemptions if hold.redemption_id == redemption_id]
     return StoredRedemption(
         redemption_id=redemption_id,
         certificate_id=state.certificate_id,

@@ -1,6 +1,6 @@
 """``/refunds``: refund cases that wait, and what CRM and support decide of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -31,11 +31,10 @@ from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refunds import allowed_decisions
 from giftcert.domain.certificate.resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
-from giftcert.domain.order.standing import LineStanding
 from giftcert.lifecycle.requests import Outcome
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.refund_cases import RefundCaseRepository
+from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
 
 router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
 RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
@@ -166,28 +165,23 @@ async def read_page(
     """Return a page of the cases in an open state, from behind the case ``after``."""
     found = await RefundCaseRepository(connection).open_cases(state, str(after or ""), limit + 1)
     page, more = found[:limit], len(found) > limit
-    certificates = await CertificateRepository(connection).load_all({one.certificate_id for one in page})
-    cases = {
-        case.refund_case_id: (one.state, sale, case)
-        for one in certificates
-        for sale, case in _cases(one.state)
-    }
-    items = [
-        _view(*cases[one.refund_case_id], one.standing, settings.workflow_url(one.certificate_id))
-        for one in page
-        if cases[one.refund_case_id][2].state == state  # it may have been decided since the list was read
-    ]
+    stored = await CertificateRepository(connection).load_all({case.certificate_id for case in page})
+    states = {certificate.state.certificate_id: certificate.state for certificate in stored}
+    views = [_view(states[case.certificate_id], case, settings) for case in page]
+    items = [view for view in views if view.state == state]  # some may have been decided meanwhile
     return PendingRefundPage(items=items, next=UUID(page[-1].refund_case_id) if more else None)
 
 
-def _cases(state: CertificateState) -> Iterable[tuple[Sale, RefundCase]]:
-    return ((sale, case) for sale in state.sales for case in sale.cases)
+def _case_of(state: CertificateState, refund_case_id: str) -> tuple[Sale, RefundCase]:
+    cases = ((sale, case) for sale in state.sales for case in sale.cases)
+    [found] = [(sale, case) for sale, case in cases if case.refund_case_id == refund_case_id]
+    return found
 
 
-def _view(
-    state: CertificateState, sale: Sale, case: RefundCase, line: LineStanding | None, web_url: str
-) -> PendingRefund:
-    refunded = (one.certain for one in line.refunds if one.currency == state.currency) if line else ()
+def _view(state: CertificateState, open_case: OpenCase, settings: Settings) -> PendingRefund:
+    line = open_case.standing
+    sale, case = _case_of(state, open_case.refund_case_id)
+    refunds = line.refunds if line else ()
     view = {
         "refund_case_id": case.refund_case_id,
         "refund_id": case.refund_id,
@@ -201,14 +195,14 @@ def _view(
         "amount": Money(amount=case.amount, currency=case.foreign_currency or state.currency),
         "price": sale.amount,
         "captured": line.captured if line else 0,
-        "refunded": sum(refunded),
+        "refunded": sum(refund.certain for refund in refunds if refund.currency == state.currency),
         "balance": state.balance,
         "held": state.held,
         "since": case.pending_since or case.opened_at,
         "allowed_decisions": list(allowed_decisions(sale)),
         "approved": case.approved,
         "agreed": case.agreement,
-        "web_url": web_url,
+        "web_url": settings.workflow_url(state.certificate_id),
     }
     return PendingRefund.model_validate(view, context=state.currency)
 
@@ -261,7 +255,7 @@ async def resolve_refund(
 def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
     """Return what came of a decision that was not refused; also for one that stands already."""
     state = outcome.state
-    [case] = [case for _, case in _cases(state) if case.refund_case_id == message.refund_case_id]
+    _, case = _case_of(state, message.refund_case_id)
     if case.agreement is not None:
         return AwaitingSecond(
             refund_case_id=UUID(case.refund_case_id),
@@ -269,20 +263,23 @@ def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
             decision=message.decision,
             amount=message.amount,
         )
-    about = [one.event for one in outcome.recorded if isinstance(one.event, RefundResolved | RefundCompleted)]
-    mine = [event for event in about if event.refund_case_id == case.refund_case_id]
-    resolved = next((event for event in reversed(mine) if isinstance(event, RefundResolved)), None)
-    completed = next((event for event in reversed(mine) if isinstance(event, RefundCompleted)), None)
+    amounts = {"amount": case.approved or 0, "taken": 0, "uncovered": 0}
+    for recorded in outcome.recorded:
+        match recorded.event:
+            case RefundResolved(refund_case_id=message.refund_case_id, amount=amount, uncovered=uncovered):
+                amounts |= {"amount": amount, "uncovered": uncovered}
+            case RefundCompleted(refund_case_id=message.refund_case_id, taken=taken):
+                amounts["taken"] = taken
+            case _:
+                pass
     view = {
         "refund_case_id": case.refund_case_id,
         "certificate_id": state.certificate_id,
         "decision": message.decision,
-        "amount": resolved.amount if resolved else case.approved or 0,
-        "taken": completed.taken if completed else 0,
-        "uncovered": resolved.uncovered if resolved else 0,
         "status": state.shown_status,
         "refund_state": state.refund_state,
         "balance": state.balance,
         "held": state.held,
+        **amounts,
     }
     return ResolutionView.model_validate(view, context=state.currency)
