@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 
 from api.main import open_services
@@ -100,14 +101,23 @@ class CountingKeyring(Keyring):
 
 @contextmanager
 def statements_of(engine: Any) -> Iterator[list[str]]:
+    """What asyncpg sends on connections of the engine: its own driver knows statements that SQLAlchemy does not."""
     sent: list[str] = []
 
-    def remember(*about: Any) -> None:
-        sent.append(about[2])
+    def log(query: LoggedQuery) -> None:
+        sent.append(query.query)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", remember)
-    yield sent
-    event.remove(engine.sync_engine, "before_cursor_execute", remember)
+    def begin(connection: Any, *_: object) -> None:
+        connection.driver_connection.add_query_logger(log)
+
+    def end(connection: Any, *_: object) -> None:
+        connection.driver_connection.remove_query_logger(log)
+
+    with ExitStack() as listening:
+        for moment, listen in (("checkout", begin), ("checkin", end)):
+            event.listen(engine.sync_engine, moment, listen)
+            listening.callback(event.remove, engine.sync_engine, moment, listen)
+        yield sent
 
 
 async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tuple[list[str], int, str]:
@@ -119,9 +129,11 @@ async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tu
     with statements_of(stock.engine) as sent:
         try:
             found = await check.check(check.guess(caller, shown, None, datetime.now(UTC)), shown.cvc)
+            outcome = "right" if found else "wrong"
         except ProblemError as error:
-            return sent, keyring.opened, error.problem.slug
-    return sent, keyring.opened, "right" if found else "wrong"
+            outcome = error.problem.slug
+        await asyncio.sleep(0)  # asyncpg logs the last statement a turn of the loop later
+    return sent, keyring.opened, outcome
 
 
 async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(
@@ -132,6 +144,7 @@ async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(
         wrong_cvc = await work_of(stock, strict, shown["number"], with_another(shown["cvc"]))
         wrong_number = await work_of(stock, strict, UNKNOWN_NUMBER, shown["cvc"])
         assert wrong_cvc == wrong_number
+        assert any("wrong_credentials" in statement for statement in wrong_cvc[0])
     assert wrong_cvc[2] == "too-many-attempts"
     assert await work_of(stock, strict, **shown) == wrong_cvc
 
