@@ -8,6 +8,7 @@ for each difference.
 
 import argparse
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -146,6 +147,7 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the chosen faults on a stack of its own; return the exit code."""
     options = options_of(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its stack ends with it
 
     async def play_all() -> list[str]:
         async with open_partners(stack) as partners:

@@ -83,7 +83,7 @@ class Keeper:
                 {ready, ended}, timeout=program.ready_within, return_when=asyncio.FIRST_COMPLETED
             )
             if ended.done():
-                raise StackError(f"{program.name} {running.fate()} before it was ready")
+                raise StackError(f"{program.name} {running.how_it_ended()} before it was ready")
             if not ready.done():
                 words = f" ({line})" if (line := running.last_line()) else ""
                 raise StackError(f"{program.name} was not ready within {program.ready_within:.0f} s{words}")
@@ -98,11 +98,11 @@ class Keeper:
         while True:
             await running.wait()
             if not self.program.replaceable:
-                self._report(self.program.name, running.fate())
+                self._report(self.program.name, running.how_it_ended())
                 self._on_lost(self.program.name)
                 return
             delay = self._next_delay()
-            self._report(self.program.name, f"{running.fate()}; starting it again in {delay:g} s")
+            self._report(self.program.name, f"{running.how_it_ended()}; starting it again in {delay:g} s")
             await asyncio.sleep(delay)
             running = await self._restart(running)
 

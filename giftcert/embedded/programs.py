@@ -107,7 +107,7 @@ class RunningProgram:
             return lines[-1][-300:] if lines else ""
         return ""
 
-    def fate(self) -> str:
+    def how_it_ended(self) -> str:
         """Return how the program has ended, in words."""
         code = self.process.returncode or 0
         if code < 0:
