@@ -45,13 +45,13 @@ from giftcert.domain.certificate.messages import (
 )
 from giftcert.domain.certificate.messages import Request as Message
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller, Role
 from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.events import EventRepository
+from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["certificates"], route_class=AuthenticatedRoute)
 CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from api.problems import Problem, ProblemError
 from api.services import Services
-from giftcert.lifecycle.idempotency import IdempotencyKey, idempotency_key
+from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.security import Caller
+from giftcert.storage.idempotency import IdempotencyKey
 
 LONGEST_KEY = 64
 HIT = {"Idempotency-Hit": "true"}

@@ -15,9 +15,9 @@ from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema
 from api.services import CurrentServices, Services
-from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyKey, find_answer
+from giftcert.lifecycle.idempotency import IdempotencyBusyError, find_answer
 from giftcert.lifecycle.retirement import retire_next
-from giftcert.storage.idempotency import IdempotencyRepository
+from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolRepository
 

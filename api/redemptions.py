@@ -22,10 +22,11 @@ from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
 from giftcert.domain.certificate.spending import VoidRefusal
 from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
-from giftcert.lifecycle.idempotency import IdempotencyKey, answer_of, idempotency_key
+from giftcert.lifecycle.idempotency import answer_of, idempotency_key
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
 from giftcert.storage.credentials import Guess, StoredCredentials
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
 
 REDEMPTION_ID = "01936f91-2d30-7c4b-8f3a-3a4b5c6d7e8f"

@@ -25,7 +25,7 @@ from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
-from giftcert.storage.claims import Claim, Claimed, ClaimKey, ClaimRequest, ClaimResult, shared_answer
+from giftcert.storage.claims import Claim, Claimed, ClaimRequest, ClaimResult
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
@@ -127,17 +127,15 @@ async def extend_reservation(
     found = await _find(services, caller, reservation_id)
 
     def answer(outcome: Outcome) -> Claim:
-        reserved = outcome.state.reservation
+        reserved, nominal = outcome.state.reservation, outcome.state.nominal
         return {
             "certificateId": found.certificate_id,
             "reservationId": str(reservation_id),
             "maskedNumber": mask(found.last_four, outcome.product.number_length),
-            **shared_answer(
-                outcome.product,
-                outcome.state.nominal or None,
-                found.channel,
-                reserved.reserved_until if reserved else found.reserved_until,
-            ),
+            "product": outcome.product.id,
+            "nominal": {"amount": nominal, "currency": outcome.product.currency} if nominal else None,
+            "channel": found.channel,
+            "reservedUntil": reserved.reserved_until if reserved else found.reserved_until,
         }
 
     message = ExtendReservation(str(reservation_id))
@@ -183,7 +181,7 @@ async def _claim(
         caller=caller.subject,
         nominal=wanted.nominal or product.nominal,
         now=services.clock(),
-        key=ClaimKey(used.caller_key, used.parameters) if used else None,
+        key=used,
     )
     if not await services.cap.allows(claim.caller, claim.quantity):
         # A call that went through before is still answered.

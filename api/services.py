@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from giftcert.clock import Clock
     from giftcert.domain.certificate.messages import Request as Message
     from giftcert.lifecycle.change import Lifecycle
-    from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyKey
+    from giftcert.lifecycle.idempotency import CallsInProgress
     from giftcert.lifecycle.requests import AnswerOf, Outcome
     from giftcert.security import Keyring, TokenVerifier
     from giftcert.settings import Settings
     from giftcert.storage.certificates import LoadedCertificate
     from giftcert.storage.claim_queue import ClaimQueue
     from giftcert.storage.claims import ClaimRepository
+    from giftcert.storage.idempotency import IdempotencyKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.idempotency import (
     CallsInProgress,
     IdempotencyBusyError,
-    IdempotencyKey,
     find_answer,
 )
 from giftcert.lifecycle.release_gate import ReleaseGate
@@ -45,6 +44,7 @@ from giftcert.storage.certificates import (
 )
 from giftcert.storage.decisions import DecisionWrite, write
 from giftcert.storage.engine import Driver, autocommit, driver_of
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake

@@ -7,14 +7,13 @@ answers. A repeat while the first call runs waits for it here, without a connect
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.security.keyring import Keyring
-from giftcert.storage.idempotency import Answer, IdempotencyRepository, RememberedAnswer
+from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository, RememberedAnswer
 
 LONGEST_WAIT = timedelta(seconds=2)
 """How long a repeat waits for the answer of the first. Fixed by the contract with the channels."""
@@ -26,29 +25,6 @@ class IdempotencyMismatchError(Exception):
 
 class IdempotencyBusyError(Exception):
     """The first call under the key is still running; the caller repeats it."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A caller's key for one call.
-
-    ``caller_key`` is a keyed hash of caller, call and key, ``parameters`` a digest of what makes two calls the same;
-    ``kept``: the answer is never forgotten.
-    """
-
-    caller_key: bytes
-    parameters: bytes
-    kept: bool = False
-
-    def answered(self, answer: bytes, at: datetime) -> Answer:
-        """Return what to remember of the call: its answer as JSON."""
-        return Answer(
-            caller_key=self.caller_key,
-            parameters=self.parameters,
-            answer=answer.decode(),
-            kept=self.kept,
-            answered_at=at,
-        )
 
 
 def idempotency_key(

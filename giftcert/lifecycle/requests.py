@@ -12,12 +12,11 @@ from giftcert.domain.certificate.decision import Decision, Recorded
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.products import Product
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import SealedSecrets
 from giftcert.lifecycle.visibility import sealed_secrets
 from giftcert.storage.certificates import LoadedCertificate, LockRequest
-from giftcert.storage.idempotency import REMEMBERED_FOR, Answer
+from giftcert.storage.idempotency import REMEMBERED_FOR, Answer, IdempotencyKey
 from giftcert.temporal.signals import Wake
 
 PATIENCE = timedelta(seconds=2)

@@ -4,7 +4,6 @@ The order of the pool's index is the rule: never reserved certificates come firs
 still cools is taken only when nothing else is left, because those that cool are the last of that order.
 """
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
 from giftcert.storage.events import COLUMNS, RECORD
-from giftcert.storage.idempotency import REMEMBERED_FOR
+from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from giftcert.storage.reservations import NOTHING_WAITS
 
 LOCK_WAIT = "150ms"
@@ -28,15 +28,7 @@ START_SECONDS = 1.0
 _BEGINNING = UUID(int=0)
 
 Claim: TypeAlias = dict[str, Any]
-"""One certificate given, under the names by which the channel is told and, on a repeat, told again."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimKey:
-    """An Idempotency-Key: keyed hash of caller, call and key, and the SHA-256 of what the call was given."""
-
-    caller_key: bytes
-    parameters: bytes
+"""One certificate given, as the channel is answered and, on a repeat, answered again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +41,7 @@ class ClaimRequest:
     caller: str
     nominal: int | None
     now: datetime
-    key: ClaimKey | None = None
+    key: IdempotencyKey | None = None
 
     @property
     def reserved_until(self) -> datetime:
@@ -75,9 +67,9 @@ class Claimed:
     claims: Sequence[Claim] = ()
 
 
+# Of a certificate that is given now, `answer` is its claim, and `same` is NULL.
 _ANSWERED = """
-SELECT request, NULL::uuid AS certificate_id, NULL::uuid AS reservation_id, NULL::text AS last_four,
-    NULL::boolean AS never_reserved, same, answer::text AS answer, EXISTS (
+SELECT request, NULL::uuid AS certificate_id, NULL::boolean AS never_reserved, answer::text AS answer, same, EXISTS (
         SELECT FROM jsonb_array_elements(answer) AS claim WHERE (
             SELECT resolved_at FROM reservations WHERE reservation_id = (claim ->> 'reservationId')::uuid
         ) IS NOT NULL) AS ended
@@ -109,14 +101,17 @@ WITH asked AS MATERIALIZED (
 ), numbered AS MATERIALIZED (
     SELECT *, row_number() OVER () AS nth, count(*) OVER () AS found FROM picked
 ), given AS MATERIALIZED ( -- to each request all that it wants, or nothing
-    SELECT wanted.*, certificate_id, last_four, never_reserved, nth, uuidv7() AS reservation_id
-    FROM wanted JOIN numbered ON nth > last - quantity AND nth <= last AND last <= found
+    SELECT *, jsonb_build_object('certificateId', certificate_id, 'reservationId', reservation_id, 'maskedNumber',
+        $3::text || last_four, 'product', $1::text, 'nominal', CASE WHEN nominal > 0
+        THEN jsonb_build_object('amount', nominal, 'currency', $2::text) END, 'channel', channel,
+        'reservedUntil', until_text) AS claim
+    FROM (
+        SELECT wanted.*, certificate_id, last_four, never_reserved, nth, uuidv7() AS reservation_id
+        FROM wanted JOIN numbered ON nth > last - quantity AND nth <= last AND last <= found
+    ) AS paired
 ), remembered AS ( -- sorted, as another process may write the same keys; whoever comes second claims nothing
     INSERT INTO idempotency_keys AS known (caller_key, parameters, answer, answered_at)
-    SELECT caller_key, parameters, jsonb_agg(jsonb_build_object('certificateId', certificate_id, 'reservationId',
-        reservation_id, 'maskedNumber', $3::text || last_four, 'product', $1::text, 'nominal', CASE WHEN nominal > 0
-        THEN jsonb_build_object('amount', nominal, 'currency', $2::text) END, 'channel', channel,
-        'reservedUntil', until_text) ORDER BY nth), at
+    SELECT caller_key, parameters, jsonb_agg(claim ORDER BY nth), at
     FROM given WHERE caller_key IS NOT NULL GROUP BY caller_key, parameters, at ORDER BY caller_key
     ON CONFLICT (caller_key) DO UPDATE
     SET parameters = excluded.parameters, answer = excluded.answer, answered_at = excluded.answered_at
@@ -129,8 +124,8 @@ WITH asked AS MATERIALIZED (
         next_instant = CASE WHEN next_instant IS NOT NULL THEN least(next_instant, until) END -- of an open case
     FROM given WHERE c.certificate_id = given.certificate_id
         AND (caller_key IS NULL OR caller_key IN (SELECT caller_key FROM remembered))
-    RETURNING request, c.certificate_id, c.sequence, c.refund_state, given.last_four, never_reserved, nth,
-        c.reservation_id, channel, caller, at, until, until_text, c.nominal
+    RETURNING request, c.certificate_id, c.sequence, c.refund_state, never_reserved, nth, c.reservation_id, channel,
+        caller, at, until, until_text, c.nominal, claim
 ), reserved AS (
     INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
     SELECT reservation_id, certificate_id, channel, caller, at, until FROM claimed
@@ -140,7 +135,7 @@ WITH asked AS MATERIALIZED (
         jsonb_build_object('reservationId', reservation_id, 'reservedUntil', until_text)
     FROM claimed
 ), {RECORD}
-(SELECT request, certificate_id, reservation_id, last_four, never_reserved, NULL AS same, NULL AS answer, NULL AS ended
+(SELECT request, certificate_id, never_reserved, claim::text AS answer, NULL AS same, NULL AS ended
     FROM claimed ORDER BY request, nth)
 UNION ALL {_ANSWERED}
 """  # noqa: S608 - made of constants
@@ -169,16 +164,15 @@ class ClaimRepository:
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
         """Reserve for each request as many certificates of its product, the same for all, as it asks; or none."""
-        numbered = dict(enumerate(requests))
-        answers = await self._claim(numbered)
-        if len(answers) < len(numbered):
-            # Where another process used the same key in that instant, its answer is seen only now.
-            answers |= await self._claim(_without(numbered, answers))
-        if len(answers) < len(numbered):
-            answers |= await self._claim_patiently(_without(numbered, answers))
-        return [answers.get(number, Claimed(ClaimResult.EXHAUSTED)) for number in numbered]
+        answers: dict[int, Claimed] = {}
+        # Where another process used the same key in that instant, its answer is seen only by the second attempt.
+        for attempt in (self._claim, self._claim, self._claim_patiently):
+            left = {number: one for number, one in enumerate(requests) if number not in answers}
+            if left:
+                answers |= await attempt(left)
+        return [answers.get(number, Claimed(ClaimResult.EXHAUSTED)) for number in range(len(requests))]
 
-    async def repeat(self, key: ClaimKey, now: datetime) -> Claimed | None:
+    async def repeat(self, key: IdempotencyKey, now: datetime) -> Claimed | None:
         """Return what was answered under a key, if anything was."""
         horizon = now - REMEMBERED_FOR
         row = await self._connections.fetchrow(_REPEAT, key.caller_key, key.parameters, horizon)
@@ -188,7 +182,7 @@ class ClaimRepository:
         product = next(iter(requests.values())).product
         start = self._starts.setdefault(product.id, _Start())
         rows = await self._connections.fetch(_SKIPPING, *_parameters(requests, start.after()))
-        answers = _answers(requests, rows)
+        answers = _answers(rows)
         start.passed(rows, found_all=len(answers) == len(requests))
         return answers
 
@@ -197,10 +191,8 @@ class ClaimRepository:
 
         Where the pool is nearly empty the claim that holds a lock may yet be undone, and its certificate be free.
         """
-        product, quantity = (
-            next(iter(requests.values())).product,
-            sum(one.quantity for one in requests.values()),
-        )
+        product = next(iter(requests.values())).product
+        quantity = sum(one.quantity for one in requests.values())
         async with self._connections.acquire() as connection, connection.transaction():
             fitting = _fitting(requests, await connection.fetchval(_LEFT, product.id, quantity))
             if not fitting:
@@ -211,7 +203,7 @@ class ClaimRepository:
                     rows = await connection.fetch(_WAITING, *_parameters(fitting, _BEGINNING))
             except asyncpg.LockNotAvailableError:
                 return {}
-        return _answers(fitting, rows)
+        return _answers(rows)
 
 
 class _Start:
@@ -243,10 +235,6 @@ class _Start:
         self._good_until = time.monotonic() + START_SECONDS
 
 
-def _without(requests: Mapping[int, ClaimRequest], answers: Mapping[int, Claimed]) -> dict[int, ClaimRequest]:
-    return {number: one for number, one in requests.items() if number not in answers}
-
-
 def _fitting(requests: Mapping[int, ClaimRequest], left: int) -> dict[int, ClaimRequest]:
     """Return the requests, first come first served, for which so many certificates suffice."""
     fitting = {}
@@ -272,21 +260,21 @@ def _parameters(requests: Mapping[int, ClaimRequest], after: UUID) -> list[Any]:
         [one.caller for one in every],
         [one.now for one in every],
         [one.reserved_until for one in every],
-        [json_instant(one.reserved_until) for one in every],
+        [msgspec.to_builtins(one.reserved_until) for one in every],
         [one.nominal or 0 for one in every],
         [one.key and one.key.caller_key for one in every],
         [one.key and one.key.parameters for one in every],
     ]
 
 
-def _answers(requests: Mapping[int, ClaimRequest], rows: Iterable[asyncpg.Record]) -> dict[int, Claimed]:
+def _answers(rows: Iterable[asyncpg.Record]) -> dict[int, Claimed]:
     answers = {}
     for number, group in groupby(rows, key=lambda row: row["request"]):
         first, *others = group
-        if first["answer"] is not None:
+        if first["same"] is not None:
             answers[number] = _answer_before(first)
         else:
-            claims = [_claim(requests[number], row) for row in (first, *others)]
+            claims = [msgspec.json.decode(row["answer"]) for row in (first, *others)]
             answers[number] = Claimed(ClaimResult.GIVEN, claims)
     return answers
 
@@ -296,29 +284,4 @@ def _answer_before(row: asyncpg.Record) -> Claimed:
         return Claimed(ClaimResult.OTHER_PARAMETERS)
     if row["ended"]:
         return Claimed(ClaimResult.ENDED)
-    return Claimed(ClaimResult.REPEATED, json.loads(row["answer"]))
-
-
-def _claim(request: ClaimRequest, row: asyncpg.Record) -> Claim:
-    product = request.product
-    return {
-        "certificateId": str(row["certificate_id"]),
-        "reservationId": str(row["reservation_id"]),
-        "maskedNumber": mask(row["last_four"], product.number_length),
-        **shared_answer(product, request.nominal, request.channel, request.reserved_until),
-    }
-
-
-def shared_answer(product: Product, nominal: int | None, channel: str, reserved_until: datetime) -> Claim:
-    """Return what an answer says of product and reservation; ``nominal`` is ``None`` if not chosen yet."""
-    return {
-        "product": product.id,
-        "nominal": None if nominal is None else {"amount": nominal, "currency": product.currency},
-        "channel": channel,
-        "reservedUntil": json_instant(reserved_until),
-    }
-
-
-def json_instant(moment: datetime) -> str:
-    """Return an instant as msgspec writes it: RFC 3339 with ``Z``, microseconds where there are any."""
-    return moment.isoformat().removesuffix("+00:00") + "Z"
+    return Claimed(ClaimResult.REPEATED, msgspec.json.decode(row["answer"]))

@@ -43,6 +43,29 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A caller's key for one call.
+
+    ``caller_key`` is a keyed hash of caller, call and key, ``parameters`` a digest of what makes two calls the same;
+    ``kept``: the answer is never forgotten.
+    """
+
+    caller_key: bytes
+    parameters: bytes
+    kept: bool = False
+
+    def answered(self, answer: bytes, at: datetime) -> Answer:
+        """Return what to remember of the call: its answer as JSON."""
+        return Answer(
+            caller_key=self.caller_key,
+            parameters=self.parameters,
+            answer=answer.decode(),
+            kept=self.kept,
+            answered_at=at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RememberedAnswer:
     """The answer of the first call, as JSON text, and the digest of its parameters."""
 

@@ -25,12 +25,12 @@ from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.messages import OrderMessage
 from giftcert.domain.policy import Terms
 from giftcert.lifecycle.change import Outcome
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.review import line_as_seen
 from giftcert.storage import ingest_fences
 from giftcert.storage.certificates import LockRequest, load_locked
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.clients import ClientRepository
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.storage.outbox import OutboxRepository

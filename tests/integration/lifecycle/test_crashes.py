@@ -4,8 +4,8 @@ import pytest
 
 from giftcert.domain.certificate.messages import AuthorizeRedemption
 from giftcert.lifecycle import change, order_changes
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.release_gate import ReleaseGate
+from giftcert.storage.idempotency import IdempotencyKey
 from tests.crashes import CrashError, Step, around_each, crash
 from tests.integration.lifecycle.test_advancing import SALE
 from tests.integration.lifecycle.world import World, captured, sold, stated

@@ -10,7 +10,7 @@ from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundCase
 from giftcert.lifecycle import change, order_changes
-from giftcert.lifecycle.idempotency import IdempotencyKey
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.temporal.signals import Signal
 from tests.crashes import CrashError, Step, around_each, crash
 from tests.integration.lifecycle.world import WORTH, World, captured, refunded, sold, stated

@@ -9,9 +9,9 @@ import pytest
 from giftcert.domain.certificate.messages import AuthorizeRedemption, Block, SpendingKind
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle, Outcome
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.storage.certificates import LoadedCertificate, LockRequest
 from giftcert.storage.engine import autocommit
+from giftcert.storage.idempotency import IdempotencyKey
 from tests.integration.lifecycle.test_advancing import SALE
 from tests.integration.lifecycle.world import WORTH, World, refunded, spent
 

@@ -36,12 +36,12 @@ from giftcert.domain.policy import Policy
 from giftcert.domain.products import Product
 from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.change import Lifecycle, Outcome
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.lifecycle.snapshot import Snapshot
 from giftcert.storage import ingest_fences
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from giftcert.domain.products import Product
 from giftcert.storage import claim_queue
 from giftcert.storage.claim_queue import ClaimQueue
-from giftcert.storage.claims import Claimed, ClaimKey, ClaimRepository, ClaimRequest, ClaimResult
-from giftcert.storage.idempotency import REMEMBERED_FOR
+from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest, ClaimResult
+from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from tests.integration.storage.pool_rows import GIFT, Tables
 
 pytestmark = pytest.mark.integration
@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def wanted(quantity: int = 1, key: str | None = None, **others: Any) -> ClaimRequest:
-    claim_key = ClaimKey(key.encode(), b"parameters") if key else None
+    claim_key = IdempotencyKey(key.encode(), b"parameters") if key else None
     values = {"channel": "im", "caller": "shop", "nominal": GIFT.nominal, "now": NOW, "key": claim_key}
     return ClaimRequest(product=GIFT, quantity=quantity, **values | others)
 
@@ -217,15 +217,15 @@ async def test_a_repeat_is_answered_as_at_first_and_claims_nothing(
     again = await one(claims, wanted(2, "k", now=NOW + timedelta(minutes=1)))
     assert (first.result, again.result) == (ClaimResult.GIVEN, ClaimResult.REPEATED)
     assert again.claims == first.claims
-    assert await claims.repeat(ClaimKey(b"k", b"parameters"), NOW) == again
-    assert await claims.repeat(ClaimKey(b"other", b"parameters"), NOW) is None
+    assert await claims.repeat(IdempotencyKey(b"k", b"parameters"), NOW) == again
+    assert await claims.repeat(IdempotencyKey(b"other", b"parameters"), NOW) is None
     assert await in_pool(tables) == 3
 
 
 async def test_a_key_stands_for_one_set_of_parameters(tables: Tables, claims: ClaimRepository) -> None:
     await tables.fill(2)
     await one(claims, wanted(key="k"))
-    other = replace(wanted(), key=ClaimKey(b"k", b"others"))
+    other = replace(wanted(), key=IdempotencyKey(b"k", b"others"))
     assert (await one(claims, other)).result is ClaimResult.OTHER_PARAMETERS
     assert await in_pool(tables) == 1
 
@@ -245,7 +245,7 @@ async def test_a_key_is_forgotten_after_a_day(tables: Tables, claims: ClaimRepos
     await one(claims, wanted(key="k"))
     later = await one(claims, wanted(key="k", now=NOW + REMEMBERED_FOR))
     assert later.result is ClaimResult.GIVEN
-    assert await claims.repeat(ClaimKey(b"k", b"parameters"), NOW + REMEMBERED_FOR) == replace(
+    assert await claims.repeat(IdempotencyKey(b"k", b"parameters"), NOW + REMEMBERED_FOR) == replace(
         later, result=ClaimResult.REPEATED
     )
 

@@ -25,7 +25,8 @@ from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
-from giftcert.storage.claims import Claim, ClaimKey, ClaimRepository, ClaimRequest
+from giftcert.storage.claims import Claim, ClaimRepository, ClaimRequest
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 from giftcert.storage.reservations import ReservationRepository
@@ -219,7 +220,7 @@ async def publish_all(engine: AsyncEngine, settings: Settings) -> None:
 
 async def claim(url: str, quantity: int) -> list[Claim]:
     async with asyncpg.create_pool(url, min_size=1, max_size=1) as connections:
-        key = ClaimKey(b"basket-7", b"\0" * 32)
+        key = IdempotencyKey(b"basket-7", b"\0" * 32)
         wanted = ClaimRequest(GIFT, quantity, "im", "shop", GIFT.nominal, datetime.now(UTC), key)
         [claimed] = await ClaimRepository(connections).claim([wanted])
     return list(claimed.claims)

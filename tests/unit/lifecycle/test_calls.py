@@ -7,9 +7,8 @@ import pytest
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
-from giftcert.lifecycle.idempotency import IdempotencyKey
 from giftcert.lifecycle.requests import PATIENCE, Call, Outcome
-from giftcert.storage.idempotency import Answer
+from giftcert.storage.idempotency import Answer, IdempotencyKey
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON
 from tests.unit.lifecycle.reviews import loaded, review_of

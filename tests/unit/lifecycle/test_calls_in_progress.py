@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from giftcert.lifecycle import idempotency
-from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyBusyError, IdempotencyKey
+from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyBusyError
+from giftcert.storage.idempotency import IdempotencyKey
 
 KEY = IdempotencyKey(b"key", b"parameters")
 
