@@ -83,8 +83,7 @@ class Measurement:
         records: list[Record] = []
         async with self._engine.connect() as connection, connection.begin() as transaction:
             outbox = OutboxRepository(connection)
-            while (locked := await outbox.lock_shard()) is not None:
-                window = await outbox.window(locked, WINDOW)
+            while (window := await outbox.lock_window(WINDOW)) is not None:
                 await outbox.delete(window)
                 records += [encode_event(event) for event in window.events]
             await transaction.rollback()

@@ -33,7 +33,7 @@ async def empty_outbox(engine: AsyncEngine) -> None:
     while True:
         async with engine.begin() as connection:
             outbox = OutboxRepository(connection)
-            locked = await outbox.lock_shard()
-            if locked is None:
+            window = await outbox.lock_window(WINDOW)
+            if window is None:
                 return
-            await outbox.delete(await outbox.window(locked, WINDOW))
+            await outbox.delete(window)

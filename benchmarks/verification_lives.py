@@ -150,7 +150,6 @@ def _like_model(row: str) -> str:
 _OWN = {
     "events": "jsonb_build_object('event_id', uuidv7(), 'recorded_at', lived.at, 'occurred_at', lived.at)",
     "inbox": """jsonb_build_object('record_offset', lived.n, 'received_on', lived.at::date, 'received_at', lived.at)""",
-    "disclosures": "jsonb_build_object('disclosure_id', gen_random_uuid())",
 }
 _WHOSE = {
     "reservations": "reservation_id = $3::text::uuid",

@@ -31,7 +31,7 @@ from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLine
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
-from giftcert.storage.round_trip import Write
+from giftcert.storage.repository import Write
 from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
@@ -318,7 +318,7 @@ def _original(
     value = source.value or b""  # a message was decoded from it, so it is there
     if isinstance(record, StatedOrder):
         value = _without_recipients(value)
-    return InboxRow(
+    return (
         now.date(),
         record.order_id,
         *place_of(source),

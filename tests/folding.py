@@ -14,7 +14,7 @@ from giftcert.storage import pending, spendings
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.storage.pending import PendingRow
-from giftcert.storage.round_trip import write_together
+from giftcert.storage.repository import write_together
 from giftcert.storage.spendings import Spending, SpendingRepository
 from giftcert.temporal.signals import Signal, Wake
 

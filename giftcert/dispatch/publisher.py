@@ -112,19 +112,18 @@ class ShardPublisher:
         """Publish the next window of one shard; return whether more may wait, in this shard or others."""
         async with autocommit(self._engine) as driver, driver.transaction():
             outbox = OutboxRepository(driver)
-            locked = await outbox.lock_shard()
-            if locked is None:
+            window = await outbox.lock_window(WINDOW)
+            if window is None:
                 return False
-            if locked.others_wait:
+            if window.others_wait:
                 self._poller.offer_work()
-            window = await outbox.window(locked, WINDOW)
             await self._producer.publish(window.events)
             await outbox.delete(window)
         self._outage.over()
         metrics.PUBLISHED.inc(len(window.events))
         for event in window.events:
             metrics.LAG.observe((utc_now() - event.recorded_at).total_seconds())
-        return locked.others_wait or len(window.events) == WINDOW
+        return window.others_wait or len(window.events) == WINDOW
 
     def _recovered(self) -> None:
         self._pause = FIRST_PAUSE

@@ -34,7 +34,7 @@ from giftcert.storage.clients import ClientRepository
 from giftcert.storage.engine import driver_of
 from giftcert.storage.order_lines import LineKey, OrderLineRow
 from giftcert.storage.pending import PendingRow
-from giftcert.storage.round_trip import Write, write_together
+from giftcert.storage.repository import Write, write_together
 from giftcert.temporal.signals import Signal, Wake
 
 _OURS = "SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])"

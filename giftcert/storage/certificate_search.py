@@ -53,13 +53,10 @@ class CertificateSearch(Repository):
     async def find(
         self, criteria: dict[str, Any], after: UUID | None = None, limit: int = 1
     ) -> list[FoundCertificate]:
-        """Return certificates that fit all criteria, in the order of their ids, from behind ``after``.
+        """Return certificates that fit all criteria, at least one, in the order of their ids, from behind ``after``.
 
-        Args:
-            criteria: values by name: ``certificate_id``, ``order_id`` (now or ever), ``refund_id``, ``reservation_id``,
-                ``customer_id``, ``last_four`` (of those with an order); at least one.
-            after: the last id of the page before.
-            limit: the length of a page.
+        Criteria are ``certificate_id``, ``order_id`` (now or ever), ``refund_id``, ``reservation_id``, ``customer_id``,
+        ``last_four`` (of those with an order).
         """
         conditions = " AND ".join(_CONDITIONS[name].format(f"${nth}") for nth, name in enumerate(criteria, 3))
         statement = f"""

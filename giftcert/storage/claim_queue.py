@@ -4,7 +4,9 @@ Without it each claim is a trip and a commit of its own, and the server spends m
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections import defaultdict
+from itertools import accumulate
+from typing import TypeAlias
 
 from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest
 from giftcert.storage.outages import is_database_away
@@ -17,12 +19,16 @@ TURNS = 3
 """Of the event loop, before a statement begins: requests that have arrived come as far as their claims, and join it."""
 
 
+_Waiting: TypeAlias = tuple[ClaimRequest, "asyncio.Future[Claimed]"]
+
+
 class ClaimQueue:
-    """Gathers the claims of a process; each is answered as if it were alone."""
+    """Gathers the claims of a process, by product; each is answered as if it were alone."""
 
     def __init__(self, claims: ClaimRepository) -> None:
         self._claims = claims
-        self._products: dict[str, _ProductQueue] = {}
+        self._waiting: defaultdict[str, list[_Waiting]] = defaultdict(list)
+        self._serving: defaultdict[str, set[asyncio.Task[None] | None]] = defaultdict(set)
 
     async def claim(self, request: ClaimRequest) -> Claimed:
         """Reserve as many certificates as asked, or none; a repeat under the same key is answered as at first.
@@ -32,61 +38,44 @@ class ClaimQueue:
         Raises:
             Exception: what the database raised; then nothing was claimed, or the same key tells what was.
         """
-        queue = self._products.setdefault(request.product.id, _ProductQueue(self._claims))
-        return await queue.claim(request)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    request: ClaimRequest
-    answer: "asyncio.Future[Claimed]"
-
-
-class _ProductQueue:
-    """The claims of one product that wait; the next statement serves all of them."""
-
-    def __init__(self, claims: ClaimRepository) -> None:
-        self._claims = claims
-        self._waiting: list[_Waiting] = []
-        self._serving: set[asyncio.Task[None] | None] = set()
-
-    async def claim(self, request: ClaimRequest) -> Claimed:
+        product = request.product.id
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(request, answer))
-        if len(self._serving) < STATEMENTS_AT_ONCE:
-            self._serving.add(asyncio.create_task(self._serve_all()))
+        self._waiting[product].append((request, answer))
+        if len(self._serving[product]) < STATEMENTS_AT_ONCE:
+            self._serving[product].add(asyncio.create_task(self._serve_all(product)))
         return await answer
 
-    async def _serve_all(self) -> None:
+    async def _serve_all(self, product: str) -> None:
         try:
-            while self._waiting:
+            while self._waiting[product]:
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
-                if batch := self._next_batch():
+                if batch := _next_batch(self._waiting[product]):
                     await self._serve(batch)
         finally:  # at once, not when the task is seen to be done: whoever comes in between would wait for nobody
-            self._serving.discard(asyncio.current_task())
-
-    def _next_batch(self) -> list[_Waiting]:
-        quantity, end = 0, 0
-        while end < len(self._waiting) and quantity + self._waiting[end].request.quantity <= LARGEST_BATCH:
-            quantity += self._waiting[end].request.quantity
-            end += 1
-        batch, self._waiting = self._waiting[:end], self._waiting[end:]
-        return batch
+            self._serving[product].discard(asyncio.current_task())
 
     async def _serve(self, batch: list[_Waiting]) -> None:
         try:
-            answers = await self._claims.claim([one.request for one in batch])
+            claimed = await self._claims.claim([request for request, _ in batch])
         except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
             if len(batch) > 1 and not is_database_away(error):
                 for one in batch:  # what the server refuses of one must not fail the others
                     await self._serve([one])
                 return
-            for one in batch:
-                if not one.answer.done():  # its caller may have left
-                    one.answer.set_exception(error)
+            for _, answer in batch:
+                if not answer.done():  # its caller may have left
+                    answer.set_exception(error)
         else:
-            for one, answer in zip(batch, answers, strict=True):
-                if not one.answer.done():
-                    one.answer.set_result(answer)
+            for (_, answer), result in zip(batch, claimed, strict=True):
+                if not answer.done():
+                    answer.set_result(result)
+
+
+def _next_batch(waiting: list[_Waiting]) -> list[_Waiting]:
+    """Remove and return as many claims, first come first served, as one statement may serve."""
+    quantities = accumulate(request.quantity for request, _ in waiting)
+    end = sum(1 for quantity in quantities if quantity <= LARGEST_BATCH)
+    batch = waiting[:end]
+    del waiting[:end]
+    return batch

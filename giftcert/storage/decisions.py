@@ -1,14 +1,13 @@
 """What the deciding transaction writes: everything that one decision changes, in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import asyncpg
 import msgspec
-from uuid_utils.compat import uuid7
 
 from giftcert.contracts.codec import encode_state
 from giftcert.contracts.records import EventRecord
@@ -70,11 +69,10 @@ _RESERVATION = """reservation AS (
     WHERE reservation_id = {reservation_id}::uuid AND resolved_at IS NULL
 )"""
 _DISCLOSURES = """disclosed AS (
-    INSERT INTO disclosures (disclosure_id, certificate_id, disclosed_to, purpose, notification_id, disclosed_at,
-        sequence)
-    SELECT disclosure_id, {certificate_id}::uuid, disclosed_to, purpose, notification_id, {at}, sequence
-    FROM jsonb_to_recordset({disclosures}::jsonb) AS new (disclosure_id uuid, disclosed_to text, purpose text,
-        notification_id text, sequence integer)
+    INSERT INTO disclosures (certificate_id, disclosed_to, purpose, notification_id, disclosed_at, sequence)
+    SELECT {certificate_id}::uuid, disclosed_to, purpose, notification_id, {at}, sequence
+    FROM jsonb_to_recordset({disclosures}::jsonb)
+        AS new (disclosed_to text, purpose text, notification_id text, sequence integer)
 )"""
 _UNLOCKED = """unlocked AS (
     UPDATE verification_locks AS l SET locked_until = {unlocked_at} FROM certificate_secrets AS s
@@ -220,11 +218,11 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
         values["reservation_id"] = decision.state.reservation.reservation_id
         values["resolution"] = decision.resolution
     if decision.disclosures:
-        values["disclosures"] = _json([_disclosure(one) for one in decision.disclosures])
+        values["disclosures"] = _json(decision.disclosures)
     if decision.is_unlocked:
         values["unlocked_at"] = decision.at
     if decision.answer is not None:
-        values |= {name: getattr(decision.answer, name) for name in Answer.__dataclass_fields__}
+        values |= asdict(decision.answer)
     return values
 
 
@@ -250,16 +248,6 @@ def _line(line: Line, report: LineReport) -> dict[str, Any]:
         "counted": line.counted,
         "open_case": line.open_case,
         "reported": None if reported == LineReport() else reported,
-    }
-
-
-def _disclosure(disclosure: Disclosure) -> dict[str, Any]:
-    return {
-        "disclosure_id": uuid7(),
-        "disclosed_to": disclosure.disclosed_to,
-        "purpose": disclosure.purpose,
-        "notification_id": disclosure.notification_id,
-        "sequence": disclosure.sequence,
     }
 
 

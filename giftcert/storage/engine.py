@@ -45,33 +45,20 @@ def make_engine(
 ) -> AsyncEngine:
     """Return the engine of this process; no connection is made yet.
 
-    Args:
-        settings: address and number of connections.
-        application_name: shown in ``pg_stat_activity``.
-        index_plans: whether every statement shall read along indexes, whatever the statistics say.
+    With ``index_plans`` every statement reads along indexes, whatever the statistics say.
 
     Raises:
         NoDatabaseAddressError: no address is set.
     """
-    if settings.database_url is None:
-        raise NoDatabaseAddressError
-    return engine_at(
-        settings.database_url.get_secret_value(),
-        application_name=application_name,
-        pool_size=settings.database_pool_size,
-        index_plans=index_plans,
-    )
+    size = settings.database_pool_size
+    return engine_at(_address(settings), application_name, pool_size=size, index_plans=index_plans)
 
 
 @asynccontextmanager
 async def opened_engine(
-    settings: Settings, application_name: str = "giftcert", *, index_plans: bool = False
+    settings: Settings, application_name: str, *, index_plans: bool = False
 ) -> AsyncIterator[AsyncEngine]:
-    """Lend the engine of ``make_engine``, and close its connections in the end.
-
-    Raises:
-        NoDatabaseAddressError: no address is set.
-    """
+    """Lend the engine of ``make_engine``, and close its connections in the end."""
     engine = make_engine(settings, application_name, index_plans=index_plans)
     try:
         yield engine
@@ -80,11 +67,7 @@ async def opened_engine(
 
 
 def engine_at(
-    database_url: str,
-    *,
-    application_name: str = "giftcert",
-    pool_size: int = 5,
-    index_plans: bool = False,
+    database_url: str, application_name: str = "giftcert", *, pool_size: int = 5, index_plans: bool = False
 ) -> AsyncEngine:
     """Return an engine for an address as ``make_engine`` does for the settings."""
     engine = create_async_engine(
@@ -101,6 +84,12 @@ def engine_at(
     )
     event.listen(engine.sync_engine, "checkout", _refuse_lost_connection)
     return engine
+
+
+def _address(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise NoDatabaseAddressError
+    return settings.database_url.get_secret_value()
 
 
 def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, str]:
@@ -125,10 +114,8 @@ async def claim_connections(settings: Settings) -> "AsyncIterator[asyncpg.Pool[a
     Raises:
         NoDatabaseAddressError: no address is set.
     """
-    if settings.database_url is None:
-        raise NoDatabaseAddressError
     async with asyncpg.create_pool(
-        settings.database_url.get_secret_value().replace("postgresql+asyncpg://", "postgresql://"),
+        _address(settings).replace("postgresql+asyncpg://", "postgresql://"),
         min_size=0,
         max_size=CLAIM_CONNECTIONS,
         reset=_keep,

@@ -14,8 +14,7 @@ from asyncpg import Record
 
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.standing import CountedMoney, LineStanding
-from giftcert.storage.repository import Repository
-from giftcert.storage.round_trip import Write
+from giftcert.storage.repository import Repository, Write
 
 LineKey: TypeAlias = tuple[str, int]
 """Order id, and the number of the line within it."""

@@ -7,8 +7,7 @@ import msgspec
 from asyncpg import Record
 
 from giftcert.domain.order.order import Order
-from giftcert.storage.repository import Repository, by_column
-from giftcert.storage.round_trip import Write
+from giftcert.storage.repository import Repository, Write, by_column
 
 # Sorted, so that two transactions that want the same orders wait for each other instead of for ever.
 _LOCK = """
@@ -77,11 +76,9 @@ class OrderRepository(Repository):
         return _stored(await self._fetch(_LOCK_RECHECKED, limit))
 
     async def end_recheck(self, order_ids: Sequence[str], oldest_open: int) -> None:
-        """Look no more at orders whose fence all open transactions have passed.
+        """Look no more at locked orders whose fence all open transactions have passed.
 
-        Args:
-            order_ids: the orders, locked.
-            oldest_open: read before the orders' payments were last looked for.
+        ``oldest_open`` was read before the orders' payments were last looked for.
         """
         await self._execute(_END_RECHECK, order_ids, oldest_open)
 

@@ -98,21 +98,16 @@ class Watermark:
 
 
 @dataclass(frozen=True, slots=True)
-class LockedShard:
-    """A shard with waiting events that nobody else publishes until the transaction ends."""
-
-    shard: int
-    emptied_to: int
-    others_wait: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Window:
-    """The next events of a shard, in the order in which they must be published."""
+    """The next events of a shard in the order in which they must be published; nobody else does until it is unlocked.
+
+    ``others_wait``: events of other shards wait too.
+    """
 
     shard: int
     positions: tuple[int, ...]
     events: tuple[StoredEvent, ...]
+    others_wait: bool
 
 
 async def look(driver: Driver, empty_at: int) -> Look:
@@ -143,20 +138,18 @@ async def oldest_waiting(driver: Driver) -> datetime | None:
 class OutboxRepository(Repository):
     """Reads and empties the outbox."""
 
-    async def lock_shard(self) -> LockedShard | None:
-        """Lock the shard with waiting events that ran longest ago; ``None`` if there is none that is free."""
-        row = await self._fetchrow(_LOCK_SHARD)
-        return None if row is None else LockedShard(row["shard"], row["emptied_to"], row["others_wait"])
-
-    async def window(self, locked: LockedShard, limit: int) -> Window:
-        """Return the next events of a locked shard.
+    async def lock_window(self, limit: int) -> Window | None:
+        """Lock the shard with waiting events that ran longest ago, and return the next; ``None`` if none is free.
 
         Events of one certificate are written under its row's lock, so their positions rise with their sequence and
         none can appear below one already seen. Between other keys the order does not matter.
         """
-        rows = await self._fetch(_WINDOW, locked.shard, locked.emptied_to, limit)
-        positions = tuple(row["position"] for row in rows)
-        return Window(locked.shard, positions, tuple(map(stored_event, rows)))
+        locked = await self._fetchrow(_LOCK_SHARD)
+        if locked is None:
+            return None
+        rows = await self._fetch(_WINDOW, locked["shard"], locked["emptied_to"], limit)
+        positions, events = tuple(row["position"] for row in rows), tuple(map(stored_event, rows))
+        return Window(locked["shard"], positions, events, locked["others_wait"])
 
     async def delete(self, window: Window) -> None:
         """Forget what is on the stream."""

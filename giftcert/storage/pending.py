@@ -7,8 +7,7 @@ from datetime import datetime
 import msgspec
 
 from giftcert.domain.cause import Cause
-from giftcert.storage.repository import Repository
-from giftcert.storage.round_trip import Write
+from giftcert.storage.repository import Repository, Write
 from giftcert.temporal.signals import Signal
 
 # Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -36,16 +36,6 @@ _COUNTS = """
 _SAMPLE = "SELECT certificate_id, number_sealed FROM certificate_secrets LIMIT 1"
 
 
-class Sealer(Protocol):
-    """What making certificates needs of the keyring."""
-
-    def seal(self, secret: str, context: bytes) -> bytes:
-        """Encrypt a secret that only the same context opens."""
-
-    def fingerprint(self, number: str) -> bytes:
-        """Return the keyed hash under which a number is found again."""
-
-
 @dataclass(frozen=True, slots=True)
 class PoolCount:
     """How many certificates of a product stand in each status; ``cooling`` of the available ones rest."""
@@ -67,27 +57,19 @@ class PoolRepository(Repository):
         self,
         product: Product,
         quantity: int,
-        sealer: Sealer,
+        keyring: Keyring,
         now: datetime,
         progress: Callable[[int], None] = lambda _made: None,
     ) -> UUID:
-        """Make certificates with numbers and CVCs from the system's secure source.
+        """Make certificates with numbers and CVCs from the system's secure source; return the id of the batch.
 
-        Args:
-            product: what they are certificates of; it must be known to the database.
-            quantity: how many.
-            sealer: the keyring.
-            now: when this happens, for the event ``audit.imported``.
-            progress: called with the sum made so far.
-
-        Returns:
-            The id of the batch.
+        The product must be known to the database; ``progress`` is called with the sum made so far.
         """
         batch_id = uuid7()
         await self._execute(_ADD_BATCH, batch_id, product.id, quantity)
         for made in range(0, quantity, CHUNK):
             count = min(CHUNK, quantity - made)
-            await self._copy_new(product, batch_id, count, sealer)
+            await self._copy_new(product, batch_id, count, keyring)
             progress(made + count)
         loaded = about_product(PoolLoaded(batch_id=str(batch_id), count=quantity), product.id, now)
         await EventRepository(self._connection).append_keyed(product.id, [loaded])
@@ -116,13 +98,13 @@ class PoolRepository(Repository):
             for product, statuses, cooling in await self._fetch(_COUNTS, now - cooling_period)
         ]
 
-    async def _copy_new(self, product: Product, batch_id: UUID, count: int, sealer: Sealer) -> None:
+    async def _copy_new(self, product: Product, batch_id: UUID, count: int, keyring: Keyring) -> None:
         """COPY fresh certificates; a number that exists already makes the whole chunk be drawn again."""
         driver = await driver_of(self._connection)
         while True:
             try:
                 async with driver.transaction():  # a savepoint within the caller's transaction
-                    made = list(_new_certificates(product, batch_id, count, sealer))
+                    made = list(_new_certificates(product, batch_id, count, keyring))
                     rows, secrets = [one for one, _ in made], [one for _, one in made]
                     await driver.copy_records_to_table("certificates", records=rows, columns=_COLUMNS)
                     await driver.copy_records_to_table(
@@ -134,22 +116,17 @@ class PoolRepository(Repository):
 
 
 def _new_certificates(
-    product: Product, batch_id: UUID, count: int, sealer: Sealer
+    product: Product, batch_id: UUID, count: int, keyring: Keyring
 ) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Yield the row of each certificate and that of its secrets."""
     for _ in range(count):
         certificate_id = uuid7()
         number = number_from_digits(_random_digits(product.number_length - 1))
         cvc = _random_digits(product.cvc_length)
-        context = certificate_id.bytes
+        sealed, sealed_cvc = (keyring.seal(one, certificate_id.bytes) for one in (number, cvc))
         yield (
             (certificate_id, product.id, batch_id, number[-4:], product.currency, product.nominal or 0),
-            (
-                certificate_id,
-                sealer.seal(number, context),
-                sealer.fingerprint(number),
-                sealer.seal(cvc, context),
-            ),
+            (certificate_id, sealed, keyring.fingerprint(number), sealed_cvc),
         )
 
 

@@ -7,8 +7,7 @@ from datetime import datetime
 import msgspec
 
 from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.storage.repository import Repository, by_column
-from giftcert.storage.round_trip import Write
+from giftcert.storage.repository import Repository, Write, by_column
 
 _CONTENTS = "SELECT identity, content FROM spendings WHERE identity = ANY($1)"
 _CHANNELS = """

@@ -102,7 +102,7 @@ DISCLOSURE_UNRECORDED = Check(
     SELECT e.certificate_id::text AS subject, e.sequence::text AS about,
         format('a record of the disclosure that sequence %s tells', e.sequence) AS expected, 'none' AS seen
     FROM events e LEFT JOIN disclosures d USING (certificate_id, sequence)
-    WHERE e.certificate_id = ANY($1::uuid[]) AND e.event_type = 'audit.cvcDisclosed' AND d.disclosure_id IS NULL
+    WHERE e.certificate_id = ANY($1::uuid[]) AND e.event_type = 'audit.cvcDisclosed' AND d.disclosed_to IS NULL
     """,
 )
 SPENDING_LOST = Check(

@@ -62,10 +62,8 @@ class RepairRepository(Repository):
     async def decide_again(self, lost: str, channel: str, now: datetime) -> int:
         """Have certificates decide on lines or spendings that were passed over.
 
-        Args:
-            lost: a JSON list of ``certificate_id``, ``order_id`` and ``line_key`` (``''`` and 0: spendings).
-            channel: on whose queue a certificate that was never sold or reserved runs.
-            now: the instant since which they wait.
+        ``lost`` is a JSON list of ``certificate_id``, ``order_id`` and ``line_key`` (``''`` and 0: spendings); a
+        certificate that was never sold or reserved runs on the queue of ``channel``.
         """
         return await self._execute(_DECIDE_AGAIN, lost, channel, now)
 

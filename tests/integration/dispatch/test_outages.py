@@ -101,9 +101,9 @@ async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
     await append(engine, certificates[0], *(reserved(number) for number in range(1, 4)))
     async with engine.connect() as connection:
         outbox = OutboxRepository(connection)
-        locked = await outbox.lock_shard()
-        assert locked is not None
-        events = (await outbox.window(locked, 10)).events
+        window = await outbox.lock_window(10)
+        assert window is not None
+        events = window.events
     hasty = StreamProducer(stoppable.name, {"bootstrap_servers": stoppable.address})
     await hasty.publish(events[:1])
     hasty._limit = timedelta(seconds=0.5)

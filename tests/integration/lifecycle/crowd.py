@@ -244,9 +244,9 @@ class Crowd:
         """Empty a window of the outbox, without a stream."""
         async with self.world.engine.begin() as connection:
             outbox = OutboxRepository(connection)
-            shard = await outbox.lock_shard()
-            if shard is not None:
-                await outbox.delete(await outbox.window(shard, random.randint(1, 50)))
+            window = await outbox.lock_window(random.randint(1, 50))
+            if window is not None:
+                await outbox.delete(window)
 
     async def use_the_pool(self, random: Random) -> None:
         """Claim a certificate, or let reservations lapse."""

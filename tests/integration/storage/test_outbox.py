@@ -40,10 +40,9 @@ async def publish_all(tables: Tables) -> int:
     while True:
         async with tables.engine.begin() as connection:
             repository = OutboxRepository(connection)
-            locked = await repository.lock_shard()
-            if locked is None:
+            window = await repository.lock_window(100)
+            if window is None:
                 return count
-            window = await repository.window(locked, 100)
             await repository.delete(window)
         count += len(window.events)
 
@@ -142,12 +141,12 @@ async def test_a_shard_that_somebody_publishes_keeps_its_bound_until_later(
 ) -> None:
     await record(tables)
     async with tables.engine.begin() as connection:
-        locked = await OutboxRepository(connection).lock_shard()
-        assert locked is not None
+        window = await OutboxRepository(connection).lock_window(1)
+        assert window is not None
         await tables.run("DELETE FROM outbox")
         async with asyncio.timeout(2):
             await looking.raise_bounds()
-        assert (await bounds(tables))[locked.shard] == 0
+        assert (await bounds(tables))[window.shard] == 0
     await looking.raise_bounds()
     assert set(await bounds(tables)) == {1}
 

@@ -43,9 +43,8 @@ async def test_8_a_disclosure_while_a_refund_is_open_is_named(world: World) -> N
     said = {"disclosedTo": "crm", "purpose": "notification", "notificationId": "N-2"}
     await tell(world, world.ids[PARTLY], event_type="audit.cvcDisclosed", payload=said)
     await world.spoil(
-        """INSERT INTO disclosures (disclosure_id, certificate_id, disclosed_to, purpose, notification_id,
-            disclosed_at, sequence)
-            SELECT gen_random_uuid(), certificate_id, 'crm', 'notification', 'N-2', now(), sequence
+        """INSERT INTO disclosures (certificate_id, disclosed_to, purpose, notification_id, disclosed_at, sequence)
+            SELECT certificate_id, 'crm', 'notification', 'N-2', now(), sequence
             FROM certificates WHERE certificate_id = :id""",
         id=UUID(world.ids[PARTLY]),
     )

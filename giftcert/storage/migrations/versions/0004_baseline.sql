@@ -200,14 +200,13 @@ CREATE INDEX redemptions_id ON redemptions (redemption_id);
 
 -- Disclosures of CVCs. `sequence` is that of its audit.cvcDisclosed.
 CREATE TABLE disclosures (
-    disclosure_id uuid PRIMARY KEY,
     certificate_id uuid NOT NULL REFERENCES certificates,
     disclosed_to text NOT NULL,
     purpose text NOT NULL,
     notification_id text,
     disclosed_at timestamptz NOT NULL,
     sequence integer NOT NULL,
-    UNIQUE (certificate_id, sequence)
+    PRIMARY KEY (certificate_id, sequence)
 );
 
 -- One mechanism for Idempotency-Key: written last, on success, in the transaction of what it answers. `caller_key` is

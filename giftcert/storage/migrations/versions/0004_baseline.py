@@ -1,11 +1,11 @@
-"""The first tables, as 0003_baseline.sql says them."""
+"""The first tables, as 0004_baseline.sql says them."""
 
 import re
 from pathlib import Path
 
 from alembic import op
 
-revision = "0003_baseline"
+revision = "0004_baseline"
 down_revision = None
 branch_labels = None
 depends_on = None
