@@ -13,7 +13,7 @@ from giftcert.security.configured import keyring_of
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.day_partitions import make_days
-from giftcert.storage.engine import make_engine
+from giftcert.storage.engine import opened_engine
 from giftcert.telemetry import Health, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
@@ -50,12 +50,9 @@ async def serve(settings: Settings, clock: Clock = utc_now) -> None:
     connection_options(settings)  # says at once what is not set
     keyring = keyring_of(settings)
     gc.set_threshold(YOUNG_OBJECTS)
-    engine = make_engine(settings, "giftcert-ingest", index_plans=True)
-    try:
-        async with metrics_server(settings) as health:
-            await _run(settings, engine, keyring, health, clock)
-    finally:
-        await engine.dispose()
+    opened = opened_engine(settings, "giftcert-ingest", index_plans=True)
+    async with opened as engine, metrics_server(settings) as health:
+        await _run(settings, engine, keyring, health, clock)
 
 
 async def _run(

@@ -30,12 +30,11 @@ _LOCK = f"""
 _REVISE = """
     INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, recipient, unpaid_until,
         named_certificates, speaker, reported)
-    SELECT order_id, line_key, line_id, revision, standing::jsonb, recipient::jsonb, unpaid_until,
-        string_to_array(named, ',')::uuid[], speaker, reported::jsonb
-    FROM unnest({}::text[], {}::integer[], {}::text[], {}::bigint[], {}::text[], {}::text[], {}::timestamptz[],
-        {}::text[], {}::uuid[], {}::text[])
-        AS new (order_id, line_key, line_id, revision, standing, recipient, unpaid_until, named, speaker, reported)
-    ORDER BY order_id, line_key
+    SELECT standing ->> 'order_id', (standing ->> 'line_key')::integer, standing ->> 'line_id',
+        (standing ->> 'revision')::bigint, standing, recipient, unpaid_until, named, speaker, nullif(report, {}::jsonb)
+    FROM jsonb_to_recordset({}::jsonb) AS new (standing jsonb, recipient jsonb, unpaid_until timestamptz, named uuid[],
+        speaker uuid, report jsonb)
+    ORDER BY 1, 2
     ON CONFLICT (order_id, line_key) DO UPDATE
     SET line_id = excluded.line_id, revision = excluded.revision, standing = excluded.standing,
         recipient = excluded.recipient, unpaid_until = excluded.unpaid_until,
@@ -89,7 +88,6 @@ _STANDING: msgspec.json.Decoder[LineStanding] = msgspec.json.Decoder(LineStandin
 _RECIPIENT: msgspec.json.Decoder[Recipient] = msgspec.json.Decoder(Recipient)
 _COUNTED: msgspec.json.Decoder[CountedMoney] = msgspec.json.Decoder(CountedMoney)
 _REPORT: msgspec.json.Decoder[LineReport] = msgspec.json.Decoder(LineReport)
-_ENCODER = msgspec.json.Encoder()
 
 
 class OrderLineRepository(Repository):
@@ -102,21 +100,8 @@ class OrderLineRepository(Repository):
 
 def revised(lines: Sequence[OrderLineRow]) -> Write:
     """Insert or update what ingest writes of lines, of orders that the caller has locked."""
-    return Write(
-        _REVISE,
-        [
-            [one.standing.order_id for one in lines],
-            [one.standing.line_key for one in lines],
-            [one.standing.line_id for one in lines],
-            [one.standing.revision for one in lines],
-            [_encoded(one.standing) for one in lines],
-            [_encoded(one.recipient) for one in lines],
-            [one.unpaid_until for one in lines],
-            [",".join(one.named) for one in lines],
-            [one.speaker for one in lines],
-            [None if one.report == NOTHING_REPORTED else _encoded(one.report) for one in lines],
-        ],
-    )
+    nothing, rows = (msgspec.json.encode(one).decode() for one in (NOTHING_REPORTED, lines))
+    return Write(_REVISE, [nothing, rows])
 
 
 def line_of(row: Record | Mapping[str, Any]) -> OrderLineRow:
@@ -134,7 +119,3 @@ def line_of(row: Record | Mapping[str, Any]) -> OrderLineRow:
         open_case=row["open_case"],
         report=NOTHING_REPORTED if row["reported"] is None else _REPORT.decode(row["reported"]),
     )
-
-
-def _encoded(value: object) -> str | None:
-    return None if value is None else _ENCODER.encode(value).decode()

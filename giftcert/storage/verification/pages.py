@@ -1,11 +1,11 @@
 """Certificates and events in pages, in the order of their ids, so that a million need the memory of one page."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from giftcert.contracts.envelope import StoredEvent
 from giftcert.storage.events import EVENT, stored_event
@@ -87,25 +87,21 @@ class PageRepository:
         self._session = session
         self._sampled = sampled
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[None]:
+    def snapshot(self) -> Transaction:
         """Let all questions see the same moment; nothing can be written meanwhile."""
-        async with self._session.transaction(isolation="repeatable_read", readonly=True):
-            yield
+        return self._session.transaction(isolation="repeatable_read", readonly=True)
 
     async def draw_sample(self, size: int) -> None:
         """Choose so many certificates, or all where there are no more."""
         await self._session.execute(_SAMPLE, size)
-        await self._session.execute(_SAMPLE_BY_CHANCE, size, await self._percent(size))
+        # More than twice what is wanted is looked at, so that chance leaves enough.
+        count = int(await self._session.fetchval(_COUNT))
+        percent = min(100.0, 100.0 * (2 * size + 1_000) / max(count, 1))
+        await self._session.execute(_SAMPLE_BY_CHANCE, size, percent)
 
     async def sampled_ids(self) -> list[str]:
         """Return the certificates that were chosen."""
         return [row[0] for row in await self._session.fetch("SELECT certificate_id::text FROM sampled")]
-
-    async def _percent(self, size: int) -> float:
-        """More than twice what is wanted is looked at, so that chance leaves enough."""
-        count = int(await self._session.fetchval(_COUNT))
-        return min(100.0, 100.0 * (2 * size + 1_000) / count) if count else 100.0
 
     async def count(self) -> int:
         """Return how many certificates there are to look at."""
