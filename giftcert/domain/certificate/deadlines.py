@@ -1,6 +1,6 @@
 """When the certificate next has something due, and the message that says so."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,53 +32,24 @@ def next_deadline(
     return min(due, key=lambda deadline: deadline.at, default=None)
 
 
-def deadlines(state: CertificateState, policy: Policy) -> tuple[Deadline, ...]:
-    """Return all deadlines, in no order."""
-    return (
-        *_reservation(state),
-        *_unpaid(state, policy),
-        *_cases(state, policy),
-        *_holds(state),
-        *_validity(state),
-    )
-
-
-def _reservation(state: CertificateState) -> list[Deadline]:
-    reservation = state.reservation
-    if state.status != Status.RESERVED or reservation is None:
-        return []
-    lapsed = m.ReservationLapsed(reservation.reservation_id)
-    return [Deadline(reservation.reserved_until, lapsed, may_release=True)]
-
-
-def _unpaid(state: CertificateState, policy: Policy) -> list[Deadline]:
-    sale = state.sale
-    if state.status != Status.ORDERED or sale is None or sale.open_case is not None:
-        return []
-    at = unpaid_at(sale, state.line(sale.ref), policy)
-    return [] if at is None else [Deadline(at, m.UnpaidDeadlinePassed(), may_release=True)]
-
-
-def _cases(state: CertificateState, policy: Policy) -> list[Deadline]:
-    return [
-        Deadline(at, m.RefundDeadlinePassed(case.refund_case_id))
-        for sale in state.sales
-        for case in sale.cases
-        if (at := next_case_deadline(case, policy)) is not None
-    ]
-
-
-def _holds(state: CertificateState) -> list[Deadline]:
-    return [
-        Deadline(hold.expires_at, m.HoldLapsed(hold.redemption_id))
-        for hold in open_holds(state)
-        if hold.expires_at is not None
-    ]
-
-
-def _validity(state: CertificateState) -> list[Deadline]:
-    at = state.sale.valid_until if state.sale else None
-    return [Deadline(at, m.ValidityEnded())] if state.status in SPENDABLE and at is not None else []
+def deadlines(state: CertificateState, policy: Policy) -> Iterator[Deadline]:
+    """Yield all deadlines, in no order."""
+    reservation, sale = state.reservation, state.sale
+    if state.status == Status.RESERVED and reservation is not None:
+        lapsed = m.ReservationLapsed(reservation.reservation_id)
+        yield Deadline(reservation.reserved_until, lapsed, may_release=True)
+    if state.status == Status.ORDERED and sale is not None and sale.open_case is None:
+        at = unpaid_at(sale, state.line(sale.ref), policy)
+        if at is not None:
+            yield Deadline(at, m.UnpaidDeadlinePassed(), may_release=True)
+    if state.status in SPENDABLE and sale is not None and sale.valid_until is not None:
+        yield Deadline(sale.valid_until, m.ValidityEnded())
+    for case in (case for one in state.sales for case in one.cases):
+        if (at := next_case_deadline(case, policy)) is not None:
+            yield Deadline(at, m.RefundDeadlinePassed(case.refund_case_id))
+    for hold in open_holds(state):
+        if hold.expires_at is not None:
+            yield Deadline(hold.expires_at, m.HoldLapsed(hold.redemption_id))
 
 
 def is_over(state: CertificateState, policy: Policy) -> bool:

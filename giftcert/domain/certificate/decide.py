@@ -7,9 +7,10 @@ from typing import assert_never
 from giftcert.domain.certificate import disclosure, reservation, resolution, sale, spending, support
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.lines import with_line
 from giftcert.domain.certificate.matrix import Answer, cell
 from giftcert.domain.certificate.refunds import refund_deadline_passed
-from giftcert.domain.certificate.settlement import line_changed, settle
+from giftcert.domain.certificate.settlement import settle
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Terms
@@ -35,6 +36,7 @@ def decide(
     match answer:
         case Answer.APPLIED:
             _apply(decision, message)
+            settle(decision)
         case Answer.REFUSED:
             decision.refusal = StatusRefusal.STATUS_DOES_NOT_ALLOW
         case Answer.IGNORED:
@@ -47,17 +49,15 @@ def decide(
 def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR0912 - a table
     match message:
         case m.LineChanged():
-            line_changed(decision, message)
+            decision.change(with_line(decision.state, message.line))
         case m.SpendingReported():
             spending.spending_reported(decision, message)
         case m.ReservationLapsed():
             reservation.lapsed(decision, message)
         case m.UnpaidDeadlinePassed():
             sale.unpaid_deadline_passed(decision)
-            settle(decision)
         case m.RefundDeadlinePassed():
             refund_deadline_passed(decision, message)
-            settle(decision)
         case m.HoldLapsed():
             spending.hold_lapsed(decision, message)
         case m.ValidityEnded():

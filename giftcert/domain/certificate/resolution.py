@@ -12,7 +12,6 @@ from giftcert.domain.certificate.cases import APPROVE, REJECT, find_case
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
-from giftcert.domain.certificate.settlement import settle
 from giftcert.domain.certificate.state import (
     Agreement,
     CertificateState,
@@ -249,7 +248,6 @@ def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
         _approve(decision, found, message)
     else:
         _reject(decision, found, message)
-    settle(decision)
 
 
 def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None:

@@ -11,10 +11,8 @@ from giftcert.domain.certificate.lines import (
     find_refusal,
     given_up,
     terms_version,
-    with_line,
     with_wait,
 )
-from giftcert.domain.certificate.messages import LineChanged
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
 from giftcert.domain.certificate.state import FOR_SALE, Line, Sale, Status
 from giftcert.domain.order.standing import Withdrawal
@@ -25,12 +23,6 @@ MOST_ROUNDS = 8
 
 class NeverSettlesError(RuntimeError):
     """Something follows again and again; what would keep a worker for ever is not carried out at all."""
-
-
-def line_changed(decision: Decision, message: LineChanged) -> None:
-    """An order line stands otherwise than before."""
-    decision.change(with_line(decision.state, message.line))
-    settle(decision)
 
 
 def settle(decision: Decision) -> None:

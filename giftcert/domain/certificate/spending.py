@@ -20,7 +20,6 @@ from giftcert.domain.certificate.messages import (
     VoidRedemption,
 )
 from giftcert.domain.certificate.redemptions import HOLD_LAPSED, find_redemption, hold_of, with_redemption
-from giftcert.domain.certificate.settlement import settle
 from giftcert.domain.certificate.state import (
     OPEN_REFUND_STATES,
     SPENDABLE,
@@ -101,12 +100,20 @@ def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason 
 
 
 def spending_reported(decision: Decision, message: SpendingReported) -> None:
-    """A payment with this certificate as its tender."""
+    """A payment with this certificate as its tender.
+
+    Where another channel or order speaks of a purchase and goods have left for it, a person has to know.
+    """
     purchase = _purchase(decision.state, message)
-    if purchase is not None and not _is_of(purchase, message):
-        _not_the_holder(decision, message)
-        return
+    is_stranger = purchase is not None and not _is_of(purchase, message)
     match message.kind:
+        case SpendingKind.AUTHORIZED if is_stranger:
+            _reject(decision, message, RejectionReason.NOT_THE_HOLDER)
+        case SpendingKind.CAPTURED if is_stranger:
+            _uncovered(decision, message, RejectionReason.NOT_THE_HOLDER)
+        case SpendingKind.VOIDED | SpendingKind.REFUNDED if is_stranger:
+            detail = "the redemption belongs to another channel or another order"
+            _unexpected(decision, RejectionReason.NOT_THE_HOLDER, detail)
         case SpendingKind.AUTHORIZED:
             _authorized(decision, message, purchase)
         case SpendingKind.CAPTURED:
@@ -117,7 +124,8 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
             _refunded(decision, message, purchase)
         case _:
             assert_never(message.kind)
-    _identify(decision, message)
+    if not is_stranger:
+        _identify(decision, message)
 
 
 def _purchase(state: CertificateState, message: SpendingReported) -> Redemption | None:
@@ -144,23 +152,6 @@ def _is_of(purchase: Redemption, message: SpendingReported) -> bool:
     return (purchase.channel, purchase.order_id) == (message.cause.channel, message.order_id)
 
 
-def _not_the_holder(decision: Decision, message: SpendingReported) -> None:
-    """Another channel or order speaks of a purchase: where goods have left for it, a person has to know."""
-    match message.kind:
-        case SpendingKind.AUTHORIZED:
-            _reject(decision, message, RejectionReason.NOT_THE_HOLDER)
-        case SpendingKind.CAPTURED:
-            _uncovered(decision, message, RejectionReason.NOT_THE_HOLDER)
-        case SpendingKind.VOIDED | SpendingKind.REFUNDED:
-            _unexpected(
-                decision,
-                RejectionReason.NOT_THE_HOLDER,
-                "the redemption belongs to another channel or another order",
-            )
-        case _:
-            assert_never(message.kind)
-
-
 def _authorized(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
     """It refers to a hold and never makes one."""
     if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
@@ -169,9 +160,6 @@ def _authorized(decision: Decision, message: SpendingReported, purchase: Redempt
 
 def _captured(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
     """Spend the hold, once; where there is none any more, or never was, what the balance allows, if that may be."""
-    if message.currency != decision.state.currency:
-        _uncovered(decision, message, RejectionReason.CURRENCY_MISMATCH)
-        return
     reason = _capture_refusal(decision, message, purchase)
     if reason is not None:
         _uncovered(decision, message, reason)
@@ -192,6 +180,8 @@ def _capture_refusal(
     decision: Decision, message: SpendingReported, purchase: Redemption | None
 ) -> RejectionReason | None:
     """Return why the capture is not covered: by its hold, by what was held until that lapsed, or without any."""
+    if message.currency != decision.state.currency:
+        return RejectionReason.CURRENCY_MISMATCH
     if purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
         return RejectionReason.EXCEEDS_HOLD if message.amount > purchase.held else None
     if purchase is not None and purchase.state == RedemptionState.LAPSED:
@@ -223,13 +213,18 @@ def _voided(decision: Decision, message: SpendingReported, purchase: Redemption 
 
 
 def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
-    """Restore what was spent, never more; onto a certificate that is no more it is a case for support."""
+    """Restore what was spent, never more; onto a certificate that is no more it is a case for support.
+
+    One that was spent whole expires too.
+    """
     if message.currency != decision.state.currency:
         _unexpected(decision, "currencyMismatch", "the certificate is in another currency")
     elif purchase is None or message.amount > purchase.restorable:
         _unexpected(decision, "restoreExceedsSpent", "more would be restored than the redemption spent")
-    elif (reason := _takes_nothing_back(decision)) is not None:
-        _alert(decision, message, purchase.redemption_id, reason)
+    elif decision.state.status == Status.REFUNDED:
+        _alert(decision, message, purchase.redemption_id, "certificateRefunded")
+    elif decision.state.is_past_validity(decision.now):
+        _alert(decision, message, purchase.redemption_id, "certificateExpired")
     else:
         decision.record(
             e.RedemptionRestored(
@@ -239,14 +234,6 @@ def _refunded(decision: Decision, message: SpendingReported, purchase: Redemptio
                 payment_id=message.payment_id,
             )
         )
-        settle(decision)
-
-
-def _takes_nothing_back(decision: Decision) -> str | None:
-    """Return why nothing can be put on the certificate again; one that was spent whole expires too."""
-    if decision.state.status == Status.REFUNDED:
-        return "certificateRefunded"
-    return "certificateExpired" if decision.state.is_past_validity(decision.now) else None
 
 
 def _identify(decision: Decision, message: SpendingReported) -> None:
@@ -278,11 +265,10 @@ def _give_back(decision: Decision, hold: Redemption, reason: str, payment_id: st
 
 
 def _closed(decision: Decision) -> None:
-    """A hold has ended: what it leaves of an expired certificate is breakage, and refunds are judged again."""
+    """A hold has ended: what it leaves of an expired certificate is breakage."""
     left = decision.state.balance
     if decision.state.status == Status.EXPIRED and left > 0:
         decision.record(e.Expired(reason="holdEnded", by="system", breakage=left))
-    settle(decision)
 
 
 def _uncovered(decision: Decision, message: SpendingReported, reason: RejectionReason) -> None:

@@ -12,7 +12,6 @@ from giftcert.domain.certificate.messages import (
     ValidityEnded,
 )
 from giftcert.domain.certificate.sale import notification
-from giftcert.domain.certificate.settlement import settle
 from giftcert.domain.certificate.state import FOR_SALE
 
 
@@ -21,28 +20,24 @@ def validity_ended(decision: Decision, _: ValidityEnded) -> None:
     if not decision.state.is_past_validity(decision.now):
         return
     decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
-    settle(decision)
 
 
 def block(decision: Decision, message: Block) -> None:
     """Spending and disclosure stop, and a refund that waits asks a person; facts are recorded and clocks run."""
     if not decision.state.blocked:
         decision.record(e.Blocked(reason=message.reason, by=message.by))
-        settle(decision)
 
 
 def unblock(decision: Decision, message: Unblock) -> None:
     """All as it was, and what waited for it is judged again."""
     if decision.state.blocked:
         decision.record(e.Unblocked(reason=message.reason, by=message.by))
-        settle(decision)
 
 
 def retire(decision: Decision, message: Retire) -> None:
     """Operations withdraw what has not been sold; what has been is blocked, as if a person had blocked it alone."""
     if decision.state.status in FOR_SALE:
         decision.record(e.Retired(reason=message.reason, by=message.by))
-        settle(decision)
     else:
         block(decision, Block(reason=message.reason, by=message.by))
 
