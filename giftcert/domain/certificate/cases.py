@@ -19,13 +19,6 @@ APPROVE, REJECT = "approve", "reject"
 BY_SYSTEM = "system"
 """Who resolves a case that has nothing left to decide."""
 
-_REQUESTED_STATE = {
-    e.Awaited.PAYMENT: RefundState.REQUESTED,
-    e.Awaited.REST: RefundState.REQUESTED,
-    e.Awaited.ALLOCATION: RefundState.REQUESTED,
-    e.Awaited.CAPTURE: RefundState.AWAITING_CAPTURE,
-}
-
 _Told = e.RefundRequested | e.RefundPendingDetails | e.RefundCompleted
 
 # Questions ----------------------------------------------------------------------------------------
@@ -42,30 +35,24 @@ def find_case(state: CertificateState, refund_case_id: str) -> tuple[Sale, Refun
 # Folds --------------------------------------------------------------------------------------------
 
 
-def requested(state: CertificateState, event: e.RefundRequested, at: datetime) -> CertificateState:
+def requested(state: CertificateState, event: e.RefundRequested) -> CertificateState:
     """Return the state with a case that waits for something; what was promised to be taken stays promised."""
-    known = _known(state, event)
+    awaits_capture = event.awaiting == e.Awaited.CAPTURE
     case = RefundCase(
         refund_case_id=event.refund_case_id,
-        state=_REQUESTED_STATE[event.awaiting],
+        state=RefundState.AWAITING_CAPTURE if awaits_capture else RefundState.REQUESTED,
         amount=event.amount,
         refund_id=event.refund_id,
         awaiting=event.awaiting,
         waits_until=event.waits_until,
-        opened_at=known.opened_at if known else at,
-        approved=known.approved if known else None,
+        approved=_known(state, event).approved,
     )
     return _with_case(state, event, case)
 
 
 def pending(state: CertificateState, event: e.RefundPendingDetails, at: datetime) -> CertificateState:
     """Return the state with a case that a person has to decide."""
-    known = _known(state, event) or RefundCase(
-        refund_case_id=event.refund_case_id,
-        state=RefundState.PENDING_DETAILS,
-        amount=event.amount,
-        opened_at=at,
-    )
+    known = _known(state, event)
     case = replace(
         known,
         state=RefundState.PENDING_DETAILS,
@@ -81,9 +68,7 @@ def pending(state: CertificateState, event: e.RefundPendingDetails, at: datetime
 
 def completed(state: CertificateState, event: e.RefundCompleted) -> CertificateState:
     """Return the state with the money of a case counted and what it takes off the balance; nothing left is refunded."""
-    known = _known(state, event) or RefundCase(
-        refund_case_id=event.refund_case_id, state=RefundState.COMPLETED, amount=event.amount
-    )
+    known = _known(state, event)
     case = replace(
         known,
         state=known.state if known.state == RefundState.REJECTED else RefundState.COMPLETED,
@@ -119,11 +104,12 @@ def alerted(state: CertificateState, event: e.RefundStuckAlerted, at: datetime) 
     )
 
 
-def _known(state: CertificateState, event: _Told) -> RefundCase | None:
-    """The case as it was, here or as the line's last holder left it."""
+def _known(state: CertificateState, event: _Told) -> RefundCase:
+    """The case as it was, here or as the line's last holder left it, or a new one."""
     cases = [case for sale in state.sales for case in sale.cases]
     cases += [line.open_case for line in state.lines if line.open_case]
-    return next((case for case in cases if case.refund_case_id == event.refund_case_id), None)
+    new = RefundCase(refund_case_id=event.refund_case_id, state=RefundState.REQUESTED, amount=event.amount)
+    return next((case for case in cases if case.refund_case_id == new.refund_case_id), new)
 
 
 def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> CertificateState:

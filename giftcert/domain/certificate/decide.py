@@ -61,7 +61,7 @@ def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR09
         case m.HoldLapsed():
             spending.hold_lapsed(decision, message)
         case m.ValidityEnded():
-            support.validity_ended(decision, message)
+            support.validity_ended(decision)
         case m.Reserve():
             reservation.reserve(decision, message)
         case m.ExtendReservation():

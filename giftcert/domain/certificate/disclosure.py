@@ -19,23 +19,13 @@ class DisclosureRefusal(StrEnum):
 
 def disclose(decision: Decision, message: DiscloseCvc) -> None:
     """Record that number and CVC are about to be given out, or that they were refused."""
-    refusal = refuse_disclosure(decision.state)
-    if refusal is None:
-        decision.record(
-            e.CvcDisclosed(
-                disclosed_to=message.disclosed_to,
-                purpose=message.purpose,
-                notification_id=message.notification_id,
-            )
-        )
-        return
-    decision.refusal = refusal
+    to, purpose, notification_id = message.disclosed_to, message.purpose, message.notification_id
+    refusal = decision.refusal = refuse_disclosure(decision.state)
     decision.record(
-        e.CvcRefused(
-            disclosed_to=message.disclosed_to,
-            purpose=message.purpose,
-            notification_id=message.notification_id,
-            reason=refusal.value,
+        e.CvcDisclosed(disclosed_to=to, purpose=purpose, notification_id=notification_id)
+        if refusal is None
+        else e.CvcRefused(
+            disclosed_to=to, purpose=purpose, notification_id=notification_id, reason=refusal.value
         )
     )
 

@@ -7,12 +7,13 @@ After a change draw it anew: ``python -m giftcert.domain.certificate.matrix > sp
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.state import ENDED, SOLD, SPENDABLE, Status
+from giftcert.domain.certificate.state import ENDED, FOR_SALE, SOLD, SPENDABLE, Status
 
 
 class Answer(StrEnum):
@@ -33,73 +34,51 @@ class Cell:
 
 MessageType: TypeAlias = type[m.Message]
 S = Status
-_MAY_HAVE_HELD = (S.ISSUED, S.PARTIALLY_REDEEMED, S.EXPIRED)
-IGNORED = Cell(Answer.IGNORED)
-REFUSED = Cell(Answer.REFUSED)
-APPLIED = Cell(Answer.APPLIED)
+_Row: TypeAlias = dict[Status, Cell]
 
 
-def _only(cells: dict[Status, Cell], other: Cell = REFUSED) -> dict[Status, Cell]:
-    return {status: cells.get(status, other) for status in Status}
+def _applied(*statuses: Status, to: Sequence[Status] = ()) -> _Row:
+    """Applied in these statuses, leading on to others."""
+    return dict.fromkeys(statuses, Cell(Answer.APPLIED, tuple(to)))
 
 
-def _always(to: dict[Status, tuple[Status, ...]] | None = None) -> dict[Status, Cell]:
-    """Applied in every status, leading on from some."""
-    return {status: Cell(Answer.APPLIED, (to or {}).get(status, ())) for status in Status}
+_ALWAYS = _applied(*Status)
+_IGNORED = dict.fromkeys(Status, Cell(Answer.IGNORED))
+_REFUSED = dict.fromkeys(Status, Cell(Answer.REFUSED))
+_MAY_BE_REFUNDED = _ALWAYS | _applied(*SOLD, S.EXPIRED, to=[S.REFUNDED])
+_HOLD_MAY_END = _ALWAYS | _applied(*SPENDABLE, S.EXPIRED, to=[S.REFUNDED])
 
-
-_ROWS: dict[MessageType, dict[Status, Cell]] = {
+_ROWS: dict[MessageType, _Row] = {
     # One look may find a line that names the certificate, is paid, or has its money back.
-    m.LineChanged: _always(
-        {
-            S.AVAILABLE: (S.ORDERED, S.ISSUED),
-            S.RESERVED: (S.ORDERED, S.ISSUED, S.AVAILABLE),
-            S.ORDERED: (S.AVAILABLE, S.ISSUED),
-            S.ISSUED: (S.REFUNDED,),
-            S.PARTIALLY_REDEEMED: (S.REFUNDED,),
-            S.REDEEMED: (S.REFUNDED,),
-            S.EXPIRED: (S.REFUNDED,),
-        }
-    ),
+    m.LineChanged: _MAY_BE_REFUNDED
+    | _applied(S.AVAILABLE, to=[S.ORDERED, S.ISSUED])
+    | _applied(S.RESERVED, to=[S.ORDERED, S.ISSUED, S.AVAILABLE])
+    | _applied(S.ORDERED, to=[S.AVAILABLE, S.ISSUED]),
     # A refund that waits for a hold is carried out when the hold ends; a restored purchase counts as never made.
-    m.SpendingReported: _always(
-        {
-            S.ISSUED: (S.PARTIALLY_REDEEMED, S.REDEEMED, S.REFUNDED),
-            S.PARTIALLY_REDEEMED: (S.ISSUED, S.REDEEMED, S.REFUNDED),
-            S.REDEEMED: (S.ISSUED, S.PARTIALLY_REDEEMED, S.REFUNDED),
-            S.EXPIRED: (S.REFUNDED,),
-        }
-    ),
-    m.ReservationLapsed: _only({S.RESERVED: Cell(Answer.APPLIED, (S.AVAILABLE,))}, IGNORED),
-    m.UnpaidDeadlinePassed: _only({S.ORDERED: Cell(Answer.APPLIED, (S.AVAILABLE,))}, IGNORED),
-    m.RefundDeadlinePassed: _always(),
-    m.HoldLapsed: _always(dict.fromkeys(_MAY_HAVE_HELD, (S.REFUNDED,))),
-    m.ValidityEnded: _only(dict.fromkeys(SPENDABLE, Cell(Answer.APPLIED, (S.EXPIRED,))), IGNORED),
-    m.Reserve: _only({S.AVAILABLE: Cell(Answer.APPLIED, (S.RESERVED,))}),
-    m.ExtendReservation: _only({S.RESERVED: APPLIED}),
-    m.ReleaseReservation: _only({S.RESERVED: Cell(Answer.APPLIED, (S.AVAILABLE,))}),
-    m.AuthorizeRedemption: _always(),
-    m.VoidRedemption: _always(dict.fromkeys(_MAY_HAVE_HELD, (S.REFUNDED,))),
-    m.ResolveRefund: _always(
-        {
-            S.ORDERED: (S.AVAILABLE, S.ISSUED),  # money in another currency may have meant the goods
-            S.ISSUED: (S.REFUNDED,),
-            S.PARTIALLY_REDEEMED: (S.REFUNDED,),
-            S.REDEEMED: (S.REFUNDED,),
-            S.EXPIRED: (S.REFUNDED,),
-        }
-    ),
-    m.RequestNotification: _only(dict.fromkeys(SPENDABLE, APPLIED)),
-    m.Block: _only(dict.fromkeys((S.AVAILABLE, S.RESERVED, S.ORDERED, *SOLD), APPLIED)),
-    m.Unblock: _always({S.ISSUED: (S.REFUNDED,)}),
+    m.SpendingReported: _MAY_BE_REFUNDED
+    | _applied(S.ISSUED, to=[S.PARTIALLY_REDEEMED, S.REDEEMED, S.REFUNDED])
+    | _applied(S.PARTIALLY_REDEEMED, to=[S.ISSUED, S.REDEEMED, S.REFUNDED])
+    | _applied(S.REDEEMED, to=[S.ISSUED, S.PARTIALLY_REDEEMED, S.REFUNDED]),
+    m.ReservationLapsed: _IGNORED | _applied(S.RESERVED, to=[S.AVAILABLE]),
+    m.UnpaidDeadlinePassed: _IGNORED | _applied(S.ORDERED, to=[S.AVAILABLE]),
+    m.RefundDeadlinePassed: _ALWAYS,
+    m.HoldLapsed: _HOLD_MAY_END,
+    m.ValidityEnded: _IGNORED | _applied(*SPENDABLE, to=[S.EXPIRED]),
+    m.Reserve: _REFUSED | _applied(S.AVAILABLE, to=[S.RESERVED]),
+    m.ExtendReservation: _REFUSED | _applied(S.RESERVED),
+    m.ReleaseReservation: _REFUSED | _applied(S.RESERVED, to=[S.AVAILABLE]),
+    m.AuthorizeRedemption: _ALWAYS,
+    m.VoidRedemption: _HOLD_MAY_END,
+    # Money in another currency may have meant the goods.
+    m.ResolveRefund: _MAY_BE_REFUNDED | _applied(S.ORDERED, to=[S.AVAILABLE, S.ISSUED]),
+    m.RequestNotification: _REFUSED | _applied(*SPENDABLE),
+    m.Block: _REFUSED | _applied(S.AVAILABLE, S.RESERVED, S.ORDERED, *SOLD),
+    m.Unblock: _ALWAYS | _applied(S.ISSUED, to=[S.REFUNDED]),
     # What is sold or on its way to be is blocked.
-    m.Retire: _only(
-        dict.fromkeys((S.AVAILABLE, S.RESERVED), Cell(Answer.APPLIED, (S.RETIRED,)))
-        | dict.fromkeys((S.ORDERED, *SOLD), APPLIED)
-    ),
-    m.DiscloseCvc: _always(),
-    m.LockVerification: _always(),
-    m.UnlockVerification: _always(),
+    m.Retire: _REFUSED | _applied(*FOR_SALE, to=[S.RETIRED]) | _applied(S.ORDERED, *SOLD),
+    m.DiscloseCvc: _ALWAYS,
+    m.LockVerification: _ALWAYS,
+    m.UnlockVerification: _ALWAYS,
 }
 
 MATRIX: dict[tuple[Status, MessageType], Cell] = {
@@ -126,7 +105,9 @@ def render() -> str:
         lines.append(f"    {status.value} --> {target.value}: {', '.join(names)}")
     lines += [f"    {status.value} --> [*]" for status in Status if status in ENDED]
     for status in Status:
-        refused = [message.__name__ for message, cells in _ROWS.items() if cells[status] == REFUSED]
+        refused = [
+            message.__name__ for message, cells in _ROWS.items() if cells[status].answer is Answer.REFUSED
+        ]
         lines.append(f"    note right of {status.value}: refuses {', '.join(refused)}")
     return "\n".join(lines) + "\n"
 

@@ -4,13 +4,8 @@ from dataclasses import replace
 from enum import StrEnum
 
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.messages import (
-    ExtendReservation,
-    ReleaseReservation,
-    ReservationLapsed,
-    Reserve,
-)
 from giftcert.domain.certificate.state import Reservation, Status
 
 
@@ -21,7 +16,7 @@ class ReservationRefusal(StrEnum):
     OTHER_RESERVATION = "otherReservation"
 
 
-def reserve(decision: Decision, message: Reserve) -> None:
+def reserve(decision: Decision, message: m.Reserve) -> None:
     """A channel takes an available certificate; a blocked one is never given."""
     if decision.state.blocked:
         decision.refusal = ReservationRefusal.BLOCKED
@@ -38,7 +33,7 @@ def reserve(decision: Decision, message: Reserve) -> None:
     decision.change(replace(decision.state, reservation=reservation, nominal=nominal))
 
 
-def extend(decision: Decision, message: ExtendReservation) -> None:
+def extend(decision: Decision, message: m.ExtendReservation) -> None:
     """The channel keeps it as long again from now, up to the product's limit from the beginning."""
     reservation = _live(decision, message.reservation_id)
     if reservation is None:
@@ -50,7 +45,7 @@ def extend(decision: Decision, message: ExtendReservation) -> None:
         decision.change(replace(decision.state, reservation=replace(reservation, reserved_until=until)))
 
 
-def give_back(decision: Decision, message: ReleaseReservation) -> None:
+def give_back(decision: Decision, message: m.ReleaseReservation) -> None:
     """The channel gives it back."""
     if _live(decision, message.reservation_id) is None:
         decision.refusal = ReservationRefusal.OTHER_RESERVATION
@@ -58,7 +53,7 @@ def give_back(decision: Decision, message: ReleaseReservation) -> None:
     _release(decision, message.reservation_id, e.ReleaseReason.CHANNEL_RELEASED)
 
 
-def lapsed(decision: Decision, message: ReservationLapsed) -> None:
+def lapsed(decision: Decision, message: m.ReservationLapsed) -> None:
     """The time is over; that release on time alone is allowed is the caller's to know."""
     reservation = _live(decision, message.reservation_id)
     if reservation is not None and decision.now >= reservation.reserved_until:

@@ -111,7 +111,6 @@ def _open_sale(decision: Decision, line: Line, cause: Cause | None) -> None:
             customer_id=standing.customer_id,
             listed_amount=standing.amount,
             nominal=_nominal_of(decision, standing),
-            opened_at=decision.now,
             unpaid_until=unpaid_until,
         )
     )

@@ -150,7 +150,6 @@ class RefundCase:
     waits_until: datetime | None = None
     overdue: bool = False
     reason: RefundReason | None = None
-    opened_at: datetime | None = None
     pending_since: datetime | None = None
     alerts: int = 0
     alerted_at: datetime | None = None
@@ -193,7 +192,6 @@ class Sale:
     nominal: int = 0
     channel: str | None = None
     customer_id: str | None = None
-    opened_at: datetime | None = None
     unpaid_until: datetime | None = None
     unpaid_alerts: int = 0
     unpaid_alerted_at: datetime | None = None
