@@ -9,8 +9,8 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.cases import with_changed_case
 from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.evolve import evolve
-from giftcert.domain.certificate.lines import with_holder
-from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
+from giftcert.domain.certificate.lines import with_changed_line, with_holder
+from giftcert.domain.certificate.state import CertificateState, Line, LineRef, RefundCase, Sale
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Policy, Terms
 from giftcert.domain.products import Product
@@ -88,6 +88,10 @@ class Decision:
         self.state = with_holder(state)
         if self._recorded:
             self._recorded[-1] = replace(self._recorded[-1], after=self.state)
+
+    def change_line(self, ref: LineRef, change: Callable[[Line], Line]) -> None:
+        """Change what certificates have done with an order line."""
+        self.change(with_changed_line(self.state, ref, change))
 
     def change_sale(self, change: Callable[[Sale], Sale]) -> None:
         """Change the current sale, whose nominal is the certificate's."""

@@ -97,10 +97,10 @@ def _released(state: CertificateState, event: e.Released) -> CertificateState:
     state = _end_reservation(state)
     sale = state.sale
     if sale is not None:
-        line = state.line(sale.ref)
-        if line is not None:
-            free = replace(line, holder=None, open_case=sale.open_case or line.open_case)
-            state = lines.with_line(state, free)
+        line, left = state.line(sale.ref), sale.open_case
+        state = lines.with_changed_line(
+            state, sale.ref, lambda one: replace(one, holder=None, open_case=left or one.open_case)
+        )
         past = replace(
             sale,
             cases=tuple(case for case in sale.cases if not case.is_open),

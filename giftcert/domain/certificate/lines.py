@@ -36,13 +36,21 @@ def with_line(state: CertificateState, line: Line) -> CertificateState:
     return replace(state, lines=tuple(sorted((*others, line), key=lambda one: one.ref)))
 
 
+def with_changed_line(
+    state: CertificateState, ref: LineRef, change: Callable[[Line], Line]
+) -> CertificateState:
+    """Return the state with an order line changed, where its row was loaded."""
+    return replace(state, lines=tuple(change(one) if one.ref == ref else one for one in state.lines))
+
+
 def with_holder(state: CertificateState) -> CertificateState:
     """Return the state whose line says that this certificate holds it, and how far that has come."""
     line = state.line(state.sale.ref) if state.sale else None
     holder = Holder(state.certificate_id, state.status)
     if line is None or line.holder == holder:
         return state
-    return with_line(state, replace(line, holder=holder, waiters=_without(state, line)))
+    state = _without_waiter(state, line.ref)
+    return with_changed_line(state, line.ref, lambda one: replace(one, holder=holder))
 
 
 def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
@@ -53,20 +61,20 @@ def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
     return replace(state, refusals=(*state.refusals, told))
 
 
-def with_wait(state: CertificateState, line: Line) -> CertificateState:
+def with_wait(state: CertificateState, ref: LineRef) -> CertificateState:
     """Return the state that waits for a line which another certificate holds, and whose line knows it."""
-    now = state.line(line.ref) or line
-    state = with_line(state, replace(now, waiters=(*_without(state, now), state.certificate_id)))
-    return replace(state, waits_for=(*state.waits_for, line.ref))
+    state = with_changed_line(
+        _without_waiter(state, ref),
+        ref,
+        lambda line: replace(line, waiters=(*line.waiters, state.certificate_id)),
+    )
+    return replace(state, waits_for=(*state.waits_for, ref))
 
 
 def given_up(state: CertificateState, ref: LineRef) -> CertificateState:
     """Return the state that neither waits for a line nor refuses it."""
-    line = state.line(ref)
-    if line is not None:
-        state = with_line(state, replace(line, waiters=_without(state, line)))
     return replace(
-        state,
+        _without_waiter(state, ref),
         waits_for=tuple(one for one in state.waits_for if one != ref),
         refusals=tuple(one for one in state.refusals if one.ref != ref),
     )
@@ -99,5 +107,8 @@ def without_case(state: CertificateState, refund_case_id: str) -> CertificateSta
     return replace(state, lines=lines)
 
 
-def _without(state: CertificateState, line: Line) -> tuple[str, ...]:
-    return tuple(waiter for waiter in line.waiters if waiter != state.certificate_id)
+def _without_waiter(state: CertificateState, ref: LineRef) -> CertificateState:
+    def without(line: Line) -> Line:
+        return replace(line, waiters=tuple(one for one in line.waiters if one != state.certificate_id))
+
+    return with_changed_line(state, ref, without)

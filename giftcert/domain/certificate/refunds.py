@@ -7,7 +7,6 @@ from typing import TypeAlias, assert_never
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.cases import APPROVE, BY_SYSTEM, REJECT, find_case
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.lines import with_line
 from giftcert.domain.certificate.messages import RefundDeadlinePassed
 from giftcert.domain.certificate.redemptions import spent
 from giftcert.domain.certificate.sale_money import SaleMoney
@@ -208,13 +207,10 @@ def carry_out(decision: Decision, money: SaleMoney, verdict: Complete) -> None:
         ),
         cause=money.cause,
     )
-    line = decision.state.line(line.ref) or line
-    counted = replace(
-        line.counted,
-        captured=line.counted.captured + min(verdict.amount, max(0, money.captured)),
-        refunds=(*line.counted.refunds, *money.counting),
+    captured = min(verdict.amount, max(0, money.captured))
+    decision.change_line(
+        line.ref, lambda one: replace(one, counted=one.counted.plus(captured, money.counting))
     )
-    decision.change(with_line(decision.state, replace(line, counted=counted)))
 
 
 def _case_id(decision: Decision, money: SaleMoney) -> str:

@@ -15,7 +15,6 @@ from giftcert.domain.certificate.lines import (
     find_refusal,
     terms_version,
     with_alerted_money,
-    with_line,
     with_refusal,
 )
 from giftcert.domain.certificate.sale_money import SaleMoney
@@ -351,9 +350,12 @@ def report_late_money(decision: Decision, line: Line, amount: int, reason: str) 
 def report_foreign_captures(decision: Decision, line: Line) -> None:
     """Money in another currency than the order's pays for nothing: say so once a capture, unless it went back."""
     standing = line.standing
-    for capture in standing.foreign_captures:
-        if capture.identity in line.reported or capture.amount <= capture.refunded:
-            continue
+    new = [
+        one
+        for one in standing.foreign_captures
+        if one.identity not in line.reported and one.amount > one.refunded
+    ]
+    for capture in new:
         decision.record(
             e.PaymentWithoutCertificateAlerted(
                 order_id=standing.order_id,
@@ -366,6 +368,6 @@ def report_foreign_captures(decision: Decision, line: Line) -> None:
             ),
             cause=capture.cause,
         )
-        line = decision.state.line(line.ref) or line
-        reported = (*line.reported, capture.identity)
-        decision.change(with_line(decision.state, replace(line, reported=reported)))
+    if new:
+        reported = (*line.reported, *(one.identity for one in new))
+        decision.change_line(line.ref, lambda one: replace(one, reported=reported))

@@ -14,7 +14,7 @@ from giftcert.domain.certificate.lines import (
     with_wait,
 )
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
-from giftcert.domain.certificate.state import FOR_SALE, Line, Sale, Status
+from giftcert.domain.certificate.state import FOR_SALE, Holder, Line, Sale, Status
 from giftcert.domain.order.standing import Withdrawal
 
 MOST_ROUNDS = 8
@@ -72,28 +72,24 @@ def _settle_ordered(decision: Decision, current: Sale, line: Line) -> None:
     if line.standing.withdrawal is None:
         sale.reprice(decision, current, line)
     money = sale_money(decision.state.sale or current, line)
-    if not refunds.is_touched(money):
-        if sale.is_paid(decision, money):
-            sale.issue(decision, money.sale, line.standing)
-        return
-    reason = refunds.judge_unissued(decision, money)
-    if reason is not None:
-        sale.release(decision, money.sale, reason, money.cause)
+    if refunds.is_touched(money):
+        reason = refunds.judge_unissued(decision, money)
+        if reason is not None:
+            sale.release(decision, money.sale, reason, money.cause)
+    elif sale.is_paid(decision, money):
+        sale.issue(decision, money.sale, line.standing)
 
 
 def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
-    if _names_me(decision, line) and line.standing.withdrawal is None:
+    """Judge refunds, and what is captured for a certificate that is no more."""
+    is_withdrawn = line.standing.withdrawal is not None
+    if _names_me(decision, line) and not is_withdrawn:
         sale.hold_to_terms(decision, current, line)
     refunds.judge_issued(decision, sale_money(current, line))
-    if decision.state.status == Status.REFUNDED and line.standing.withdrawal is None:
-        _settle_refunded(decision, decision.state.sale or current, decision.state.line(line.ref) or line)
-
-
-def _settle_refunded(decision: Decision, current: Sale, line: Line) -> None:
-    """A further capture for a certificate that is no more."""
-    amount = sale_money(current, line).excess_owed
-    if amount > 0 and line.standing.captured > current.alerted_captured:
-        sale.report_late_money(decision, line, amount, "certificateRefunded")
+    if decision.state.status == Status.REFUNDED and not is_withdrawn:
+        money = sale_money(decision.state.sale or current, decision.state.line(line.ref) or line)
+        if money.excess_owed > 0 and line.standing.captured > money.sale.alerted_captured:
+            sale.report_late_money(decision, line, money.excess_owed, "certificateRefunded")
 
 
 # Other lines --------------------------------------------------------------------------------------
@@ -101,18 +97,17 @@ def _settle_refunded(decision: Decision, current: Sale, line: Line) -> None:
 
 def _settle_other(decision: Decision, line: Line) -> None:
     """Judge a line that this certificate does not hold; who speaks for its money is its holder, else who is named."""
+    money = _money(decision, line)
     if _names_me(decision, line):
         _say_named_in_vain(decision, line)
         if line.holder is None:
-            _settle_free(decision, line)
+            _settle_free(decision, money)
         else:
-            _settle_held(decision, line)
-        return
-    if _went_astray(decision, line):
-        if _has_case(decision, line):
-            _judge_unheld(decision, line)
-        return
-    _give_up(decision, line)
+            _settle_held(decision, line, line.holder)
+    elif not _went_astray(decision, line):
+        _give_up(decision, line)
+    elif money.case is not None:
+        refunds.judge_unissued(decision, money)
 
 
 def _went_astray(decision: Decision, line: Line) -> bool:
@@ -121,92 +116,70 @@ def _went_astray(decision: Decision, line: Line) -> bool:
     return replaced and line.holder is None and not line.names_ours
 
 
-def _settle_held(decision: Decision, line: Line) -> None:
+def _settle_held(decision: Decision, line: Line, holder: Holder) -> None:
     """Another certificate holds the line: wait for it, unless it was issued, which is for ever."""
     if line.standing.withdrawal is not None:
         _give_up(decision, line)
     elif decision.state.status not in FOR_SALE:
         sale.take(decision, line)
-    elif line.holder is not None and line.holder.status != Status.ORDERED:
+    elif holder.status != Status.ORDERED:
         _close_past_case(decision, line)
         sale.refuse(decision, line, e.ConflictReason.LINE_ALREADY_ISSUED)
     elif line.ref not in decision.state.waits_for and not sale.refusal_stands(decision, line):
-        decision.change(with_wait(decision.state, line))
+        decision.change(with_wait(decision.state, line.ref))
 
 
-def _settle_free(decision: Decision, line: Line) -> None:
+def _settle_free(decision: Decision, money: SaleMoney) -> None:
     """Nobody holds the line, which names this certificate: take it, unless that was tried or is over."""
-    past, refusal = find_past_sale(decision.state, line.ref), find_refusal(decision.state, line.ref)
+    line, state = money.line, decision.state
+    past, refusal = find_past_sale(state, line.ref), find_refusal(state, line.ref)
     if line.standing.withdrawal is not None:
-        _settle_withdrawn(decision, line)
+        _settle_withdrawn(decision, money, is_taken=past is not None)
     elif refusal is not None and sale.refusal_stands(decision, line):
-        _settle_refused(decision, line, refusal.reason)
-    elif past is not None and terms_version(line.standing) <= past.released_terms:
-        _settle_released(decision, past, line)
-    else:
+        if money.case is not None:
+            refunds.judge_unissued(decision, money)
+        else:
+            _report_late_money(decision, money, refusal.reason)
+    elif past is None or terms_version(line.standing) > past.released_terms:
         sale.take(decision, line)
-    sale.report_foreign_captures(decision, decision.state.line(line.ref) or line)
+    elif refunds.is_touched(money):
+        refunds.judge_unissued(decision, money)
+    elif state.status != Status.AVAILABLE or state.blocked:
+        _report_late_money(decision, money, "noLongerFree")
+    elif _is_untold(decision, money):
+        sale.reclaim(decision, line)
+    sale.report_foreign_captures(decision, line)
 
 
-def _settle_withdrawn(decision: Decision, line: Line) -> None:
+def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -> None:
     """The line left its order before it was taken, or after it was released: what was captured has to go back.
 
     A certificate that is sold elsewhere has no case of it but refuses the line, and that stands once it is free again.
     """
+    line = money.line
     _give_up_waiting(decision, line)
-    refusal, money = find_refusal(decision.state, line.ref), _money(decision, line)
+    refusal = find_refusal(decision.state, line.ref)
     is_refused = refusal is not None and refusal.reason == e.ConflictReason.LINE_WITHDRAWN
-    is_decided = is_refused and sale.refusal_stands(decision, line) and not _is_untold(decision, line)
+    is_decided = is_refused and sale.refusal_stands(decision, line) and not _is_untold(decision, money)
     is_for_sale = decision.state.status in FOR_SALE and line.standing.currency == decision.product.currency
-    if find_past_sale(decision.state, line.ref) is not None or line.open_case is not None:
-        _judge_unheld(decision, line)
-    elif money.captured <= 0 or is_decided:
-        return
-    elif is_for_sale:
-        _judge_unheld(decision, line)
-    else:
-        sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
-        _report_late_money(decision, line, e.ConflictReason.LINE_WITHDRAWN)
-
-
-def _settle_refused(decision: Decision, line: Line, reason: str) -> None:
-    if _has_case(decision, line):
-        _judge_unheld(decision, line)
-    else:
-        _report_late_money(decision, line, reason)
-
-
-def _settle_released(decision: Decision, past: Sale, line: Line) -> None:
-    """Late money of a sale that was released: take the certificate back if it is still free, else say so."""
-    money = sale_money(past, line)
-    if refunds.is_touched(money):
+    may_open_case = money.captured > 0 and not is_decided
+    if is_taken or line.open_case is not None or (is_for_sale and may_open_case):
         refunds.judge_unissued(decision, money)
-    elif money.owed > 0 and line.standing.captured > past.alerted_captured:
-        if decision.state.status == Status.AVAILABLE and not decision.state.blocked:
-            sale.reclaim(decision, line)
-        else:
-            _report_late_money(decision, line, "noLongerFree")
+    elif may_open_case:
+        sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
+        _report_late_money(decision, money, e.ConflictReason.LINE_WITHDRAWN)
 
 
-def _report_late_money(decision: Decision, line: Line, reason: str) -> None:
+def _report_late_money(decision: Decision, money: SaleMoney, reason: str) -> None:
     """Money that nobody was told of yet; what was told, the channel repairs with another certificate."""
-    if _is_untold(decision, line):
-        sale.report_late_money(decision, line, _money(decision, line).owed, reason)
+    if _is_untold(decision, money):
+        sale.report_late_money(decision, money.line, money.owed, reason)
 
 
-def _is_untold(decision: Decision, line: Line) -> bool:
-    past, refusal = find_past_sale(decision.state, line.ref), find_refusal(decision.state, line.ref)
-    told = max(one.alerted_captured if one else 0 for one in (past, refusal))
-    return _money(decision, line).owed > 0 and line.standing.captured > told
-
-
-def _has_case(decision: Decision, line: Line) -> bool:
-    past = find_past_sale(decision.state, line.ref)
-    return line.open_case is not None or (past is not None and past.open_case is not None)
-
-
-def _judge_unheld(decision: Decision, line: Line) -> None:
-    refunds.judge_unissued(decision, _money(decision, line))
+def _is_untold(decision: Decision, money: SaleMoney) -> bool:
+    refusal = find_refusal(decision.state, money.line.ref)
+    told = max(money.sale.alerted_captured, refusal.alerted_captured if refusal else 0)
+    return money.owed > 0 and money.line.standing.captured > told
 
 
 def _money(decision: Decision, line: Line) -> SaleMoney:

@@ -100,6 +100,10 @@ class CountedMoney:
     captured: int = 0
     refunds: tuple[tuple[str, str, int], ...] = ()
 
+    def plus(self, captured: int, refunds: tuple[tuple[str, str, int], ...]) -> "CountedMoney":
+        """Return it with what one more case counts."""
+        return CountedMoney(captured=self.captured + captured, refunds=(*self.refunds, *refunds))
+
     def of(self, refund_id: str, currency: str) -> int:
         """Return what was counted of a refund."""
         return sum(amount for known, of, amount in self.refunds if (known, of) == (refund_id, currency))
