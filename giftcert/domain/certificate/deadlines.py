@@ -1,6 +1,6 @@
 """When the certificate next has something due, and the message that says so."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,11 +14,15 @@ from giftcert.domain.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """An instant and what to tell the certificate then; ``may_release``: time alone may put it back into the pool."""
+    """An instant and what to tell the certificate then."""
 
     at: datetime
     message: m.DeadlinePassed
-    may_release: bool = False
+
+    @property
+    def may_release(self) -> bool:
+        """Whether time alone may then put the certificate back into the pool."""
+        return isinstance(self.message, m.ReservationLapsed | m.UnpaidDeadlinePassed)
 
 
 def next_deadline(
@@ -32,24 +36,23 @@ def next_deadline(
     return min(due, key=lambda deadline: deadline.at, default=None)
 
 
-def deadlines(state: CertificateState, policy: Policy) -> Iterator[Deadline]:
-    """Yield all deadlines, in no order."""
+def deadlines(state: CertificateState, policy: Policy) -> list[Deadline]:
+    """Return all deadlines, in no order."""
     reservation, sale = state.reservation, state.sale
+    due: list[tuple[datetime | None, m.DeadlinePassed]] = []
     if state.status == Status.RESERVED and reservation is not None:
-        lapsed = m.ReservationLapsed(reservation.reservation_id)
-        yield Deadline(reservation.reserved_until, lapsed, may_release=True)
+        due.append((reservation.reserved_until, m.ReservationLapsed(reservation.reservation_id)))
     if state.status == Status.ORDERED and sale is not None and sale.open_case is None:
-        at = unpaid_at(sale, state.line(sale.ref), policy)
-        if at is not None:
-            yield Deadline(at, m.UnpaidDeadlinePassed(), may_release=True)
-    if state.status in SPENDABLE and sale is not None and sale.valid_until is not None:
-        yield Deadline(sale.valid_until, m.ValidityEnded())
-    for case in (case for one in state.sales for case in one.cases):
-        if (at := next_case_deadline(case, policy)) is not None:
-            yield Deadline(at, m.RefundDeadlinePassed(case.refund_case_id))
-    for hold in open_holds(state):
-        if hold.expires_at is not None:
-            yield Deadline(hold.expires_at, m.HoldLapsed(hold.redemption_id))
+        due.append((unpaid_at(sale, state.line(sale.ref), policy), m.UnpaidDeadlinePassed()))
+    due += [
+        (next_case_deadline(case, policy), m.RefundDeadlinePassed(case.refund_case_id))
+        for one in state.sales
+        for case in one.cases
+    ]
+    due += [(hold.expires_at, m.HoldLapsed(hold.redemption_id)) for hold in open_holds(state)]
+    if state.status in SPENDABLE and sale is not None:
+        due.append((sale.valid_until, m.ValidityEnded()))
+    return [Deadline(at, message) for at, message in due if at is not None]
 
 
 def is_over(state: CertificateState, policy: Policy) -> bool:

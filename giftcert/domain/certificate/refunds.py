@@ -65,12 +65,11 @@ def unissued_verdict(money: SaleMoney) -> Verdict | None:
     What a person has approved is carried out as soon as money is back. Nobody knows how much money in another currency
     is here; all that was captured then counts as back, so that the certificate is not issued for it.
     """
-    foreign, approved = money.foreign is not None, money.is_approved
-    is_doubtful = money.foreign is not None and bool(money.foreign.doubtful)
+    foreign, approved, doubtful = bool(money.foreign), money.is_approved, bool(money.doubtful)
     has_refunds = money.back > 0 or money.unassigned > 0 or foreign
     return _first(
         (
-            (foreign and (is_doubtful or not approved), _in_other_currency(money)),
+            (foreign and (doubtful or not approved), _in_other_currency(money)),
             (approved and not foreign and money.back > 0, Complete(money.back, taken=0)),
             (approved and foreign and money.captured > 0, Complete(max(money.back, money.captured), taken=0)),
             (money.captured <= 0 and has_refunds, Wait(e.Awaited.CAPTURE, money.back or money.unassigned)),
@@ -98,7 +97,7 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
     awaited = withdrawn and not refunded and (money.is_approved or not decided)
     return _approved_verdict(decision, money) or _first(
         (
-            (money.foreign is not None, _in_other_currency(money)),
+            (bool(money.foreign), _in_other_currency(money)),
             (free and spent(state) > 0, AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, back)),
             (free and state.held > 0, AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, back)),
             (free, Complete(back, taken=state.balance)),
@@ -123,10 +122,12 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
 
 
 def _in_other_currency(money: SaleMoney) -> AskPerson:
-    """Money of the order's own currency that is back as well is told first."""
-    if money.back > 0 or money.foreign is None:
+    """Money of the order's own currency that is back as well is told first, then the newest other currency's."""
+    if money.back > 0 or not money.foreign:
         return AskPerson(e.RefundReason.CURRENCY_MISMATCH, money.back)
-    return AskPerson(e.RefundReason.CURRENCY_MISMATCH, money.foreign.amount, money.foreign.currency)
+    currency = money.foreign[-1].currency
+    amount = sum(one.certain + one.possible for one in money.foreign if one.currency == currency)
+    return AskPerson(e.RefundReason.CURRENCY_MISMATCH, amount, currency)
 
 
 def _approved_verdict(decision: Decision, money: SaleMoney) -> Complete | None:

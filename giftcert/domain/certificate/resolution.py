@@ -57,12 +57,11 @@ class _Case:
     @property
     def is_in_doubt(self) -> bool:
         """Whether a decision says, too, which line some money means."""
-        foreign = self.money.foreign
-        return self.asks_which_line or (foreign is not None and bool(foreign.doubtful))
+        return self.asks_which_line or bool(self.money.doubtful)
 
     @property
     def money_is_back(self) -> bool:
-        return self.money.back > 0 or self.money.foreign is not None
+        return self.money.back > 0 or bool(self.money.foreign)
 
     @property
     def is_counted_at_once(self) -> bool:
@@ -90,7 +89,7 @@ class _Case:
 
         So that the price, once it went back in any currency, does not go back again unseen.
         """
-        if self.money.foreign is None:
+        if not self.money.foreign:
             return self.money.back
         cost = amount * self.sale.amount // self.sale.nominal
         return max(self.money.back, min(cost, self.money.lacking))
@@ -142,7 +141,7 @@ def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal |
 
 def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | None:
     """Return why the amount does not fit; a rejection names one only for money in another currency."""
-    foreign = found.money.foreign is not None
+    foreign = bool(found.money.foreign)
     if message.decision == REJECT:
         limit = found.most_worth if foreign else message.amount or 0
     else:
@@ -206,8 +205,10 @@ def shares_decided(
         for refund, part in found.parts(message.amount if approves else None)
         if part > 0 or refund.last_candidate or not approves
     ]
-    foreign = found.money.foreign.doubtful if found.money.foreign else ()
-    said += [(refund, refund.possible if _is_ours(found, refund, message) else 0) for refund in foreign]
+    said += [
+        (refund, refund.possible if _is_ours(found, refund, message) else 0)
+        for refund in found.money.doubtful
+    ]
     return tuple(
         RefundShareDecided(
             order_id=found.sale.order_id,
@@ -301,7 +302,7 @@ def _uncovered_if_rejected(found: _Case, message: ResolveRefund) -> int:
     """Return the worth of what is back; of another currency what the person says, else the most it may be worth."""
     if not found.money_is_back:
         return 0
-    if found.money.foreign is None:
+    if not found.money.foreign:
         return found.worth
     return found.most_worth if message.amount is None else message.amount
 

@@ -3,7 +3,7 @@
 Amounts are minor units of the order's currency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from giftcert.domain.cause import Cause
@@ -12,37 +12,25 @@ from giftcert.domain.money import worth_of_refund
 from giftcert.domain.order.standing import LineRefund, LineWithdrawal
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignMoney:
-    """Money back in another currency than the order's, in minor units of the newest such currency.
-
-    ``doubtful`` are the refunds that may as well mean another line: not allocated, and nobody said so.
-    """
-
-    amount: int
-    currency: str
-    doubtful: tuple[LineRefund, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleMoney:
     """The money that a refund case of a sale looks at.
 
     ``back`` went back and means the line, ``unassigned`` may mean it, ``leftover`` went back and no line can take it.
-    ``settled`` is what earlier cases gave back of the price since the certificate was issued. ``refunds`` are those of
-    which something is not counted yet.
+    ``settled`` is what earlier cases gave back of the price since the certificate was issued. ``refunds`` are net of
+    what closed cases counted of them; ``foreign`` are those in other currencies than the order's.
     """
 
     sale: Sale
     line: Line
     captured: int
     back: int
-    settled: int
     unassigned: int
     leftover: int
-    foreign: ForeignMoney | None
+    settled: int
     is_overdrawn: bool
     refunds: tuple[LineRefund, ...]
+    foreign: tuple[LineRefund, ...]
 
     @property
     def price(self) -> int:
@@ -70,6 +58,21 @@ class SaleMoney:
         return self.withdrawal is not None and self.withdrawal.said_in <= self.sale.withdrawal_decided
 
     @property
+    def doubtful(self) -> tuple[LineRefund, ...]:
+        """Refunds in other currencies that may as well mean another line: not allocated, and nobody said so."""
+        return tuple(one for one in self.foreign if one.possible > 0)
+
+    @property
+    def owed(self) -> int:
+        """What is not back of all that was captured."""
+        return self.captured - self.back
+
+    @property
+    def lacking(self) -> int:
+        """What of the price has not gone back yet."""
+        return max(0, self.price - self.settled)
+
+    @property
     def excess(self) -> int:
         """What was captured beyond the price, as when a buyer was charged twice; it goes back first."""
         return max(0, self.captured - self.lacking)
@@ -80,24 +83,19 @@ class SaleMoney:
         return min(self.back, self.excess)
 
     @property
-    def due(self) -> int:
-        """What of the price is back."""
-        return self.back - self.excess_back
-
-    @property
-    def owed(self) -> int:
-        """What is not back of all that was captured."""
-        return self.captured - self.back
-
-    @property
     def excess_owed(self) -> int:
         """What is not back of the excess."""
         return self.excess - self.excess_back
 
     @property
-    def lacking(self) -> int:
-        """What of the price has not gone back yet."""
-        return max(0, self.price - self.settled)
+    def due(self) -> int:
+        """What of the price is back."""
+        return self.back - self.excess_back
+
+    def worth(self, amount: int) -> int:
+        """Return what so much of the price is worth in nominal units, so that the parts of a price add up."""
+        before = worth_of_refund(self.sale.nominal, self.settled, self.price)
+        return worth_of_refund(self.sale.nominal, self.settled + amount, self.price) - before
 
     @property
     def refund_id(self) -> str | None:
@@ -112,8 +110,7 @@ class SaleMoney:
     @property
     def counting(self) -> tuple[tuple[str, str, int], ...]:
         """What a case that closes now counts of each refund, in its own currency."""
-        parts = [(one.refund_id, one.currency, _certain(self.line, one)) for one in self.refunds]
-        return tuple(part for part in parts if part[2] > 0)
+        return tuple((one.refund_id, one.currency, one.certain) for one in self.refunds if one.certain > 0)
 
     @property
     def cause(self) -> Cause | None:
@@ -123,41 +120,25 @@ class SaleMoney:
         said += [self.line.standing.captured_cause] if self.line.standing.captured_cause else []
         return max(said, key=lambda cause: cause.occurred_at, default=None)
 
-    def worth(self, amount: int) -> int:
-        """Return what so much of the price is worth in nominal units, so that the parts of a price add up."""
-        before = worth_of_refund(self.sale.nominal, self.settled, self.price)
-        return worth_of_refund(self.sale.nominal, self.settled + amount, self.price) - before
-
 
 def sale_money(sale: Sale, line: Line) -> SaleMoney:
     """Return how the money of a sale's line stands."""
-    standing = line.standing
-    refunds = tuple(one for one in standing.refunds if _certain(line, one) + one.possible > 0)
+    standing, counted = line.standing, line.counted
+    net = (
+        replace(one, certain=max(0, one.certain - counted.of(one.refund_id, one.currency)))
+        for one in standing.refunds
+    )
+    refunds = tuple(one for one in net if one.certain + one.possible > 0)
     own = [one for one in refunds if one.currency == standing.currency]
     return SaleMoney(
         sale=sale,
         line=line,
-        captured=standing.captured - line.counted.captured,
-        back=sum(_certain(line, one) for one in own),
-        settled=sum(one.counted - one.excess for one in sale.cases if not one.before_issue),
+        captured=standing.captured - counted.captured,
+        back=sum(one.certain for one in own),
         unassigned=sum(one.possible for one in own if one.decided is None),
         leftover=sum(one.possible for one in own if one.decided is not None),
-        foreign=_foreign(line, [one for one in refunds if one.currency != standing.currency]),
-        is_overdrawn=any(one.overdrawn for one in own if _certain(line, one) > 0),
+        settled=sum(one.counted - one.excess for one in sale.cases if not one.before_issue),
+        is_overdrawn=any(one.overdrawn for one in own if one.certain > 0),
         refunds=refunds,
-    )
-
-
-def _certain(line: Line, refund: LineRefund) -> int:
-    return max(0, refund.certain - line.counted.of(refund.refund_id, refund.currency))
-
-
-def _foreign(line: Line, refunds: list[LineRefund]) -> ForeignMoney | None:
-    if not refunds:
-        return None
-    currency = refunds[-1].currency
-    return ForeignMoney(
-        amount=sum(_certain(line, one) + one.possible for one in refunds if one.currency == currency),
-        currency=currency,
-        doubtful=tuple(one for one in refunds if one.possible > 0),
+        foreign=tuple(one for one in refunds if one.currency != standing.currency),
     )

@@ -122,7 +122,7 @@ async def test_a_release_that_is_held_back_is_looked_at_again() -> None:
 def test_the_gate_is_asked_again_after_half_the_time_that_it_is_late(
     late: timedelta, wait: timedelta
 ) -> None:
-    deadline = Deadline(NOON, m.UnpaidDeadlinePassed(), may_release=True)
+    deadline = Deadline(NOON, m.UnpaidDeadlinePassed())
     assert look_again_after(deadline, NOON + late) == wait
 
 

@@ -21,12 +21,12 @@ def test_nothing_is_due_of_a_certificate_from_the_pool() -> None:
 
 
 def test_the_lapse_of_a_reservation_releases() -> None:
-    lapse = Deadline(HALF_AN_HOUR, m.ReservationLapsed(make.RESERVATION), may_release=True)
+    lapse = Deadline(HALF_AN_HOUR, m.ReservationLapsed(make.RESERVATION))
     assert due(reserved()) == {lapse}
 
 
 def test_the_unpaid_deadline_of_an_order_releases() -> None:
-    assert due(sold()) == {Deadline(make.NOON + 3 * make.DAY, m.UnpaidDeadlinePassed(), may_release=True)}
+    assert due(sold()) == {Deadline(make.NOON + 3 * make.DAY, m.UnpaidDeadlinePassed())}
 
 
 def test_the_end_of_the_validity_and_of_each_hold() -> None:
