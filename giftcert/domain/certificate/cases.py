@@ -35,8 +35,9 @@ def find_case(state: CertificateState, refund_case_id: str) -> tuple[Sale, Refun
 # Folds --------------------------------------------------------------------------------------------
 
 
-def requested(state: CertificateState, event: e.RefundRequested) -> CertificateState:
+def requested(state: CertificateState, event: e.RefundRequested, at: datetime) -> CertificateState:
     """Return the state with a case that waits for something; what was promised to be taken stays promised."""
+    known = _known(state, event, at)
     awaits_capture = event.awaiting == e.Awaited.CAPTURE
     case = RefundCase(
         refund_case_id=event.refund_case_id,
@@ -45,14 +46,15 @@ def requested(state: CertificateState, event: e.RefundRequested) -> CertificateS
         refund_id=event.refund_id,
         awaiting=event.awaiting,
         waits_until=event.waits_until,
-        approved=_known(state, event).approved,
+        opened_at=known.opened_at,
+        approved=known.approved,
     )
     return _with_case(state, event, case)
 
 
 def pending(state: CertificateState, event: e.RefundPendingDetails, at: datetime) -> CertificateState:
     """Return the state with a case that a person has to decide."""
-    known = _known(state, event)
+    known = _known(state, event, at)
     case = replace(
         known,
         state=RefundState.PENDING_DETAILS,
@@ -104,11 +106,13 @@ def alerted(state: CertificateState, event: e.RefundStuckAlerted, at: datetime) 
     )
 
 
-def _known(state: CertificateState, event: _Told) -> RefundCase:
+def _known(state: CertificateState, event: _Told, at: datetime | None = None) -> RefundCase:
     """The case as it was, here or as the line's last holder left it, or a new one."""
     cases = [case for sale in state.sales for case in sale.cases]
     cases += [line.open_case for line in state.lines if line.open_case]
-    new = RefundCase(refund_case_id=event.refund_case_id, state=RefundState.REQUESTED, amount=event.amount)
+    new = RefundCase(
+        refund_case_id=event.refund_case_id, state=RefundState.REQUESTED, amount=event.amount, opened_at=at
+    )
     return next((case for case in cases if case.refund_case_id == new.refund_case_id), new)
 
 

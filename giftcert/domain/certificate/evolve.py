@@ -48,7 +48,7 @@ def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> Cert
         case e.RedemptionRestored():
             return redemptions.restored(state, event)
         case e.RefundRequested():
-            return cases.requested(state, event)
+            return cases.requested(state, event, at)
         case e.RefundPendingDetails():
             return cases.pending(state, event, at)
         case e.RefundCompleted():

@@ -150,6 +150,7 @@ class RefundCase:
     waits_until: datetime | None = None
     overdue: bool = False
     reason: RefundReason | None = None
+    opened_at: datetime | None = None
     pending_since: datetime | None = None
     alerts: int = 0
     alerted_at: datetime | None = None

@@ -452,6 +452,7 @@ def test_a_further_message_about_the_refund_starts_its_clock_anew() -> None:
     found.tell(make.refunded(200_000, to={"2": 200_000}))
     assert (found.told, found.case.state) == (["refund.requested"], RefundState.REQUESTED)
     assert (found.case.pending_since, found.case.alerts) == (None, 0)
+    assert found.case.opened_at == make.NOON
 
 
 def test_the_deadline_of_a_case_that_is_closed_or_not_due_does_nothing() -> None:

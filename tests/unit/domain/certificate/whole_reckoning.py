@@ -223,8 +223,9 @@ class Reckoning(RuleBasedStateMachine):
 
     def looking_again_tells_nothing(self) -> None:
         """How a line stands was decided when it changed, and what was told of it is remembered."""
-        for name, state in self.world.states.items():
-            for line in self.world.lines_that_named(name):
+        for ref, line in self.world.lines.items():
+            for name in self.world.concerned(ref) & self.world.states.keys():
+                state = self.state(name)
                 lines = {**{one.ref: one for one in self.world.loaded(name).lines}, line.ref: line}
                 before = replace(state, lines=tuple(sorted(lines.values(), key=lambda one: one.ref)))
                 again = decide(before, m.LineChanged(line), self.world.clock, TERMS, lambda: "new")

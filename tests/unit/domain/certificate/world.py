@@ -90,9 +90,13 @@ class World:
             )
             self.lines[ref] = row
             if ref not in rows or replace(standing, revision=0) != replace(before.standing, revision=0):
-                holder = {row.holder.certificate_id} if row.holder else set()
-                concerned = holder | set(order.lines[key - 1].certificates)
-                self.pending |= {(name, ref) for name in concerned if name in self.states}
+                self.pending |= {(name, ref) for name in self.concerned(ref) if name in self.states}
+
+    def concerned(self, ref: LineRef) -> set[str]:
+        """Certificates that a line names, ever named, or has as its holder."""
+        holder = self.lines[ref].holder
+        named = self.orders[ref.order_id].lines[ref.line_key - 1].certificates
+        return {*named, *([holder.certificate_id] if holder else [])}
 
     # The one transaction --------------------------------------------------------------------------
 
@@ -155,13 +159,4 @@ class World:
             name
             for name, state in self.states.items()
             if state.sale and state.sale.ref == ref and state.status != Status.AVAILABLE
-        ]
-
-    def lines_that_named(self, name: str) -> list[Line]:
-        """Lines that a certificate holds, or that ever named it."""
-        return [
-            line
-            for ref, line in self.lines.items()
-            if name in self.orders[ref.order_id].named_certificates(ref.line_key)
-            or (line.holder is not None and line.holder.certificate_id == name)
         ]
