@@ -23,10 +23,13 @@ def test_nothing_is_due_of_a_certificate_from_the_pool() -> None:
 def test_the_lapse_of_a_reservation_releases() -> None:
     lapse = Deadline(HALF_AN_HOUR, m.ReservationLapsed(make.RESERVATION))
     assert due(reserved()) == {lapse}
+    assert lapse.may_release
 
 
 def test_the_unpaid_deadline_of_an_order_releases() -> None:
-    assert due(sold()) == {Deadline(make.NOON + 3 * make.DAY, m.UnpaidDeadlinePassed())}
+    unpaid = Deadline(make.NOON + 3 * make.DAY, m.UnpaidDeadlinePassed())
+    assert due(sold()) == {unpaid}
+    assert unpaid.may_release
 
 
 def test_the_end_of_the_validity_and_of_each_hold() -> None:
@@ -41,7 +44,9 @@ def test_the_end_of_the_validity_and_of_each_hold() -> None:
 def test_the_deadline_of_a_refund_case() -> None:
     found = issued().tell(make.cancelled())
     case = m.RefundDeadlinePassed(found.case.refund_case_id)
-    assert Deadline(make.NOON + 7 * make.DAY, case) in due(found)
+    deadline = Deadline(make.NOON + 7 * make.DAY, case)
+    assert deadline in due(found)
+    assert not deadline.may_release
 
 
 def test_what_is_passed_over_hides_nothing_behind_it() -> None:
