@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.http_load import Load, Rate
-from giftcert.security import EmbeddedKeys, Role, TokenIssuer
+from giftcert.security import Caller, EmbeddedKeys, Role, issue_token
 from giftcert.settings import Settings
 from giftcert.storage.migrate import migrate
 
@@ -109,9 +109,14 @@ def service(url: str, folder: str, **settings: str) -> Iterator[int]:
 
 def authorization(settings: Settings) -> str:
     """Return the header of a channel's token."""
-    keys = EmbeddedKeys.of(settings)
-    issuer = TokenIssuer.load(keys.private_key, settings.jwt_issuer, settings.jwt_audience)
-    token = issuer.issue("bench", [Role.CHANNEL], [CHANNEL], datetime.now(UTC), timedelta(hours=1))
+    token = issue_token(
+        EmbeddedKeys.of(settings).private_key,
+        Caller("bench", frozenset({Role.CHANNEL}), frozenset({CHANNEL})),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        now=datetime.now(UTC),
+        lifetime=timedelta(hours=1),
+    )
     return f"Authorization: Bearer {token}"
 
 

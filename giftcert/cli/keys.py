@@ -8,7 +8,7 @@ import typer
 from giftcert.cli.errors import CommandError
 from giftcert.cli.output import AsJson, say
 from giftcert.clock import utc_now
-from giftcert.security import EmbeddedKeys, Keyring, Role, TokenIssuer, keyring_of
+from giftcert.security import Caller, EmbeddedKeys, Keyring, Role, issue_token, keyring_of
 from giftcert.settings import load_settings
 
 app = typer.Typer()
@@ -63,8 +63,14 @@ def token(
         raise CommandError(
             f"{settings.state_dir} has no keys: start `giftcert up`, or run `giftcert keys init`"
         )
-    issuer = TokenIssuer.load(embedded.private_key, settings.jwt_issuer, settings.jwt_audience)
     subject, channels = subject or role[0], list(settings.channels) if channel is None else channel
-    signed = issuer.issue(subject, role, channels, utc_now(), timedelta(hours=hours))
+    signed = issue_token(
+        embedded.private_key,
+        Caller(subject, frozenset(role), frozenset(channels)),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        now=utc_now(),
+        lifetime=timedelta(hours=hours),
+    )
     data = {"token": signed, "subject": subject, "roles": role, "channels": channels, "hours": hours}
     say(data, signed, as_json=as_json)

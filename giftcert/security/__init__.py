@@ -3,7 +3,7 @@
 from giftcert.security.configured import EmbeddedKeys, check_key_files, keyring_of, token_verifier_of
 from giftcert.security.key_files import KeyFileError
 from giftcert.security.keyring import Keyring, SealError
-from giftcert.security.tokens import Caller, Role, TokenError, TokenIssuer, TokenVerifier
+from giftcert.security.tokens import Caller, Role, TokenError, TokenVerifier, issue_token
 
 __all__ = [
     "Caller",
@@ -13,9 +13,9 @@ __all__ = [
     "Role",
     "SealError",
     "TokenError",
-    "TokenIssuer",
     "TokenVerifier",
     "check_key_files",
+    "issue_token",
     "keyring_of",
     "token_verifier_of",
 ]

@@ -59,7 +59,7 @@ def token_verifier_of(settings: Settings) -> TokenVerifier:
     """
     jwks = settings.jwt_jwks or EmbeddedKeys.of(settings).jwks
     with _naming("GIFTCERT_JWT_JWKS"):
-        return TokenVerifier.load(jwks, settings.jwt_issuer, settings.jwt_audience)
+        return TokenVerifier(jwks, settings.jwt_issuer, settings.jwt_audience)
 
 
 def check_key_files(settings: Settings) -> None:

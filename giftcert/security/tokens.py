@@ -1,6 +1,5 @@
 """Bearer tokens (JWT, RFC 7519): who calls, in which roles, for which channels."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -48,67 +47,49 @@ class Caller:
     channels: frozenset[str]
 
 
-class TokenIssuer:
-    """Signs tokens with the private key of an embedded stack; outside of it the company's issuer does."""
+def issue_token(
+    private_key: Path, caller: Caller, *, issuer: str, audience: str, now: datetime, lifetime: timedelta
+) -> str:
+    """Sign a token with the private key of an embedded stack; elsewhere the company's issuer does.
 
-    def __init__(self, key: ECKey, issuer: str, audience: str) -> None:
-        self._key = key
-        self._issuer = issuer
-        self._audience = audience
-
-    @classmethod
-    def load(cls, private_key: Path, issuer: str, audience: str) -> "TokenIssuer":
-        """Read the private key.
-
-        Raises:
-            KeyFileError: the file cannot be read or is no private key.
-        """
-        try:
-            key = import_key(read_json(private_key), "EC")
-        except (JoseError, ValueError, KeyError):
-            raise KeyFileError(f"{private_key} is no private key") from None
-        return cls(key, issuer, audience)
-
-    def issue(
-        self, subject: str, roles: Iterable[str], channels: Iterable[str], now: datetime, lifetime: timedelta
-    ) -> str:
-        """Return a signed token."""
-        claims: dict[str, Any] = {
-            "iss": self._issuer,
-            "aud": self._audience,
-            "sub": subject,
-            "iat": int(now.timestamp()),
-            "exp": int((now + lifetime).timestamp()),
-            "roles": sorted(roles),
-            "channels": sorted(channels),
-        }
-        header = {"alg": _OUR_ALGORITHM, "kid": self._key.kid}
-        return jwt.encode(header, claims, self._key, algorithms=[_OUR_ALGORITHM])
+    Raises:
+        KeyFileError: the file cannot be read or is no private key.
+    """
+    try:
+        key = import_key(read_json(private_key), "EC")
+    except (JoseError, ValueError, KeyError):
+        raise KeyFileError(f"{private_key} is no private key") from None
+    claims: dict[str, Any] = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": caller.subject,
+        "iat": int(now.timestamp()),
+        "exp": int((now + lifetime).timestamp()),
+        "roles": sorted(caller.roles),
+        "channels": sorted(caller.channels),
+    }
+    header = {"alg": _OUR_ALGORITHM, "kid": key.kid}
+    return jwt.encode(header, claims, key, algorithms=[_OUR_ALGORITHM])
 
 
 class TokenVerifier:
     """Checks tokens against the public keys of the issuer, each once in a while: it costs as much as a request."""
 
-    def __init__(self, keys: KeySet, issuer: str, audience: str) -> None:
-        self._keys = keys
-        self._issuer = issuer
-        self._audience = audience
-        self._checked = lru_cache(_REMEMBERED_TOKENS)(self._check)
-
-    @classmethod
-    def load(cls, jwks: Path, issuer: str, audience: str) -> "TokenVerifier":
+    def __init__(self, jwks: Path, issuer: str, audience: str) -> None:
         """Read the public keys (JWK set, RFC 7517).
 
         Raises:
             KeyFileError: the file cannot be read, is no key set, or is empty.
         """
         try:
-            keys = KeySet.import_key_set(read_json(jwks))  # type: ignore[arg-type] # checked by what it raises
+            self._keys = KeySet.import_key_set(read_json(jwks))  # type: ignore[arg-type] # checked by what it raises
         except (JoseError, ValueError, KeyError, TypeError):
             raise KeyFileError(f"{jwks} is no JWK set") from None
-        if not keys.keys:
+        if not self._keys.keys:
             raise KeyFileError(f"{jwks} holds no key")
-        return cls(keys, issuer, audience)
+        self._issuer = issuer
+        self._audience = audience
+        self._checked = lru_cache(_REMEMBERED_TOKENS)(self._check)
 
     @property
     def trusts_embedded_keys(self) -> bool:

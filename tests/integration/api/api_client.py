@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from giftcert.domain.products import Product
-from giftcert.security import EmbeddedKeys, TokenIssuer, keyring_of
+from giftcert.security import Caller, EmbeddedKeys, issue_token, keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
@@ -52,10 +52,14 @@ class Api:
         channels: Iterable[str] = ("im", "pos"),
         key: str | None = None,
     ) -> dict[str, str]:
-        issuer = TokenIssuer.load(
-            EmbeddedKeys.of(self.settings).private_key, self.settings.jwt_issuer, self.settings.jwt_audience
+        token = issue_token(
+            EmbeddedKeys.of(self.settings).private_key,
+            Caller(subject, frozenset({role}), frozenset(channels)),
+            issuer=self.settings.jwt_issuer,
+            audience=self.settings.jwt_audience,
+            now=datetime.now(UTC),
+            lifetime=timedelta(hours=1),
         )
-        token = issuer.issue(subject, [role], channels, datetime.now(UTC), timedelta(hours=1))
         return {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
 
     async def next(self, key: str | None = None, **query: str) -> httpx.Response:

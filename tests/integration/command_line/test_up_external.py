@@ -13,7 +13,7 @@ from stacks import Stack
 
 from giftcert.clock import utc_now
 from giftcert.embedded.readiness import until
-from giftcert.security.tokens import TokenIssuer
+from giftcert.security import Caller, issue_token
 from simulators.addresses import Addresses
 from simulators.channel import open_channel
 from simulators.pos import sell_certificate
@@ -45,12 +45,6 @@ async def elsewhere(fresh_database_url: str, temporal_address: str, kafka: str) 
 
 
 @pytest.fixture
-def signing_key(own_keys: dict[str, str]) -> TokenIssuer:
-    """What signs tokens as the company's issuer does."""
-    return TokenIssuer.load(Path(own_keys["jwt_jwks"]).with_name("private.json"), ISSUER, "giftcert")
-
-
-@pytest.fixture
 async def stack(
     elsewhere: dict[str, str], own_keys: dict[str, str], clean_environment: dict[str, str]
 ) -> AsyncIterator[Stack]:
@@ -66,12 +60,18 @@ async def test_the_service_alone_sells_on_servers_that_run_elsewhere(
     stack: Stack,
     elsewhere: dict[str, str],
     own_keys: dict[str, str],
-    signing_key: TokenIssuer,
     giftcert: RunCommand,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert stack.parts().keys().isdisjoint(SERVERS)
-    token = signing_key.issue("tills", ["channel"], ["pos"], utc_now(), timedelta(hours=1))
+    token = issue_token(  # as the company's issuer does
+        Path(own_keys["jwt_jwks"]).with_name("private.json"),
+        Caller("tills", frozenset({"channel"}), frozenset({"pos"})),
+        issuer=ISSUER,
+        audience="giftcert",
+        now=utc_now(),
+        lifetime=timedelta(hours=1),
+    )
     monkeypatch.setenv("SIMULATORS_TOKEN_CHANNEL", token)
     addresses = Addresses(
         api_url=stack.addresses["apiUrl"],
