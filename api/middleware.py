@@ -56,7 +56,7 @@ class RequestMiddleware:
                 error = ProblemError(Problem.HEADERS_TOO_LARGE)
                 await answer(error)(scope, receive, send_on)
             else:
-                await self._app(scope, _LimitedBody(receive).receive, send_on)
+                await self._app(scope, _limited(receive), send_on)
         finally:
             self._record(scope, status, time.perf_counter() - began)
 
@@ -78,32 +78,27 @@ class RequestMiddleware:
             self._log.write(_ENCODER.encode(line).decode() + "\n")
 
 
-class _LimitedBody:
-    """The body of a request, refused when it is too large or too slow."""
+def _limited(receive: Receive) -> Receive:
+    """Return what receives a request's body and refuses it when it is too large or too slow.
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._left = BODY_BYTES
-        self._deadline: float | None = None
-        self._complete = False
+    It raises HTTPException, 413 or 408: FastAPI passes no other error of a body on.
+    """
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    left, is_complete = BODY_BYTES, False
 
-    async def receive(self) -> Message:
-        """Return the next message of the server.
-
-        Raises:
-            HTTPException: 413 or 408; of this class, as FastAPI passes no other error of a body on.
-        """
-        if self._complete:  # what follows is the caller hanging up
-            return await self._receive()
-        if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    async def receive_limited() -> Message:
+        nonlocal left, is_complete
+        if is_complete:  # what follows is the caller hanging up
+            return await receive()
         try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
         except TimeoutError:
             raise HTTPException(408) from None
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
+        left -= len(message.get("body", b""))
+        if left < 0:
             raise HTTPException(413)
-        self._complete = not message.get("more_body", False)
+        is_complete = not message.get("more_body", False)
         return message
+
+    return receive_limited

@@ -55,7 +55,7 @@ def may_answer(*more: Problem, has_body: bool = False) -> dict[int | str, dict[s
 
 
 def keyed(answers: Mapping[int, Any], *more: Problem, has_body: bool = False) -> dict[str, Any]:
-    """Return what the route of a call declares that takes an Idempotency-Key.
+    """Return the options of a route whose call takes an Idempotency-Key: status, model and responses.
 
     ``answers`` are the models of what is remembered under it, by status; the first is the usual one.
     """

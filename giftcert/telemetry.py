@@ -24,7 +24,6 @@ def configure_logging(settings: Settings) -> None:
     """
     as_json = settings.log_json or not sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -113,10 +112,5 @@ def _response(path: bytes, health: Health) -> bytes:
 
 
 def _http(status: str, content_type: str, body: bytes) -> bytes:
-    head = (
-        "HTTP/1.1 " + status,
-        f"Content-Type: {content_type}",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-    )
-    return "\r\n".join((*head, "", "")).encode() + body
+    content = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}"
+    return f"HTTP/1.1 {status}\r\n{content}\r\nConnection: close\r\n\r\n".encode() + body
