@@ -5,9 +5,11 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from fastapi import Header
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from api.problems import Problem, ProblemError
+from api.schemas import NO_NUL
 from api.services import Services
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.security import Caller
@@ -18,27 +20,23 @@ HIT = {"Idempotency-Hit": "true"}
 """Header of an answer that comes again."""
 
 
-def _header(description: str, example: str) -> Any:  # noqa: ANN401 - as FastAPI's Header
-    return Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=LONGEST_KEY,
-        pattern=r"^[^\x00]*$",
-        description=description,
-        examples=[example],
-    )
-
-
+_HEADER = "Idempotency-Key"
+_Key = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_KEY, pattern=NO_NUL)]
 SentKey: TypeAlias = Annotated[
-    str | None,
-    _header("Repeats of this call under the same key get the same answer for 24 hours.", "5f0c9a52-IM-1001"),
+    _Key | None,
+    Header(
+        alias=_HEADER,
+        description="Repeats of this call under the same key get the same answer for 24 hours.",
+        examples=["5f0c9a52-IM-1001"],
+    ),
 ]
 """The header as a parameter of an endpoint."""
 RequiredKey: TypeAlias = Annotated[
-    str,
-    _header(
-        "Never forgotten: a repeat under the same key gets the same redemption as it then stands.",
-        "5f0c9a52-receipt-POS-17",
+    _Key,
+    Header(
+        alias=_HEADER,
+        description="Never forgotten: a repeat under the same key gets the same redemption as it then stands.",
+        examples=["5f0c9a52-receipt-POS-17"],
     ),
 ]
 """The same for a call that makes no sense without."""
