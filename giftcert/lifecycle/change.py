@@ -101,9 +101,7 @@ class Lifecycle:
         """
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
         async with self._transaction() as (connection, driver):
-            review = await self._load_locked(driver, wanted, now, retry_parked=retry_parked)
-            review.decide_pending()
-            await review.pass_deadlines()
+            review = await self._review_locked(driver, wanted, now, retry_parked=retry_parked)
             wakes = await self._write(connection, driver, review, review.to_write(review.timer(timer_at)))
         return snapshot(review, tuple(wakes), first=first)
 
@@ -144,9 +142,7 @@ class Lifecycle:
         request, order_id = call.request, await self._order_to_lock(call)
         async with self._transaction() as (connection, driver):
             orders = await OrderRepository(connection).lock([order_id]) if order_id else {}
-            review = await self._load_locked(driver, call.to_lock(order_id), call.now)
-            review.decide_pending()
-            await review.pass_deadlines()
+            review = await self._review_locked(driver, call.to_lock(order_id), call.now)
             folded = NOTHING_FOLDED
             if isinstance(request, m.ResolveRefund) and order_id:
                 folded = await self._fold_shares(connection, review, request, orders[order_id].order)
@@ -211,11 +207,15 @@ class Lifecycle:
         found = find_case(stored.state, call.request.refund_case_id)
         return found[0].order_id if found else None
 
-    async def _load_locked(
+    async def _review_locked(
         self, driver: Driver, wanted: LockRequest, now: datetime, *, retry_parked: bool = False
     ) -> Review:
+        """Lock, load, and decide what is pending and due."""
         loaded = await load_locked(driver, wanted, await lock(driver, wanted))
-        return self._review(driver, loaded, now, retry_parked=retry_parked)
+        review = self._review(driver, loaded, now, retry_parked=retry_parked)
+        review.decide_pending()
+        await review.pass_deadlines()
+        return review
 
     def _review(
         self, driver: Driver, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False

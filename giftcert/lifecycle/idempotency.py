@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
+from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -60,7 +61,7 @@ class CallsInProgress:
     """Which keys are being worked under in this process: one call runs, one repeat may wait for it."""
 
     def __init__(self) -> None:
-        self._running: dict[bytes, asyncio.Event] = {}
+        self._running: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._waiting: set[bytes] = set()
 
     @asynccontextmanager
@@ -73,27 +74,18 @@ class CallsInProgress:
         if key is None:
             yield
             return
-        await self._wait(key.caller_key)
-        done = self._running[key.caller_key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            del self._running[key.caller_key]
-            done.set()
-
-    async def _wait(self, caller_key: bytes) -> None:
-        first = self._running.get(caller_key)
-        if first is None:
-            return
-        if caller_key in self._waiting:
+        if key.caller_key in self._waiting:
             raise IdempotencyBusyError
-        self._waiting.add(caller_key)
+        running = self._running.setdefault(key.caller_key, asyncio.Lock())
+        self._waiting.add(key.caller_key)
         try:
             async with asyncio.timeout(LONGEST_WAIT.total_seconds()):
-                await first.wait()
+                await running.acquire()
         except TimeoutError:
             raise IdempotencyBusyError from None
         finally:
-            self._waiting.discard(caller_key)
-        if caller_key in self._running:  # a third came in between
-            raise IdempotencyBusyError
+            self._waiting.discard(key.caller_key)
+        try:
+            yield
+        finally:
+            running.release()
