@@ -1,27 +1,27 @@
 """The one activity of a certificate's workflow: the one transaction, and the signals to others after its commit."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.payloads import ADVANCE, Advance
+from activities.payloads import Advance
 from giftcert.clock import Clock, utc_now
 from giftcert.lifecycle.change import Lifecycle, UnknownCertificateError
 from giftcert.lifecycle.snapshot import Snapshot
 from giftcert.temporal.workflows import send_wakes
 
 
+@dataclass(frozen=True)
 class CertificateActivities:
     """Activities on one process's connections. Run twice, ``advance`` has the effect of once."""
 
-    def __init__(self, lifecycle: Lifecycle, client: Client, clock: Clock = utc_now) -> None:
-        self._lifecycle = lifecycle
-        self._client = client
-        self._clock = clock
+    lifecycle: Lifecycle
+    client: Client
+    clock: Clock = utc_now
 
-    @activity.defn(name=ADVANCE)
+    @activity.defn
     async def advance(self, look: Advance) -> Snapshot:
         """Decide what is pending and due, and return what the certificate then looks like.
 
@@ -29,13 +29,13 @@ class CertificateActivities:
             ApplicationError: there is no such certificate; not to be tried again.
             DBAPIError: PostgreSQL is away; Temporal tries again.
         """
-        now = max(look.now, self._clock())  # what is tried again for long was asked long ago
+        now = max(look.now, self.clock())  # what is tried again for long was asked long ago
         try:
-            seen = await self._lifecycle.advance(
+            seen = await self.lifecycle.advance(
                 look.certificate_id, now, timer_at=look.timer_at, first=look.first
             )
         except UnknownCertificateError as error:
             message = f"no certificate {look.certificate_id} in the database"
             raise ApplicationError(message, type="UnknownCertificate", non_retryable=True) from error
-        await send_wakes(self._client, seen.wakes)
+        await send_wakes(self.client, seen.wakes)
         return replace(seen, wakes=())

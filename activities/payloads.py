@@ -1,14 +1,7 @@
-"""Names of the activities, and what workflows and activities say to each other; fields added later have defaults."""
+"""What workflows and activities say to each other; fields added later have defaults."""
 
 from dataclasses import dataclass
 from datetime import datetime
-
-ADVANCE = "advance"
-RELEASE_LAPSED_RESERVATIONS = "release_lapsed_reservations"
-FORGET_IDEMPOTENCY_KEYS = "forget_idempotency_keys"
-DROP_DAYS = "drop_days"
-RECONCILE = "reconcile"
-RETIRE_BATCH = "retire_batch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.payloads import ADVANCE, Advance
+    from activities.payloads import Advance
     from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
     from giftcert.temporal.search_attributes import updates
-    from giftcert.temporal.workflows import CERTIFICATE_WORKFLOW, CertificateInput
+    from giftcert.temporal.workflows import CertificateInput
 
 LOCAL_LIMIT = timedelta(seconds=5)
 ACTIVITY_LIMIT = timedelta(seconds=30)
@@ -20,7 +20,7 @@ SHORTEST_WAIT = timedelta(seconds=1)
 """An instant that has passed meanwhile is looked at no sooner, so that no mistake makes a busy loop."""
 
 
-@workflow.defn(name=CERTIFICATE_WORKFLOW)
+@workflow.defn
 class CertificateWorkflow:
     """Leads a certificate from its first order message until nothing is open; the next message starts another run.
 
@@ -72,7 +72,7 @@ class CertificateWorkflow:
         seen: Snapshot
         try:
             seen = await workflow.execute_local_activity(
-                ADVANCE,
+                "advance",
                 look,
                 result_type=Snapshot,
                 schedule_to_close_timeout=LOCAL_LIMIT,
@@ -84,7 +84,7 @@ class CertificateWorkflow:
             if isinstance(cause, ApplicationError) and cause.non_retryable:
                 raise
             seen = await workflow.execute_activity(
-                ADVANCE, look, result_type=Snapshot, start_to_close_timeout=ACTIVITY_LIMIT
+                "advance", look, result_type=Snapshot, start_to_close_timeout=ACTIVITY_LIMIT
             )
         return seen
 

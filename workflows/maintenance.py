@@ -6,15 +6,8 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities import payloads as activities
     from activities.payloads import Forgotten, Reconciled
-    from giftcert.temporal.workflows import (
-        RECONCILIATION_WORKFLOW,
-        RESERVATION_EXPIRY_WORKFLOW,
-        RETENTION_WORKFLOW,
-        RETIREMENT_WORKFLOW,
-        Reconciliation,
-    )
+    from giftcert.temporal.workflows import Reconciliation
 
 ACTIVITY_LIMIT = timedelta(minutes=1)
 RECONCILIATION_LIMIT = timedelta(hours=6)
@@ -23,7 +16,7 @@ RECONCILIATION_ATTEMPTS = 3
 """The next one comes by schedule anyway."""
 
 
-@workflow.defn(name=RESERVATION_EXPIRY_WORKFLOW)
+@workflow.defn
 class ReservationExpiryWorkflow:
     """Gives lapsed reservations back to the pool, batch by batch."""
 
@@ -31,22 +24,20 @@ class ReservationExpiryWorkflow:
     async def run(self) -> int:
         """Return how many certificates went back."""
         return await _until_none(
-            activities.RELEASE_LAPSED_RESERVATIONS, "reservations past their time, if ingest has caught up"
+            "release_lapsed_reservations", "reservations past their time, if ingest has caught up"
         )
 
 
-@workflow.defn(name=RETENTION_WORKFLOW)
+@workflow.defn
 class RetentionWorkflow:
     """Forgets what counts no more: idempotency keys, batch by batch, and whole days of payments and originals."""
 
     @workflow.run
     async def run(self) -> Forgotten:
         """Return what was forgotten."""
-        keys = await _until_none(
-            activities.FORGET_IDEMPOTENCY_KEYS, "keys older than the contract remembers them"
-        )
+        keys = await _until_none("forget_idempotency_keys", "keys older than the contract remembers them")
         days: list[str] = await workflow.execute_activity(
-            activities.DROP_DAYS,
+            "drop_days",
             result_type=list[str],
             start_to_close_timeout=ACTIVITY_LIMIT,
             summary="days beyond their horizon",
@@ -54,7 +45,7 @@ class RetentionWorkflow:
         return Forgotten(keys, tuple(days))
 
 
-@workflow.defn(name=RECONCILIATION_WORKFLOW)
+@workflow.defn
 class ReconciliationWorkflow:
     """Holds database, stream and workflows against the invariants; the stream hears what is newly wrong."""
 
@@ -62,7 +53,7 @@ class ReconciliationWorkflow:
     async def run(self, what: Reconciliation) -> Reconciled:
         """Return what was found and reported."""
         found: Reconciled = await workflow.execute_activity(
-            activities.RECONCILE,
+            "reconcile",
             what,
             result_type=Reconciled,
             start_to_close_timeout=RECONCILIATION_LIMIT,
@@ -73,14 +64,14 @@ class ReconciliationWorkflow:
         return found
 
 
-@workflow.defn(name=RETIREMENT_WORKFLOW)
+@workflow.defn
 class RetirementWorkflow:
     """Retires the certificates of all operations, batch by batch; how far each came stands in the database."""
 
     @workflow.run
     async def run(self) -> int:
         """Carry the operations to their ends; return in how many batches."""
-        return await _until_none(activities.RETIRE_BATCH, "the next certificates of an operation")
+        return await _until_none("retire_batch", "the next certificates of an operation")
 
 
 MAINTENANCE_WORKFLOWS = (

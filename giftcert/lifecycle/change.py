@@ -8,7 +8,7 @@ those that are lost.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -63,24 +63,17 @@ WITHOUT_LINES = (m.AuthorizeRedemption, m.DiscloseCvc)
 """Requests whose decision reads no order line of a certificate that is in a buyer's hands."""
 
 
+@dataclass(frozen=True)
 class Lifecycle:
-    """Changes certificates on one process's connections."""
+    """Changes certificates on one process's connections; ``build`` is that of its code."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        policy: Policy,
-        keyring: Keyring,
-        *,
-        web_url: Callable[[str], str],
-        build: str,
-    ) -> None:
-        self._engine = engine
-        self._policy = policy
-        self._keyring = keyring
-        self._web_url = web_url
-        self._build = build
-        self._calls = CallsInProgress()
+    engine: AsyncEngine
+    policy: Policy
+    keyring: Keyring
+    _: KW_ONLY
+    web_url: Callable[[str], str]
+    build: str
+    calls: CallsInProgress = field(default_factory=CallsInProgress, init=False)
 
     async def advance(
         self,
@@ -128,7 +121,7 @@ class Lifecycle:
         call = Call(
             certificate_id=certificate_id, request=request, now=now, key=key, answer_of=answer, seen=seen
         )
-        async with self._calls.alone(key):
+        async with self.calls.alone(key):
             for _ in range(ATTEMPTS):
                 try:
                     return await self._act_unlocked(call) or await self._act(call)
@@ -162,7 +155,7 @@ class Lifecycle:
         """
         if not isinstance(call.request, WITHOUT_LINES):
             return None
-        async with autocommit(self._engine) as driver:
+        async with autocommit(self.engine) as driver:
             loaded = call.seen or await read_idle(driver, call.to_lock(), call.now)
             if loaded is None:
                 return None
@@ -177,7 +170,7 @@ class Lifecycle:
         """Return what was answered before under the call's key, with the certificate as it now stands."""
         if call.key is None:
             return None
-        async with self._engine.connect() as connection:
+        async with self.engine.connect() as connection:
             answer = await find_answer(connection, call.key, call.now)
             if answer is None:  # it has just become too old
                 return None
@@ -188,7 +181,7 @@ class Lifecycle:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
-        async with self._engine.connect() as connection:
+        async with self.engine.connect() as connection:
             driver = await driver_of(connection)
             try:
                 async with driver.transaction():
@@ -202,7 +195,7 @@ class Lifecycle:
         """Return the order whose refund a request decides, which never changes: it is locked before the certificate."""
         if not isinstance(call.request, m.ResolveRefund):
             return None
-        async with self._engine.connect() as connection:
+        async with self.engine.connect() as connection:
             stored = await CertificateRepository(connection).load(call.certificate_id)
         found = find_case(stored.state, call.request.refund_case_id)
         return found[0].order_id if found else None
@@ -221,14 +214,14 @@ class Lifecycle:
         self, driver: Driver, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False
     ) -> Review:
         stored = loaded.stored
-        web_url = self._web_url(stored.state.certificate_id)
+        web_url = self.web_url(stored.state.certificate_id)
         return Review(
             loaded,
-            Terms(stored.product, self._policy, web_url, loaded.clients),
+            Terms(stored.product, self.policy, web_url, loaded.clients),
             max(now, stored.decided_at or now),
             lambda: str(uuid7()),
-            self._build,
-            ReleaseGate(driver, self._keyring).is_open,
+            self.build,
+            ReleaseGate(driver, self.keyring).is_open,
             retry_parked=retry_parked,
         )
 
@@ -236,14 +229,14 @@ class Lifecycle:
         self, connection: AsyncConnection, review: Review, request: m.ResolveRefund, order: Order
     ) -> Folded:
         """Fold what a decision says of a refund into its locked order, and show the review how its lines then stand."""
-        shares = shares_decided(review.state, request, self._policy)
+        shares = shares_decided(review.state, request, self.policy)
         if not shares:
             return NOTHING_FOLDED
         for share in shares:
             order = apply(order, share, review.now)
         changes = [order_changes.OrderChange(order=settled(order), said=shares)]
         rows = await OrderLineRepository(connection).lock([order.order_id])
-        revisions, products = await order_changes.revise(connection, changes, rows, self._policy)
+        revisions, products = await order_changes.revise(connection, changes, rows, self.policy)
         review.see_standings(one.line for one in revisions)
         return changes, revisions, products
 

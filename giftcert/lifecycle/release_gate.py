@@ -1,6 +1,7 @@
 """Release on time alone: only when no news of the certificate can be on its way."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from giftcert.domain.certificate.deadlines import Deadline
@@ -35,12 +36,12 @@ def look_again_after(deadline: Deadline, now: datetime) -> timedelta:
     return min(max((now - deadline.at) / 2, SHORTEST_WAIT), LONGEST_WAIT)
 
 
+@dataclass(frozen=True, slots=True)
 class ReleaseGate:
     """Asks on behalf of one locked certificate. Rule: design, "Release on time alone"."""
 
-    def __init__(self, driver: Driver, keyring: Keyring) -> None:
-        self._driver = driver
-        self._keyring = keyring
+    driver: Driver
+    keyring: Keyring
 
     async def is_open(
         self,
@@ -58,7 +59,7 @@ class ReleaseGate:
         named = [state.certificate_id, *([reservation.reservation_id] if reservation else [])]
         since = reservation.reserved_at if reservation and reservation.reserved_at else _ALWAYS
         return bool(
-            await self._driver.fetchval(
+            await self.driver.fetchval(
                 _IS_OPEN,
                 state.certificate_id,
                 deadline.at,
@@ -68,7 +69,7 @@ class ReleaseGate:
                 list(applied),
                 orders,
                 named,
-                [order_digest(self._keyring, order_id) for order_id in orders],
+                [order_digest(self.keyring, order_id) for order_id in orders],
                 since,
             )
         )

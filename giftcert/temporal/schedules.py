@@ -20,10 +20,6 @@ from temporalio.client import (
 from giftcert.settings import Settings
 from giftcert.temporal.workflows import (
     MAINTENANCE_QUEUE,
-    RECONCILIATION_WORKFLOW,
-    RESERVATION_EXPIRY_WORKFLOW,
-    RETENTION_WORKFLOW,
-    RETIREMENT_WORKFLOW,
     RPC_LIMIT,
     Reconciliation,
 )
@@ -42,14 +38,14 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
     sample = Reconciliation(settings.reconciliation_sample)
     hour = [ScheduleRange(settings.reconciliation_hour)]
     wanted = (
-        _schedule("reservation-expiry", RESERVATION_EXPIRY_WORKFLOW, settings.reservation_sweep_every),
-        _schedule(RETIREMENT, RETIREMENT_WORKFLOW, settings.reservation_sweep_every),
-        _schedule(RETENTION, RETENTION_WORKFLOW, settings.expiry_every),
+        _schedule("reservation-expiry", "ReservationExpiryWorkflow", settings.reservation_sweep_every),
+        _schedule(RETIREMENT, "RetirementWorkflow", settings.reservation_sweep_every),
+        _schedule(RETENTION, "RetentionWorkflow", settings.expiry_every),
         _schedule(
-            "reconciliation-of-a-sample", RECONCILIATION_WORKFLOW, settings.reconciliation_every, sample
+            "reconciliation-of-a-sample", "ReconciliationWorkflow", settings.reconciliation_every, sample
         ),
         _schedule(
-            WHOLE_RECONCILIATION, RECONCILIATION_WORKFLOW, ScheduleCalendarSpec(hour=hour), Reconciliation()
+            WHOLE_RECONCILIATION, "ReconciliationWorkflow", ScheduleCalendarSpec(hour=hour), Reconciliation()
         ),
     )
     return dict(wanted)

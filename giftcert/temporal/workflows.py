@@ -14,10 +14,6 @@ from giftcert.temporal.search_attributes import Visibility, pairs
 from giftcert.temporal.signals import Signal, Wake, Woken
 
 CERTIFICATE_WORKFLOW = "CertificateWorkflow"
-RESERVATION_EXPIRY_WORKFLOW = "ReservationExpiryWorkflow"
-RETENTION_WORKFLOW = "RetentionWorkflow"
-RECONCILIATION_WORKFLOW = "ReconciliationWorkflow"
-RETIREMENT_WORKFLOW = "RetirementWorkflow"
 MAINTENANCE_QUEUE = "maintenance"
 RPC_LIMIT = timedelta(seconds=10)
 WAKES_LIMIT_SECONDS = 1.0

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.payloads import ADVANCE, Advance
+from activities.payloads import Advance
 from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
 from giftcert.temporal import search_attributes as sa
 from giftcert.temporal.search_attributes import Visibility
@@ -49,7 +49,7 @@ class Script:
     looks: list[Advance] = field(default_factory=list)
     local: list[bool] = field(default_factory=list)
 
-    @activity.defn(name=ADVANCE)
+    @activity.defn(name="advance")
     async def advance(self, look: Advance) -> Snapshot:
         self.looks.append(look)
         self.local.append(activity.info().is_local)
@@ -206,7 +206,7 @@ async def test_a_run_cancelled_while_it_looks_goes_on(environment: WorkflowEnvir
     script = Script(environment)
     looking, go_on = asyncio.Event(), asyncio.Event()
 
-    @activity.defn(name=ADVANCE)
+    @activity.defn(name="advance")
     async def slow(look: Advance) -> Snapshot:
         script.looks.append(look)
         if activity.info().is_local:
@@ -275,7 +275,7 @@ async def test_a_certificate_outlives_a_database_that_is_away_for_long(
     script = Script(environment)
     attempts: list[str] = []
 
-    @activity.defn(name=ADVANCE)
+    @activity.defn(name="advance")
     async def away(look: Advance) -> Snapshot:
         if len(attempts) < 4:
             attempts.append("local" if activity.info().is_local else "normal")

@@ -12,13 +12,7 @@ from temporalio.worker import Worker
 from workflow_support import Deployment
 
 from activities.maintenance import MaintenanceActivities
-from activities.payloads import (
-    FORGET_IDEMPOTENCY_KEYS,
-    RECONCILE,
-    RETIRE_BATCH,
-    Forgotten,
-    Reconciled,
-)
+from activities.payloads import Forgotten, Reconciled
 from giftcert.settings import Settings
 from giftcert.storage.day_partitions import make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
@@ -29,6 +23,7 @@ from workflows.maintenance import (
     MAINTENANCE_WORKFLOWS,
     RECONCILIATION_ATTEMPTS,
     ReconciliationWorkflow,
+    ReservationExpiryWorkflow,
     RetentionWorkflow,
     RetirementWorkflow,
 )
@@ -95,7 +90,7 @@ async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
 async def test_what_fails_for_once_is_tried_again(deployment: Deployment) -> None:
     attempts: list[int] = []
 
-    @activity.defn(name=FORGET_IDEMPOTENCY_KEYS)
+    @activity.defn(name="forget_idempotency_keys")
     async def fails_at_first() -> int:
         attempts.append(1)
         if len(attempts) == 1:
@@ -110,7 +105,7 @@ async def test_what_fails_for_once_is_tried_again(deployment: Deployment) -> Non
 async def test_a_reconciliation_is_told_what_to_look_at(environment: WorkflowEnvironment) -> None:
     asked: list[Reconciliation] = []
 
-    @activity.defn(name=RECONCILE)
+    @activity.defn
     async def reconcile(what: Reconciliation) -> Reconciled:
         asked.append(what)
         return Reconciled({"6": 2}, 1)
@@ -126,7 +121,7 @@ async def test_a_reconciliation_that_cannot_be_done_leaves_it_to_the_next(
 ) -> None:
     attempts: list[int] = []
 
-    @activity.defn(name=RECONCILE)
+    @activity.defn
     async def reconcile(_: Reconciliation) -> Reconciled:
         attempts.append(1)
         raise OSError("Kafka is away")
@@ -140,7 +135,7 @@ async def test_retirements_go_on_batch_by_batch_until_none_is_left(environment: 
     """A batch that crashed is done again."""
     left = [OSError("PostgreSQL is away"), 1, 1, 0]
 
-    @activity.defn(name=RETIRE_BATCH)
+    @activity.defn
     async def retire_batch() -> int:
         now = left.pop(0)
         if isinstance(now, OSError):
@@ -149,6 +144,16 @@ async def test_retirements_go_on_batch_by_batch_until_none_is_left(environment: 
 
     assert await run(environment, RetirementWorkflow.run, [retire_batch]) == 2
     assert left == []
+
+
+@pytest.mark.parametrize("workflow", [ReservationExpiryWorkflow.run, RetirementWorkflow.run])
+async def test_where_nothing_is_to_do_nothing_is_done(deployment: Deployment, workflow: object) -> None:
+    assert await run(deployment.environment, workflow, list(maintenance(deployment).all)) == 0
+
+
+def test_every_maintenance_workflow_has_a_schedule() -> None:
+    scheduled = {one.action.workflow for one in schedules(Settings(_env_file=None)).values()}  # type: ignore[union-attr]
+    assert scheduled == {one.__name__ for one in MAINTENANCE_WORKFLOWS}
 
 
 def test_a_sample_is_due_every_hour_and_everything_every_night() -> None:

@@ -86,7 +86,7 @@ async def test_parked_work_is_tried_again_by_another_build(world: World, fault: 
     newer = Lifecycle(
         world.engine,
         world.policy,
-        world.lifecycle._keyring,
+        world.lifecycle.keyring,
         web_url=str,
         build="2",
     )

@@ -114,7 +114,7 @@ async def test_repeats_at_the_same_time_hold_once(world: World) -> None:
     other = type(world.lifecycle)(
         world.engine,
         world.policy,
-        world.lifecycle._keyring,
+        world.lifecycle.keyring,
         web_url=str,
         build="1",
     )

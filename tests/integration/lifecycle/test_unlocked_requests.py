@@ -108,7 +108,7 @@ async def test_a_call_under_the_same_key_in_between_is_answered_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate_id = await world.issued()
-    other = Lifecycle(world.engine, world.policy, world.lifecycle._keyring, web_url=str, build="1")
+    other = Lifecycle(world.engine, world.policy, world.lifecycle.keyring, web_url=str, build="1")
     in_between(monkeypatch, lambda: other.act(certificate_id, hold("R-1"), world.now, key=KEY))
     outcome = await world.act(certificate_id, hold("R-2"), KEY)
     assert outcome.repeated
