@@ -36,7 +36,7 @@ class CertificateWorkflow:
 
     @workflow.run
     async def run(self, start: CertificateInput) -> str:
-        """Lead the certificate to its end, told in words. Cancelling the run ends nothing: it looks again."""
+        """Lead the certificate to its end, and say how it ended. Cancelling the run ends nothing: it looks again."""
         leading = asyncio.create_task(self._lead(start))
         while True:
             try:
