@@ -41,6 +41,7 @@ class SalesFigures:
     history_events: float
     actions: float
     cpu_ms: dict[str, float]
+    floor_temporal_ms: float
 
 
 class Shop:
@@ -206,12 +207,14 @@ async def measure(stack: Stack, rounds: int, count: int) -> SalesFigures:
     """Measure floor and service by turns, then the latency at 5 sales a second."""
     client = await Client.connect(stack.temporal)
     async with open_shop(stack) as shop:
-        pairs, spent = [], list[dict[str, float]]()
+        pairs, raw, spent = [], list[dict[str, float]](), list[dict[str, float]]()
         for number in range(rounds + 1):
+            start = cpu_seconds(stack)
             with raw_worker(stack):
                 floor = await rate_of(lambda: raw_sale(client), count)
             before = cpu_seconds(stack)
             sales = await rate_of(shop.sell, count)
+            raw.append(cpu_ms(start, before, count))
             spent.append(cpu_ms(before, cpu_seconds(stack), count))
             print(f"round {number}: raw {floor:.1f}/s, sales {sales:.1f}/s", file=sys.stderr, flush=True)
             pairs.append((floor, sales))
@@ -228,6 +231,7 @@ async def measure(stack: Stack, rounds: int, count: int) -> SalesFigures:
         history_events=median(events for events, _ in counts),
         actions=median(actions for _, actions in counts),
         cpu_ms={part: round(median(one[part] for one in spent[1:]), 1) for part in sorted(spent[-1])},
+        floor_temporal_ms=round(median(one["temporal"] for one in raw[1:]), 1),
     )
 
 
