@@ -35,9 +35,8 @@ bench: setup ## Measure against the floors and write docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # Those that were tried and have not changed since are not tried again; remove mutants/ to begin anew.
-mutants: setup ## Change the domain in a few thousand small ways and see its tests go red
-	@$(BIN)/mutmut run $(ARGS)
-	@$(BIN)/python -m tests.mutants
+mutants: setup ## Change domain and lifecycle in thousands of small ways and see tests go red; ARGS=domain for one
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 # Versions that still fit are kept; ARGS=--upgrade moves all of them, ARGS="--upgrade-package NAME" one.
 requirements: setup ## Pin the versions and hashes of requirements*.in anew; ARGS=--upgrade for the newest

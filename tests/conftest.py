@@ -1,6 +1,5 @@
 """Fixtures of the real servers: each starts when a test first asks for it, once for all xdist workers."""
 
-import asyncio
 import json
 import os
 import shutil
@@ -9,19 +8,24 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from giftcert.storage.migrate import migrate
 from tests import run_guardian
 from tests.event_schemas import validate_recorded
-from tests.shared_servers import only_one, start_server
+from tests.shared_servers import (
+    POSTGRES_OF_MUTANTS,
+    TEMPLATE,
+    named,
+    on,
+    only_one,
+    prepare_template,
+    start_server,
+)
 from tests.state_folders import new_state_folder
 from tests.stoppable_kafka import StoppableKafka
 
 ServerAddresses = Callable[..., dict[str, Any]]
-_TEMPLATE = "giftcert_template"
 _END_ALL = pytest.StashKey[Callable[[], None]]()
 
 # A machine that is busy with other things is no fault of the code.
@@ -37,7 +41,7 @@ settings.load_profile("patient")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have somebody watch over what this run and its xdist workers start."""
-    if not hasattr(config, "workerinput"):
+    if not hasattr(config, "workerinput") and POSTGRES_OF_MUTANTS not in os.environ:
         config.stash[_END_ALL] = run_guardian.start()
 
 
@@ -83,31 +87,20 @@ def server(shared_folder: Path) -> ServerAddresses:
 @pytest.fixture(scope="session")
 def postgres_url(server: ServerAddresses, shared_folder: Path) -> str:
     """A PostgreSQL whose template database is migrated."""
+    if POSTGRES_OF_MUTANTS in os.environ:
+        return os.environ[POSTGRES_OF_MUTANTS]
     url: str = server("postgres")["database_url"]
     done = shared_folder / "migrated"
     with only_one(shared_folder / "migrated.lock"):
         if not done.exists():
-            asyncio.run(_on(url, f'CREATE DATABASE "{_TEMPLATE}"'))
-            migrate(named(url, _TEMPLATE))
+            prepare_template(url)
             done.touch()
     return url
 
 
-def named(url: str, database: str) -> str:
-    return f"{url.rpartition('/')[0]}/{database}"
-
-
-async def _on(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 async def new_database(postgres_url: str) -> str:
     name = f"test_{uuid4().hex[:12]}"
-    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}" STRATEGY FILE_COPY')
+    await on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY FILE_COPY')
     return named(postgres_url, name)
 
 
@@ -118,7 +111,7 @@ async def fresh_database_url(postgres_url: str, request: pytest.FixtureRequest) 
     yield url
     if request.node.get_closest_marker("made_up_events") is None:
         await validate_recorded(url)
-    await _on(postgres_url, f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
+    await on(postgres_url, f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")

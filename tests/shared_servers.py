@@ -1,5 +1,6 @@
 """Starts servers that all xdist workers of a run share."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -9,8 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
+
+from giftcert.storage.migrate import migrate
 from tests.embedded_environment import embedded_environment
 from tests.state_folders import new_state_folder
+
+TEMPLATE = "giftcert_template"
+POSTGRES_OF_MUTANTS = "POSTGRES_OF_MUTANTS"
+"""In the environment: a prepared server that all tests of all mutants share, whose guardian stands elsewhere."""
 
 
 @contextmanager
@@ -37,3 +45,21 @@ def start_server(part: str) -> str:
     assert line, f"{part} did not start"
     process.returncode = 0  # it outlives this worker: the run ends it
     return json.dumps({**json.loads(line), "state": state})
+
+
+def prepare_template(url: str) -> None:
+    """Make the migrated database of which tests get copies."""
+    asyncio.run(on(url, f'CREATE DATABASE "{TEMPLATE}"'))
+    migrate(named(url, TEMPLATE))
+
+
+def named(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+async def on(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

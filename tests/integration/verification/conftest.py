@@ -34,9 +34,10 @@ from giftcert.verification.stream import reading_stream
 from giftcert.verification.topic import STREAM_CONFIGURATION
 from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings
-from tests.conftest import _on, named, new_database
+from tests.conftest import new_database
 from tests.integration.verification.sold_world import Sales, led_certificates, publish_all
 from tests.processes import PATIENCE_SECONDS
+from tests.shared_servers import named, on
 from tests.waiting import until
 
 PARTITIONS = 3
@@ -214,11 +215,11 @@ class World:
 async def world(clean: Clean, postgres_url: str) -> AsyncIterator[World]:
     name = f"spoilt_{uuid4().hex[:12]}"
     template = clean.database_url.rpartition("/")[2]
-    await _on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    await on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     url = named(postgres_url, name)
     engine = engine_at(url)
     settings = clean.settings.model_copy(update={"database_url": SecretStr(url)})
     sales = Sales.of(engine, clean.keyring, clean.sales.reservations)
     yield World(settings, engine, clean.keyring, clean.client, CertificateRuns(clean.client), sales)
     await engine.dispose()
-    await _on(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await on(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
