@@ -15,7 +15,7 @@ from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema
 from api.services import CurrentServices, Services
-from giftcert.lifecycle.idempotency import IdempotencyBusyError, find_answer
+from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
@@ -116,7 +116,7 @@ async def get_operation(services: CurrentServices, _: OpsCaller, operation_id: O
 async def _start(services: Services, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
     """Store an operation and what its caller is answered; return the answer, and whether it was given before."""
     async with services.engine.begin() as connection:
-        before = await find_answer(connection, key, services.clock()) if key else None
+        before = await IdempotencyRepository(connection).find(key, services.clock()) if key else None
         if before is not None:
             return before, True
         try:

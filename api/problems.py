@@ -11,8 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from giftcert.lifecycle.idempotency import IdempotencyBusyError, IdempotencyMismatchError
+from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.storage.certificates import UnknownCertificateError
+from giftcert.storage.idempotency import IdempotencyMismatchError
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 
 _LOG = structlog.get_logger(__name__)

@@ -22,7 +22,7 @@ from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
 from giftcert.domain.certificate.spending import VoidRefusal
 from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
-from giftcert.lifecycle.idempotency import answer_of, idempotency_key
+from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
 from giftcert.storage.credentials import Guess, StoredCredentials
@@ -140,11 +140,11 @@ async def redeem(
     check_known_channel(services, caller, body.channel)
     guess = services.credentials.guess(caller, body, end_user, services.clock())
     used = _key(services, guess, body, key)
-    found = await services.credentials.check(guess, body.cvc, used.caller_key)
+    found = await services.credentials.check(guess, body.cvc, used)
     if found is None:
         raise ProblemError(Problem.CREDENTIALS_REJECTED)
     if found.remembered is not None:
-        return await _repeated(services, answer_of(found.remembered, used))
+        return await _repeated(services, found.remembered)
     outcome = await _hold(services, found, body, used)
     if outcome.repeated:
         return await _repeated(services, outcome.answer)

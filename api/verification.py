@@ -26,6 +26,7 @@ from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
 from giftcert.storage.engine import autocommit
+from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 NOBODY = UUID(int=0)
@@ -139,7 +140,7 @@ class CredentialCheck:
         )
 
     async def check(
-        self, guess: Guess, cvc: SecretStr, caller_key: bytes | None = None
+        self, guess: Guess, cvc: SecretStr, key: IdempotencyKey | None = None
     ) -> StoredCredentials | None:
         """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
 
@@ -152,7 +153,7 @@ class CredentialCheck:
         in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
         async with in_turn:
             async with autocommit(self._engine) as driver:
-                stored = await CredentialRepository(driver).find(guess, self._policy, caller_key)
+                stored = await CredentialRepository(driver).find(guess, self._policy, key)
             if stored.remembered is not None:
                 return stored
             self._check_may_guess(stored, guess)

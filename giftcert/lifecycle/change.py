@@ -24,7 +24,6 @@ from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.idempotency import (
     CallsInProgress,
     IdempotencyBusyError,
-    find_answer,
 )
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
@@ -44,7 +43,7 @@ from giftcert.storage.certificates import (
 )
 from giftcert.storage.decisions import DecisionWrite, write
 from giftcert.storage.engine import Driver, autocommit, driver_of
-from giftcert.storage.idempotency import IdempotencyKey
+from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
@@ -171,7 +170,7 @@ class Lifecycle:
         if call.key is None:
             return None
         async with self.engine.connect() as connection:
-            answer = await find_answer(connection, call.key, call.now)
+            answer = await IdempotencyRepository(connection).find(call.key, call.now)
             if answer is None:  # it has just become too old
                 return None
             stored = await CertificateRepository(connection).load(call.certificate_id)

@@ -7,21 +7,15 @@ answers. A repeat while the first call runs waits for it here, without a connect
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.security.keyring import Keyring
-from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository, RememberedAnswer
+from giftcert.storage.idempotency import IdempotencyKey
 
 LONGEST_WAIT = timedelta(seconds=2)
 """How long a repeat waits for the answer of the first. Fixed by the contract with the channels."""
-
-
-class IdempotencyMismatchError(Exception):
-    """The key has been used for a call with other parameters."""
 
 
 class IdempotencyBusyError(Exception):
@@ -34,27 +28,6 @@ def idempotency_key(
     """Return a caller's key for one call with these parameters."""
     hashed = keyring.fingerprint(f"{caller}\n{call}\n{key}")
     return IdempotencyKey(hashed, sha256(parameters).digest(), kept)
-
-
-async def find_answer(connection: AsyncConnection, key: IdempotencyKey, now: datetime) -> bytes | None:
-    """Return what the first call under a key was answered, as JSON.
-
-    Raises:
-        IdempotencyMismatchError: its parameters were others.
-    """
-    found = await IdempotencyRepository(connection).find(key.caller_key, now)
-    return None if found is None else answer_of(found, key)
-
-
-def answer_of(remembered: RememberedAnswer, key: IdempotencyKey) -> bytes:
-    """Return the answer that was found under a key, as JSON.
-
-    Raises:
-        IdempotencyMismatchError: its parameters were others.
-    """
-    if remembered.parameters != key.parameters:
-        raise IdempotencyMismatchError
-    return remembered.answer.encode()
 
 
 class CallsInProgress:

@@ -12,7 +12,7 @@ from asyncpg import Record
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
 from giftcert.storage.certificates import COLUMNS, FROM, IS_PENDING, LoadedCertificate, idle, stored_of
-from giftcert.storage.idempotency import RememberedAnswer
+from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.repository import Repository
 
 # Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
@@ -84,7 +84,7 @@ class StoredCredentials:
     """
 
     row: Record
-    remembered: RememberedAnswer | None
+    remembered: bytes | None
     lock: NumberLock | None
     of_number: Guesses
     of_caller: Guesses
@@ -132,9 +132,13 @@ class CredentialRepository(Repository):
         await self._execute(_ONE_AT_A_TIME, guess.fingerprint)
 
     async def find(
-        self, guess: Guess, policy: GuessPolicy, caller_key: bytes | None = None
+        self, guess: Guess, policy: GuessPolicy, key: IdempotencyKey | None = None
     ) -> StoredCredentials:
-        """Return what is stored of a number, and under a key whose answers are kept."""
+        """Return what is stored of a number, and under a key whose answers are kept.
+
+        Raises:
+            IdempotencyMismatchError: the parameters of the answered call were others.
+        """
         [row] = await self._fetch(
             _FIND,
             guess.fingerprint,
@@ -143,12 +147,12 @@ class CredentialRepository(Repository):
             guess.now - policy.per_caller.window,
             guess.end_user,
             guess.now - policy.per_end_user.window,
-            caller_key,
+            key.caller_key if key else None,
         )
         answer, locked_until = row["answer"], row["locked_until"]
         return StoredCredentials(
             row=row,
-            remembered=None if answer is None else RememberedAnswer(row["parameters"], answer),
+            remembered=key.answer_of(row["parameters"], answer) if key and answer is not None else None,
             lock=None if locked_until is None else NumberLock(locked_until, row["locks"]),
             of_number=Guesses(row["failed_of_number"], row["since_of_number"]),
             of_caller=Guesses(row["failed_of_caller"], row["since_of_caller"]),

@@ -31,6 +31,10 @@ _FORGET = """
 """
 
 
+class IdempotencyMismatchError(Exception):
+    """The key has been used for a call with other parameters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a caller is told again under the same key, as JSON text. ``kept``: for ever."""
@@ -64,22 +68,28 @@ class IdempotencyKey:
             answered_at=at,
         )
 
+    def answer_of(self, parameters: bytes, answer: str) -> bytes:
+        """Return the answer that was found under the key, as JSON.
 
-@dataclass(frozen=True, slots=True)
-class RememberedAnswer:
-    """The answer of the first call, as JSON text, and the digest of its parameters."""
-
-    parameters: bytes
-    answer: str
+        Raises:
+            IdempotencyMismatchError: the parameters that it was given for were others.
+        """
+        if parameters != self.parameters:
+            raise IdempotencyMismatchError
+        return answer.encode()
 
 
 class IdempotencyRepository(Repository):
     """Reads and writes answers."""
 
-    async def find(self, caller_key: bytes, now: datetime) -> RememberedAnswer | None:
-        """Return the answer under a key that counts still, whatever its parameters were."""
-        row = await self._fetchrow(_FIND, caller_key, now - REMEMBERED_FOR)
-        return None if row is None else RememberedAnswer(*row)
+    async def find(self, key: IdempotencyKey, now: datetime) -> bytes | None:
+        """Return what the first call under a key was answered, as JSON, if that counts still.
+
+        Raises:
+            IdempotencyMismatchError: its parameters were others.
+        """
+        row = await self._fetchrow(_FIND, key.caller_key, now - REMEMBERED_FOR)
+        return None if row is None else key.answer_of(*row)
 
     async def remember(self, answer: Answer) -> bool:
         """Write an answer; return ``False`` where another call has answered under the key meanwhile."""

@@ -5,7 +5,7 @@ import pytest
 from giftcert.domain.certificate.messages import AuthorizeRedemption
 from giftcert.lifecycle import change, order_changes
 from giftcert.lifecycle.release_gate import ReleaseGate
-from giftcert.storage.idempotency import IdempotencyKey
+from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from tests.crashes import CrashError, Step, around_each, crash
 from tests.integration.lifecycle.test_advancing import SALE
 from tests.integration.lifecycle.world import World, captured, sold, stated
@@ -32,14 +32,14 @@ async def test_a_crash_of_the_worker_decides_once(
     assert await world.pending() == []
 
 
-@around_each(*STEPS, (change, "read_idle"), (change, "find_answer"))
+@around_each(*STEPS, (change, "read_idle"), (IdempotencyRepository, "find"))
 async def test_a_caller_that_got_no_answer_repeats_and_holds_once(
     world: World, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:
     certificate_id = await world.issued()
     if step in STEPS[:2]:
         monkeypatch.setattr(change, "WITHOUT_LINES", ())
-    if step == (change, "find_answer"):
+    if step == (IdempotencyRepository, "find"):
         await hold(world, certificate_id)
     happened = crash(monkeypatch, step, moment)
     with pytest.raises(CrashError):

@@ -19,9 +19,8 @@ from giftcert.domain.certificate.messages import (
     VoidRedemption,
 )
 from giftcert.lifecycle.change import Outcome
-from giftcert.lifecycle.idempotency import IdempotencyMismatchError
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.idempotency import IdempotencyKey
+from giftcert.storage.idempotency import IdempotencyKey, IdempotencyMismatchError
 from giftcert.temporal.signals import Signal
 from tests.integration.lifecycle.world import START, WORTH, World, captured, sold, spent, stated
 
