@@ -64,20 +64,23 @@ def apply(
         if order.size_exceeded:
             return order
     contents = {**order.contents, m.identity_of(message): m.content_of(message)}
-    return replace(_folded(order, message, now), contents=contents)
+    if isinstance(message, m.PaymentAuthorized | m.PaymentCaptured | m.PaymentVoided):
+        return replace(_folded(order, message, now), contents=contents)
+    # Lest what captures have paid, or paid at its new price, depend on what else came in the same batch.
+    return settled(replace(_folded(settled(order), message, now), contents=contents))
 
 
 def _folded(order: Order, message: m.OrderMessage, now: datetime) -> Order:  # noqa: PLR0911 - one kind of message each
     match message:
         case m.OrderStated():
-            return state_whole(settled(order), message, now)
+            return state_whole(order, message, now)
         case m.OrderCancelled() | m.LinesReturned():
-            return withdraw(settled(order), message, now)
+            return withdraw(order, message, now)
         case m.PaymentCaptured():
             return replace(order, captures=(*order.captures, _capture(message)))
         case m.PaymentRefunded():
             refund = _refund(message, len(order.captures), now)
-            return replace(settled(order), refunds=(*order.refunds, refund))
+            return replace(order, refunds=(*order.refunds, refund))
         case m.PaymentAuthorized():
             return replace(order, authorizations={**order.authorizations, message.payment_id: now})
         case m.PaymentVoided():
@@ -86,7 +89,7 @@ def _folded(order: Order, message: m.OrderMessage, now: datetime) -> Order:  # n
         case m.RefundShareDecided():
             of = (message.refund_id, message.currency, message.line_key)
             others = (one for one in order.shares if (one.refund_id, one.currency, one.line_key) != of)
-            return replace(settled(order), shares=(*others, message))
+            return replace(order, shares=(*others, message))
         case _:
             assert_never(message)
 
