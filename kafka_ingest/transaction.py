@@ -239,7 +239,7 @@ def report_unknown(
         source = plan.folded[order_id].source
         if source is not None:
             line_ids = ", ".join(one.line_id for one in standings)
-            cause = standings[-1].naming.cause
+            cause = standings[-1].naming.began.cause
             plan.reject(unknown_certificate(source, cause, f"lines {line_ids}: no such certificate"))
     return [_reported(plan, one) if one.line.speaker is None else one for one in revisions]
 
@@ -275,7 +275,7 @@ def _alert(
         payment_id=foreign.payment_id if foreign else None,
         foreign_currency=foreign.currency if foreign else None,
     )
-    at = (cause or standing.naming.cause).occurred_at
+    at = (cause or standing.naming.began.cause).occurred_at
     return about_input(alert, at, standing.channel, cause, standing.currency)
 
 

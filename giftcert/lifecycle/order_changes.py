@@ -175,7 +175,7 @@ def _named(line: OrderLineRow, named: Sequence[str], ours: Collection[str]) -> O
 def _to_decide(before: OrderLineRow | None, line: OrderLineRow, signals: Signals) -> Signals:
     """Return what to signal of a line, if anything: an authorisation only moves the unpaid deadline."""
     if before is None or before.standing != line.standing or before.named != line.named:
-        return signals or ((Signal.ORDER_CHANGED, line.standing.naming.cause),)
+        return signals or ((Signal.ORDER_CHANGED, line.standing.naming.began.cause),)
     if before.unpaid_until != line.unpaid_until:
         return tuple(one for one in signals if one[0] is Signal.PAYMENT_VOIDED)
     return ()

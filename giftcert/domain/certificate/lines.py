@@ -14,7 +14,7 @@ Told = TypeVar("Told", Sale, Refusal)
 
 def terms_version(standing: LineStanding) -> int:
     """Return the newest version that began to name the certificate, or changed the line's terms."""
-    return max(standing.naming.version, standing.naming.terms_version)
+    return max(standing.naming.began.version, standing.naming.terms.version)
 
 
 def find_refusal(state: CertificateState, ref: LineRef) -> Refusal | None:

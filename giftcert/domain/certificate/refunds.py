@@ -310,7 +310,7 @@ def close_case(decision: Decision, line: Line, case: RefundCase) -> None:
             resolved_by=BY_SYSTEM,
             note="nothing is left to decide here",
         ),
-        cause=naming.cause if case.awaiting == e.Awaited.PAYMENT else None,
+        cause=naming.began.cause if case.awaiting == e.Awaited.PAYMENT else None,
     )
 
 

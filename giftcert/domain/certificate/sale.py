@@ -32,7 +32,7 @@ def take(decision: Decision, line: Line) -> None:
     if reason is not None:
         refuse(decision, line, reason)
         return
-    _open_sale(decision, line, line.standing.naming.terms_cause)
+    _open_sale(decision, line, line.standing.naming.terms.cause)
 
 
 def reclaim(decision: Decision, line: Line) -> None:
@@ -74,7 +74,7 @@ def _reserved_otherwise(decision: Decision, standing: LineStanding) -> ConflictR
     reservation = decision.state.reservation
     if reservation is None:
         return ConflictReason.NOT_RESERVED
-    given = (standing.naming.reservation_id, standing.naming.newest_reservation_id)
+    given = (standing.naming.began.reservation_id, standing.naming.terms.reservation_id)
     if any(_matches(one, standing, reservation, decision.policy) for one in given):
         return None
     reserved = decision.state.status == Status.RESERVED
@@ -86,7 +86,7 @@ def _matches(given: str | None, standing: LineStanding, reservation: Reservation
         return given == reservation.reservation_id
     if standing.channel != reservation.channel or reservation.reserved_at is None:
         return False
-    return standing.naming.cause.occurred_at >= reservation.reserved_at - policy.clock_skew
+    return standing.naming.began.cause.occurred_at >= reservation.reserved_at - policy.clock_skew
 
 
 def _open_sale(decision: Decision, line: Line, cause: Cause | None) -> None:
@@ -119,8 +119,8 @@ def _terms_applied_at(decision: Decision, line: Line) -> datetime:
     """When the version was applied that began to name the certificate, or changed the line after a release."""
     naming, past = line.standing.naming, find_past_sale(decision.state, line.ref)
     if past is not None and terms_version(line.standing) > past.released_terms:
-        return max(naming.applied_at, naming.terms_applied_at)
-    return naming.applied_at
+        return max(naming.began.applied_at, naming.terms.applied_at)
+    return naming.began.applied_at
 
 
 # The order changes its line -----------------------------------------------------------------------
@@ -181,7 +181,7 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
         e.OrderConflicted(
             order_id=standing.order_id, line_id=standing.line_id, reason=reason, detail=_DETAILS[reason]
         ),
-        cause=standing.naming.terms_cause,
+        cause=standing.naming.terms.cause,
     )
     remember_refusal(decision, line, reason)
 
@@ -219,7 +219,7 @@ def is_paid(decision: Decision, money: SaleMoney) -> bool:
 def issue(decision: Decision, sale: Sale, standing: LineStanding) -> None:
     """The line is paid: the certificate is the buyer's, and CRM shall write."""
     any_tender = decision.policy.certificates_buy_certificates
-    cause = standing.captured_cause if sale.amount else standing.naming.terms_cause
+    cause = standing.captured_cause if sale.amount else standing.naming.terms.cause
     decision.record(
         e.Issued(
             order_id=sale.order_id,
@@ -321,7 +321,7 @@ def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Caus
 
 def let_go(decision: Decision, money: SaleMoney) -> None:
     """The line names another certificate now; its money goes with it. Of one that nobody knows, a person is told."""
-    release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.cause)
+    release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.began.cause)
     if not money.line.names_ours and money.owed > 0:
         report_late_money(decision, money.line, money.owed, "unknownCertificate")
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from giftcert.domain.order.messages import LinesReturned, OrderCancelled, OrderLine, OrderStated, OrderVersion
-from giftcert.domain.order.standing import LineWithdrawal, Naming, Withdrawal
+from giftcert.domain.order.standing import LineWithdrawal, NamedBy, Naming, Withdrawal
 from giftcert.domain.order.state import Absence, Bearing, KnownLine, Order, SaidWithdrawal
 
 # Full versions ------------------------------------------------------------------------------------
@@ -135,41 +135,19 @@ def _naming(
 ) -> Naming:
     """How the version names a certificate: as before, on other terms, or anew."""
     before, certificate_id = known.naming, line.certificate_id or ""
+    named_by = _named_by(version, now, line.reservation_id)
     came_back = known.withdrawal is not None and not known.is_final
     if before is None or before.certificate_id != certificate_id or came_back:
         replaced = before.certificate_id if before and before.certificate_id != certificate_id else None
-        return _first_naming(certificate_id, line.reservation_id, version, now, replaced)
-    terms = known.amount, known.price, known.nominal, before.newest_reservation_id
+        return Naming(certificate_id=certificate_id, began=named_by, terms=named_by, replaces=replaced)
+    terms = known.amount, known.price, known.nominal, before.terms.reservation_id
     if terms == (restated.amount, restated.price, restated.nominal, line.reservation_id):
         return before
-    return replace(
-        before,
-        terms_version=version.version,
-        terms_applied_at=now,
-        terms_cause=version.cause,
-        newest_reservation_id=line.reservation_id,
-    )
+    return replace(before, terms=named_by)
 
 
-def _first_naming(
-    certificate_id: str,
-    reservation_id: str | None,
-    said: OrderVersion,
-    now: datetime,
-    replaces: str | None = None,
-) -> Naming:
-    return Naming(
-        certificate_id=certificate_id,
-        version=said.version,
-        reservation_id=reservation_id,
-        applied_at=now,
-        terms_version=said.version,
-        terms_applied_at=now,
-        newest_reservation_id=reservation_id,
-        replaces=replaces,
-        cause=said.cause,
-        terms_cause=said.cause,
-    )
+def _named_by(said: OrderVersion, now: datetime, reservation_id: str | None = None) -> NamedBy:
+    return NamedBy(version=said.version, cause=said.cause, applied_at=now, reservation_id=reservation_id)
 
 
 # Cancellations and returns ------------------------------------------------------------------------
@@ -180,6 +158,7 @@ def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetim
 
     It may be the first message that names a certificate: then its line is new, and withdrawn.
     """
+    named_by = _named_by(message, now)
     how = Withdrawal.CANCELLED if isinstance(message, OrderCancelled) else Withdrawal.RETURNED
     said = SaidWithdrawal(message.line_ids, _withdrawal(how, message))
     numbers = {line.line_id for line in order.lines}
@@ -191,7 +170,7 @@ def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetim
             line_id=line_id,
             listed=False,
             stated_withdrawal=said.withdrawal,
-            naming=_first_naming(certificate_id, None, message, now),
+            naming=Naming(certificate_id=certificate_id, began=named_by, terms=named_by),
             certificates=(certificate_id,),
         )
         for key, (line_id, certificate_id) in enumerate(new, start=len(order.lines) + 1)
@@ -262,7 +241,7 @@ class Bearers:
             self._of.setdefault(one.line_id, []).append(one)
         for line in order.lines:  # first heard of as they were cancelled or returned
             if line.line_id not in self._of and line.naming is not None:
-                first = Bearing(line.line_id, line.naming.cause.occurred_at, line.key)
+                first = Bearing(line.line_id, line.naming.began.cause.occurred_at, line.key)
                 self._of[line.line_id] = [first]
         for borne in self._of.values():
             borne.sort(key=lambda one: one.occurred_at)

@@ -30,25 +30,27 @@ class LineWithdrawal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedBy:
+    """A version that names a certificate on a line. ``applied_at`` is our clock when it was folded."""
+
+    version: int
+    cause: Cause
+    applied_at: datetime
+    reservation_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
     """How the newest version that has the line names a certificate on it.
 
-    ``version``, ``cause``, ``reservation_id`` and ``applied_at`` (our clock when it was folded) are those of the
-    version that began to name it without a break. ``terms_version`` is the newest that changed the line's certificate,
-    amount, nominal or reservationId, ``terms_applied_at`` when it was folded, ``newest_reservation_id`` what the
-    newest version gives. ``replaces`` is the certificate that the line named before this one.
+    ``began``: the version that began to name it without a break; ``terms``: the newest that changed the line's
+    certificate, amount, nominal or reservationId. ``replaces``: the certificate that the line named before this one.
     """
 
     certificate_id: str
-    version: int
-    reservation_id: str | None
-    applied_at: datetime
-    terms_version: int
-    terms_applied_at: datetime
-    newest_reservation_id: str | None
-    replaces: str | None
-    cause: Cause
-    terms_cause: Cause
+    began: NamedBy
+    terms: NamedBy
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import msgspec
 
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
-from giftcert.domain.order.standing import LineStanding, Naming
+from giftcert.domain.order.standing import LineStanding, NamedBy, Naming
 from giftcert.storage.certificates import (
     Driver,
     LoadedCertificate,
@@ -34,18 +34,8 @@ def request(certificate_id: str, **more: Any) -> LockRequest:
 
 
 def naming(certificate_id: str) -> Naming:
-    return Naming(
-        certificate_id=certificate_id,
-        version=1,
-        reservation_id=None,
-        applied_at=NOW,
-        terms_version=1,
-        terms_applied_at=NOW,
-        newest_reservation_id=None,
-        replaces=None,
-        cause=CAUSE,
-        terms_cause=CAUSE,
-    )
+    named_by = NamedBy(version=1, cause=CAUSE, applied_at=NOW, reservation_id=None)
+    return Naming(certificate_id=certificate_id, began=named_by, terms=named_by)
 
 
 def standing(certificate_id: str, order_id: str, line_key: int) -> LineStanding:

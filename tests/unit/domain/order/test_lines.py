@@ -57,7 +57,7 @@ def test_another_certificate_on_a_number_replaces_the_line_s() -> None:
     found = by_key(o.stated(o.A), o.stated(o.gift("2", certificate="new"), version=2))
     assert found[1].naming.certificate_id == "new"
     assert found[1].naming.replaces == "certificate-2"
-    assert (found[1].naming.version, found[1].naming.terms_version) == (2, 2)
+    assert (found[1].naming.began.version, found[1].naming.terms.version) == (2, 2)
 
 
 def test_a_certificate_that_moves_away_leaves_its_number_to_a_new_line() -> None:
@@ -90,8 +90,8 @@ def test_naming_goes_on_over_versions_that_change_nothing_of_the_line() -> None:
     order = o.fold(first)
     order = o.fold(o.stated(o.A, o.B, version=2), order=order, now=o.NOON + o.DAY)
     naming = line_standings(order, {})[1].naming
-    assert (naming.version, naming.terms_version) == (1, 1)
-    assert (naming.cause, naming.applied_at) == (first.cause, o.NOON)
+    assert (naming.began.version, naming.terms.version) == (1, 1)
+    assert (naming.began.cause, naming.began.applied_at) == (first.cause, o.NOON)
 
 
 def test_what_changes_a_line_s_terms() -> None:
@@ -104,18 +104,18 @@ def test_what_changes_a_line_s_terms() -> None:
     for line in changes:
         second = o.stated(line, version=2)
         naming = by_key(o.stated(o.A), second)[1].naming
-        assert (naming.version, naming.terms_version, naming.terms_cause) == (1, 2, second.cause)
-        assert (naming.reservation_id, naming.newest_reservation_id) == (
+        assert (naming.began.version, naming.terms.version, naming.terms.cause) == (1, 2, second.cause)
+        assert (naming.began.reservation_id, naming.terms.reservation_id) == (
             "R-certificate-2",
             line.reservation_id,
         )
     naming = by_key(o.stated(o.A), o.stated(o.gift("7", certificate="certificate-2"), version=2))[1].naming
-    assert naming.terms_version == 1
+    assert naming.terms.version == 1
 
 
 def test_a_discount_of_the_whole_order_changes_a_line_s_terms() -> None:
     found = by_key(o.stated(o.TELEVISION, o.A), o.stated(o.TELEVISION, o.A, total=675, version=2))[2]
-    assert (found.amount, found.price, found.naming.terms_version) == (500, 450, 2)
+    assert (found.amount, found.price, found.naming.terms.version) == (500, 450, 2)
 
 
 def test_a_version_by_itself_changes_no_standing() -> None:
@@ -146,7 +146,7 @@ def test_a_removed_line_comes_back_and_is_named_anew() -> None:
         2
     ]
     assert (found.listed, found.withdrawal) == (True, None)
-    assert (found.naming.version, found.naming.replaces) == (3, None)
+    assert (found.naming.began.version, found.naming.replaces) == (3, None)
 
 
 def test_a_removed_line_s_number_may_come_back_with_another_certificate() -> None:
