@@ -33,10 +33,7 @@ def find_client(clients: Clients, client_id: str | None) -> Client | None:
 
 def survivor_of(clients: Clients, client_id: str | None) -> str | None:
     """Return the client that a chain of merges ends at; a ring of merges ends where it would begin again."""
-    passed: set[str] = set()
-    client = find_client(clients, client_id)
-    while client is not None and client.merged_into is not None and client.client_id not in passed:
-        passed.add(client.client_id)
-        client_id = client.merged_into
-        client = find_client(clients, client_id)
+    merged = {one.client_id: one.merged_into for one in clients}
+    while client_id is not None and (survivor := merged.pop(client_id, None)) is not None:
+        client_id = survivor
     return client_id

@@ -23,13 +23,9 @@ class GuessLimit:
     count: int
     window: timedelta
 
-    def is_reached(self, guesses: Guesses) -> bool:
-        """Return whether no further pair may be wrong now."""
-        return guesses.count >= self.count
-
-    def retry_after(self, guesses: Guesses, now: datetime) -> timedelta:
-        """Return how long the first of the pairs still counts."""
-        return (guesses.since or now) + self.window - now
+    def retry_after(self, wrong: Guesses, now: datetime) -> timedelta | None:
+        """Return how long no further pair may be wrong, as the first one counts so long; ``None``: one may be now."""
+        return (wrong.since or now) + self.window - now if wrong.count >= self.count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +34,6 @@ class NumberLock:
 
     locked_until: datetime
     in_a_row: int = 1
-
-    def holds(self, now: datetime) -> bool:
-        """Return whether the number is locked."""
-        return now < self.locked_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +56,10 @@ class GuessPolicy:
         self, lock: NumberLock | None, of_caller: Guesses, of_end_user: Guesses, now: datetime
     ) -> timedelta | None:
         """Return how long this caller has to wait before the number is checked again, right or wrong; ``None``: not."""
-        limits = ((self.per_caller, of_caller), (self.per_end_user, of_end_user))
-        waits = [limit.retry_after(wrong, now) for limit, wrong in limits if limit.is_reached(wrong)]
-        if lock is not None and lock.holds(now):
+        waits = [self.per_caller.retry_after(of_caller, now), self.per_end_user.retry_after(of_end_user, now)]
+        if lock is not None and now < lock.locked_until:
             waits.append(lock.locked_until - now)
-        return max(waits, default=None)
+        return max((wait for wait in waits if wait is not None), default=None)
 
     def lock_after(self, of_number: Guesses, last: NumberLock | None, now: datetime) -> NumberLock | None:
         """Return the lock that one more wrong pair brings after those of the number since its last lock."""
@@ -76,8 +67,5 @@ class GuessPolicy:
             return None
         goes_on = last is not None and now < last.locked_until + self.longest_lock
         in_a_row = last.in_a_row + 1 if last and goes_on else 1
-        return NumberLock(now + self._length(in_a_row), in_a_row)
-
-    def _length(self, in_a_row: int) -> timedelta:
         doublings = min(in_a_row - 1, 32)  # far beyond any longest lock
-        return min(self.lock * (1 << doublings), self.longest_lock)
+        return NumberLock(now + min(self.lock * (1 << doublings), self.longest_lock), in_a_row)

@@ -1,19 +1,10 @@
 """Amounts of money, always in minor units of one ISO 4217 currency."""
 
-from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 MINOR_UNITS = "minor units"
 MinorUnits: TypeAlias = Annotated[int, MINOR_UNITS]
 """A whole number of kopecks or cents of the certificate's currency; the stream tells it with that currency."""
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount in minor units (kopecks, cents) of a currency."""
-
-    amount: int
-    currency: str
 
 
 def worth_of_refund(nominal: int, refunded: int, price: int) -> int:

@@ -8,11 +8,6 @@ def number_from_digits(digits: str) -> str:
     return digits + luhn.calc_check_digit(digits)
 
 
-def is_number(text: str) -> bool:
-    """Return whether the text is all digits and its Luhn check digit holds."""
-    return text.isascii() and text.isdigit() and bool(luhn.is_valid(text))
-
-
 def mask(last_four: str, length: int = 16) -> str:
     """Return the only form in which a number may be shown: ``************1234``."""
     return "*" * (length - len(last_four)) + last_four

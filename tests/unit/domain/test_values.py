@@ -6,10 +6,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stdnum import luhn
 
 from giftcert.domain.identifiers import uuid7
-from giftcert.domain.money import Money, worth_of_refund
-from giftcert.domain.numbers import is_number, mask, number_from_digits
+from giftcert.domain.money import worth_of_refund
+from giftcert.domain.numbers import mask, number_from_digits
 from giftcert.domain.policy import Policy
 from giftcert.domain.products import Product
 from tests.unit.domain.certificate import factories as make
@@ -20,18 +21,8 @@ from tests.unit.domain.profiles import searched
 @searched(50)
 def test_a_made_number_has_its_check_digit(digits: str) -> None:
     number = number_from_digits(digits)
-    assert is_number(number)
-    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
-    assert not is_number(wrong)
-
-
-def test_what_is_no_number_is_none() -> None:
-    assert not is_number("")
-    assert not is_number("12a4")
-    assert not is_number("٤٥٦")
-    assert not is_number("79927398713 ")
-    assert not is_number("79927398710")
-    assert is_number("79927398713")
+    assert luhn.is_valid(number)
+    assert number[:-1] == digits
 
 
 def test_the_check_digit_is_that_of_the_standard_s_example() -> None:
@@ -63,7 +54,6 @@ def test_a_refund_is_worth_its_part_of_the_nominal_rounded_up(
     nominal: int, refunded: int, price: int, worth: int
 ) -> None:
     assert worth_of_refund(nominal, refunded, price) == worth
-    assert Money(worth, "RUB").amount == worth
 
 
 def test_bounds_of_an_open_value_product_may_be_open() -> None:
