@@ -1,8 +1,7 @@
 """The buyer and whom a certificate is for: how to write to them, who was merged into whom, who is erased."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-Clients = tuple["Client", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +25,12 @@ class Recipient:
     locale: str | None = None
 
 
-def find_client(clients: Clients, client_id: str | None) -> Client | None:
+def find_client(clients: Iterable[Client], client_id: str | None) -> Client | None:
     """Return what is known of a client."""
     return next((one for one in clients if one.client_id == client_id), None)
 
 
-def survivor_of(clients: Clients, client_id: str | None) -> str | None:
+def survivor_of(clients: Iterable[Client], client_id: str | None) -> str | None:
     """Return the client that a chain of merges ends at; a ring of merges ends where it would begin again."""
     merged = {one.client_id: one.merged_into for one in clients}
     while client_id is not None and (survivor := merged.pop(client_id, None)) is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from giftcert.domain.clients import Clients
+from giftcert.domain.clients import Client
 from giftcert.domain.products import Product
 
 
@@ -47,4 +47,4 @@ class Terms:
     product: Product
     policy: Policy = field(default_factory=Policy)
     web_url: str | None = None
-    clients: Clients = ()
+    clients: tuple[Client, ...] = ()

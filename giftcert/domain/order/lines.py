@@ -21,11 +21,10 @@ def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
 
     Cancellations and returns under this version or a newer one hold for it, whichever was told first.
     """
-    newer = tuple(said for said in order.withdrawals if said.withdrawal.version >= version.version)
+    newer = tuple(said for said in order.withdrawals if said.withdrawal.said_in >= version.version)
     earlier = order.withdrawals[: len(order.withdrawals) - len(newer)]
     order = _withdrawn(replace(order, withdrawals=earlier))
     lines, listed = _stated_lines(order.lines, version, now)
-    has_live = any(line.listed and line.withdrawal is None for line in lines)
     stated = replace(
         order,
         version=max(order.version, version.version),
@@ -37,7 +36,6 @@ def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
         lines=tuple(replace(line, stated_withdrawal=line.withdrawal) for line in lines),
         bearings=_borne(order.bearings, (lines[key - 1] for key in listed), version.cause.occurred_at),
         withdrawals=newer,
-        was_cancelled=order.is_cancelled and not has_live,
     )
     return _withdrawn(stated)
 
@@ -181,13 +179,13 @@ def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetim
             version=max(order.version, message.version),
             channel=order.channel or message.channel,
             lines=(*order.lines, *first_named),
-            withdrawals=tuple(sorted((*order.withdrawals, said), key=lambda one: one.withdrawal.version)),
+            withdrawals=tuple(sorted((*order.withdrawals, said), key=lambda one: one.withdrawal.said_in)),
         )
     )
 
 
 def _withdrawal(how: Withdrawal, said: OrderVersion) -> LineWithdrawal:
-    return LineWithdrawal(how=how, version=said.version, said_in=said.version, cause=said.cause)
+    return LineWithdrawal(how=how, said_in=said.version, cause=said.cause)
 
 
 def _withdrawn(order: Order) -> Order:
@@ -212,7 +210,7 @@ def _gone(line: KnownLine, said: LineWithdrawal) -> KnownLine:
     if before is None:
         return replace(line, withdrawal=said)
     how = said.how if before.how is Withdrawal.REMOVED else before.how
-    return replace(line, withdrawal=replace(before, how=how, said_in=said.version))
+    return replace(line, withdrawal=replace(before, how=how, said_in=said.said_in))
 
 
 # lineIds ------------------------------------------------------------------------------------------

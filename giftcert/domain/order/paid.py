@@ -91,7 +91,7 @@ class _Runs:
     def paying(self, line: KnownLine, back: int) -> list[PaidPrice]:
         """Return the shortest runs that pay a line besides what went back: by any tender, by those that may."""
         if line.price == 0:
-            return [_by_allocation(line, 0, any_tender=False)]
+            return [PaidPrice(line.certificates[-1], line.price, 0)]
         total = self._reaching(self._total, self._claims.total + back)
         if self._left < line.price:
             total = None  # whatever it was for, what is left does not pay for this line
@@ -112,16 +112,17 @@ class _Runs:
         self, line: KnownLine, back: int, together: int | None, *, any_tender: bool
     ) -> PaidPrice | None:
         """Return the shorter of the run of captures allocated to the line and that of the order."""
-        needed = line.price + back
+        needed, named = line.price + back, line.certificates[-1]
         own = self._own(line, needed, any_tender=any_tender)
         if own is not None and (together is None or own <= together):
-            return _by_allocation(line, own, any_tender=any_tender)
+            return PaidPrice(named, line.price, own, any_tender=any_tender)
         if together is None:
             return None
         parts = self._claims.captures.of_line.get(line.key, ())
-        allocated = sum(amount for one, amount in parts if one.place < together)
-        paid = _by_allocation(line, together, any_tender=any_tender)
-        return paid._replace(by_allocation=False, unallocated=max(0, needed - allocated))
+        kept = max(0, needed - sum(amount for one, amount in parts if one.place < together))
+        return PaidPrice(
+            named, line.price, together, by_allocation=False, unallocated=kept, any_tender=any_tender
+        )
 
     def _own(self, line: KnownLine, needed: int, *, any_tender: bool) -> int | None:
         for one, amount in self._claims.captures.of_line.get(line.key, ()):
@@ -129,14 +130,3 @@ class _Runs:
             if needed <= 0:
                 return one.place + 1
         return None
-
-
-def _by_allocation(line: KnownLine, captures: int, *, any_tender: bool) -> PaidPrice:
-    return PaidPrice(
-        certificate_id=line.certificates[-1],
-        price=line.price,
-        captures=captures,
-        by_allocation=True,
-        unallocated=0,
-        any_tender=any_tender,
-    )

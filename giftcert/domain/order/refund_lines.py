@@ -24,7 +24,7 @@ class OrderMoney:
     """All money of an order: what was captured for which line (``lines``), and what is back of it.
 
     ``refunds`` are all, also those in other currencies, each with what it gives back of which line and which lines its
-    rest may mean. ``all_back``: those in the order's currency together equal all captures.
+    rest may mean.
     """
 
     def __init__(self, order: Order, counted: Mapping[int, CountedMoney]) -> None:
@@ -41,7 +41,6 @@ class OrderMoney:
         for refund in foreign:
             _spread_foreign(order, refund)
         self.back = GivenBack(frozenset(key for refund in foreign for key in refund.given))
-        self.all_back = sum(refund.amount for refund in own) == self.claims.captures.total > 0
         self._certificates = {line.key: line for line in self.claims.certificates}
         left = (line for line in order.lines if line.withdrawal is not None or line.absences)
         self._left_lines = sorted(left, key=lambda line: (line.line_id, line.key))
@@ -59,9 +58,10 @@ class OrderMoney:
                 if key in self._certificates:
                     self.back.said[key] += refund.said_given(key)
         self._fill()
-        for refund in refunds[:-1] if self.all_back else refunds:
+        all_back = sum(refund.amount for refund in refunds) == self.claims.captures.total > 0
+        for refund in refunds[:-1] if all_back else refunds:
             self._infer(refund)
-        if self.all_back:
+        if all_back:
             self._give_all_back(refunds)
         self.back.of.clear()
         for refund in refunds:

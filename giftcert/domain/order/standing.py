@@ -21,10 +21,9 @@ class Withdrawal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineWithdrawal:
-    """How, when and in which version the line left the order. ``said_in`` is the newest version that says so."""
+    """How and when the line left the order. ``said_in`` is the newest version that says so."""
 
     how: Withdrawal
-    version: int
     said_in: int
     cause: Cause
 
@@ -125,7 +124,7 @@ class LineStanding:
 
     ``is_paid``: the captures, less all that certainly went back, pay the price by tenders that may, and ``paying`` are
     the payments that first did; the same ``by_any_tender``, where certificates may buy certificates. ``missing`` is
-    what the price lacks, or where only the order as a whole lacks money, the order. ``captured_at`` is business time.
+    what the price lacks, or where only the order as a whole lacks money, the order.
     ``other_lines_money``: the order has lines of other kinds, so that money in another currency may mean them.
     """
 
@@ -143,7 +142,6 @@ class LineStanding:
     listed: bool
     listed_in: int
     withdrawal: LineWithdrawal | None
-    order_cancelled: bool
     captured: int
     excess: int
     is_paid: bool
@@ -151,10 +149,8 @@ class LineStanding:
     paying: tuple[str, ...]
     paying_by_any_tender: tuple[str, ...]
     missing: int
-    captured_at: datetime | None
     captured_cause: Cause | None
     foreign_captures: tuple[ForeignCapture, ...]
     refunds: tuple[LineRefund, ...]
-    all_back: bool
     other_lines_money: bool
     earlier_payments_unknown: bool

@@ -84,9 +84,9 @@ class PaidPrice(NamedTuple):
     certificate_id: str
     price: int
     captures: int
-    by_allocation: bool
-    unallocated: int
-    any_tender: bool
+    by_allocation: bool = True
+    unallocated: int = 0
+    any_tender: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +147,9 @@ class SaidWithdrawal(NamedTuple):
 class Order:
     """One order, whole. ``version`` is the newest seen, 0 while only payments are known.
 
-    ``stated_version`` is the newest full one, ``withdrawals`` are what was told under it or since, by version, and
-    ``was_cancelled`` whether the whole order was cancelled before. ``authorizations`` are those not given up: our clock
-    by paymentId. ``contents`` has a digest of the content of each message by a digest of its identity.
+    ``stated_version`` is the newest full one, ``withdrawals`` are what was told under it or since, by version.
+    ``authorizations`` are those not given up: our clock by paymentId. ``contents`` has a digest of the content of each
+    message by a digest of its identity.
     """
 
     order_id: str
@@ -160,7 +160,6 @@ class Order:
     customer_id: str | None = None
     currency: str | None = None
     total: int = 0
-    was_cancelled: bool = False
     lines: tuple[KnownLine, ...] = ()
     bearings: tuple[Bearing, ...] = ()
     withdrawals: tuple[SaidWithdrawal, ...] = ()
@@ -172,11 +171,6 @@ class Order:
     payment_count: int = 0
     contents: Mapping[bytes, bytes] = field(default_factory=dict)
     earlier_payments_unknown: bool = False
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the whole order was cancelled, and nothing listed since."""
-        return self.was_cancelled or any(said.line_ids is None for said in self.withdrawals)
 
     @property
     def certificate_lines(self) -> int:

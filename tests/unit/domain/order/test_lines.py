@@ -132,11 +132,7 @@ def test_a_line_that_the_newest_version_lists_no_more_is_removed() -> None:
     second = o.stated(o.TELEVISION, version=2, at=EVENING)
     found = by_key(o.stated(o.TELEVISION, o.A), second)[2]
     assert found.withdrawal is not None
-    assert (found.withdrawal.how, found.withdrawal.version, found.withdrawal.said_in) == (
-        Withdrawal.REMOVED,
-        2,
-        2,
-    )
+    assert (found.withdrawal.how, found.withdrawal.said_in) == (Withdrawal.REMOVED, 2)
     assert found.withdrawal.cause == second.cause
     assert (found.listed, found.naming.certificate_id) == (False, "certificate-2")
 
@@ -189,22 +185,14 @@ def test_a_removed_line_that_is_cancelled_or_returned_does_not_come_back() -> No
         found = by_key(*messages)[2]
         assert found.withdrawal is not None
         assert found.withdrawal.how is not Withdrawal.REMOVED
-        assert (found.withdrawal.cause.occurred_at, found.withdrawal.version, found.withdrawal.said_in) == (
-            MORNING,
-            2,
-            3,
-        )
+        assert (found.withdrawal.cause.occurred_at, found.withdrawal.said_in) == (MORNING, 3)
         assert how(by_key(*messages, o.stated(o.A, version=4))[2]) is found.withdrawal.how
 
 
 def test_how_a_line_first_left_for_good_stands_and_a_newer_version_that_says_so_again_is_known() -> None:
     found = by_key(o.stated(o.A), o.cancelled("2"), o.returned("2", version=5))[1]
     assert found.withdrawal is not None
-    assert (found.withdrawal.how, found.withdrawal.version, found.withdrawal.said_in) == (
-        Withdrawal.CANCELLED,
-        2,
-        5,
-    )
+    assert (found.withdrawal.how, found.withdrawal.said_in) == (Withdrawal.CANCELLED, 5)
 
 
 def test_a_cancellation_names_the_line_that_bears_the_number_now() -> None:
@@ -224,13 +212,6 @@ def test_a_cancellation_names_a_listed_line_before_one_that_left_under_the_numbe
         ("2", Withdrawal.CANCELLED),
         ("2", Withdrawal.REMOVED),
     ]
-
-
-def test_a_cancelled_order_is_cancelled_until_a_newer_version_has_a_live_line() -> None:
-    assert by_key(o.stated(o.A, o.B), o.cancelled())[1].order_cancelled
-    assert not by_key(o.stated(o.A, o.B), o.cancelled("2"))[1].order_cancelled
-    again = o.stated(o.gift("4"), version=3)
-    assert not by_key(o.stated(o.A), o.cancelled(), again)[1].order_cancelled
 
 
 def test_a_cancellation_that_names_its_certificates_may_be_the_first_of_its_order() -> None:

@@ -198,10 +198,8 @@ def test_created_and_changed_under_one_version_are_two_messages() -> None:
 def test_a_cancellation_of_all_holds_for_lines_told_after_it_under_the_same_version() -> None:
     stood = o.standings(o.stated(o.A), o.cancelled(), o.stated(o.A, o.B, version=2))
     assert all(one.withdrawal and one.withdrawal.how is Withdrawal.CANCELLED for one in stood.values())
-    assert all(one.order_cancelled for one in stood.values())
     stood = o.standings(o.stated(o.A), o.cancelled(), o.stated(o.A, o.B, version=3))
     assert (stood["2"].withdrawal is None, stood["3"].withdrawal is None) == (False, True)
-    assert not stood["3"].order_cancelled
 
 
 def test_the_newest_word_of_a_person_on_a_refund_and_a_line_stands() -> None:
