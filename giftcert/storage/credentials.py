@@ -17,28 +17,20 @@ from giftcert.storage.repository import Repository
 
 # Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2))"
+_WRONG = "SELECT count(*), min(failed_at) FROM wrong_credentials WHERE"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
 _FIND = f"""
     SELECT {COLUMNS}, {IS_PENDING}, l.locked_until, l.locks, k.parameters, k.answer::text AS answer,
-        of_number.failed AS failed_of_number, of_number.since AS since_of_number,
-        of_caller.failed AS failed_of_caller, of_caller.since AS since_of_caller,
-        of_end_user.failed AS failed_of_end_user, of_end_user.since AS since_of_end_user
+        of_number.*, of_caller.*, of_end_user.*
     FROM (VALUES (1)) AS one
     LEFT JOIN idempotency_keys AS k ON k.caller_key = $7 AND k.kept
     LEFT JOIN verification_locks AS l ON l.number_fingerprint = $1
     LEFT JOIN ({FROM}) ON s.number_fingerprint = $1
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
-        WHERE number_fingerprint = $1 AND failed_at > greatest($2::timestamptz, l.locked_until)
-    ) AS of_number
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
-        WHERE caller = $3 AND failed_at > $4
-    ) AS of_caller
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS failed, min(failed_at) AS since FROM wrong_credentials
-        WHERE end_user = $5 AND failed_at > $6
-    ) AS of_end_user
+    CROSS JOIN LATERAL ({_WRONG} number_fingerprint = $1 AND failed_at > greatest($2::timestamptz, l.locked_until))
+        AS of_number (failed_of_number, since_of_number)
+    CROSS JOIN LATERAL ({_WRONG} caller = $3 AND failed_at > $4) AS of_caller (failed_of_caller, since_of_caller)
+    CROSS JOIN LATERAL ({_WRONG} end_user = $5 AND failed_at > $6)
+        AS of_end_user (failed_of_end_user, since_of_end_user)
 """  # noqa: S608 - made of constants
 _COUNT = """
     INSERT INTO wrong_credentials (number_fingerprint, caller, end_user, failed_at) VALUES ($1, $2, $3, $4)

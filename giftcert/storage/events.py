@@ -5,7 +5,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,27 +22,8 @@ As many as the rows that the first migration makes in ``outbox_shards``.
 """
 SHARD = f"crc32(convert_to({{}}, 'UTF8')) % {SHARDS}"
 """The shard of a stream key: the same for ever."""
-_TYPES = {
-    "event_id": "uuid",
-    "stream_key": "text",
-    "certificate_id": "uuid",
-    "sequence": "integer",
-    "event_type": "text",
-    "occurred_at": "timestamptz",
-    "channel": "text",
-    "sale_channel": "text",
-    "status": "text",
-    "refund_state": "text",
-    "product_id": "text",
-    "nominal": "bigint",
-    "currency": "text",
-    "balance": "bigint",
-    "held": "bigint",
-    "cause_topic": "text",
-    "cause_event_id": "text",
-    "payload": "jsonb",
-}
-COLUMNS = ", ".join(_TYPES)
+COLUMNS = """event_id, stream_key, certificate_id, sequence, event_type, occurred_at, channel, sale_channel, status,
+    refund_state, product_id, nominal, currency, balance, held, cause_topic, cause_event_id, payload"""
 """Of an event, and of the CTE ``new_events`` that ``RECORD`` reads."""
 
 # The outbox reads what `events` returns: so whoever draws a position has a transaction id already, on which the lower
@@ -62,9 +42,14 @@ The certificates that they are about must be locked before: in the same transact
 
 def new_events(parameter: str) -> str:
     """Return a CTE ``new_events`` that reads the JSON of ``event_rows`` from a parameter."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
-    return f"""new_events AS (
-    SELECT {COLUMNS} FROM jsonb_to_recordset({parameter}::jsonb) AS row ({columns})
+    return f"""new_events ({COLUMNS}) AS (
+    SELECT event_id, stream_key, certificate_id, sequence, event_type, occurred_at, channel, sale_channel, status,
+        refund_state, product, nominal, currency, balance, held, cause ->> 'topic', cause ->> 'event_id', payload
+    FROM jsonb_to_recordset({parameter}::jsonb)
+        AS row (event_id uuid, stream_key text, certificate_id uuid, sequence integer, record jsonb),
+        jsonb_to_record(record) AS record (event_type text, occurred_at timestamptz, channel text, sale_channel text,
+            status text, refund_state text, product text, nominal bigint, currency text, balance bigint, held bigint,
+            cause jsonb, payload jsonb)
 )"""  # noqa: S608 - made of constants
 
 
@@ -140,28 +125,8 @@ def stored_event(row: Record) -> StoredEvent:
 
 def event_rows(records: Sequence[EventRecord], stream_key: str, first_sequence: int | None = None) -> str:
     """Return the JSON of events of one stream key; with a first sequence number they are a certificate's."""
-    rows = [_row(record) | {"stream_key": stream_key} for record in records]
+    rows = [{"event_id": uuid7(), "stream_key": stream_key, "record": record} for record in records]
     if first_sequence is not None:
         for sequence, row in enumerate(rows, first_sequence):
             row |= {"certificate_id": stream_key, "sequence": sequence}
     return msgspec.json.encode(rows).decode()
-
-
-def _row(record: EventRecord) -> dict[str, Any]:
-    return {
-        "event_id": uuid7(),
-        "event_type": record.event_type,
-        "occurred_at": record.occurred_at,
-        "channel": record.channel,
-        "sale_channel": record.sale_channel,
-        "status": record.status,
-        "refund_state": record.refund_state,
-        "product_id": record.product,
-        "nominal": record.nominal,
-        "currency": record.currency,
-        "balance": record.balance,
-        "held": record.held,
-        "cause_topic": record.cause.topic if record.cause else None,
-        "cause_event_id": record.cause.event_id if record.cause else None,
-        "payload": record.payload,
-    }
