@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from giftcert.contracts.envelope import digest_of
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.pages import CertificateRow, PageRepository, RecordedEvent
-from giftcert.storage.verification.published import PublishedRepository
+from giftcert.storage.verification.session import PublishedRepository
 from giftcert.verification.scope import Scope
 from giftcert.verification.sequences import SequenceCheck, not_published
 from giftcert.verification.stream_fold import FoldCheck

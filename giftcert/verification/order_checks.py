@@ -19,7 +19,7 @@ from giftcert.lifecycle.review import line_as_seen
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.order_lines import OrderLineRow
 from giftcert.storage.verification.checks import Rule, Violation
-from giftcert.storage.verification.orders import OrderPage, OrderPageRepository
+from giftcert.storage.verification.pages import OrderPage, OrderPageRepository
 from giftcert.verification.scope import Scope
 
 STRAY_HOLDER = Rule(3, "strayHolder", "certificate")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from giftcert.contracts.envelope import digest_of
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.pages import CertificateRow, RecordedEvent
-from giftcert.storage.verification.published import StreamRecord
+from giftcert.storage.verification.session import StreamRecord
 from giftcert.verification.scope import Cutoff
 
 GAP = Rule(6, "gap", "certificate")

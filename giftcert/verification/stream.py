@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from giftcert.contracts.envelope import StoredEvent, decode_event, digest_of
 from giftcert.storage.verification.checks import Rule
-from giftcert.storage.verification.published import PublishedRepository
+from giftcert.storage.verification.session import PublishedRepository
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.violations import Findings
 

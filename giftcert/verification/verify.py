@@ -14,11 +14,10 @@ from giftcert.security import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.service_policy import recorded_policy
-from giftcert.storage.verification.orders import OrderPageRepository
-from giftcert.storage.verification.pages import BEGINNING, PageRepository
-from giftcert.storage.verification.published import PublishedRepository
+from giftcert.storage.verification.pages import BEGINNING, OrderPageRepository, PageRepository
 from giftcert.storage.verification.secret_places import SecretPlaceRepository, number_lengths
 from giftcert.storage.verification.session import (
+    PublishedRepository,
     Session,
     note_waiting_events,
     server_time,

@@ -1,14 +1,18 @@
-"""Certificates and events in pages, in the order of their ids, so that a million need the memory of one page."""
+"""Certificates with their events, and orders with their lines, page by page: a million need the memory of one page."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from asyncpg.transaction import Transaction
 
 from giftcert.contracts.envelope import StoredEvent
+from giftcert.domain.certificate.state import LineRef
+from giftcert.domain.order.order import Order
 from giftcert.storage.events import EVENT, stored_event
+from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
 from giftcert.storage.verification.session import Session
 
 FETCHED_AT_ONCE = 2_000
@@ -48,6 +52,25 @@ _EVENTS = f"""
 _KEYED_EVENTS = f"""
     SELECT {_EVENT} FROM events AS e WHERE certificate_id IS NULL AND event_id > $1 ORDER BY event_id LIMIT $2
 """  # noqa: S608 - made of constants
+_ORDERS = "SELECT order_id, aggregate FROM orders WHERE order_id > $1 ORDER BY order_id LIMIT $2"
+_SAMPLED_ORDERS = """
+    SELECT DISTINCT o.order_id, o.aggregate FROM sampled
+    JOIN certificates AS c USING (certificate_id) JOIN orders AS o ON o.order_id = c.order_id
+    WHERE o.order_id > $1 ORDER BY o.order_id LIMIT $2
+"""
+_LINES = f"SELECT {LINE} FROM order_lines WHERE order_id = ANY($1)"  # noqa: S608 - made of constants
+_LINES_OF = f"""
+    SELECT {LINE} FROM order_lines
+    WHERE (order_id, line_key) IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+"""  # noqa: S608 - made of constants
+_RECEIVED = "SELECT order_id, count(*) FROM inbox WHERE order_id = ANY($1) GROUP BY order_id"
+_WAITING = """
+    SELECT certificate_id::text FROM pending WHERE certificate_id = ANY($1::uuid[])
+    UNION SELECT certificate_id::text FROM spendings WHERE certificate_id = ANY($1::uuid[]) AND applied_at IS NULL
+"""
+_COUNT_ORDERS = "SELECT count(*) FROM orders"
+
+_ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +147,46 @@ class PageRepository:
 
 def _recorded(row: asyncpg.Record) -> RecordedEvent:
     return RecordedEvent(stored_event(row), row["waits"], row["waited"])
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """Orders, all their lines, and how many messages about each order the inbox still has."""
+
+    orders: tuple[Order, ...]
+    lines: tuple[OrderLineRow, ...]
+    received: Mapping[str, int]
+
+
+class OrderPageRepository:
+    """Reads orders within the snapshot of a page."""
+
+    def __init__(self, session: Session, *, sampled: bool = False) -> None:
+        self._session = session
+        self._sampled = sampled
+
+    async def count(self) -> int:
+        """Return how many orders there are; of a sample nobody knows before."""
+        return 0 if self._sampled else int(await self._session.fetchval(_COUNT_ORDERS))
+
+    async def after(self, order_id: str, limit: int) -> OrderPage:
+        """Return the orders behind this one."""
+        rows = await self._session.fetch(_SAMPLED_ORDERS if self._sampled else _ORDERS, order_id, limit)
+        ids = [row[0] for row in rows]
+        lines = await self._session.fetch(_LINES, ids)
+        return OrderPage(
+            tuple(_ORDER.decode(row[1]) for row in rows),
+            tuple(line_of(row) for row in lines),
+            {row[0]: row[1] for row in await self._session.fetch(_RECEIVED, ids)},
+        )
+
+    async def waiting(self, certificate_ids: Iterable[str]) -> set[str]:
+        """Return for which of these certificates anything waits to be decided."""
+        return {row[0] for row in await self._session.fetch(_WAITING, list(certificate_ids))}
+
+    async def lines(self, refs: Sequence[LineRef]) -> list[OrderLineRow]:
+        """Return lines of any orders."""
+        rows = await self._session.fetch(
+            _LINES_OF, [one.order_id for one in refs], [one.line_key for one in refs]
+        )
+        return [line_of(row) for row in rows]
