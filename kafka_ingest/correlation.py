@@ -1,7 +1,6 @@
 """Which records concern certificates, and what a batch of them says: orders folded, spendings, clients. Pure."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -9,9 +8,9 @@ from hashlib import sha256
 from msgspec import structs
 
 from giftcert.contracts.clients import ClientRecord
-from giftcert.contracts.malformed import MalformedRecord, require_known_channel
+from giftcert.contracts.malformed import MalformedRecord
 from giftcert.contracts.notices import InputMalformed, InputUnexpected
-from giftcert.contracts.orders import AnyOrder, StatedOrder, decode_order, order_message, recipients
+from giftcert.contracts.orders import AnyOrder, StatedOrder, order_message, recipients
 from giftcert.contracts.payments import (
     PaymentRecord,
     payment_message,
@@ -28,7 +27,7 @@ from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.redaction import REDACTED, is_fit_to_tell
 from giftcert.storage.orders import StoredOrder
 from giftcert.storage.spendings import Spending
-from kafka_ingest.decoder import Client, DecodedBatch
+from kafka_ingest.decoder import DecodedBatch, decode_whole
 from kafka_ingest.decoder import Payment as PaymentOfBatch
 from kafka_ingest.quarantine import (
     EARLIER_IN_QUARANTINE,
@@ -40,106 +39,21 @@ from kafka_ingest.quarantine import (
 from kafka_ingest.records import InputRecord, Topics
 
 
-@dataclass(slots=True)
-class Selection(Outcomes):
-    """Messages that may be about a certificate, in the order of their partitions; the rest of the payments."""
-
-    orders: list[tuple[InputRecord, AnyOrder]] = field(default_factory=list)
-    payments: list[PaymentOfBatch] = field(default_factory=list)
-    clients: list[Client] = field(default_factory=list)
-    unmatched: list[PaymentOfBatch] = field(default_factory=list)
-
-    @property
-    def spending(self) -> list[PaymentRecord]:
-        """The payments that spend a certificate."""
-        return [payment for _, payment in self.payments if payment.spent_certificate_id is not None]
-
-
-# Selection ------------------------------------------------------------------------------------------
-
-
-def select(
-    batch: DecodedBatch, known: Collection[str], topics: Topics, held_up: Mapping[str, int] | None = None
-) -> Selection:
-    """Return what may be about a certificate: orders that name one, known orders, their payments, spending.
-
-    Args:
-        batch: the batch as decoded.
-        known: the orders that are stored.
-        topics: names of the topics, and the channels.
-        held_up: orders with a message in quarantine, and its offset. What follows it and would leave nothing, as the
-            order is not known, waits for it.
-    """
-    relevant = {order_id for _, order_id, names in batch.orders if names} | set(known)
-    selection = Selection([*batch.rejections], batch.counts.copy(), clients=batch.clients)
-    goods = _select_orders(selection, batch, relevant, set(known), dict(held_up or {}), topics)
-    for payment in batch.payments:
-        record = payment[1]
-        matters = record.order_id in relevant or record.spent_certificate_id is not None
-        (selection.payments if matters else selection.unmatched).append(payment)
-    selection.counts += Counter(
-        {(topics.orders, "goods"): goods, (topics.payments, "unmatched"): len(selection.unmatched)}
-    )
-    return selection
-
-
-def _select_orders(
-    selection: Selection,
-    batch: DecodedBatch,
-    relevant: set[str],
-    opened: set[str],
-    held_up: dict[str, int],
-    topics: Topics,
-) -> int:
-    """Decode orders that matter; return how many messages do not.
-
-    ``opened`` are orders that are known or name a certificate by now, so that nothing of them waits.
-    """
-    goods = 0
-    for source, order_id, names in batch.orders:
-        leaves_nothing = not names and order_id not in opened
-        if held_up and leaves_nothing and held_up.get(order_id, source.offset) < source.offset:
-            selection.reject(_waits_for_earlier(source))
-        elif order_id not in relevant:
-            goods += 1
-        else:
-            try:
-                selection.orders.append((source, _decoded(source, topics)))
-            except MalformedRecord as error:
-                selection.reject(malformed(source, error.reason, error.detail))
-                held_up.setdefault(order_id, source.offset)
-            else:
-                if names:
-                    opened.add(order_id)
-    return goods
-
-
-def _decoded(source: InputRecord, topics: Topics) -> AnyOrder:
-    order = decode_order(source.value)
-    require_known_channel(order.channel, topics.channels)  # no worker would lead its certificates
-    return order
-
-
-def _waits_for_earlier(source: InputRecord) -> Rejection:
-    """An order message that means nothing before an earlier one leaves quarantine."""
-    detail = "an earlier message of this order is in quarantine; replay both once it is mended"
-    return Rejection(source, InputUnexpected, EARLIER_IN_QUARANTINE, detail)
-
-
-# Correlation ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What is stored of what a batch names.
 
+    ``waited``: payments that were kept, of orders that the batch may make known, each partition's in order.
     ``spendings``: the content of those that are there, by identity. ``channels``: of the certificates of ours that
-    payments spend, the channel that sold each.
+    payments spend, the channel that sold each. ``held_up``: orders with a message in quarantine, and its offset. What
+    follows it and would leave nothing, as the order is not known, waits for it.
     """
 
     orders: Mapping[str, StoredOrder] = field(default_factory=dict)
+    waited: Sequence[PaymentOfBatch] = ()
     spendings: Mapping[str, bytes] = field(default_factory=dict)
     channels: Mapping[str, str | None] = field(default_factory=dict)
+    held_up: Mapping[str, int] = field(default_factory=dict)
     payments_were_dropped: bool = False
 
 
@@ -199,23 +113,26 @@ class Correlation:
         self._topics = topics
         self._now = now
 
-    def fold(self, selection: Selection, waited: Iterable[PaymentOfBatch]) -> BatchPlan:
+    def fold(self, batch: DecodedBatch) -> BatchPlan:
         """Fold a batch: orders, then payments that waited for their order, then the batch's own.
 
-        Args:
-            selection: the messages of the batch that may be about a certificate.
-            waited: payments that were kept, of orders that the batch may make known, each partition's in order.
+        What matters of it: orders that name a certificate, known orders, the payments of both, and what is spent.
         """
-        self.plan = BatchPlan(selection.rejections, selection.counts, unmatched=selection.unmatched)
-        for source, client in selection.clients:
+        self.plan = BatchPlan([*batch.rejections], batch.counts.copy())
+        relevant = {order_id for _, order_id, order in batch.orders if order is not None}
+        relevant.update(self._known.orders)
+        for source, client in batch.clients:
             self._client(source, client)
-        for source, order in selection.orders:
-            self._order(source, order)
-        for source, payment in waited:
+        self._fold_orders(batch, relevant)
+        for source, payment in self._known.waited:
             self._payment(source, payment)
-        for source, payment in selection.payments:
-            if self._spend(source, payment):
+        for source, payment in batch.payments:
+            if payment.order_id not in relevant and payment.spent_certificate_id is None:
+                self.plan.unmatched.append((source, payment))
+            elif self._spend(source, payment):
                 self._payment(source, payment)
+        if self.plan.unmatched:
+            self.plan.counts[self._topics.payments, "unmatched"] += len(self.plan.unmatched)
         for folded in self.plan.folded.values():
             if folded.order is not None and folded.said:
                 folded.order = settled(folded.order)
@@ -234,6 +151,24 @@ class Correlation:
         self.plan.count(source, "kept")
 
     # Orders -------------------------------------------------------------------------------------
+
+    def _fold_orders(self, batch: DecodedBatch, relevant: Collection[str]) -> None:
+        held_up, goods = dict(self._known.held_up), 0
+        for source, order_id, order in batch.orders:
+            follows = held_up and order is None and held_up.get(order_id, source.offset) < source.offset
+            if follows and self._folded(order_id).order is None:
+                detail = "an earlier message of this order is in quarantine; replay both once it is mended"
+                self.plan.reject(Rejection(source, InputUnexpected, EARLIER_IN_QUARANTINE, detail))
+            elif order_id in relevant:
+                try:
+                    self._order(source, order or decode_whole(source, self._topics))
+                except MalformedRecord as error:
+                    self.plan.reject(malformed(source, error.reason, error.detail))
+                    held_up.setdefault(order_id, source.offset)
+            else:
+                goods += 1
+        if goods:
+            self.plan.counts[self._topics.orders, "goods"] += goods
 
     def _order(self, source: InputRecord, record: AnyOrder) -> None:
         """Fold a version; what comes before the first message that names a certificate leaves nothing."""
@@ -274,7 +209,6 @@ class Correlation:
         folded = self._folded(record.order_id)
         if folded.order is None:
             self.plan.unmatched.append((source, record))
-            self.plan.count(source, "unmatched")
         else:
             self._apply(folded, source, payment_message(record, self._topics.payments), record)
 

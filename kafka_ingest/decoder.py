@@ -15,8 +15,8 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
 from giftcert.contracts.clients import ClientRecord, decode_client
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError
-from giftcert.contracts.orders import STATED_TYPES, decode_order, probe_order
+from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError, require_known_channel
+from giftcert.contracts.orders import STATED_TYPES, AnyOrder, decode_order, probe_order
 from giftcert.contracts.payments import PaymentRecord, decode_payment
 from kafka_ingest.quarantine import TOO_LARGE, UNDECODABLE_BATCH, Outcomes, Rejection, failed, malformed
 from kafka_ingest.records import InputRecord, Topics, written_at
@@ -36,9 +36,9 @@ _CORRUPT_TIMES = 3
 
 @dataclass(slots=True)
 class DecodedBatch(Outcomes):
-    """A batch as decoded so far; of orders only record, order id, and whether a certificate is named."""
+    """A batch as decoded so far: an order message, beside its order's id, only where it names a certificate."""
 
-    orders: list[tuple[InputRecord, str, bool]] = field(default_factory=list)
+    orders: list[tuple[InputRecord, str, AnyOrder | None]] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
 
@@ -76,9 +76,21 @@ def _decode(record: InputRecord, batch: DecodedBatch, topics: Topics) -> None:
         batch.clients.append((record, decode_client(record.key, record.value, written_at(record))))
     else:
         probe = probe_order(record.value)
-        if probe.lines is None and probe.event_type in STATED_TYPES:
-            decode_order(record.value)  # says what is wrong with it: without lines nobody knows what is sold
-        batch.orders.append((record, probe.order_id, probe.names_certificate))
+        # Stated without lines, nobody knows what is sold; decoding says what is wrong with it.
+        matters = probe.names_certificate or (probe.lines is None and probe.event_type in STATED_TYPES)
+        order = decode_whole(record, topics) if matters else None
+        batch.orders.append((record, probe.order_id, order))
+
+
+def decode_whole(record: InputRecord, topics: Topics) -> AnyOrder:
+    """Return an order message that matters.
+
+    Raises:
+        MalformedRecord: it breaks the contract, or no worker would lead the certificates of its channel.
+    """
+    order = decode_order(record.value)
+    require_known_channel(order.channel, topics.channels)
+    return order
 
 
 def _undecodable(record: InputRecord) -> Rejection | None:

@@ -6,19 +6,20 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from giftcert.clock import Clock, utc_now
+from giftcert.contracts.malformed import MalformedRecord
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
-from kafka_ingest.correlation import select
-from kafka_ingest.decoder import decode, records_in
+from kafka_ingest.decoder import decode, decode_whole, records_in
 from kafka_ingest.quarantine import (
     EARLIER_IN_QUARANTINE,
     UNDECODABLE_BATCH,
     Rejection,
     failed,
+    malformed,
     open_bytes,
 )
 from kafka_ingest.records import InputRecord, Place, place_of
@@ -60,15 +61,17 @@ def opened(stored: StoredRecord, keyring: Keyring) -> InputRecord:
 def read_now(record: InputRecord, rules: IngestRules) -> str | Rejection:
     """Return in a few words what a record is by today's decoders, nothing personal; or why it is still bad."""
     batch = decode([record], rules.topics, rules.record_limit)
-    # As if its order named a certificate: decoded whole.
-    selection = select(batch, batch.order_ids, rules.topics)
-    if selection.rejections:
-        return selection.rejections[0]
-    for _, order in selection.orders:
+    if batch.rejections:
+        return batch.rejections[0]
+    for _, _, decoded in batch.orders:
+        try:
+            order = decoded or decode_whole(record, rules.topics)
+        except MalformedRecord as error:
+            return malformed(record, error.reason, error.detail)
         return f"{order.event_type} of order {order.order_id}, version {order.order_version}"
-    for _, payment in selection.payments:
+    for _, payment in batch.payments:
         return f"{payment.event_type} of order {payment.order_id}, payment {payment.payment_id}"
-    for _, client in selection.clients:
+    for _, client in batch.clients:
         return f"{client.event_type} of client {client.client_id}"
     return "a message of a type that we do not know, to be skipped"
 

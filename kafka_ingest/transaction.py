@@ -35,7 +35,7 @@ from giftcert.storage.repository import Write
 from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
-from kafka_ingest.correlation import BatchPlan, Correlation, Known, Selection, select
+from kafka_ingest.correlation import BatchPlan, Correlation, Known
 from kafka_ingest.decoder import DecodedBatch, Payment
 from kafka_ingest.quarantine import (
     Outcomes,
@@ -96,52 +96,49 @@ class BatchTransaction:
         """Look up, correlate and write a batch."""
         order_ids = batch.order_ids
         orders = await OrderRepository(self.connection).lock(order_ids) if order_ids else {}
-        held_up = await self._held_up(batch, orders)
-        selection = select(batch, orders, self.rules.topics, held_up)
-        waited, known = await self._look_up(selection, orders)
-        return await self._write(Correlation(known, self.rules.topics, self.now).fold(selection, waited))
+        known = await self._look_up(batch, orders)
+        return await self._write(Correlation(known, self.rules.topics, self.now).fold(batch))
 
     async def recheck(self, orders: Mapping[str, StoredOrder]) -> list[Wake]:
         """Fold payments that came at the same instant as these orders, which the caller has locked."""
-        waited = await self._waiting(orders)
-        known = Known(orders=orders)
-        plan = Correlation(known, self.rules.topics, self.now).fold(Selection(), waited)
+        known = Known(orders=orders, waited=await self._waiting(orders))
+        plan = Correlation(known, self.rules.topics, self.now).fold(DecodedBatch())
         return (await self._write(plan)).wakes
 
     # Look-ups -----------------------------------------------------------------------------------
 
+    async def _look_up(self, batch: DecodedBatch, orders: Mapping[str, StoredOrder]) -> Known:
+        """Return what is known of the batch, with the payments that waited for its orders taken."""
+        named = [order for _, _, order in batch.orders if order is not None]
+        new = {one.order_id: one.order_version for one in named if one.order_id not in orders}
+        looked_at_again = {one for one, stored in orders.items() if stored.recheck}
+        spending = [one for _, one in batch.payments if one.spent_certificate_id is not None]
+        spent = {one.spent_certificate_id or "" for one in spending}
+        repository = spendings.SpendingRepository(self.connection)
+        payments = UnmatchedPaymentRepository(self.connection)
+        return Known(
+            orders=orders,
+            waited=await self._waiting(new.keys() | looked_at_again),
+            spendings=await repository.contents(map(spending_identity, spending)) if spending else {},
+            channels=await repository.channels(filter(is_certificate_id, spent)) if spending else {},
+            held_up=await self._held_up(batch, orders),
+            payments_were_dropped=any(one > 1 for one in new.values()) and await payments.were_dropped(),
+        )
+
     async def _held_up(self, batch: DecodedBatch, orders: Collection[str]) -> dict[str, int]:
         """Look up which orders, of those that nothing is known of, have a message in quarantine."""
         topic, keyring = self.rules.topics.orders, self.rules.keyring
-        unknown = {order_id for _, order_id, names in batch.orders if not names and order_id not in orders}
         held_up = {
             order_id: one.source.offset
             for one in reversed(batch.rejections)
             if one.source.topic == topic
             for order_id in orders_named(one.source)
         }
+        unknown = {order_id for _, order_id, order in batch.orders if order is None} - set(orders)
         repository = QuarantineRepository(self.connection)
         if unknown and await repository.any_open():
             held_up |= await repository.held_up(unknown, topic, keyring)
         return held_up
-
-    async def _look_up(
-        self, selection: Selection, orders: Mapping[str, StoredOrder]
-    ) -> tuple[list[Payment], Known]:
-        """Take the payments that waited for the batch's orders, and return them with all that is known."""
-        unknown = [order for _, order in selection.orders if order.order_id not in orders]
-        new, late = {one.order_id for one in unknown}, any(one.order_version > 1 for one in unknown)
-        waited = await self._waiting(new | {one for one, stored in orders.items() if stored.recheck})
-        repository, spending = spendings.SpendingRepository(self.connection), selection.spending
-        spent = {one.spent_certificate_id or "" for one in spending}
-        identities = set(map(spending_identity, spending))
-        payments = UnmatchedPaymentRepository(self.connection)
-        return waited, Known(
-            orders=orders,
-            spendings=await repository.contents(identities) if spending else {},
-            channels=await repository.channels(filter(is_certificate_id, spent)) if spending else {},
-            payments_were_dropped=late and await payments.were_dropped(),
-        )
 
     async def _waiting(self, order_ids: Collection[str]) -> list[Payment]:
         """Remove and return the payments that were kept for these orders, in the order of their topic.

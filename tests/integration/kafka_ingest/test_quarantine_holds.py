@@ -90,7 +90,7 @@ async def test_a_decoder_that_was_broken_is_mended_and_the_order_issued(
 
     ordered = shop.order_record(sold(shop))
     with monkeypatch.context() as broken_build:
-        broken_build.setattr("kafka_ingest.correlation.decode_order", broken)
+        broken_build.setattr("kafka_ingest.decoder.decode_order", broken)
         await shop.commit(ordered, shop.payment_record(payment(amount=500_000)))
     assert await shop.rows("SELECT reason, detail FROM quarantine") == [("recordFails", "ZeroDivisionError")]
     assert await released(shop) == [1]

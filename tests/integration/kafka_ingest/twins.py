@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import kafka_ingest.correlation
 import kafka_ingest.decoder
 from giftcert.contracts.clients import decode_client
 from giftcert.contracts.codec import encode_state
@@ -166,7 +165,7 @@ def strict_decoders(patch: pytest.MonkeyPatch, event_ids: Iterable[str]) -> None
         refuse(value)
         return decode_client(key, value, written_at)
 
-    patch.setattr(kafka_ingest.correlation, "decode_order", strict_order)
+    patch.setattr(kafka_ingest.decoder, "decode_order", strict_order)
     patch.setattr(kafka_ingest.decoder, "probe_order", strict_probe)
     patch.setattr(kafka_ingest.decoder, "decode_payment", strict_payment)
     patch.setattr(kafka_ingest.decoder, "decode_client", strict_client)

@@ -15,7 +15,7 @@ from giftcert.storage.order_lines import LineKey, OrderLineRow
 from giftcert.storage.orders import StoredOrder
 from giftcert.storage.spendings import Spending
 from giftcert.temporal.signals import Signal
-from kafka_ingest.correlation import BatchPlan, Correlation, Known, select
+from kafka_ingest.correlation import BatchPlan, Correlation, Known
 from kafka_ingest.decoder import Payment, decode
 from kafka_ingest.quarantine import Rejection
 from kafka_ingest.records import InputRecord, Topics
@@ -64,17 +64,17 @@ class Memory:
         """One batch comes and is committed."""
         batch = decode(records, TOPICS, 1_048_576)
         known_orders = {one: self.orders[one] for one in batch.order_ids if one in self.orders}
-        selection = select(batch, known_orders, TOPICS)
-        new = {order.order_id for _, order in selection.orders if order.order_id not in known_orders}
+        new = {order_id for _, order_id, order in batch.orders if order is not None} - known_orders.keys()
         waited = [one for one in self.unmatched if one[1].order_id in new]
         self.unmatched = [one for one in self.unmatched if one not in waited]
         known = Known(
             orders=known_orders,
+            waited=[_as_kept(one) for one in waited],
             spendings={identity: one.content for identity, one in self.spendings.items()},
             channels=self.certificates,
             payments_were_dropped=self.payments_were_dropped,
         )
-        plan = Correlation(known, TOPICS, NOW).fold(selection, [_as_kept(one) for one in waited])
+        plan = Correlation(known, TOPICS, NOW).fold(batch)
         self._write(plan, replaying=replaying)
         return plan
 
