@@ -26,6 +26,14 @@ def validator_of(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
+def example(event_type: str) -> dict[str, Any]:
+    """Return the published example of an event type."""
+    event: dict[str, Any] = json.loads(
+        (SCHEMAS / "examples" / f"{event_type}.json").read_text(encoding="utf-8")
+    )
+    return event
+
+
 def validate_event(envelope: dict[str, Any]) -> None:
     """Fail unless an event is as its schema says, with no field beyond it.
 

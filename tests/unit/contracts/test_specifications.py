@@ -3,18 +3,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from giftcert.contracts.clients import decode_client
+from giftcert.contracts.envelope import decode_event, encode_event
 from giftcert.contracts.generate import files, main
 from giftcert.contracts.malformed import MalformedRecord
 from giftcert.contracts.orders import decode_order
 from giftcert.contracts.payload import camel_case
 from giftcert.contracts.payments import decode_payment
 from giftcert.contracts.specification.catalogue import EventKind, catalogue
-from tests.event_schemas import SCHEMAS, validate_event, validator_of
+from tests.event_schemas import SCHEMAS, example, validate_event, validator_of
 from tests.unit.contracts.test_stream_events import NOON
 from tests.unit.contracts.topic_records import (
     CERTIFICATE,
@@ -35,7 +37,7 @@ ADDED_TO_ERRORS = {"topic", "partition", "offset", "eventId", "component"}
 
 
 def test_the_published_files_are_those_that_the_code_makes() -> None:
-    published = {path.relative_to(SPECS) for path in SCHEMAS.rglob("*.json")} | {Path("asyncapi.yaml")}
+    published = {path.relative_to(SPECS) for path in SCHEMAS.glob("*.json")} | {Path("asyncapi.yaml")}
 
     assert published == set(files()), "run python -m giftcert.contracts.generate"
     for path, text in files().items():
@@ -62,9 +64,21 @@ def test_every_schema_is_a_schema(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.event_type)
 def test_every_event_type_has_an_example_that_its_schema_allows(kind: EventKind) -> None:
-    example = json.loads((SCHEMAS / "examples" / f"{kind.event_type}.json").read_text(encoding="utf-8"))
+    validate_event(example(kind.event_type))
 
-    validate_event(example)
+
+def test_every_example_is_of_an_event_type() -> None:
+    examples = {path.stem for path in (SCHEMAS / "examples").glob("*.json")}
+
+    assert examples == {kind.event_type for kind in KINDS}
+
+
+@pytest.mark.parametrize("path", sorted((SCHEMAS / "examples").glob("*.json")), ids=lambda path: path.stem)
+def test_an_example_is_to_the_last_byte_what_dispatch_would_write(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    _, value, _ = encode_event(decode_event(b"k", text.encode()))
+
+    assert msgspec.json.format(value, indent=2).decode() + "\n" == text
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.event_type)
@@ -79,8 +93,8 @@ def test_every_class_that_makes_an_event_has_the_fields_of_its_schema(kind: Even
 
 @pytest.mark.parametrize("change", ["drop", "retype", "add"])
 def test_an_event_that_is_not_as_published_fails(change: str) -> None:
-    example = json.loads((SCHEMAS / "examples" / "issue.completed.json").read_text(encoding="utf-8"))
-    payload = example["payload"]
+    event = example("issue.completed")
+    payload = event["payload"]
     if change == "drop":
         del payload["orderId"]
     elif change == "retype":
@@ -89,7 +103,7 @@ def test_an_event_that_is_not_as_published_fails(change: str) -> None:
         payload["cvc"] = "123456"
 
     with pytest.raises(AssertionError):
-        validate_event(example)
+        validate_event(event)
 
 
 def decoded(record: dict[str, Any]) -> bool:
