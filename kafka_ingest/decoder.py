@@ -104,19 +104,6 @@ def _undecodable(record: InputRecord) -> Rejection | None:
 # Batches of the broker --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class UndecodableRecord:
-    """What stands for a batch that cannot be decoded: all its bytes, at the offset of its first record."""
-
-    offset: int
-    timestamp: int
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
-    key: bytes | None = None
-    timestamp_type: int = UNDECODABLE
-    checksum: None = None
-
-
 class IsolatingRecords:
     """Takes the place of aiokafka's ``MemoryRecords``; a batch is decoded only when it is iterated."""
 
@@ -157,12 +144,13 @@ class IsolatingBatch:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.base_offset: int = _HEADER.unpack_from(data)[0]
+        self.is_control_batch = False
         self._error: Exception | None = None
         try:
             self._batch: Any = MemoryRecords(data).next_batch()
-            self._is_data = not self._batch.is_control_batch
+            self.is_control_batch = bool(self._batch.is_control_batch)
         except Exception as error:  # noqa: BLE001 - whatever is in it, it must not stop the partition
-            self._error, self._is_data = error, True
+            self._error = error
 
     def validate_crc(self) -> bool:
         """Whether the bytes are as they were written; after some attempts they count as the record that they are."""
@@ -175,11 +163,6 @@ class IsolatingBatch:
         del self._corrupt[place]
         self._error = ValueError("checksum")
         return True
-
-    @property
-    def is_control_batch(self) -> bool:
-        """Whether it only marks the end of a producer's transaction."""
-        return not self._is_data
 
     @property
     def next_offset(self) -> int:
@@ -202,12 +185,16 @@ class IsolatingBatch:
                 self._error = error
         return iter([self._undecodable(self._error)])
 
-    def _undecodable(self, error: Exception) -> UndecodableRecord:
+    def _undecodable(self, error: Exception) -> InputRecord:
         whole = len(self._data) >= _MAX_TIMESTAMP + 8
-        return UndecodableRecord(
+        return InputRecord(
+            topic="",  # aiokafka adds topic and partition
+            partition=0,
             offset=self.base_offset,
-            timestamp=int(struct.unpack_from(">q", self._data, _MAX_TIMESTAMP)[0]) if whole else 0,
+            key=None,
             value=self._data,
+            timestamp=int(struct.unpack_from(">q", self._data, _MAX_TIMESTAMP)[0]) if whole else 0,
+            timestamp_type=UNDECODABLE,
             headers=((type(error).__name__, b""),),
         )
 

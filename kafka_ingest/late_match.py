@@ -70,23 +70,18 @@ class LateMatch:
         async with self._engine.begin() as connection:
             await OrderRepository(connection).set_fences(AT_ONCE)
             await ClientRepository(connection).set_erasure_fences(AT_ONCE)
-        orders_left = await self._orders()
+        wakes: list[Wake] = []
+        async with self._engine.begin() as connection:
+            orders = OrderRepository(connection)
+            oldest_open = await ingest_fences.oldest_open(connection)  # before the look
+            if found := await orders.lock_rechecked(AT_ONCE):
+                wakes = await BatchTransaction(connection, self._rules, self._clock()).recheck(found)
+                await orders.end_recheck(list(found), oldest_open)
+            orders_left = await orders.any_rechecked()
+        if wakes:
+            self._send(wakes)
         async with self._engine.begin() as connection:
             oldest_open = await ingest_fences.oldest_open(connection)
             clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
         _OPEN.set(orders_left or clients_left)
         return orders_left or clients_left
-
-    async def _orders(self) -> bool:
-        wakes: list[Wake] = []
-        async with self._engine.begin() as connection:
-            orders = OrderRepository(connection)
-            oldest_open = await ingest_fences.oldest_open(connection)  # before the look
-            found = await orders.lock_rechecked(AT_ONCE)
-            if found:
-                wakes = await BatchTransaction(connection, self._rules, self._clock()).recheck(found)
-                await orders.end_recheck(list(found), oldest_open)
-            left = await orders.any_rechecked()
-        if wakes:
-            self._send(wakes)
-        return left

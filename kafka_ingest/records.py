@@ -29,6 +29,7 @@ class InputRecord:
     timestamp: int = 0
     timestamp_type: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
+    checksum: None = None
 
 
 @dataclass(frozen=True, slots=True)

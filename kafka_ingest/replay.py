@@ -100,21 +100,19 @@ class Replay:
             SealError: it was sealed by another keyring; nothing has changed.
             Exception: PostgreSQL is away, or refuses for a reason that is not the record's; nothing has changed.
         """
-        lying = await self._lying_at(place)
+        async with self._engine.connect() as connection:
+            lying = await QuarantineRepository(connection).lying_at(place)
         return [outcome for one in lying for outcome in await self._replay(one, place)]
 
     async def dismiss(self, place: Place, why: str) -> int:
         """Close what lies at a place without applying it: it holds back nothing any more; return how many records."""
-        lying = await self._lying_at(place)
         async with self._engine.begin() as connection:
+            repository = QuarantineRepository(connection)
+            lying = await repository.lying_at(place)
             for one in lying:
-                await QuarantineRepository(connection).close(one, "dismissed", self._clock())
+                await repository.close(one, "dismissed", self._clock())
                 await self.record_act(connection, place, f"quarantine dismiss {_position(place)}: {why}")
         return len(lying)
-
-    async def _lying_at(self, place: Place) -> list[int]:
-        async with self._engine.connect() as connection:
-            return await QuarantineRepository(connection).lying_at(place)
 
     async def _replay(self, record: int, place: Place, *, with_followers: bool = True) -> list[Replayed]:
         outcomes = await outlasting_races(
@@ -126,19 +124,23 @@ class Replay:
             raise outcomes
         if with_followers:  # perhaps one of them spoils it
             return await self._replay(record, place, with_followers=False)
-        return await self._still_fails(record, place, outcomes)
+        # The record spoils its transaction, as it did when it came.
+        rejection = failed(InputRecord(*place, key=None, value=None), outcomes)
+        replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
+        async with self._engine.begin() as connection:
+            await self._note(connection, record, replayed)
+        return [replayed]
 
     async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
         async with entered(self._engine, {place[:2]}) as connection:
             taken = await self._taken(connection, record, with_followers=with_followers)
-            records = [opened(one, self._rules.keyring) for one in taken]
-            parts = [part for one, kept in zip(taken, records, strict=True) for part in _parts(one, kept)]
+            parts = [part for one, kept in taken for part in _parts(one, kept)]
             batch = decode(parts, self._rules.topics, self._rules.record_limit)
             transaction = BatchTransaction(connection, self._rules, self._clock(), replaying=True)
             committed = await transaction.ingest(batch)
             noted = []
-            for one, kept in zip(taken, records, strict=True):
-                outcome = _replayed(kept, committed, alone=len(records) == 1)
+            for one, kept in taken:
+                outcome = _replayed(kept, committed, alone=len(taken) == 1)
                 if outcome.is_applied or one.quarantine_id == record:  # others wait as before
                     await self._note(connection, one.quarantine_id, outcome)
                     noted.append(outcome)
@@ -146,31 +148,23 @@ class Replay:
 
     async def _taken(
         self, connection: AsyncConnection, record: int, *, with_followers: bool
-    ) -> list[StoredRecord]:
+    ) -> list[tuple[StoredRecord, InputRecord]]:
         """Lock the record and those that wait for it: folded together, the order's word comes before its money."""
-        review = QuarantineRepository(connection)
-        stored = await review.lock(record)
+        repository = QuarantineRepository(connection)
+        stored = await repository.lock(record)
         if stored is None:
             return []
-        followers = await review.followers_of(record, EARLIER_IN_QUARANTINE) if with_followers else []
-        waiting = [await review.lock(one) for one in followers]
-        return [one for one in (stored, *waiting) if one is not None]
-
-    async def _still_fails(self, record: int, place: Place, error: Exception) -> list[Replayed]:
-        """The record spoils its transaction, as it did when it came."""
-        rejection = failed(InputRecord(*place, key=None, value=None), error)
-        replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
-        async with self._engine.begin() as connection:
-            await self._note(connection, record, replayed)
-        return [replayed]
+        followers = await repository.followers_of(record, EARLIER_IN_QUARANTINE) if with_followers else []
+        waiting = [await repository.lock(one) for one in followers]
+        return [(one, opened(one, self._rules.keyring)) for one in (stored, *waiting) if one is not None]
 
     async def _note(self, connection: AsyncConnection, record: int, replayed: Replayed) -> None:
         """Close the record, or say why it stays; and record who replayed it."""
-        review = QuarantineRepository(connection)
+        repository = QuarantineRepository(connection)
         if replayed.reason is None:
-            await review.close(record, "replayed", self._clock())
+            await repository.close(record, "replayed", self._clock())
         else:
-            await review.restate(record, replayed.reason, replayed.detail or "")
+            await repository.restate(record, replayed.reason, replayed.detail or "")
         what = f"quarantine replay {_position(replayed.place)}: {replayed.reason or replayed.outcome}"
         await self.record_act(connection, replayed.place, what)
 

@@ -45,9 +45,15 @@ class Watermarks:
             TimeoutError: Kafka did not answer.
         """
         marks = await self._look()
+        # All partitions of the topics, ours or not: one that nobody reads yet holds back too.
+        partitions = [
+            (topic, partition)
+            for topic in self._topics
+            for partition in self._consumer.partitions_for_topic(topic) or ()
+        ]
         async with self._engine.begin() as connection:
             repository = MarkRepository(connection)
-            await repository.register(self._all_partitions())
+            await repository.register(sorted(partitions))
             await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
         return EVERY_SECONDS
 
@@ -73,11 +79,3 @@ class Watermarks:
         for partition in marks:
             del self._ends[partition]
         return marks
-
-    def _all_partitions(self) -> list[tuple[str, int]]:
-        """All partitions of the topics, ours or not: one that nobody reads yet holds back too."""
-        return [
-            (topic, partition)
-            for topic in self._topics
-            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
-        ]

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from giftcert.contracts.payload import Money
+from giftcert.contracts.records import EventFields
 
 SCHEMA_VERSION = 1
 """Rises only when a reader of the version before would break."""
@@ -17,25 +18,14 @@ Header: TypeAlias = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEvent:
+class StoredEvent(EventFields):
     """An event with the id, sequence number and commit time that storage gave it; ``payload`` is JSON text."""
 
     event_id: str
     stream_key: str
     certificate_id: str | None
     sequence: int | None
-    event_type: str
-    occurred_at: datetime
     recorded_at: datetime
-    channel: str | None
-    sale_channel: str | None
-    status: str | None
-    refund_state: str | None
-    product: str | None
-    nominal: int | None
-    currency: str | None
-    balance: int | None
-    held: int | None
     cause_topic: str | None
     cause_event_id: str | None
     payload: str

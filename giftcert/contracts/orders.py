@@ -225,23 +225,22 @@ def _stated(value: bytes | None) -> StatedOrder:
     require_distinct((line.line_id for line in record.lines), "duplicateLine", "lines.lineId")
     require_distinct(record.named_certificates, "duplicateCertificate", "lines.certificateId")
     for nth, line in enumerate(record.lines):
-        (_check_certificate if line.is_certificate else _check_other)(line, f"lines[{nth}]")
+        _check_line(line, f"lines[{nth}]")
     return record
 
 
-def _check_certificate(line: OrderLine, path: str) -> None:
-    if line.certificate_id is None:
+def _check_line(line: OrderLine, path: str) -> None:
+    if not line.is_certificate:  # a misspelt kind must not lose the buyer's money, as a line of goods would
+        if line.certificate_id is not None or line.reservation_id is not None:
+            raise MalformedRecord(
+                "misspeltKind", f"{path}.kind: expected {GIFT_CERTIFICATE} beside these ids"
+            )
+    elif line.certificate_id is None:
         raise MalformedRecord("certificateMissing", f"{path}.certificateId: required")
-    if line.quantity not in (None, 1):
+    elif line.quantity not in (None, 1):
         raise MalformedRecord("invalidField", f"{path}.quantity: expected 1")
-    if line.amount < 0:
+    elif line.amount < 0:
         raise MalformedRecord("invalidField", f"{path}.amount: expected 0 or more")
-
-
-def _check_other(line: OrderLine, path: str) -> None:
-    """A misspelt kind must not lose the buyer's money, as a line of goods would."""
-    if line.certificate_id is not None or line.reservation_id is not None:
-        raise MalformedRecord("misspeltKind", f"{path}.kind: expected {GIFT_CERTIFICATE} beside these ids")
 
 
 def _withdrawn(value: bytes | None) -> WithdrawnOrder:

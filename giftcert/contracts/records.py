@@ -8,17 +8,16 @@ from giftcert.domain.cause import Cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
-    """One event of the stream. Amounts are minor units of ``currency``; what does not apply is ``None``.
+class EventFields:
+    """What every event of the stream says, as it is recorded and as it is stored.
 
-    ``status``, ``refund_state``, ``balance`` and ``held`` are those after the event.
+    Amounts are minor units of ``currency``; what does not apply is ``None``. ``status``, ``refund_state``, ``balance``
+    and ``held`` are those after the event.
     """
 
     event_type: str
     occurred_at: datetime
     channel: str | None
-    payload: dict[str, Any]
-    cause: Cause | None = None
     sale_channel: str | None = None
     status: str | None = None
     refund_state: str | None = None
@@ -27,3 +26,11 @@ class EventRecord:
     currency: str | None = None
     balance: int | None = None
     held: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord(EventFields):
+    """One event to be recorded."""
+
+    payload: dict[str, Any]
+    cause: Cause | None = None

@@ -3,10 +3,9 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
-from kafka_ingest.decoder import UndecodableRecord
+from kafka_ingest.decoder import UNDECODABLE
 from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay
 from kafka_ingest.writer import Failure, failure_of
@@ -268,7 +267,8 @@ def refuse_all(*_: object) -> None:
 
 async def test_a_record_that_is_still_bad_stays_and_says_why(twins: Twins) -> None:
     shop = twins.mended
-    broken, poison = shop.store.payment_record(b"{}"), shop.store.order_record(order(orderId="a\0b"))
+    broken = shop.store.payment_record(b"{}")
+    poison = shop.store.order_record(order(orderId="a\0b", lines=[goods_line()]))
     await shop.comes(broken)
     await shop.comes(poison)
     outcomes = await shop.replay(broken, poison)
@@ -425,9 +425,8 @@ async def test_a_batch_of_an_unknown_codec_is_replayed_whole_once_it_can_be_read
     for nth, value in enumerate(values):
         builder.append(nth, 1_763_892_000_000, b"IM-1001", value, [])
     data = bytes(builder.build())
-    lost = UndecodableRecord(0, 0, data, (("UnsupportedCodecError", b""),))
-    record = SimpleNamespace(topic=TOPICS.orders, partition=0, **asdict(lost))
-    await shop.comes(record)  # type: ignore[arg-type]
+    headers = (("UnsupportedCodecError", b""),)
+    await shop.comes(InputRecord(TOPICS.orders, 0, 0, None, data, 0, UNDECODABLE, headers))
     assert await shop.waiting() == [(0, "undecodableBatch")]
     [replayed] = await shop.replay(InputRecord(TOPICS.orders, 0, 0, None, data))
     assert replayed.is_applied

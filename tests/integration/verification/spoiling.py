@@ -40,7 +40,7 @@ async def tell(world: World, certificate_id: str, **changes: Any) -> None:
     async with world.engine.begin() as connection:
         stored = await CertificateRepository(connection).load(certificate_id)
         record = about_certificate(OperatorActed(who="anna", what="looked"), stored.state, datetime.now(UTC))
-        fields = {name: getattr(record, name) for name in EventRecord.__slots__}
+        fields = {name: getattr(record, name) for name in EventRecord.__dataclass_fields__}
         await EventRepository(connection).append(certificate_id, [EventRecord(**{**fields, **changes})])
     await world.tell_again(as_it_was)
     await publish_all(world.engine, world.settings)

@@ -1,13 +1,13 @@
 """Whatever the domain decides, and the stream tells of it, keeps the invariants that the fold checks."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
 from hypothesis import given
 
 from giftcert.contracts.envelope import StoredEvent
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.records import EventFields, EventRecord
 from giftcert.contracts.stream import stamp
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.storage.verification.pages import CertificateRow
@@ -37,9 +37,8 @@ def row_of(state: CertificateState, sequence: int) -> CertificateRow:
 
 def stored(record: EventRecord, certificate_id: str, sequence: int) -> StoredEvent:
     """The event as the database has it."""
-    told = {name: getattr(record, name) for name in EventRecord.__slots__ if name not in {"cause", "payload"}}
     return StoredEvent(
-        **told,
+        **{one.name: getattr(record, one.name) for one in fields(EventFields)},
         event_id=str(sequence),
         stream_key=certificate_id,
         certificate_id=certificate_id,
