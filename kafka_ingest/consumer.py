@@ -144,7 +144,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._hand_over = hand_over
         self._committing: asyncio.Task[None] | None = None
         self._outstanding: list[Batch] = []  # taken from Kafka, not committed here
-        self._offset_commits: set[asyncio.Task[None]] = set()
+        self._uncommitted: dict[TopicPartition, int] = {}  # offsets that Kafka has still to hear of
         self._assignment = 0
         self._retry_at: float | None = None
         self._pause = FIRST_PAUSE
@@ -167,6 +167,8 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._stand_still()
         taken = await self._consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
         if not taken:
+            if self._uncommitted and (self._committing is None or self._committing.done()):
+                await self._commit_offsets()
             return
         batch = self._decoded(taken)
         await self.finished()
@@ -191,11 +193,9 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def _end(self) -> None:
         """Let what is being committed come to its end, unless that takes too long; it would come again."""
-        under_way = {task for task in (self._committing, *self._offset_commits) if task is not None}
-        if under_way:
-            await asyncio.wait(under_way, timeout=FINISH_SECONDS)
-        for task in under_way:
-            task.cancel()
+        if self._committing is not None:
+            await asyncio.wait({self._committing}, timeout=FINISH_SECONDS)
+            self._committing.cancel()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish what is under way before others get the partitions; what was only taken is theirs to take again.
@@ -210,6 +210,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         """Begin anew from the committed offsets. A pause belongs to the assignment before, so pause again."""
         _log.info("partitions assigned", partitions=len(list(assigned)))
         self._outstanding.clear()
+        self._uncommitted.clear()
         self._stand_still()
 
     def _decoded(self, taken: Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]) -> Batch:
@@ -244,29 +245,25 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._outages.over(INGEST)
         if batch in self._outstanding:
             self._outstanding.remove(batch)
-            await self._commit_offsets(batch.after)
+            self._uncommitted |= batch.after
+            await self._commit_offsets()
 
-    async def _commit_offsets(self, offsets: dict[TopicPartition, int]) -> None:
-        """Tell Kafka how far we are. If that fails, the records come again one day and are known as repeats.
+    async def _commit_offsets(self) -> None:
+        """Tell Kafka how far we are; what it does not hear is told again, and after a crash comes as repeats.
 
-        aiokafka repeats it until the broker answers, so one that takes long is not waited for.
+        aiokafka tries it until the broker answers, so one that takes long is not waited for.
         """
-        commit = asyncio.create_task(self._commit_to_kafka(offsets))
-        self._offset_commits.add(commit)
-        commit.add_done_callback(self._offset_commits.discard)
-        await asyncio.wait({commit}, timeout=COMMIT_SECONDS)
-        if not commit.done():
-            await self._outages.goes_on(KAFKA, TimeoutError())
-
-    async def _commit_to_kafka(self, offsets: dict[TopicPartition, int]) -> None:
         try:
-            await self._consumer.commit(offsets)
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._consumer.commit(dict(self._uncommitted))
         except (CommitFailedError, IllegalStateError) as error:  # the partitions are another's by now
             _log.info("offsets not committed", error=type(error).__name__)
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             await self._outages.goes_on(KAFKA, error)
+            return
         else:
             self._outages.over(KAFKA)
+        self._uncommitted.clear()
 
     # PostgreSQL away ------------------------------------------------------------------------------
 

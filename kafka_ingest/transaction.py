@@ -31,7 +31,6 @@ from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLine
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
-from giftcert.storage.repository import Write
 from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository, UnmatchedRow
 from giftcert.temporal.signals import Signal, Wake
@@ -110,7 +109,7 @@ class BatchTransaction:
     async def _look_up(self, batch: DecodedBatch, orders: Mapping[str, StoredOrder]) -> Known:
         """Return what is known of the batch, with the payments that waited for its orders taken."""
         named = [order for _, _, order in batch.orders if order is not None]
-        new = {one.order_id: one.order_version for one in named if one.order_id not in orders}
+        new = [order for order in named if order.order_id not in orders]
         looked_at_again = {one for one, stored in orders.items() if stored.recheck}
         spending = [one for _, one in batch.payments if one.spent_certificate_id is not None]
         spent = {one.spent_certificate_id or "" for one in spending}
@@ -118,11 +117,11 @@ class BatchTransaction:
         payments = UnmatchedPaymentRepository(self.connection)
         return Known(
             orders=orders,
-            waited=await self._waiting(new.keys() | looked_at_again),
+            waited=await self._waiting({one.order_id for one in new} | looked_at_again),
             spendings=await repository.contents(map(spending_identity, spending)) if spending else {},
             channels=await repository.channels(filter(is_certificate_id, spent)) if spending else {},
             held_up=await self._held_up(batch, orders),
-            payments_were_dropped=any(one > 1 for one in new.values()) and await payments.were_dropped(),
+            payments_were_dropped=any(one.order_version > 1 for one in new) and await payments.were_dropped(),
         )
 
     async def _held_up(self, batch: DecodedBatch, orders: Collection[str]) -> dict[str, int]:
@@ -181,9 +180,13 @@ class BatchTransaction:
         revisions, products = await order_changes.revise(self.connection, changes, rows, self.rules.policy)
         reported = report_unknown(plan, rows, revisions, replaying=self.replaying)
         _report_too_large(plan, self.now)
-        spent = list(plan.spendings.values())
+        spent, keyring = list(plan.spendings.values()), self.rules.keyring
+        writes = [spendings.received(spent, self.now)] if spent else []
+        if plan.originals:
+            originals = [_original(source, record, self.now, keyring) for source, record in plan.originals]
+            writes.append(inbox.received(originals))
         wakes = await order_changes.save(
-            self.connection, changes, reported, products, self.now, _spending_rows(spent), self._writes(plan)
+            self.connection, changes, reported, products, self.now, _spending_rows(spent), writes
         )
         return wakes + [
             Wake(
@@ -195,16 +198,6 @@ class BatchTransaction:
             )
             for one in spent
         ]
-
-    def _writes(self, plan: BatchPlan) -> list[Write]:
-        writes = []
-        if plan.spendings:
-            writes.append(spendings.received(list(plan.spendings.values()), self.now))
-        if plan.originals:
-            keyring = self.rules.keyring
-            rows = [_original(source, record, self.now, keyring) for source, record in plan.originals]
-            writes.append(inbox.received(rows))
-        return writes
 
 
 # Lines whose certificate nobody knows -----------------------------------------------------------------

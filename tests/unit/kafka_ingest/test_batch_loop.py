@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from kafka_ingest.consumer import BatchLoop
 from kafka_ingest.decoder import DecodedBatch
@@ -24,6 +25,7 @@ class Consumer:
     paused_now: set[TopicPartition] = field(default_factory=set)
     commits: list[dict[TopicPartition, int]] = field(default_factory=list)
     taken: asyncio.Event = field(default_factory=asyncio.Event)
+    refuses: bool = False
 
     def gives(self, *offsets: int) -> None:
         self.taken.clear()
@@ -54,6 +56,8 @@ class Consumer:
         return set(self.paused_now)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self.refuses:
+            raise KafkaError
         self.commits.append(offsets)
 
 
@@ -170,3 +174,19 @@ async def test_a_new_assignment_is_paused_while_postgresql_is_away(scene: Scene)
     await scene.loop.on_partitions_revoked([PARTITION])
     await scene.loop.on_partitions_assigned([PARTITION])
     assert scene.consumer.paused_now == {PARTITION}
+
+
+async def test_offsets_that_kafka_did_not_hear_of_are_told_again(scene: Scene) -> None:
+    scene.writer.may_commit.set()
+    scene.consumer.refuses = True
+    scene.consumer.gives(0, 1)
+    await scene.loop.step()
+    await scene.loop.finished()
+    assert scene.consumer.commits == []
+    scene.consumer.refuses = False
+    scene.consumer.gives()
+    await scene.loop.step()
+    assert scene.consumer.commits == [{PARTITION: 2}]
+    scene.consumer.gives()
+    await scene.loop.step()
+    assert scene.consumer.commits == [{PARTITION: 2}], "once it has heard, nothing is told again"
