@@ -56,13 +56,9 @@ class LateMatch:
             async with asyncio.timeout(self._pause):
                 await self._something_new.wait()
         self._something_new.clear()
-        open_before = self._pause < IDLE_SECONDS
-        if not await self.round():
-            self._pause = IDLE_SECONDS
-        elif open_before:
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        else:
-            self._pause = FIRST_PAUSE
+        left = await self.round()
+        longer = min(2 * self._pause, LONGEST_PAUSE) if self._pause < IDLE_SECONDS else FIRST_PAUSE
+        self._pause = longer if left else IDLE_SECONDS
         return 0.0
 
     async def round(self) -> bool:
