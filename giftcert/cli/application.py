@@ -1,29 +1,24 @@
-"""The commands, and the module of each."""
+"""All commands together, each loaded when it is named."""
 
 from importlib import import_module
 
 import typer
 from typer.main import get_command
 
-MODULES = {
-    "up": "up",
-    "demo": "demo",
-    "api": "services",
-    "worker": "services",
-    "ingest": "services",
-    "dispatch": "services",
-    "migrate": "setup",
-    "setup": "setup",
-    "prepare": "setup",
-    "pool": "pool",
-    "token": "keys",
-    "keys": "keys",
-    "refunds": "refunds",
-    "quarantine": "quarantine",
-    "trace": "trace",
-    "verify": "verify",
-    "config": "config",
+COMMANDS = {
+    "up": ("up",),
+    "demo": ("demo",),
+    "services": ("api", "worker", "ingest", "dispatch"),
+    "setup": ("migrate", "setup", "prepare"),
+    "pool": ("pool",),
+    "keys": ("keys", "token"),
+    "refunds": ("refunds",),
+    "quarantine": ("quarantine",),
+    "trace": ("trace",),
+    "verify": ("verify",),
+    "config": ("config",),
 }
+"""By the modules that have them."""
 HELP = "Gift-certificate processing. `giftcert up` starts everything here; nothing needs to be set for that."
 
 
@@ -34,7 +29,7 @@ def run(arguments: list[str]) -> int:
         Exception: the command failed.
     """
     named = next((argument for argument in arguments if not argument.startswith("-")), "")
-    modules = [MODULES[named]] if named in MODULES else dict.fromkeys(MODULES.values())
+    modules = [module for module, commands in COMMANDS.items() if named in commands] or COMMANDS
     app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_options)
     for module in modules:

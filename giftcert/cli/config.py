@@ -2,9 +2,7 @@
 
 import json
 import textwrap
-from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -46,12 +44,12 @@ def config(
 
 def env_example() -> str:
     """Return the text of `.env.example`."""
-    return _HEAD + "".join(_entry(name, field) for name, field in Settings.model_fields.items())
-
-
-def _entry(name: str, field: Any) -> str:  # noqa: ANN401 - pydantic's own
-    comment = "".join(f"# {line}\n" for line in textwrap.wrap(field.description or "", 100))
-    return f"\n{comment}#{_variable(name)}={_as_text(field.default)}\n"
+    defaults = Settings.model_construct().model_dump(mode="json")
+    entries = []
+    for name, field in Settings.model_fields.items():
+        comment = "".join(f"# {line}\n" for line in textwrap.wrap(field.description or "", 100))
+        entries.append(f"\n{comment}#{_variable(name)}={_as_text(defaults[name])}\n")
+    return _HEAD + "".join(entries)
 
 
 def _variable(name: str) -> str:
@@ -59,24 +57,6 @@ def _variable(name: str) -> str:
 
 
 def _as_text(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case timedelta():
-            return _duration(value)
-        case tuple() | list() | dict():
-            return json.dumps(value)
-        case Path():
-            return value.as_posix()
-        case _:
-            return str(value)
-
-
-def _duration(value: timedelta) -> str:
-    seconds = int(value.total_seconds())
-    for text, unit in (("P{}D", 86_400), ("PT{}H", 3_600), ("PT{}M", 60)):
-        if seconds and seconds % unit == 0:
-            return text.format(seconds // unit)
-    return f"PT{seconds}S"
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value)

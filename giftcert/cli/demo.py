@@ -42,16 +42,13 @@ def demo(
     return _on_its_own(settings.state_dir / "demo", context.args, wanted, keep=keep)
 
 
-def sells_for_demo(settings: Settings, products_file: Path) -> bool:
+@to_its_end
+async def sells_for_demo(settings: Settings, products_file: Path) -> bool:
     """Return whether the running stack was started with the products of the demo, whose deadlines are short."""
     wanted = {line.id for line in read_products(settings.model_copy(update={"products_file": products_file}))}
-
-    async def known() -> set[str]:
-        database = with_running_stack(settings, ["database_url"])
-        async with connected(database, "demo") as engine, engine.connect() as connection:
-            return set(await ProductRepository(connection).all())
-
-    return wanted <= asyncio.run(known())
+    settings = with_running_stack(settings, ["database_url"])
+    async with connected(settings, "demo") as engine, engine.connect() as connection:
+        return wanted <= set(await ProductRepository(connection).all())
 
 
 def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, str], *, keep: bool) -> int:

@@ -1,7 +1,6 @@
 """The Temporal namespace and its search attributes."""
 
 import asyncio
-from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
@@ -13,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from giftcert.temporal import search_attributes
 
 # How long finished runs stay visible; the state of a certificate is in PostgreSQL, not in them.
-_RETENTION = timedelta(days=30)
+_RETENTION = Duration(seconds=30 * 86_400)
 _PATIENCE_SECONDS = 30
 
 
@@ -26,27 +25,28 @@ async def ensure_namespace(client: Client) -> list[str]:
     Raises:
         RPCError: Temporal does not answer or refuses.
     """
-    done = []
-    if await _register(client):
-        done.append(f"namespace {client.namespace} made")
-    missing = await _missing_attributes(client)
+    done = [f"namespace {client.namespace} made"] if await _register(client) else []
+    listed = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = [key.name for key in search_attributes.ALL if key.name not in listed.custom_attributes]
     if missing:
-        request = AddSearchAttributesRequest(namespace=client.namespace)
-        for name in missing:
-            request.search_attributes[name] = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        await client.operator_service.add_search_attributes(request)
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword)
+            )
+        )
         done.append(f"search attributes {', '.join(missing)} made")
     await _until_known(client)
     return done
 
 
 async def _register(client: Client) -> bool:
-    retention = Duration()
-    retention.FromTimedelta(_RETENTION)
     request = RegisterNamespaceRequest(
         namespace=client.namespace,
         description="Gift certificates",
-        workflow_execution_retention_period=retention,
+        workflow_execution_retention_period=_RETENTION,
     )
     try:
         await client.workflow_service.register_namespace(request)
@@ -55,12 +55,6 @@ async def _register(client: Client) -> bool:
             return False
         raise
     return True
-
-
-async def _missing_attributes(client: Client) -> list[str]:
-    request = ListSearchAttributesRequest(namespace=client.namespace)
-    answer = await client.operator_service.list_search_attributes(request)
-    return [key.name for key in search_attributes.ALL if key.name not in answer.custom_attributes]
 
 
 async def _until_known(client: Client) -> None:
@@ -74,5 +68,5 @@ async def _until_known(client: Client) -> None:
                 if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                     raise
                 await asyncio.sleep(0.2)
-                continue
-            return
+            else:
+                return

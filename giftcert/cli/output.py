@@ -23,9 +23,10 @@ def say(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - any J
     typer.echo(json.dumps(data, ensure_ascii=False, default=str) if as_json else text)
 
 
-def say_progress(what: str, done: int, total: int) -> None:
-    """Print how much of something is done, over what was printed of it before."""
-    typer.echo(f"\r{what}{done:,} of {total:,}", nl=done >= total, err=True)
+def say_progress(what: str, done: int, total: int, *, as_json: bool) -> None:
+    """Print for people how much of something is done, over what was printed of it before."""
+    if not as_json:
+        typer.echo(f"\r{what}{done:,} of {total:,}", nl=done >= total, err=True)
 
 
 def stamp(at: datetime | None) -> str | None:

@@ -1,5 +1,6 @@
 """``giftcert pool``: what there is to sell."""
 
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
@@ -32,12 +33,9 @@ async def generate(
     """Make certificates with numbers and sealed CVCs from a secure source."""
     settings = database_settings()
     refuse_embedded_keys(settings)
-
-    def progress(made: int) -> None:
-        if not as_json:
-            say_progress("", made, count)
-
-    batch = await pool_contents.generate(settings, product, count, progress)
+    batch = await pool_contents.generate(
+        settings, product, count, lambda made: say_progress("", made, count, as_json=as_json)
+    )
     data = {"batchId": str(batch), "product": product, "count": count}
     say(data, f"{count:,} certificates of {product} made: batch {batch}", as_json=as_json)
 
@@ -47,12 +45,12 @@ async def generate(
 async def status(as_json: AsJson = False) -> None:
     """Count the certificates of each product by status."""
     found = await pool_contents.counts(database_settings())
-    data = [{"product": one.product, "statuses": one.statuses, "cooling": one.cooling} for one in found]
     lines = []
     for one in found:
         counts = ", ".join(f"{name} {number:,}" for name, number in sorted(one.statuses.items()))
         lines.append(f"{one.product:<16} {counts}, cooling {one.cooling}")
-    say(data, "\n".join(lines) or "the pool is empty", as_json=as_json)
+    data, text = [asdict(one) for one in found], "\n".join(lines) or "the pool is empty"
+    say(data, text, as_json=as_json)
 
 
 @app.command()
@@ -105,7 +103,6 @@ async def _carry_out(opened: OpenedLifecycle, operation_id: UUID, *, as_json: bo
         async with opened.engine.connect() as connection:
             stored = await OperationRepository(connection).find(operation_id)
         assert stored is not None  # noqa: S101 - operations are never deleted
-        if not as_json:
-            say_progress("", stored.done, stored.total)
+        say_progress("", stored.done, stored.total, as_json=as_json)
         if step.finished:
             return stored

@@ -16,10 +16,10 @@ from giftcert.cli.operators import By, free_text, operator
 from giftcert.cli.output import AsJson, say, table
 from giftcert.cli.quarantine_report import (
     COLUMNS,
-    Tally,
     described,
     place_at,
     position,
+    replayed,
     revealed,
     row_of,
 )
@@ -99,18 +99,22 @@ async def replay(
     if not (place or topic or reason or everything):
         raise CommandError("say which: TOPIC/PARTITION/OFFSET, --topic, --reason or --all")
     wanted = Wanted(topic=topic, partition=partition, reason=reason)
-    tally = Tally()
+    applied, bad = 0, []
     async with _opened() as (engine, rules):
         if place:
             await _find(engine, place_at(place))
             topic, partition, offset = place_at(place)
             wanted = Wanted(topic=topic, partition=partition, offset=offset, reason=reason)
         of_service = replace(rules, policy=await service_policy(engine))
-        async for outcome in _replayed(engine, Replay(engine, of_service, operator(by)), wanted):
-            tally.add(outcome)
-    say(tally.as_json(), tally.as_text(), as_json=as_json)
-    if tally.still_bad:
-        raise CommandError(f"{tally.still_bad} records are still bad")
+        async for outcome in _replay_all(engine, Replay(engine, of_service, operator(by)), wanted):
+            if outcome.is_applied:
+                applied += 1
+            else:
+                bad.append(outcome)
+    data, text = replayed(applied, bad)
+    say(data, text, as_json=as_json)
+    if bad:
+        raise CommandError(f"{len(bad)} records are still bad")
 
 
 @app.command()
@@ -154,7 +158,7 @@ async def _find(engine: AsyncEngine, place: Place) -> StoredRecord:
     return stored
 
 
-async def _replayed(engine: AsyncEngine, replay: Replay, wanted: Wanted) -> AsyncIterator[Replayed]:
+async def _replay_all(engine: AsyncEngine, replay: Replay, wanted: Wanted) -> AsyncIterator[Replayed]:
     """Replay all records that are meant, page by page, and yield what comes of each."""
     behind = BEGINNING
     while True:

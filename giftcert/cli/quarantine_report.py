@@ -1,7 +1,7 @@
 """Reports of quarantined records, for people and for programs."""
 
 import base64
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from giftcert.cli.errors import CommandError
@@ -95,32 +95,13 @@ def _printable(content: bytes | None) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-@dataclass(slots=True)
-class Tally:
-    """What came of a replay; of records that are still bad the first ``NAMED_BAD`` are named."""
-
-    applied: int = 0
-    still_bad: int = 0
-    named: list[Replayed] = field(default_factory=list)
-
-    def add(self, outcome: Replayed) -> None:
-        """Count the outcome of one record."""
-        if outcome.is_applied:
-            self.applied += 1
-            return
-        self.still_bad += 1
-        if len(self.named) < NAMED_BAD:
-            self.named.append(outcome)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for programs."""
-        reasons = [
-            {"position": position(one.place), "reason": one.reason, "detail": one.detail}
-            for one in self.named
-        ]
-        return {"applied": self.applied, "stillBad": self.still_bad, "reasons": reasons}
-
-    def as_text(self) -> str:
-        """Return it for people."""
-        lines = [f"{position(one.place)} is still bad: {one.reason}: {one.detail}" for one in self.named]
-        return "\n".join([*lines, f"{self.applied} applied, {self.still_bad} still bad"])
+def replayed(applied: int, bad: Sequence[Replayed]) -> tuple[dict[str, Any], str]:
+    """Return what came of a replay, for programs and for people; of records that are still bad the first are named."""
+    named = [(position(one.place), one.reason, one.detail) for one in bad[:NAMED_BAD]]
+    data = {
+        "applied": applied,
+        "stillBad": len(bad),
+        "reasons": [{"position": at, "reason": reason, "detail": detail} for at, reason, detail in named],
+    }
+    lines = [f"{at} is still bad: {reason}: {detail}" for at, reason, detail in named]
+    return data, "\n".join([*lines, f"{applied} applied, {len(bad)} still bad"])

@@ -1,5 +1,6 @@
 """The topics of the service: made where they are ours to make, and held to the settings the stream needs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -43,7 +44,9 @@ def ensure_topics(settings: Settings, *, inputs_too: bool, in_memory: bool) -> l
     known = admin.list_topics(timeout=_ANSWER_SECONDS).topics
     made = [name for name in wanted if name not in known and _make(admin, settings, name)]
     done = [f"topic {name} made" for name in made]
-    if settings.topic_stream not in made and _correct_stream(admin, settings.topic_stream):
+    deviations = {} if settings.topic_stream in made else stream_deviations(admin, settings.topic_stream)
+    if deviations:
+        _correct(admin, settings.topic_stream, deviations)
         done.append(f"topic {settings.topic_stream} is kept for ever now")
     return done
 
@@ -60,17 +63,13 @@ def _make(admin: AdminClient, settings: Settings, name: str) -> bool:
     return True
 
 
-def _correct_stream(admin: AdminClient, stream: str) -> bool:
-    deviations = stream_deviations(admin, stream)
-    if not deviations:
-        return False
+def _correct(admin: AdminClient, stream: str, deviations: Iterable[str]) -> None:
     entries = [
         ConfigEntry(name, STREAM_CONFIGURATION[name], incremental_operation=AlterConfigOpType.SET)
         for name in deviations
     ]
     resource = ConfigResource(ResourceType.TOPIC, stream, incremental_configs=entries)
     _result(admin.incremental_alter_configs([resource], request_timeout=_ANSWER_SECONDS))
-    return True
 
 
 def _result(answers: dict[Any, Any]) -> None:

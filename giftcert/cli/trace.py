@@ -15,6 +15,7 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.output import AsJson, say, stamp, table
 from giftcert.contracts.envelope import StoredEvent
+from giftcert.contracts.payload import payload_of
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
 from giftcert.kafka_connection import NoKafkaAddressError, connection_options
 from giftcert.settings import Settings
@@ -87,14 +88,8 @@ async def _positions(
 
 
 def _input(found: TracedInput) -> Step:
-    data = {
-        "topic": found.topic,
-        "partition": found.partition,
-        "offset": found.offset,
-        "eventId": found.event_id,
-        "eventType": found.event_type,
-        "orderId": found.order_id,
-    }
+    data = payload_of(found)
+    del data["receivedAt"]
     place = found.topic if found.offset is None else f"{found.topic}/{found.partition}/{found.offset}"
     where = f"{place}, event {found.event_id}, order {found.order_id}"
     return Step(found.received_at, "input", found.event_type, where, data)
@@ -128,7 +123,7 @@ def _event(event: StoredEvent, position: StreamPosition | None, is_published: bo
         "held": event.held,
         "cause": {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None,
         "published": is_published,
-        "stream": {"partition": position.partition, "offset": position.offset} if position else None,
+        "stream": payload_of(position) if position else None,
     }
     what = f"{event.sequence} {event.event_type}" + (f" ({reason})" if reason else "")
     stands = f"{event.status}, refund {event.refund_state}, balance {event.balance or 0:,}, held {event.held or 0:,}"

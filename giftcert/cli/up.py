@@ -9,6 +9,7 @@ import typer
 
 from giftcert.cli.event_loop import run_until_stopped
 from giftcert.cli.output import AsJson
+from giftcert.contracts.payload import payload_of
 from giftcert.embedded.whole import Ready, run_whole_stack
 from giftcert.settings import load_settings
 
@@ -47,14 +48,8 @@ def up(
 
 def _described(ready: Ready) -> dict[str, object]:
     """All addresses, the password of the database among them."""
-    addresses = ready.addresses
     return {
-        "apiUrl": addresses.api_url,
-        "databaseUrl": addresses.database_url,
-        "temporalAddress": addresses.temporal_address,
-        "temporalUiUrl": addresses.temporal_ui_url,
-        "kafkaBootstrapServers": addresses.kafka_bootstrap_servers,
-        "kafkaInMemory": addresses.kafka_in_memory,
+        **payload_of(ready.addresses),
         "metricsUrls": dict(ready.metrics_urls),
         "stateFolder": str(ready.state_folder),
         "seconds": round(ready.seconds, 1),

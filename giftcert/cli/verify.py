@@ -38,10 +38,7 @@ async def verify(
     if repair and sample is not None:
         raise CommandError("--repair looks at everything: leave --sample out")
 
-    def progress(what: str, done: int, total: int) -> None:
-        if not as_json:
-            say_progress(f"{what}: ", done, total)
-
+    progress = lambda what, done, total: say_progress(f"{what}: ", done, total, as_json=as_json)  # noqa: E731
     settings = with_running_stack(load_settings())
     async with connected(settings, "verify") as engine:
         with reaching_temporal(settings):
@@ -59,7 +56,7 @@ async def verify(
                 findings = await look(sources, progress)
     data, lines = _as_data(findings), _as_lines(findings)
     if repair:
-        data |= {"repaired": done, "found": _violations(found)}
+        data |= {"repaired": done, "found": [asdict(one) for one in found.violations]}
         lines += _about_repair(found, findings, done)
     say(data, "\n".join(lines), as_json=as_json)
     return 0 if findings.hold else 1
@@ -77,13 +74,9 @@ def _as_data(findings: Findings) -> dict[str, Any]:
             }
             for number, says in INVARIANTS.items()
         ],
-        "violations": _violations(findings),
+        "violations": [asdict(one) for one in findings.violations],
         "unchecked": findings.unchecked,
     }
-
-
-def _violations(findings: Findings) -> list[dict[str, Any]]:
-    return [asdict(one) for one in findings.violations]
 
 
 def _as_lines(findings: Findings) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tells the stream of violations: each once while it stands, under the certificate, product or input it is about."""
+"""Reports violations on the stream: each once while it stands, under the certificate, product or input it is about."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,14 +28,7 @@ REPORTED_AT_ONCE = 100
 async def report(
     engine: AsyncEngine, settings: Settings, findings: Findings, now: datetime, *, whole: bool
 ) -> int:
-    """Tell what is new; what a verification of everything no longer finds may be told again when it comes back.
-
-    Args:
-        engine: where alerts are written.
-        settings: of the service.
-        findings: of one verification.
-        now: the instant of this report.
-        whole: whether everything was looked at.
+    """Report what is new; what a verification of everything no longer finds is reported again when it comes back.
 
     Returns:
         How many alerts there are.
@@ -91,7 +84,7 @@ async def _append(
 async def _append_to_certificate(
     connection: AsyncConnection, certificate_id: str, notice: InvariantViolated, now: datetime
 ) -> bool:
-    """Tell under the certificate; return ``False`` where just what is wrong with it does not let that be."""
+    """Report under the certificate; return ``False`` where just what is wrong with it does not let that be."""
     try:
         async with connection.begin_nested():
             stored = await CertificateRepository(connection).load(certificate_id)

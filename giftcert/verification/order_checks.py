@@ -11,7 +11,7 @@ from datetime import datetime
 from giftcert.contracts.codec import encode_state
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.messages import LineChanged
-from giftcert.domain.certificate.state import CertificateState, Line, LineRef, known_lines
+from giftcert.domain.certificate.state import Line, LineRef, known_lines
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy, Terms
@@ -154,7 +154,7 @@ def _refunded_too_much(line: Line, holder: StoredCertificate | None) -> Iterator
 
     Of a line that nobody holds money that never came may go back: no certificate answers for it.
     """
-    if holder is None or _has_open_case(holder.state, line.ref):
+    if holder is None or any(sale.ref == line.ref and sale.open_case for sale in holder.state.sales):
         return
     standing, counted = line.standing, line.counted
     new = [
@@ -171,10 +171,6 @@ def _refunded_too_much(line: Line, holder: StoredCertificate | None) -> Iterator
     elif overdrawn:
         seen = f"refund {overdrawn[0]} of a payment that brought less, and no refund case about it"
         yield _broken(REFUNDED_OF_OTHER, subject, line, "at most what its payment brought", seen)
-
-
-def _has_open_case(state: CertificateState, ref: LineRef) -> bool:
-    return any(sale.ref == ref and sale.open_case is not None for sale in state.sales)
 
 
 def _broken(

@@ -59,9 +59,14 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
 
 async def until_effective(engine: AsyncEngine, findings: Findings) -> bool:
     """Wait until the parts of the service have done what was set off; return whether they have, in reasonable time."""
+    waiting = {
+        "certificate_ids": _subjects(findings, *_TO_WAKE),
+        "event_ids": [one.about for one in _broken(findings, MISSING, UNPUBLISHED)],
+        "order_ids": _subjects(findings, whole_checks.PAYMENT_LEFT_BEHIND),
+    }
     try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not await _is_effective(engine, findings):  # noqa: ASYNC110 - it comes about in other processes
+        async with asyncio.timeout(WAIT_SECONDS), engine.connect() as connection:
+            while await RepairRepository(connection).any_left(**waiting):  # noqa: ASYNC110 - it comes about in other processes
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         return False
@@ -100,15 +105,6 @@ async def _wake(sources: Sources, client: Client, findings: Findings) -> int:
         wake = Wake(signal=Signal.REQUEST_DECIDED, channel=channel, cause="verify --repair", **row)
         await signal_certificate(client, wake)
     return len(rows)
-
-
-async def _is_effective(engine: AsyncEngine, findings: Findings) -> bool:
-    async with engine.connect() as connection:
-        return not await RepairRepository(connection).any_left(
-            certificate_ids=_subjects(findings, *_TO_WAKE),
-            event_ids=[one.about for one in _broken(findings, MISSING, UNPUBLISHED)],
-            order_ids=_subjects(findings, whole_checks.PAYMENT_LEFT_BEHIND),
-        )
 
 
 def _subjects(findings: Findings, *rules: Rule) -> list[str]:

@@ -9,19 +9,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from stdnum import luhn
 
 from giftcert.security import Keyring, SealError
-from giftcert.storage.verification.checks import Rule, Violation
+from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.secret_places import SealedRecord, SecretPlaceRepository, StoredText
 from giftcert.verification.violations import Findings
 
 NUMBER_IN_CLEAR = Rule(7, "numberInClear", "certificate")
 CVC_IN_CLEAR = Rule(7, "cvcInClear", "certificate")
 RECORD_UNSEALED = Rule(7, "recordUnsealed", "input")
+_EXPECTED = "no secret in clear"
 _ONLY_DIGITS = bytes(b"0"[0] if one in b"0123456789" else b" "[0] for one in range(256))
 _SEPARATORS = b" -"
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # mostly digits now and then
@@ -91,12 +92,6 @@ def _words(value: Any, name: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
             return
 
 
-class _Place(NamedTuple):
-    kind: str
-    subject: str
-    about: str
-
-
 class SecretWatch:
     """Collects what could be a secret, and asks the database in batches: of a page, of what ``flush`` ends."""
 
@@ -107,13 +102,13 @@ class SecretWatch:
         self._places = places
         self._keyring = keyring
         self._findings = findings
-        self._numbers: dict[bytes, _Place] = {}
+        self._numbers: dict[bytes, tuple[str, str, str]] = {}  # where each stands: kind, subject, about
         self._words: list[tuple[str, frozenset[str], str]] = []
 
     def look(self, text: str | bytes, kind: str, subject: str, about: str) -> None:
         """Look for numbers in a text that stands in this place."""
         for number in self._search.candidates(text if isinstance(text, bytes) else text.encode()):
-            self._numbers.setdefault(self._keyring.fingerprint(number), _Place(kind, subject, about))
+            self._numbers.setdefault(self._keyring.fingerprint(number), (kind, subject, about))
 
     def look_for_cvc(self, payload: str, certificate_id: str, about: str) -> None:
         """Look for the CVC of a certificate in what is said of it."""
@@ -124,14 +119,16 @@ class SecretWatch:
         """Add to the findings which suspects are numbers of ours; open the seals of the few that could be CVCs."""
         numbers, self._numbers = self._numbers, {}
         for fingerprint in await self._places.known(list(numbers)) if numbers else ():
-            self._findings.add(_in_clear(NUMBER_IN_CLEAR, numbers[fingerprint], "a certificate's number"))
+            kind, subject, about = numbers[fingerprint]
+            seen = f"a certificate's number at {about}"
+            self._findings.add(replace(NUMBER_IN_CLEAR, kind=kind).broken(subject, about, _EXPECTED, seen))
         suspects, self._words = self._words, []
         sealed = await self._places.sealed_cvcs([one for one, _, _ in suspects]) if suspects else {}
         for certificate_id, words, about in suspects:
             context = bytes.fromhex(certificate_id.replace("-", ""))
             if certificate_id in sealed and self._keyring.open(sealed[certificate_id], context) in words:
-                place = _Place("certificate", certificate_id, about)
-                self._findings.add(_in_clear(CVC_IN_CLEAR, place, "its CVC"))
+                seen = f"its CVC at {about}"
+                self._findings.add(CVC_IN_CLEAR.broken(certificate_id, about, _EXPECTED, seen))
 
     async def look_at_states(self, certificate_ids: list[str]) -> None:
         """Look for numbers in the stored states of certificates, within a snapshot."""
@@ -188,8 +185,3 @@ def _certificates_of(answer: str) -> list[str]:
         return []
     every = given if isinstance(given, list) else [given]
     return [one.certificate_id for one in every if one.certificate_id is not None]
-
-
-def _in_clear(rule: Rule, place: _Place, what: str) -> Violation:
-    broken = rule.broken(place.subject, place.about, "no secret in clear", f"{what} at {place.about}")
-    return replace(broken, kind=place.kind)

@@ -68,12 +68,7 @@ class StreamReading:
 async def reading_stream(
     options: dict[str, Any], topic: str, most: int | None = None
 ) -> AsyncIterator[StreamReading]:
-    """Open the stream at its beginning.
-
-    Args:
-        options: how to reach Kafka, see ``connection_options``.
-        topic: the stream.
-        most: read at most about so many records, the latest; ``None``: all.
+    """Open the stream at its beginning; of it ``most`` records are read, the latest, or about so many.
 
     Raises:
         StreamMissingError: there is no such topic.

@@ -55,18 +55,20 @@ class FoldCheck:
     def take(self, event: StoredEvent) -> Iterator[Violation]:
         """Yield what is wrong about the next event."""
         try:
-            told = public_event(event.event_type, event.payload)
+            decoded = public_event(event.event_type, event.payload)
         except msgspec.DecodeError as error:
             yield self._broken(UNREADABLE, event, "a payload of its type", str(error))
             return
-        if told is not None:
-            yield from self._may_follow(event, told)
-            self._state = evolve(self._with_nominal(event.nominal or 0), told, event.occurred_at)
+        if decoded is not None:
+            yield from self._may_follow(event, decoded)
+            nominal = event.nominal or 0
+            state = self._state if self._state.nominal == nominal else replace(self._state, nominal=nominal)
+            self._state = evolve(state, decoded, event.occurred_at)
         if event.event_type == e.CvcDisclosed.type:
             yield from self._may_disclose(event)
         # An alert about the certificate says how the database stood when that was wrong.
         if event.event_type != InvariantViolated.type:
-            yield from self._is_told_right(event)
+            yield from self._is_as_folded(event)
 
     def end(self) -> Iterator[Violation]:
         """Yield how the database differs from what all events say."""
@@ -76,14 +78,10 @@ class FoldCheck:
             expected = f"{folded}, as its events fold"
             yield FOLD_DIFFERS.broken(row.certificate_id, "", expected, f"{stored} in the database")
 
-    def _with_nominal(self, nominal: int) -> CertificateState:
-        state = self._state
-        return state if state.nominal == nominal else replace(state, nominal=nominal)
-
-    def _may_follow(self, event: StoredEvent, told: e.PublicEvent) -> Iterator[Violation]:
+    def _may_follow(self, event: StoredEvent, decoded: e.PublicEvent) -> Iterator[Violation]:
         """Reserved from the pool only, ordered from there or a reservation, released from either; issued once."""
         status = self._state.status
-        match told:
+        match decoded:
             case e.Reserved() if status != Status.AVAILABLE:
                 yield self._broken(HELD_TWICE, event, "reserved when available", f"reserved when {status}")
             case e.Ordered() if status not in FOR_SALE:
@@ -103,13 +101,13 @@ class FoldCheck:
             expected = f"no disclosure of a certificate that is {self._shown()}"
             yield self._broken(DISCLOSURE_NOT_ALLOWED, event, expected, "its CVC was disclosed")
 
-    def _is_told_right(self, event: StoredEvent) -> Iterator[Violation]:
-        """The first difference is told; what follows from it is not."""
-        told = Shown(event.status or "", event.refund_state or "", event.balance, event.held)
+    def _is_as_folded(self, event: StoredEvent) -> Iterator[Violation]:
+        """The first difference is reported; what follows from it is not."""
+        recorded = Shown(event.status or "", event.refund_state or "", event.balance, event.held)
         folded = self._shown()
-        if not self._differed and folded != told:
+        if not self._differed and folded != recorded:
             self._differed = True
-            yield self._broken(EVENT_DIFFERS, event, f"{folded}, as the events up to it fold", str(told))
+            yield self._broken(EVENT_DIFFERS, event, f"{folded}, as the events up to it fold", str(recorded))
 
     def _shown(self) -> Shown:
         state = self._state

@@ -70,98 +70,100 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
         await PoolRepository(connection).check_keyring(sources.keyring)
         policy = await recorded_policy(connection) or sources.settings.policy
     async with verification_session(sources.engine) as session:
-        return await _Verification(session, sources, progress, sample).run(policy)
+        findings, search = Findings(), NumberSearch(await number_lengths(session))
+        places = SecretPlaceRepository(session, search.shortest)
+        await _Verification(
+            session=session,
+            sources=sources,
+            progress=progress,
+            sample=sample,
+            pages=PageRepository(session, sampled=sample is not None),
+            secrets=SecretWatch(search, places, sources.keyring, findings),
+            findings=findings,
+        ).run(policy)
+    return findings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Verification:
-    def __init__(self, session: Session, sources: Sources, progress: Progress, sample: int | None) -> None:
-        self._session = session
-        self._sources = sources
-        self._progress = progress
-        self._sample = sample
-        self._findings = Findings()
-        self._pages = PageRepository(session, sampled=sample is not None)
+    session: Session
+    sources: Sources
+    progress: Progress
+    sample: int | None
+    pages: PageRepository
+    secrets: SecretWatch
+    findings: Findings
 
-    async def run(self, policy: Policy) -> Findings:
+    async def run(self, policy: Policy) -> None:
         ids = None
-        if self._sample is not None:
-            await self._pages.draw_sample(self._sample)
-            ids = await self._pages.sampled_ids()
-        secrets = await self._secret_watch()
-        cutoff = await self._read_stream(secrets, ids)
-        await look_at_topic(self._sources.settings, self._findings)
-        await self._list_runs(secrets, ids)
-        await PublishedRepository(self._session).complete()
+        if self.sample is not None:
+            await self.pages.draw_sample(self.sample)
+            ids = await self.pages.sampled_ids()
+        cutoff = await self._read_stream(ids)
+        await look_at_topic(self.sources.settings, self.findings)
+        await self._list_runs(ids)
+        await PublishedRepository(self.session).complete()
         scope = Scope(
-            session=self._session,
-            policy=policy,
-            cutoff=cutoff,
-            secrets=secrets,
-            findings=self._findings,
+            session=self.session, policy=policy, cutoff=cutoff, secrets=self.secrets, findings=self.findings
         )
         suspects = await self._look_at_certificates(scope)
         await self._look_at_orders(scope)
         await self._look_at_rest(scope)
-        await check_runs(scope, suspects, self._sources.runs)
-        return self._findings
+        await check_runs(scope, suspects, self.sources.runs)
 
-    async def _secret_watch(self) -> SecretWatch:
-        search = NumberSearch(await number_lengths(self._session))
-        places = SecretPlaceRepository(self._session, search.shortest)
-        return SecretWatch(search, places, self._sources.keyring, self._findings)
-
-    async def _read_stream(self, secrets: SecretWatch, ids: list[str] | None) -> Cutoff:
-        settings = self._sources.settings
-        now = await server_time(self._session)
-        await note_waiting_events(self._session)
+    async def _read_stream(self, ids: list[str] | None) -> Cutoff:
+        settings = self.sources.settings
+        now = await server_time(self.session)
+        await note_waiting_events(self.session)
         index = StreamIndex(
-            published=PublishedRepository(self._session),
-            secrets=secrets,
-            findings=self._findings,
+            published=PublishedRepository(self.session),
+            secrets=self.secrets,
+            findings=self.findings,
             wanted=None if ids is None else {one.encode() for one in ids},
         )
         most = None if ids is None else SAMPLE_RECORDS
         async with reading_stream(connection_options(settings), settings.topic_stream, most) as reading:
-            await index.take(reading, lambda done, total: self._progress("stream", done, total))
+            await index.take(reading, lambda done, total: self.progress("stream", done, total))
             return Cutoff(
                 read_until=now,
                 read_since=reading.complete_since,
                 patient_until=now - settings.verification_patience,
             )
 
-    async def _list_runs(self, secrets: SecretWatch, ids: list[str] | None) -> None:
-        runs, listed = self._sources.runs, 0
+    async def _list_runs(self, ids: list[str] | None) -> None:
+        runs, listed = self.sources.runs, 0
         async for page in runs.pages(ids):
-            await PublishedRepository(self._session).add_open_runs([one.certificate_id for one in page])
+            await PublishedRepository(self.session).add_open_runs([one.certificate_id for one in page])
             for one in page:
-                secrets.look("\n".join(one.texts), "certificate", one.certificate_id, "its search attributes")
-            self._findings.check(len(page), 7)
+                texts = "\n".join(one.texts)
+                self.secrets.look(texts, "certificate", one.certificate_id, "its search attributes")
+            self.findings.check(len(page), 7)
             listed += len(page)
-            self._progress("workflows", listed, listed)
-        await secrets.flush()
+            self.progress("workflows", listed, listed)
+        await self.secrets.flush()
 
     async def _look_at_certificates(self, scope: Scope) -> set[str]:
         """Return the certificates whose workflow seems to be missing."""
-        inbox_since = scope.cutoff.read_until - self._sources.settings.inbox_retention + timedelta(days=1)
+        inbox_since = scope.cutoff.read_until - self.sources.settings.inbox_retention + timedelta(days=1)
         suspects: set[str] = set()
-        total, done = await self._pages.count(), 0
+        total, done = await self.pages.count(), 0
 
         async def look(after: str) -> str | None:
             nonlocal done
-            page = await self._pages.after(after, PAGE)
+            page = await self.pages.after(after, PAGE)
             if not page:
                 return None
             await look_at_certificates(scope, page)
             suspects.update(await check_page(scope, [one.certificate_id for one in page], inbox_since))
             done += len(page)
-            self._progress("certificates", done, max(done, total))
+            self.progress("certificates", done, max(done, total))
             return page[-1].certificate_id
 
         await self._page_by_page(look, BEGINNING)
         return suspects
 
     async def _look_at_orders(self, scope: Scope) -> None:
-        repository = OrderPageRepository(self._session, sampled=self._sample is not None)
+        repository = OrderPageRepository(self.session, sampled=self.sample is not None)
         total, done = await repository.count(), 0
 
         async def look(after: str) -> str | None:
@@ -169,9 +171,9 @@ class _Verification:
             page = await repository.after(after, ORDER_PAGE)
             if not page.orders:
                 return None
-            await look_at_orders(scope, repository, page, await server_time(self._session))
+            await look_at_orders(scope, repository, page, await server_time(self.session))
             done += len(page.orders)
-            self._progress("orders", done, max(done, total))
+            self.progress("orders", done, max(done, total))
             return page.orders[-1].order_id
 
         await self._page_by_page(look, "")
@@ -181,20 +183,20 @@ class _Verification:
         first_event = BEGINNING if since == EARLIEST else uuid7(since - timedelta(minutes=1), 0)
 
         async def look(after: str) -> str | None:
-            page = await self._pages.keyed_events(after, EVENT_PAGE)
+            page = await self.pages.keyed_events(after, EVENT_PAGE)
             await look_at_keyed_events(scope, page)
             return page[-1].stored.event_id if page else None
 
         await self._page_by_page(look, first_event)
-        async with self._pages.snapshot():
-            await check_whole(scope, since, first_event, all_of_it=self._sample is None)
+        async with self.pages.snapshot():
+            await check_whole(scope, since, first_event, all_of_it=self.sample is None)
             await scope.secrets.look_at_answers(since)
             await scope.secrets.look_at_quarantine(since)
-        self._progress("everything else", 1, 1)
+        self.progress("everything else", 1, 1)
 
     async def _page_by_page(self, look: Callable[[str], Awaitable[str | None]], first: str) -> None:
         """Look at page after page, each within a snapshot; ``look`` returns behind what the next one begins."""
         after: str | None = first
         while after is not None:
-            async with self._pages.snapshot():
+            async with self.pages.snapshot():
                 after = await look(after)

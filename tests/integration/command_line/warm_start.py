@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from giftcert.cli.application import MODULES
+from giftcert.cli.application import COMMANDS
 
 LOADED = (
     *("api.main", "giftcert.dispatch.main", "kafka_ingest.main", "worker"),
-    *(f"giftcert.cli.{module}" for module in set(MODULES.values())),
+    *(f"giftcert.cli.{module}" for module in COMMANDS),
 )
 
 
