@@ -19,6 +19,7 @@ from simulators.demo_environment import PRODUCTS_FILE
 
 pytestmark = pytest.mark.integration
 REPEATS = 6
+RECONCILIATIONS = ("reconciliation", "reconciliation-of-a-sample")
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     async def are_scheduled() -> bool:
         """Temporal lists a schedule some time after it is made."""
         ids = sorted([entry.id async for entry in await client.list_schedules()])
-        return ids == ["reconciliation", "reconciliation-of-a-sample", "reservation-expiry", "retention"]
+        return ids == [*RECONCILIATIONS, "reservation-expiry", "retention", "retirement"]
 
     await until(are_scheduled)
 
