@@ -27,7 +27,7 @@ class CertificateActivities:
 
         Raises:
             ApplicationError: there is no such certificate; not to be tried again.
-            DBAPIError: PostgreSQL is away; Temporal tries again.
+            asyncpg.PostgresError, OSError: PostgreSQL is away; Temporal tries again.
         """
         now = max(look.now, self.clock())  # what is tried again for long was asked long ago
         try:
