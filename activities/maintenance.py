@@ -69,7 +69,7 @@ class MaintenanceActivities:
             unfinished = await OperationRepository(connection).unfinished()
         if not unfinished:
             return 0
-        retired = await retire_next(self.lifecycle, self.engine, unfinished[0], self.clock())
+        retired = await retire_next(self.lifecycle, unfinished[0], self.clock())
         await send_wakes(self.client, retired.wakes)
         return 1
 

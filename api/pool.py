@@ -94,9 +94,7 @@ async def retire(
     if repeated:
         return json_reply(answer, 202, repeated=True)
     if body.certificate_id is not None:  # at once, so that it needs no workflow
-        retired = await retire_next(
-            services.lifecycle, services.engine, operation.operation_id, services.clock()
-        )
+        retired = await retire_next(services.lifecycle, operation.operation_id, services.clock())
         services.workflows.wake(retired.wakes)
     else:
         services.workflows.retire()

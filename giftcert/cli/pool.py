@@ -98,7 +98,7 @@ async def _start(opened: OpenedLifecycle, operation: Operation) -> None:
 async def _carry_out(opened: OpenedLifecycle, operation_id: UUID, *, as_json: bool) -> Operation:
     """Carry an operation out here; were this command to end, a schedule goes on with it."""
     while True:
-        step = await retire_next(opened.lifecycle, opened.engine, operation_id, utc_now())
+        step = await retire_next(opened.lifecycle, operation_id, utc_now())
         await opened.send(step.wakes)
         async with opened.engine.connect() as connection:
             stored = await OperationRepository(connection).find(operation_id)

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.domain.certificate.messages import Retire
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.operations import OperationRepository
@@ -20,21 +18,19 @@ class Retired:
     wakes: tuple[Wake, ...] = ()
 
 
-async def retire_next(
-    lifecycle: Lifecycle, engine: AsyncEngine, operation_id: UUID | str, now: datetime
-) -> Retired:
+async def retire_next(lifecycle: Lifecycle, operation_id: UUID, now: datetime) -> Retired:
     """Retire the next certificates of an operation; those that are sold are blocked.
 
     A step that a crash cuts short is done again: what was retired or blocked stays so.
     """
-    async with engine.begin() as connection:
+    async with lifecycle.engine.begin() as connection:
         operations = OperationRepository(connection)
-        operation = await operations.find(UUID(str(operation_id)))
+        operation = await operations.find(operation_id)
         if operation is None or operation.finished_at is not None:
             return Retired(finished=True)
         chunk = await operations.retire_unsold(operation, now)
     request = Retire(reason=operation.reason, by=operation.requested_by)
     outcomes = [await lifecycle.act(str(one), request, now) for one in chunk.left]
-    async with engine.begin() as connection:
+    async with lifecycle.engine.begin() as connection:
         finished = await OperationRepository(connection).advance(operation, chunk, now)
     return Retired(finished, tuple(wake for outcome in outcomes for wake in outcome.wakes))

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -33,9 +33,7 @@ async def carry_out(desk: Desk, **what: Any) -> dict[str, Any]:
     reply = await retire(desk.api, **what)
     assert reply.status_code == 202
     operation_id = reply.json()["operationId"]
-    while not (
-        await retire_next(desk.orders.lifecycle, desk.stock.engine, operation_id, datetime.now(UTC))
-    ).finished:
+    while not (await retire_next(desk.orders.lifecycle, UUID(operation_id), datetime.now(UTC))).finished:
         pass
     return dict((await desk.api.as_role("ops", f"/operations/{operation_id}")).json())
 

@@ -52,7 +52,7 @@ async def start_all(world: World) -> Operation:
 
 
 async def step(world: World, operation: Operation) -> Retired:
-    return await retirement.retire_next(world.lifecycle, world.engine, operation.operation_id, world.now)
+    return await retirement.retire_next(world.lifecycle, operation.operation_id, world.now)
 
 
 async def run(world: World, operation: Operation) -> None:

@@ -92,7 +92,7 @@ async def retire(world: World, **what: UUID) -> Operation:
     operation = Operation(operation_id=uuid4(), requested_at=moment, **wanted | what)
     async with world.engine.begin() as connection:
         await OperationRepository(connection).start(operation)
-    while not (await retire_next(world.lifecycle, world.engine, operation.operation_id, moment)).finished:
+    while not (await retire_next(world.lifecycle, operation.operation_id, moment)).finished:
         pass
     async with world.engine.connect() as connection:
         stored = await OperationRepository(connection).find(operation.operation_id)
