@@ -40,18 +40,15 @@ class Keyring:
         Raises:
             KeyFileError: the file is there already or cannot be written.
         """
-        keyring = cls(
-            tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM),
-            tink.new_keyset_handle(prf.prf_key_templates.HMAC_SHA256),
-            origin,
-        )
+        sealing = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
+        lookup = tink.new_keyset_handle(prf.prf_key_templates.HMAC_SHA256)
         content = {
             "origin": origin,
-            "sealing": json_proto_keyset_format.serialize(keyring._sealing, secret_key_access.TOKEN),
-            "lookup": json_proto_keyset_format.serialize(keyring._lookup, secret_key_access.TOKEN),
+            "sealing": json_proto_keyset_format.serialize(sealing, secret_key_access.TOKEN),
+            "lookup": json_proto_keyset_format.serialize(lookup, secret_key_access.TOKEN),
         }
         write_secret(path, content)
-        return keyring
+        return cls(sealing, lookup, origin)
 
     @classmethod
     def load(cls, path: Path) -> "Keyring":

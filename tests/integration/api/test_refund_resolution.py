@@ -9,6 +9,7 @@ import pytest
 
 from giftcert.domain.products import Product
 from giftcert.settings import Settings
+from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
 from tests.integration.api.api_client import Api, open_api
 from tests.integration.api.refund_desk import PRICE, Desk
 from tests.integration.api.sales import open_stock, orders_of, redeem
@@ -149,6 +150,22 @@ async def test_a_case_is_decided_once(desk: Desk) -> None:
     assert (await desk.resolve(case)).status_code == 200
     assert_problem(await desk.resolve(case), 409, "nothing-pending")
     assert_problem(await desk.resolve(case, "reject", by="bert"), 409, "nothing-pending")
+
+
+async def test_a_case_that_is_decided_while_the_list_is_read_is_left_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, case = await desk.spent_and_refunded()
+    open_cases = RefundCaseRepository.open_cases
+
+    async def decided_then(self: RefundCaseRepository, *about: Any) -> list[OpenCase]:
+        found = await open_cases(self, *about)
+        assert (await desk.resolve(case)).status_code == 200
+        return found
+
+    monkeypatch.setattr(RefundCaseRepository, "open_cases", decided_then)
+    listed = await desk.api.as_role("support", "/refunds")
+    assert listed.json() == {"items": [], "next": None}
 
 
 async def test_two_persons_who_decide_at_once_get_one_outcome(desk: Desk) -> None:
