@@ -90,8 +90,8 @@ async def test_the_pool_is_counted_by_status(tables: Tables) -> None:
     )
     lately = datetime.now(UTC) - timedelta(hours=1)
     await tables.run(
-        "UPDATE certificates SET available_since = :at WHERE certificate_id = CAST(:id AS uuid)",
-        id=ids[-2],
+        "UPDATE certificates SET available_since = :at WHERE certificate_id = ANY(CAST(:ids AS uuid[]))",
+        ids=ids[-2:],
         at=lately,
     )
     async with tables.engine.connect() as connection:
