@@ -1,7 +1,7 @@
 """A decision: the events so far, and the state after each, so that rules see what earlier rules did."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -25,6 +25,7 @@ class Recorded:
     after: CertificateState
 
 
+@dataclass(slots=True)
 class Decision:
     """Collects what follows from one message; ``state`` is always that after all of it so far.
 
@@ -32,24 +33,14 @@ class Decision:
     event has the part of the standing as its cause; else ``cause`` is that of the message.
     """
 
-    def __init__(
-        self,
-        state: CertificateState,
-        now: datetime,
-        terms: Terms,
-        new_id: NewId,
-        *,
-        cause: Cause | None = None,
-        judges_line: bool = False,
-    ) -> None:
-        self.state = state
-        self.now = now
-        self.terms = terms
-        self.new_id = new_id
-        self.refusal: StrEnum | None = None
-        self._cause = cause
-        self._judges_line = judges_line
-        self._recorded: list[Recorded] = []
+    state: CertificateState
+    now: datetime
+    terms: Terms
+    new_id: NewId
+    cause: Cause | None = None
+    judges_line: bool = False
+    refusal: StrEnum | None = None
+    _recorded: list[Recorded] = field(default_factory=list)
 
     @property
     def policy(self) -> Policy:
@@ -78,7 +69,7 @@ class Decision:
             *events: what happened.
             cause: of the part of a line's standing that brought it about; it counts where a line is judged.
         """
-        of = cause if self._judges_line else self._cause
+        of = cause if self.judges_line else self.cause
         for event in events:
             self.state = evolve(self.state, event, self.now)
             self._recorded.append(Recorded(event, of, self.state))

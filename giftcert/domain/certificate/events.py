@@ -146,51 +146,41 @@ class NotificationRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedemptionAuthorized:
+class _Purchase:
+    redemption_id: str
+    amount: MinorUnits
+    order_id: str
+    payment_id: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionAuthorized(_Purchase):
     """Part of the balance is held for a purchase."""
 
     type: ClassVar[str] = "redemption.authorized"
-    redemption_id: str
-    amount: MinorUnits
-    order_id: str
-    payment_id: str | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedemptionCaptured:
+class RedemptionCaptured(_Purchase):
     """A purchase is paid with the certificate; what was held beyond ``amount`` is free again."""
 
     type: ClassVar[str] = "redemption.captured"
-    redemption_id: str
-    amount: MinorUnits
-    order_id: str
-    payment_id: str | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedemptionVoided:
+class RedemptionVoided(_Purchase):
     """A hold is given back; ``reason`` is paymentVoided, channelVoided or holdLapsed."""
 
     type: ClassVar[str] = "redemption.voided"
-    redemption_id: str
-    amount: MinorUnits
-    order_id: str
-    payment_id: str | None
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedemptionRestored:
+class RedemptionRestored(_Purchase):
     """What was spent is on the certificate again."""
 
     type: ClassVar[str] = "redemption.restored"
-    redemption_id: str
-    amount: MinorUnits
-    order_id: str
-    payment_id: str | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,34 +200,32 @@ class RedemptionRejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundRequested:
-    """A refund of this certificate is under way; ``awaiting`` says what has yet to come, until when."""
-
-    type: ClassVar[str] = "refund.requested"
+class _Refund:
     refund_case_id: str
     refund_id: str | None
     amount: MinorUnits
     order_id: str
     line_id: str
     line_key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequested(_Refund):
+    """A refund of this certificate is under way; ``awaiting`` says what has yet to come, until when."""
+
+    type: ClassVar[str] = "refund.requested"
     awaiting: Awaited
     waits_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundCompleted:
+class RefundCompleted(_Refund):
     """Money that is back is counted, once.
 
     ``excess`` is its part beyond the price; ``taken`` and ``uncovered`` are in nominal units.
     """
 
     type: ClassVar[str] = "refund.completed"
-    refund_case_id: str
-    refund_id: str | None
-    order_id: str
-    line_id: str
-    line_key: int
-    amount: MinorUnits
     excess: MinorUnits
     taken: MinorUnits
     uncovered: MinorUnits
@@ -245,19 +233,13 @@ class RefundCompleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefundPendingDetails:
+class RefundPendingDetails(_Refund):
     """The refund cannot be carried out as it stands; a person decides.
 
     ``foreign_currency`` is the currency of ``amount`` where that is not the certificate's.
     """
 
     type: ClassVar[str] = "refund.pendingDetails"
-    refund_case_id: str
-    refund_id: str | None
-    amount: MinorUnits
-    order_id: str
-    line_id: str
-    line_key: int
     reason: RefundReason
     allowed_decisions: tuple[str, ...]
     web_url: str | None
@@ -283,64 +265,61 @@ class RefundResolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CvcDisclosed:
+class _Disclosure:
+    disclosed_to: str
+    purpose: str
+    notification_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvcDisclosed(_Disclosure):
     """Number and CVC are about to be given out."""
 
     type: ClassVar[str] = "audit.cvcDisclosed"
-    disclosed_to: str
-    purpose: str
-    notification_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CvcRefused:
+class CvcRefused(_Disclosure):
     """Number and CVC were asked for and not given; ``reason`` is the type of the problem answered."""
 
     type: ClassVar[str] = "audit.cvcRefused"
-    disclosed_to: str
-    purpose: str
-    notification_id: str | None
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expired:
+class _Act:
+    reason: str
+    by: str
+    breakage: MinorUnits | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired(_Act):
     """Validity ended; what was left is breakage."""
 
     type: ClassVar[str] = "audit.expired"
-    reason: str
-    by: str
     breakage: MinorUnits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
+class Blocked(_Act):
     """Support stopped the certificate."""
 
     type: ClassVar[str] = "audit.blocked"
-    reason: str
-    by: str
-    breakage: MinorUnits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unblocked:
+class Unblocked(_Act):
     """Support lifted the block."""
 
     type: ClassVar[str] = "audit.unblocked"
-    reason: str
-    by: str
-    breakage: MinorUnits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retired:
+class Retired(_Act):
     """Operations withdrew the certificate."""
 
     type: ClassVar[str] = "audit.retired"
-    reason: str
-    by: str
-    breakage: MinorUnits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

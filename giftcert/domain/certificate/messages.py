@@ -147,27 +147,24 @@ class RequestNotification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class _Act:
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block(_Act):
     """Support stops spending and disclosure."""
 
-    reason: str
-    by: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unblock:
+class Unblock(_Act):
     """Support lifts a block."""
 
-    reason: str
-    by: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retire:
+class Retire(_Act):
     """Operations withdraw the certificate."""
-
-    reason: str
-    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +186,9 @@ class LockVerification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnlockVerification:
+class UnlockVerification(_Act):
     """Support lets the number be checked again; where it is not locked nothing changes."""
 
-    reason: str
-    by: str
     is_locked: bool = True
 
 

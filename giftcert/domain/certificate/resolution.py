@@ -55,18 +55,8 @@ class _Case:
         return self.money.back == 0 and self.money.unassigned + self.money.leftover > 0
 
     @property
-    def is_in_doubt(self) -> bool:
-        """Whether a decision says, too, which line some money means."""
-        return self.asks_which_line or bool(self.money.doubtful)
-
-    @property
     def money_is_back(self) -> bool:
         return self.money.back > 0 or bool(self.money.foreign)
-
-    @property
-    def is_counted_at_once(self) -> bool:
-        """Whether an approval takes from the balance now; what cost nothing has no money that could come."""
-        return not self.before_issue and (self.money_is_back or self.sale.amount == 0)
 
     @property
     def worth(self) -> int:
@@ -146,8 +136,9 @@ def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | 
         limit = found.most_worth if foreign else message.amount or 0
     else:
         unsaid = foreign and message.amount is None
-        # Where the line is in doubt a part of the refund is to be its own.
-        if unsaid or (found.is_in_doubt and message.amount == 0):
+        # Where a decision says, too, which line some money means, a part of the refund is to be its own.
+        in_doubt = found.asks_which_line or bool(found.money.doubtful)
+        if unsaid or (in_doubt and message.amount == 0):
             return ResolutionRefusal.AMOUNT_REQUIRED
         limit = found.balance if foreign else min(found.balance, found.worth)
     return ResolutionRefusal.AMOUNT_TOO_HIGH if (message.amount or 0) > limit else None
@@ -263,7 +254,8 @@ def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None
 def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
     """Money that is back is counted; else the case stays open for it. Before issue nothing is taken."""
     amount = _amount_of(found, message)
-    if found.is_counted_at_once:
+    # What cost nothing has no money that could come.
+    if not found.before_issue and (found.money_is_back or found.sale.amount == 0):
         uncovered = max(0, found.worth - amount)
         _resolve(decision, found, message, amount, uncovered)
         _carry_out(decision, found, taken=amount, uncovered=uncovered)
@@ -292,19 +284,15 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
 
 
 def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
-    uncovered = _uncovered_if_rejected(found, message)
+    """What is back is uncovered; of another currency what the person says, else the most it may be worth."""
+    uncovered = 0
+    if found.money.foreign:
+        uncovered = found.most_worth if message.amount is None else message.amount
+    elif found.money_is_back:
+        uncovered = found.worth
     _resolve(decision, found, message, 0, uncovered)
     if found.money_is_back:
         _carry_out(decision, found, taken=0, uncovered=uncovered)
-
-
-def _uncovered_if_rejected(found: _Case, message: ResolveRefund) -> int:
-    """Return the worth of what is back; of another currency what the person says, else the most it may be worth."""
-    if not found.money_is_back:
-        return 0
-    if not found.money.foreign:
-        return found.worth
-    return found.most_worth if message.amount is None else message.amount
 
 
 def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: int, uncovered: int) -> None:

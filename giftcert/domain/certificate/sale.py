@@ -28,20 +28,12 @@ from giftcert.domain.policy import Policy
 
 def take(decision: Decision, line: Line) -> None:
     """Take a free line that names the certificate, or refuse it and say why."""
-    reason = _conflict(decision, line)
-    if reason is not None:
-        refuse(decision, line, reason)
-        return
-    _open_sale(decision, line, line.standing.naming.terms.cause)
+    _open_sale(decision, line, _conflict(decision, line), line.standing.naming.terms.cause)
 
 
 def reclaim(decision: Decision, line: Line) -> None:
     """Late money came for a line whose sale was released: take the certificate back, as it is still free."""
-    reason = _out_of_bounds(decision, line.standing)
-    if reason is not None:
-        refuse(decision, line, reason)
-        return
-    _open_sale(decision, line, line.standing.captured_cause)
+    _open_sale(decision, line, _out_of_bounds(decision, line.standing), line.standing.captured_cause)
 
 
 def _conflict(decision: Decision, line: Line) -> ConflictReason | None:
@@ -89,7 +81,10 @@ def _matches(given: str | None, standing: LineStanding, reservation: Reservation
     return standing.naming.began.cause.occurred_at >= reservation.reserved_at - policy.clock_skew
 
 
-def _open_sale(decision: Decision, line: Line, cause: Cause | None) -> None:
+def _open_sale(decision: Decision, line: Line, conflict: ConflictReason | None, cause: Cause | None) -> None:
+    if conflict is not None:
+        refuse(decision, line, conflict)
+        return
     standing = line.standing
     unpaid_until = _terms_applied_at(decision, line) + decision.policy.unpaid_after_order
     decision.record(
