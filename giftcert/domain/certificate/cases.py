@@ -6,14 +6,7 @@ from datetime import datetime
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.lines import map_sales, without_case
-from giftcert.domain.certificate.state import (
-    CertificateState,
-    LineRef,
-    RefundCase,
-    RefundState,
-    Sale,
-    Status,
-)
+from giftcert.domain.certificate.state import CertificateState, LineRef, RefundCase, RefundState, Sale, Status
 
 APPROVE, REJECT = "approve", "reject"
 BY_SYSTEM = "system"

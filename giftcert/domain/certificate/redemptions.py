@@ -3,13 +3,7 @@
 from dataclasses import replace
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.state import (
-    SOLD,
-    CertificateState,
-    Redemption,
-    RedemptionState,
-    Status,
-)
+from giftcert.domain.certificate.state import SOLD, CertificateState, Redemption, RedemptionState, Status
 
 HOLD_LAPSED = "holdLapsed"
 """The reason of ``redemption.voided`` that time gives."""

@@ -265,8 +265,9 @@ def _waits_until(decision: Decision, money: SaleMoney, awaiting: e.Awaited) -> d
 
 
 def _ask(decision: Decision, money: SaleMoney, verdict: AskPerson) -> None:
-    case = money.case
-    if case is not None and case is not money.line.open_case and _is_asked(case, verdict, money):
+    case, asked = money.case, (verdict.reason, verdict.amount, verdict.foreign_currency, money.refund_id)
+    known = case and (case.reason, case.amount, case.foreign_currency, case.refund_id)
+    if known == asked and case is not money.line.open_case:
         return
     decision.record(
         e.RefundPendingDetails(
@@ -283,12 +284,6 @@ def _ask(decision: Decision, money: SaleMoney, verdict: AskPerson) -> None:
         ),
         cause=money.cause,
     )
-
-
-def _is_asked(case: RefundCase, verdict: AskPerson, money: SaleMoney) -> bool:
-    asked = (verdict.reason, verdict.amount, verdict.foreign_currency, money.refund_id)
-    known = (case.reason, case.amount, case.foreign_currency, case.refund_id)
-    return case.state == RefundState.PENDING_DETAILS and known == asked
 
 
 def allowed_decisions(sale: Sale) -> tuple[str, ...]:

@@ -12,13 +12,7 @@ from giftcert.domain.certificate.cases import APPROVE, REJECT, find_case
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
-from giftcert.domain.certificate.state import (
-    Agreement,
-    CertificateState,
-    RefundCase,
-    RefundState,
-    Sale,
-)
+from giftcert.domain.certificate.state import Agreement, CertificateState, RefundCase, RefundState, Sale
 from giftcert.domain.order.messages import RefundShareDecided
 from giftcert.domain.order.standing import LineRefund
 from giftcert.domain.policy import Policy

@@ -6,13 +6,7 @@ A level, not an edge: it looks at the newest standing alone, and what it has sai
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import refunds, sale
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.lines import (
-    find_past_sale,
-    find_refusal,
-    given_up,
-    terms_version,
-    with_wait,
-)
+from giftcert.domain.certificate.lines import find_past_sale, find_refusal, given_up, terms_version, with_wait
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
 from giftcert.domain.certificate.state import FOR_SALE, Holder, Line, Sale, Status
 from giftcert.domain.order.standing import Withdrawal

@@ -114,8 +114,9 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
         case SpendingKind.VOIDED | SpendingKind.REFUNDED if is_stranger:
             detail = "the redemption belongs to another channel or another order"
             _unexpected(decision, RejectionReason.NOT_THE_HOLDER, detail)
-        case SpendingKind.AUTHORIZED:
-            _authorized(decision, message, purchase)
+        case SpendingKind.AUTHORIZED:  # it refers to a hold and never makes one
+            if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
+                _reject(decision, message, RejectionReason.HOLD_REQUIRED)
         case SpendingKind.CAPTURED:
             _captured(decision, message, purchase)
         case SpendingKind.VOIDED:
@@ -150,12 +151,6 @@ def _purchase(state: CertificateState, message: SpendingReported) -> Redemption 
 def _is_of(purchase: Redemption, message: SpendingReported) -> bool:
     """Whether the purchase belongs to the channel and order that speak of it."""
     return (purchase.channel, purchase.order_id) == (message.cause.channel, message.order_id)
-
-
-def _authorized(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
-    """It refers to a hold and never makes one."""
-    if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
-        _reject(decision, message, RejectionReason.HOLD_REQUIRED)
 
 
 def _captured(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
@@ -204,12 +199,10 @@ def _may_spend_without_hold(
 
 def _voided(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
     """Give the hold back. What was captured is given back by a refund, not by a void."""
-    if purchase is None or purchase.state in {RedemptionState.VOIDED, RedemptionState.LAPSED}:
-        return
-    if purchase.state == RedemptionState.CAPTURED:
+    if purchase is not None and purchase.state == RedemptionState.CAPTURED:
         _unexpected(decision, "redemptionCaptured", "a captured redemption is refunded, not voided")
-        return
-    _give_back(decision, purchase, "paymentVoided", message.payment_id)
+    elif purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
+        _give_back(decision, purchase, "paymentVoided", message.payment_id)
 
 
 def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:

@@ -54,13 +54,6 @@ class RefundState(StrEnum):
 OPEN_REFUND_STATES = frozenset(
     {RefundState.REQUESTED, RefundState.AWAITING_CAPTURE, RefundState.PENDING_DETAILS}
 )
-REFUND_STATE_PRECEDENCE = (
-    RefundState.PENDING_DETAILS,
-    RefundState.AWAITING_CAPTURE,
-    RefundState.REQUESTED,
-    RefundState.COMPLETED,
-    RefundState.REJECTED,
-)
 
 
 class LineRef(NamedTuple):
@@ -222,7 +215,14 @@ class Sale:
 
 def first_refund_state(states: set[RefundState]) -> RefundState:
     """Return the one of several refund states that is shown for all."""
-    return next((state for state in REFUND_STATE_PRECEDENCE if state in states), RefundState.NONE)
+    precedence = (
+        RefundState.PENDING_DETAILS,
+        RefundState.AWAITING_CAPTURE,
+        RefundState.REQUESTED,
+        RefundState.COMPLETED,
+        RefundState.REJECTED,
+    )
+    return next((state for state in precedence if state in states), RefundState.NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
