@@ -6,6 +6,7 @@ from typing import assert_never
 
 from giftcert.domain.certificate import disclosure, reservation, resolution, sale, spending, support
 from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.deadlines import deadlines
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.lines import with_line
 from giftcert.domain.certificate.matrix import Answer, cell
@@ -25,7 +26,7 @@ class StatusRefusal(StrEnum):
 def decide(
     state: CertificateState, message: m.Message, now: datetime, terms: Terms, new_id: NewId
 ) -> Decision:
-    """Return what follows, public and private, in order; a request that is refused says why.
+    """Return what follows, in order; a request that is refused says why.
 
     Nothing is raised for any status and message.
     """
@@ -33,17 +34,20 @@ def decide(
     judges_line = isinstance(message, m.LineChanged)
     decision = Decision(state, now, terms, new_id, cause=cause, judges_line=judges_line)
     answer = cell(state.status, message).answer
-    match answer:
-        case Answer.APPLIED:
-            _apply(decision, message)
-            settle(decision)
-        case Answer.REFUSED:
-            decision.refusal = StatusRefusal.STATUS_DOES_NOT_ALLOW
-        case Answer.IGNORED:
-            pass
-        case _:
-            assert_never(answer)
+    if answer is Answer.REFUSED:
+        decision.refusal = StatusRefusal.STATUS_DOES_NOT_ALLOW
+    elif answer is Answer.APPLIED and _still_counts(decision, message):
+        _apply(decision, message)
+        settle(decision)
     return decision
+
+
+def _still_counts(decision: Decision, message: m.Message) -> bool:
+    """A deadline counts only while it is due: what it was for may be over, or it may have moved."""
+    if not isinstance(message, m.DeadlinePassed):
+        return True
+    due = deadlines(decision.state, decision.policy)
+    return any(one.message == message and one.at <= decision.now for one in due)
 
 
 def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR0912 - a table

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.cases import APPROVE, BY_SYSTEM, REJECT, find_case
+from giftcert.domain.certificate.cases import APPROVE, BY_SYSTEM, REJECT
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.messages import RefundDeadlinePassed
 from giftcert.domain.certificate.redemptions import spent
@@ -314,13 +314,8 @@ def close_case(decision: Decision, line: Line, case: RefundCase) -> None:
 
 def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) -> None:
     """Mark what has not come in time, or repeat the alert of a case that waits for a person."""
-    found = find_case(decision.state, message.refund_case_id)
-    if found is None:
-        return
-    sale, case = found
-    due = next_case_deadline(case, decision.policy)
-    if due is None or decision.now < due:
-        return
+    cases = ((sale, case) for sale in decision.state.sales for case in sale.cases)
+    sale, case = next(one for one in cases if one[1].refund_case_id == message.refund_case_id)
     if case.state == RefundState.PENDING_DETAILS:
         decision.record(_stuck_alert(decision, sale, case))
         return

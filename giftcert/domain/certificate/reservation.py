@@ -55,9 +55,7 @@ def give_back(decision: Decision, message: m.ReleaseReservation) -> None:
 
 def lapsed(decision: Decision, message: m.ReservationLapsed) -> None:
     """The time is over; that release on time alone is allowed is the caller's to know."""
-    reservation = _live(decision, message.reservation_id)
-    if reservation is not None and decision.now >= reservation.reserved_until:
-        _release(decision, message.reservation_id, e.ReleaseReason.RESERVATION_EXPIRED)
+    _release(decision, message.reservation_id, e.ReleaseReason.RESERVATION_EXPIRED)
 
 
 def _live(decision: Decision, reservation_id: str) -> Reservation | None:

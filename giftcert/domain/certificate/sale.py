@@ -268,10 +268,7 @@ def unpaid_deadline_passed(decision: Decision) -> None:
     """Not paid in time: nothing captured, back to the pool; part captured, say so, ever less often."""
     sale = decision.state.sale
     line = decision.state.line(sale.ref) if sale else None
-    if sale is None or line is None or sale.open_case is not None:
-        return
-    due = unpaid_at(sale, line, decision.policy)
-    if due is None or decision.now < due:
+    if sale is None or line is None:
         return
     captured = max(0, line.standing.captured - line.counted.captured)
     decision.record(_unpaid_alert(decision, sale, line.standing, captured))

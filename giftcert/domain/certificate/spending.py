@@ -19,7 +19,13 @@ from giftcert.domain.certificate.messages import (
     SpendingReported,
     VoidRedemption,
 )
-from giftcert.domain.certificate.redemptions import HOLD_LAPSED, find_redemption, hold_of, with_redemption
+from giftcert.domain.certificate.redemptions import (
+    HOLD_LAPSED,
+    find_redemption,
+    hold_of,
+    open_holds,
+    with_redemption,
+)
 from giftcert.domain.certificate.state import (
     OPEN_REFUND_STATES,
     SPENDABLE,
@@ -75,11 +81,9 @@ def void(decision: Decision, message: VoidRedemption) -> None:
 
 def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
     """The time of a hold is over; every capture that was known by then has been applied."""
-    known = find_redemption(decision.state, message.redemption_id)
-    if known is None or known.state != RedemptionState.AUTHORIZED or known.expires_at is None:
-        return
-    if decision.now >= known.expires_at:
-        _give_back(decision, known, HOLD_LAPSED)
+    for hold in open_holds(decision.state):
+        if hold.redemption_id == message.redemption_id:
+            _give_back(decision, hold, HOLD_LAPSED)
 
 
 def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:

@@ -29,8 +29,7 @@ def unblock(decision: Decision, message: m.Unblock) -> None:
 
 def validity_ended(decision: Decision) -> None:
     """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
-    if decision.state.is_past_validity(decision.now):
-        decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
+    decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
 
 
 def notify_again(decision: Decision, message: m.RequestNotification) -> None:

@@ -91,6 +91,12 @@ def test_the_deadline_of_a_hold_that_has_ended_or_is_not_due_does_nothing() -> N
         assert found.tell(make.hold_lapsed(redemption_id)).decision.recorded == ()
 
 
+def test_each_hold_lapses_at_its_own_time() -> None:
+    found = issued().tell(make.hold(seconds=3_600), make.hold(redemption_id="D-2", seconds=60))
+    found.wait(make.MINUTE)
+    assert [one.state for one in found.state.redemptions] == ["authorized", "lapsed"]
+
+
 # Given back ---------------------------------------------------------------------------------------
 
 

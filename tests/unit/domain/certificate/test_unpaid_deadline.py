@@ -3,9 +3,11 @@
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import deadlines
+from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.state import Status
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
+from tests.unit.domain.certificate.world import counting_ids
 
 
 def due(found: Certificate) -> object:
@@ -136,3 +138,10 @@ def test_a_line_that_changed_its_certificate_has_its_time_anew() -> None:
     other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
     other.tell(make.ordered(certificate_id="other", reservation_id="R-other", version=2))
     assert due(other) == make.NOON + 5 * make.DAY
+
+
+def test_a_line_whose_row_was_not_loaded_is_not_given_up() -> None:
+    found = sold()
+    after = make.NOON + 3 * make.DAY
+    decision = decide(found.state, m.UnpaidDeadlinePassed(), after, found.terms, counting_ids())
+    assert (decision.recorded, decision.state) == ((), found.state)
