@@ -8,21 +8,13 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from giftcert.cli import quarantine_report as report
 from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.lifecycle import service_policy
 from giftcert.cli.operators import By, free_text, operator
-from giftcert.cli.output import AsJson, say, table
-from giftcert.cli.quarantine_report import (
-    COLUMNS,
-    described,
-    place_at,
-    position,
-    replayed,
-    revealed,
-    row_of,
-)
+from giftcert.cli.output import AsJson, say
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.security import keyring_of
@@ -53,12 +45,11 @@ async def list_records(
 ) -> None:
     """List a page of quarantined records, by topic, partition and offset."""
     wanted = Wanted(topic=topic, partition=partition, reason=reason, closed_too=closed_too)
-    behind = place_at(after) if after else BEGINNING
+    behind = report.place_at(after) if after else BEGINNING
     async with connected(database_settings(), "quarantine") as engine, engine.connect() as connection:
         page = await QuarantineRepository(connection).page(wanted, behind, limit)
-    more = position(page[-1].place) if len(page) >= limit else None
-    text = table(COLUMNS, map(row_of, page)) if page else "nothing lies in quarantine"
-    text += f"\nmore: --after {more}" if more else ""
+    more = report.position(page[-1].place) if len(page) >= limit else None
+    text = report.listed(page) + (f"\nmore: --after {more}" if more else "")
     say({"records": [payload_of(one) for one in page], "next": more}, text, as_json=as_json)
 
 
@@ -72,14 +63,16 @@ async def show(
 ) -> None:
     """Say how a record reads now; with --reveal print the original, which may hold personal data."""
     async with _opened() as (engine, rules):
-        stored = await _find(engine, place_at(place))
+        stored = await _find(engine, report.place_at(place))
         record = opened(stored, rules.keyring)
-        data, text = described(stored, record, rules)
+        data, text = report.described(stored, record, rules)
         if reveal:
             replay = Replay(engine, rules, operator(by))
             async with engine.begin() as connection:
-                await replay.record_act(connection, place_at(place), f"quarantine show --reveal {place}")
-            data["original"], original = revealed(record)
+                await replay.record_act(
+                    connection, report.place_at(place), f"quarantine show --reveal {place}"
+                )
+            data["original"], original = report.revealed(record)
             text += original
     say(data, text, as_json=as_json)
 
@@ -98,20 +91,21 @@ async def replay(
     """Send records the way they would have gone, after a fix; what is still bad stays."""
     if not (place or topic or reason or everything):
         raise CommandError("say which: TOPIC/PARTITION/OFFSET, --topic, --reason or --all")
-    wanted = Wanted(topic=topic, partition=partition, reason=reason)
+    offset = None
+    if place:
+        topic, partition, offset = report.place_at(place)
+    wanted = Wanted(topic=topic, partition=partition, offset=offset, reason=reason)
     applied, bad = 0, []
     async with _opened() as (engine, rules):
         if place:
-            await _find(engine, place_at(place))
-            topic, partition, offset = place_at(place)
-            wanted = Wanted(topic=topic, partition=partition, offset=offset, reason=reason)
+            await _find(engine, report.place_at(place))
         of_service = replace(rules, policy=await service_policy(engine))
         async for outcome in _replay_all(engine, Replay(engine, of_service, operator(by)), wanted):
             if outcome.is_applied:
                 applied += 1
             else:
                 bad.append(outcome)
-    data, text = replayed(applied, bad)
+    data, text = report.replayed(applied, bad)
     say(data, text, as_json=as_json)
     if bad:
         raise CommandError(f"{len(bad)} records are still bad")
@@ -128,8 +122,8 @@ async def dismiss(
     """Give a record up: it is never applied, and holds back no release any more."""
     why = free_text(note, "--note")
     async with _opened() as (engine, rules):
-        await _find(engine, place_at(place))
-        count = await Replay(engine, rules, operator(by)).dismiss(place_at(place), why)
+        await _find(engine, report.place_at(place))
+        count = await Replay(engine, rules, operator(by)).dismiss(report.place_at(place), why)
     if not count:
         raise CommandError(f"{place} is closed already")
     say({"position": place, "dismissed": count}, f"{place} dismissed", as_json=as_json)
@@ -154,7 +148,7 @@ async def _find(engine: AsyncEngine, place: Place) -> StoredRecord:
     async with engine.connect() as connection:
         stored = await QuarantineRepository(connection).find(place)
     if stored is None:
-        raise CommandError(f"nothing of {position(place)} lies in quarantine")
+        raise CommandError(f"nothing of {report.position(place)} lies in quarantine")
     return stored
 
 

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from giftcert.cli.errors import CommandError
-from giftcert.cli.output import stamp
+from giftcert.cli.output import stamp, table
 from giftcert.storage.quarantine import ListedRecord, Place, StoredRecord
 from kafka_ingest.records import InputRecord
 from kafka_ingest.replay import Replayed, read_now
 from kafka_ingest.transaction import IngestRules
 
-COLUMNS = ("position", "since", "what is wrong")
 NAMED_BAD = 100
 """Records that a replay names as still bad; more are counted."""
 
@@ -34,11 +33,16 @@ def place_at(text: str) -> Place:
     return topic, int(partition), int(offset)
 
 
-def row_of(record: ListedRecord) -> tuple[str, str, str]:
-    """Return the row of a list for people, under ``COLUMNS``."""
-    closed = f"; {_closed(record)}" if record.closed_at else ""
-    since = stamp(record.quarantined_at) or ""
-    return position(record.place), since, f"{record.reason}: {record.detail}{closed}"
+def listed(page: Sequence[ListedRecord]) -> str:
+    """Return a page of the list for people."""
+    if not page:
+        return "nothing lies in quarantine"
+    rows = []
+    for one in page:
+        closed = f"; {_closed(one)}" if one.closed_at else ""
+        since = stamp(one.quarantined_at) or ""
+        rows.append((position(one.place), since, f"{one.reason}: {one.detail}{closed}"))
+    return table(("position", "since", "what is wrong"), rows)
 
 
 def described(stored: StoredRecord, record: InputRecord, rules: IngestRules) -> tuple[dict[str, Any], str]:
