@@ -25,11 +25,6 @@ class Product:
     number_length: int = 16
     cvc_length: int = 6
 
-    @property
-    def is_open_value(self) -> bool:
-        """Whether the buyer chooses the nominal."""
-        return self.nominal is None
-
     def allows_nominal(self, nominal: int | None) -> bool:
         """Return whether an order line may carry this nominal; a fixed product needs none."""
         if self.nominal is not None:

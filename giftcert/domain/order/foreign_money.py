@@ -40,16 +40,14 @@ def foreign_captures(order: Order, bearers: Bearers) -> dict[int, tuple[ForeignC
         named = [key for key in keys if key in parts]
         may_be_anybody_s = None in parts or parts.total() < capture.amount
         for key in (named or keys if may_be_anybody_s else named)[:1]:
-            found[key] = (*found.get(key, ()), _foreign(capture, refunded))
+            known_by = capture.capture_id or f"{capture.amount} {capture.occurred_at.isoformat()}"
+            foreign = ForeignCapture(
+                identity=f"{capture.payment_id} {known_by}",
+                payment_id=capture.payment_id,
+                amount=capture.amount,
+                currency=capture.currency,
+                refunded=refunded,
+                cause=capture.cause,
+            )
+            found[key] = (*found.get(key, ()), foreign)
     return found
-
-
-def _foreign(capture: Capture, refunded: int) -> ForeignCapture:
-    return ForeignCapture(
-        identity=capture.identity,
-        payment_id=capture.payment_id,
-        amount=capture.amount,
-        currency=capture.currency,
-        refunded=refunded,
-        cause=capture.cause,
-    )

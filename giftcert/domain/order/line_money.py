@@ -5,7 +5,6 @@ What one line was given is never another's, whatever the order of arrival.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
@@ -15,8 +14,6 @@ from giftcert.domain.order.state import KnownLine, Order
 
 # Captures -----------------------------------------------------------------------------------------
 
-_NOTHING: Mapping[int | None, int] = {}
-
 
 class Taken(NamedTuple):
     """One capture: ``parts`` are its allocations by line key, ``None`` for lineIds that no line ever bore."""
@@ -24,13 +21,13 @@ class Taken(NamedTuple):
     place: int
     by_certificate: bool
     unallocated: int
-    parts: Mapping[int | None, int]
+    parts: Counter[int | None]
 
 
 class Captures:
     """The captures of an order in its currency, in the order of their topic, and their sums.
 
-    ``allocated`` and ``of_line`` are by line key; ``for_nobody`` is allocated to lineIds that no line ever bore.
+    ``allocated`` and ``of_line`` are by line key, ``None`` for lineIds that no line ever bore.
     """
 
     def __init__(self, order: Order, bearers: Bearers) -> None:
@@ -40,17 +37,13 @@ class Captures:
         for place, capture in enumerate(order.captures):
             if order.currency is not None and capture.currency != order.currency:
                 continue
-            parts, free = _NOTHING, capture.amount
-            if capture.allocations:
-                parts = bearers.amounts(capture.allocations, capture.occurred_at)
-                free = max(0, free - sum(parts.values()))
-            one = Taken(place, capture.by_certificate, free, parts)
+            parts = bearers.amounts(capture.allocations, capture.occurred_at)
+            one = Taken(place, capture.by_certificate, max(0, capture.amount - parts.total()), parts)
             self.taken.append(one)
             self.total += capture.amount
             for key, amount in parts.items():
                 self.of_line.setdefault(key, []).append((one, amount))
         self.allocated = Counter({key: sum(one[1] for one in of) for key, of in self.of_line.items()})
-        self.for_nobody = self.allocated[None]
         self._unallocated_until = list(accumulate((one.unallocated for one in self.taken), initial=0))
         self.unallocated = self._unallocated_until[-1]
 

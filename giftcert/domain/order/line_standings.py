@@ -42,6 +42,7 @@ class _Standings:
         captured, left, price = money.lines.captured[line.key], money.left(line), _kept_price(line)
         paid = _first_paid(line, price, any_tender=False) if left >= price else None
         paid_by_any = _first_paid(line, price, any_tender=True) if left >= price else None
+        lacks = price - left if left < price else max(0, money.claims.total - money.claims.captured)
         newest = self._newest_capture(line) if captured > 0 else None
         return LineStanding(
             order_id=order.order_id,
@@ -64,18 +65,13 @@ class _Standings:
             is_paid_by_any_tender=paid_by_any is not None,
             paying=self._payments(line, paid),
             paying_by_any_tender=self._payments(line, paid_by_any),
-            missing=0 if paid is not None else self._missing(price - left),
+            missing=0 if paid is not None else lacks,
             captured_cause=newest.cause if newest else None,
             foreign_captures=self._foreign_captures.get(line.key, ()),
             refunds=self._refunds.get(line.key, ()),
             other_lines_money=self._other_kinds,
             earlier_payments_unknown=order.earlier_payments_unknown,
         )
-
-    def _missing(self, of_price: int) -> int:
-        """What the line lacks, or if that is nothing, what the order does."""
-        claims = self._money.claims
-        return of_price if of_price > 0 else max(0, claims.total - claims.captured)
 
     def _newest_capture(self, line: KnownLine) -> Capture:
         """Return the capture with which the line's money last grew."""

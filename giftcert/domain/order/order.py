@@ -11,7 +11,7 @@ from typing import assert_never
 
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.lines import state_whole, withdraw
-from giftcert.domain.order.paid import with_newly_paid
+from giftcert.domain.order.paid import settled
 from giftcert.domain.order.state import Capture, Order, RefundPart
 
 __all__ = ["Novelty", "Order", "apply", "novelty", "settled"]
@@ -92,14 +92,6 @@ def _folded(order: Order, message: m.OrderMessage, now: datetime) -> Order:  # n
             return replace(order, shares=(*others, message))
         case _:
             assert_never(message)
-
-
-def settled(order: Order) -> Order:
-    """Return the order with the prices that its captures have paid by now, before they change or money goes back.
-
-    Captures are not looked at one by one: whatever run of them first paid a line, it is found here.
-    """
-    return order if order.size_exceeded else with_newly_paid(order)
 
 
 def _capture(message: m.PaymentCaptured) -> Capture:

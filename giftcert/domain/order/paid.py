@@ -13,9 +13,12 @@ from giftcert.domain.order.refund_lines import OrderMoney
 from giftcert.domain.order.state import KnownLine, Order, PaidPrice
 
 
-def with_newly_paid(order: Order) -> Order:
-    """Return the order with the prices that its captures have paid by now."""
-    if not order.captures and all(line.price for line in order.lines):
+def settled(order: Order) -> Order:
+    """Return the order with the prices that its captures have paid by now, before they change or money goes back.
+
+    Captures are not looked at one by one: whatever run of them first paid a line, it is found here.
+    """
+    if order.size_exceeded or (not order.captures and all(line.price for line in order.lines)):
         return order
     claims = Claims(order)
     may_pay_more = any(

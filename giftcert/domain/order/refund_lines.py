@@ -79,7 +79,7 @@ class OrderMoney:
     def _fill(self) -> None:
         self.lines = LineMoney(self.claims, self.back)
         captures = self.claims.captures
-        self._goods_have = captures.total - captures.for_nobody - sum(self.lines.captured.values())
+        self._goods_have = captures.total - captures.allocated[None] - sum(self.lines.captured.values())
 
     # One refund -------------------------------------------------------------------------------------
 

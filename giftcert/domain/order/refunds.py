@@ -1,7 +1,7 @@
 """Refunds of an order: what parts under one refundId add up to, and what is said of their lines."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -97,8 +97,11 @@ def refunds_of(order: Order, bearers: Bearers, counted: Mapping[int, CountedMone
         counted: what closed cases counted, by line key: it stays with those lines.
     """
     found: dict[tuple[str, str], Refund] = {}
-    for place, part, amount in _parts(order):
-        of = (part.refund_id, part.currency)
+    settled = settled_amounts(order, order.refunds, order.captures)
+    for place, part in enumerate(order.refunds):
+        of, amount = (part.refund_id, part.currency), part.amount - settled.get(place, 0)
+        if place in settled and amount == 0:
+            continue
         if of not in found:
             found[of] = Refund(*of, part.cause.occurred_at, part, place)
         found[of].add(part, place, bearers.amounts(part.allocations, part.cause.occurred_at), amount)
@@ -113,12 +116,3 @@ def refunds_of(order: Order, bearers: Bearers, counted: Mapping[int, CountedMone
     for refund in found.values():
         refund.give_what_is_said()
     return list(found.values())
-
-
-def _parts(order: Order) -> Iterator[tuple[int, RefundPart, int]]:
-    """Yield the parts, each with its place in the topic and how much of it gives money of the order back."""
-    settled = settled_amounts(order, order.refunds, order.captures)
-    for place, part in enumerate(order.refunds):
-        amount = part.amount - settled.get(place, 0)
-        if amount > 0 or place not in settled:
-            yield place, part, amount

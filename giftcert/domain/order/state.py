@@ -32,11 +32,6 @@ class Capture(NamedTuple):
     channel: str | None
 
     @property
-    def identity(self) -> str:
-        """What repeats of it share."""
-        return f"{self.payment_id} {self.capture_id or f'{self.amount} {self.occurred_at.isoformat()}'}"
-
-    @property
     def cause(self) -> Cause:
         """The record that told of it."""
         return Cause(self.topic, self.event_id, self.occurred_at, self.channel)

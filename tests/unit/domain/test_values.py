@@ -58,10 +58,8 @@ def test_a_refund_is_worth_its_part_of_the_nominal_rounded_up(
 
 def test_bounds_of_an_open_value_product_may_be_open() -> None:
     product = Product(id="ANY", currency="RUB")
-    assert product.is_open_value
     assert product.allows_nominal(1)
     assert not product.allows_nominal(0)
-    assert not make.FIXED.is_open_value
 
 
 def test_alerts_come_ever_less_often_up_to_the_longest_wait() -> None:
