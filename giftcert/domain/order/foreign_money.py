@@ -16,11 +16,13 @@ def settled_amounts(
     A capture is settled by refunds of the same payment in that currency, and a refund by its captures.
     """
     settled: dict[int, int] = {}
+    if order.currency is None or all(one.currency == order.currency for one in payments):
+        return settled
     left = Counter[tuple[str, str]]()
     for one in others:
         left[one.payment_id, one.currency] += one.amount
     for place, one in enumerate(payments):
-        if order.currency not in {None, one.currency}:
+        if one.currency != order.currency:
             settled[place] = min(one.amount, left[one.payment_id, one.currency])
             left[one.payment_id, one.currency] -= settled[place]
     return settled
@@ -38,7 +40,7 @@ def foreign_captures(order: Order, bearers: Bearers) -> dict[int, tuple[ForeignC
         capture = order.captures[place]
         parts = bearers.amounts(capture.allocations, capture.occurred_at)
         named = [key for key in keys if key in parts]
-        may_be_anybody_s = None in parts or parts.total() < capture.amount
+        may_be_anybody_s = None in parts or sum(parts.values()) < capture.amount
         for key in (named or keys if may_be_anybody_s else named)[:1]:
             known_by = capture.capture_id or f"{capture.amount} {capture.occurred_at.isoformat()}"
             foreign = ForeignCapture(

@@ -5,6 +5,7 @@ What one line was given is never another's, whatever the order of arrival.
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
@@ -15,13 +16,16 @@ from giftcert.domain.order.state import KnownLine, Order
 # Captures -----------------------------------------------------------------------------------------
 
 
+_NOTHING: Mapping[int | None, int] = {}
+
+
 class Taken(NamedTuple):
     """One capture: ``parts`` are its allocations by line key, ``None`` for lineIds that no line ever bore."""
 
     place: int
     by_certificate: bool
     unallocated: int
-    parts: Counter[int | None]
+    parts: Mapping[int | None, int]
 
 
 class Captures:
@@ -37,8 +41,11 @@ class Captures:
         for place, capture in enumerate(order.captures):
             if order.currency is not None and capture.currency != order.currency:
                 continue
-            parts = bearers.amounts(capture.allocations, capture.occurred_at)
-            one = Taken(place, capture.by_certificate, max(0, capture.amount - parts.total()), parts)
+            parts, free = _NOTHING, capture.amount
+            if capture.allocations:
+                parts = bearers.amounts(capture.allocations, capture.occurred_at)
+                free = max(0, free - sum(parts.values()))
+            one = Taken(place, capture.by_certificate, free, parts)
             self.taken.append(one)
             self.total += capture.amount
             for key, amount in parts.items():

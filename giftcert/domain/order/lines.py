@@ -4,7 +4,6 @@ A new version's lines are matched by certificate, then by lineId where that line
 returned; the rest are new. Lines left unmatched are removed, with their money.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -33,7 +32,12 @@ def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
         customer_id=version.customer_id,
         currency=version.currency,
         total=version.total,
-        lines=tuple(replace(line, stated_withdrawal=line.withdrawal) for line in lines),
+        lines=tuple(
+            line
+            if line.withdrawal is line.stated_withdrawal
+            else replace(line, stated_withdrawal=line.withdrawal)
+            for line in lines
+        ),
         bearings=_borne(order.bearings, (lines[key - 1] for key in listed), version.cause.occurred_at),
         withdrawals=newer,
     )
@@ -190,7 +194,12 @@ def _withdrawal(how: Withdrawal, said: OrderVersion) -> LineWithdrawal:
 
 def _withdrawn(order: Order) -> Order:
     """Return the order with the cancellations and returns since its newest full version, by version."""
-    lines = [replace(line, withdrawal=line.stated_withdrawal) for line in order.lines]
+    lines = [
+        line
+        if line.withdrawal is line.stated_withdrawal
+        else replace(line, withdrawal=line.stated_withdrawal)
+        for line in order.lines
+    ]
     for said in order.withdrawals:
         for key in _meant(lines, said.line_ids):
             lines[key - 1] = _gone(lines[key - 1], said.withdrawal)
@@ -244,11 +253,12 @@ class Bearers:
         for borne in self._of.values():
             borne.sort(key=lambda one: one.occurred_at)
 
-    def amounts(self, allocations: Iterable[tuple[str, int]], at: datetime) -> Counter[int | None]:
+    def amounts(self, allocations: Iterable[tuple[str, int]], at: datetime) -> dict[int | None, int]:
         """Return what is allocated at an instant of business time, by line key; ``None``: no line bore the number."""
-        found = Counter[int | None]()
+        found: dict[int | None, int] = {}
         for line_id, amount in allocations:
-            found[self._line(line_id, at)] += amount
+            key = self._line(line_id, at)
+            found[key] = found.get(key, 0) + amount
         return found
 
     def _line(self, line_id: str, at: datetime) -> int | None:

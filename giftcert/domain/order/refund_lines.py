@@ -41,7 +41,8 @@ class OrderMoney:
         for refund in foreign:
             _spread_foreign(order, refund)
         self.back = GivenBack(frozenset(key for refund in foreign for key in refund.given))
-        self._certificates = {line.key: line for line in self.claims.certificates}
+        self._certificates = {line.key for line in self.claims.certificates}
+        self._live = [(line.key, line.price) for line in self.claims.certificates if line.withdrawal is None]
         left = (line for line in order.lines if line.withdrawal is not None or line.absences)
         self._left_lines = sorted(left, key=lambda line: (line.line_id, line.key))
         self._spread(own)
@@ -104,24 +105,28 @@ class OrderMoney:
             self._fill()
 
     def _give(self, refund: Refund, key: int, amount: int) -> int:
+        if amount <= 0:
+            return 0
         refund.give(key, amount)
-        self._add(key, max(0, amount))
-        return max(0, amount)
+        self._add(key, amount)
+        return amount
 
     def _goods_money(self) -> int:
         """What of the captures is goods' money: neither reserved for certificate lines nor given back already."""
-        excess = sum(map(self._excess, self.claims.certificates))
-        return self._goods_have + excess - self.back.goods - self.back.beyond_prices
+        return self._goods_have + sum(self._excess().values()) - self.back.goods - self.back.beyond_prices
 
-    def _excess(self, line: KnownLine) -> int:
-        """What was captured for a line beyond its price and is not back; of one that left the order all is its own."""
-        return max(0, self.left(line) - line.price) if line.withdrawal is None else 0
+    def _excess(self) -> dict[int, int]:
+        """What was captured for lines beyond their price and is not back; of one that left the order all is its own."""
+        captured, back = self.lines.captured, self.back.of
+        return {
+            key: more for key, price in self._live if (more := captured[key] - price - back.get(key, 0)) > 0
+        }
 
     def _give_goods(self, refund: Refund, amount: int) -> None:
         """Give goods' money back; what was too much goes first: beyond a line's price, then beyond all prices."""
         refund.rest -= amount
-        for line in self.claims.certificates:
-            amount -= self._give(refund, line.key, min(amount, self._excess(line)))
+        for key, excess in self._excess().items():
+            amount -= self._give(refund, key, min(amount, excess))
         beyond = min(amount, self.lines.rest)
         self.lines.rest -= beyond
         self.back.beyond_prices += beyond
@@ -132,7 +137,7 @@ class OrderMoney:
         first = {line.key for line in out}
         others = [line for line in self._left_lines if line.withdrawal is not None and line.key not in first]
         for line in (*out, *others):
-            if line.key not in refund.decided:
+            if refund.rest > 0 and line.key not in refund.decided:
                 refund.rest -= self._give(refund, line.key, min(refund.rest, self._lack(line)))
 
     def _lack(self, line: KnownLine) -> int:
