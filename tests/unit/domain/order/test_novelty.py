@@ -222,3 +222,11 @@ def test_versions_beyond_32_bits_and_ids_of_200_characters_are_what_they_are() -
 def test_a_message_that_is_new_raises_the_revision_by_one() -> None:
     messages = (o.stated(o.A), o.captured(), o.captured(), o.cancelled(), o.refunded())
     assert o.fold(*messages).revision == len(messages)
+
+
+def test_a_version_that_comes_late_names_a_line_that_a_newer_cancellation_then_withdraws() -> None:
+    late = o.stated(o.gift("2", certificate="another"), version=3)
+    order = o.fold(o.stated(o.A), o.cancelled("2", version=4), late)
+    (line,) = order.lines
+    assert line.certificates == ("certificate-2", "another")
+    assert (line.withdrawal and line.withdrawal.said_in) == 4

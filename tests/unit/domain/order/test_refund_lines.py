@@ -346,3 +346,17 @@ def test_a_payment_that_gives_back_more_than_it_brought_is_overdrawn() -> None:
     assert o.refund(found["3"]).overdrawn
     found = o.standings(*paid, o.refunded(500, "r-1", payment_id="P-1", to={"2": 500}))
     assert not o.refund(found["2"]).overdrawn
+
+
+def test_what_a_cancelled_line_was_charged_twice_is_its_own_and_no_goods_money() -> None:
+    sale = o.stated(o.TELEVISION, o.A), o.captured(250, to={"1": 250}), o.captured(700, "P-2", to={"2": 700})
+    left = o.cancelled("2", version=2, at=o.NOON + o.HOUR)
+    found = o.standings(*sale, left, o.refunded(400, payment_id="P-2"))["2"]
+    assert o.back(found) == 400
+
+
+def test_refunds_in_another_currency_are_settled_by_a_capture_of_their_payment_once() -> None:
+    paid = o.stated(o.A), o.captured(450, "P-9", currency="EUR")
+    back = [o.refunded(300, name, payment_id="P-9", currency="EUR") for name in ("r-1", "r-2")]
+    found = o.standings(*paid, *back)["2"]
+    assert [(one.refund_id, one.certain) for one in found.refunds] == [("r-2", 150)]
