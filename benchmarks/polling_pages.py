@@ -73,7 +73,7 @@ async def _pages(engine: AsyncEngine, driver: "asyncpg.Connection[asyncpg.Record
     position = (await _watermark(driver)).position
     look = await _touched(driver, outbox._LOOK, position)  # noqa: SLF001 - the statement is what is measured
     await record_backlog(engine, 3)
-    lock_shard = await _touched(driver, outbox._LOCK_SHARD)  # noqa: SLF001
+    lock_shard = await _touched(driver, outbox._LOCK_SHARDS, 1)  # noqa: SLF001
     await empty_outbox(engine)
     return Pages(look, lock_shard)
 

@@ -1,6 +1,8 @@
 """Poller of the outbox: notices that events wait. Looking is cheap; a NOTIFY in every writing transaction is not."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +15,7 @@ from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
 
 BUSY_SECONDS, IDLE_SECONDS = 0.005, 0.025
-"""Between two looks while events come, and after ``CALM_SECONDS`` without any."""
+"""Between two looks while events come; and after ``CALM_SECONDS`` without any, or while some are being published."""
 CALM_SECONDS = 2.0
 MEASURED_EVERY_SECONDS = 5.0
 RAISED_EVERY = 1_000
@@ -29,6 +31,8 @@ class Poller:
         self._engine = engine
         self._health = health
         self._work: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
+        self._at_work = 0
+        self._finished = asyncio.Event()
         self._over = asyncio.Event()
         self._watermark = outbox.Watermark()
         self._empty_at = -1
@@ -51,11 +55,21 @@ class Poller:
         if self._work.empty():
             self._work.put_nowait(None)
 
-    async def work(self) -> None:
-        """Wait until something may wait to be published, or all is over."""
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """Wait until something may wait to be published, or all is over; what comes during the work is found after it.
+
+        So events that commit in one cycle of another leave together in the next.
+        """
         await self._work.get()
         if self.over:
             self.offer_work()  # to the next
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+            self._finished.set()
 
     async def poll(self) -> None:
         """Look until all is over."""
@@ -74,7 +88,7 @@ class Poller:
                 await self._look(driver)
                 await self._raise_bounds(driver)
                 await self._measure(driver)
-                await asyncio.sleep(self._interval())
+                await self._pause()
 
     async def _look(self, driver: Driver) -> None:
         found = await outbox.look(driver, self._empty_at)
@@ -100,6 +114,13 @@ class Poller:
             oldest = await outbox.oldest_waiting(driver)
             metrics.OLDEST.set((utc_now() - oldest).total_seconds() if oldest else 0)
 
-    def _interval(self) -> float:
+    async def _pause(self) -> None:
+        """Wait for the next look: a while, or until what is under way is published."""
         calm = asyncio.get_running_loop().time() - self._last_found > CALM_SECONDS
-        return IDLE_SECONDS if calm else BUSY_SECONDS
+        self._finished.clear()
+        if calm or not self._at_work:
+            await asyncio.sleep(IDLE_SECONDS if calm else BUSY_SECONDS)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._finished.wait()

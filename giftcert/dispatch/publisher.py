@@ -1,4 +1,4 @@
-"""Publisher of a shard: locks one, publishes its next window, deletes that from the outbox, commits."""
+"""Publisher of shards: locks some, publishes their next window, deletes that from the outbox, commits."""
 
 import asyncio
 from datetime import timedelta
@@ -18,6 +18,8 @@ from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
 
 WINDOW = 500
+SHARDS_AT_ONCE = 8
+"""Of 32: what commits at about the same time lies in as many shards as it concerns certificates."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 PATIENCE, REPORTED_EVERY = timedelta(seconds=10), timedelta(minutes=1)
 """How long publishing fails before it is reported on the stream itself, and how often while it goes on."""
@@ -88,10 +90,14 @@ class ShardPublisher:
         """Publish what waits, then wait for more, until the poller says that it is over."""
         try:
             while not self._poller.over:
-                if not await self._attempt():
-                    await self._poller.work()
+                async with self._poller.work():
+                    await self._publish_all()
         finally:
             await self._producer.drop()
+
+    async def _publish_all(self) -> None:
+        while not self._poller.over and await self._attempt():
+            pass
 
     async def _attempt(self) -> bool:
         """Do one cycle; return whether there is more to do. A failure is waited out."""
@@ -109,13 +115,14 @@ class ShardPublisher:
         return True
 
     async def cycle(self) -> bool:
-        """Publish the next window of one shard; return whether more may wait, in this shard or others."""
+        """Publish the next window of some shards; return whether more may wait, in these or others."""
         async with autocommit(self._engine) as driver, driver.transaction():
             outbox = OutboxRepository(driver)
-            window = await outbox.lock_window(WINDOW)
+            # After a failure one by one, so that what cannot be published holds up its own shard alone.
+            window = await outbox.lock_window(WINDOW, 1 if self._waits else SHARDS_AT_ONCE)
             if window is None:
                 return False
-            if window.others_wait:
+            if window.more_wait:
                 self._poller.offer_work()
             await self._producer.publish(window.events)
             await outbox.delete(window)
@@ -123,7 +130,7 @@ class ShardPublisher:
         metrics.PUBLISHED.inc(len(window.events))
         for event in window.events:
             metrics.LAG.observe((utc_now() - event.recorded_at).total_seconds())
-        return window.others_wait or len(window.events) == WINDOW
+        return window.more_wait
 
     def _recovered(self) -> None:
         self._pause = FIRST_PAUSE

@@ -16,6 +16,8 @@ commit in another order than they draw positions:
 from dataclasses import dataclass
 from datetime import datetime
 
+from asyncpg import Record
+
 from giftcert.contracts.envelope import StoredEvent
 from giftcert.storage.engine import Driver
 from giftcert.storage.events import EVENT, stored_event
@@ -43,24 +45,33 @@ WITH bounds AS MATERIALIZED (
 )
 UPDATE outbox_shards AS s SET emptied_to = greatest(emptied_to, bound) FROM free WHERE s.shard = free.shard
 """  # noqa: S608 - made of constants
-# Locks the shard that ran longest ago until the transaction ends, and passes over those that others hold. The commit
-# does not wait for the disk: a deletion lost in a crash of PostgreSQL is a repeat, which readers drop.
-_LOCK_SHARD = f"""
+# Locks those that ran longest ago until the transaction ends, and passes over those that others hold. The commit does
+# not wait for the disk: a deletion lost in a crash of PostgreSQL is a repeat, which readers drop.
+_LOCK_SHARDS = f"""
     WITH waiting AS MATERIALIZED (SELECT s.shard FROM outbox_shards AS s, {_FIRST}), next AS (
         SELECT s.shard FROM outbox_shards AS s JOIN waiting USING (shard)
-        ORDER BY s.last_run LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED
+        ORDER BY s.last_run LIMIT $1 FOR NO KEY UPDATE OF s SKIP LOCKED
     )
     UPDATE outbox_shards AS s SET last_run = clock_timestamp() FROM next WHERE s.shard = next.shard
-    RETURNING s.shard, s.emptied_to, (SELECT count(*) FROM waiting) > 1 AS others_wait,
+    RETURNING s.shard, s.emptied_to, (SELECT count(*) FROM waiting) > $1 AS others_wait,
         set_config('synchronous_commit', 'off', true)
 """  # noqa: S608 - made of constants
-# A statement of its own, after the lock: it sees what the last holder of the shard has deleted.
+# A statement of its own, after the lock: it sees what the last holders of the shards have deleted. Cut by position, it
+# has of each shard the first events.
 _WINDOW = f"""
-SELECT o.position, {EVENT} FROM outbox AS o JOIN events AS e USING (event_id)
-WHERE o.shard = $1 AND o.position > $2 ORDER BY o.position LIMIT $3
+WITH window_of_shards AS (
+    SELECT o.* FROM unnest($1::smallint[], $2::bigint[]) AS s (shard, emptied_to), LATERAL (
+        SELECT shard, position, event_id FROM outbox AS o
+        WHERE o.shard = s.shard AND o.position > s.emptied_to ORDER BY o.position LIMIT $3
+    ) AS o ORDER BY o.position LIMIT $3
+)
+SELECT o.shard, o.position, {EVENT} FROM window_of_shards AS o JOIN events AS e USING (event_id) ORDER BY o.position
 """  # noqa: S608 - made of constants
 # One by one: a row between them may have become visible since the window was read.
-_DELETE = "DELETE FROM outbox WHERE shard = $1 AND position = ANY($2::bigint[])"
+_DELETE = """
+DELETE FROM outbox USING unnest($1::smallint[], $2::bigint[]) AS published (shard, position)
+WHERE outbox.shard = published.shard AND outbox.position = published.position
+"""
 _OLDEST = f"""
 SELECT min(e.recorded_at) FROM outbox_shards AS s, {_FIRST} JOIN events AS e USING (event_id)
 """  # noqa: S608 - made of constants
@@ -99,15 +110,14 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The next events of a shard in the order in which they must be published; nobody else does until it is unlocked.
+    """The next events of some shards in the order in which they must be published; nobody else does until unlocked.
 
-    ``others_wait``: events of other shards wait too.
+    ``places``: the shard and position of each. ``more_wait``: there are others, in these shards or in other ones.
     """
 
-    shard: int
-    positions: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]
     events: tuple[StoredEvent, ...]
-    others_wait: bool
+    more_wait: bool
 
 
 async def look(driver: Driver, empty_at: int) -> Look:
@@ -138,19 +148,24 @@ async def oldest_waiting(driver: Driver) -> datetime | None:
 class OutboxRepository(Repository):
     """Reads and empties the outbox."""
 
-    async def lock_window(self, limit: int) -> Window | None:
-        """Lock the shard with waiting events that ran longest ago, and return the next; ``None`` if none is free.
+    async def lock_window(self, limit: int, shards: int = 1) -> Window | None:
+        """Lock so many shards with waiting events that ran longest ago, and return the next; ``None`` if none is free.
 
         Events of one certificate are written under its row's lock, so their positions rise with their sequence and
         none can appear below one already seen. Between other keys the order does not matter.
         """
-        locked = await self._fetchrow(_LOCK_SHARD)
-        if locked is None:
+        locked = await self._lock(shards)
+        if not locked:
             return None
-        rows = await self._fetch(_WINDOW, locked["shard"], locked["emptied_to"], limit)
-        positions, events = tuple(row["position"] for row in rows), tuple(map(stored_event, rows))
-        return Window(locked["shard"], positions, events, locked["others_wait"])
+        numbers, bounds, others_wait, _ = zip(*locked, strict=True)
+        rows = await self._fetch(_WINDOW, numbers, bounds, limit)
+        places = tuple((row["shard"], row["position"]) for row in rows)
+        return Window(places, tuple(map(stored_event, rows)), others_wait[0] or len(rows) == limit)
+
+    async def _lock(self, shards: int) -> list[Record]:
+        return await self._fetch(_LOCK_SHARDS, shards)
 
     async def delete(self, window: Window) -> None:
         """Forget what is on the stream."""
-        await self._execute(_DELETE, window.shard, window.positions)
+        if window.places:
+            await self._execute(_DELETE, *zip(*window.places, strict=True))

@@ -69,8 +69,8 @@ async def next_one_tells(stream: Stream, keys: set[str]) -> None:
 AROUND_EACH_STEP = around_each(
     (outbox, "look"),
     (outbox, "oldest_waiting"),
-    (OutboxRepository, "_fetchrow"),  # which locks a shard
-    (OutboxRepository, "_fetch"),  # which reads its window
+    (OutboxRepository, "_lock"),
+    (OutboxRepository, "lock_window"),
     (StreamProducer, "_started"),
     (StreamProducer, "_send"),  # leaving it, all are acknowledged
     (OutboxRepository, "delete"),

@@ -65,7 +65,7 @@ async def until_true(engine: AsyncEngine, condition: str) -> None:
 
 REPORTED = "EXISTS (SELECT FROM events WHERE event_type = 'error.processingFailed')"
 PUBLISHING = """EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-    AND state = 'idle in transaction' AND query LIKE '%FROM outbox AS o JOIN events%')"""
+    AND state = 'idle in transaction' AND query LIKE '%FROM window_of_shards AS o%')"""
 ALL_PUBLISHED = "NOT EXISTS (SELECT FROM outbox)"
 
 
