@@ -19,6 +19,7 @@ from giftcert.security import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.day_partitions import drop_before
+from giftcert.storage.engine import transaction
 from giftcert.storage.idempotency import IdempotencyRepository
 from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
@@ -59,7 +60,7 @@ class MaintenanceActivities:
     @activity.defn
     async def release_lapsed_reservations(self) -> int:
         """Give one batch of lapsed reservations back to the pool; return how many went."""
-        async with self.engine.begin() as connection:
+        async with transaction(self.engine) as connection:
             return await ReservationRepository(connection).release_lapsed(RESERVATIONS_AT_ONCE, self.clock())
 
     @activity.defn
@@ -76,7 +77,7 @@ class MaintenanceActivities:
     @activity.defn
     async def forget_idempotency_keys(self) -> int:
         """Forget one batch of keys that count no more; return how many."""
-        async with self.engine.begin() as connection:
+        async with transaction(self.engine) as connection:
             return await IdempotencyRepository(connection).forget(self.clock(), KEYS_AT_ONCE)
 
     @activity.defn
@@ -92,7 +93,7 @@ class MaintenanceActivities:
         now = self.clock()
         payments_kept = now.date() - self.settings.payment_horizon
         originals_kept = now.date() - self.settings.inbox_retention
-        async with self.engine.begin() as connection:
+        async with transaction(self.engine) as connection:
             await CredentialRepository(connection).forget(now - self.settings.guess_policy.remembered)
             payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
             return payments + await drop_before(connection, "inbox", originals_kept)

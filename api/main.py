@@ -39,7 +39,7 @@ from giftcert.security import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.claim_queue import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
-from giftcert.storage.engine import claim_connections, make_engine
+from giftcert.storage.engine import claim_connections, make_engine, transaction
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.deployment import build_id
@@ -142,7 +142,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
 
 async def _record_policy(engine: AsyncEngine, settings: Settings, clock: Clock) -> None:
     """Record the policy of this process: commands decide by it too (ADR 60)."""
-    async with engine.begin() as connection:
+    async with transaction(engine) as connection:
         await record_policy(connection, settings.policy, clock())
 
 

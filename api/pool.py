@@ -17,6 +17,7 @@ from api.schemas import FreeText, Schema
 from api.services import CurrentServices, Services
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.retirement import retire_next
+from giftcert.storage.engine import transaction
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolRepository
@@ -113,7 +114,7 @@ async def get_operation(services: CurrentServices, _: OpsCaller, operation_id: O
 
 async def _start(services: Services, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
     """Store an operation and what its caller is answered; return the answer, and whether it was given before."""
-    async with services.engine.begin() as connection:
+    async with transaction(services.engine) as connection:
         before = await IdempotencyRepository(connection).find(key, services.clock()) if key else None
         if before is not None:
             return before, True

@@ -26,6 +26,7 @@ from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Caller
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, Claimed, ClaimRequest, ClaimResult
+from giftcert.storage.engine import transaction
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
@@ -259,7 +260,7 @@ class RefusedClaimLedger:
 
     async def record_due(self) -> None:
         """Append ``issue.blocked`` for what no later refusal does, or a crash left."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await BlockedAttemptRepository(connection).record_due(self._clock())
 
     async def _write_waiting(self) -> None:
@@ -268,7 +269,7 @@ class RefusedClaimLedger:
             await self._write(waiting)
 
     async def _write(self, waiting: dict[tuple[str, str], list[datetime]]) -> None:
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             attempts = BlockedAttemptRepository(connection)
             for (product, channel), times in sorted(waiting.items()):
                 refused = ClaimsRefused(attempts=len(times), first_at=times[0], last_at=times[-1])

@@ -25,7 +25,7 @@ from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
-from giftcert.storage.engine import autocommit
+from giftcert.storage.engine import autocommit, transaction
 from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
@@ -198,5 +198,5 @@ async def record_locks(engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyri
             key = idempotency_key(keyring, "system", "lock", once, b"")
             message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
             await lifecycle.act(lock.certificate_id, message, lock.locked_at, key=key)
-        async with engine.begin() as connection:
+        async with transaction(engine) as connection:
             await CredentialRepository(connection).lock_recorded(lock)

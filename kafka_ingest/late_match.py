@@ -15,11 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
 from giftcert.storage.clients import ClientRepository
+from giftcert.storage.engine import transaction
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.transaction import BatchTransaction, IngestRules
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+GATHERED_SECONDS = 0.1
+"""After something new, so that what many batches stored is looked at in one round: few miss each other."""
 IDLE_SECONDS = 2.0
 """How often to look for what another process left, when this one has nothing new."""
 AT_ONCE = 1_000
@@ -55,6 +58,7 @@ class LateMatch:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pause):
                 await self._something_new.wait()
+                await asyncio.sleep(GATHERED_SECONDS)
         self._something_new.clear()
         left = await self.round()
         longer = min(2 * self._pause, LONGEST_PAUSE) if self._pause < IDLE_SECONDS else FIRST_PAUSE
@@ -63,11 +67,11 @@ class LateMatch:
 
     async def round(self) -> bool:
         """Set fences, look once at what has one, end what can be ended; return whether anything is left."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await OrderRepository(connection).set_fences(AT_ONCE)
             await ClientRepository(connection).set_erasure_fences(AT_ONCE)
         wakes: list[Wake] = []
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             orders = OrderRepository(connection)
             oldest_open = await ingest_fences.oldest_open(connection)  # before the look
             if found := await orders.lock_rechecked(AT_ONCE):
@@ -76,7 +80,7 @@ class LateMatch:
             orders_left = await orders.any_rechecked()
         if wakes:
             self._send(wakes)
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             oldest_open = await ingest_fences.oldest_open(connection)
             clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
         _OPEN.set(orders_left or clients_left)

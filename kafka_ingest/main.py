@@ -13,7 +13,7 @@ from giftcert.security.configured import keyring_of
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.day_partitions import make_days
-from giftcert.storage.engine import opened_engine
+from giftcert.storage.engine import opened_engine, transaction
 from giftcert.telemetry import Health, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
@@ -88,6 +88,6 @@ async def make_days_ahead(engine: AsyncEngine, clock: Clock) -> float:
     They are dropped by a maintenance workflow. Returns how many seconds to wait until it is to be done again.
     """
     for table in ("unmatched_payments", "inbox"):
-        async with engine.begin() as connection:
+        async with transaction(engine) as connection:
             await make_days(connection, table, clock().date(), DAYS_AHEAD)
     return DAYS_MADE_EVERY_SECONDS

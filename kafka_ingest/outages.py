@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
+from giftcert.storage.engine import transaction
 from giftcert.storage.events import EventRepository
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
@@ -116,7 +117,7 @@ class OutageReport:
         now = self._clock()
         key = input_key(notice.topic or "", notice.partition or 0)
         try:
-            async with self._engine.begin() as connection:
+            async with transaction(self._engine) as connection:
                 events = EventRepository(connection)
                 await events.append_once(key, about_input(notice, now), now - REPORTED_EVERY)
         except DATABASE_ERRORS as failure:

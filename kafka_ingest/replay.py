@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.malformed import MalformedRecord
@@ -11,6 +11,7 @@ from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
+from giftcert.storage.engine import Driver, transaction
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
 from kafka_ingest.decoder import decode, decode_whole, records_in
@@ -106,7 +107,7 @@ class Replay:
 
     async def dismiss(self, place: Place, why: str) -> int:
         """Close what lies at a place without applying it: it holds back nothing any more; return how many records."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             repository = QuarantineRepository(connection)
             lying = await repository.lying_at(place)
             for one in lying:
@@ -127,7 +128,7 @@ class Replay:
         # The record spoils its transaction, as it did when it came.
         rejection = failed(InputRecord(*place, key=None, value=None), outcomes)
         replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await self._note(connection, record, replayed)
         return [replayed]
 
@@ -147,7 +148,7 @@ class Replay:
             return noted
 
     async def _taken(
-        self, connection: AsyncConnection, record: int, *, with_followers: bool
+        self, connection: Driver, record: int, *, with_followers: bool
     ) -> list[tuple[StoredRecord, InputRecord]]:
         """Lock the record and those that wait for it: folded together, the order's word comes before its money."""
         repository = QuarantineRepository(connection)
@@ -158,7 +159,7 @@ class Replay:
         waiting = [await repository.lock(one) for one in followers]
         return [(one, opened(one, self._rules.keyring)) for one in (stored, *waiting) if one is not None]
 
-    async def _note(self, connection: AsyncConnection, record: int, replayed: Replayed) -> None:
+    async def _note(self, connection: Driver, record: int, replayed: Replayed) -> None:
         """Close the record, or say why it stays; and record who replayed it."""
         repository = QuarantineRepository(connection)
         if replayed.reason is None:
@@ -168,7 +169,7 @@ class Replay:
         what = f"quarantine replay {_position(replayed.place)}: {replayed.reason or replayed.outcome}"
         await self.record_act(connection, replayed.place, what)
 
-    async def record_act(self, connection: AsyncConnection, place: Place, what: str) -> None:
+    async def record_act(self, connection: Driver, place: Place, what: str) -> None:
         """Record what somebody does with a record, in the transaction in which it is done."""
         event = about_input(OperatorActed(who=self._who, what=what), self._clock())
         await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.clock import Clock, utc_now
+from giftcert.storage.engine import transaction
 from giftcert.storage.pending import PendingRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.outages import OutageReport
@@ -106,7 +107,7 @@ class Signaller:
         before = self._clock().timestamp() - MARK_SECONDS
         sent = {one: at for one, at in self._sent.items() if at.timestamp() <= before}
         if sent:
-            async with self._engine.begin() as connection:
+            async with transaction(self._engine) as connection:
                 await PendingRepository(connection).mark_signalled(sent)
             for certificate_id, at in sent.items():
                 if self._sent.get(certificate_id) == at:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_certificate
 from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.engine import transaction
 from giftcert.storage.events import EventRepository
 from giftcert.storage.sweep import Neglected, SweepRepository
 from giftcert.temporal.runs import CertificateRuns
@@ -71,7 +72,7 @@ class Sweeper:
         if now - self._asked_for_ended >= ENDED_EVERY:
             sent += await self._restart_ended(now)
             self._asked_for_ended = now
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             repository = SweepRepository(connection)
             _PENDING.set(await repository.count_pending())
             if now - self._bounds_raised >= BOUNDS_EVERY:
@@ -82,7 +83,7 @@ class Sweeper:
     async def _sweep(self, claim: Claim, now: datetime) -> int:
         sent = 0
         while True:
-            async with self._engine.begin() as connection:
+            async with transaction(self._engine) as connection:
                 neglected = await claim(SweepRepository(connection), now, WINDOW, self._default_channel)
             await self._signal(neglected)
             sent += len(neglected)
@@ -94,7 +95,7 @@ class Sweeper:
         ended = await self._runs.ended_since(now - ENDED_WITHIN)
         new = {certificate_id for certificate_id, run_id in ended if run_id not in self._ended}
         if new:
-            async with self._engine.begin() as connection:
+            async with transaction(self._engine) as connection:
                 led = await SweepRepository(connection).led_among(sorted(new), self._default_channel)
             await self._signal(led)
         self._ended = {run_id for _, run_id in ended}
@@ -114,7 +115,7 @@ class Sweeper:
             one.wake.certificate_id: error for one, error in outcomes if isinstance(error, BaseException)
         }
         if errors:
-            async with self._engine.begin() as connection:
+            async with transaction(self._engine) as connection:
                 await SweepRepository(connection).give_back(list(errors))
         for one, started in outcomes:
             if started is True and one.had_run:
@@ -130,7 +131,7 @@ class Sweeper:
             detail="no workflow led this certificate; it was started again",
             component="workflow",
         )
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             stored = await CertificateRepository(connection).load(wake.certificate_id)
             record = about_certificate(notice, stored.state, self._clock(), wake.channel)
             await EventRepository(connection).append(wake.certificate_id, [record])

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.notices import OrderTooLarge, about_input
 from giftcert.contracts.orders import AnyOrder, StatedOrder
@@ -26,6 +25,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage import inbox, spendings
 from giftcert.storage.clients import ClientRepository
+from giftcert.storage.engine import Driver
 from giftcert.storage.inbox import InboxRow
 from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
 from giftcert.storage.orders import OrderRepository, StoredOrder
@@ -86,7 +86,7 @@ class BatchTransaction:
     ``replaying``: somebody replays a record and waits to hear whether it is good now.
     """
 
-    connection: AsyncConnection
+    connection: Driver
     rules: IngestRules
     now: datetime
     replaying: bool = False

@@ -9,6 +9,7 @@ from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
+from giftcert.storage.engine import transaction
 from giftcert.storage.marks import MarkRepository
 
 EVERY_SECONDS = 1.0
@@ -51,7 +52,7 @@ class Watermarks:
             for topic in self._topics
             for partition in self._consumer.partitions_for_topic(topic) or ()
         ]
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             repository = MarkRepository(connection)
             await repository.register(sorted(partitions))
             await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])

@@ -10,10 +10,11 @@ from typing import TypeVar
 import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
+from giftcert.storage.engine import Driver, transaction
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 from giftcert.storage.quarantine import NamedThings
 from kafka_ingest.decoder import DecodedBatch, decode
@@ -112,9 +113,9 @@ class BatchWriter:
 
 
 @asynccontextmanager
-async def entered(engine: AsyncEngine, partitions: set[tuple[str, int]]) -> AsyncIterator[AsyncConnection]:
+async def entered(engine: AsyncEngine, partitions: set[tuple[str, int]]) -> AsyncIterator[Driver]:
     """Begin a transaction that ingests records of these partitions; see ``ingest_fences.enter``."""
-    async with asyncio.timeout(TRANSACTION_SECONDS), engine.begin() as connection:
+    async with asyncio.timeout(TRANSACTION_SECONDS), transaction(engine) as connection:
         await ingest_fences.enter(connection, partitions)
         yield connection
 

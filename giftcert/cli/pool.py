@@ -18,6 +18,7 @@ from giftcert.clock import utc_now
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.certificates import UnknownCertificateError
+from giftcert.storage.engine import transaction
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 
 app = typer.Typer(name="pool", help="What there is to sell.", no_args_is_help=True)
@@ -87,7 +88,7 @@ async def retire(
 
 async def _start(opened: OpenedLifecycle, operation: Operation) -> None:
     try:
-        async with opened.engine.begin() as connection:
+        async with transaction(opened.engine) as connection:
             await OperationRepository(connection).start(operation)
     except UnknownCertificateError:
         raise CommandError(f"there is no certificate {operation.certificate_id}") from None

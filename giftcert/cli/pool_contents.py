@@ -9,6 +9,7 @@ from giftcert.clock import utc_now
 from giftcert.product_file import read_products
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
+from giftcert.storage.engine import transaction
 from giftcert.storage.pool import PoolCount, PoolRepository
 from giftcert.storage.products import ProductRepository
 
@@ -23,7 +24,7 @@ async def generate(
         SealError: another keyring sealed its pool.
     """
     keyring = keyring_of(settings)
-    async with connected(settings, "pool") as engine, engine.begin() as connection:
+    async with connected(settings, "pool") as engine, transaction(engine) as connection:
         products, pool = await ProductRepository(connection).all(), PoolRepository(connection)
         if product_id not in products:
             known = ", ".join(products) or "none; run `giftcert setup` first"

@@ -18,6 +18,7 @@ from giftcert.cli.output import AsJson, say
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.key_rule import refuse_embedded_keys
 from giftcert.security import keyring_of
+from giftcert.storage.engine import transaction
 from giftcert.storage.quarantine import BEGINNING, Place, QuarantineRepository, StoredRecord, Wanted
 from kafka_ingest.replay import Replay, Replayed, opened
 from kafka_ingest.transaction import IngestRules
@@ -68,7 +69,7 @@ async def show(
         data, text = report.described(stored, record, rules)
         if reveal:
             replay = Replay(engine, rules, operator(by))
-            async with engine.begin() as connection:
+            async with transaction(engine) as connection:
                 await replay.record_act(
                     connection, report.place_at(place), f"quarantine show --reveal {place}"
                 )

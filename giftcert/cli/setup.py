@@ -22,6 +22,7 @@ from giftcert.embedded.addresses import running_addresses, with_running_stack
 from giftcert.embedded.external import check_external
 from giftcert.product_file import read_products
 from giftcert.settings import Settings, load_settings
+from giftcert.storage.engine import transaction
 from giftcert.storage.migrate import migrate as upgrade
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.client import connect
@@ -99,7 +100,7 @@ async def _temporal(settings: Settings) -> list[str]:
 
 async def _products(settings: Settings) -> list[str]:
     lines = read_products(settings)
-    async with connected(settings, "setup") as engine, engine.begin() as connection:
+    async with connected(settings, "setup") as engine, transaction(engine) as connection:
         repository = ProductRepository(connection)
         known = await repository.all()
         await repository.put(line.product() for line in lines)

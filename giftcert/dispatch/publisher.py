@@ -11,7 +11,7 @@ from giftcert.contracts.notices import ProcessingFailed, about_input
 from giftcert.dispatch import metrics
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
-from giftcert.storage.engine import autocommit
+from giftcert.storage.engine import autocommit, transaction
 from giftcert.storage.events import EventRepository
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.outbox import OutboxRepository
@@ -61,7 +61,7 @@ class OutageReport:
             topic=self._topic, reason="publishingFails", detail=detail, component="dispatch"
         )
         now = utc_now()
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             events = EventRepository(connection)
             if await events.append_once(self._topic, about_input(notice, now), now - REPORTED_EVERY):
                 _log.error("publishing keeps failing", error=str(error))

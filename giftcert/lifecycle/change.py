@@ -5,14 +5,12 @@ when the locks are held; what comes later stays pending. The caller sends the wa
 those that are lost.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from giftcert.domain.certificate import messages as m
@@ -42,7 +40,7 @@ from giftcert.storage.certificates import (
     read_idle,
 )
 from giftcert.storage.decisions import DecisionWrite, write
-from giftcert.storage.engine import Driver, autocommit, driver_of
+from giftcert.storage.engine import Driver, autocommit, transaction
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
@@ -92,9 +90,9 @@ class Lifecycle:
             UnknownCertificateError: there is no such certificate.
         """
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
-        async with self._transaction() as (connection, driver):
+        async with transaction(self.engine) as driver:
             review = await self._review_locked(driver, wanted, now, retry_parked=retry_parked)
-            wakes = await self._write(connection, driver, review, review.to_write(review.timer(timer_at)))
+            wakes = await self._write(driver, review, review.to_write(review.timer(timer_at)))
         return snapshot(review, tuple(wakes), first=first)
 
     async def act(
@@ -132,18 +130,18 @@ class Lifecycle:
 
     async def _act(self, call: Call) -> Outcome:
         request, order_id = call.request, await self._order_to_lock(call)
-        async with self._transaction() as (connection, driver):
-            orders = await OrderRepository(connection).lock([order_id]) if order_id else {}
+        async with transaction(self.engine) as driver:
+            orders = await OrderRepository(driver).lock([order_id]) if order_id else {}
             review = await self._review_locked(driver, call.to_lock(order_id), call.now)
             folded = NOTHING_FOLDED
             if isinstance(request, m.ResolveRefund) and order_id:
-                folded = await self._fold_shares(connection, review, request, orders[order_id].order)
+                folded = await self._fold_shares(driver, review, request, orders[order_id].order)
             decided = review.decide_request(request)
             await review.pass_deadlines()
             outcome, answer = call.conclude(review, decided)
             decision = review.to_write(review.loaded.stored.timer_at, answer)
             folded = folded if outcome.refusal is None else NOTHING_FOLDED
-            wakes = await self._write(connection, driver, review, decision, folded)
+            wakes = await self._write(driver, review, decision, folded)
         return replace(outcome, wakes=(*wakes, *own_wake(review, request)))
 
     async def _act_unlocked(self, call: Call) -> Outcome | None:
@@ -169,33 +167,21 @@ class Lifecycle:
         """Return what was answered before under the call's key, with the certificate as it now stands."""
         if call.key is None:
             return None
-        async with self.engine.connect() as connection:
-            answer = await IdempotencyRepository(connection).find(call.key, call.now)
+        async with autocommit(self.engine) as driver:
+            answer = await IdempotencyRepository(driver).find(call.key, call.now)
             if answer is None:  # it has just become too old
                 return None
-            stored = await CertificateRepository(connection).load(call.certificate_id)
+            stored = await CertificateRepository(driver).load(call.certificate_id)
         return Outcome(state=stored.state, product=stored.product, repeated=True, answer=answer)
 
     # The parts of the transaction -----------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[tuple[AsyncConnection, Driver]]:
-        async with self.engine.connect() as connection:
-            driver = await driver_of(connection)
-            try:
-                async with driver.transaction():
-                    yield connection, driver
-            except asyncio.CancelledError:
-                # Cancelled in the middle of BEGIN it would go back to the pool with a transaction open.
-                await connection.invalidate()
-                raise
 
     async def _order_to_lock(self, call: Call) -> str | None:
         """Return the order whose refund a request decides, which never changes: it is locked before the certificate."""
         if not isinstance(call.request, m.ResolveRefund):
             return None
-        async with self.engine.connect() as connection:
-            stored = await CertificateRepository(connection).load(call.certificate_id)
+        async with autocommit(self.engine) as driver:
+            stored = await CertificateRepository(driver).load(call.certificate_id)
         found = find_case(stored.state, call.request.refund_case_id)
         return found[0].order_id if found else None
 
@@ -225,7 +211,7 @@ class Lifecycle:
         )
 
     async def _fold_shares(
-        self, connection: AsyncConnection, review: Review, request: m.ResolveRefund, order: Order
+        self, driver: Driver, review: Review, request: m.ResolveRefund, order: Order
     ) -> Folded:
         """Fold what a decision says of a refund into its locked order, and show the review how its lines then stand."""
         shares = shares_decided(review.state, request, self.policy)
@@ -234,14 +220,13 @@ class Lifecycle:
         for share in shares:
             order = apply(order, share, review.now)
         changes = [order_changes.OrderChange(order=settled(order), said=shares)]
-        rows = await OrderLineRepository(connection).lock([order.order_id])
-        revisions, products = await order_changes.revise(connection, changes, rows, self.policy)
+        rows = await OrderLineRepository(driver).lock([order.order_id])
+        revisions, products = await order_changes.revise(driver, changes, rows, self.policy)
         review.see_standings(one.line for one in revisions)
         return changes, revisions, products
 
     async def _write(
         self,
-        connection: AsyncConnection,
         driver: Driver,
         review: Review,
         decision: DecisionWrite | None,
@@ -249,7 +234,7 @@ class Lifecycle:
     ) -> list[Wake]:
         """Write what came of a review; return whom the commit concerns."""
         freed = review.freed()
-        wakes = await order_changes.save(connection, *folded, review.now, also=freed)
+        wakes = await order_changes.save(driver, *folded, review.now, also=freed)
         if decision is not None and not await write(driver, decision):
             raise AlreadyAnsweredError
         return [*map(order_changes.wake_of, freed), *wakes]

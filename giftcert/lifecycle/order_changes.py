@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.line_standings import line_standings
@@ -31,7 +29,7 @@ from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
 from giftcert.storage import order_lines, orders, pending
 from giftcert.storage.clients import ClientRepository
-from giftcert.storage.engine import driver_of
+from giftcert.storage.engine import Driver, driver_of
 from giftcert.storage.order_lines import LineKey, OrderLineRow
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.repository import Write, write_together
@@ -76,7 +74,7 @@ class LineRevision:
 
 
 async def revise(
-    connection: AsyncConnection,
+    connection: Driver,
     changes: Sequence[OrderChange],
     rows: Mapping[LineKey, OrderLineRow],
     policy: Policy,
@@ -94,7 +92,7 @@ async def revise(
 
 
 async def save(
-    connection: AsyncConnection,
+    connection: Driver,
     changes: Sequence[OrderChange],
     revisions: Sequence[LineRevision],
     products: Mapping[str, str],
@@ -254,7 +252,7 @@ def is_certificate_id(text: str) -> bool:
         return False
 
 
-async def _products(connection: AsyncConnection, certificate_ids: Sequence[str]) -> dict[str, str]:
+async def _products(connection: Driver, certificate_ids: Sequence[str]) -> dict[str, str]:
     """Return which of these certificates are ours, with their products."""
     if not certificate_ids:
         return {}
@@ -262,7 +260,7 @@ async def _products(connection: AsyncConnection, certificate_ids: Sequence[str])
     return {row[0]: row[1] for row in await driver.fetch(_OURS, certificate_ids)}
 
 
-async def _erased(connection: AsyncConnection, changes: Iterable[OrderChange]) -> frozenset[str]:
+async def _erased(connection: Driver, changes: Iterable[OrderChange]) -> frozenset[str]:
     """Return which of the buyers are erased, or merged into one who is: nothing is stored of whom it is for."""
     stated = (one.order for one in changes if any(isinstance(message, OrderStated) for message in one.said))
     buyers = {order.customer_id for order in stated if order.customer_id is not None}

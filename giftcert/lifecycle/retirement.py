@@ -6,6 +6,7 @@ from uuid import UUID
 
 from giftcert.domain.certificate.messages import Retire
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.storage.engine import transaction
 from giftcert.storage.operations import OperationRepository
 from giftcert.temporal.signals import Wake
 
@@ -23,7 +24,7 @@ async def retire_next(lifecycle: Lifecycle, operation_id: UUID, now: datetime) -
 
     A step that a crash cuts short is done again: what was retired or blocked stays so.
     """
-    async with lifecycle.engine.begin() as connection:
+    async with transaction(lifecycle.engine) as connection:
         operations = OperationRepository(connection)
         operation = await operations.find(operation_id)
         if operation is None or operation.finished_at is not None:
@@ -31,6 +32,6 @@ async def retire_next(lifecycle: Lifecycle, operation_id: UUID, now: datetime) -
         chunk = await operations.retire_unsold(operation, now)
     request = Retire(reason=operation.reason, by=operation.requested_by)
     outcomes = [await lifecycle.act(str(one), request, now) for one in chunk.left]
-    async with lifecycle.engine.begin() as connection:
+    async with transaction(lifecycle.engine) as connection:
         finished = await OperationRepository(connection).advance(operation, chunk, now)
     return Retired(finished, tuple(wake for outcome in outcomes for wake in outcome.wakes))

@@ -1,5 +1,6 @@
 """The connections of one process to PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -139,8 +140,18 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[Driver]:
     pooled = await engine.raw_connection()
     try:
         yield _asyncpg(pooled.driver_connection)
+    except asyncio.CancelledError:
+        pooled.invalidate()  # cancelled in the middle of BEGIN it would go back to the pool with a transaction open
+        raise
     finally:
         pooled.close()
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[Driver]:
+    """Lend asyncpg's own connection within a transaction, which commits where nothing is raised."""
+    async with autocommit(engine) as driver, driver.transaction():
+        yield driver
 
 
 async def driver_of(connection: AnyConnection) -> Driver:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.contracts.notices import (
     InvariantViolated,
@@ -15,6 +15,7 @@ from giftcert.contracts.notices import (
 )
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
+from giftcert.storage.engine import Driver, transaction
 from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
 from giftcert.storage.outages import DATABASE_ERRORS
@@ -33,17 +34,17 @@ async def report(
     Returns:
         How many alerts there are.
     """
-    async with engine.begin() as connection:
+    async with transaction(engine) as connection:
         keys = [_key(one) for one in findings.violations]
         known = await KnownViolationRepository(connection).seen_again(keys, now)
     reported = 0
     for violation in _first_of_each(findings, known):
-        async with engine.begin() as connection:
+        async with transaction(engine) as connection:
             if await KnownViolationRepository(connection).note(_key(violation), now):
                 await _append(connection, settings, violation, now)
                 reported += 1
     if whole and findings.are_all_named:
-        async with engine.begin() as connection:
+        async with transaction(engine) as connection:
             await KnownViolationRepository(connection).forget_not_seen_since(now)
     return reported
 
@@ -60,9 +61,7 @@ def _first_of_each(findings: Findings, known: set[str]) -> Iterator[Violation]:
             yield one
 
 
-async def _append(
-    connection: AsyncConnection, settings: Settings, violation: Violation, now: datetime
-) -> None:
+async def _append(connection: Driver, settings: Settings, violation: Violation, now: datetime) -> None:
     subject, events = violation.subject, EventRepository(connection)
     of_certificate = violation.kind == "certificate"
     notice = InvariantViolated(
@@ -82,11 +81,11 @@ async def _append(
 
 
 async def _append_to_certificate(
-    connection: AsyncConnection, certificate_id: str, notice: InvariantViolated, now: datetime
+    connection: Driver, certificate_id: str, notice: InvariantViolated, now: datetime
 ) -> bool:
     """Report under the certificate; return ``False`` where just what is wrong with it does not let that be."""
     try:
-        async with connection.begin_nested():
+        async with connection.transaction():
             stored = await CertificateRepository(connection).load(certificate_id)
             record = about_certificate(notice, stored.state, now)
             await EventRepository(connection).append(certificate_id, [record])

@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from giftcert.clock import utc_now
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.storage.engine import transaction
 from giftcert.storage.verification import certificate_checks, whole_checks
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.repairs import RepairRepository
@@ -46,7 +47,7 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
     Returns:
         What was done, a line each.
     """
-    async with sources.engine.begin() as connection:
+    async with transaction(sources.engine) as connection:
         counts = await _write(RepairRepository(connection), findings, sources.settings.channels[0])
     parked = _subjects(findings, certificate_checks.PARKED)
     for certificate_id in parked:
