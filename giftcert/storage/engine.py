@@ -136,8 +136,14 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """Lend asyncpg's own connection, each statement on which is a transaction of its own; begin none.
 
     SQLAlchemy's connection around it costs as much processor time as three trips to the server.
+
+    Raises:
+        Exception: what asyncpg raised, one of ``outages.DATABASE_ERRORS``.
     """
-    pooled = await engine.raw_connection()
+    try:
+        pooled = await engine.raw_connection()
+    except engine.dialect.loaded_dbapi.Error as error:  # of the adapter, where the server refuses to connect us
+        raise error.__cause__ or error from None
     try:
         yield _asyncpg(pooled.driver_connection)
     except asyncio.CancelledError:
