@@ -22,10 +22,14 @@ async def test_a_refused_connection_is_told_as_the_driver_tells_it(postgres_url:
 
 async def test_what_is_raised_within_a_transaction_undoes_it(fresh_database_url: str) -> None:
     engine = engine_at(fresh_database_url, pool_size=1)
-    with pytest.raises(ZeroDivisionError):
+
+    async def fails() -> None:
         async with transaction(engine) as driver:
             await driver.execute("CREATE TABLE gone ()")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails()
     async with transaction(engine) as driver:
         assert await driver.fetchval("SELECT to_regclass('gone')") is None
     await engine.dispose()
