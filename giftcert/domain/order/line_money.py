@@ -73,7 +73,8 @@ class Claims:
 
     Lines in the order's total come before those that left it, goods before certificates, then by lineId. ``surplus``:
     where the total is reached, what goods were allocated beyond what they cost together, as their allocations may leave
-    out a discount that the order has in a line of its own, or as a whole.
+    out a discount that the order has in a line of its own, or as a whole. ``replaced``: goods that left, by the key of
+    those listed anew under their lineId: what was paid for a number is not asked for again, so it is no certificate's.
     """
 
     def __init__(self, order: Order) -> None:
@@ -84,7 +85,11 @@ class Claims:
         self.gone = [line for line in by_number if line.naming is not None and not line.is_in_total]
         self.certificates = [*self.in_total, *self.gone]
         self.goods = [line for line in by_number if line.naming is None]
-        self._numbers_in_total = {line.line_id for line in order.lines if line.is_in_total}
+        self._bearer = {one.line_id: one.line_key for one in order.bearings}
+        self.replaced: dict[int, list[KnownLine]] = {}
+        for line in self.goods:
+            if (now := self._bearer[line.line_id]) != line.key and order.lines[now - 1].naming is None:
+                self.replaced.setdefault(now, []).append(line)
         self.total = order.total - sum(
             line.price for line in order.lines if line.listed and not line.is_in_total
         )
@@ -95,16 +100,20 @@ class Claims:
         too_much = sum(map(self._counted, listed)) - self.goods_cost
         self.surplus = max(0, too_much) if self.is_total_reached else 0
         self.goods_lack = max(0, self.goods_cost - sum(captures.allocated[line.key] for line in listed))
-        self.gone_goods_lack = sum(self.lack(line) for line in self.goods if not line.is_in_total)
+        gone = [line for line in self.goods if not line.is_in_total]
+        discounts = sum(min(0, line.price) for line in gone if self._is_bearer(line))
+        self.gone_goods_lack = max(0, discounts + sum(map(self.lack, gone)))
 
     def _counted(self, line: KnownLine) -> int:
         """What of a line's allocations counts for the order: up to its amount, as the rest is no other's."""
         return min(self.captures.allocated[line.key], max(0, line.amount))
 
     def lack(self, line: KnownLine) -> int:
-        """Return what the allocations of goods leave of their price, unless others are sold under the number now."""
-        replaced = not line.is_in_total and line.line_id in self._numbers_in_total
-        return 0 if replaced else max(0, line.price - self.captures.allocated[line.key])
+        """Return what the allocations of goods leave of their price, unless another line bore the number after them."""
+        return max(0, line.price - self.captures.allocated[line.key]) if self._is_bearer(line) else 0
+
+    def _is_bearer(self, line: KnownLine) -> bool:
+        return self._bearer[line.line_id] == line.key
 
 
 # What went back -----------------------------------------------------------------------------------
@@ -149,6 +158,8 @@ class LineMoney:
     what may have come again. What is left is nobody's, or where there are no goods, of a buyer who was charged twice.
 
     ``captured`` is by line key; ``until``: how much of all unallocated money was used when the line had its part of it.
+    ``came_again``: what may have, of certificate lines and of goods that others replaced; ``inherited``: what of the
+    price of goods is paid by money of those that they replaced.
     ``goods`` and ``gone_goods`` are unallocated money for goods in the order's total and for those that left it.
     ``has_rest``: there was more than all prices lacked; ``rest`` is what of it is nobody's and not back.
     """
@@ -159,25 +170,47 @@ class LineMoney:
         self.until: dict[int, int] = {}
         self._all = captures.unallocated + claims.surplus
         self.rest = self._all - sum(line.kept for line in lines)
+        replaced = (line.key for lines_before in claims.replaced.values() for line in lines_before)
+        keys = (*(line.key for line in lines), *replaced)
+        self.came_again = {key: back.may_have_come_again(key, captures) for key in keys}
+        self.inherited = {key: self._inherited(claims, key) for key in claims.replaced}
+        goods_lack, gone_goods_lack = self._goods_lack(claims)
         goods_allocated = sum(captures.allocated[line.key] for line in claims.goods)
-        goods_back = min(back.goods - goods_allocated, claims.goods_lack + claims.gone_goods_lack)
-        self.goods = self._draw(goods_back)
+        goods_back = self._draw(min(back.goods - goods_allocated, goods_lack + gone_goods_lack))
         for line in lines if back.of else ():
             self._take(line, min(back.of[line.key], line.price))
-        self.goods += self._draw(claims.goods_lack - self.goods)
+        self.goods = min(goods_back, goods_lack)
+        self.gone_goods = goods_back - self.goods
+        self.goods += self._draw(goods_lack - self.goods)
         for line in claims.in_total:
             self._take(line, line.price)
-        self.gone_goods = self._draw(claims.gone_goods_lack)
+        self.gone_goods += self._draw(gone_goods_lack - self.gone_goods)
         for line in claims.gone:
             self._take(line, line.price)
         self.has_rest = self.rest > 0
         if self.has_rest:
             self._draw(back.beyond_prices)
             for line in lines:
-                self._take(line, line.price + back.may_have_come_again(line.key, captures))
+                self._take(line, line.price + self.came_again[line.key])
             if claims.goods_cost == 0 and all(line.amount <= 0 for line in claims.goods):
                 self._charge_again(lines)
         self.rest = max(0, self.rest)
+
+    def _inherited(self, claims: Claims, key: int) -> int:
+        """What goods lack of their price and those have that they replaced: their allocations, less what is back."""
+        allocated, before = claims.captures.allocated, claims.replaced[key]
+        left = sum(max(0, allocated[line.key] - self.came_again[line.key]) for line in before)
+        return min(claims.lack(claims.order.lines[key - 1]), left)
+
+    def _goods_lack(self, claims: Claims) -> tuple[int, int]:
+        """What goods in the order's total, and those that left it, still lack."""
+        lack, gone_lack = claims.goods_lack, claims.gone_goods_lack
+        for key, amount in self.inherited.items():
+            if claims.order.lines[key - 1].is_in_total:
+                lack -= amount
+            else:
+                gone_lack -= amount
+        return max(0, lack), max(0, gone_lack)
 
     def _take(self, line: KnownLine, amount: int) -> None:
         """A line takes until it has an amount, as far as there is."""

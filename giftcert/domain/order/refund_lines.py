@@ -56,8 +56,7 @@ class OrderMoney:
         for refund in refunds:  # rule 2
             for key in refund.said:
                 self._add(key, refund.said_given(key))
-                if key in self._certificates:
-                    self.back.said[key] += refund.said_given(key)
+                self.back.said[key] += refund.said_given(key)
         self._fill()
         all_back = sum(refund.amount for refund in refunds) == self.claims.captures.total > 0
         for refund in refunds[:-1] if all_back else refunds:
@@ -100,8 +99,9 @@ class OrderMoney:
         inferred = [key for key, amount in refund.given.items() if amount > refund.said[key]]
         for key in inferred:
             self.back.inferred_at.setdefault(key, before)
-        # It may show that there is more of a line's money than its price.
-        if inferred and self.lines.has_rest and self.claims.captures.unallocated_since(before) > 0:
+        # It may show that there is more of a line's money than its price, or that goods ask for theirs again.
+        may_change = self.lines.has_rest or self.claims.replaced
+        if inferred and may_change and self.claims.captures.unallocated_since(before) > 0:
             self._fill()
 
     def _give(self, refund: Refund, key: int, amount: int) -> int:
@@ -151,8 +151,11 @@ class OrderMoney:
         left = self.lines.goods if line.is_in_total else self.lines.gone_goods
         for one in takewhile(lambda one: one.key != line.key, self.claims.goods):
             if one.is_in_total == line.is_in_total:
-                left -= min(left, self.claims.lack(one))
-        return self.claims.captures.allocated[line.key] + min(left, self.claims.lack(line))
+                left -= min(left, self._goods_lack(one))
+        return self.claims.captures.allocated[line.key] + min(left, self._goods_lack(line))
+
+    def _goods_lack(self, line: KnownLine) -> int:
+        return self.claims.lack(line) - self.lines.inherited.get(line.key, 0)
 
     # All money is back ------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 Lines: the television "1" for 250, the certificates "2" and "3" for 500 each.
 """
 
+from datetime import datetime
+
 import pytest
 
 from giftcert.domain.order import messages as m
@@ -116,6 +118,70 @@ def test_goods_listed_anew_under_a_cancelled_number_ask_for_their_price_once() -
     again = o.stated(o.goods("4", 500), o.A, version=3)
     found = a(o.stated(o.TELEVISION, o.goods("4", 500), o.A), o.cancelled(), again, o.captured(1_250))
     assert found.captured == 500
+
+
+ALL = o.TELEVISION, o.A, o.B
+LISTED_ANEW = o.stated(*ALL), o.cancelled(), o.stated(*ALL, version=3, at=LATER)
+GONE_AGAIN = o.cancelled(version=4, at=LATER)
+
+
+def captured_for_lines(*messages: m.OrderMessage) -> list[int]:
+    return [one.captured for one in o.standings(*messages).values()]
+
+
+@pytest.mark.parametrize("at", [o.NOON, LATER + o.HOUR])
+def test_what_paid_goods_before_they_were_listed_anew_pays_their_price(at: datetime) -> None:
+    """The number is paid, whichever of its two lines the allocation means: what is left only certificates can have."""
+    capture = o.captured(450, to={"1": 250}, at=at)
+    for versions in (LISTED_ANEW, (*LISTED_ANEW, GONE_AGAIN)):
+        assert captured_for_lines(*versions, capture) == [200, 0]
+        assert captured_for_lines(capture, *versions) == [200, 0]
+
+
+def test_goods_that_left_twice_under_one_number_ask_for_their_price_once() -> None:
+    for versions in (LISTED_ANEW, (*LISTED_ANEW, GONE_AGAIN)):
+        assert captured_for_lines(*versions, o.captured(700)) == [450, 0]
+
+
+def test_goods_listed_anew_at_a_higher_price_ask_for_the_difference() -> None:
+    dearer = o.stated(o.goods("1", 300), o.A, o.B, version=3, at=LATER)
+    for versions in ((*LISTED_ANEW[:2], dearer), (*LISTED_ANEW[:2], dearer, GONE_AGAIN)):
+        assert captured_for_lines(*versions, o.captured(450, to={"1": 250})) == [150, 0]
+
+
+def test_goods_whose_number_a_certificate_got_ask_for_nothing_also_when_that_left() -> None:
+    replaced = o.stated(o.TELEVISION, o.B), o.stated(o.gift("1"), o.B, version=2), o.cancelled("3", version=3)
+    for versions in (replaced, (*replaced, o.cancelled("1", version=4))):
+        found = o.standings(*versions, o.captured(600))
+        assert (found["1"].captured, found["3"].captured) == (500, 100)
+
+
+def test_what_went_back_of_goods_that_left_is_not_theirs_twice() -> None:
+    lines = o.stated(o.TELEVISION, o.goods("4", 500), o.A)
+    told = lines, o.captured(1_000), o.cancelled("2", "4")
+    for messages in (told, (*told, o.refunded(500, to={"4": 500}))):
+        found = a(*messages)
+        assert (found.captured, o.back(found), o.possible(found)) == (250, 0, 0)
+
+
+@pytest.mark.parametrize("to", [None, {"1": 250}])
+def test_goods_listed_anew_ask_again_for_what_was_given_back(to: dict[str, int] | None) -> None:
+    first, back = o.captured(250, to={"1": 250}), o.refunded(250, to=to, at=o.NOON)
+    for versions in (LISTED_ANEW, (*LISTED_ANEW, GONE_AGAIN)):
+        assert captured_for_lines(*versions, first, back, o.captured(250, "P-2", at=LATER)) == [0, 0]
+
+
+def test_a_refund_that_only_the_rules_give_to_goods_leaves_earlier_money_to_the_certificates() -> None:
+    told = *LISTED_ANEW, GONE_AGAIN, o.captured(450, to={"1": 250}), o.refunded(200, at=o.NOON)
+    for messages in (told, (*told, o.captured(50, "P-2", at=LATER))):
+        found = a(*messages)
+        assert (found.captured, o.back(found), o.possible(found)) == (200, 0, 0)
+
+
+def test_a_discount_in_a_line_of_its_own_is_goods_also_when_all_left() -> None:
+    lines = o.stated(o.goods("0", -50, "discount"), o.TELEVISION, o.A)
+    for versions in ((lines,), (lines, o.cancelled())):
+        assert a(*versions, o.captured(450)).captured == 250
 
 
 def test_certificates_alone_charged_twice_have_each_its_price_twice() -> None:

@@ -1,5 +1,6 @@
 """What holds for any order: arrival, conservation of money, counting, storage."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -88,6 +89,34 @@ def is_of_certificates_alone(order: Order) -> bool:
     known = all(number in numbers for one in order.captures for number, _ in one.allocations)
     goods = any(line.naming is None for line in order.lines)
     return known and not goods and order.total <= sum(line.price for line in order.lines if line.listed)
+
+
+@searched(150)
+@given(sales_gone_wrong())
+def test_what_no_goods_can_have_taken_is_the_certificates(messages: list[m.OrderMessage]) -> None:
+    """One number asks for the price of its goods once, however often they left and were listed anew."""
+    told = [one for one in messages if not isinstance(one, m.PaymentRefunded | m.RefundShareDecided)]
+    order: Order | None = None
+    for message in told:
+        order = apply(order, message, o.NOON)
+        standings = line_standings(order, {})
+        if any(one.captured < order.lines[key - 1].price for key, one in standings.items()):
+            captured = sum(one.amount for one in order.captures if one.currency == order.currency)
+            certificates = sum(one.captured for one in standings.values())
+            assert certificates >= captured - most_for_goods(order)
+
+
+def most_for_goods(order: Order) -> int:
+    """What goods, what is listed nowhere and numbers that nobody bore can have taken of the captures."""
+    price = {line.line_id: line.price for line in order.lines if line.naming is None}
+    certificates = {line.line_id for line in order.lines if line.naming is not None}
+    allocated = Counter[str]()
+    for capture in order.captures:
+        for number, amount in capture.allocations if capture.currency == order.currency else ():
+            allocated[number] += amount
+    numbers = price.keys() | (allocated.keys() - certificates)
+    unlisted = max(0, order.total - sum(line.price for line in order.lines if line.listed))
+    return unlisted + sum(max(price.get(number, 0), allocated[number]) for number in numbers)
 
 
 def back_of(standings: Standings, refund_id: str, currency: str) -> int:

@@ -170,6 +170,16 @@ def test_goods_that_left_have_unallocated_money_in_lineid_order() -> None:
     assert (o.back(found), o.possible(found)) == (0, 1)
 
 
+def test_goods_listed_anew_lack_what_their_number_was_not_paid() -> None:
+    """Of the 300 back only the television's 250 are goods: the unallocated 500 of goods are those of "4"."""
+    lines = o.TELEVISION, o.A, o.goods("4", 500)
+    anew = o.stated(*lines), o.cancelled("1"), o.stated(*lines, version=3, at=LATER)
+    captures = o.captured(250, to={"1": 250}), o.captured(1_000, "P-2")
+    left = o.returned("1", "2", version=4, at=LATER)
+    found = o.standings(*anew, *captures, left, o.refunded(300, at=LATER + o.HOUR))
+    assert sums(found) == {"2": (50, 0)}
+
+
 def test_a_refund_stays_with_the_line_that_left_before_it() -> None:
     """Otherwise a later return of another line would take over a refund that was carried out."""
     refund = o.refunded(500, at=o.NOON + o.MINUTE)
