@@ -29,12 +29,13 @@ class Taken(NamedTuple):
 
 
 class Captures:
-    """The captures of an order in its currency, in the order of their topic, and their sums.
+    """The captures of an order in its currency, in the order of their topic, and their sums: no matter what they paid.
 
     ``allocated`` and ``of_line`` are by line key, ``None`` for lineIds that no line ever bore.
     """
 
-    def __init__(self, order: Order, bearers: Bearers) -> None:
+    def __init__(self, order: Order) -> None:
+        self.bearers = Bearers(order)
         self.taken: list[Taken] = []
         self.of_line: dict[int | None, list[tuple[Taken, int]]] = {}
         self.total = 0
@@ -43,7 +44,7 @@ class Captures:
                 continue
             parts, free = _NOTHING, capture.amount
             if capture.allocations:
-                parts = bearers.amounts(capture.allocations, capture.occurred_at)
+                parts = self.bearers.amounts(capture.allocations, capture.occurred_at)
                 free = max(0, free - sum(parts.values()))
             one = Taken(place, capture.by_certificate, free, parts)
             self.taken.append(one)
@@ -77,9 +78,9 @@ class Claims:
     those listed anew under their lineId: what was paid for a number is not asked for again, so it is no certificate's.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.order, self.bearers = order, Bearers(order)
-        self.captures = captures = Captures(order, self.bearers)
+    def __init__(self, order: Order, captures: Captures | None = None) -> None:
+        self.order = order
+        self.captures = captures = captures or Captures(order)
         by_number = sorted(order.lines, key=lambda line: line.line_id)
         self.in_total = [line for line in by_number if line.naming is not None and line.is_in_total]
         self.gone = [line for line in by_number if line.naming is not None and not line.is_in_total]

@@ -22,7 +22,7 @@ def line_standings(order: Order, counted: Mapping[int, CountedMoney]) -> dict[in
     """
     money = OrderMoney(order, counted)
     paid = with_paid_prices(money)
-    standings = _Standings(paid, money if paid is order else OrderMoney(paid, counted))
+    standings = _Standings(paid, money if paid is order else OrderMoney(paid, counted, money.claims.captures))
     return {line.key: standings.of(line, line.naming) for line in paid.lines if line.naming is not None}
 
 
@@ -31,7 +31,7 @@ class _Standings:
 
     def __init__(self, order: Order, money: OrderMoney) -> None:
         self._order, self._money = order, money
-        self._foreign_captures = foreign_captures(order, money.claims.bearers)
+        self._foreign_captures = foreign_captures(order, money.claims.captures.bearers)
         self._refunds = _refunds_by_line(order, money)
         self._other_kinds = any(line.naming is None for line in order.lines)
         self._payments_of_run: dict[int, tuple[str, ...]] = {}

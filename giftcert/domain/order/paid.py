@@ -26,7 +26,7 @@ def settled(order: Order) -> Order:
         for line in claims.in_total
         if _is_asked(line)
     )
-    return with_paid_prices(OrderMoney(order, {})) if may_pay_more else order
+    return with_paid_prices(OrderMoney(order, {}, claims.captures)) if may_pay_more else order
 
 
 def with_paid_prices(money: OrderMoney) -> Order:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import takewhile
 
-from giftcert.domain.order.line_money import Claims, GivenBack, LineMoney
+from giftcert.domain.order.line_money import Captures, Claims, GivenBack, LineMoney
 from giftcert.domain.order.refunds import Refund, refunds_of
 from giftcert.domain.order.standing import CountedMoney
 from giftcert.domain.order.state import KnownLine, Order
@@ -27,15 +27,18 @@ class OrderMoney:
     rest may mean.
     """
 
-    def __init__(self, order: Order, counted: Mapping[int, CountedMoney]) -> None:
+    def __init__(
+        self, order: Order, counted: Mapping[int, CountedMoney], captures: Captures | None = None
+    ) -> None:
         """Spread captures, then refunds.
 
         Args:
             order: the order.
             counted: what closed refund cases have counted, by line key: it stays with those lines.
+            captures: those of the order, where they are known.
         """
-        self.claims = Claims(order)
-        self.refunds = refunds_of(order, self.claims.bearers, counted)
+        self.claims = Claims(order, captures)
+        self.refunds = refunds_of(order, self.claims.captures.bearers, counted)
         own = [one for one in self.refunds if order.currency in {None, one.currency}]
         foreign = [one for one in self.refunds if order.currency not in {None, one.currency}]
         for refund in foreign:
@@ -101,8 +104,14 @@ class OrderMoney:
             self.back.inferred_at.setdefault(key, before)
         # It may show that there is more of a line's money than its price, or that goods ask for theirs again.
         may_change = self.lines.has_rest or self.claims.replaced
-        if inferred and may_change and self.claims.captures.unallocated_since(before) > 0:
+        is_news = may_change and any(map(self._came_again_since, inferred))
+        if is_news and self.claims.captures.unallocated_since(before) > 0:
             self._fill()
+
+    def _came_again_since(self, key: int) -> bool:
+        """Whether other money of a line may have come again than when the captures were spread."""
+        known = self.lines.came_again.get(key)
+        return known is not None and known != self.back.may_have_come_again(key, self.claims.captures)
 
     def _give(self, refund: Refund, key: int, amount: int) -> int:
         if amount <= 0:
