@@ -20,7 +20,7 @@ from giftcert.storage.engine import opened_engine
 from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
-from giftcert.temporal.workflows import MAINTENANCE_QUEUE, task_queue
+from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
 from workflows.certificate import CertificateWorkflow
 from workflows.maintenance import MAINTENANCE_WORKFLOWS
 

@@ -10,7 +10,7 @@ from activities.payloads import Advance
 from giftcert.clock import Clock, utc_now
 from giftcert.lifecycle.change import Lifecycle, UnknownCertificateError
 from giftcert.lifecycle.snapshot import Snapshot
-from giftcert.temporal.workflows import send_wakes
+from giftcert.temporal.workflow_starts import send_wakes
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
-from giftcert.temporal.workflows import Reconciliation, send_wakes
+from giftcert.temporal.workflow_starts import Reconciliation, send_wakes
 from giftcert.verification.alerts import report
 from giftcert.verification.verify import Progress, Sources, verify
 

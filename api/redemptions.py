@@ -20,7 +20,7 @@ from api.services import CurrentServices, Services
 from api.verification import Credentials, EndUser
 from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
-from giftcert.domain.certificate.spending import VoidRefusal
+from giftcert.domain.certificate.redemptions import VoidRefusal
 from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.lifecycle.requests import Outcome

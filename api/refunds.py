@@ -28,8 +28,8 @@ from api.schemas import (
 from api.services import CurrentServices
 from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
 from giftcert.domain.certificate.messages import ResolveRefund
+from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.refunds import allowed_decisions
-from giftcert.domain.certificate.resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.lifecycle.requests import Outcome
 from giftcert.settings import Settings

@@ -15,7 +15,7 @@ from giftcert.settings import Settings
 from giftcert.temporal.client import connect
 from giftcert.temporal.schedules import start_retirements
 from giftcert.temporal.signals import Wake
-from giftcert.temporal.workflows import signal_certificate, workflow_id
+from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
 
 _LOG = structlog.get_logger(__name__)
 AWAY_SECONDS = 5.0

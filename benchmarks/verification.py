@@ -32,7 +32,7 @@ from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.temporal.signals import Signal, Wake
-from giftcert.temporal.workflows import signal_certificate
+from giftcert.temporal.workflow_starts import signal_certificate
 
 STARTED_AT_ONCE = 50
 SERVERS = ("postgres", "temporal", "kafka")

@@ -17,7 +17,7 @@ from giftcert.storage.engine import opened_engine, transaction
 from giftcert.telemetry import Health, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
-from giftcert.temporal.workflows import signal_certificate
+from giftcert.temporal.workflow_starts import signal_certificate
 from kafka_ingest import late_match, sweeper
 from kafka_ingest.consumer import consume
 from kafka_ingest.late_match import LateMatch

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.payloads import Advance
     from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
     from giftcert.temporal.search_attributes import updates
-    from giftcert.temporal.workflows import CertificateInput
+    from giftcert.temporal.workflow_starts import CertificateInput
 
 LOCAL_LIMIT = timedelta(seconds=5)
 ACTIVITY_LIMIT = timedelta(seconds=30)

@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.payloads import Forgotten, Reconciled
-    from giftcert.temporal.workflows import Reconciliation
+    from giftcert.temporal.workflow_starts import Reconciliation
 
 ACTIVITY_LIMIT = timedelta(minutes=1)
 RECONCILIATION_LIMIT = timedelta(hours=6)

@@ -19,7 +19,7 @@ from giftcert.storage.service_policy import recorded_policy
 from giftcert.telemetry import configure_logging
 from giftcert.temporal.client import connect
 from giftcert.temporal.signals import Wake
-from giftcert.temporal.workflows import send_wakes
+from giftcert.temporal.workflow_starts import send_wakes
 
 CONNECT_SECONDS = 2.0
 

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.cases import find_case
-from giftcert.domain.certificate.resolution import shares_decided
+from giftcert.domain.certificate.refund_resolution import shares_decided
 from giftcert.domain.order.order import Order, apply, settled
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle import order_changes

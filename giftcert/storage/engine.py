@@ -142,7 +142,9 @@ async def autocommit(engine: AsyncEngine) -> AsyncIterator[Driver]:
     """
     try:
         pooled = await engine.raw_connection()
-    except engine.dialect.loaded_dbapi.Error as error:  # of the adapter, where the server refuses to connect us
+    except (
+        engine.dialect.loaded_dbapi.Error
+    ) as error:  # of the adapter, where the server refuses to connect us
         raise error.__cause__ or error from None
     try:
         yield _asyncpg(pooled.driver_connection)

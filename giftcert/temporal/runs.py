@@ -7,7 +7,7 @@ from datetime import datetime
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from giftcert.temporal.workflows import CERTIFICATE_WORKFLOW, certificate_of, workflow_id
+from giftcert.temporal.workflow_starts import CERTIFICATE_WORKFLOW, certificate_of, workflow_id
 
 PAGE = 1_000
 NAMED_AT_ONCE = 100

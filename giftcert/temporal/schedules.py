@@ -18,7 +18,7 @@ from temporalio.client import (
 )
 
 from giftcert.settings import Settings
-from giftcert.temporal.workflows import (
+from giftcert.temporal.workflow_starts import (
     MAINTENANCE_QUEUE,
     RPC_LIMIT,
     Reconciliation,

@@ -13,7 +13,7 @@ from giftcert.storage.verification import certificate_checks, whole_checks
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.repairs import RepairRepository
 from giftcert.temporal.signals import Signal, Wake
-from giftcert.temporal.workflows import send_wakes, signal_certificate
+from giftcert.temporal.workflow_starts import send_wakes, signal_certificate
 from giftcert.verification.order_checks import UNDECIDED
 from giftcert.verification.sequences import MISSING, UNPUBLISHED
 from giftcert.verification.verify import Sources

@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from giftcert.domain.order.messages import OrderMessage
 from giftcert.telemetry import Health
 from giftcert.temporal.runs import CertificateRuns
-from giftcert.temporal.workflows import signal_certificate, workflow_id
+from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.sweeper import Sweeper
 from tests.folding import fold

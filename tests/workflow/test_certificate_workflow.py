@@ -20,7 +20,7 @@ from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
 from giftcert.temporal import search_attributes as sa
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Signal, Wake
-from giftcert.temporal.workflows import signal_certificate, task_queue, workflow_id
+from giftcert.temporal.workflow_starts import signal_certificate, task_queue, workflow_id
 from tests.sandbox import sandbox
 from tests.waiting import until
 from workflows.certificate import CertificateWorkflow

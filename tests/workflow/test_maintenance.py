@@ -17,7 +17,7 @@ from giftcert.settings import Settings
 from giftcert.storage.day_partitions import make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.schedules import schedules
-from giftcert.temporal.workflows import Reconciliation
+from giftcert.temporal.workflow_starts import Reconciliation
 from tests.sandbox import sandbox
 from workflows.maintenance import (
     MAINTENANCE_WORKFLOWS,

@@ -53,7 +53,7 @@ from giftcert.storage.orders import OrderRepository
 from giftcert.temporal import search_attributes
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.temporal.signals import Signal, Wake
-from giftcert.temporal.workflows import signal_certificate, task_queue, workflow_id
+from giftcert.temporal.workflow_starts import signal_certificate, task_queue, workflow_id
 from tests.conftest import new_database
 from tests.folding import fold, report_spending
 from tests.sandbox import sandbox

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.redemptions import open_holds
+from giftcert.domain.certificate.redemption_state import open_holds
 from giftcert.domain.certificate.refunds import next_case_deadline
 from giftcert.domain.certificate.sale import unpaid_at
 from giftcert.domain.certificate.state import FINISHED, FOR_SALE, SPENDABLE, CertificateState, Status

@@ -4,7 +4,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from giftcert.domain.certificate import disclosure, reservation, resolution, sale, spending, support
+from giftcert.domain.certificate import (
+    disclosure,
+    redemptions,
+    refund_resolution,
+    reservation,
+    sale,
+    support_requests,
+    validity,
+)
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import deadlines
 from giftcert.domain.certificate.decision import Decision
@@ -55,7 +63,7 @@ def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR09
         case m.LineChanged():
             decision.change(with_line(decision.state, message.line))
         case m.SpendingReported():
-            spending.spending_reported(decision, message)
+            redemptions.spending_reported(decision, message)
         case m.ReservationLapsed():
             reservation.lapsed(decision, message)
         case m.UnpaidDeadlinePassed():
@@ -63,9 +71,9 @@ def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR09
         case m.RefundDeadlinePassed():
             refund_deadline_passed(decision, message)
         case m.HoldLapsed():
-            spending.hold_lapsed(decision, message)
+            redemptions.hold_lapsed(decision, message)
         case m.ValidityEnded():
-            support.validity_ended(decision)
+            validity.ended(decision)
         case m.Reserve():
             reservation.reserve(decision, message)
         case m.ExtendReservation():
@@ -73,24 +81,24 @@ def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR09
         case m.ReleaseReservation():
             reservation.give_back(decision, message)
         case m.AuthorizeRedemption():
-            spending.authorize(decision, message)
+            redemptions.authorize(decision, message)
         case m.VoidRedemption():
-            spending.void(decision, message)
+            redemptions.void(decision, message)
         case m.ResolveRefund():
-            resolution.resolve_refund(decision, message)
+            refund_resolution.resolve_refund(decision, message)
         case m.RequestNotification():
-            support.notify_again(decision, message)
+            support_requests.notify_again(decision, message)
         case m.Block():
-            support.block(decision, message)
+            support_requests.block(decision, message)
         case m.Unblock():
-            support.unblock(decision, message)
+            support_requests.unblock(decision, message)
         case m.Retire():
-            support.retire(decision, message)
+            support_requests.retire(decision, message)
         case m.DiscloseCvc():
             disclosure.disclose(decision, message)
         case m.LockVerification():
-            support.lock_verification(decision, message)
+            support_requests.lock_verification(decision, message)
         case m.UnlockVerification():
-            support.unlock_verification(decision, message)
+            support_requests.unlock_verification(decision, message)
         case _:
             assert_never(message)

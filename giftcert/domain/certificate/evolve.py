@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import reduce
 from typing import assert_never
 
-from giftcert.domain.certificate import cases, lines, redemptions
+from giftcert.domain.certificate import cases, lines, redemption_state
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import CertificateState, LineRef, Reservation, Sale, Status
 
@@ -40,13 +40,13 @@ def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> Cert
             sale = state.sale and replace(state.sale, issued_at=at, valid_until=event.valid_until)
             return replace(state, sale=sale, status=Status.ISSUED, balance=state.nominal)
         case e.RedemptionAuthorized():
-            return redemptions.authorized(state, event)
+            return redemption_state.authorized(state, event)
         case e.RedemptionCaptured():
-            return redemptions.captured(state, event)
+            return redemption_state.captured(state, event)
         case e.RedemptionVoided():
-            return redemptions.voided(state, event)
+            return redemption_state.voided(state, event)
         case e.RedemptionRestored():
-            return redemptions.restored(state, event)
+            return redemption_state.restored(state, event)
         case e.RefundRequested():
             return cases.requested(state, event, at)
         case e.RefundPendingDetails():

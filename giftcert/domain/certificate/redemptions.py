@@ -1,113 +1,311 @@
-"""What a certificate pays for: its redemptions, and what they leave of the balance. Pure functions over the state."""
+"""Spending: a channel holds part of the balance, a payment spends it, gives it back or restores it.
+
+What has happened to money is a fact and is recorded whatever the certificate's status; what is only asked for may be
+refused.
+"""
 
 from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_never
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.state import SOLD, CertificateState, Redemption, RedemptionState, Status
-
-HOLD_LAPSED = "holdLapsed"
-"""The reason of ``redemption.voided`` that time gives."""
-
-# Questions ----------------------------------------------------------------------------------------
-
-
-def find_redemption(state: CertificateState, redemption_id: str | None) -> Redemption | None:
-    """Return the redemption with this id."""
-    return next((one for one in state.redemptions if one.redemption_id == redemption_id), None)
-
-
-def open_holds(state: CertificateState) -> tuple[Redemption, ...]:
-    """Return the redemptions whose amount is held."""
-    return tuple(one for one in state.redemptions if one.state == RedemptionState.AUTHORIZED)
-
-
-def spent(state: CertificateState) -> int:
-    """Return what purchases took and did not give back, in minor units."""
-    return sum(one.restorable for one in state.redemptions)
-
-
-def with_redemption(state: CertificateState, redemption: Redemption) -> CertificateState:
-    """Return the state with a redemption, a new one or in place of the one that it was."""
-    known = {one.redemption_id: one for one in state.redemptions}
-    known[redemption.redemption_id] = redemption
-    return replace(state, redemptions=tuple(known.values()))
+from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.events import RejectionReason
+from giftcert.domain.certificate.messages import (
+    AuthorizeRedemption,
+    HoldLapsed,
+    SpendingKind,
+    SpendingReported,
+    VoidRedemption,
+)
+from giftcert.domain.certificate.redemption_state import (
+    HOLD_LAPSED,
+    find_redemption,
+    hold_of,
+    open_holds,
+    with_redemption,
+)
+from giftcert.domain.certificate.state import (
+    OPEN_REFUND_STATES,
+    SPENDABLE,
+    CertificateState,
+    Redemption,
+    RedemptionState,
+    Status,
+)
 
 
-# Folds --------------------------------------------------------------------------------------------
+class VoidRefusal(StrEnum):
+    """Why a channel cannot give a hold back."""
+
+    CAPTURED = "captured"
+    NOT_THE_HOLDER = "notTheHolder"
 
 
-def hold_of(event: e.RedemptionAuthorized) -> Redemption:
-    """Return the hold that an event tells of."""
-    return Redemption(
-        redemption_id=event.redemption_id,
-        state=RedemptionState.AUTHORIZED,
-        order_id=event.order_id,
-        payment_id=event.payment_id,
-        held=event.amount,
+# Asked for over HTTP ------------------------------------------------------------------------------
+
+
+def authorize(decision: Decision, message: AuthorizeRedemption) -> None:
+    """Hold part of the balance, or refuse and say why; a redemption that is known is left as it is."""
+    if find_redemption(decision.state, message.redemption_id) is not None:
+        return
+    reason = _refusal(decision, message.amount, message.currency)
+    if reason is not None:
+        decision.refusal = reason
+        _reject(decision, message, reason)
+        return
+    asked = decision.product.hold if message.hold_seconds is None else timedelta(seconds=message.hold_seconds)
+    event = e.RedemptionAuthorized(
+        redemption_id=message.redemption_id,
+        amount=message.amount,
+        order_id=message.order_id,
+        payment_id=None,
+    )
+    decision.record(event)
+    expires_at = decision.now + min(asked, decision.product.hold_limit)
+    hold = replace(hold_of(event), channel=message.channel, expires_at=expires_at)
+    decision.change(with_redemption(decision.state, hold))
+
+
+def void(decision: Decision, message: VoidRedemption) -> None:
+    """Give a hold back; one that has ended without a capture stays as it is."""
+    known = find_redemption(decision.state, message.redemption_id)
+    if known is None or known.channel != message.channel:
+        decision.refusal = VoidRefusal.NOT_THE_HOLDER
+    elif known.state == RedemptionState.CAPTURED:
+        decision.refusal = VoidRefusal.CAPTURED
+    elif known.state == RedemptionState.AUTHORIZED:
+        _give_back(decision, known, "channelVoided")
+
+
+def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
+    """The time of a hold is over; every capture that was known by then has been applied."""
+    for hold in open_holds(decision.state):
+        if hold.redemption_id == message.redemption_id:
+            _give_back(decision, hold, HOLD_LAPSED)
+
+
+def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:
+    """Return why the certificate cannot pay so much now; the first that applies."""
+    state = decision.state
+    checks = (
+        (state.is_past_validity(decision.now), RejectionReason.EXPIRED),
+        (state.status not in SPENDABLE, RejectionReason.NOT_ACTIVE),
+        (state.blocked, RejectionReason.BLOCKED),
+        (state.refund_state in OPEN_REFUND_STATES, RejectionReason.REFUND_IN_PROGRESS),
+        (currency != state.currency, RejectionReason.CURRENCY_MISMATCH),
+        (amount > state.balance, RejectionReason.INSUFFICIENT_BALANCE),
+    )
+    return next((reason for applies, reason in checks if applies), None)
+
+
+# Reported by payments -----------------------------------------------------------------------------
+
+
+def spending_reported(decision: Decision, message: SpendingReported) -> None:
+    """A payment with this certificate as its tender.
+
+    Where another channel or order speaks of a purchase and goods have left for it, a person has to know.
+    """
+    purchase = _purchase(decision.state, message)
+    is_stranger = purchase is not None and not _is_of(purchase, message)
+    match message.kind:
+        case SpendingKind.AUTHORIZED if is_stranger:
+            _reject(decision, message, RejectionReason.NOT_THE_HOLDER)
+        case SpendingKind.CAPTURED if is_stranger:
+            _uncovered(decision, message, RejectionReason.NOT_THE_HOLDER)
+        case SpendingKind.VOIDED | SpendingKind.REFUNDED if is_stranger:
+            detail = "the redemption belongs to another channel or another order"
+            _unexpected(decision, RejectionReason.NOT_THE_HOLDER, detail)
+        case SpendingKind.AUTHORIZED:  # it refers to a hold and never makes one
+            if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
+                _reject(decision, message, RejectionReason.HOLD_REQUIRED)
+        case SpendingKind.CAPTURED:
+            _captured(decision, message, purchase)
+        case SpendingKind.VOIDED:
+            _voided(decision, message, purchase)
+        case SpendingKind.REFUNDED:
+            _refunded(decision, message, purchase)
+        case _:
+            assert_never(message.kind)
+    if not is_stranger:
+        _identify(decision, message)
+
+
+def _purchase(state: CertificateState, message: SpendingReported) -> Redemption | None:
+    """Return the redemption that a payment is about: by its id, its payment, or as the only hold of its order.
+
+    One that has lapsed is found where none is open: what the payment is about does not depend on the minute.
+    """
+    if message.redemption_id is not None:
+        return find_redemption(state, message.redemption_id)
+    of_payment = [one for one in state.redemptions if one.payment_id == message.payment_id]
+    if of_payment:
+        return of_payment[-1]
+    of_order = [one for one in state.redemptions if one.order_id == message.order_id]
+    for waiting in (RedemptionState.AUTHORIZED, RedemptionState.LAPSED):
+        holds = [one for one in of_order if one.state == waiting]
+        meant = [one for one in holds if _is_of(one, message)] or holds
+        if meant:
+            return meant[0] if len(meant) == 1 else None
+    return None
+
+
+def _is_of(purchase: Redemption, message: SpendingReported) -> bool:
+    """Whether the purchase belongs to the channel and order that speak of it."""
+    return (purchase.channel, purchase.order_id) == (message.cause.channel, message.order_id)
+
+
+def _captured(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Spend the hold, once; where there is none any more, or never was, what the balance allows, if that may be."""
+    reason = _capture_refusal(decision, message, purchase)
+    if reason is not None:
+        _uncovered(decision, message, reason)
+        return
+    redemption_id = purchase.redemption_id if purchase else message.redemption_id
+    decision.record(
+        e.RedemptionCaptured(
+            redemption_id=redemption_id or decision.new_id(),
+            amount=message.amount,
+            order_id=message.order_id,
+            payment_id=message.payment_id,
+        )
+    )
+    _closed(decision)
+
+
+def _capture_refusal(
+    decision: Decision, message: SpendingReported, purchase: Redemption | None
+) -> RejectionReason | None:
+    """Return why the capture is not covered: by its hold, by what was held until that lapsed, or without any."""
+    if message.currency != decision.state.currency:
+        return RejectionReason.CURRENCY_MISMATCH
+    if purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
+        return RejectionReason.EXCEEDS_HOLD if message.amount > purchase.held else None
+    if purchase is not None and purchase.state == RedemptionState.LAPSED:
+        if message.amount > purchase.lapsed:
+            return RejectionReason.EXCEEDS_HOLD
+    elif not _may_spend_without_hold(decision, message, purchase):
+        return RejectionReason.HOLD_REQUIRED
+    return _refusal(decision, message.amount, message.currency)
+
+
+def _may_spend_without_hold(
+    decision: Decision, message: SpendingReported, purchase: Redemption | None
+) -> bool:
+    """Only some channels may, up to a cap; a purchase that is captured in parts is capped as a whole."""
+    policy = decision.policy
+    so_far = min(purchase.unheld, purchase.restorable) if purchase else 0
+    is_capped = so_far + message.amount <= policy.direct_spend_cap
+    return is_capped and message.cause.channel in policy.direct_spend_channels
+
+
+def _voided(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Give the hold back. What was captured is given back by a refund, not by a void."""
+    if purchase is not None and purchase.state == RedemptionState.CAPTURED:
+        _unexpected(decision, "redemptionCaptured", "a captured redemption is refunded, not voided")
+    elif purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
+        _give_back(decision, purchase, "paymentVoided", message.payment_id)
+
+
+def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
+    """Restore what was spent, never more; onto a certificate that is no more it is a case for support.
+
+    One that was spent whole expires too.
+    """
+    if message.currency != decision.state.currency:
+        _unexpected(decision, "currencyMismatch", "the certificate is in another currency")
+    elif purchase is None or message.amount > purchase.restorable:
+        _unexpected(decision, "restoreExceedsSpent", "more would be restored than the redemption spent")
+    elif decision.state.status == Status.REFUNDED:
+        _alert(decision, message, purchase.redemption_id, "certificateRefunded")
+    elif decision.state.is_past_validity(decision.now):
+        _alert(decision, message, purchase.redemption_id, "certificateExpired")
+    else:
+        decision.record(
+            e.RedemptionRestored(
+                redemption_id=purchase.redemption_id,
+                amount=message.amount,
+                order_id=message.order_id,
+                payment_id=message.payment_id,
+            )
+        )
+
+
+def _identify(decision: Decision, message: SpendingReported) -> None:
+    """Remember the payment that a purchase is now known by, and whose a purchase is that was never held."""
+    purchase = _purchase(decision.state, message)
+    if purchase is not None and (purchase.payment_id is None or purchase.channel is None):
+        known = replace(
+            purchase,
+            payment_id=purchase.payment_id or message.payment_id,
+            channel=purchase.channel or message.cause.channel,
+        )
+        decision.change(with_redemption(decision.state, known))
+
+
+# What follows -------------------------------------------------------------------------------------
+
+
+def _give_back(decision: Decision, hold: Redemption, reason: str, payment_id: str | None = None) -> None:
+    decision.record(
+        e.RedemptionVoided(
+            redemption_id=hold.redemption_id,
+            amount=hold.held,
+            order_id=hold.order_id,
+            payment_id=payment_id or hold.payment_id,
+            reason=reason,
+        )
+    )
+    _closed(decision)
+
+
+def _closed(decision: Decision) -> None:
+    """A hold has ended: what it leaves of an expired certificate is breakage."""
+    left = decision.state.balance
+    if decision.state.status == Status.EXPIRED and left > 0:
+        decision.record(e.Expired(reason="holdEnded", by="system", breakage=left))
+
+
+def _uncovered(decision: Decision, message: SpendingReported, reason: RejectionReason) -> None:
+    """The goods have left and the certificate does not pay: refuse, and tell a person."""
+    _reject(decision, message, reason)
+    _alert(decision, message, message.redemption_id, reason)
+
+
+def _reject(
+    decision: Decision, message: AuthorizeRedemption | SpendingReported, reason: RejectionReason
+) -> None:
+    decision.record(
+        e.RedemptionRejected(
+            redemption_id=message.redemption_id,
+            amount=message.amount,
+            order_id=message.order_id,
+            payment_id=message.payment_id if isinstance(message, SpendingReported) else None,
+            reason=reason,
+            foreign_currency=_foreign(decision, message.currency),
+        )
     )
 
 
-def authorized(state: CertificateState, event: e.RedemptionAuthorized) -> CertificateState:
-    """Return the state with part of the balance held."""
-    return _money(with_redemption(state, hold_of(event)), freed=-event.amount, released=-event.amount)
-
-
-def captured(state: CertificateState, event: e.RedemptionCaptured) -> CertificateState:
-    """Return the state with an amount spent: out of its hold, the rest of which is free, or of the balance."""
-    known = _redemption(state, event)
-    was_held = known.state in {RedemptionState.AUTHORIZED, RedemptionState.LAPSED}
-    paid = replace(
-        known,
-        state=RedemptionState.CAPTURED,
-        payment_id=event.payment_id or known.payment_id,
-        held=0,
-        spent=known.spent + event.amount,
-        unheld=known.unheld if was_held else known.unheld + event.amount,
-    )
-    return _money(with_redemption(state, paid), freed=known.held - event.amount, released=known.held)
-
-
-def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateState:
-    """Return the state with a hold given back."""
-    known = _redemption(state, event)
-    has_lapsed = event.reason == HOLD_LAPSED
-    given_back = replace(
-        known,
-        state=RedemptionState.LAPSED if has_lapsed else RedemptionState.VOIDED,
-        payment_id=event.payment_id or known.payment_id,
-        held=0,
-        lapsed=known.held if has_lapsed else 0,
-    )
-    return _money(with_redemption(state, given_back), freed=known.held, released=known.held)
-
-
-def restored(state: CertificateState, event: e.RedemptionRestored) -> CertificateState:
-    """Return the state with a spent amount back on the balance."""
-    known = _redemption(state, event)
-    return _money(
-        with_redemption(state, replace(known, restored=known.restored + event.amount)), freed=event.amount
+def _alert(decision: Decision, message: SpendingReported, redemption_id: str | None, reason: str) -> None:
+    decision.record(
+        e.RedemptionUncoveredAlerted(
+            redemption_id=redemption_id,
+            order_id=message.order_id,
+            payment_id=message.payment_id,
+            amount=message.amount,
+            reason=reason,
+            web_url=decision.terms.web_url,
+            foreign_currency=_foreign(decision, message.currency),
+        )
     )
 
 
-def _redemption(
-    state: CertificateState, event: e.RedemptionCaptured | e.RedemptionVoided | e.RedemptionRestored
-) -> Redemption:
-    """Return the redemption of an event; one that was never held begins with its capture."""
-    return find_redemption(state, event.redemption_id) or Redemption(
-        redemption_id=event.redemption_id, state=RedemptionState.CAPTURED, order_id=event.order_id
-    )
+def _unexpected(decision: Decision, reason: str, detail: str) -> None:
+    decision.record(e.UnexpectedMessage(reason=reason, detail=detail))
 
 
-def _money(state: CertificateState, freed: int, released: int = 0) -> CertificateState:
-    """Add to the balance what is free, take from what is held; the status follows."""
-    state = replace(state, balance=state.balance + freed, held=state.held - released)
-    return replace(state, status=_status_of_money(state))
-
-
-def _status_of_money(state: CertificateState) -> Status:
-    """Return the status that the money gives a certificate in the buyer's hands; a hold changes none."""
-    if state.status not in SOLD:
-        return state.status
-    if spent(state) == 0:
-        return Status.ISSUED
-    return Status.REDEEMED if state.balance == state.held == 0 else Status.PARTIALLY_REDEEMED
+def _foreign(decision: Decision, currency: str) -> str | None:
+    return None if currency == decision.state.currency else currency

@@ -8,7 +8,7 @@ from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.cases import APPROVE, BY_SYSTEM, REJECT
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.messages import RefundDeadlinePassed
-from giftcert.domain.certificate.redemptions import spent
+from giftcert.domain.certificate.redemption_state import spent
 from giftcert.domain.certificate.sale_money import SaleMoney
 from giftcert.domain.certificate.state import Line, RefundCase, RefundState, Sale, Status
 from giftcert.domain.order.standing import Withdrawal

@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from giftcert.settings import Settings
-from giftcert.temporal.workflows import signal_certificate
+from giftcert.temporal.workflow_starts import signal_certificate
 from tests.folding import fold
 from tests.integration.api.api_client import Stock, open_api
 from tests.integration.api.sales import Till, captured, ordered, orders_of, with_own_namespace

@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.settings import Settings
-from giftcert.temporal.workflows import workflow_id
+from giftcert.temporal.workflow_starts import workflow_id
 from kafka_ingest.main import serve
 from kafka_ingest.outages import FAILURES
 from tests.integration.kafka_ingest.ingest_store import Store

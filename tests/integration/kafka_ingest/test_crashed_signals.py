@@ -20,7 +20,7 @@ from giftcert.storage.engine import engine_at
 from giftcert.storage.pending import PendingRepository
 from giftcert.storage.sweep import SweepRepository
 from giftcert.telemetry import Health
-from giftcert.temporal import workflows
+from giftcert.temporal import workflow_starts
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
 from kafka_ingest.outages import OutageReport
@@ -84,7 +84,7 @@ class Shop:
         return utc_now() + self.ahead
 
     async def send(self, wake: Any) -> bool:
-        return await workflows.signal_certificate(self.client, wake)
+        return await workflow_starts.signal_certificate(self.client, wake)
 
     async def none_waits(self) -> bool:
         return bool(await self.store.value("SELECT count(*) = 0 FROM pending"))
@@ -135,7 +135,7 @@ async def crashed_and_gone_on(shop: Shop, crashed: asyncio.Event) -> None:
     (BatchWriter, "commit"),  # leaving it, rows are pending that nobody signals
     (SweepRepository, "claim_pending"),
     (Signaller, "take"),
-    (workflows, "signal_certificate"),
+    (workflow_starts, "signal_certificate"),
 )
 async def test_what_a_dead_process_left_is_signalled_by_the_next(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
@@ -143,7 +143,7 @@ async def test_what_a_dead_process_left_is_signalled_by_the_next(
     await crashed_and_gone_on(shop, crash(monkeypatch, step, moment))
 
 
-@around_each((workflows, "signal_certificate"))
+@around_each((workflow_starts, "signal_certificate"))
 async def test_a_process_that_dies_at_one_of_several_signals(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

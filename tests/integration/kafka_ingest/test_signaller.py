@@ -19,7 +19,7 @@ from giftcert.telemetry import Health
 from giftcert.temporal import search_attributes
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
-from giftcert.temporal.workflows import signal_certificate, workflow_id
+from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
 from kafka_ingest import outages as outages_module
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.signaller import TEMPORAL, Signaller

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from giftcert.domain.certificate.messages import ResolveRefund
-from giftcert.domain.certificate.resolution import ResolutionRefusal
+from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundCase
 from giftcert.lifecycle import change, order_changes
 from giftcert.storage.idempotency import IdempotencyKey

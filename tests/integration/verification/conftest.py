@@ -28,7 +28,7 @@ from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
-from giftcert.temporal.workflows import signal_certificate
+from giftcert.temporal.workflow_starts import signal_certificate
 from giftcert.verification.repair import repair
 from giftcert.verification.stream import reading_stream
 from giftcert.verification.topic import STREAM_CONFIGURATION

@@ -14,7 +14,7 @@ from activities.payloads import Reconciled
 from giftcert.contracts.envelope import StoredEvent, encode_event
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
-from giftcert.temporal.workflows import Reconciliation
+from giftcert.temporal.workflow_starts import Reconciliation
 from giftcert.verification.alerts import report
 from tests.event_schemas import validate_event
 from tests.integration.verification.conftest import World

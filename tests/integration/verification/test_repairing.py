@@ -16,7 +16,7 @@ from giftcert.cli.namespace import ensure_namespace
 from giftcert.dispatch.main import serve as dispatch
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
-from giftcert.temporal.workflows import signal_certificate, workflow_id
+from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
 from giftcert.verification.repair import still_waits, until_effective
 from tests.integration.kafka_ingest.ingest_store import keep_unmatched
 from tests.integration.verification.conftest import World, a_wake

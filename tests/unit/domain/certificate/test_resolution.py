@@ -6,7 +6,7 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.resolution import ResolutionRefusal
+from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundState, Status
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable, spent

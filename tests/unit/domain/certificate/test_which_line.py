@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.resolution import ResolutionRefusal, shares_decided
+from giftcert.domain.certificate.refund_resolution import ResolutionRefusal, shares_decided
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make

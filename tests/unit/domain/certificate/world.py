@@ -7,7 +7,7 @@ from datetime import datetime
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.resolution import shares_decided
+from giftcert.domain.certificate.refund_resolution import shares_decided
 from giftcert.domain.certificate.state import CertificateState, Line, LineRef, Status, known_lines
 from giftcert.domain.clients import Recipient
 from giftcert.domain.identifiers import NewId

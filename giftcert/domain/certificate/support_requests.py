@@ -1,4 +1,4 @@
-"""What support, CRM and operations do with a certificate, and the end of its validity: "Time and people"."""
+"""What support, CRM and operations do with a certificate: block, retire, notify again, lock. "Time and people"."""
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
@@ -25,11 +25,6 @@ def unblock(decision: Decision, message: m.Unblock) -> None:
     """All is as it was."""
     if decision.state.blocked:
         decision.record(e.Unblocked(reason=message.reason, by=message.by))
-
-
-def validity_ended(decision: Decision) -> None:
-    """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
-    decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
 
 
 def notify_again(decision: Decision, message: m.RequestNotification) -> None:
