@@ -67,11 +67,28 @@ class Looking:
             await self.look()
         await outbox.raise_bounds(self.driver, self.watermark.position)
 
+    async def catch_up(self) -> Look:
+        """Look until nobody's transaction holds the watermark back; those of other databases do so too."""
+        while True:
+            found = await self.look()
+            if self.watermark.position == found.last_position:
+                return found
+
 
 @pytest.fixture
 async def looking(tables: Tables) -> AsyncIterator[Looking]:
     driver = await asyncpg.connect(tables.url)
     yield Looking(driver)
+    await driver.close()
+
+
+@pytest.fixture
+async def somebody_who_reads(tables: Tables) -> AsyncIterator[None]:
+    """A transaction that sees all as it was, and draws no id, so that it holds no watermark back."""
+    driver = await asyncpg.connect(tables.url)
+    async with driver.transaction(isolation="repeatable_read", readonly=True):
+        await driver.fetchval("SELECT count(*) FROM outbox")
+        yield
     await driver.close()
 
 
@@ -96,10 +113,9 @@ async def test_the_watermark_stays_below_a_position_whose_transaction_is_open(
         for _ in range(5):
             assert not (await looking.look()).event_waits
         assert looking.watermark.position < 1
-    for _ in range(3):
-        found = await looking.look()
+    found = await looking.catch_up()
     assert found.event_waits
-    assert looking.watermark.position == found.last_position == 2
+    assert found.last_position == 2
 
 
 async def test_the_watermark_waits_for_the_newest_transaction_too(tables: Tables, looking: Looking) -> None:
@@ -108,8 +124,7 @@ async def test_the_watermark_waits_for_the_newest_transaction_too(tables: Tables
         for _ in range(5):
             await looking.look()
         assert looking.watermark.position < 1
-    for _ in range(3):
-        found = await looking.look()
+    found = await looking.catch_up()
     assert (looking.watermark.position, found.event_waits) == (2, True)
 
 
@@ -122,6 +137,7 @@ async def test_a_bound_never_passes_an_event_that_commits_after_a_later_one_was_
         await looking.raise_bounds()
         assert max(await bounds(tables)) < 1
     assert await publish_all(tables) == 1
+    await looking.catch_up()
     await looking.raise_bounds()
     assert set(await bounds(tables)) == {2}
 
@@ -130,6 +146,7 @@ async def test_a_bound_stops_below_the_first_event_that_waits(tables: Tables, lo
     for _ in range(3):
         await record(tables)
     await tables.run("DELETE FROM outbox WHERE position <> 2")
+    await looking.catch_up()
     await looking.raise_bounds()
     assert (await bounds(tables))[shard_of(KEY)] == 1
     assert sorted(await bounds(tables))[1:] == (SHARDS - 1) * [3]
@@ -168,6 +185,7 @@ async def test_a_shard_that_somebody_publishes_keeps_its_bound_until_later(
             await looking.raise_bounds()
         [(shard, _)] = window.places
         assert (await bounds(tables))[shard] == 0
+    await looking.catch_up()
     await looking.raise_bounds()
     assert set(await bounds(tables)) == {1}
 
@@ -195,9 +213,11 @@ async def pages(driver: "asyncpg.Connection[asyncpg.Record]", statement: str, *v
     return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
 
 
+@pytest.mark.usefixtures("somebody_who_reads")
 async def test_a_look_costs_as_little_after_many_published_events_without_vacuum(
     tables: Tables, looking: Looking
 ) -> None:
+    """Somebody reads for long, as a report does: what is deleted meanwhile stays, in table and index."""
     await tables.run("ALTER TABLE outbox SET (autovacuum_enabled = off)")
     await record(tables, key="0")
     await publish_all(tables)
@@ -208,7 +228,7 @@ async def test_a_look_costs_as_little_after_many_published_events_without_vacuum
 
     await until(is_one_page)
 
-    for key in range(40):
+    for key in range(80):
         await record(tables, *(reserved() for _ in range(100)), key=str(key))
         await publish_all(tables)
         await looking.raise_bounds()
