@@ -28,14 +28,14 @@ from giftcert.domain.order.order import Order
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
 from giftcert.storage import order_lines, orders, pending
+from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.clients import ClientRepository
-from giftcert.storage.engine import Driver, driver_of
+from giftcert.storage.engine import Driver
 from giftcert.storage.order_lines import LineKey, OrderLineRow
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.repository import Write, write_together
 from giftcert.temporal.signals import Signal, Wake
 
-_OURS = "SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])"
 _SIGNALS: Mapping[type[OrderMessage], Signal | None] = {
     OrderStated: Signal.ORDER_CHANGED,  # or ORDER_CREATED
     OrderCancelled: Signal.ORDER_CANCELLED,
@@ -85,7 +85,8 @@ async def revise(
     """
     known = {one for row in rows.values() for one in row.named}
     named = {one for change in changes for line in change.order.lines for one in line.certificates}
-    products = await _products(connection, [one for one in named - known if is_certificate_id(one)])
+    unknown = [one for one in named - known if is_certificate_id(one)]
+    products = await CertificateRepository(connection).products(unknown) if unknown else {}
     erased = await _erased(connection, changes)
     ours = known | set(products)
     return [one for change in changes for one in revised_lines(change, rows, ours, erased, policy)], products
@@ -250,14 +251,6 @@ def is_certificate_id(text: str) -> bool:
         return str(UUID(text)) == text
     except ValueError:
         return False
-
-
-async def _products(connection: Driver, certificate_ids: Sequence[str]) -> dict[str, str]:
-    """Return which of these certificates are ours, with their products."""
-    if not certificate_ids:
-        return {}
-    driver = await driver_of(connection)
-    return {row[0]: row[1] for row in await driver.fetch(_OURS, certificate_ids)}
 
 
 async def _erased(connection: Driver, changes: Iterable[OrderChange]) -> frozenset[str]:

@@ -31,6 +31,7 @@ COLUMNS = f"""
 FROM = """
     certificates AS c JOIN products AS p USING (product_id) JOIN certificate_secrets AS s USING (certificate_id)
 """
+_PRODUCTS = "SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])"
 _FIND = f"SELECT {COLUMNS} FROM {FROM} WHERE c.certificate_id = ANY($1::uuid[]) ORDER BY 1"  # noqa: S608 - constants
 # The certificate first: the lines to lock are those of its state as it is under the lock. A key that was used already
 # is answered without any lock.
@@ -199,6 +200,10 @@ class CertificateRepository(Repository):
     async def load_all(self, certificate_ids: Iterable[str]) -> list[StoredCertificate]:
         """Return those certificates that there are, by id."""
         return [stored_of(row) for row in await self._fetch(_FIND, list(certificate_ids))]
+
+    async def products(self, certificate_ids: Sequence[str]) -> dict[str, str]:
+        """Return which of these certificates are ours, with their products."""
+        return {row[0]: row[1] for row in await self._fetch(_PRODUCTS, certificate_ids)}
 
 
 async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> LoadedCertificate | None:
