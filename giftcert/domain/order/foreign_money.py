@@ -11,7 +11,7 @@ from giftcert.domain.order.state import Capture, Order, RefundPart
 def settled_amounts(
     order: Order, payments: Sequence[Capture | RefundPart], others: Iterable[Capture | RefundPart]
 ) -> dict[int, int]:
-    """Return how much is settled of each payment in another currency, by its place in the topic.
+    """Return how much of each foreign payment is settled, by its place in the topic.
 
     A capture is settled by refunds of the same payment in that currency, and a refund by its captures.
     """
@@ -29,9 +29,9 @@ def settled_amounts(
 
 
 def foreign_captures(order: Order, bearers: Bearers) -> dict[int, tuple[ForeignCapture, ...]]:
-    """Return captures in other currencies, each on one line only, by line key, net of refunds of their payment.
+    """Return foreign captures by line key, net of refunds of their payment.
 
-    That is the first certificate line that it is allocated to, else the order's first, whatever becomes of it. What is
+    Each is told on one line only: the first certificate line that it is allocated to, else the order's first. What is
     allocated to goods alone is no certificate's.
     """
     found: dict[int, tuple[ForeignCapture, ...]] = {}

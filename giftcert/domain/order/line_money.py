@@ -13,9 +13,6 @@ from typing import NamedTuple
 from giftcert.domain.order.lines import Bearers
 from giftcert.domain.order.state import KnownLine, Order
 
-# Captures -----------------------------------------------------------------------------------------
-
-
 _NOTHING: Mapping[int | None, int] = {}
 
 
@@ -29,10 +26,7 @@ class Taken(NamedTuple):
 
 
 class Captures:
-    """The captures of an order in its currency, in the order of their topic, and their sums: no matter what they paid.
-
-    ``allocated`` and ``of_line`` are by line key, ``None`` for lineIds that no line ever bore.
-    """
+    """The captures in the order's currency, in topic order, and their sums; keys as in ``Taken.parts``."""
 
     def __init__(self, order: Order) -> None:
         self.bearers = Bearers(order)
@@ -56,26 +50,20 @@ class Captures:
         self.unallocated = self._unallocated_until[-1]
 
     def unallocated_since(self, place: int) -> int:
-        """Return the unallocated money of the captures from a place in their topic on."""
+        """Return the unallocated money of the captures from a place in the topic on."""
         before = bisect_left(self.taken, place, key=lambda one: one.place)
         return self.unallocated - self._unallocated_until[before]
 
     def reaching(self, unallocated: int) -> int:
-        """Return the place of the capture that brings the unallocated money to an amount above 0, or of the last."""
+        """Return the place of the capture that brings unallocated money to an amount above 0, or the last."""
         count = bisect_left(self._unallocated_until, unallocated)
         return self.taken[min(count, len(self.taken)) - 1].place
-
-
-# Claims -------------------------------------------------------------------------------------------
 
 
 class Claims:
     """What the lines of an order ask for, in the order in which they take unallocated money.
 
-    Lines in the order's total come before those that left it, goods before certificates, then by lineId. ``surplus``:
-    where the total is reached, what goods were allocated beyond what they cost together, as their allocations may leave
-    out a discount that the order has in a line of its own, or as a whole. ``replaced``: goods that left, by the key of
-    those listed anew under their lineId: what was paid for a number is not asked for again, so it is no certificate's.
+    Lines in the order's total come before those that left it, goods before certificates, then by lineId.
     """
 
     def __init__(self, order: Order, captures: Captures | None = None) -> None:
@@ -87,6 +75,7 @@ class Claims:
         self.certificates = [*self.in_total, *self.gone]
         self.goods = [line for line in by_number if line.naming is None]
         self._bearer = {one.line_id: one.line_key for one in order.bearings}
+        # Goods that left, by the key of those listed anew under their lineId: what was paid for it is not asked again.
         self.replaced: dict[int, list[KnownLine]] = {}
         for line in self.goods:
             if (now := self._bearer[line.line_id]) != line.key and order.lines[now - 1].naming is None:
@@ -98,6 +87,7 @@ class Claims:
         listed = [line for line in self.goods if line.is_in_total]
         self.captured = captures.unallocated + sum(map(self._counted, [*listed, *self.in_total]))
         self.is_total_reached = self.captured >= self.total
+        # Allocations of goods may leave out a discount that the order has in a line of its own, or as a whole.
         too_much = sum(map(self._counted, listed)) - self.goods_cost
         self.surplus = max(0, too_much) if self.is_total_reached else 0
         self.goods_lack = max(0, self.goods_cost - sum(captures.allocated[line.key] for line in listed))
@@ -110,36 +100,29 @@ class Claims:
         return min(self.captures.allocated[line.key], max(0, line.amount))
 
     def lack(self, line: KnownLine) -> int:
-        """Return what the allocations of goods leave of their price, unless another line bore the number after them."""
+        """Return what goods lack of their price beside their allocations; 0 once another line bears their number."""
         return max(0, line.price - self.captures.allocated[line.key]) if self._is_bearer(line) else 0
 
     def _is_bearer(self, line: KnownLine) -> bool:
         return self._bearer[line.line_id] == line.key
 
 
-# What went back -----------------------------------------------------------------------------------
-
-
 @dataclass(slots=True)
 class GivenBack:
-    """What certainly went back, by line key; ``goods`` is the sum of goods, ``beyond_prices`` what no price had lacked.
+    """What certainly went back, by line key."""
 
-    ``said``: what of it the refunds themselves, or persons, gave to the line. ``inferred_at``: how many captures came
-    before the first refund of the line that only follows from the rules. ``of_unknown_worth``: lines with money back in
-    another currency.
-    """
-
-    of_unknown_worth: frozenset[int]
+    of_unknown_worth: frozenset[int]  # lines with money back in another currency
     of: Counter[int] = field(default_factory=Counter)
-    said: Counter[int] = field(default_factory=Counter)
-    goods: int = 0
-    beyond_prices: int = 0
+    said: Counter[int] = field(default_factory=Counter)  # part of it that refunds or persons gave
+    goods: int = 0  # sum over goods
+    beyond_prices: int = 0  # what no price had lacked
+    # How many captures came before the line's first refund that only follows from the rules.
     inferred_at: dict[int, int] = field(default_factory=dict)
 
     def may_have_come_again(self, key: int, captures: Captures) -> int:
-        """Return how much beyond its price may have been captured for a line, because money of it went back.
+        """Return how much beyond its price may have been captured for a line because its money went back.
 
-        A refund that names the line proves it; of one that only follows from the rules, no earlier capture does.
+        A refund that names the line proves it for all captures; one that only the rules gave to it, for later ones.
         """
         if key in self.of_unknown_worth:
             return captures.total
@@ -149,28 +132,19 @@ class GivenBack:
         return self.said[key] + min(inferred, captures.unallocated_since(self.inferred_at.get(key, 0)))
 
 
-# Spreading ----------------------------------------------------------------------------------------
-
-
 class LineMoney:
     """How the captured money spreads over the lines.
 
     First what paid a line stays with it, and what went back was its own. Then each takes what its price lacks, then
-    what may have come again. What is left is nobody's, or where there are no goods, of a buyer who was charged twice.
-
-    ``captured`` is by line key; ``until``: how much of all unallocated money was used when the line had its part of it.
-    ``came_again``: what may have, of certificate lines and of goods that others replaced; ``inherited``: what of the
-    price of goods is paid by money of those that they replaced.
-    ``goods`` and ``gone_goods`` are unallocated money for goods in the order's total and for those that left it.
-    ``has_rest``: there was more than all prices lacked; ``rest`` is what of it is nobody's and not back.
+    what may have come again. What is left is nobody's or, in an order without goods, of a buyer who was charged twice.
     """
 
     def __init__(self, claims: Claims, back: GivenBack) -> None:
         captures, lines = claims.captures, claims.certificates
         self.captured = {line.key: captures.allocated[line.key] + line.kept for line in lines}
-        self.until: dict[int, int] = {}
+        self.until: dict[int, int] = {}  # how much of all unallocated money was used when a line had its part
         self._all = captures.unallocated + claims.surplus
-        self.rest = self._all - sum(line.kept for line in lines)
+        self.rest = self._all - sum(line.kept for line in lines)  # in the end: what is nobody's and not back
         replaced = (line.key for lines_before in claims.replaced.values() for line in lines_before)
         keys = (*(line.key for line in lines), *replaced)
         self.came_again = {key: back.may_have_come_again(key, captures) for key in keys}
@@ -180,6 +154,7 @@ class LineMoney:
         goods_back = self._draw(min(back.goods - goods_allocated, goods_lack + gone_goods_lack))
         for line in lines if back.of else ():
             self._take(line, min(back.of[line.key], line.price))
+        # Unallocated money for goods in the order's total, and for those that left it.
         self.goods = min(goods_back, goods_lack)
         self.gone_goods = goods_back - self.goods
         self.goods += self._draw(goods_lack - self.goods)
@@ -198,13 +173,13 @@ class LineMoney:
         self.rest = max(0, self.rest)
 
     def _inherited(self, claims: Claims, key: int) -> int:
-        """What goods lack of their price and those have that they replaced: their allocations, less what is back."""
+        """What goods lack and the lines that they replaced have: their allocations, less what is back."""
         allocated, before = claims.captures.allocated, claims.replaced[key]
         left = sum(max(0, allocated[line.key] - self.came_again[line.key]) for line in before)
         return min(claims.lack(claims.order.lines[key - 1]), left)
 
     def _goods_lack(self, claims: Claims) -> tuple[int, int]:
-        """What goods in the order's total, and those that left it, still lack."""
+        """What is still lacking: by goods in the order's total, and by goods that left it."""
         lack, gone_lack = claims.goods_lack, claims.gone_goods_lack
         for key, amount in self.inherited.items():
             if claims.order.lines[key - 1].is_in_total:
@@ -214,7 +189,7 @@ class LineMoney:
         return max(0, lack), max(0, gone_lack)
 
     def _take(self, line: KnownLine, amount: int) -> None:
-        """A line takes until it has an amount, as far as there is."""
+        """Let a line take until it has an amount, as far as there is money."""
         if drawn := self._draw(amount - self.captured[line.key]):
             self.captured[line.key] += drawn
             self.until[line.key] = self._all - self.rest
@@ -225,7 +200,7 @@ class LineMoney:
         return amount
 
     def _charge_again(self, lines: list[KnownLine]) -> None:
-        """Of an order of certificates alone, what is left is each line's price once more, and again."""
+        """In an order of certificates alone, what is left is each line's price once more, and again."""
         each = sum(line.price for line in lines)
         rounds = self.rest // each if each else 0
         for more in (rounds, 1):

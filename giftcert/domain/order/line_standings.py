@@ -13,13 +13,7 @@ from giftcert.domain.order.state import Capture, KnownLine, Order, PaidPrice
 
 
 def line_standings(order: Order, counted: Mapping[int, CountedMoney]) -> dict[int, LineStanding]:
-    """Return how each certificate line stands, by line key.
-
-    Args:
-        order: the order.
-        counted: what closed refund cases have counted of the lines' money, by line key: it stays with those lines.
-            Counting by itself changes no standing.
-    """
+    """Return the certificate lines' standings by line key; counting money for a line changes none of them."""
     money = OrderMoney(order, counted)
     paid = with_paid_prices(money)
     standings = _Standings(paid, money if paid is order else OrderMoney(paid, counted, money.claims.captures))
@@ -37,7 +31,6 @@ class _Standings:
         self._payments_of_run: dict[int, tuple[str, ...]] = {}
 
     def of(self, line: KnownLine, naming: Naming) -> LineStanding:
-        """Return a certificate line's."""
         order, money = self._order, self._money
         captured, left, price = money.lines.captured[line.key], money.left(line), _kept_price(line)
         paid = _first_paid(line, price, any_tender=False) if left >= price else None
@@ -111,11 +104,8 @@ def _first_paid(line: KnownLine, price: int, *, any_tender: bool) -> PaidPrice |
     return min(found, key=lambda one: one.captures, default=None)
 
 
-# Refunds ------------------------------------------------------------------------------------------
-
-
 def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRefund, ...]]:
-    """Return what each refund gives back of each line, in the order in which the refunds were last told."""
+    """Return what each refund gives back of each line, in the order in which refunds last grew."""
     overdrawn = _overdrawn_payments(order) if order.refunds else set()
     found = defaultdict[int, list[LineRefund]](list)
     for refund in sorted(money.refunds, key=lambda one: one.place):
@@ -131,7 +121,7 @@ def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRef
 
 
 def _line_refund(refund: Refund, key: int | None, *, overdrawn: bool) -> LineRefund:
-    """Return what a refund gives back of a line; ``None`` stands for any candidate of which nothing is said."""
+    """What a refund gives back of a line; a key of ``None`` is any candidate of which nothing was said."""
     return LineRefund(
         refund_id=refund.refund_id,
         currency=refund.currency,

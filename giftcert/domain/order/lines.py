@@ -16,10 +16,7 @@ from giftcert.domain.order.state import Absence, Bearing, KnownLine, Order, Said
 
 
 def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
-    """Return the order as a full version says that it now is.
-
-    Cancellations and returns under this version or a newer one hold for it, whichever was told first.
-    """
+    """Fold a full version; cancellations and returns said in it or a newer one hold, whichever was told first."""
     newer = tuple(said for said in order.withdrawals if said.withdrawal.said_in >= version.version)
     earlier = order.withdrawals[: len(order.withdrawals) - len(newer)]
     order = _withdrawn(replace(order, withdrawals=earlier))
@@ -61,10 +58,10 @@ def _stated_lines(
 
 
 def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
-    """Return what each line costs: its amount less its share of a discount of the whole order.
+    """Return what each line costs, by lineId: its amount less its share of a discount of the whole order.
 
-    The discount is what the total is below the sum of the lines. It is shared over the positive lines by amount,
-    largest remainders first, ties by lineId.
+    The discount is what the total is below the sum of the lines, shared over the positive ones by amount: largest
+    remainders first, ties by lineId.
     """
     price_of = {line.line_id: line.amount for line in lines}
     positive = [line for line in lines if line.amount > 0]
@@ -93,7 +90,7 @@ def _match(known: Sequence[KnownLine], stated: Sequence[OrderLine]) -> list[Know
 
 
 def _by_number(lines: Iterable[KnownLine]) -> dict[str, KnownLine]:
-    """Return the line that last bore each lineId: one that is listed, else the one removed last."""
+    """The line that last bore each lineId: the listed one, else the one removed last."""
     return {line.line_id: line for line in sorted(lines, key=_recency)}
 
 
@@ -103,7 +100,7 @@ def _recency(line: KnownLine) -> tuple[bool, bool, int, int]:
 
 
 def _unlisted(line: KnownLine, version: OrderStated) -> KnownLine:
-    """A line that the version may not list any more; it is put back if it does."""
+    """A line that the version may not list any more; restated if it does."""
     withdrawal = line.withdrawal
     if line.listed and withdrawal is None:
         withdrawal = _withdrawal(Withdrawal.REMOVED, version)
@@ -156,9 +153,9 @@ def _named_by(said: OrderVersion, now: datetime, reservation_id: str | None = No
 
 
 def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetime) -> Order:
-    """Return the order after a cancellation or return; one that newer ones overtook takes its place before them.
+    """Fold a cancellation or return; one that newer ones overtook takes its place before them.
 
-    It may be the first message that names a certificate: then its line is new, and withdrawn.
+    If it is the first message that names a certificate, the line is new, and withdrawn.
     """
     named_by = _named_by(message, now)
     how = Withdrawal.CANCELLED if isinstance(message, OrderCancelled) else Withdrawal.RETURNED
@@ -193,7 +190,7 @@ def _withdrawal(how: Withdrawal, said: OrderVersion) -> LineWithdrawal:
 
 
 def _withdrawn(order: Order) -> Order:
-    """Return the order with the cancellations and returns since its newest full version, by version."""
+    """Apply the cancellations and returns since the newest full version, by version."""
     lines = [
         line
         if line.withdrawal is line.stated_withdrawal
@@ -214,7 +211,7 @@ def _meant(lines: Sequence[KnownLine], line_ids: tuple[str, ...] | None) -> list
 
 
 def _gone(line: KnownLine, said: LineWithdrawal) -> KnownLine:
-    """What was removed before is now gone for good; how a line first left otherwise stands."""
+    """A removed line is now gone for good; otherwise how it first left stands."""
     before = line.withdrawal
     if before is None:
         return replace(line, withdrawal=said)
@@ -240,7 +237,7 @@ def _borne(
 
 
 class Bearers:
-    """Which line a payment means by a lineId: the one that last bore it then; before any did, the first that does."""
+    """Which line an allocation means: the one that last bore its lineId by then, else the first that ever did."""
 
     def __init__(self, order: Order) -> None:
         self._of: dict[str, list[Bearing]] = {}
@@ -254,7 +251,7 @@ class Bearers:
             borne.sort(key=lambda one: one.occurred_at)
 
     def amounts(self, allocations: Iterable[tuple[str, int]], at: datetime) -> dict[int | None, int]:
-        """Return what is allocated at an instant of business time, by line key; ``None``: no line bore the number."""
+        """Return what is allocated at a business time, by line key; ``None``: no line ever bore the lineId."""
         found: dict[int | None, int] = {}
         for line_id, amount in allocations:
             key = self._line(line_id, at)

@@ -17,7 +17,7 @@ GIFT_CERTIFICATE = "giftCertificate"
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class OrderLine:
-    """One line of a version. ``certificate_id`` and what follows stand on certificate lines alone."""
+    """One line of a version; the last three fields are set on certificate lines alone."""
 
     line_id: str
     kind: str
@@ -42,33 +42,27 @@ class _OrderVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStated(_OrderVersion):
-    """``order.created``, ``order.changed``: the whole order as it now is.
-
-    ``recipients_digest`` tells whether a repeat names the same recipients; they are kept apart, to be erased.
-    """
+    """``order.created``, ``order.changed``: the whole order as it now is."""
 
     event_type: str
     customer_id: str | None
     currency: str
     total: int
     lines: tuple[OrderLine, ...]
-    recipients_digest: str | None = None
+    recipients_digest: str | None = None  # tells repeats apart; recipients are kept elsewhere, to be erased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled(_OrderVersion):
-    """``order.cancelled``: these lines by lineId, or the whole order where ``line_ids`` is ``None``.
+    """``order.cancelled``."""
 
-    ``certificates`` are (lineId, certificateId) where the message names them: it may be the first of its order.
-    """
-
-    line_ids: tuple[str, ...] | None
-    certificates: tuple[tuple[str, str], ...] = ()
+    line_ids: tuple[str, ...] | None  # None: the whole order
+    certificates: tuple[tuple[str, str], ...] = ()  # (lineId, certificateId): it may come before any version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinesReturned(_OrderVersion):
-    """``order.returned``: what was sold on these lines came back; ``certificates`` as in a cancellation."""
+    """``order.returned``: what was sold on these lines came back; fields as in ``OrderCancelled``."""
 
     line_ids: tuple[str, ...]
     certificates: tuple[tuple[str, str], ...] = ()
@@ -120,10 +114,7 @@ class PaymentRefunded(_Payment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundShareDecided:
-    """A person said how much of a refund, in ``currency``, is the money of a line; 0: it does not mean that line.
-
-    The newest word on a refund and a line stands.
-    """
+    """A person said how much of a refund is the money of a line; 0: not this line. The newest word stands."""
 
     order_id: str
     refund_id: str
@@ -140,7 +131,7 @@ OrderMessage: TypeAlias = OrderVersion | Payment | RefundShareDecided
 
 
 def identity_of(message: OrderMessage) -> bytes:
-    """Return a digest of what all repeats of a message share (contracts.md, "What makes two messages the same")."""
+    """Return a digest of what all repeats share (contracts.md, "What makes two messages the same")."""
     kind = type(message).__name__
     match message:
         case OrderStated():
@@ -162,7 +153,7 @@ def identity_of(message: OrderMessage) -> bytes:
 
 
 def content_of(message: OrderMessage) -> bytes:
-    """Return a digest of what a message says; the same identity with another content contradicts."""
+    """Return a digest of what a message says; the same identity with another content is a contradiction."""
     match message:
         case OrderStated():
             buyer = message.channel, message.customer_id, message.recipients_digest

@@ -1,7 +1,7 @@
 """The order as one aggregate: what each message adds to it.
 
-Pure: ``novelty`` says whether a message is new, ``apply`` folds it, ``settled`` ends a batch of them before the order
-is stored, and ``line_standings`` says what follows.
+``novelty`` says whether a message is new, ``apply`` folds it, ``settled`` ends a batch before the order is stored, and
+``line_standings`` says what follows.
 """
 
 from dataclasses import replace
@@ -27,10 +27,10 @@ class Novelty(StrEnum):
 
 
 def novelty(order: Order | None, message: m.OrderMessage) -> Novelty:
-    """Return whether a message is new to an order: known from the order alone.
+    """Return whether a message is new to an order, known from the order alone.
 
-    A version no newer than the newest full one is stale, but for an equal one of another type. What cancellations and
-    returns alone overtook, as when it was mended and replayed, is news. The newest word of persons stands.
+    A version older than the newest full one is stale. One that only cancellations and returns overtook is news, as when
+    it was mended and replayed. Of persons the newest word stands.
     """
     if order is None:
         return Novelty.NEW
@@ -46,13 +46,9 @@ def novelty(order: Order | None, message: m.OrderMessage) -> Novelty:
 def apply(
     order: Order | None, message: m.OrderMessage, now: datetime, *, earlier_payments_unknown: bool = False
 ) -> Order:
-    """Return the order with a message folded; one that is not new to it changes nothing.
+    """Return the order with a message folded; one that is not new changes nothing. ``now`` is our clock.
 
-    Args:
-        order: the order, ``None`` for its first message.
-        message: what was said.
-        now: our clock.
-        earlier_payments_unknown: the order is heard of so late that payments before may have been dropped.
+    ``earlier_payments_unknown``: the order is heard of so late that earlier payments may have been dropped.
     """
     if order is None:
         order = Order(order_id=message.order_id, earlier_payments_unknown=earlier_payments_unknown)
@@ -66,7 +62,7 @@ def apply(
     contents = {**order.contents, m.identity_of(message): m.content_of(message)}
     if isinstance(message, m.PaymentAuthorized | m.PaymentCaptured | m.PaymentVoided):
         return replace(_folded(order, message, now), contents=contents)
-    # Lest what captures have paid, or paid at its new price, depend on what else came in the same batch.
+    # What captures have paid, and at which price, must not depend on what else came in the same batch.
     return settled(replace(_folded(settled(order), message, now), contents=contents))
 
 

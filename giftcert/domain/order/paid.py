@@ -1,7 +1,7 @@
 """Which lines the captures of an order pay, at what price, and by which captures first.
 
-A line is paid where what is allocated to it reaches its price, or the captures of the order reach its total, and
-tenders that may buy certificates cover the certificate lines.
+A line is paid where its allocations reach its price, or the captures of the order reach its total and tenders that may
+buy certificates cover the certificate lines.
 """
 
 from bisect import bisect_left
@@ -14,9 +14,9 @@ from giftcert.domain.order.state import KnownLine, Order, PaidPrice
 
 
 def settled(order: Order) -> Order:
-    """Return the order with the prices that its captures have paid by now, before they change or money goes back.
+    """Return the order with the prices that its captures have paid, before prices change or money goes back.
 
-    Captures are not looked at one by one: whatever run of them first paid a line, it is found here.
+    Captures need not be looked at one by one: the run that first paid a line is found here.
     """
     if order.size_exceeded or (not order.captures and all(line.price for line in order.lines)):
         return order
@@ -30,7 +30,7 @@ def settled(order: Order) -> Order:
 
 
 def with_paid_prices(money: OrderMoney) -> Order:
-    """Return the order with every price at which its captures, less what went back, by now pay a line."""
+    """Return the order with every price that its captures, less what went back, now pay."""
     order, claims = money.claims.order, money.claims
     unpaid = [line for line in claims.in_total if _is_asked(line) and money.left(line) >= line.price]
     if not unpaid:
@@ -54,7 +54,7 @@ def _is_asked(line: KnownLine) -> bool:
 
 
 def _is_known(line: KnownLine, *, any_tender: bool) -> bool:
-    """Whether it is known how the line was first paid at its price, under its certificate."""
+    """Whether it is known how the line was first paid at its price under its certificate."""
     return any(
         (paid.certificate_id, paid.price, paid.any_tender) == (line.certificates[-1], line.price, any_tender)
         for paid in line.paid
@@ -73,7 +73,7 @@ class _Runs:
         self._total, self._covered = list(accumulate(total)), list(accumulate(covered))
 
     def _sums(self) -> tuple[list[int], list[int]]:
-        """For each capture, what it adds to the order's total and to the certificates' part of it."""
+        """What each capture adds to the order's total, and to the certificates' part of it."""
         open_to = {line.key: max(0, line.amount) for line in self._claims.order.lines if line.is_in_total}
         certificates = {line.key for line in self._claims.in_total}
         total: list[int] = []
@@ -92,7 +92,7 @@ class _Runs:
         return total, covered
 
     def paying(self, line: KnownLine, back: int) -> list[PaidPrice]:
-        """Return the shortest runs that pay a line besides what went back: by any tender, by those that may."""
+        """Return the shortest runs that pay a line and what went back of it: by any tender, by those that may."""
         if line.price == 0:
             return [PaidPrice(line.certificates[-1], line.price, 0)]
         total = self._reaching(self._total, self._claims.total + back)
@@ -114,7 +114,7 @@ class _Runs:
     def _shorter(
         self, line: KnownLine, back: int, together: int | None, *, any_tender: bool
     ) -> PaidPrice | None:
-        """Return the shorter of the run of captures allocated to the line and that of the order."""
+        """Return the shorter of two runs: captures allocated to the line, and those of the whole order."""
         needed, named = line.price + back, line.certificates[-1]
         own = self._own(line, needed, any_tender=any_tender)
         if own is not None and (together is None or own <= together):

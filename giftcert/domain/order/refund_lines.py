@@ -21,22 +21,12 @@ from giftcert.domain.order.state import KnownLine, Order
 
 
 class OrderMoney:
-    """All money of an order: what was captured for which line (``lines``), and what is back of it.
-
-    ``refunds`` are all, also those in other currencies, each with what it gives back of which line and which lines its
-    rest may mean.
-    """
+    """All money of an order: captured for which line (``lines``), given back by which refund (foreign ones too)."""
 
     def __init__(
         self, order: Order, counted: Mapping[int, CountedMoney], captures: Captures | None = None
     ) -> None:
-        """Spread captures, then refunds.
-
-        Args:
-            order: the order.
-            counted: what closed refund cases have counted, by line key: it stays with those lines.
-            captures: those of the order, where they are known.
-        """
+        """Spread captures, then refunds; ``counted`` money, by line key, stays with its line."""
         self.claims = Claims(order, captures)
         self.refunds = refunds_of(order, self.claims.captures.bearers, counted)
         own = [one for one in self.refunds if order.currency in {None, one.currency}]
@@ -55,7 +45,7 @@ class OrderMoney:
         return self.lines.captured[line.key] - self.back.of[line.key]
 
     def _spread(self, refunds: list[Refund]) -> None:
-        """Apply the rules to all refunds in the order's currency, in the order of their topic."""
+        """Apply the rules to all refunds in the order's currency, in topic order."""
         for refund in refunds:  # rule 2
             for key in refund.said:
                 self._add(key, refund.said_given(key))
@@ -84,10 +74,8 @@ class OrderMoney:
         captures = self.claims.captures
         self._goods_have = captures.total - captures.allocated[None] - sum(self.lines.captured.values())
 
-    # One refund -------------------------------------------------------------------------------------
-
     def _infer(self, refund: Refund) -> None:
-        """Rules 3 to 6 for what nobody said of a refund; what was counted of it already stays."""
+        """Rules 3 to 6 for what nobody said of a refund; what was already counted stays."""
         counted = {key: amount - refund.said_given(key) for key, amount in refund.given.items()}
         fits_goods = refund.rest + sum(counted.values()) <= self._goods_money()
         for key, amount in counted.items():
@@ -102,14 +90,14 @@ class OrderMoney:
         inferred = [key for key, amount in refund.given.items() if amount > refund.said[key]]
         for key in inferred:
             self.back.inferred_at.setdefault(key, before)
-        # It may show that there is more of a line's money than its price, or that goods ask for theirs again.
+        # A line's money may then exceed its price, or goods may ask for theirs again.
         may_change = self.lines.has_rest or self.claims.replaced
         is_news = may_change and any(map(self._came_again_since, inferred))
         if is_news and self.claims.captures.unallocated_since(before) > 0:
             self._fill()
 
     def _came_again_since(self, key: int) -> bool:
-        """Whether other money of a line may have come again than when the captures were spread."""
+        """Whether other money of a line may have come again than when captures were spread."""
         known = self.lines.came_again.get(key)
         return known is not None and known != self.back.may_have_come_again(key, self.claims.captures)
 
@@ -121,18 +109,18 @@ class OrderMoney:
         return amount
 
     def _goods_money(self) -> int:
-        """What of the captures is goods' money: neither reserved for certificate lines nor given back already."""
+        """Captured money neither reserved for certificate lines nor given back already."""
         return self._goods_have + sum(self._excess().values()) - self.back.goods - self.back.beyond_prices
 
     def _excess(self) -> dict[int, int]:
-        """What was captured for lines beyond their price and is not back; of one that left the order all is its own."""
+        """What is left of captures beyond a line's price; none on lines that left, whose money is all theirs."""
         captured, back = self.lines.captured, self.back.of
         return {
             key: more for key, price in self._live if (more := captured[key] - price - back.get(key, 0)) > 0
         }
 
     def _give_goods(self, refund: Refund, amount: int) -> None:
-        """Give goods' money back; what was too much goes first: beyond a line's price, then beyond all prices."""
+        """Give goods' money back: first the excess of a line, then what exceeds all prices."""
         refund.rest -= amount
         for key, excess in self._excess().items():
             amount -= self._give(refund, key, min(amount, excess))
@@ -142,7 +130,7 @@ class OrderMoney:
         self.back.goods += amount - beyond
 
     def _fill_lines_that_left(self, refund: Refund, out: list[KnownLine]) -> None:
-        """Fill what they lack: first those out of the order when the refund occurred, so that it stays with them."""
+        """First those out of the order when the refund occurred, so that it stays with them."""
         first = {line.key for line in out}
         others = [line for line in self._left_lines if line.withdrawal is not None and line.key not in first]
         for line in (*out, *others):
@@ -166,8 +154,6 @@ class OrderMoney:
     def _goods_lack(self, line: KnownLine) -> int:
         return self.claims.lack(line) - self.lines.inherited.get(line.key, 0)
 
-    # All money is back ------------------------------------------------------------------------------
-
     def _give_all_back(self, refunds: list[Refund]) -> None:
         """Rule 1: each line got back what was captured for it, and no unit counts twice.
 
@@ -185,20 +171,15 @@ class OrderMoney:
             for key in owed:
                 _give_owed(refund, key, refund.amount, owed)
 
-    # The rest ---------------------------------------------------------------------------------------
-
     def _candidates(self, refund: Refund) -> tuple[int, ...]:
-        """Rule 6: return the lines that the rest of a refund may mean.
-
-        Where persons have spoken of all that lack money, what they left is of the one that they spoke of last.
-        """
+        """Rule 6; once persons have spoken of all lines that lack money, the rest is the last one's."""
         if refund.rest == 0:
             return ()
         lacking = tuple(line.key for line in self._open_to(refund) if self._lacks_money(line))
         return lacking or tuple(refund.decided)[-1:]
 
     def _give_what_no_line_lacks(self, refund: Refund) -> None:
-        """What no line can take is back of the last one: more than was captured for it."""
+        """What no line can take is the last line's: more than was captured for it."""
         lines = self._open_to(refund) if refund.rest > 0 and not refund.decided else []
         if lines and not any(map(self._lacks_money, lines)):
             refund.rest -= self._give(refund, lines[-1].key, refund.rest)
@@ -207,22 +188,20 @@ class OrderMoney:
         return [line for line in self.claims.certificates if line.key not in refund.decided]
 
     def _lacks_money(self, line: KnownLine) -> bool:
-        """Before its capture is known a refund may still mean a line, so the price counts until then."""
+        """Until its capture is known a line counts at its price, as a refund may already mean it."""
         return max(line.price, self.lines.captured[line.key]) > self.back.of[line.key]
 
 
 def _give_owed(refund: Refund, key: int, amount: int, owed: Counter[int]) -> None:
-    """Give to a certificate line what it is still owed of an amount."""
     part = max(0, min(amount, owed[key], refund.amount - refund.given.total()))
     refund.give(key, part)
     owed[key] -= part
 
 
 def _spread_foreign(order: Order, refund: Refund) -> None:
-    """Give a refund in another currency to the lines that it or persons name.
+    """Give a foreign refund to the lines that its parts or persons name.
 
-    What persons left, when they have spoken of every certificate's line, was for lines of other kinds; where there are
-    none, it is of the line that they spoke of last.
+    The rest was for other kinds of lines; without any, it is of the line that persons spoke of last.
     """
     certificates = [line.key for line in order.lines if line.naming is not None]
     if len(order.lines) == 1 and not refund.decided:

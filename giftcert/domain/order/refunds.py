@@ -1,4 +1,4 @@
-"""Refunds of an order: what parts under one refundId add up to, and what is said of their lines."""
+"""Refunds of an order: what the parts under one refundId add up to, and which lines they or persons name."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,31 +13,25 @@ from giftcert.domain.order.state import Order, RefundPart
 
 @dataclass(slots=True)
 class Refund:
-    """All parts under one refundId and currency.
-
-    ``said`` is what they, or persons (``decided``), give to which line by its key, ``for_nobody`` what is for lineIds
-    that no line ever bore; ``counted`` was counted for lines already. ``occurred_at`` is that of the earliest part;
-    ``newest`` is the part told last, ``place`` its place in the topic. ``given`` is what it gives back of which line,
-    ``rest`` what must be certificate money, but nobody knows of which of the ``candidates``.
-    """
+    """All parts under one refundId and currency; amounts of lines by line key."""
 
     refund_id: str
     currency: str
-    occurred_at: datetime
-    newest: RefundPart
-    place: int
+    occurred_at: datetime  # of the earliest part
+    newest: RefundPart  # the part told last
+    place: int  # of that part in the topic
     payment_ids: set[str] = field(default_factory=set)
     amount: int = 0
-    for_nobody: int = 0
-    said: Counter[int] = field(default_factory=Counter)
-    decided: dict[int, int] = field(default_factory=dict)
-    counted: Counter[int] = field(default_factory=Counter)
-    given: Counter[int] = field(default_factory=Counter)
-    rest: int = 0
+    for_nobody: int = 0  # allocated to lineIds that no line ever bore
+    said: Counter[int] = field(default_factory=Counter)  # given to a line by allocation or by a person
+    decided: dict[int, int] = field(default_factory=dict)  # by persons alone
+    counted: Counter[int] = field(default_factory=Counter)  # by closed cases
+    given: Counter[int] = field(default_factory=Counter)  # what it gives back of each line
+    rest: int = 0  # certificate money that may mean any of the candidates
     candidates: tuple[int, ...] = ()
 
     def add(self, part: RefundPart, place: int, parts: Mapping[int | None, int], amount: int) -> None:
-        """Add a part of which so much gives money back; no more than that counts of its allocations."""
+        """Add a part; ``amount`` is what of it gives money back, and its allocations count up to that."""
         self.newest, self.place = part, place
         self.occurred_at = min(self.occurred_at, part.cause.occurred_at)
         self.payment_ids.add(part.payment_id)
@@ -51,16 +45,16 @@ class Refund:
                 self.said[key] += counts
 
     def said_given(self, key: int) -> int:
-        """Return what of that which is said to be a line's is given to it."""
+        """Return what the line was given of that which is said to be its own."""
         return min(self.given[key], self.said[key])
 
     def give(self, key: int, amount: int) -> None:
-        """Give so much of the refund to a line."""
+        """Give an amount to a line; one below 0 is nothing."""
         if amount > 0:
             self.given[key] += amount
 
     def give_what_is_said(self) -> None:
-        """Give to each line what is said, then what else was counted of the refund for it."""
+        """Give to each line what is said, then what else was counted for it."""
         self.rest = self.amount
         for key, amount in self.said.items():
             self._give_of_rest(key, amount)
@@ -74,7 +68,7 @@ class Refund:
         self.rest -= more
 
     def keep_counted(self) -> None:
-        """What was counted for a line stays with it, though others are said to have it: it was, when all was back."""
+        """What was counted for a line stays with it, even where others are said to have it."""
         for key, amount in self.counted.items():
             self.give(key, amount - self.given[key])
         too_much = self.given.total() + self.rest - self.amount
@@ -89,13 +83,7 @@ class Refund:
 
 
 def refunds_of(order: Order, bearers: Bearers, counted: Mapping[int, CountedMoney]) -> list[Refund]:
-    """Return the refunds, in the order in which they were first told; what is said of them is given to the lines.
-
-    Args:
-        order: the order.
-        bearers: which lines allocations mean.
-        counted: what closed cases counted, by line key: it stays with those lines.
-    """
+    """Return the refunds in the order in which they were first told; what is said or counted is given to lines."""
     found: dict[tuple[str, str], Refund] = {}
     settled = settled_amounts(order, order.refunds, order.captures)
     for place, part in enumerate(order.refunds):

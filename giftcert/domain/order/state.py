@@ -16,7 +16,7 @@ from giftcert.domain.policy import Policy
 MOST_CERTIFICATE_LINES, MOST_PAYMENTS = 1_000, 5_000
 
 
-# An order may have thousands of payments and is stored anew with each: rows without field names. New fields go last.
+# Named tuples: an order may have thousands of payments and is stored anew with each. New fields go last.
 class Capture(NamedTuple):
     """Money taken."""
 
@@ -38,18 +38,15 @@ class Capture(NamedTuple):
 
 
 class RefundPart(NamedTuple):
-    """Money given back of one payment; all parts under one ``refund_id`` and currency are one refund.
-
-    ``captures_before``: how many captures the payments' topic told before it. ``applied_at`` is our clock.
-    """
+    """What one payment gave back; all parts under one ``refund_id`` and currency are one refund."""
 
     payment_id: str
     refund_id: str
     amount: int
     currency: str
     allocations: tuple[Allocation, ...]
-    captures_before: int
-    applied_at: datetime
+    captures_before: int  # how many captures the payments' topic told before it
+    applied_at: datetime  # our clock
     cause: Cause
 
 
@@ -62,50 +59,39 @@ class Bearing(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """A line was removed and put back: between these instants of business time it was out of the order."""
+    """A line was removed and put back: it was out of the order between these business times."""
 
     out_at: datetime
     back_at: datetime
 
 
 class PaidPrice(NamedTuple):
-    """A price at which the captures of the order first paid a line, and the money that did.
-
-    ``captures`` is the shortest run of captures, in the order of their topic, that paid it; ``by_allocation``: those
-    allocated to the line were enough. ``unallocated`` is the unallocated money of the run that the line keeps.
-    ``any_tender``: only if certificates may buy certificates.
-    """
+    """A price at which the captures of the order first paid a line, and the money that did."""
 
     certificate_id: str
     price: int
-    captures: int
-    by_allocation: bool = True
-    unallocated: int = 0
-    any_tender: bool = False
+    captures: int  # length of the shortest run of captures, in topic order, that paid it
+    by_allocation: bool = True  # those allocated to the line were enough
+    unallocated: int = 0  # what the line keeps of the run's unallocated money
+    any_tender: bool = False  # only if certificates may buy certificates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownLine:
-    """A line that the order has or had. ``naming`` and what follows it stand on certificate lines alone.
-
-    ``price`` is the amount less its share of a discount of the whole order. ``listed``: the newest full version lists
-    it. ``stated_withdrawal``: how it had left when that came. ``listed_in``: the first full version that lists it again
-    after it was cancelled or returned.
-    ``certificates``: all that it ever named, newest last.
-    """
+    """A line that the order has or had. ``naming`` and the fields after it are set on certificate lines alone."""
 
     key: int
     line_id: str
     amount: int = 0
-    price: int = 0
-    listed: bool = True
+    price: int = 0  # amount less its share of an order-wide discount
+    listed: bool = True  # by the newest full version
     withdrawal: LineWithdrawal | None = None
-    stated_withdrawal: LineWithdrawal | None = None
+    stated_withdrawal: LineWithdrawal | None = None  # how it had left when that version came
     absences: tuple[Absence, ...] = ()
     naming: Naming | None = None
     nominal: int | None = None
-    listed_in: int = 0
-    certificates: tuple[str, ...] = ()
+    listed_in: int = 0  # the first full version that lists it after a cancellation or return
+    certificates: tuple[str, ...] = ()  # all that it ever named, newest last
     paid: tuple[PaidPrice, ...] = ()
 
     @property
@@ -115,7 +101,7 @@ class KnownLine:
 
     @property
     def kept(self) -> int:
-        """How much unallocated money that once paid it stays with it."""
+        """How much of the unallocated money that once paid it stays with it."""
         return max((paid.unallocated for paid in self.paid), default=0)
 
     @property
@@ -125,14 +111,14 @@ class KnownLine:
         return self.listed and not cancelled
 
     def is_out_at(self, at: datetime) -> bool:
-        """Return whether it was out of the order at an instant of business time, also if it was put back later."""
+        """Return whether it was out of the order at a business time, even if it was put back later."""
         if self.withdrawal is not None and self.withdrawal.cause.occurred_at <= at:
             return True
         return any(absence.out_at <= at < absence.back_at for absence in self.absences)
 
 
 class SaidWithdrawal(NamedTuple):
-    """A cancellation or return of lines by lineId, or where ``line_ids`` is ``None`` of the whole order."""
+    """A cancellation or return of these lineIds; ``None``: of the whole order."""
 
     line_ids: tuple[str, ...] | None
     withdrawal: LineWithdrawal
@@ -140,31 +126,26 @@ class SaidWithdrawal(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order, whole. ``version`` is the newest seen, 0 while only payments are known.
-
-    ``stated_version`` is the newest full one, ``withdrawals`` are what was told under it or since, by version.
-    ``authorizations`` are those not given up: our clock by paymentId. ``contents`` has a digest of the content of each
-    message by a digest of its identity.
-    """
+    """One order, whole."""
 
     order_id: str
     revision: int = 0
-    version: int = 0
-    stated_version: int = 0
+    version: int = 0  # newest seen; 0 while only payments are known
+    stated_version: int = 0  # newest full version
     channel: str = ""
     customer_id: str | None = None
     currency: str | None = None
     total: int = 0
     lines: tuple[KnownLine, ...] = ()
     bearings: tuple[Bearing, ...] = ()
-    withdrawals: tuple[SaidWithdrawal, ...] = ()
+    withdrawals: tuple[SaidWithdrawal, ...] = ()  # said in that version or later, sorted by version
     captures: tuple[Capture, ...] = ()
     refunds: tuple[RefundPart, ...] = ()
-    authorizations: Mapping[str, datetime] = field(default_factory=dict)
+    authorizations: Mapping[str, datetime] = field(default_factory=dict)  # not voided: our clock by paymentId
     voided_at: datetime | None = None
     shares: tuple[RefundShareDecided, ...] = ()
     payment_count: int = 0
-    contents: Mapping[bytes, bytes] = field(default_factory=dict)
+    contents: Mapping[bytes, bytes] = field(default_factory=dict)  # digest of content by digest of identity
     earlier_payments_unknown: bool = False
 
     @property
