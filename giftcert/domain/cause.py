@@ -6,9 +6,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The record on a topic that a message was made from; ``occurred_at`` is its business time."""
+    """The record on a topic that a message was made from."""
 
     topic: str
     event_id: str
-    occurred_at: datetime
+    occurred_at: datetime  # business time
     channel: str | None = None

@@ -1,4 +1,4 @@
-"""The buyer and whom a certificate is for: how to write to them, who was merged into whom, who is erased."""
+"""The buyer and the recipient of a certificate: how to write to them, merges of clients, erasure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def find_client(clients: Iterable[Client], client_id: str | None) -> Client | No
 
 
 def survivor_of(clients: Iterable[Client], client_id: str | None) -> str | None:
-    """Return the client that a chain of merges ends at; a ring of merges ends where it would begin again."""
+    """Return the client at the end of a chain of merges; a ring ends where it would begin again."""
     merged = {one.client_id: one.merged_into for one in clients}
     while client_id is not None and (survivor := merged.pop(client_id, None)) is not None:
         client_id = survivor

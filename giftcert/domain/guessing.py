@@ -1,7 +1,6 @@
-"""How many wrong pairs of number and CVC are borne: "Guessing" in the lifecycle.
+"""How many wrong pairs of number and CVC are allowed: "Guessing" in the lifecycle.
 
-A pair counts for the number that was submitted, whether that exists or not, for the caller, and for the caller's own
-end user where the caller names one.
+A pair counts for the submitted number, whether it exists or not, for the caller, and for a named end user.
 """
 
 from dataclasses import dataclass
@@ -10,30 +9,30 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Wrong pairs within a window: how many, and the instant of the first."""
+    """Wrong pairs within a window."""
 
     count: int = 0
-    since: datetime | None = None
+    since: datetime | None = None  # of the first
 
 
 @dataclass(frozen=True, slots=True)
 class GuessLimit:
-    """So many pairs may be wrong within a window that moves with the time."""
+    """How many pairs may be wrong within a window that moves with the time."""
 
     count: int
     window: timedelta
 
     def retry_after(self, wrong: Guesses, now: datetime) -> timedelta | None:
-        """Return how long no further pair may be wrong, as the first one counts so long; ``None``: one may be now."""
+        """Return how long to wait until the first wrong pair no longer counts; ``None``: no need to wait."""
         return (wrong.since or now) + self.window - now if wrong.count >= self.count else None
 
 
 @dataclass(frozen=True, slots=True)
 class NumberLock:
-    """The last lock of a number, over or not; ``in_a_row`` counts those that followed one another."""
+    """The last lock of a number, over or not."""
 
     locked_until: datetime
-    in_a_row: int = 1
+    in_a_row: int = 1  # locks that followed one another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +54,14 @@ class GuessPolicy:
     def retry_after(
         self, lock: NumberLock | None, of_caller: Guesses, of_end_user: Guesses, now: datetime
     ) -> timedelta | None:
-        """Return how long this caller has to wait before the number is checked again, right or wrong; ``None``: not."""
+        """Return how long this caller has to wait before the number is checked again, right or wrong."""
         waits = [self.per_caller.retry_after(of_caller, now), self.per_end_user.retry_after(of_end_user, now)]
         if lock is not None and now < lock.locked_until:
             waits.append(lock.locked_until - now)
         return max((wait for wait in waits if wait is not None), default=None)
 
     def lock_after(self, of_number: Guesses, last: NumberLock | None, now: datetime) -> NumberLock | None:
-        """Return the lock that one more wrong pair brings after those of the number since its last lock."""
+        """Return the lock that one more wrong pair brings, if any, after those since the last lock."""
         if of_number.count + 1 < self.per_number.count:
             return None
         goes_on = last is not None and now < last.locked_until + self.longest_lock

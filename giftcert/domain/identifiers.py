@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-NewId: TypeAlias = Callable[[], str]
-"""Gives a fresh identifier at each call; the caller owns its source of randomness."""
+NewId: TypeAlias = Callable[[], str]  # gives a fresh identifier at each call; the caller owns its randomness
 
 
 def uuid7(moment: datetime, random_bits: int) -> str:

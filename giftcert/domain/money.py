@@ -1,10 +1,9 @@
-"""Amounts of money, always in minor units of one ISO 4217 currency."""
+"""Amounts of money, always in minor units (kopecks, cents) of one ISO 4217 currency."""
 
 from typing import Annotated, TypeAlias
 
 MINOR_UNITS = "minor units"
-MinorUnits: TypeAlias = Annotated[int, MINOR_UNITS]
-"""A whole number of kopecks or cents of the certificate's currency; the stream tells it with that currency."""
+MinorUnits: TypeAlias = Annotated[int, MINOR_UNITS]  # the stream tells it with its currency
 
 
 def worth_of_refund(nominal: int, refunded: int, price: int) -> int:

@@ -9,11 +9,7 @@ from giftcert.domain.products import Product
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Intervals of the lifecycle; an instant granted from one of them is carried and never moves with it.
-
-    ``direct_spend_channels`` may spend up to ``direct_spend_cap`` without a hold; a refund of more than
-    ``refund_four_eyes_over`` takes two persons. Both are minor units.
-    """
+    """Intervals of the lifecycle. An instant granted from one is carried and never moves with it. Minor units."""
 
     clock_skew: timedelta = timedelta(minutes=5)
     unpaid_after_order: timedelta = timedelta(hours=72)
@@ -27,9 +23,9 @@ class Policy:
     escalation_factor: float = 2.0
     escalation_longest: timedelta = timedelta(days=30)
     certificates_buy_certificates: bool = False
-    direct_spend_channels: tuple[str, ...] = ()
+    direct_spend_channels: tuple[str, ...] = ()  # may spend up to direct_spend_cap without a hold
     direct_spend_cap: int = 0
-    refund_four_eyes_over: int | None = None
+    refund_four_eyes_over: int | None = None  # a greater refund takes two persons
 
     def escalation(self, alerts_sent: int) -> timedelta:
         """Return the wait after so many alerts: each longer than the one before, up to the longest."""
@@ -39,12 +35,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a decision about one certificate rests on besides its state and the message.
-
-    ``clients`` is the buyer's chain of merges, as CRM last said.
-    """
+    """What a decision about one certificate rests on besides its state and the message."""
 
     product: Product
     policy: Policy = field(default_factory=Policy)
     web_url: str | None = None
-    clients: tuple[Client, ...] = ()
+    clients: tuple[Client, ...] = ()  # the buyer's chain of merges

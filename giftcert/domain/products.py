@@ -6,14 +6,11 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A kind of certificate. Amounts are in minor units of ``currency``.
-
-    A fixed product has ``nominal``; an open-value product has it ``None`` and names bounds instead.
-    """
+    """A kind of certificate; amounts in minor units of ``currency``."""
 
     id: str
     currency: str
-    nominal: int | None = None
+    nominal: int | None = None  # None: open value, within these bounds
     least_nominal: int | None = None
     greatest_nominal: int | None = None
     validity: timedelta = timedelta(days=365)

@@ -9,12 +9,9 @@ from giftcert.domain.certificate.lines import map_sales, without_case
 from giftcert.domain.certificate.state import CertificateState, LineRef, RefundCase, RefundState, Sale, Status
 
 APPROVE, REJECT = "approve", "reject"
-BY_SYSTEM = "system"
-"""Who resolves a case that has nothing left to decide."""
+BY_SYSTEM = "system"  # resolves a case that has nothing left to decide
 
 _Told = e.RefundRequested | e.RefundPendingDetails | e.RefundCompleted
-
-# Questions ----------------------------------------------------------------------------------------
 
 
 def find_case(state: CertificateState, refund_case_id: str) -> tuple[Sale, RefundCase] | None:
@@ -25,11 +22,8 @@ def find_case(state: CertificateState, refund_case_id: str) -> tuple[Sale, Refun
     return next(found, None)
 
 
-# Folds --------------------------------------------------------------------------------------------
-
-
 def requested(state: CertificateState, event: e.RefundRequested, at: datetime) -> CertificateState:
-    """Return the state with a case that waits for something; what was promised to be taken stays promised."""
+    """A case waits for something; what was promised to be taken stays promised."""
     known = _known(state, event, at)
     awaits_capture = event.awaiting == e.Awaited.CAPTURE
     case = RefundCase(
@@ -46,7 +40,7 @@ def requested(state: CertificateState, event: e.RefundRequested, at: datetime) -
 
 
 def pending(state: CertificateState, event: e.RefundPendingDetails, at: datetime) -> CertificateState:
-    """Return the state with a case that a person has to decide."""
+    """A person has to decide the case."""
     known = _known(state, event, at)
     case = replace(
         known,
@@ -62,7 +56,7 @@ def pending(state: CertificateState, event: e.RefundPendingDetails, at: datetime
 
 
 def completed(state: CertificateState, event: e.RefundCompleted) -> CertificateState:
-    """Return the state with the money of a case counted and what it takes off the balance; nothing left is refunded."""
+    """Count the case's money and take what it takes off the balance; with nothing left it is refunded."""
     known = _known(state, event)
     case = replace(
         known,
@@ -84,7 +78,7 @@ def completed(state: CertificateState, event: e.RefundCompleted) -> CertificateS
 
 
 def resolved(state: CertificateState, event: e.RefundResolved) -> CertificateState:
-    """Return the state with a decision taken: an approved case goes on until its money is counted."""
+    """A decision was taken; an approved case goes on until its money is counted."""
     decided = RefundState.REJECTED if event.decision == REJECT else RefundState.REQUESTED
     state = with_changed_case(
         state, event.refund_case_id, lambda case: replace(case, state=decided, reason=None, agreement=None)
@@ -93,7 +87,7 @@ def resolved(state: CertificateState, event: e.RefundResolved) -> CertificateSta
 
 
 def alerted(state: CertificateState, event: e.RefundStuckAlerted, at: datetime) -> CertificateState:
-    """Return the state that knows how often, and when last, it was told that a case waits for a person."""
+    """Remember how often, and when last, it was told that a case waits for a person."""
     return with_changed_case(
         state, event.refund_case_id, lambda case: replace(case, alerts=event.attempt, alerted_at=at)
     )
@@ -110,7 +104,7 @@ def _known(state: CertificateState, event: _Told, at: datetime | None = None) ->
 
 
 def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> CertificateState:
-    """Put a case into the sale of its line; a line that was withdrawn before it was taken has a past one."""
+    """Put a case into the sale of its line; a line withdrawn before it was taken gets a past sale for it."""
     ref = LineRef(event.order_id, event.line_key)
     state = without_case(state, case.refund_case_id)
     if ref not in {sale.ref for sale in state.sales}:
@@ -133,7 +127,7 @@ def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> Certi
 def with_changed_case(
     state: CertificateState, refund_case_id: str, change: Callable[[RefundCase], RefundCase]
 ) -> CertificateState:
-    """Return the state with a refund case changed, of whichever sale."""
+    """Change a refund case, of whichever sale."""
 
     def changed(sale: Sale) -> Sale:
         cases = (change(case) if case.refund_case_id == refund_case_id else case for case in sale.cases)

@@ -28,10 +28,7 @@ class Deadline:
 def next_deadline(
     state: CertificateState, policy: Policy, passed_over: Collection[m.DeadlinePassed] = ()
 ) -> Deadline | None:
-    """Return the earliest deadline whose message is not among some, or ``None`` if nothing is due ever.
-
-    Granted instants are carried in the state; only the intervals of repeated alerts follow the policy as it now is.
-    """
+    """Return the earliest deadline not passed over. Granted instants are carried; alert intervals follow the policy."""
     due = (one for one in deadlines(state, policy) if one.message not in passed_over)
     return min(due, key=lambda deadline: deadline.at, default=None)
 
@@ -58,7 +55,7 @@ def deadlines(state: CertificateState, policy: Policy) -> list[Deadline]:
 def is_over(state: CertificateState, policy: Policy) -> bool:
     """Return whether the certificate is in the pool or finished, and nothing of it is open.
 
-    The lapse of a reservation alone needs no workflow: a set statement takes care of it.
+    The lapse of a reservation needs no workflow: a set statement takes care of it.
     """
     due = any(not isinstance(one.message, m.ReservationLapsed) for one in deadlines(state, policy))
     is_open = any(sale.open_case for sale in state.sales) or bool(state.waits_for)

@@ -34,10 +34,7 @@ class StatusRefusal(StrEnum):
 def decide(
     state: CertificateState, message: m.Message, now: datetime, terms: Terms, new_id: NewId
 ) -> Decision:
-    """Return what follows, in order; a request that is refused says why.
-
-    Nothing is raised for any status and message.
-    """
+    """Return what follows, in order; a request that is refused says why. Nothing is raised for any message."""
     cause = message.cause if isinstance(message, m.SpendingReported) else None
     judges_line = isinstance(message, m.LineChanged)
     decision = Decision(state, now, terms, new_id, cause=cause, judges_line=judges_line)

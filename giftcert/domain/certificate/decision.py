@@ -18,28 +18,24 @@ from giftcert.domain.products import Product
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event, the record on a topic that brought it about (``None``: time, or a request), and the state after it."""
+    """An event and the state after it."""
 
     event: PublicEvent
-    cause: Cause | None
+    cause: Cause | None  # the record on a topic that brought it about; None: time, or a request
     after: CertificateState
 
 
 @dataclass(slots=True)
 class Decision:
-    """Collects what follows from one message; ``state`` is always that after all of it so far.
-
-    ``refusal`` says why a request was not carried out. ``judges_line``: the message is how a line stands, so that each
-    event has the part of the standing as its cause; else ``cause`` is that of the message.
-    """
+    """Collects what follows from one message; ``state`` is always that after all of it so far."""
 
     state: CertificateState
     now: datetime
     terms: Terms
     new_id: NewId
-    cause: Cause | None = None
-    judges_line: bool = False
-    refusal: StrEnum | None = None
+    cause: Cause | None = None  # of the message
+    judges_line: bool = False  # the message is a line's standing: each event has a cause of its own
+    refusal: StrEnum | None = None  # why a request was not carried out
     _recorded: list[Recorded] = field(default_factory=list)
 
     @property
@@ -63,12 +59,7 @@ class Decision:
         return tuple(one.event for one in self._recorded)
 
     def record(self, *events: PublicEvent, cause: Cause | None = None) -> None:
-        """Add events and fold each into the state at once.
-
-        Args:
-            *events: what happened.
-            cause: of the part of a line's standing that brought it about; it counts where a line is judged.
-        """
+        """Add events and fold each into the state at once; ``cause`` counts where a line is judged."""
         of = cause if self.judges_line else self.cause
         for event in events:
             self.state = evolve(self.state, event, self.now)

@@ -31,10 +31,7 @@ def disclose(decision: Decision, message: DiscloseCvc) -> None:
 
 
 def refuse_disclosure(state: CertificateState) -> DisclosureRefusal | None:
-    """Return why the CVC may not be given out now, or ``None`` if it may.
-
-    Only a spendable certificate's: issued or partly redeemed, not blocked, no refund of its sale open.
-    """
+    """Return why the CVC may not be given out: spendable, not blocked, no refund of its sale open."""
     if state.status in SPENDABLE:
         is_stopped = state.blocked or state.refund_state in OPEN_REFUND_STATES
         return DisclosureRefusal.NOT_ISSUED if is_stopped else None

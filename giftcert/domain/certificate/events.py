@@ -1,7 +1,8 @@
-"""What happened to a certificate, as the stream tells it; the module is known as ``e``.
+"""What happened to a certificate, as the stream tells it; imported as ``e``.
 
-Field names are the stream's payload names in snake case. Amounts are minor units of the certificate's currency.
-``line_key`` is the number of a line within its order, which stays where Orders renumbers its lines.
+Field names are the stream's payload names in snake case; the first line of a docstring is the event's description in
+``specs``. Amounts are minor units of the certificate's currency, or of ``foreign_currency`` where that is set.
+``line_key`` numbers the lines of an order and stays where Orders renumbers them.
 """
 
 from dataclasses import dataclass
@@ -220,24 +221,18 @@ class RefundRequested(_Refund):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundCompleted(_Refund):
-    """Money that is back is counted, once.
-
-    ``excess`` is its part beyond the price; ``taken`` and ``uncovered`` are in nominal units.
-    """
+    """Money that is back is counted, once."""
 
     type: ClassVar[str] = "refund.completed"
-    excess: MinorUnits
-    taken: MinorUnits
-    uncovered: MinorUnits
+    excess: MinorUnits  # part of amount beyond the price
+    taken: MinorUnits  # from the balance, in nominal units
+    uncovered: MinorUnits  # in nominal units
     before_issue: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundPendingDetails(_Refund):
-    """The refund cannot be carried out as it stands; a person decides.
-
-    ``foreign_currency`` is the currency of ``amount`` where that is not the certificate's.
-    """
+    """The refund cannot be carried out as it stands; a person decides."""
 
     type: ClassVar[str] = "refund.pendingDetails"
     reason: RefundReason
@@ -351,10 +346,7 @@ class UnpaidAlerted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentWithoutCertificateAlerted:
-    """Money came for a line that has no certificate (any more), or in another currency than the order's.
-
-    ``foreign_currency`` is the currency of ``amount`` where that is not the certificate's; with ``payment_id``.
-    """
+    """Money came for a line that has no certificate (any more), or in another currency than the order's."""
 
     type: ClassVar[str] = "alert.paymentWithoutCertificate"
     order_id: str
@@ -362,7 +354,7 @@ class PaymentWithoutCertificateAlerted:
     amount: MinorUnits
     reason: str
     web_url: str | None
-    payment_id: str | None = None
+    payment_id: str | None = None  # with money in another currency
     foreign_currency: str | None = None
 
 
@@ -396,10 +388,7 @@ class CancelledWithoutRefundAlerted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedemptionUncoveredAlerted:
-    """Goods were sold, or money came back, for which the certificate can answer no more.
-
-    ``foreign_currency`` as in ``refund.pendingDetails``.
-    """
+    """Goods were sold, or money came back, for which the certificate can answer no more."""
 
     type: ClassVar[str] = "alert.redemptionUncovered"
     redemption_id: str | None

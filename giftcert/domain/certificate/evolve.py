@@ -1,7 +1,6 @@
-"""How each event changes the state. Decisions, the stream check and the tests fold this same function.
+"""How each event changes the state: the one fold of decisions, the stream check and the tests.
 
-What the stream does not tell, a decision sets itself; folding the events alone still gives status, balance, held and
-refund state.
+A decision itself sets what the stream does not tell; the events alone give status, balance, held and refund state.
 """
 
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ def fold(state: CertificateState, events: Iterable[e.PublicEvent], at: datetime)
 
 
 def evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> CertificateState:
-    """Return the state after one event that was decided at ``at``; its line says who holds it, and how far that is."""
+    """Return the state after one event that was decided at ``at``; its line then shows its holder and status."""
     return lines.with_holder(_evolve(state, event, at))
 
 

@@ -1,4 +1,7 @@
-"""The order lines of a certificate: what it knows of them, who holds them, what was told of their money."""
+"""The order lines of a certificate: what it knows of them, who holds them, what was told of their money.
+
+The state is immutable: what changes it returns the state after.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,8 +12,6 @@ from giftcert.domain.order.standing import LineStanding
 
 Told = TypeVar("Told", Sale, Refusal)
 
-# Questions ----------------------------------------------------------------------------------------
-
 
 def terms_version(standing: LineStanding) -> int:
     """Return the newest version that began to name the certificate, or changed the line's terms."""
@@ -18,7 +19,7 @@ def terms_version(standing: LineStanding) -> int:
 
 
 def find_refusal(state: CertificateState, ref: LineRef) -> Refusal | None:
-    """Return what was told of a line that cannot have this certificate."""
+    """Return why the line cannot have this certificate, if it was refused."""
     return next((refusal for refusal in state.refusals if refusal.ref == ref), None)
 
 
@@ -27,11 +28,8 @@ def find_past_sale(state: CertificateState, ref: LineRef) -> Sale | None:
     return next((sale for sale in state.past_sales if sale.ref == ref), None)
 
 
-# The state after ----------------------------------------------------------------------------------
-
-
 def with_line(state: CertificateState, line: Line) -> CertificateState:
-    """Return the state with an order line as it now stands."""
+    """Put in an order line as it now stands."""
     others = (one for one in state.lines if one.ref != line.ref)
     return replace(state, lines=tuple(sorted((*others, line), key=lambda one: one.ref)))
 
@@ -39,12 +37,12 @@ def with_line(state: CertificateState, line: Line) -> CertificateState:
 def with_changed_line(
     state: CertificateState, ref: LineRef, change: Callable[[Line], Line]
 ) -> CertificateState:
-    """Return the state with an order line changed, where its row was loaded."""
+    """Change an order line, if its row was loaded."""
     return replace(state, lines=tuple(change(one) if one.ref == ref else one for one in state.lines))
 
 
 def with_holder(state: CertificateState) -> CertificateState:
-    """Return the state whose line says that this certificate holds it, and how far that has come."""
+    """Enter this certificate as the holder of its sale's line, with its status."""
     line = state.line(state.sale.ref) if state.sale else None
     holder = Holder(state.certificate_id, state.status)
     if line is None or line.holder == holder:
@@ -54,7 +52,7 @@ def with_holder(state: CertificateState) -> CertificateState:
 
 
 def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
-    """Return the state that remembers why a line cannot have this certificate; what was told of its money stays."""
+    """Remember why a line cannot have this certificate; what was told of its money stays."""
     known = find_refusal(state, refusal.ref)
     told = replace(refusal, alerted_captured=known.alerted_captured if known else 0)
     state = given_up(state, refusal.ref)
@@ -62,7 +60,7 @@ def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
 
 
 def with_wait(state: CertificateState, ref: LineRef) -> CertificateState:
-    """Return the state that waits for a line which another certificate holds, and whose line knows it."""
+    """Wait for a line which another certificate holds, and enter the waiter in the line."""
     state = with_changed_line(
         _without_waiter(state, ref),
         ref,
@@ -72,7 +70,7 @@ def with_wait(state: CertificateState, ref: LineRef) -> CertificateState:
 
 
 def given_up(state: CertificateState, ref: LineRef) -> CertificateState:
-    """Return the state that neither waits for a line nor refuses it."""
+    """Neither wait for a line nor refuse it any more."""
     return replace(
         _without_waiter(state, ref),
         waits_for=tuple(one for one in state.waits_for if one != ref),
@@ -81,7 +79,7 @@ def given_up(state: CertificateState, ref: LineRef) -> CertificateState:
 
 
 def with_alerted_money(state: CertificateState, standing: LineStanding) -> CertificateState:
-    """Return the state that knows up to which captures it was told that a line's money has no certificate."""
+    """Remember the captures up to which it was told that a line's money has no certificate."""
     ref = LineRef(standing.order_id, standing.line_key)
 
     def told(one: Told) -> Told:
@@ -91,13 +89,13 @@ def with_alerted_money(state: CertificateState, standing: LineStanding) -> Certi
 
 
 def map_sales(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:
-    """Return the state with each of its sales changed."""
+    """Change each sale, current and past."""
     sale = change(state.sale) if state.sale else None
     return replace(state, sale=sale, past_sales=tuple(map(change, state.past_sales)))
 
 
 def without_case(state: CertificateState, refund_case_id: str) -> CertificateState:
-    """Return the state whose lines have this case no more: a sale took it over, or it is closed."""
+    """Take a case off the lines: a sale took it over, or it is closed."""
     lines = tuple(
         replace(line, open_case=None)
         if line.open_case and line.open_case.refund_case_id == refund_case_id

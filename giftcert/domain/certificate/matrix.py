@@ -1,9 +1,7 @@
 """The lifecycle as one full matrix, status x message. The core obeys it; the diagram and the tests read it.
 
-Each cell says what a message does to a certificate of that status: it is applied and may lead to some statuses, it is
-ignored (known, nothing follows), or a request is refused, as its caller hears and no event says (ADR 61).
-
-After a change draw it anew: ``python -m giftcert.domain.certificate.matrix > specs/diagrams/lifecycle.mmd``.
+A refused request is told to its caller and leaves no event (ADR 61). After a change draw the diagram anew: ``python -m
+giftcert.domain.certificate.matrix > specs/diagrams/lifecycle.mmd``.
 """
 
 import sys
@@ -17,7 +15,7 @@ from giftcert.domain.certificate.state import ENDED, FOR_SALE, SOLD, SPENDABLE, 
 
 
 class Answer(StrEnum):
-    """What becomes of a message."""
+    """What becomes of a message; ``ignored`` is known, and nothing follows."""
 
     APPLIED = "applied"
     IGNORED = "ignored"
@@ -38,7 +36,6 @@ _Row: TypeAlias = dict[Status, Cell]
 
 
 def _applied(*statuses: Status, to: Sequence[Status] = ()) -> _Row:
-    """Applied in these statuses, leading on to others."""
     return dict.fromkeys(statuses, Cell(Answer.APPLIED, tuple(to)))
 
 
@@ -92,10 +89,7 @@ def cell(status: Status, message: m.Message) -> Cell:
 
 
 def render() -> str:
-    """Return the lifecycle as a Mermaid state diagram.
-
-    There is one arrow per pair of statuses, with its messages, and a note per status with the requests that it refuses.
-    """
+    """Return the lifecycle as a Mermaid state diagram: arrows with their messages, notes of refused requests."""
     arrows: dict[tuple[Status, Status], list[str]] = {}
     for (status, message), found in MATRIX.items():
         for target in found.to:

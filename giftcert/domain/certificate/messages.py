@@ -1,7 +1,4 @@
-"""What a certificate may be told, each a fact or a request in one frozen dataclass.
-
-Amounts are minor units; times are aware UTC instants.
-"""
+"""What a certificate may be told: facts, deadlines and requests. Amounts are minor units, times aware UTC instants."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,14 +104,14 @@ class ReleaseReservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizeRedemption:
-    """A channel wants to hold part of the balance, for so many seconds or as long as the product says."""
+    """A channel wants to hold part of the balance."""
 
     channel: str
     redemption_id: str
     order_id: str
     amount: int
     currency: str
-    hold_seconds: int | None = None
+    hold_seconds: int | None = None  # None: as long as the product says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +127,11 @@ class VoidRedemption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveRefund:
-    """CRM or support decides an open refund case; ``amount`` is in nominal units."""
+    """CRM or support decides an open refund case."""
 
     refund_case_id: str
     decision: str
-    amount: int | None
+    amount: int | None  # in nominal units
     resolved_by: str
     note: str
 
@@ -187,9 +184,9 @@ class LockVerification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlockVerification(_Act):
-    """Support lets the number be checked again; where it is not locked nothing changes."""
+    """Support lets the number be checked again."""
 
-    is_locked: bool = True
+    is_locked: bool = True  # else nothing changes
 
 
 Fact: TypeAlias = LineChanged | SpendingReported

@@ -1,14 +1,11 @@
-"""What a certificate pays for: its redemptions, and what they leave of the balance. Pure functions over the state."""
+"""What a certificate pays for: its redemptions, and what they leave of the balance."""
 
 from dataclasses import replace
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import SOLD, CertificateState, Redemption, RedemptionState, Status
 
-HOLD_LAPSED = "holdLapsed"
-"""The reason of ``redemption.voided`` that time gives."""
-
-# Questions ----------------------------------------------------------------------------------------
+HOLD_LAPSED = "holdLapsed"  # the reason of redemption.voided that time gives
 
 
 def find_redemption(state: CertificateState, redemption_id: str | None) -> Redemption | None:
@@ -27,13 +24,10 @@ def spent(state: CertificateState) -> int:
 
 
 def with_redemption(state: CertificateState, redemption: Redemption) -> CertificateState:
-    """Return the state with a redemption, a new one or in place of the one that it was."""
+    """Put in a redemption, new or changed."""
     known = {one.redemption_id: one for one in state.redemptions}
     known[redemption.redemption_id] = redemption
     return replace(state, redemptions=tuple(known.values()))
-
-
-# Folds --------------------------------------------------------------------------------------------
 
 
 def hold_of(event: e.RedemptionAuthorized) -> Redemption:
@@ -48,12 +42,12 @@ def hold_of(event: e.RedemptionAuthorized) -> Redemption:
 
 
 def authorized(state: CertificateState, event: e.RedemptionAuthorized) -> CertificateState:
-    """Return the state with part of the balance held."""
+    """Hold part of the balance."""
     return _money(with_redemption(state, hold_of(event)), freed=-event.amount, released=-event.amount)
 
 
 def captured(state: CertificateState, event: e.RedemptionCaptured) -> CertificateState:
-    """Return the state with an amount spent: out of its hold, the rest of which is free, or of the balance."""
+    """Spend an amount out of its hold, the rest of which is free again, or of the balance."""
     known = _redemption(state, event)
     was_held = known.state in {RedemptionState.AUTHORIZED, RedemptionState.LAPSED}
     paid = replace(
@@ -68,7 +62,7 @@ def captured(state: CertificateState, event: e.RedemptionCaptured) -> Certificat
 
 
 def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateState:
-    """Return the state with a hold given back."""
+    """Give a hold back."""
     known = _redemption(state, event)
     has_lapsed = event.reason == HOLD_LAPSED
     given_back = replace(
@@ -82,7 +76,7 @@ def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateSta
 
 
 def restored(state: CertificateState, event: e.RedemptionRestored) -> CertificateState:
-    """Return the state with a spent amount back on the balance."""
+    """Put a spent amount back on the balance."""
     known = _redemption(state, event)
     return _money(
         with_redemption(state, replace(known, restored=known.restored + event.amount)), freed=event.amount
@@ -92,20 +86,20 @@ def restored(state: CertificateState, event: e.RedemptionRestored) -> Certificat
 def _redemption(
     state: CertificateState, event: e.RedemptionCaptured | e.RedemptionVoided | e.RedemptionRestored
 ) -> Redemption:
-    """Return the redemption of an event; one that was never held begins with its capture."""
+    """The redemption of an event; one that was never held begins with its capture."""
     return find_redemption(state, event.redemption_id) or Redemption(
         redemption_id=event.redemption_id, state=RedemptionState.CAPTURED, order_id=event.order_id
     )
 
 
 def _money(state: CertificateState, freed: int, released: int = 0) -> CertificateState:
-    """Add to the balance what is free, take from what is held; the status follows."""
+    """Add what is free to the balance and take it from what is held; the status follows."""
     state = replace(state, balance=state.balance + freed, held=state.held - released)
     return replace(state, status=_status_of_money(state))
 
 
 def _status_of_money(state: CertificateState) -> Status:
-    """Return the status that the money gives a certificate in the buyer's hands; a hold changes none."""
+    """The status that the money gives a certificate in the buyer's hands; a hold changes none."""
     if state.status not in SOLD:
         return state.status
     if spent(state) == 0:

@@ -1,7 +1,6 @@
 """Spending: a channel holds part of the balance, a payment spends it, gives it back or restores it.
 
-What has happened to money is a fact and is recorded whatever the certificate's status; what is only asked for may be
-refused.
+What happened to money is a fact, recorded whatever the certificate's status; only what is asked for may be refused.
 """
 
 from dataclasses import replace
@@ -87,7 +86,7 @@ def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
 
 
 def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:
-    """Return why the certificate cannot pay so much now; the first that applies."""
+    """Why the certificate cannot pay so much now; the first reason that applies."""
     state = decision.state
     checks = (
         (state.is_past_validity(decision.now), RejectionReason.EXPIRED),
@@ -104,11 +103,9 @@ def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason 
 
 
 def spending_reported(decision: Decision, message: SpendingReported) -> None:
-    """A payment with this certificate as its tender.
-
-    Where another channel or order speaks of a purchase and goods have left for it, a person has to know.
-    """
+    """Apply a payment with this certificate as its tender."""
     purchase = _purchase(decision.state, message)
+    # Of another channel or order: where goods have left for it, a person has to know.
     is_stranger = purchase is not None and not _is_of(purchase, message)
     match message.kind:
         case SpendingKind.AUTHORIZED if is_stranger:
@@ -134,9 +131,9 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
 
 
 def _purchase(state: CertificateState, message: SpendingReported) -> Redemption | None:
-    """Return the redemption that a payment is about: by its id, its payment, or as the only hold of its order.
+    """The redemption that a payment is about: by its id, its payment, or as the only hold of its order.
 
-    One that has lapsed is found where none is open: what the payment is about does not depend on the minute.
+    A lapsed hold is found where none is open, so that the answer does not depend on the minute.
     """
     if message.redemption_id is not None:
         return find_redemption(state, message.redemption_id)
@@ -153,12 +150,11 @@ def _purchase(state: CertificateState, message: SpendingReported) -> Redemption 
 
 
 def _is_of(purchase: Redemption, message: SpendingReported) -> bool:
-    """Whether the purchase belongs to the channel and order that speak of it."""
     return (purchase.channel, purchase.order_id) == (message.cause.channel, message.order_id)
 
 
 def _captured(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
-    """Spend the hold, once; where there is none any more, or never was, what the balance allows, if that may be."""
+    """Spend the hold, once; without one, spend of the balance if the rules allow it."""
     reason = _capture_refusal(decision, message, purchase)
     if reason is not None:
         _uncovered(decision, message, reason)
@@ -178,7 +174,7 @@ def _captured(decision: Decision, message: SpendingReported, purchase: Redemptio
 def _capture_refusal(
     decision: Decision, message: SpendingReported, purchase: Redemption | None
 ) -> RejectionReason | None:
-    """Return why the capture is not covered: by its hold, by what was held until that lapsed, or without any."""
+    """Why the capture is not covered: by its hold, by what was held until that lapsed, or without any."""
     if message.currency != decision.state.currency:
         return RejectionReason.CURRENCY_MISMATCH
     if purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
@@ -194,7 +190,7 @@ def _capture_refusal(
 def _may_spend_without_hold(
     decision: Decision, message: SpendingReported, purchase: Redemption | None
 ) -> bool:
-    """Only some channels may, up to a cap; a purchase that is captured in parts is capped as a whole."""
+    """Only some channels may, up to a cap over all captures of the purchase."""
     policy = decision.policy
     so_far = min(purchase.unheld, purchase.restorable) if purchase else 0
     is_capped = so_far + message.amount <= policy.direct_spend_cap
@@ -210,10 +206,7 @@ def _voided(decision: Decision, message: SpendingReported, purchase: Redemption 
 
 
 def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
-    """Restore what was spent, never more; onto a certificate that is no more it is a case for support.
-
-    One that was spent whole expires too.
-    """
+    """Restore what was spent, never more; onto a refunded or expired certificate it is a case for support."""
     if message.currency != decision.state.currency:
         _unexpected(decision, "currencyMismatch", "the certificate is in another currency")
     elif purchase is None or message.amount > purchase.restorable:
@@ -234,7 +227,7 @@ def _refunded(decision: Decision, message: SpendingReported, purchase: Redemptio
 
 
 def _identify(decision: Decision, message: SpendingReported) -> None:
-    """Remember the payment that a purchase is now known by, and whose a purchase is that was never held."""
+    """Remember the purchase's payment and, if it was never held, its channel."""
     purchase = _purchase(decision.state, message)
     if purchase is not None and (purchase.payment_id is None or purchase.channel is None):
         known = replace(
@@ -243,9 +236,6 @@ def _identify(decision: Decision, message: SpendingReported) -> None:
             channel=purchase.channel or message.cause.channel,
         )
         decision.change(with_redemption(decision.state, known))
-
-
-# What follows -------------------------------------------------------------------------------------
 
 
 def _give_back(decision: Decision, hold: Redemption, reason: str, payment_id: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A person decides a refund case. "A person decides" in the lifecycle.
+"""A person decides a refund case: "A person decides" in the lifecycle.
 
 Amounts of a decision are in nominal units; money is in minor units of the order's currency.
 """
@@ -45,7 +45,7 @@ class _Case:
 
     @property
     def asks_which_line(self) -> bool:
-        """Whether money is back of which nobody knows the line, and none of which the line is known."""
+        """Whether money is back of which nobody knows the line, and none that is known to be this line's."""
         return self.money.back == 0 and self.money.unassigned + self.money.leftover > 0
 
     @property
@@ -54,7 +54,7 @@ class _Case:
 
     @property
     def worth(self) -> int:
-        """What is back, may be back, or is awaited, in nominal units; of another currency nobody knows it."""
+        """What is back, may be back, or is awaited, in nominal units; 0 if that is foreign money alone."""
         if self.sale.amount == 0:
             return self.balance
         if self.money_is_back:
@@ -65,24 +65,20 @@ class _Case:
 
     @property
     def most_worth(self) -> int:
-        """What money in another currency may be worth at most: what the line's price lacks, in nominal units."""
+        """What foreign money may be worth at most, in nominal units: what the line's price lacks."""
         return self.balance if self.sale.amount == 0 else self.money.worth(self.money.lacking)
 
     def money_worth(self, amount: int) -> int:
-        """Return the money that counts as back where it is worth so much of the nominal; of another currency by that.
-
-        So that the price, once it went back in any currency, does not go back again unseen.
-        """
+        """The money that counts as back; foreign money by its worth, so that the price is not refunded twice."""
         if not self.money.foreign:
             return self.money.back
         cost = amount * self.sale.amount // self.sale.nominal
         return max(self.money.back, min(cost, self.money.lacking))
 
     def parts(self, amount: int | None) -> list[tuple[LineRefund, int]]:
-        """Return how much of each refund that named no line an approval of so much gives to this one.
+        """How much of each refund that named no line an approval of so much gives to this one.
 
-        The last line that a refund may mean takes all that was captured for it. What no line can take is said here to
-        be nobody's, which leaves it uncovered.
+        The last line that a refund may mean takes all that was captured for it; what no line can take stays uncovered.
         """
         found: list[tuple[LineRefund, int]] = []
         owed = self.money.owed
@@ -115,7 +111,6 @@ def _case_of(state: CertificateState, refund_case_id: str) -> _Case | None:
 
 
 def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal | None:
-    """Return why a decision cannot be carried out, or ``None`` if it can."""
     if found is None:
         return ResolutionRefusal.NOTHING_PENDING
     if message.decision not in refunds.allowed_decisions(found.sale):
@@ -124,13 +119,13 @@ def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal |
 
 
 def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | None:
-    """Return why the amount does not fit; a rejection names one only for money in another currency."""
+    """A rejection names an amount only for foreign money."""
     foreign = bool(found.money.foreign)
     if message.decision == REJECT:
         limit = found.most_worth if foreign else message.amount or 0
     else:
         unsaid = foreign and message.amount is None
-        # Where a decision says, too, which line some money means, a part of the refund is to be its own.
+        # A decision that also says which line some money means has to give this line a part of it.
         in_doubt = found.asks_which_line or bool(found.money.doubtful)
         if unsaid or (in_doubt and message.amount == 0):
             return ResolutionRefusal.AMOUNT_REQUIRED
@@ -152,14 +147,14 @@ def _stands(found: _Case, message: ResolveRefund) -> bool:
 
 
 def _amount_of(found: _Case, message: ResolveRefund) -> int:
-    """What an approval takes: as named, else as much as the refund is worth and there is; nothing before issue."""
+    """What an approval takes: as named, else the lesser of worth and balance; nothing before issue."""
     if found.before_issue:
         return 0
     return min(found.balance, found.worth) if message.amount is None else message.amount
 
 
 def _needs_second(found: _Case, message: ResolveRefund, policy: Policy) -> bool:
-    """Whether another person has yet to repeat decision and amount; nobody knows what foreign money is here."""
+    """Whether another person has yet to repeat decision and amount; foreign money counts as the whole price."""
     limit, first = policy.refund_four_eyes_over, found.case.agreement
     foreign = found.case.reason == e.RefundReason.CURRENCY_MISMATCH
     if limit is None or (found.sale.amount if foreign else found.case.amount) <= limit:
@@ -168,16 +163,13 @@ def _needs_second(found: _Case, message: ResolveRefund, policy: Policy) -> bool:
     return first is None or first.by == message.resolved_by or (first.decision, first.amount) != wanted
 
 
-# What a decision says to the order ----------------------------------------------------------------
-
-
 def shares_decided(
     state: CertificateState, message: ResolveRefund, policy: Policy
 ) -> tuple[RefundShareDecided, ...]:
-    """Return what a decision says of refunds that named no line: how much of each is this line's money.
+    """Return how much of each refund that named no line is this line's money, as a decision says.
 
-    The order is told first, and the decision is then carried out on how its lines stand after that. Nothing is said
-    where the decision is refused, is repeated, or waits for a second person.
+    It is told to the order first, and the decision carried out on how the lines stand then. Nothing is said where the
+    decision is refused, is repeated, or waits for a second person.
     """
     found = _case_of(state, message.refund_case_id)
     if found is None or _refusal(found, message) is not None:
@@ -207,10 +199,10 @@ def shares_decided(
 
 
 def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
-    """Whether a decision says that money in another currency is this line's, not the goods'.
+    """Whether a decision says that foreign money is this line's, not the goods'.
 
-    An approval says so, but before issue, where it only lets the sale go on; a rejection that names a worth does, and
-    the last one where only certificates can be meant.
+    An approval does, but before issue, where it only lets the sale go on; a rejection that names a worth does, and the
+    last one where only certificates can be meant.
     """
     may_be_goods = found.money.line.standing.other_lines_money
     if message.decision == REJECT:
@@ -218,11 +210,8 @@ def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
     return not (found.before_issue and may_be_goods)
 
 
-# Carrying out -------------------------------------------------------------------------------------
-
-
 def resolve_refund(decision: Decision, message: ResolveRefund) -> None:
-    """Carry out what a person decides, or both of two persons, on how the line stands after ``shares_decided``."""
+    """Carry out what a person, or both of two, decide, on how the line stands after ``shares_decided``."""
     found = _case_of(decision.state, message.refund_case_id)
     decision.refusal = _refusal(found, message)
     if found is None or decision.refusal is not None or _stands(found, message):
@@ -246,9 +235,9 @@ def _agree(decision: Decision, case: RefundCase, message: ResolveRefund) -> None
 
 
 def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
-    """Money that is back is counted; else the case stays open for it. Before issue nothing is taken."""
+    """Count money that is back, else keep the case open for it. Before issue nothing is taken."""
     amount = _amount_of(found, message)
-    # What cost nothing has no money that could come.
+    # A free certificate has no money to wait for.
     if not found.before_issue and (found.money_is_back or found.sale.amount == 0):
         uncovered = max(0, found.worth - amount)
         _resolve(decision, found, message, amount, uncovered)
@@ -278,7 +267,7 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
 
 
 def _reject(decision: Decision, found: _Case, message: ResolveRefund) -> None:
-    """What is back is uncovered; of another currency what the person says, else the most it may be worth."""
+    """What is back is uncovered; foreign money as the person says, else the most it may be worth."""
     uncovered = 0
     if found.money.foreign:
         uncovered = found.most_worth if message.amount is None else message.amount
@@ -309,7 +298,7 @@ def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: i
 
 
 def _only_said_which_line(found: _Case) -> bool:
-    """Whether the decision was not about the line that left the order, but that a refund does not mean it."""
+    """Whether the decision only said that a refund does not mean this line."""
     disowned = any(
         one.refund_id == found.case.refund_id and one.decided == 0
         for one in found.money.line.standing.refunds

@@ -1,4 +1,4 @@
-"""What happens to a certificate whose line's money goes back. "Refunds" in the lifecycle; the first match wins."""
+"""What happens to a certificate whose line's money goes back: "Refunds" in the lifecycle; the first match wins."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,8 +21,6 @@ _OVERDUE_REASON = {
     e.Awaited.ALLOCATION: e.RefundReason.ALLOCATION_MISSING,
 }
 
-# Verdicts -----------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -34,25 +32,24 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class AskPerson:
-    """The refund cannot be carried out as it stands. ``foreign_currency`` is that of the amount, if not the sale's."""
+    """The refund cannot be carried out as it stands."""
 
     reason: e.RefundReason
     amount: int
-    foreign_currency: str | None = None
+    foreign_currency: str | None = None  # of amount, if not the sale's
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The refund is carried out; ``taken`` leaves the balance, ``uncovered`` it cannot give (nominal units)."""
+    """The refund is carried out; amounts off the balance are in nominal units."""
 
     amount: int
-    taken: int
-    uncovered: int = 0
+    taken: int  # leaves the balance
+    uncovered: int = 0  # the balance cannot give it
 
 
 Verdict: TypeAlias = Wait | AskPerson | Complete
-Rows: TypeAlias = tuple[tuple[bool, Verdict], ...]
-"""A table of the lifecycle: when each row applies, and what it says."""
+Rows: TypeAlias = tuple[tuple[bool, Verdict], ...]  # a table of the lifecycle: when, and what follows
 
 
 def _first(rows: Rows) -> Verdict | None:
@@ -62,8 +59,8 @@ def _first(rows: Rows) -> Verdict | None:
 def unissued_verdict(money: SaleMoney) -> Verdict | None:
     """Judge the refunds of a line whose certificate is not issued; ``None``: there is nothing to judge.
 
-    What a person has approved is carried out as soon as money is back. Nobody knows how much money in another currency
-    is here; all that was captured then counts as back, so that the certificate is not issued for it.
+    What a person approved is carried out once money is back. As nobody knows what foreign money is worth here, all that
+    was captured then counts as back, so that the certificate is not issued for it.
     """
     foreign, approved, doubtful = bool(money.foreign), money.is_approved, bool(money.doubtful)
     has_refunds = money.back > 0 or money.unassigned > 0 or foreign
@@ -86,8 +83,7 @@ def unissued_verdict(money: SaleMoney) -> Verdict | None:
 def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
     """Judge the refunds of a line whose certificate was issued; ``None``: there is nothing to judge.
 
-    Of a line that cost nothing there is no money to wait for when it leaves its order, expired or blocked or not. While
-    a hold is open nobody knows whether it is spent.
+    A line that cost nothing has no money to wait for when it leaves its order. An open hold may yet be spent or not.
     """
     state, back, due = decision.state, money.back, money.due > 0
     refunded, withdrawn = state.status == Status.REFUNDED, money.withdrawal is not None
@@ -122,7 +118,7 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
 
 
 def _in_other_currency(money: SaleMoney) -> AskPerson:
-    """Money of the order's own currency that is back as well is told first, then the newest other currency's."""
+    """Money of the order's own currency that is back as well is told first, then the newest foreign one's."""
     if money.back > 0 or not money.foreign:
         return AskPerson(e.RefundReason.CURRENCY_MISMATCH, money.back)
     currency = money.foreign[-1].currency
@@ -131,10 +127,7 @@ def _in_other_currency(money: SaleMoney) -> AskPerson:
 
 
 def _approved_verdict(decision: Decision, money: SaleMoney) -> Complete | None:
-    """Take the approved amount when the money comes, never more than that is worth; or all, if it is the price.
-
-    What is held then would stay spendable, so all is taken only when no hold is open any more.
-    """
+    """Take the approved amount when the money comes; or all, if it is the whole price and no hold is open."""
     case = money.sale.open_case
     if case is None or case.approved is None or money.due == 0:
         return None
@@ -146,16 +139,13 @@ def _approved_verdict(decision: Decision, money: SaleMoney) -> Complete | None:
     return Complete(money.back, taken=taken, uncovered=max(0, worth - taken))
 
 
-# Judging ------------------------------------------------------------------------------------------
-
-
 def is_touched(money: SaleMoney) -> bool:
-    """Return whether a refund, a withdrawal or an open case has to be judged before an unissued line can be paid."""
+    """Return whether a refund, a withdrawal or an open case comes before the payment of an unissued line."""
     return money.withdrawal is not None or money.case is not None or unissued_verdict(money) is not None
 
 
 def judge_unissued(decision: Decision, money: SaleMoney) -> e.ReleaseReason | None:
-    """Judge the refunds of a line whose certificate is not issued; return why it now goes back, if it does."""
+    """Judge the refunds of a line not issued yet; return why its certificate now goes back, if it does."""
     verdict = unissued_verdict(money)
     _apply(decision, money, verdict)
     if isinstance(verdict, Complete) and verdict.amount >= money.captured:
@@ -219,7 +209,7 @@ def _case_id(decision: Decision, money: SaleMoney) -> str:
 
 
 def _wait(decision: Decision, money: SaleMoney, verdict: Wait) -> None:
-    """What was promised to be awaited stays promised, also after another reason stood before it for a while."""
+    """A promised wait stands, even after another reason stood before it for a while."""
     case = money.case
     awaited = (verdict.awaiting, verdict.amount, money.refund_id)
     if case is None or case.waits_until is None or (case.awaiting, case.amount, case.refund_id) != awaited:
@@ -309,9 +299,6 @@ def close_case(decision: Decision, line: Line, case: RefundCase) -> None:
     )
 
 
-# Deadlines ----------------------------------------------------------------------------------------
-
-
 def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) -> None:
     """Mark what has not come in time, or repeat the alert of a case that waits for a person."""
     cases = ((sale, case) for sale in decision.state.sales for case in sale.cases)
@@ -347,7 +334,7 @@ def _stuck_alert(decision: Decision, sale: Sale, case: RefundCase) -> e.RefundSt
 
 
 def next_case_deadline(case: RefundCase, policy: Policy) -> datetime | None:
-    """Return when something is next due on an open case; promised waits stand, escalation follows the policy."""
+    """Return when something is next due on a case; promised waits stand, alerts follow the policy."""
     if case.state == RefundState.PENDING_DETAILS and case.pending_since is not None:
         return (case.alerted_at or case.pending_since) + policy.escalation(case.alerts)
     return case.waits_until if case.is_open and not case.overdue else None

@@ -17,7 +17,7 @@ class ReservationRefusal(StrEnum):
 
 
 def reserve(decision: Decision, message: m.Reserve) -> None:
-    """A channel takes an available certificate; a blocked one is never given."""
+    """Give an available certificate to a channel; a blocked one is never given."""
     if decision.state.blocked:
         decision.refusal = ReservationRefusal.BLOCKED
         return
@@ -34,7 +34,7 @@ def reserve(decision: Decision, message: m.Reserve) -> None:
 
 
 def extend(decision: Decision, message: m.ExtendReservation) -> None:
-    """The channel keeps it as long again from now, up to the product's limit from the beginning."""
+    """Keep it as long again from now, up to the product's limit from the beginning."""
     reservation = _live(decision, message.reservation_id)
     if reservation is None:
         decision.refusal = ReservationRefusal.OTHER_RESERVATION
@@ -46,7 +46,7 @@ def extend(decision: Decision, message: m.ExtendReservation) -> None:
 
 
 def give_back(decision: Decision, message: m.ReleaseReservation) -> None:
-    """The channel gives it back."""
+    """Release what the channel gives back."""
     if _live(decision, message.reservation_id) is None:
         decision.refusal = ReservationRefusal.OTHER_RESERVATION
         return
@@ -54,7 +54,7 @@ def give_back(decision: Decision, message: m.ReleaseReservation) -> None:
 
 
 def lapsed(decision: Decision, message: m.ReservationLapsed) -> None:
-    """The time is over; that release on time alone is allowed is the caller's to know."""
+    """Release on time alone; that this is allowed is the caller's to know."""
     _release(decision, message.reservation_id, e.ReleaseReason.RESERVATION_EXPIRED)
 
 

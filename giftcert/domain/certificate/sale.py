@@ -1,6 +1,6 @@
 """A sale: an order line takes the certificate, its terms change, it is paid and issued, or unpaid and let go.
 
-"Sale" in the lifecycle. When which of this is judged is in ``settlement``.
+"Sale" in the lifecycle; ``settlement`` says when each of these rules is asked.
 """
 
 from dataclasses import replace
@@ -32,12 +32,12 @@ def take(decision: Decision, line: Line) -> None:
 
 
 def reclaim(decision: Decision, line: Line) -> None:
-    """Late money came for a line whose sale was released: take the certificate back, as it is still free."""
+    """Take the certificate back, still free, for a released sale whose money came late."""
     _open_sale(decision, line, _out_of_bounds(decision, line.standing), line.standing.captured_cause)
 
 
 def _conflict(decision: Decision, line: Line) -> ConflictReason | None:
-    """Return why the line cannot have this certificate, ``None`` if it can."""
+    """Why the line cannot have this certificate."""
     state = decision.state
     if state.status not in FOR_SALE:
         return ConflictReason.HELD_BY_ANOTHER_ORDER if state.sale else ConflictReason.NOT_FOR_SALE
@@ -62,7 +62,7 @@ def _nominal_of(decision: Decision, standing: LineStanding) -> int:
 
 
 def _reserved_otherwise(decision: Decision, standing: LineStanding) -> ConflictReason | None:
-    """The line's reservation, live or last, or none given and the channel's own."""
+    """The line gives the live or last reservation; without one, its channel must have reserved before."""
     reservation = decision.state.reservation
     if reservation is None:
         return ConflictReason.NOT_RESERVED
@@ -122,7 +122,7 @@ def _terms_applied_at(decision: Decision, line: Line) -> datetime:
 
 
 def follow(decision: Decision, sale: Sale, standing: LineStanding) -> None:
-    """Orders may renumber the line and name another customer; nobody is told."""
+    """Take over a lineId or customer that Orders changed; nobody is told."""
     if (sale.line_id, sale.customer_id) != (standing.line_id, standing.customer_id):
         decision.change_sale(
             lambda known: replace(known, line_id=standing.line_id, customer_id=standing.customer_id)
@@ -182,7 +182,7 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
 
 
 def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> None:
-    """Remember that the line cannot have the certificate, so that what is said of it and its money is said once."""
+    """Remember that the line cannot have the certificate, so that it and its money are told once."""
     refusal = find_refusal(decision.state, line.ref)
     if refusal is not None and refusal.reason == reason and refusal_stands(decision, line):
         return
@@ -229,7 +229,7 @@ def issue(decision: Decision, sale: Sale, standing: LineStanding) -> None:
 
 
 def notification(decision: Decision) -> e.NotificationRequested:
-    """Return the request to write to the client; a blocked client's says so, a merged one names the survivor."""
+    """Return the request to write to the client: a merge's survivor, ``suppressed`` for a blocked one."""
     sale, clients = decision.state.sale, decision.terms.clients
     if sale is None or sale.valid_until is None:
         raise ValueError("only an issued certificate is announced")
@@ -254,10 +254,7 @@ def notification(decision: Decision) -> e.NotificationRequested:
 
 
 def unpaid_at(sale: Sale, line: Line | None, policy: Policy) -> datetime | None:
-    """Return when an unpaid line is next acted upon: the latest of what order, authorisations and voids granted.
-
-    After an alert the next is due ever later.
-    """
+    """Return when an unpaid line is next acted upon: by order, authorisations and voids; after an alert ever later."""
     granted = [sale.unpaid_until, line.unpaid_until if line else None]
     if sale.unpaid_alerted_at is not None:
         granted.append(sale.unpaid_alerted_at + policy.escalation(sale.unpaid_alerts))
@@ -299,7 +296,7 @@ def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captur
 
 
 def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Cause | None) -> None:
-    """The sale is over before issue; the certificate is back in the pool."""
+    """End the sale before issue: the certificate is back in the pool."""
     reservation = decision.state.reservation
     decision.record(
         e.Released(
@@ -312,13 +309,10 @@ def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Caus
 
 
 def let_go(decision: Decision, money: SaleMoney) -> None:
-    """The line names another certificate now; its money goes with it. Of one that nobody knows, a person is told."""
+    """The line names another certificate, and its money goes with it; if that one is unknown, a person is told."""
     release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.began.cause)
     if not money.line.names_ours and money.owed > 0:
         report_late_money(decision, money.line, money.owed, "unknownCertificate")
-
-
-# Money without a certificate ----------------------------------------------------------------------
 
 
 def report_late_money(decision: Decision, line: Line, amount: int, reason: str) -> None:
@@ -340,7 +334,7 @@ def report_late_money(decision: Decision, line: Line, amount: int, reason: str) 
 
 
 def report_foreign_captures(decision: Decision, line: Line) -> None:
-    """Money in another currency than the order's pays for nothing: say so once a capture, unless it went back."""
+    """Money in another currency pays for nothing: say so once a capture, unless it went back."""
     standing = line.standing
     new = [
         one

@@ -1,7 +1,4 @@
-"""How the money of a sale's line stands, besides what its closed refund cases have counted.
-
-Amounts are minor units of the order's currency.
-"""
+"""How the money of a sale's line stands, in the order's currency, less what closed refund cases have counted."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,23 +11,18 @@ from giftcert.domain.order.standing import LineRefund, LineWithdrawal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleMoney:
-    """The money that a refund case of a sale looks at.
-
-    ``back`` went back and means the line, ``unassigned`` may mean it, ``leftover`` went back and no line can take it.
-    ``settled`` is what earlier cases gave back of the price since the certificate was issued. ``refunds`` are net of
-    what closed cases counted of them; ``foreign`` are those in other currencies than the order's.
-    """
+    """The money that a refund case of a sale looks at."""
 
     sale: Sale
     line: Line
     captured: int
-    back: int
-    unassigned: int
-    leftover: int
-    settled: int
-    is_overdrawn: bool
+    back: int  # went back and means the line
+    unassigned: int  # went back and may mean the line
+    leftover: int  # went back and no line can take it
+    settled: int  # of the price, given back by earlier cases since issue
+    is_overdrawn: bool  # a payment gave back more than it brought
     refunds: tuple[LineRefund, ...]
-    foreign: tuple[LineRefund, ...]
+    foreign: tuple[LineRefund, ...]  # those of refunds in other currencies
 
     @property
     def price(self) -> int:
@@ -54,27 +46,27 @@ class SaleMoney:
 
     @property
     def is_withdrawal_decided(self) -> bool:
-        """Whether a person decided about the line that left its order, as the newest version says it did."""
+        """Whether a person decided about the withdrawal as the newest version says it."""
         return self.withdrawal is not None and self.withdrawal.said_in <= self.sale.withdrawal_decided
 
     @property
     def doubtful(self) -> tuple[LineRefund, ...]:
-        """Refunds in other currencies that may as well mean another line: not allocated, and nobody said so."""
+        """Foreign refunds that may as well mean another line."""
         return tuple(one for one in self.foreign if one.possible > 0)
 
     @property
     def owed(self) -> int:
-        """What is not back of all that was captured."""
+        """Captured and not back."""
         return self.captured - self.back
 
     @property
     def lacking(self) -> int:
-        """What of the price has not gone back yet."""
+        """What of the price has not gone back."""
         return max(0, self.price - self.settled)
 
     @property
     def excess(self) -> int:
-        """What was captured beyond the price, as when a buyer was charged twice; it goes back first."""
+        """Captured beyond the price, as when a buyer was charged twice; it goes back first."""
         return max(0, self.captured - self.lacking)
 
     @property
@@ -84,7 +76,7 @@ class SaleMoney:
 
     @property
     def excess_owed(self) -> int:
-        """What is not back of the excess."""
+        """What of the excess is not back."""
         return self.excess - self.excess_back
 
     @property
@@ -114,7 +106,7 @@ class SaleMoney:
 
     @property
     def cause(self) -> Cause | None:
-        """The message that said the last of what a refund case looks at."""
+        """The newest message that a refund case looks at."""
         said = [one.cause for one in self.refunds]
         said += [self.withdrawal.cause] if self.withdrawal else []
         said += [self.line.standing.captured_cause] if self.line.standing.captured_cause else []

@@ -11,12 +11,11 @@ from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
 from giftcert.domain.certificate.state import FOR_SALE, Holder, Line, Sale, Status
 from giftcert.domain.order.standing import Withdrawal
 
-MOST_ROUNDS = 8
-"""How often all is judged at one message, for each line; a few rounds settle it."""
+MOST_ROUNDS = 8  # per line, at one message; a few settle it
 
 
 class NeverSettlesError(RuntimeError):
-    """Something follows again and again; what would keep a worker for ever is not carried out at all."""
+    """A fault of ours: something follows again and again, so nothing is carried out at all."""
 
 
 def settle(decision: Decision) -> None:
@@ -75,7 +74,7 @@ def _settle_ordered(decision: Decision, current: Sale, line: Line) -> None:
 
 
 def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
-    """Judge refunds, and what is captured for a certificate that is no more."""
+    """Judge refunds, and money that comes for a refunded certificate."""
     is_withdrawn = line.standing.withdrawal is not None
     if _names_me(decision, line) and not is_withdrawn:
         sale.hold_to_terms(decision, current, line)
@@ -90,7 +89,7 @@ def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
 
 
 def _settle_other(decision: Decision, line: Line) -> None:
-    """Judge a line that this certificate does not hold; who speaks for its money is its holder, else who is named."""
+    """Judge a line that it does not hold: its holder, else the certificate it names, speaks for its money."""
     money = _money(decision, line)
     if _names_me(decision, line):
         _say_named_in_vain(decision, line)
@@ -105,7 +104,7 @@ def _settle_other(decision: Decision, line: Line) -> None:
 
 
 def _went_astray(decision: Decision, line: Line) -> bool:
-    """Whether this certificate let the line go to one that nobody knows, so that none else goes on with it."""
+    """Whether the line went from this certificate to an unknown one, so that nobody else looks after its money."""
     replaced = line.standing.naming.replaces == decision.state.certificate_id
     return replaced and line.holder is None and not line.names_ours
 
@@ -148,7 +147,7 @@ def _settle_free(decision: Decision, money: SaleMoney) -> None:
 def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -> None:
     """The line left its order before it was taken, or after it was released: what was captured has to go back.
 
-    A certificate that is sold elsewhere has no case of it but refuses the line, and that stands once it is free again.
+    A certificate that is sold elsewhere refuses the line instead of opening a case, and does so for good.
     """
     line = money.line
     _give_up_waiting(decision, line)
@@ -165,7 +164,7 @@ def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -
 
 
 def _report_late_money(decision: Decision, money: SaleMoney, reason: str) -> None:
-    """Money that nobody was told of yet; what was told, the channel repairs with another certificate."""
+    """Tell of money once; the channel repairs the line with another certificate."""
     if _is_untold(decision, money):
         sale.report_late_money(decision, money.line, money.owed, reason)
 

@@ -1,4 +1,4 @@
-"""The state of a certificate: complete, immutable, changed only by ``evolve``."""
+"""The state of a certificate: complete, immutable, changed only by ``evolve``. Amounts are minor units."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,20 +24,15 @@ class Status(StrEnum):
     RETIRED = "retired"
 
 
-FOR_SALE = frozenset({Status.AVAILABLE, Status.RESERVED})
-"""No order has it yet, or any more."""
+FOR_SALE = frozenset({Status.AVAILABLE, Status.RESERVED})  # no order has it
 
-SOLD = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED, Status.REDEEMED})
-"""Paid for and in the buyer's hands, spent or not."""
+SOLD = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED, Status.REDEEMED})  # in the buyer's hands
 
-SPENDABLE = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED})
-"""May pay, as far as its status goes; its validity ends one day."""
+SPENDABLE = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED})  # its status lets it pay
 
-ENDED = frozenset({Status.REFUNDED, Status.EXPIRED, Status.RETIRED})
-"""Nothing is ever sold or bought with it again."""
+ENDED = frozenset({Status.REFUNDED, Status.EXPIRED, Status.RETIRED})  # never sold or spent again
 
-FINISHED = ENDED | {Status.REDEEMED}
-"""With nothing open, its workflow is over."""
+FINISHED = ENDED | {Status.REDEEMED}  # its workflow is over once nothing is open
 
 
 class RefundState(StrEnum):
@@ -57,18 +52,15 @@ OPEN_REFUND_STATES = frozenset(
 
 
 class LineRef(NamedTuple):
-    """A line of an order: its number within the order stays, whatever Orders calls it."""
+    """A line of an order, by its number within the order, which stays whatever lineId Orders gives it."""
 
     order_id: str
     line_key: int
 
 
-# Reservation and redemptions ----------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A channel's claim on the certificate; ``ended`` tells a past one."""
+    """A channel's claim on the certificate, the present one or the last."""
 
     reservation_id: str
     reserved_until: datetime
@@ -88,24 +80,19 @@ class RedemptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
-    """One purchase that the certificate pays for, in minor units.
-
-    ``held`` is what waits for its capture until ``expires_at``, ``lapsed`` what was held until the time was over,
-    ``spent`` what was captured, ``unheld`` what of that no hold had covered, ``restored`` what was given back. A
-    purchase that was never held has no ``expires_at``.
-    """
+    """One purchase that the certificate pays for."""
 
     redemption_id: str
     state: RedemptionState
     order_id: str
     channel: str | None = None
     payment_id: str | None = None
-    held: int = 0
-    lapsed: int = 0
-    spent: int = 0
-    unheld: int = 0
-    restored: int = 0
-    expires_at: datetime | None = None
+    held: int = 0  # waits for its capture until expires_at
+    lapsed: int = 0  # was held until the time was over
+    spent: int = 0  # captured
+    unheld: int = 0  # part of spent that no hold covered
+    restored: int = 0  # given back of spent
+    expires_at: datetime | None = None  # None: it was never held
 
     @property
     def restorable(self) -> int:
@@ -113,12 +100,9 @@ class Redemption:
         return self.spent - self.restored
 
 
-# Refund cases and sales ---------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What one person wants to decide about a refund that takes two."""
+    """What the first person wants to decide about a refund that takes two."""
 
     decision: str
     amount: int | None
@@ -127,13 +111,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundCase:
-    """One refund of one sale.
-
-    ``counted`` is the money that its completion counted, ``excess`` its part beyond the price, ``before_issue`` whether
-    the certificate was not issued then. ``taken`` is in nominal units; so is ``approved``, what a person allows to be
-    taken once the money is back. ``agreement`` waits for a second person. ``foreign_currency`` is that of ``amount``,
-    if it is not the sale's.
-    """
+    """One refund of one sale."""
 
     refund_case_id: str
     state: RefundState
@@ -147,13 +125,13 @@ class RefundCase:
     pending_since: datetime | None = None
     alerts: int = 0
     alerted_at: datetime | None = None
-    counted: int = 0
-    excess: int = 0
-    before_issue: bool = False
-    taken: int = 0
-    approved: int | None = None
-    agreement: Agreement | None = None
-    foreign_currency: str | None = None
+    counted: int = 0  # money back that its completion counted
+    excess: int = 0  # its part beyond the price
+    before_issue: bool = False  # the certificate was not issued then
+    taken: int = 0  # from the balance, in nominal units
+    approved: int | None = None  # may be taken once the money is back, in nominal units
+    agreement: Agreement | None = None  # waits for a second person
+    foreign_currency: str | None = None  # of amount, if it is not the sale's
 
     @property
     def asks_which_line(self) -> bool:
@@ -169,20 +147,13 @@ class RefundCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """One certificate under one order line; money, refund cases and deadlines belong to it.
-
-    ``amount`` is its price, ``listed_amount`` that before any discount of the whole order. ``released_terms`` is the
-    newest version that had changed the line when the sale was released. ``withdrawal_decided`` is the version up to
-    which a person decided about a line that had left the order, so that no further money is awaited for it; a newer
-    version that says so again reopens that. ``alerted_captured`` is what had been captured when it was last told that
-    money has no certificate.
-    """
+    """One certificate under one order line; money, refund cases and deadlines belong to it."""
 
     order_id: str
     line_key: int
     line_id: str
-    amount: int
-    listed_amount: int = 0
+    amount: int  # its price
+    listed_amount: int = 0  # before any discount of the whole order
     nominal: int = 0
     channel: str | None = None
     customer_id: str | None = None
@@ -192,8 +163,9 @@ class Sale:
     issued_at: datetime | None = None
     valid_until: datetime | None = None
     ended: ReleaseReason | None = None
-    released_terms: int = 0
-    alerted_captured: int = 0
+    released_terms: int = 0  # newest version that had changed the line when the sale was released
+    alerted_captured: int = 0  # captured when it was last told that money has no certificate
+    # The version up to which a person decided about a withdrawn line: no further money is awaited for it.
     withdrawal_decided: int = 0
     cases: tuple[RefundCase, ...] = ()
 
@@ -204,17 +176,17 @@ class Sale:
 
     @property
     def open_case(self) -> RefundCase | None:
-        """The case that is not closed; there is at most one at a time."""
+        """The case that is not closed; there is at most one."""
         return next((case for case in self.cases if case.is_open), None)
 
     @property
     def refund_state(self) -> RefundState:
-        """The first state in precedence that any case has."""
+        """The refund state shown for all its cases."""
         return first_refund_state({case.state for case in self.cases})
 
 
 def first_refund_state(states: set[RefundState]) -> RefundState:
-    """Return the one of several refund states that is shown for all."""
+    """Return the refund state that is shown for several."""
     precedence = (
         RefundState.PENDING_DETAILS,
         RefundState.AWAITING_CAPTURE,
@@ -227,16 +199,13 @@ def first_refund_state(states: set[RefundState]) -> RefundState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """What was told of an order line that cannot have this certificate, or not as the newest version wants it.
-
-    It stands until a version newer than ``terms_version`` changes the line. ``alerted_captured`` as in ``Sale``.
-    """
+    """Why a line cannot have this certificate, or not as the newest version wants it."""
 
     order_id: str
     line_key: int
     reason: ConflictReason
-    terms_version: int
-    alerted_captured: int = 0
+    terms_version: int  # it stands until a newer version changes the line
+    alerted_captured: int = 0  # as in Sale
 
     @property
     def ref(self) -> LineRef:
@@ -244,12 +213,9 @@ class Refusal:
         return LineRef(self.order_id, self.line_key)
 
 
-# The order line as the certificate sees it --------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The certificate that has the line, and how far it has come: ``ordered`` or later."""
+    """The certificate that has a line, and how far it has come: ``ordered`` or later."""
 
     certificate_id: str
     status: Status
@@ -257,22 +223,17 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The row of an order line: how it now stands, and what certificates have done with it.
-
-    ``names_ours``: the certificate that the newest version names is one of ours. ``open_case`` was left by a holder
-    that let the line go before issue; whoever judges the line next takes it over. ``waiters`` are certificates that it
-    names while another holds it. ``reported`` are the identities of foreign captures that were told, by whomever.
-    """
+    """The row of an order line as a certificate sees it: its standing, and what certificates have done with it."""
 
     standing: LineStanding
     counted: CountedMoney = field(default_factory=CountedMoney)
     holder: Holder | None = None
-    names_ours: bool = True
+    names_ours: bool = True  # the newest version names a certificate of ours
     unpaid_until: datetime | None = None
-    open_case: RefundCase | None = None
+    open_case: RefundCase | None = None  # of a holder that let go before issue; who judges next has it
     recipient: Recipient | None = None
-    waiters: tuple[str, ...] = ()
-    reported: tuple[str, ...] = ()
+    waiters: tuple[str, ...] = ()  # certificates named on it while another holds it
+    reported: tuple[str, ...] = ()  # identities of foreign captures that were told, whoever told them
 
     @property
     def ref(self) -> LineRef:
@@ -282,11 +243,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateState:
-    """Everything the rules need to know of one certificate. Amounts in minor units of ``currency``.
-
-    ``waits_for`` are lines that name it while another certificate, not issued yet, holds them. ``lines`` is transient:
-    the rows of its order lines as loaded under their locks, never part of what is stored.
-    """
+    """Everything the rules need to know of one certificate, in minor units of ``currency``."""
 
     certificate_id: str
     product: str
@@ -300,9 +257,9 @@ class CertificateState:
     sale: Sale | None = None
     past_sales: tuple[Sale, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    waits_for: tuple[LineRef, ...] = ()
+    waits_for: tuple[LineRef, ...] = ()  # lines that name it while one not issued yet holds them
     redemptions: tuple[Redemption, ...] = ()
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...] = ()  # rows as loaded under their locks; never stored with the state
 
     @property
     def sales(self) -> tuple[Sale, ...]:
@@ -333,7 +290,7 @@ class CertificateState:
         return self.reservation.channel if self.reservation and live else None
 
     def is_past_validity(self, at: datetime) -> bool:
-        """Return whether it was sold and its validity ends no later than an instant, told or not."""
+        """Return whether it was sold and its validity has ended by an instant."""
         until = self.sale.valid_until if self.sale else None
         return until is not None and at >= until
 
@@ -343,6 +300,6 @@ class CertificateState:
 
 
 def known_lines(state: CertificateState) -> tuple[LineRef, ...]:
-    """Return the lines that the state must be loaded with: of its sale, of open cases, and those that it waits for."""
+    """Return the lines to load with the state: of its sale, of open cases, and those that it waits for."""
     sales = (sale.ref for sale in state.sales if sale is state.sale or sale.open_case)
     return tuple(sorted({*sales, *state.waits_for}))

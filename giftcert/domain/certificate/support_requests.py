@@ -1,4 +1,4 @@
-"""What support, CRM and operations do with a certificate: block, retire, notify again, lock. "Time and people"."""
+"""What support, CRM and operations do with a certificate: "Time and people" in the lifecycle."""
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
@@ -8,7 +8,7 @@ from giftcert.domain.certificate.state import FOR_SALE
 
 
 def retire(decision: Decision, message: m.Retire) -> None:
-    """Withdraw what has not been sold; what has been is blocked, as if a person had blocked it alone."""
+    """Withdraw what has not been sold; block what has, as if a person had blocked it alone."""
     if decision.state.status in FOR_SALE:
         decision.record(e.Retired(reason=message.reason, by=message.by))
     else:
@@ -16,13 +16,13 @@ def retire(decision: Decision, message: m.Retire) -> None:
 
 
 def block(decision: Decision, message: m.Block | m.Retire) -> None:
-    """Stop spending and disclosure; facts are recorded and clocks run, and a refund that waits asks a person."""
+    """Stop spending and disclosure; facts are recorded, clocks run, and a refund that waits asks a person."""
     if not decision.state.blocked:
         decision.record(e.Blocked(reason=message.reason, by=message.by))
 
 
 def unblock(decision: Decision, message: m.Unblock) -> None:
-    """All is as it was."""
+    """Lift the block: all is as it was."""
     if decision.state.blocked:
         decision.record(e.Unblocked(reason=message.reason, by=message.by))
 
@@ -46,6 +46,6 @@ def lock_verification(decision: Decision, message: m.LockVerification) -> None:
 
 
 def unlock_verification(decision: Decision, message: m.UnlockVerification) -> None:
-    """Support lets the number be checked again; where it is not locked nothing changes."""
+    """Let the number be checked again; where it is not locked nothing changes."""
     if message.is_locked:
         decision.record(e.OperatorActed(who=message.by, what=f"unlocked the number: {message.reason}"))

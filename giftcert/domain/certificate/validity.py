@@ -1,4 +1,4 @@
-"""The end of a certificate's validity. "Time and people"."""
+"""The end of a certificate's validity: "Time and people" in the lifecycle."""
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
