@@ -140,7 +140,6 @@ class Lifecycle:
             await review.pass_deadlines()
             outcome, answer = call.conclude(review, decided)
             decision = review.to_write(review.loaded.stored.timer_at, answer)
-            folded = folded if outcome.refusal is None else NOTHING_FOLDED
             wakes = await self._write(driver, review, decision, folded)
         return replace(outcome, wakes=(*wakes, *own_wake(review, request)))
 
@@ -161,7 +160,7 @@ class Lifecycle:
             decision = review.to_write(loaded.stored.timer_at, answer)
             if decision is not None and not await write(driver, decision):
                 return None
-        return replace(outcome, wakes=tuple(own_wake(review, call.request)))
+        return outcome
 
     async def _repeated(self, call: Call) -> Outcome | None:
         """Return what was answered before under the call's key, with the certificate as it now stands."""

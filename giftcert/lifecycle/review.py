@@ -225,8 +225,7 @@ class Review:
         """Return the lines whose holder, waiters or money the decisions changed, each with what ingest reported."""
         reports = {row.key: row.report for row in self.loaded.lines}
         before = {line.ref: _written(line) for line in self.before.lines}
-        lines = map(self._with_own_status, self.state.lines)
-        return [(line, reports[line.ref]) for line in lines if _written(line) != before[line.ref]]
+        return [(line, reports[line.ref]) for line in self.state.lines if _written(line) != before[line.ref]]
 
     def freed(self) -> list[PendingRow]:
         """Return the pending rows of whom it concerns that a line's holder let go of it, or has come further."""
@@ -245,12 +244,6 @@ class Review:
             for certificate_id in _concerned(line)
             if certificate_id != self.state.certificate_id
         ]
-
-    def _with_own_status(self, line: Line) -> Line:
-        """Others read of the holder how far it has come by now."""
-        if line.holder is None or line.holder.certificate_id != self.state.certificate_id:
-            return line
-        return replace(line, holder=Holder(self.state.certificate_id, self.state.status))
 
     # One decision ---------------------------------------------------------------------------------
 

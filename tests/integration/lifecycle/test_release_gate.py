@@ -1,13 +1,17 @@
 """Nothing is released on time alone while news of it may be on its way."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from giftcert.domain.certificate.messages import SpendingKind
+from giftcert.domain.certificate.deadlines import Deadline
+from giftcert.domain.certificate.messages import SpendingKind, UnpaidDeadlinePassed
 from giftcert.lifecycle.release_gate import LONGEST_WAIT, ReleaseGate
+from giftcert.storage.engine import autocommit
+from giftcert.storage.quarantine import order_digest
 from tests.integration.lifecycle.world import START, World, captured, sold, spent, stated
 
 pytestmark = pytest.mark.integration
@@ -111,6 +115,7 @@ async def test_spendings_that_commit_before_the_gate_is_asked_are_applied_first(
     [
         "named_ids = ARRAY[(SELECT certificate_id FROM certificates)]",
         "named_ids = ARRAY[(SELECT reservation_id FROM certificates)]",
+        "named_orders = ARRAY[CAST(:order AS bytea)]",
         "searchable = false",
     ],
 )
@@ -124,7 +129,8 @@ async def test_a_record_in_quarantine_that_may_mean_it_holds_a_release_back_unti
             VALUES ('All_SalesOrder', 0, 7, '', 'malformed', '', :at)""",
         at=world.now,
     )
-    await world.run(f"UPDATE quarantine SET {named}")  # noqa: S608 - of the test
+    order = {"order": order_digest(world.lifecycle.keyring, "IM-1")} if ":order" in named else {}
+    await world.run(f"UPDATE quarantine SET {named}", **order)  # noqa: S608 - of the test
     assert (await world.advance(certificate_id)).status == "ordered"
     await world.run("UPDATE quarantine SET closed_at = now(), closed_how = 'dismissed'")
     assert (await world.advance(certificate_id)).status == "available"
@@ -141,6 +147,39 @@ async def test_a_record_that_cannot_be_searched_holds_back_only_what_was_reserve
         at=START - A_MINUTE,
     )
     assert (await world.advance(certificate_id)).status == "available"
+
+
+async def test_what_nobody_reserved_is_held_back_by_whatever_cannot_be_searched(world: World) -> None:
+    certificate_id = await unpaid(world)
+    await world.catch_up()
+    state = replace(await world.state(certificate_id), reservation=None)
+    deadline = Deadline(START, UnpaidDeadlinePassed())
+    async with autocommit(world.engine) as driver:
+        gate = ReleaseGate(driver, world.lifecycle.keyring)
+        assert await gate.is_open(deadline, state, [], [])
+        await world.run(
+            """INSERT INTO quarantine (topic, partition, record_offset, fingerprint, reason, detail,
+                quarantined_at, searchable) VALUES ('All_SalesOrder', 0, 7, '', 'malformed', '', :at, false)""",
+            at=START - timedelta(days=400),
+        )
+        assert not await gate.is_open(deadline, state, [], [])
+
+
+async def test_what_the_same_look_decides_holds_nothing_back(world: World) -> None:
+    """News of the line and a purchase that it cannot pay are there, but both are decided before the gate is asked."""
+    certificate_id = await unpaid(world)
+    await world.say(stated("IM-1", 2, sold(certificate_id), customer_id="C-2"))
+    await world.spend(certificate_id, spent(SpendingKind.CAPTURED, 100))
+    await world.catch_up()
+    assert (await world.advance(certificate_id)).status == "available"
+    assert await world.told(certificate_id) == [
+        "issue.reserved",
+        "issue.ordered",
+        "redemption.rejected",
+        "alert.redemptionUncovered",
+        "alert.unpaid",
+        "issue.released",
+    ]
 
 
 async def test_an_order_that_is_too_large_keeps_its_certificates(world: World) -> None:

@@ -18,7 +18,9 @@ from giftcert.domain.certificate.messages import (
     Unblock,
     VoidRedemption,
 )
+from giftcert.lifecycle import idempotency
 from giftcert.lifecycle.change import Outcome
+from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyMismatchError
 from giftcert.temporal.signals import Signal
@@ -82,6 +84,7 @@ async def test_a_repeat_is_answered_as_the_first_and_changes_nothing(world: Worl
     assert again.repeated
     assert again.answer is not None
     assert msgspec.json.decode(again.answer) == {"balance": 300_000} == held(first)
+    assert (again.state, again.product) == (await world.state(certificate_id), first.product)
     assert await world.told(certificate_id) == [
         "issue.reserved",
         "issue.ordered",
@@ -125,6 +128,17 @@ async def test_repeats_at_the_same_time_hold_once(world: World) -> None:
     assert (await world.state(certificate_id)).held == 200_000
 
 
+async def test_a_repeat_in_the_same_process_is_sent_away_while_the_first_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "LONGEST_WAIT", timedelta())
+    certificate_id = await world.issued()
+    async with world.lifecycle.calls.alone(KEY):
+        with pytest.raises(IdempotencyBusyError):
+            await world.act(certificate_id, hold(), KEY)
+    assert (await world.act(certificate_id, hold(), KEY)).refusal is None
+
+
 async def test_two_buyers_cannot_spend_one_balance(world: World) -> None:
     certificate_id = await world.issued()
     outcomes = await asyncio.gather(
@@ -157,8 +171,8 @@ async def test_a_void_gives_the_hold_back(world: World) -> None:
 async def test_support_sees_a_block_at_once(world: World) -> None:
     certificate_id = await world.issued()
     outcome = await world.act(certificate_id, Block(reason="stolen", by="support-1"))
-    assert [(wake.certificate_id, wake.signal, wake.channel) for wake in outcome.wakes] == [
-        (certificate_id, Signal.REQUEST_DECIDED, "im")
+    assert [(wake.certificate_id, wake.signal, wake.channel, wake.cause) for wake in outcome.wakes] == [
+        (certificate_id, Signal.REQUEST_DECIDED, "im", "Block")
     ]
     assert await world.status(certificate_id) == "blocked"
     assert (await world.act(certificate_id, hold())).refusal is RejectionReason.BLOCKED

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -10,10 +11,11 @@ from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundCase
 from giftcert.lifecycle import change, order_changes
+from giftcert.storage.certificates import LockRequest
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.temporal.signals import Signal
 from tests.crashes import CrashError, Step, around_each, crash
-from tests.integration.lifecycle.world import WORTH, World, captured, refunded, sold, stated
+from tests.integration.lifecycle.world import WORTH, World, authorized, captured, refunded, sold, stated
 
 pytestmark = pytest.mark.integration
 
@@ -79,6 +81,42 @@ async def test_a_rejection_leaves_the_refund_to_the_last_certificate(world: Worl
     assert (await resolve(world, last, "reject")).refusal is None
     [completed] = await world.events(last, "refund.completed")
     assert completed["payload"]["uncovered"]["amount"] == WORTH
+
+
+async def test_a_decision_locks_all_lines_of_its_order_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever locked its own first and the others later would wait for a certificate that does the same."""
+    meant, _ = await two_that_a_refund_may_mean(world)
+    real, taken = change.lock, list[LockRequest]()
+
+    async def lock(driver: change.Driver, request: LockRequest) -> object:
+        taken.append(request)
+        return await real(driver, request)
+
+    monkeypatch.setattr(change, "lock", lock)
+    await resolve(world, meant, "approve")
+    assert [one.order_id for one in taken] == ["IM-1"]
+
+
+async def test_the_order_may_name_certificates_that_are_not_ours_and_keeps_its_authorisation(
+    world: World,
+) -> None:
+    await world.fill(2)
+    [certificate_id, other] = await world.reserve(2)
+    lines = [sold(one, str(nth)) for nth, one in enumerate((certificate_id, other, str(uuid4())), 1)]
+    await world.say(stated("IM-1", 1, *lines), captured("IM-1", 3 * WORTH), authorized("IM-1", 1, "P-2"))
+    for one in (certificate_id, other):
+        await world.advance(one)
+    await world.say(refunded("IM-1", "RF-1"))
+    await world.advance(certificate_id)
+    world.pass_time(timedelta(hours=25))
+    await world.advance(certificate_id)
+    granted = "SELECT unpaid_until FROM order_lines WHERE unpaid_until IS NOT NULL"
+    before = await world.rows(granted)
+    assert (await resolve(world, certificate_id, "approve")).refusal is None
+    assert await world.status(certificate_id) == "refunded"
+    assert await world.rows(granted) == before != []
 
 
 async def test_of_two_approvals_at_once_one_gets_the_refund(world: World) -> None:

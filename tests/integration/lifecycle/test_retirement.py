@@ -143,6 +143,10 @@ async def test_what_does_not_exist_is_not_retired(world: World) -> None:
         await start(world, certificate_id=uuid4())
 
 
+async def test_an_operation_that_nobody_knows_is_over(world: World) -> None:
+    assert await retirement.retire_next(world.lifecycle, uuid7(), world.now) == Retired(finished=True)
+
+
 async def test_two_processes_at_the_same_operation_count_each_certificate_once(world: World) -> None:
     await mixed(world)
     operation = await start_all(world)

@@ -38,6 +38,10 @@ def in_between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Awaitable[
     monkeypatch.setattr(change, "read_idle", read_idle)
 
 
+def wanted(world: World, certificate_id: str) -> LockRequest:
+    return LockRequest(certificate_id=certificate_id, answers_since=world.now, patience=timedelta(seconds=2))
+
+
 def locks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Collect the requests that take locks."""
     real, taken = change.lock, list[object]()
@@ -80,13 +84,29 @@ async def test_another_decision_in_between_is_seen(world: World, monkeypatch: py
     assert (state.blocked, state.held) == (True, 0)
 
 
+async def test_what_was_read_a_moment_ago_is_not_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate_id = await world.issued()
+    async with autocommit(world.engine) as driver:
+        seen = await change.read_idle(driver, wanted(world, certificate_id), world.now)
+    in_between(monkeypatch, lambda: pytest.fail("it was read again"))
+    assert (await world.act(certificate_id, hold("R-1"), seen=seen)).refusal is None
+
+
+async def test_a_request_leaves_the_timer_of_the_run_alone(world: World) -> None:
+    certificate_id = await world.issued()
+    timer_at = (await world.stored(certificate_id)).timer_at
+    assert timer_at is not None
+    for request in (hold("R-1"), Block(reason="stolen", by="anna")):
+        await world.act(certificate_id, request)
+        assert (await world.stored(certificate_id)).timer_at == timer_at
+
+
 async def test_what_was_seen_long_ago_is_not_decided_on(world: World) -> None:
     certificate_id = await world.issued()
-    wanted = LockRequest(
-        certificate_id=certificate_id, answers_since=world.now, patience=timedelta(seconds=2)
-    )
     async with autocommit(world.engine) as driver:
-        seen = await change.read_idle(driver, wanted, world.now)
+        seen = await change.read_idle(driver, wanted(world, certificate_id), world.now)
     for nth in range(5):
         outcome = await world.act(certificate_id, hold(f"R-{nth}", WORTH // 4), seen=seen)
     assert str(outcome.refusal) == "insufficientBalance"

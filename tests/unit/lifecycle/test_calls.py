@@ -45,6 +45,7 @@ def test_it_locks_its_certificate_and_the_order_that_it_speaks_of() -> None:
 def test_what_is_carried_out_is_remembered_under_the_key() -> None:
     outcome, answer = concluded(call())
     assert outcome.answer == b'{"status":"reserved"}'
+    assert (outcome.state.status, outcome.product) == ("reserved", make.FIXED)
     assert answer is not None
     assert (answer.caller_key, answer.parameters, answer.kept) == (KEY.caller_key, KEY.parameters, True)
     assert (answer.answer, answer.answered_at) == ('{"status":"reserved"}', NOON + HOUR)

@@ -1,11 +1,14 @@
 """Repeats under one Idempotency-Key while the first call runs."""
 
 import asyncio
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from giftcert.lifecycle import idempotency
-from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyBusyError
+from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyBusyError, idempotency_key
+from giftcert.security.keyring import Keyring
 from giftcert.storage.idempotency import IdempotencyKey
 
 KEY = IdempotencyKey(b"key", b"parameters")
@@ -75,3 +78,22 @@ async def test_calls_without_a_key_and_under_other_keys_run_beside_each_other() 
     assert calls.running == len(keys)
     calls.end.set()
     await asyncio.gather(*running)
+
+
+def test_a_key_is_of_one_caller_and_one_call(tmp_path: Path) -> None:
+    keyring = Keyring.create(tmp_path / "keyring.json")
+    made = [
+        idempotency_key(keyring, caller, call, key, b"parameters")
+        for caller in ("im", "pos")
+        for call in ("hold", "capture")
+        for key in ("1", "2")
+    ]
+    assert len({one.caller_key for one in made}) == len(made)
+    assert made[0] == idempotency_key(keyring, "im", "hold", "1", b"parameters")
+
+
+def test_a_key_knows_its_parameters_and_is_forgotten_unless_it_is_to_be_kept(tmp_path: Path) -> None:
+    keyring = Keyring.create(tmp_path / "keyring.json")
+    key = idempotency_key(keyring, "im", "hold", "1", b"parameters")
+    assert (key.parameters, key.kept) == (sha256(b"parameters").digest(), False)
+    assert idempotency_key(keyring, "im", "hold", "1", b"parameters", kept=True).kept

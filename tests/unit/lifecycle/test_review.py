@@ -207,12 +207,27 @@ def test_a_spending_that_fails_is_not_applied_and_keeps_no_other(fault: Fault) -
     review = review_of(loaded(spendings=(("spent-1", make.spending()),)))
     review.decide_pending()
     assert review.applied == []
-    assert review.records[0].payload["topic"] == "All_Payments"
     fault(m.SpendingReported, NOBODY)
     both = (("spent-1", make.spending()), ("spent-2", make.spending()))
     review = review_of(loaded(spendings=both, parked=review.parked))
     review.decide_pending()
     assert review.applied == ["spent-2"]
+
+
+def test_the_notice_of_what_failed_says_which_record_it_came_with(fault: Fault) -> None:
+    fault(m.SpendingReported, CERTIFICATE)
+    spending = make.spending()
+    review = review_of(loaded(spendings=(("spent-1", spending),)))
+    review.decide_pending()
+    assert review.records[0].payload == {
+        "topic": "All_Payments",
+        "partition": None,
+        "offset": None,
+        "eventId": spending.cause.event_id,
+        "reason": "parked",
+        "detail": "SpendingReported could not be decided: KeyError",
+        "component": "workflow",
+    }
 
 
 async def test_parked_work_forbids_release() -> None:
@@ -225,6 +240,32 @@ def test_a_request_that_fails_is_raised(fault: Fault) -> None:
     fault(m.Block, CERTIFICATE)
     with pytest.raises(KeyError):
         review_of(loaded()).decide_request(make.block())
+
+
+# Requests -----------------------------------------------------------------------------------------
+
+
+def test_a_request_is_told_with_the_channel_that_it_came_through_else_that_of_the_sale() -> None:
+    issued = review_of(loaded(lines=rows(make.ordered(), make.captured(750_000))))
+    issued.decide_pending()
+    review = review_of(loaded(replace(issued.state, lines=())))
+    review.decide_request(make.hold(channel="pos"))
+    review.decide_request(m.RequestNotification("support-1"))
+    assert [(one.event_type, one.channel) for one in review.records] == [
+        ("redemption.authorized", "pos"),
+        ("audit.operatorActed", "im"),
+        ("notification.requested", "im"),
+    ]
+    assert review.records[-1].payload["notificationId"] == "id-1"
+
+
+def test_a_line_of_which_a_decision_says_nothing_stands_as_it_did() -> None:
+    """Of a certificate that knows lines of two orders, one order is told what a person decided."""
+    told = rows(make.ordered(), make.captured(750_000))
+    other = rows(make.ordered(order_id="IM-2"))
+    review = review_of(loaded(lines=(*rows(make.ordered()), *other)))
+    review.see_standings(told)
+    assert [line.standing for line in review.state.lines] == [told[0].standing, other[0].standing]
 
 
 # What others are told -----------------------------------------------------------------------------

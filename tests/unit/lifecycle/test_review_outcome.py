@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.certificate.state import CertificateState, LineRef, Status
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle.order_changes import wake_of
 from giftcert.lifecycle.review import Review
@@ -15,7 +15,7 @@ from giftcert.storage.certificates import LoadedCertificate, ParkedWork, Pending
 from giftcert.temporal.signals import Signal
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON, ORDER
-from tests.unit.lifecycle.reviews import loaded, review_of, rows
+from tests.unit.lifecycle.reviews import loaded, reserved, review_of, rows
 
 PAID = (make.ordered(), make.captured(750_000))
 PARKED = ParkedWork(kind="spending", key="spent-1", build="1", error="KeyError", since=NOON)
@@ -129,6 +129,14 @@ def test_a_number_is_unlocked_with_the_request_for_it(is_locked: bool) -> None:
     assert decision.is_unlocked
 
 
+def test_other_requests_unlock_no_number() -> None:
+    review = review_of(loaded(issued()))
+    review.decide_request(make.block())
+    decision = review.to_write(NOON)
+    assert decision is not None
+    assert not decision.is_unlocked
+
+
 # Whom it concerns -----------------------------------------------------------------------------------
 
 
@@ -156,6 +164,24 @@ def test_a_certificate_that_no_order_had_has_no_run_to_wake() -> None:
     request = make.block()
     review.decide_request(request)
     assert list(own_wake(review, request)) == []
+
+
+def test_a_run_is_woken_on_the_queue_of_the_channel_that_sold_last() -> None:
+    state = issued()
+    assert state.sale is not None
+    back = replace(state, status=Status.AVAILABLE, sale=None, past_sales=(state.sale,), reservation=None)
+    review = review_of(loaded(back))
+    request = make.block()
+    review.decide_request(request)
+    assert [(wake.channel, wake.order_id) for wake in own_wake(review, request)] == [("im", ORDER)]
+
+
+def test_a_run_that_waits_for_a_line_is_woken_when_its_reservation_is_given_back() -> None:
+    review = review_of(loaded(replace(reserved(), waits_for=(LineRef(ORDER, 1),))))
+    request = make.given_back()
+    review.decide_request(request)
+    [wake] = own_wake(review, request)
+    assert (wake.channel, wake.order_id, wake.cause) == ("im", None, "ReleaseReservation")
 
 
 def test_whoever_waits_for_a_line_is_told_of_it() -> None:

@@ -68,6 +68,13 @@ def test_a_refund_that_needs_a_person_says_so_with_its_reason() -> None:
     assert "of order IM-1 is **pendingDetails**, exceedsCaptured: amount 700000." in text
 
 
+def test_a_refund_whose_money_is_awaited_is_told_without_a_reason() -> None:
+    requested = replace(CASE, state=RefundState.REQUESTED, reason=None)
+    text = details(replace(ISSUED, sale=replace(SALE, cases=(requested,))), NOON)
+    assert "It waits for the money of a refund." in text
+    assert "Refund case case-1 of order IM-1 is **requested**: amount 700000." in text
+
+
 def test_a_certificate_that_waits_for_a_line_says_so() -> None:
     waiting = replace(ORDERED, status=Status.RESERVED, sale=None, waits_for=(LineRef("IM-1", 1),))
     assert "It waits for another certificate to leave its order line." in details(waiting, None)
