@@ -1,8 +1,7 @@
 """The one transaction that changes a certificate, whoever causes it: its workflow, a channel, CRM or support.
 
 Locks are taken in one order everywhere: orders, certificate, order lines, pending rows, each sorted. What waits is read
-when the locks are held; what comes later stays pending. The caller sends the wakes after the commit; the sweep sends
-those that are lost.
+under the locks; what comes later stays pending. The caller sends the wakes after the commit; the sweep sends lost ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,16 +47,15 @@ from giftcert.temporal.signals import Wake
 
 __all__ = ["Lifecycle", "Outcome", "UnknownCertificateError"]
 
+# Of a decision about a refund: what it says to its order, how lines then stand, products of certificates.
 Folded: TypeAlias = tuple[
     Sequence[order_changes.OrderChange], Sequence[order_changes.LineRevision], Mapping[str, str]
 ]
-"""What a decision about a refund says to its order, how lines then stand, and the products of certificates."""
 NOTHING_FOLDED: Folded = ((), (), {})
-PATIENCE = timedelta(seconds=4)
-"""How long a workflow waits for a lock; then Temporal has it try again."""
+PATIENCE = timedelta(seconds=4)  # of a workflow for a lock; then Temporal has it try again
 ATTEMPTS = 3
+# Requests that read no order line of a certificate in a buyer's hands.
 WITHOUT_LINES = (m.AuthorizeRedemption, m.DiscloseCvc)
-"""Requests whose decision reads no order line of a certificate that is in a buyer's hands."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,8 @@ class Lifecycle:
     ) -> Snapshot:
         """Decide what is pending and due.
 
-        ``timer_at`` is what the run's timer is set to. ``first``: it is the run's first look, which wants the sealed
-        secrets. ``retry_parked``: try again what could not be decided.
+        ``timer_at`` is what the run's timer is set to; a run's ``first`` look gets the sealed secrets; ``retry_parked``
+        tries again what could not be decided.
 
         Raises:
             UnknownCertificateError: there is no such certificate.
@@ -146,8 +144,7 @@ class Lifecycle:
     async def _act_unlocked(self, call: Call) -> Outcome | None:
         """Carry a request out that needs no lines, if nothing else is to be decided; ``None``: under locks, then.
 
-        Without BEGIN, locks and COMMIT it takes two trips instead of five. The write is undone where anything came in
-        between.
+        Two trips instead of five, without BEGIN, locks and COMMIT; the write fails where anything came in between.
         """
         if not isinstance(call.request, WITHOUT_LINES):
             return None
@@ -163,7 +160,7 @@ class Lifecycle:
         return outcome
 
     async def _repeated(self, call: Call) -> Outcome | None:
-        """Return what was answered before under the call's key, with the certificate as it now stands."""
+        """What was answered before under the call's key, with the certificate as it now stands."""
         if call.key is None:
             return None
         async with autocommit(self.engine) as driver:
@@ -176,7 +173,7 @@ class Lifecycle:
     # The parts of the transaction -----------------------------------------------------------------
 
     async def _order_to_lock(self, call: Call) -> str | None:
-        """Return the order whose refund a request decides, which never changes: it is locked before the certificate."""
+        """The order whose refund a request decides, which never changes: locked before the certificate."""
         if not isinstance(call.request, m.ResolveRefund):
             return None
         async with autocommit(self.engine) as driver:
@@ -212,7 +209,7 @@ class Lifecycle:
     async def _fold_shares(
         self, driver: Driver, review: Review, request: m.ResolveRefund, order: Order
     ) -> Folded:
-        """Fold what a decision says of a refund into its locked order, and show the review how its lines then stand."""
+        """Fold what a decision says of a refund into its locked order, and show the review the new standings."""
         shares = shares_decided(review.state, request, self.policy)
         if not shares:
             return NOTHING_FOLDED

@@ -1,7 +1,7 @@
 """The one mechanism for ``Idempotency-Key``: a call is answered once, and its repeats get the same answer.
 
-An answer is looked up before any lock and again under it, and written last, on success, in the transaction of what it
-answers. A repeat while the first call runs waits for it here, without a connection.
+An answer is looked up before any lock and again under it, and written last, on success, in the same transaction. A
+repeat while the first call runs waits for it here, without a connection.
 """
 
 import asyncio
@@ -14,8 +14,7 @@ from weakref import WeakValueDictionary
 from giftcert.security.keyring import Keyring
 from giftcert.storage.idempotency import IdempotencyKey
 
-LONGEST_WAIT = timedelta(seconds=2)
-"""How long a repeat waits for the answer of the first. Fixed by the contract with the channels."""
+LONGEST_WAIT = timedelta(seconds=2)  # of a repeat for the first call's answer; contract with the channels
 
 
 class IdempotencyBusyError(Exception):

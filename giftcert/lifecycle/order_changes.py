@@ -1,7 +1,7 @@
 """What changed orders mean for their lines and certificates: standings, recipients, pending rows. Many orders at once.
 
-Ingest folds batches with it, and what support decides about a refund reaches its order in the same way. The caller has
-locked the orders, then their lines, and owns the transaction.
+Ingest folds batches with it, and a decision about a refund reaches its order in the same way. The caller has locked the
+orders, then their lines, and owns the transaction.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,31 +46,26 @@ _SIGNALS: Mapping[type[OrderMessage], Signal | None] = {
     PaymentRefunded: Signal.PAYMENT_REFUNDED,
     RefundShareDecided: Signal.REQUEST_DECIDED,
 }
-Signals: TypeAlias = tuple[tuple[Signal, Cause | None], ...]
-"""Kinds of what happened, each with the newest message that is one."""
+Signals: TypeAlias = tuple[tuple[Signal, Cause | None], ...]  # each with the newest message of its kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderChange:
-    """An order after messages that were new to it.
-
-    ``said``: those messages, in the order in which they were applied; none where the order is only looked at again, for
-    certificates that were imported since. ``recipients``: whom lines are for, by line key, as the newest versions say;
-    other lines keep theirs.
-    """
+    """An order after messages that were new to it."""
 
     order: Order
     is_new: bool = False
-    said: tuple[OrderMessage, ...] = ()
+    said: tuple[OrderMessage, ...] = ()  # none: looked at again for certificates that were imported since
+    # By line key; other lines keep theirs.
     recipients: Mapping[int, Recipient | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRevision:
-    """A line to write. ``to_decide``: its certificates have something to decide on, and get these signals."""
+    """A line to write."""
 
     line: OrderLineRow
-    to_decide: Signals = ()
+    to_decide: Signals = ()  # its certificates have something to decide on, and get these signals
 
 
 async def revise(
@@ -79,7 +74,7 @@ async def revise(
     rows: Mapping[LineKey, OrderLineRow],
     policy: Policy,
 ) -> tuple[list[LineRevision], dict[str, str]]:
-    """Return the lines of changed orders, each once, that stand otherwise than stored in ``rows``.
+    """Return the lines of changed orders that stand otherwise than stored in ``rows``, each once.
 
     Beside them come the products of the certificates of ours that these orders name for the first time.
     """
@@ -103,8 +98,7 @@ async def save(
 ) -> list[Wake]:
     """Write orders, lines and pending rows in one round trip; return the signals to send after the commit.
 
-    ``products`` are those of certificates concerned. ``also``: other pending rows of this transaction, as all are
-    written in one sorted pass; ``writes``: whatever else goes with them.
+    ``also`` are other pending rows, as all are written in one sorted pass; ``writes`` is whatever else goes with them.
     """
     parts = list(writes)
     if new := [one.order for one in changes if one.is_new]:
@@ -120,9 +114,6 @@ async def save(
     return wakes_of(revisions, products)
 
 
-# Standings ------------------------------------------------------------------------------------------
-
-
 def revised_lines(
     change: OrderChange,
     rows: Mapping[LineKey, OrderLineRow],
@@ -130,11 +121,7 @@ def revised_lines(
     erased: Collection[str],
     policy: Policy,
 ) -> Iterator[LineRevision]:
-    """Yield the lines of a changed order that stand otherwise than stored. Pure.
-
-    ``rows`` may be of other orders too; ``ours`` are, of all certificates that the order ever named, those that exist,
-    ``erased`` the clients of whom nothing is stored.
-    """
+    """Yield the order's lines that stand otherwise than stored; ``ours`` are certificate ids, ``erased`` client ids."""
     order = change.order
     if order.size_exceeded:
         return
@@ -154,7 +141,7 @@ def revised_lines(
 
 
 def _line(before: OrderLineRow | None, standing: LineStanding) -> OrderLineRow:
-    """Return the row with the newer standing; a version by itself is no change of it."""
+    """The row with the newer standing; a version by itself is no change of it."""
     if before is None:
         return OrderLineRow(standing=standing)
     if replace(standing, revision=before.standing.revision) == before.standing:
@@ -163,7 +150,7 @@ def _line(before: OrderLineRow | None, standing: LineStanding) -> OrderLineRow:
 
 
 def _named(line: OrderLineRow, named: Sequence[str], ours: Collection[str]) -> OrderLineRow:
-    """Return the row with all certificates of ours that the line was ever named with, newest last."""
+    """The row with all certificates of ours that the line was ever named with, newest last."""
     newest = line.standing.naming.certificate_id
     known = tuple(dict.fromkeys(one for one in (*line.named, *named) if one in ours and one != newest))
     if newest not in ours:
@@ -172,7 +159,7 @@ def _named(line: OrderLineRow, named: Sequence[str], ours: Collection[str]) -> O
 
 
 def _to_decide(before: OrderLineRow | None, line: OrderLineRow, signals: Signals) -> Signals:
-    """Return what to signal of a line, if anything: an authorisation only moves the unpaid deadline."""
+    """What to signal of a line, if anything: an authorisation only moves the unpaid deadline."""
     if before is None or before.standing != line.standing or before.named != line.named:
         return signals or ((Signal.ORDER_CHANGED, line.standing.naming.began.cause),)
     if before.unpaid_until != line.unpaid_until:
@@ -181,7 +168,7 @@ def _to_decide(before: OrderLineRow | None, line: OrderLineRow, signals: Signals
 
 
 def _signals(said: Iterable[OrderMessage]) -> Signals:
-    """Return the kinds of messages in the order in which each last came, with that message as the cause."""
+    """The kinds of messages in the order in which each last came, with that message as the cause."""
     kinds: dict[Signal, Cause | None] = {}
     for message in said:
         kind = _SIGNALS[type(message)]
@@ -193,11 +180,8 @@ def _signals(said: Iterable[OrderMessage]) -> Signals:
     return tuple(kinds.items())
 
 
-# Pending rows and signals ---------------------------------------------------------------------------
-
-
 def _concerned(line: OrderLineRow) -> list[str]:
-    """Return whom the line names or ever named, and who holds it."""
+    """Whom the line names or ever named, and who holds it."""
     return list(dict.fromkeys(filter(None, (*line.named, line.holder))))
 
 
@@ -242,9 +226,6 @@ def wake_of(row: PendingRow) -> Wake:
     )
 
 
-# Look-ups -------------------------------------------------------------------------------------------
-
-
 def is_certificate_id(text: str) -> bool:
     """Return whether a text has the form of our certificate ids: a UUID in lower case with hyphens."""
     try:
@@ -254,7 +235,7 @@ def is_certificate_id(text: str) -> bool:
 
 
 async def _erased(connection: Driver, changes: Iterable[OrderChange]) -> frozenset[str]:
-    """Return which of the buyers are erased, or merged into one who is: nothing is stored of whom it is for."""
+    """Buyers who are erased, or merged into somebody erased: nothing is stored of whom their lines are for."""
     stated = (one.order for one in changes if any(isinstance(message, OrderStated) for message in one.said))
     buyers = {order.customer_id for order in stated if order.customer_id is not None}
     return await ClientRepository(connection).erased_among(list(buyers)) if buyers else frozenset()

@@ -38,7 +38,7 @@ def look_again_after(deadline: Deadline, now: datetime) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseGate:
-    """Asks on behalf of one locked certificate. Rule: design, "Release on time alone"."""
+    """Asks on behalf of one locked certificate (ADR 17)."""
 
     driver: Driver
     keyring: Keyring
@@ -50,9 +50,9 @@ class ReleaseGate:
         decided: Sequence[PendingLine],
         applied: Sequence[str],
     ) -> bool:
-        """Return whether nothing is known or on its way that could keep the certificate, which must wait for no line.
+        """Return whether nothing is known or on its way that could keep the certificate, which waits for no line.
 
-        Its row is locked; ``decided`` and ``applied`` are the pending lines and spendings that it is done with.
+        ``decided`` and ``applied`` are the pending lines and spendings that it is done with.
         """
         reservation = state.reservation
         orders = sorted({ref.order_id for ref in known_lines(state)})

@@ -1,4 +1,4 @@
-"""A request as it is called, and what comes of it: for whoever called, and for the workflows to be signalled."""
+"""A request as it is called, and what comes of it: for the caller, and for the workflows to be signalled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,49 +19,39 @@ from giftcert.storage.certificates import LoadedCertificate, LockRequest
 from giftcert.storage.idempotency import REMEMBERED_FOR, Answer, IdempotencyKey
 from giftcert.temporal.signals import Wake
 
-PATIENCE = timedelta(seconds=2)
-"""How long a caller waits for a lock before 503; also how long a repeat in another process waits for the first."""
+PATIENCE = timedelta(seconds=2)  # a caller waits so long for a lock or another process's call, before 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A request that was decided, now or, where it is ``repeated``, before under the same key.
+    """What came of a request; where it is ``repeated``, what came of it before under the same key."""
 
-    ``state`` is that after it, of a repeat that of now; ``recorded`` what followed from the request alone. ``refusal``
-    says why it was not carried out; whatever else had to be decided is committed all the same. ``answer`` is the JSON
-    that is remembered under the key. ``sealed`` comes with a disclosure. ``wakes`` are to be sent.
-    """
-
-    state: CertificateState
+    state: CertificateState  # after it; of a repeat, as it now is
     product: Product
     repeated: bool = False
-    recorded: tuple[Recorded, ...] = ()
-    refusal: StrEnum | None = None
-    answer: bytes | None = None
-    sealed: SealedSecrets | None = None
-    wakes: tuple[Wake, ...] = ()
+    recorded: tuple[Recorded, ...] = ()  # followed from the request alone
+    refusal: StrEnum | None = None  # why it was not carried out; what else was decided is committed
+    answer: bytes | None = None  # JSON remembered under the key
+    sealed: SealedSecrets | None = None  # with a disclosure
+    wakes: tuple[Wake, ...] = ()  # to be sent
 
 
-AnswerOf: TypeAlias = Callable[[Outcome], object]
-"""Makes what is remembered of a decided request: JSON-able, from the outcome alone, within the transaction."""
+AnswerOf: TypeAlias = Callable[[Outcome], object]  # makes what is remembered: JSON-able, of the outcome alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request of a certificate at an instant of the caller's clock, with the key under which it is answered once.
-
-    ``seen`` is the certificate as it was read a moment ago, if nothing waited for it.
-    """
+    """A request of a certificate at an instant of the caller's clock, with the key under which it is answered once."""
 
     certificate_id: str
     request: Request
     now: datetime
     key: IdempotencyKey | None
     answer_of: AnswerOf | None
-    seen: LoadedCertificate | None = None
+    seen: LoadedCertificate | None = None  # as it was read a moment ago, if nothing waited for it
 
     def to_lock(self, order_id: str | None = None) -> LockRequest:
-        """Return what to lock for it; ``order_id`` names an order, locked already, of which all lines are needed."""
+        """Return what to lock; ``order_id`` names an order, locked already, of which all lines are needed."""
         return LockRequest(
             certificate_id=self.certificate_id,
             caller_key=self.key.caller_key if self.key else None,

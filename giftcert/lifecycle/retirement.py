@@ -20,10 +20,7 @@ class Retired:
 
 
 async def retire_next(lifecycle: Lifecycle, operation_id: UUID, now: datetime) -> Retired:
-    """Retire the next certificates of an operation; those that are sold are blocked.
-
-    A step that a crash cuts short is done again: what was retired or blocked stays so.
-    """
+    """Retire or block the next certificates of an operation; a step cut short by a crash may be done again."""
     async with transaction(lifecycle.engine) as connection:
         operations = OperationRepository(connection)
         operation = await operations.find(operation_id)

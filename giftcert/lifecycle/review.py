@@ -29,13 +29,11 @@ from giftcert.storage.order_lines import LineKey, LineReport, OrderLineRow
 from giftcert.storage.pending import PendingRow
 from giftcert.temporal.signals import Signal
 
-SPENDINGS: LineKey = ("", 0)
-"""The row of ``pending`` that stands for spendings."""
+SPENDINGS: LineKey = ("", 0)  # the row of pending that stands for spendings
 
 MayRelease: TypeAlias = Callable[
     [Deadline, CertificateState, Sequence[PendingLine], Sequence[str]], Awaitable[bool]
 ]
-"""Says whether time alone may put a certificate back into the pool; see ``ReleaseGate.is_open``."""
 
 _CASE: msgspec.json.Decoder[RefundCase] = msgspec.json.Decoder(RefundCase)
 
@@ -54,12 +52,7 @@ class _Work(NamedTuple):
 
 
 class Review:
-    """Decides message after message on one certificate, and collects what follows.
-
-    ``state`` is always that after the last decision, ``records`` are the events for the stream. ``decided`` and
-    ``applied`` are the pending lines and the spendings that are done. ``look_again``: when the gate is asked again.
-    ``resolution``: how the reservation ended. ``is_unlocked``: the number may be checked again.
-    """
+    """Decides message after message on one certificate; ``state`` is always that after the last decision."""
 
     def __init__(
         self,
@@ -76,13 +69,13 @@ class Review:
         self.before = replace(loaded.stored.state, lines=tuple(map(line_as_seen, loaded.lines)))
         self.state = self.before
         self.now = now
-        self.records: list[EventRecord] = []
-        self.decided: list[PendingLine] = []
-        self.applied: list[str] = []
+        self.records: list[EventRecord] = []  # for the stream
+        self.decided: list[PendingLine] = []  # what is done of what was pending
+        self.applied: list[str] = []  # and of spendings, by identity
         self.disclosures: list[Disclosure] = []
-        self.look_again: datetime | None = None
-        self.resolution: str | None = None
-        self.is_unlocked = False
+        self.look_again: datetime | None = None  # when the gate is asked again
+        self.resolution: str | None = None  # how the reservation ended
+        self.is_unlocked = False  # the number may be checked again
         self._terms = terms
         self._new_id = new_id
         self._build = build
@@ -115,7 +108,7 @@ class Review:
         return min(filter(None, (deadline.at if deadline else None, self.look_again)), default=None)
 
     def timer(self, timer_at: datetime | None) -> datetime | None:
-        """Return what the timer of its run will be set to, which is moved only where the next instant comes earlier."""
+        """Return what the timer of its run will be set to: it is moved only when the next instant comes earlier."""
         return None if self.is_over else min(filter(None, (timer_at, self.next_instant)), default=None)
 
     @property
@@ -125,8 +118,6 @@ class Review:
     @property
     def _policy(self) -> Policy:
         return self._terms.policy
-
-    # What waits -----------------------------------------------------------------------------------
 
     def decide_pending(self) -> None:
         """Decide on lines that changed, as they now stand, and on spendings; both in the order in which they came."""
@@ -141,8 +132,6 @@ class Review:
         for identity, spending in self.loaded.spendings:
             if self._decided(spending, _Work("spending", identity)):
                 self.applied.append(identity)
-
-    # Deadlines ------------------------------------------------------------------------------------
 
     async def pass_deadlines(self) -> None:
         """Decide on all deadlines that have passed, one after another."""
@@ -166,8 +155,6 @@ class Review:
             return True
         return not await self._may_release(deadline, self.state, self.decided, self.applied)
 
-    # Requests -------------------------------------------------------------------------------------
-
     def decide_request(self, request: m.Request) -> Decision:
         """Decide a request, and return the decision about it alone. What that raises is raised."""
         decision = decide(self.state, request, self.now, self._terms, self._new_id)
@@ -190,8 +177,6 @@ class Review:
         standings = {row.key: row.standing for row in rows}
         lines = (replace(one, standing=standings.get(one.ref, one.standing)) for one in self.state.lines)
         self.state = replace(self.state, lines=tuple(lines))
-
-    # Outcome --------------------------------------------------------------------------------------
 
     def to_write(self, timer_at: datetime | None, answer: Answer | None = None) -> DecisionWrite | None:
         """Return what to write, or ``None`` if everything is as it was."""
@@ -222,13 +207,13 @@ class Review:
         return None if now == before else decision
 
     def changed_lines(self) -> list[tuple[Line, LineReport]]:
-        """Return the lines whose holder, waiters or money the decisions changed, each with what ingest reported."""
+        """Return the lines whose holder, waiters or money changed, each with what ingest reported."""
         reports = {row.key: row.report for row in self.loaded.lines}
         before = {line.ref: _written(line) for line in self.before.lines}
         return [(line, reports[line.ref]) for line in self.state.lines if _written(line) != before[line.ref]]
 
     def freed(self) -> list[PendingRow]:
-        """Return the pending rows of whom it concerns that a line's holder let go of it, or has come further."""
+        """Return pending rows for those concerned by a line's holder that let go of it or came further."""
         holders = {line.ref: line.holder for line in self.before.lines}
         return [
             PendingRow(
@@ -245,10 +230,8 @@ class Review:
             if certificate_id != self.state.certificate_id
         ]
 
-    # One decision ---------------------------------------------------------------------------------
-
     def _is_to_try(self, work: _Work) -> bool:
-        """Work that is parked is tried again when its standing has changed, with another build, or when asked to."""
+        """Parked work is tried again when its standing or the build has changed, or when asked to."""
         parked = self._parked.get(work[:3])
         return (
             parked is None
@@ -316,19 +299,19 @@ def line_as_seen(row: OrderLineRow) -> Line:
 
 
 def _concerned(line: Line) -> tuple[str, ...]:
-    """Return who waits for a line and, where nobody holds it, who speaks for its money and a case that was left."""
+    """Who waits for a line and, where nobody holds it, who speaks for its money and a case that was left."""
     named = line.standing.naming.certificate_id
     speaks = line.holder is None and line.names_ours and named not in line.waiters
     return (*line.waiters, named) if speaks else line.waiters
 
 
 def _written(line: Line) -> tuple[object, ...]:
-    """Return what the transaction writes of a line; the rest is ingest's."""
+    """What the transaction writes of a line; the rest is ingest's."""
     return line.holder, line.waiters, line.counted, line.open_case, line.reported
 
 
 def _resolution(decision: Decision) -> str | None:
-    """Return how the reservation ended, as far as a decision ended it."""
+    """How the reservation ended, as far as a decision ended it."""
     for event in decision.public:
         match event:
             case e.Ordered():

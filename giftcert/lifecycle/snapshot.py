@@ -1,4 +1,4 @@
-"""What a transaction leaves to be known of a certificate: for its workflow, for support, and for those it concerns."""
+"""What a transaction leaves to be known of a certificate: for its workflow, for support, and for those concerned."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,17 +17,13 @@ class SealedSecrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A certificate after a decision was committed.
-
-    ``over``: nothing is open, its run may end. ``details`` says in words where it stands, ``waiting_for`` what the
-    timer of ``next_instant`` is for. ``sealed`` comes with the first snapshot of a run. ``wakes`` are to be sent.
-    """
+    """A certificate after a decision was committed."""
 
     status: str
-    over: bool
+    over: bool  # nothing is open, its run may end
     next_instant: datetime | None
-    details: str
-    waiting_for: str
+    details: str  # in words, where it stands
+    waiting_for: str  # in words, what the timer of next_instant is for
     visibility: Visibility
-    sealed: SealedSecrets | None = None
-    wakes: tuple[Wake, ...] = ()
+    sealed: SealedSecrets | None = None  # with the first snapshot of a run
+    wakes: tuple[Wake, ...] = ()  # to be sent

@@ -1,4 +1,4 @@
-"""What support sees of a certificate in the Web UI: search attributes and plain words; when its run is to look anew."""
+"""What support sees of a certificate in the Web UI, and when its run has to look anew."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,8 +18,7 @@ from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Signal, Wake
 
-_ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})
-"""Where most certificates stand: no action is spent on saying so."""
+_ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})  # saying so is not worth a billed action
 
 
 def snapshot(review: Review, wakes: tuple[Wake, ...], *, first: bool) -> Snapshot:
@@ -64,7 +63,7 @@ def own_wake(review: Review, request: Request) -> Iterator[Wake]:
 
 
 def _channel(state: CertificateState) -> str | None:
-    """Return who sold the certificate last, on whose task queue a run of it is started."""
+    """Who sold the certificate last: its task queue is where a run of it is started."""
     channels = [sale.channel for sale in state.sales if sale.channel is not None]
     return channels[-1] if channels else state.sale_channel
 
