@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psutil
 
 from giftcert.embedded.ports import PortClaims
-from giftcert.embedded.readiness import until
+from tests.waiting import until
 
 PATIENCE_SECONDS = 90
 """Nothing takes so long; a machine that is busy with other things may."""
@@ -40,9 +40,5 @@ def free_port() -> int:
 
 async def holds(condition: Callable[[], object]) -> None:
     """Wait until the condition holds."""
-
-    async def ask() -> bool:
-        return bool(condition())
-
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await until(ask)
+        await until(lambda: bool(condition()))

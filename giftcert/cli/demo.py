@@ -16,7 +16,7 @@ from giftcert.cli.connections import connected
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import run_until_stopped, to_its_end
 from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
-from giftcert.embedded.whole import Ready, run_whole_stack
+from giftcert.embedded.stack import whole_stack
 from giftcert.product_file import read_products
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.products import ProductRepository
@@ -59,19 +59,16 @@ def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, 
     shutil.rmtree(state_dir, ignore_errors=True)
     code = 1
 
-    async def use(ready: Ready) -> None:
-        nonlocal code
-        code = await _play(_environment(ready.addresses, ready.state_folder), arguments)
-        if keep:
-            typer.echo(
-                f"all goes on until Ctrl-C; logs in {ready.state_folder / 'logs'}; commands find it by"
-            )
-            typer.echo(f"  export GIFTCERT_STATE_DIR={ready.state_folder}")
-            await asyncio.Event().wait()
-
     async def work() -> None:
+        nonlocal code
         report = lambda part, line: typer.echo(f"{part:<10} {line}")  # noqa: E731
-        await run_whole_stack(Settings(), report, use, any_free_port=True)
+        async with whole_stack(Settings(), report, any_free_port=True) as ready:
+            folder = ready.state_folder
+            code = await _play(_environment(ready.addresses, folder), arguments)
+            if keep:
+                typer.echo(f"all goes on until Ctrl-C; logs in {folder / 'logs'}; commands find it by")
+                typer.echo(f"  export GIFTCERT_STATE_DIR={folder}")
+                await asyncio.Event().wait()
 
     run_until_stopped(work, insist=False)
     return code

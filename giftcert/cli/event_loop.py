@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from giftcert.cli.errors import INTERRUPTED
-from giftcert.embedded.parent import Lifeline
+from giftcert.embedded.keeper import GO, LIFELINE_VARIABLE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,29 +54,38 @@ def run_until_stopped(work: Work[None], *, insist: bool = True, loop: LoopFactor
 
 async def _until_done_or_stopped(work: Work[T], *, insist: bool) -> asyncio.Task[T]:
     """Return the work: done, failed, or cancelled from outside."""
-    lifeline = Lifeline()
-    _hear_signals(lifeline.cut, insist=insist)
-    watch = asyncio.create_task(lifeline.watch())
-    task = asyncio.create_task(_when_started(lifeline, work))
-    cut = asyncio.create_task(lifeline.cut.wait())
-    await asyncio.wait({task, cut}, return_when=asyncio.FIRST_COMPLETED)
-    task.cancel()  # does nothing to one that is done
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    async def work_when_started() -> T:
+        await started.wait()
+        return await work()
+
+    def stop() -> None:
+        if not stopped.is_set():
+            stopped.set()
+            task.cancel()
+
+    def hear_signal() -> None:
+        if stopped.is_set() and insist:
+            os._exit(INTERRUPTED)
+        stop()
+
+    task = asyncio.create_task(work_when_started())
+    loop = asyncio.get_running_loop()
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(stop_signal, hear_signal)
+    if os.environ.get(LIFELINE_VARIABLE) == "stdin":
+        loop.add_reader(sys.stdin, _listen_to_supervisor, started.set, stop)
+    else:
+        started.set()
     await asyncio.wait({task})
-    watch.cancel()
-    cut.cancel()
     return task
 
 
-async def _when_started(lifeline: Lifeline, work: Work[T]) -> T:
-    await lifeline.started.wait()
-    return await work()
-
-
-def _hear_signals(stopped: asyncio.Event, *, insist: bool) -> None:
-    def hear() -> None:
-        if stopped.is_set() and insist:
-            os._exit(INTERRUPTED)
-        stopped.set()
-
-    for stop_signal in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(stop_signal, hear)
+def _listen_to_supervisor(start: Callable[[], None], stop: Callable[[], None]) -> None:
+    """Read the lifeline: the supervisor writes the word to start, and never anything else until it is gone."""
+    if os.read(sys.stdin.fileno(), len(GO)):
+        start()
+        return
+    asyncio.get_running_loop().remove_reader(sys.stdin)
+    stop()

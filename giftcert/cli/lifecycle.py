@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
 from giftcert.domain.policy import Policy
-from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings

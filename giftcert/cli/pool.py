@@ -15,7 +15,7 @@ from giftcert.cli.lifecycle import OpenedLifecycle, opened_lifecycle
 from giftcert.cli.operators import By, free_text, operator
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.clock import utc_now
-from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.engine import transaction

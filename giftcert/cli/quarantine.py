@@ -16,7 +16,7 @@ from giftcert.cli.lifecycle import service_policy
 from giftcert.cli.operators import By, free_text, operator
 from giftcert.cli.output import AsJson, say
 from giftcert.contracts.payload import payload_of
-from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.security import keyring_of
 from giftcert.storage.engine import transaction
 from giftcert.storage.quarantine import BEGINNING, Place, QuarantineRepository, StoredRecord, Wanted

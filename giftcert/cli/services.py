@@ -8,8 +8,7 @@ import typer
 import uvloop
 
 from giftcert.cli.event_loop import LoopFactory, run_until_stopped
-from giftcert.embedded.addresses import with_running_stack
-from giftcert.embedded.key_rule import refuse_embedded_keys
+from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.engine import opened_engine

@@ -18,8 +18,7 @@ from giftcert.cli.output import AsJson, say
 from giftcert.cli.pool_contents import fill_empty_pool
 from giftcert.cli.services import check_keyring
 from giftcert.cli.topics import ensure_topics
-from giftcert.embedded.addresses import running_addresses, with_running_stack
-from giftcert.embedded.external import check_external
+from giftcert.embedded.addresses import check_external, running_addresses, with_running_stack
 from giftcert.product_file import read_products
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.engine import transaction

@@ -10,7 +10,7 @@ import typer
 from giftcert.cli.event_loop import run_until_stopped
 from giftcert.cli.output import AsJson
 from giftcert.contracts.payload import payload_of
-from giftcert.embedded.whole import Ready, run_whole_stack
+from giftcert.embedded.stack import ReadyStack, whole_stack
 from giftcert.settings import load_settings
 
 app = typer.Typer()
@@ -35,18 +35,16 @@ def up(
     def report(part: str, line: str) -> None:
         typer.echo(f"{part:<10} {line}", err=as_json)
 
-    async def use(ready: Ready) -> None:
-        typer.echo(json.dumps(_described(ready)) if as_json else _summary(ready))
-        await asyncio.Event().wait()
-
     async def work() -> None:
-        await run_whole_stack(load_settings(), report, use, any_free_port=ports is Ports.AUTO)
+        async with whole_stack(load_settings(), report, any_free_port=ports is Ports.AUTO) as ready:
+            typer.echo(json.dumps(_described(ready)) if as_json else _summary(ready))
+            await asyncio.Event().wait()
 
     run_until_stopped(work, insist=False)
     typer.echo("all ended", err=as_json)
 
 
-def _described(ready: Ready) -> dict[str, object]:
+def _described(ready: ReadyStack) -> dict[str, object]:
     """All addresses, the password of the database among them."""
     return {
         **payload_of(ready.addresses),
@@ -56,7 +54,7 @@ def _described(ready: Ready) -> dict[str, object]:
     }
 
 
-def _summary(ready: Ready) -> str:
+def _summary(ready: ReadyStack) -> str:
     return (
         f"all ready in {ready.seconds:.1f} s; logs in {ready.state_folder / 'logs'}; Ctrl-C ends it\n"
         f"try:  giftcert token --role channel     then open {ready.addresses.api_url}/docs"

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from giftcert.embedded.addresses import PARTS
-from giftcert.embedded.errors import StackError
 from giftcert.embedded.guardian import PidFile
 from giftcert.embedded.stack import EmbeddedStack
+from giftcert.embedded.state_folder import StackError
 from giftcert.settings import Settings
 
 _LOOK_SECONDS = 0.2
@@ -33,7 +33,7 @@ async def _until_unwanted(owner: PidFile | None) -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    owner = PidFile.of("owner", arguments.owner, signal.SIGTERM)
+    owner = PidFile.of("owner", arguments.owner)
     # The usual ports are for the stack that a person may run beside a test run.
     settings = Settings(postgres_port=0, temporal_port=0, temporal_ui_port=0, kafka_port=0)
     stack = EmbeddedStack(settings, parts=arguments.parts, durable=not arguments.throw_away)

@@ -1,21 +1,27 @@
-"""Where the parts of a running stack can be reached."""
+"""Where the servers of the service are: those that the settings name, and those of a stack that runs here."""
 
+import asyncio
+import ipaddress
 import json
 import os
-import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from giftcert.embedded.errors import StackError
 from giftcert.embedded.guardian import PidFile
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.ports import LOOPBACK, accepts_connections
+from giftcert.embedded.state_folder import StackError, StateFolder
+from giftcert.security import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 
 PARTS = {"postgres": "database_url", "temporal": "temporal_address", "kafka": "kafka_bootstrap_servers"}
 """Each server, and the setting whose address makes it external."""
+_USUAL_PORTS = {"database_url": 5432, "temporal_address": 7233, "kafka_bootstrap_servers": 9092}
+_PATIENCE_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +59,13 @@ class Addresses:
 
     def save(self, path: Path) -> None:
         """Write them, with who holds the stack, where commands run beside it look; the owner alone reads it."""
-        holder = PidFile.of("supervisor", os.getpid(), signal.SIGTERM)
+        holder = PidFile.of("supervisor", os.getpid())
         path.touch(mode=0o600)
         path.write_text(json.dumps({"holder": asdict(holder) if holder else None, "addresses": asdict(self)}))
 
 
 def running_addresses(settings: Settings) -> Addresses:
-    """Return the addresses of the stack that runs on the state folder of these settings.
-
-    All are None when it does not run any more, though it could not say so.
-    """
+    """Return the addresses of the stack that runs on the state folder; all None when it runs no more."""
     try:
         content = json.loads(StateFolder(settings.state_dir).addresses.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -92,3 +95,74 @@ def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.v
     if "temporal_address" in found and running.temporal_ui_url is not None:
         found["temporal_ui_url"] = running.temporal_ui_url
     return settings.model_copy(update=found)
+
+
+async def check_external(settings: Settings) -> None:
+    """Connect to every external address, before anything is built on it.
+
+    Raises:
+        StackError: nothing answers at one of them; the message names its setting.
+    """
+    async with asyncio.TaskGroup() as group:
+        for name, address in Addresses.external(settings).servers.items():
+            if address is not None:
+                servers = list(_hosts_and_ports(address, _USUAL_PORTS[name]))
+                group.create_task(_check(f"GIFTCERT_{name.upper()}", servers))
+
+
+def _hosts_and_ports(addresses: str, usual_port: int) -> Iterator[tuple[str, int]]:
+    if "//" in addresses:
+        url = urlsplit(addresses)
+        yield url.hostname or LOOPBACK, url.port or usual_port
+        return
+    for address in map(str.strip, addresses.split(",")):
+        host, _, port = address.rpartition(":")
+        yield (host.strip("[]"), int(port)) if host and port.isdigit() else (address, usual_port)
+
+
+async def _check(setting: str, servers: list[tuple[str, int]]) -> None:
+    for host, port in servers:
+        with suppress(TimeoutError):
+            if await asyncio.wait_for(accepts_connections(host, port), _PATIENCE_SECONDS):
+                return
+    tried = ", ".join(f"{host}:{port}" for host, port in servers)
+    raise StackError(f"{setting}: nothing answers at {tried}")
+
+
+def refuse_embedded_keys(settings: Settings) -> None:
+    """Refuse to go on where keys that an embedded stack made for itself would serve anything but this machine.
+
+    An address of the stack that runs on the state folder is no external one.
+
+    Raises:
+        StackError: keys of an embedded stack meet an external address or an API that others can reach.
+        KeyFileError: a key file that is set cannot be read.
+    """
+    exposed = _exposed_by(settings)
+    if exposed is None:
+        return
+    for setting, embedded in (
+        ("GIFTCERT_KEYRING", settings.keyring is None or keyring_of(settings).origin == "embedded"),
+        ("GIFTCERT_JWT_JWKS", settings.jwt_jwks is None or token_verifier_of(settings).trusts_embedded_keys),
+    ):
+        if embedded:
+            raise StackError(
+                f"{exposed}: set {setting} to keys of your own, those of the embedded stack are not for it"
+            )
+
+
+def _exposed_by(settings: Settings) -> str | None:
+    if not _is_loopback(settings.api_host):
+        return f"GIFTCERT_API_HOST={settings.api_host} can be reached by others"
+    running = running_addresses(settings).servers
+    for name, address in Addresses.external(settings).servers.items():
+        if address not in {None, running[name]}:
+            return f"GIFTCERT_{name.upper()} is external"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

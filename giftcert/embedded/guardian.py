@@ -28,7 +28,7 @@ class PidFile:
     stop_signal: int
 
     @classmethod
-    def of(cls, part: str, pid: int, stop_signal: signal.Signals) -> "PidFile | None":
+    def of(cls, part: str, pid: int, stop_signal: signal.Signals = signal.SIGTERM) -> "PidFile | None":
         """Return the record of a running process, or None when it has ended already."""
         try:
             return cls(part, pid, psutil.Process(pid).create_time(), int(stop_signal))
@@ -43,12 +43,11 @@ class PidFile:
 
     def process(self) -> psutil.Process | None:
         """Return the process if it still is the one that was started."""
-        try:
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < 1
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
+        return None
 
 
 def family_of(pid: int) -> list[psutil.Process]:
@@ -67,12 +66,9 @@ def kill(processes: list[psutil.Process]) -> None:
 
 
 def end_leftovers(folder: Path) -> list[str]:
-    """End every recorded process that still runs and remove the records.
+    """End every recorded process that still runs, and its descendants; return the parts that did.
 
-    Each is asked with its own stop signal first and killed after a grace, with its descendants.
-
-    Returns:
-        The names of the parts that were still running.
+    Each is asked with its own stop signal first and killed after a grace. The records are removed.
     """
     paths = sorted(folder.glob("*.json"))
     records = [

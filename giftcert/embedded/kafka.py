@@ -10,14 +10,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from giftcert.embedded.errors import StackError
-from giftcert.embedded.ports import LOOPBACK
-from giftcert.embedded.programs import Program, complete
-from giftcert.embedded.readiness import accepts_connections
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.keeper import Keeper, Program
+from giftcert.embedded.ports import LOOPBACK, accepts_connections
+from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.settings import Settings
 
 _POM = Path(__file__).with_name("pom.xml")
@@ -58,6 +57,7 @@ class Kafka:
     """
 
     def __init__(self, settings: Settings, state: StateFolder, port: int, controller_port: int) -> None:
+        self._state = state
         self._folder = state.root / "kafka"
         self._port = port
         self._jars = _jar_folder(settings.cache_dir)
@@ -87,7 +87,7 @@ class Kafka:
             name="kafka",
             command=(*java, "kafka.Kafka", str(properties)),
             address=f"{LOOPBACK}:{self._port}",
-            is_ready=self._is_ready,
+            is_ready=partial(accepts_connections, LOOPBACK, self._port),
         )
 
     async def _fetch(self) -> None:
@@ -101,9 +101,10 @@ class Kafka:
             partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             copy = ("dependency:copy-dependencies", f"-DoutputDirectory={partial}")
+            maven = Program("maven", ("mvn", "-q", "-B", "-f", str(_POM), *copy))
             try:
                 async with asyncio.timeout(_FETCH_SECONDS):
-                    code, output = await complete("mvn", "-q", "-B", "-f", str(_POM), *copy)
+                    code, output = await Keeper(maven, self._state).finish()
             except TimeoutError:
                 raise StackError(f"Maven did not fetch Kafka within {_FETCH_SECONDS} s") from None
             if code != 0:
@@ -115,12 +116,10 @@ class Kafka:
         shutil.rmtree(self._folder / "data", ignore_errors=True)
         # Never a "-" in front: the tool would take the id for another option, once in 64 starts.
         cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-        code, output = await complete(*command, "-t", cluster)
+        program = Program("kafka-format", (*command, "-t", cluster))
+        code, output = await Keeper(program, self._state).finish()
         if code != 0:
             raise StackError(f"Kafka's storage cannot be set up: {output[-300:]}")
-
-    async def _is_ready(self) -> bool:
-        return await accepts_connections(LOOPBACK, self._port)
 
 
 class MemoryBroker:

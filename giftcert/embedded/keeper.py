@@ -1,26 +1,63 @@
-"""Keeps one part running: starts it, says when it is ready or dead, and starts it again with back-off."""
+"""Keeps one part running: what to run, how to tell that it is ready, how to end it for certain."""
 
 import asyncio
+import os
+import signal
 import time
-from collections.abc import Callable
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
-from giftcert.embedded.errors import StackError
-from giftcert.embedded.programs import Program, RunningProgram
-from giftcert.embedded.readiness import until
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.guardian import PidFile, family_of, kill
+from giftcert.embedded.state_folder import StackError, StateFolder
 
+LIFELINE_VARIABLE = "GIFTCERT_LIFELINE"
+GO = b"go\n"
 Report: TypeAlias = Callable[[str, str], None]
 """Says one line about a part: its name, then what happened."""
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 _CALM_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+_SHORT_GRACE_SECONDS = 0.5
+
+
+def silent(_part: str, _line: str) -> None:
+    """Report nothing."""
+
+
+async def _at_once() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run for a part, and how to tell that it is ready.
+
+    ``lifeline`` is for programs of our own: they wait on standard input for the word to start, and end when
+    it closes, which it does with the supervisor, even one that was killed. ``ready_within`` is in seconds.
+    ``replaceable``: a new process can take the place of a dead one. ``address`` is a function where only the ready
+    program knows it.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    address: str | Callable[[], str] = ""
+    is_ready: Callable[[], Awaitable[bool]] = _at_once
+    ready_within: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    lifeline: bool = False
+    replaceable: bool = True
 
 
 class Keeper:
-    """One part of the stack and the process that is it just now.
+    """One part of the stack and the process that is it just now; its output is appended to the part's log.
 
     ``on_lost`` is called with its name when it died and no other process can take its place.
     """
@@ -29,30 +66,50 @@ class Keeper:
         self,
         program: Program,
         state: StateFolder,
-        report: Report,
+        report: Report = silent,
         on_lost: Callable[[str], None] = lambda _part: None,
     ) -> None:
-        self.program = program
-        self.running: RunningProgram | None = None
-        self._on_lost = on_lost
+        self._program = program
         self._state = state
         self._report = report
-        self._watch: asyncio.Task[None] | None = None
+        self._on_lost = on_lost
+        self._log = state.logs / f"{program.name}.log"
+        self._log_start = 0
         self._launched_at = 0.0
         self._delay = _FIRST_DELAY
+        self._watch: asyncio.Task[None] | None = None
+        self._record: Path | None = None
+        self.process: Process | None = None
 
-    async def launch(self) -> RunningProgram:
-        """Start the process; one with a lifeline loads its modules and waits for `make_ready`.
+    async def launch(self) -> Process:
+        """Start the process; one with a lifeline loads its modules and waits for the word to start.
 
         Raises:
             StackError: it cannot be executed.
         """
+        program = self._program
         self._launched_at = time.monotonic()
-        try:
-            self.running = await RunningProgram.launch(self.program, self._state)
-        except OSError as error:
-            raise StackError(f"{self.program.name} cannot be started: {error}") from error
-        return self.running
+        lifeline = {LIFELINE_VARIABLE: "stdin" if program.lifeline else ""}
+        with self._log.open("ab") as log:
+            self._log_start = log.tell()
+            try:
+                self.process = await asyncio.create_subprocess_exec(
+                    *program.command,
+                    stdin=PIPE if program.lifeline else DEVNULL,
+                    stdout=log,
+                    stderr=STDOUT,
+                    env={**os.environ, **program.environment, **lifeline},
+                    start_new_session=True,  # Ctrl-C reaches the supervisor alone
+                    cwd="/" if program.user else None,  # another user may not see ours
+                    user=program.user,
+                    group=program.user,
+                    extra_groups=[] if program.user else None,
+                )
+            except OSError as error:
+                raise StackError(f"{program.name} cannot be started: {error}") from error
+        record = PidFile.of(program.name, self.process.pid, program.stop_signal)
+        self._record = record.save(self._state.run) if record else None
+        return self.process
 
     async def make_ready(self) -> None:
         """Let the process start its work, wait until it is ready, and keep it running from then on.
@@ -60,32 +117,80 @@ class Keeper:
         Raises:
             StackError: it died first or took too long.
         """
-        running = self.running or await self.launch()
-        await self._await_ready(running)
-        self._watch = asyncio.create_task(self._keep(running), name=f"keep {self.program.name}")
+        process = self.process or await self.launch()
+        await self._await_ready(process)
+        self._watch = asyncio.create_task(self._keep(process), name=f"keep {self._program.name}")
+
+    async def finish(self) -> tuple[int, str]:
+        """Let the process do its work to the end; return its exit code and what it said.
+
+        Raises:
+            StackError: it cannot be executed.
+        """
+        process = self.process or await self.launch()
+        self._let_start(process)
+        try:
+            return await self._wait(process), self._output()
+        finally:
+            await self.stop(_SHORT_GRACE_SECONDS)
 
     async def stop(self, grace: float) -> None:
-        """End the process for good; ``grace`` in seconds as in `RunningProgram.stop`."""
+        """End the process for good and all that it started; after ``grace`` seconds it is killed."""
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
-        if self.running is not None and await self.running.stop(grace):
-            self._report(self.program.name, f"killed: it did not end within {grace:.0f} s")
+        if self.process is not None and await self._end(self.process, grace):
+            self._report(self._program.name, f"killed: it did not end within {grace:.0f} s")
 
-    async def _await_ready(self, running: RunningProgram) -> None:
-        program = self.program
-        running.let_start()
-        ready = asyncio.create_task(until(program.is_ready))
-        ended = asyncio.create_task(running.wait())
+    def last_line(self) -> str:
+        """Return the last thing that the process said."""
+        lines = self._output().splitlines()
+        return lines[-1][-300:] if lines else ""
+
+    def _output(self) -> str:
+        with suppress(OSError), self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace").strip()
+        return ""
+
+    def _let_start(self, process: Process) -> None:
+        if process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(GO)
+
+    async def _wait(self, process: Process) -> int:
+        code = await process.wait()
+        if self._record is not None:
+            self._record.unlink(missing_ok=True)
+        return code
+
+    async def _end(self, process: Process, grace: float) -> bool:
+        """End a process and its descendants; return whether it had to be killed."""
+        if process.returncode is not None:
+            return False
+        family, killed = family_of(process.pid), False
+        try:
+            async with asyncio.timeout(grace):
+                process.send_signal(self._program.stop_signal)
+                await self._wait(process)
+        except TimeoutError:
+            killed = True
+        kill(family)
+        await self._wait(process)
+        return killed
+
+    async def _await_ready(self, process: Process) -> None:
+        program = self._program
+        self._let_start(process)
+        ready, ended = asyncio.create_task(self._until_ready()), asyncio.create_task(self._wait(process))
         try:
             await asyncio.wait(
                 {ready, ended}, timeout=program.ready_within, return_when=asyncio.FIRST_COMPLETED
             )
             if ended.done():
-                raise StackError(f"{program.name} {running.how_it_ended()} before it was ready")
+                raise StackError(f"{program.name} {self._how_it_ended(process)} before it was ready")
             if not ready.done():
-                words = f" ({line})" if (line := running.last_line()) else ""
+                words = f" ({line})" if (line := self.last_line()) else ""
                 raise StackError(f"{program.name} was not ready within {program.ready_within:.0f} s{words}")
             ready.result()
         finally:
@@ -94,33 +199,35 @@ class Keeper:
         address = program.address if isinstance(program.address, str) else program.address()
         self._report(program.name, f"ready  {address}  {time.monotonic() - self._launched_at:.1f} s")
 
-    async def _keep(self, running: RunningProgram) -> None:
+    async def _until_ready(self) -> None:
+        while not await self._program.is_ready():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _keep(self, process: Process) -> None:
+        name = self._program.name
         while True:
-            await running.wait()
-            if not self.program.replaceable:
-                self._report(self.program.name, running.how_it_ended())
-                self._on_lost(self.program.name)
+            await self._wait(process)
+            how = self._how_it_ended(process)
+            if not self._program.replaceable:
+                self._report(name, how)
+                self._on_lost(name)
                 return
             delay = self._next_delay()
-            self._report(self.program.name, f"{running.how_it_ended()}; starting it again in {delay:g} s")
+            self._report(name, f"{how}; starting it again in {delay:g} s")
             await asyncio.sleep(delay)
-            running = await self._restart(running)
+            try:
+                process = await self.launch()
+                await self._await_ready(process)
+            except StackError as error:
+                self._report(name, str(error))
+                await self._end(process, _SHORT_GRACE_SECONDS)
 
-    async def _restart(self, last: RunningProgram) -> RunningProgram:
-        """Return the process that is ready, or one that has ended."""
-        await last.stop(0)  # its descendants
-        try:
-            running = await self.launch()
-        except StackError as error:
-            self._report(self.program.name, str(error))
-            return last
-        try:
-            await self._await_ready(running)
-        except StackError as error:
-            if running.process.returncode is None:
-                self._report(self.program.name, str(error))
-                await running.stop(1)
-        return running
+    def _how_it_ended(self, process: Process) -> str:
+        code = process.returncode or 0
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"  # its last words are about something else
+        words = f" ({line})" if (line := self.last_line()) else ""
+        return f"ended with {code}{words}"
 
     def _next_delay(self) -> float:
         calm = time.monotonic() - self._launched_at > _CALM_SECONDS

@@ -1,5 +1,6 @@
-"""Ports of this machine for the parts of the stack."""
+"""Ports of this machine: chosen for the parts of a stack, and asked whether anything answers there."""
 
+import asyncio
 import fcntl
 import os
 import random
@@ -8,7 +9,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from giftcert.embedded.errors import StackError
+from giftcert.embedded.state_folder import StackError
 
 LOOPBACK = "127.0.0.1"
 # Below the range from which systems take the ports of outgoing connections: a client that retries to
@@ -65,3 +66,26 @@ class PortClaims(ExitStack):
             return False
         self.enter_context(lock)
         return True
+
+
+async def accepts_connections(host: str, port: int) -> bool:
+    """Return whether something accepts TCP connections there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def answers_ok(port: int, path: str) -> bool:
+    """Return whether an HTTP GET of the path on a port of this machine is answered with 200 within two seconds."""
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n".encode())
+            status_line = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return status_line.split(b" ")[1:2] == [b"200"]

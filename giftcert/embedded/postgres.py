@@ -17,10 +17,9 @@ from typing import Any
 
 import asyncpg
 
-from giftcert.embedded.errors import StackError
+from giftcert.embedded.keeper import Keeper, Program
 from giftcert.embedded.ports import LOOPBACK
-from giftcert.embedded.programs import Program, complete
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.state_folder import StackError, StateFolder
 
 _USER = "giftcert"
 _DATABASE = "giftcert"
@@ -38,6 +37,7 @@ class Postgres:
     """A cluster in the state folder; ``durable=False`` is for tests that throw it away."""
 
     def __init__(self, state: StateFolder, port: int, *, durable: bool = True) -> None:
+        self._state = state
         self._folder = state.root / "postgres"
         self._data = self._folder / "data"
         self._port = port
@@ -94,15 +94,14 @@ class Postgres:
             if user is not None:
                 shutil.chown(new, user, user)
                 shutil.chown(password.name, user, user)
-            code, output = await complete(
+            command = (
                 str(_binary("initdb")),
                 *(f"--pgdata={new}", f"--username={_USER}", f"--pwfile={password.name}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *([] if self._durable else ["--no-sync"]),
-                user=user,
-                folder=new,
             )
+            code, output = await Keeper(Program("initdb", command, user=user), self._state).finish()
         if code != 0:
             raise StackError(f"PostgreSQL cannot be set up: {output[-300:]}")
         new.rename(self._data)  # only a complete cluster ever has the name

@@ -1,26 +1,30 @@
-"""The three servers of the embedded stack behind one small interface."""
+"""The embedded stack: PostgreSQL, Temporal and Kafka as local processes, and the service itself on top of them."""
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import replace
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
-from giftcert.embedded.addresses import PARTS, Addresses
-from giftcert.embedded.errors import StackError, first_error
+from giftcert.embedded.addresses import PARTS, Addresses, check_external, refuse_embedded_keys
 from giftcert.embedded.guardian import end_leftovers
 from giftcert.embedded.kafka import Kafka, MemoryBroker, why_not_real
-from giftcert.embedded.keeper import Keeper, Report
-from giftcert.embedded.ports import PortClaims
+from giftcert.embedded.keeper import Keeper, Program, Report, silent
+from giftcert.embedded.ports import LOOPBACK, PortClaims, answers_ok
 from giftcert.embedded.postgres import Postgres
-from giftcert.embedded.programs import Program
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.embedded.temporal import Temporal
+from giftcert.security import EmbeddedKeys, check_key_files
 from giftcert.settings import Settings
 
-_GRACE_SECONDS = 3.5
-# It only watches, and ends when its lifeline closes; even one that hangs may not cost the promised ten seconds.
+_PREPARATION_SECONDS = 60
+# Together all is over within ten seconds, even if a part on each level hangs.
+_SERVICE_GRACE_SECONDS = 5.0
+_SERVER_GRACE_SECONDS = 3.5
 _GUARDIAN_GRACE_SECONDS = 0.5
 
 
@@ -34,15 +38,10 @@ class Server(Protocol):
         """Make what its first start needs; return what to run."""
 
 
-def silent(_part: str, _line: str) -> None:
-    """Report nothing."""
-
-
 class EmbeddedStack:
-    """PostgreSQL, Temporal and Kafka as local processes, started together and kept running.
+    """PostgreSQL, Temporal and Kafka, started together and kept running.
 
-    ``async with EmbeddedStack(settings, parts={"postgres"}) as addresses:`` from the main thread, because
-    Linux ends the parts when the thread that started them ends. Entering raises `StackError`.
+    ``async with EmbeddedStack(settings, parts={"postgres"}) as addresses:``; entering raises `StackError`.
 
     Args:
         settings: name the state folder and the ports; a part whose address is set is external.
@@ -50,7 +49,6 @@ class EmbeddedStack:
         any_free_port: take a free port where the wanted one is taken.
         durable: or else PostgreSQL without fsync and Temporal in memory.
         report: told one line at each change of a part.
-        early: called as soon as the addresses are known, while the servers still get ready.
     """
 
     def __init__(
@@ -61,30 +59,57 @@ class EmbeddedStack:
         any_free_port: bool = False,
         durable: bool = True,
         report: Report = silent,
-        early: Callable[[Addresses], Awaitable[None]] | None = None,
     ) -> None:
         self.settings = settings
         self.state = StateFolder(settings.state_dir)
         self.ports = PortClaims(any_free=any_free_port)
         self.report = report
-        self.cleanup = AsyncExitStack()
         self._parts = embedded_parts(settings) if parts is None else frozenset(parts)
         self._durable = durable
-        self._early = early
+        self._cleanup = AsyncExitStack()
+        self._starts: list[asyncio.Task[None]] = []
         self._keepers: list[Keeper] = []
         self._lost: asyncio.Queue[str] = asyncio.Queue()
 
     async def __aenter__(self) -> Addresses:
         try:
-            return await self._start()
-        except BaseException as error:
-            await self.cleanup.aclose()
-            if isinstance(error, BaseExceptionGroup):
-                raise first_error(error) from None
+            addresses = await self.launch()
+            await self.until_ready()
+        except BaseException:
+            await self.close()
             raise
+        return addresses
 
     async def __aexit__(self, *_: object) -> None:
-        await self.cleanup.aclose()
+        await self.close()
+
+    async def launch(self) -> Addresses:
+        """Begin to start the servers; return where they will be, together with those that are external."""
+        self.state.create()
+        self._cleanup.enter_context(self.state.locked())
+        for part in await asyncio.to_thread(end_leftovers, self.state.run):
+            self.report(part, "ended: an earlier stack had left it behind")
+        self._cleanup.enter_context(self.ports)
+        servers, addresses = self._servers(), Addresses.external(self.settings)
+        await self._start_guardian()
+        self._cleanup.callback(self.state.addresses.unlink, missing_ok=True)
+        self._cleanup.push_async_callback(self._stop_servers)
+        for server in servers:
+            start = asyncio.create_task(self._start_server(server))
+            self._starts.append(start)
+            if isinstance(server, MemoryBroker):
+                await start  # its address is its own choice
+            addresses = replace(addresses, **server.addresses)
+        addresses.save(self.state.addresses)
+        return addresses
+
+    async def until_ready(self) -> None:
+        """Wait for the servers.
+
+        Raises:
+            StackError: one cannot start.
+        """
+        await asyncio.gather(*self._starts)
 
     async def fail_when_lost(self) -> None:
         """Wait until a server dies that no other can replace.
@@ -94,33 +119,23 @@ class EmbeddedStack:
         """
         raise StackError(f"{await self._lost.get()} is gone and cannot be replaced")
 
-    async def _start(self) -> Addresses:
-        self.state.create()
-        self.cleanup.enter_context(self.state.locked())
-        for part in await asyncio.to_thread(end_leftovers, self.state.run):
-            self.report(part, "ended: an earlier stack had left it behind")
-        self.cleanup.enter_context(self.ports)
-        servers = self._servers()
-        self.cleanup.callback(self.state.addresses.unlink, missing_ok=True)
-        await self._start_guardian()
-        self.cleanup.push_async_callback(self._stop_servers)
-        addresses = await self._start_servers(servers)
-        addresses.save(self.state.addresses)
-        return addresses
+    async def close(self) -> None:
+        """End whatever runs."""
+        await self._cleanup.aclose()
 
     def _servers(self) -> list[Server]:
         """Return the servers to start, on ports that nobody else takes from now on."""
-        settings, durable = self.settings, self._durable
+        settings, state, claim = self.settings, self.state, self.ports.claim
         servers: list[Server] = []
         if "kafka" in self._parts:
             servers.append(self._broker())
         if "postgres" in self._parts:
-            port = self.ports.claim("GIFTCERT_POSTGRES_PORT", settings.postgres_port)
-            servers.append(Postgres(self.state, port, durable=durable))
+            port = claim("GIFTCERT_POSTGRES_PORT", settings.postgres_port)
+            servers.append(Postgres(state, port, durable=self._durable))
         if "temporal" in self._parts:
-            port = self.ports.claim("GIFTCERT_TEMPORAL_PORT", settings.temporal_port)
-            ui_port = self.ports.claim("GIFTCERT_TEMPORAL_UI_PORT", settings.temporal_ui_port)
-            servers.append(Temporal(self.state, port, ui_port, settings.temporal_namespace, durable=durable))
+            port = claim("GIFTCERT_TEMPORAL_PORT", settings.temporal_port)
+            ui_port = claim("GIFTCERT_TEMPORAL_UI_PORT", settings.temporal_ui_port)
+            servers.append(Temporal(settings, state, port, ui_port, durable=self._durable))
         return servers
 
     def _broker(self) -> Kafka | MemoryBroker:
@@ -132,36 +147,21 @@ class EmbeddedStack:
         self.report("kafka", f"in-memory broker, its messages end with it: {why_in_memory}; {remedy}")
         return MemoryBroker(self.state)
 
-    async def _start_servers(self, servers: Iterable[Server]) -> Addresses:
-        """Start all at once; return where they are, together with those that are external."""
-        async with asyncio.TaskGroup() as group:
-            starts = [(server, group.create_task(self._start_server(server))) for server in servers]
-            addresses = Addresses.external(self.settings)
-            for server, start in starts:
-                if isinstance(server, MemoryBroker):
-                    await start  # its address is its own choice
-                addresses = replace(addresses, **server.addresses)
-            if self._early is not None:
-                await self._early(addresses)
-        return addresses
-
     async def _start_server(self, server: Server) -> None:
         keeper = Keeper(await server.prepare(), self.state, self.report, self._lost.put_nowait)
         self._keepers.append(keeper)
         await keeper.make_ready()
 
     async def _stop_servers(self) -> None:
-        await asyncio.gather(*(keeper.stop(_GRACE_SECONDS) for keeper in self._keepers))
+        for start in self._starts:
+            start.cancel()
+        await asyncio.gather(*self._starts, return_exceptions=True)
+        await asyncio.gather(*(keeper.stop(_SERVER_GRACE_SECONDS) for keeper in self._keepers))
 
     async def _start_guardian(self) -> None:
-        program = Program(
-            name="guardian",
-            command=(sys.executable, "-m", "giftcert.embedded.guardian", str(self.state.run)),
-            lifeline=True,
-            outlives_parent=True,
-        )
-        guardian = Keeper(program, self.state, silent)
-        self.cleanup.push_async_callback(guardian.stop, _GUARDIAN_GRACE_SECONDS)
+        command = (sys.executable, "-m", "giftcert.embedded.guardian", str(self.state.run))
+        guardian = Keeper(Program(name="guardian", command=command, lifeline=True), self.state)
+        self._cleanup.push_async_callback(guardian.stop, _GUARDIAN_GRACE_SECONDS)
         await guardian.make_ready()
 
 
@@ -169,3 +169,119 @@ def embedded_parts(settings: Settings) -> frozenset[str]:
     """Return the servers whose address is not set, which are therefore ours to start."""
     external = Addresses.external(settings).servers
     return frozenset(part for part, setting in PARTS.items() if external[setting] is None)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyStack:
+    """Servers and service, every part of them ready; ``seconds`` is how long it took."""
+
+    addresses: Addresses
+    metrics_urls: Mapping[str, str]
+    state_folder: Path
+    seconds: float
+
+
+@asynccontextmanager
+async def whole_stack(
+    settings: Settings, report: Report, *, any_free_port: bool
+) -> AsyncIterator[ReadyStack]:
+    """Start servers and service, and end everything when the body is done or something cannot go on.
+
+    Raises:
+        StackError: something cannot start, or died and cannot be replaced; one line.
+        KeyFileError: a key file that is set cannot be used.
+    """
+    began = time.monotonic()
+    refuse_embedded_keys(settings)
+    check_key_files(settings)
+    await check_external(settings)
+    stack = EmbeddedStack(settings, any_free_port=any_free_port, report=report)
+    service = _Service(stack)
+    try:
+        addresses = await stack.launch()
+        await service.launch(addresses)
+        await stack.until_ready()
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(stack.fail_when_lost())
+            await service.open()
+            addresses = replace(addresses, api_url=service.api_url)
+            addresses.save(stack.state.addresses)
+            seconds = time.monotonic() - began
+            yield ReadyStack(addresses, service.metrics_urls, stack.state.root, seconds)
+            watch.cancel()
+    finally:
+        await service.close()
+        await stack.close()
+
+
+class _Service:
+    """The service's processes: loaded while the servers start, opened once all is prepared, kept open."""
+
+    def __init__(self, stack: EmbeddedStack) -> None:
+        self._stack = stack
+        self._ports: dict[str, int] = {}
+        self._processes: dict[str, Keeper] = {}
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{LOOPBACK}:{self._ports['api']}"
+
+    @property
+    def metrics_urls(self) -> Mapping[str, str]:
+        return {name: f"http://{LOOPBACK}:{port}/metrics" for name, port in self._ports.items()}
+
+    async def launch(self, addresses: Addresses) -> None:
+        """Start everything; it loads its modules and waits. Only now the port of the API is chosen."""
+        stack, settings = self._stack, self._stack.settings
+        keys = EmbeddedKeys.of(settings)
+        if settings.keyring is None or settings.jwt_jwks is None:
+            keys.ensure()
+        environment = {
+            **addresses.environment(),
+            "GIFTCERT_STATE_DIR": str(stack.state.root),
+            "GIFTCERT_KEYRING": str(settings.keyring or keys.keyring),
+            "GIFTCERT_JWT_JWKS": str(settings.jwt_jwks or keys.jwks),
+        }
+        self._ports["api"] = stack.ports.claim("GIFTCERT_API_PORT", settings.api_port)
+        self._ports |= {name: stack.ports.free() for name in ("ingest", "worker", "dispatch")}
+        programs = [self._process(name, port, environment) for name, port in self._ports.items()]
+        for program in (_program("prepare", environment), *programs):
+            process = self._processes[program.name] = Keeper(program, stack.state, stack.report)
+            await process.launch()
+
+    async def open(self) -> None:
+        """Have tables, topics, schedules and a first pool made, then let each process start until it is ready."""
+        await self._prepare(self._processes["prepare"])
+        async with asyncio.TaskGroup() as group:
+            for name in self._ports:
+                group.create_task(self._processes[name].make_ready())
+
+    async def close(self) -> None:
+        """End whatever runs."""
+        await asyncio.gather(*(one.stop(_SERVICE_GRACE_SECONDS) for one in self._processes.values()))
+
+    async def _prepare(self, preparation: Keeper) -> None:
+        try:
+            async with asyncio.timeout(_PREPARATION_SECONDS):
+                code, _ = await preparation.finish()
+        except TimeoutError:
+            said = preparation.last_line()
+            raise StackError(f"prepare took longer than {_PREPARATION_SECONDS} s ({said})") from None
+        said = preparation.last_line()
+        if code != 0:
+            raise StackError(said.removeprefix("giftcert: ") or "prepare failed")
+        self._stack.report("prepare", said)
+
+    def _process(self, name: str, port: int, environment: Mapping[str, str]) -> Program:
+        if name == "api":
+            address, own = self.api_url, {"GIFTCERT_API_PORT": str(port)}
+        else:
+            address = self.metrics_urls[name]
+            own = {"GIFTCERT_METRICS_PORT": str(port), "GIFTCERT_METRICS_HOST": LOOPBACK}
+        is_ready = partial(answers_ok, port, "/healthz")
+        return replace(_program(name, {**environment, **own}), address=address, is_ready=is_ready)
+
+
+def _program(name: str, environment: Mapping[str, str]) -> Program:
+    command = (sys.executable, "-m", "giftcert.cli", name)
+    return Program(name=name, command=command, environment=environment, lifeline=True)

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from giftcert.embedded.errors import StackError
+
+class StackError(Exception):
+    """The stack cannot start or go on; the message is one line that names the setting to change."""
 
 
 class StateFolder:

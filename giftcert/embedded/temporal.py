@@ -3,72 +3,62 @@
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from giftcert.embedded.errors import StackError
-from giftcert.embedded.ports import LOOPBACK
-from giftcert.embedded.programs import Program, complete
-from giftcert.embedded.readiness import accepts_connections
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.keeper import Program
+from giftcert.embedded.ports import LOOPBACK, answers_ok
+from giftcert.embedded.state_folder import StackError, StateFolder
+from giftcert.settings import Settings
 
 # All of type Keyword; the registry that the workflows use is theirs, this is what the server is told.
 SEARCH_ATTRIBUTES = ("CertificateStatus", "Channel", "OrderId", "RefundState", "RefundReason", "Product")
-# A person's own Temporal configuration names other servers.
-_CLOSED_TO_ENVIRONMENT = ("--disable-config-env", "--disable-config-file")
 
 
 class Temporal:
     """A server whose state is one SQLite file; ``durable=False`` keeps it in memory, for tests."""
 
     def __init__(
-        self, state: StateFolder, port: int, ui_port: int, namespace: str, *, durable: bool = True
+        self, settings: Settings, state: StateFolder, port: int, ui_port: int, *, durable: bool = True
     ) -> None:
-        self._database = state.root / "temporal" / "temporal.db"
-        self._port = port
-        self._ui_port = ui_port
-        self._namespace = namespace
-        self._durable = durable
-        self._address = f"{LOOPBACK}:{port}"
-        ui_url = f"http://{LOOPBACK}:{ui_port}"
-        self.addresses: Mapping[str, Any] = {"temporal_address": self._address, "temporal_ui_url": ui_url}
+        self._database = state.root / "temporal" / "temporal.db" if durable else None
+        self._port, self._ui_port = port, ui_port
+        self._namespace = settings.temporal_namespace
+        self.addresses: Mapping[str, Any] = {
+            "temporal_address": f"{LOOPBACK}:{port}",
+            "temporal_ui_url": f"http://{LOOPBACK}:{ui_port}",
+        }
 
     async def prepare(self) -> Program:
-        """Return what to run.
+        """Return what to run; ready is what answers through the Web UI which search attributes it knows.
 
         Raises:
             StackError: the server is not installed.
         """
-        self._database.parent.mkdir(exist_ok=True)
+        known = f"/api/v1/namespaces/{self._namespace}/search-attributes"
         return Program(
             name="temporal",
             command=(_binary(), "server", "start-dev", *self._options()),
-            address=f"{self._address}  Web UI {self.addresses['temporal_ui_url']}",
-            is_ready=self._is_ready,
+            address=f"{self.addresses['temporal_address']}  Web UI {self.addresses['temporal_ui_url']}",
+            is_ready=partial(answers_ok, self._ui_port, known),
         )
 
     def _options(self) -> list[str]:
         options = [
             *("--ip", LOOPBACK, "--port", str(self._port), "--ui-port", str(self._ui_port)),
             *("--namespace", self._namespace, "--log-level", "warn", "--ui-disable-news-fetch"),
-            *_CLOSED_TO_ENVIRONMENT,
+            # A person's own Temporal configuration names other servers.
+            *("--disable-config-env", "--disable-config-file"),
         ]
         for name in SEARCH_ATTRIBUTES:
             options += ["--search-attribute", f"{name}=Keyword"]
-        if self._durable:
-            # Without the write-ahead log the server does half the rate.
+        if self._database is not None:
+            self._database.parent.mkdir(exist_ok=True)
             options += ["--db-filename", str(self._database)]
+            # Without the write-ahead log the server does half the rate.
             options += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
         return options
-
-    async def _is_ready(self) -> bool:
-        if not await accepts_connections(LOOPBACK, self._port):
-            return False
-        code, _ = await complete(
-            *(_binary(), "operator", "search-attribute", "list"),
-            *("--address", self._address, "--namespace", self._namespace, *_CLOSED_TO_ENVIRONMENT),
-        )
-        return code == 0
 
 
 def _binary() -> str:

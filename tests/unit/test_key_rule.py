@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from giftcert.embedded.addresses import Addresses
-from giftcert.embedded.errors import StackError
-from giftcert.embedded.key_rule import refuse_embedded_keys
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.addresses import Addresses, refuse_embedded_keys
+from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.security import EmbeddedKeys, KeyFileError, Keyring
 from giftcert.security.tokens import create_signing_keys
 from giftcert.settings import Settings

@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from temporalio.client import Client
 
 from giftcert.cli.demo import sells_for_demo
-from giftcert.embedded.readiness import until
 from giftcert.settings import Settings
 from giftcert.verification.topic import stream_deviations
 from simulators.demo_environment import PRODUCTS_FILE
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 REPEATS = 6

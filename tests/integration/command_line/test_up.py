@@ -11,9 +11,9 @@ import pytest
 from command_runs import RunCommand
 from stacks import Stack
 
-from giftcert.embedded.readiness import until
 from tests.processes import PATIENCE_SECONDS, holds
 from tests.state_folders import new_state_folder
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 DOORS = ("api", "ingest", "worker", "dispatch")

@@ -12,13 +12,13 @@ from command_runs import RunCommand
 from stacks import Stack
 
 from giftcert.clock import utc_now
-from giftcert.embedded.readiness import until
 from giftcert.security import Caller, issue_token
 from simulators.addresses import Addresses
 from simulators.channel import open_channel
 from simulators.pos import sell_certificate
 from tests.integration.command_line.conftest import as_variables
 from tests.state_folders import new_state_folder
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 ISSUER = "https://login.example.com/"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stand_ins import READY, MakeProgram, Reports
 
-from giftcert.embedded.programs import Program
+from giftcert.embedded.keeper import Program
 from giftcert.embedded.state_folder import StateFolder
 
 

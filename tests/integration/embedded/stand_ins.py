@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from giftcert.embedded.programs import Program
+from giftcert.embedded.keeper import Program
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {ready}; time.sleep(600)"
 OBEDIENT = "{ready}; import signal; signal.pause()"

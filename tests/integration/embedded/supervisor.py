@@ -9,9 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
-from giftcert.embedded.keeper import Keeper
-from giftcert.embedded.programs import Program
-from giftcert.embedded.stack import EmbeddedStack, silent
+from giftcert.embedded.keeper import Keeper, Program
+from giftcert.embedded.stack import EmbeddedStack
 from giftcert.settings import Settings
 
 DEAF = (
@@ -29,7 +28,7 @@ async def main(state: Path, parts: list[str]) -> None:
     stack = EmbeddedStack(settings, parts=parts, any_free_port=True, durable=False)
     async with stack:
         program = Program(name="deaf", command=(sys.executable, "-c", DEAF), is_ready=is_deaf)
-        keeper = Keeper(program, stack.state, silent)
+        keeper = Keeper(program, stack.state)
         await keeper.make_ready()
         records = [json.loads(path.read_text()) for path in (state / "run").glob("*.json")]
         print(json.dumps({record["part"]: record["pid"] for record in records}), flush=True)

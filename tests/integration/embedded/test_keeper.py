@@ -10,10 +10,8 @@ import psutil
 import pytest
 from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports
 
-from giftcert.embedded.errors import StackError
-from giftcert.embedded.keeper import Keeper, Report
-from giftcert.embedded.programs import Program
-from giftcert.embedded.state_folder import StateFolder
+from giftcert.embedded.keeper import Keeper, Program, Report
+from giftcert.embedded.state_folder import StackError, StateFolder
 from tests.processes import PATIENCE_SECONDS, has_ended, holds
 
 
@@ -34,8 +32,8 @@ def records(state: StateFolder) -> list[Path]:
 
 
 def pid_of(keeper: Keeper) -> int:
-    assert keeper.running is not None
-    return keeper.running.process.pid
+    assert keeper.process is not None
+    return keeper.process.pid
 
 
 async def test_a_part_is_reported_when_it_is_ready(
@@ -139,7 +137,7 @@ async def test_a_part_with_a_lifeline_starts_at_the_word_and_ends_with_the_line(
 ) -> None:
     code = "import sys; assert sys.stdin.readline() == 'go\\n'; {ready}; sys.stdin.read()"
     keeper = Keeper(stand_in(code, lifeline=True), state, reports)
-    assert (await keeper.launch()).process.returncode is None
+    assert (await keeper.launch()).returncode is None
     await keeper.make_ready()
     await keeper.stop(PATIENCE_SECONDS)
     assert not reports.of("killed")

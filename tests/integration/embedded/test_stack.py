@@ -14,9 +14,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
-from giftcert.embedded.errors import StackError
 from giftcert.embedded.ports import PortClaims
 from giftcert.embedded.stack import EmbeddedStack
+from giftcert.embedded.state_folder import StackError
 from giftcert.settings import Settings
 
 pytestmark = pytest.mark.integration

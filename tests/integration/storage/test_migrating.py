@@ -3,11 +3,11 @@ import asyncio
 import asyncpg
 import pytest
 
-from giftcert.embedded.readiness import until
 from giftcert.storage.engine import driver_of, engine_at
 from giftcert.storage.migrate import OutdatedDatabaseError, migrate
 from tests.integration.storage.pool_rows import Tables
 from tests.processes import PATIENCE_SECONDS
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
