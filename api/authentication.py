@@ -1,7 +1,8 @@
 """Bearer tokens: who calls, in which roles, for which channels."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Request, Security
 from fastapi.routing import APIRoute
@@ -10,14 +11,43 @@ from fastapi.security.base import SecurityBase
 from starlette.responses import Response
 
 from api.problems import InvalidFieldError, Problem, ProblemError
-from api.services import Services, services_of
 from giftcert.clock import utc_now
 from giftcert.redaction import is_fit_to_tell
 from giftcert.security import Caller, Role, TokenError
 
+if TYPE_CHECKING:
+    from api.services import Services  # it is made of what the resources define, which import this module
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, and the services that answer."""
+
+    caller: Caller
+    services: "Services"
+
+    def check_channel(self, channel: str) -> None:
+        """Let only callers of this channel go on.
+
+        Raises:
+            ProblemError: 403.
+        """
+        if channel not in self.caller.channels:
+            raise ProblemError(Problem.CHANNEL_NOT_ALLOWED)
+
+    def check_known_channel(self, channel: str) -> None:
+        """Do the same with the name of a channel that was sent.
+
+        Raises:
+            ProblemError: 422 where there is no such channel, 403.
+        """
+        if channel not in self.services.settings.channels:
+            raise InvalidFieldError("channel", "no such channel")
+        self.check_channel(channel)
+
 
 class Bearer(SecurityBase):
-    """A dependency that lets callers with one of these roles through, and gives the endpoint who it is."""
+    """A dependency that lets callers with one of these roles through, and gives the endpoint its call."""
 
     def __init__(self, *roles: Role) -> None:
         described = HTTPBearer(bearerFormat="JWT", description="Roles: channel, crm, support, ops")
@@ -25,12 +55,12 @@ class Bearer(SecurityBase):
         self.scheme_name = "bearer"
         self._roles = frozenset(roles)
 
-    async def __call__(self, request: Request) -> Caller:
-        """Return the caller, whom the route has checked."""
-        caller: Caller = request.state.caller
-        return caller
+    async def __call__(self, request: Request) -> Call:
+        """Return the call, whose token the route has checked."""
+        call: Call = request.state.call
+        return call
 
-    def check(self, request: Request, services: Services) -> Caller:
+    def check(self, request: Request) -> Call:
         """Check the token.
 
         Raises:
@@ -39,6 +69,7 @@ class Bearer(SecurityBase):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise ProblemError(Problem.UNAUTHENTICATED)
+        services: Services = request.app.state.services
         try:
             caller = services.tokens.verify(token, utc_now())
         except TokenError as error:
@@ -47,21 +78,21 @@ class Bearer(SecurityBase):
             raise InvalidFieldError("sub", "goes to the stream: an opaque id, no address and no number")
         if self._roles.isdisjoint(caller.roles):
             raise ProblemError(Problem.ROLE_NOT_ALLOWED)
-        request.state.caller = caller
-        return caller
+        request.state.call = call = Call(caller, services)
+        return call
 
 
 class AuthenticatedRoute(APIRoute):
-    """Checks the token before the body is read, and that the query says nothing that the call does not know.
+    """Checks the token before the body is read, and refuses query parameters that the call does not know.
 
-    By itself FastAPI reads and parses the body first, and passes over a parameter that is misspelt.
+    FastAPI itself would read and parse the body first, and ignore a misspelt parameter.
     """
 
     async def plain_arguments(self, request: Request) -> dict[str, Any] | None:
-        """Return what the endpoint takes besides services and caller, if the request is plainly in order.
+        """Return what the endpoint takes besides the call, if the request is plainly in order.
 
-        A route that overrides this hands such requests to its endpoint itself: working out the declared parameters
-        takes FastAPI a fifth of a whole request. FastAPI answers all others, and finds what is wrong.
+        Only for the busiest routes: working out declared parameters takes FastAPI a fifth of a whole request. All other
+        requests go through FastAPI, which says what is wrong.
         """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -71,11 +102,10 @@ class AuthenticatedRoute(APIRoute):
         known = frozenset(parameter.alias for parameter in self.dependant.query_params)
 
         async def answer(request: Request) -> Response:
-            services = await services_of(request)
-            caller = bearer.check(request, services)
+            call = bearer.check(request)
             arguments = await self.plain_arguments(request)
             if arguments is not None:
-                response: Response = await self.endpoint(services=services, caller=caller, **arguments)
+                response: Response = await self.endpoint(call, **arguments)
                 return response
             if not known.issuperset(request.query_params):
                 raise InvalidFieldError("query", "a parameter that this call does not know")
@@ -84,31 +114,10 @@ class AuthenticatedRoute(APIRoute):
         return answer
 
 
-ChannelCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.CHANNEL))]
-SupportCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.SUPPORT))]
-CrmCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.CRM))]
-CrmOrSupportCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.CRM, Role.SUPPORT))]
-ReadingCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.CHANNEL, Role.CRM, Role.SUPPORT))]
-ChannelOrOpsCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.CHANNEL, Role.OPS))]
-OpsCaller: TypeAlias = Annotated[Caller, Security(Bearer(Role.OPS))]
-
-
-def check_known_channel(services: Services, caller: Caller, channel: str) -> None:
-    """Let only callers of a channel go on that there is.
-
-    Raises:
-        ProblemError: 422 for one that there is not, 403 for another's.
-    """
-    if channel not in services.settings.channels:
-        raise InvalidFieldError("channel", "no such channel")
-    check_channel(caller, channel)
-
-
-def check_channel(caller: Caller, channel: str) -> None:
-    """Let only callers of the channel go on.
-
-    Raises:
-        ProblemError: 403.
-    """
-    if channel not in caller.channels:
-        raise ProblemError(Problem.CHANNEL_NOT_ALLOWED)
+ChannelCall: TypeAlias = Annotated[Call, Security(Bearer(Role.CHANNEL))]
+SupportCall: TypeAlias = Annotated[Call, Security(Bearer(Role.SUPPORT))]
+CrmCall: TypeAlias = Annotated[Call, Security(Bearer(Role.CRM))]
+CrmOrSupportCall: TypeAlias = Annotated[Call, Security(Bearer(Role.CRM, Role.SUPPORT))]
+ReadingCall: TypeAlias = Annotated[Call, Security(Bearer(Role.CHANNEL, Role.CRM, Role.SUPPORT))]
+ChannelOrOpsCall: TypeAlias = Annotated[Call, Security(Bearer(Role.CHANNEL, Role.OPS))]
+OpsCall: TypeAlias = Annotated[Call, Security(Bearer(Role.OPS))]

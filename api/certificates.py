@@ -1,6 +1,5 @@
 """``/certificates``: read, search, disclose the CVC, notify again, block, unblock, unlock."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,15 +11,15 @@ from starlette.responses import Response
 
 from api.authentication import (
     AuthenticatedRoute,
-    CrmCaller,
-    CrmOrSupportCaller,
-    ReadingCaller,
-    SupportCaller,
-    check_channel,
+    Call,
+    CrmCall,
+    CrmOrSupportCall,
+    ReadingCall,
+    SupportCall,
 )
-from api.idempotency import SentKey, json_reply, key_of
+from api.idempotency import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
-from api.problems import InvalidFieldError, Problem, ProblemError
+from api.problems import InvalidFieldError, Problem, refused
 from api.schemas import (
     CERTIFICATE_ID,
     LONGEST_ID,
@@ -32,21 +31,18 @@ from api.schemas import (
     RefundState,
     Schema,
     Status,
-    standing_of,
 )
-from api.services import CurrentServices, Services
-from giftcert.domain.certificate.disclosure import DisclosureRefusal
 from giftcert.domain.certificate.messages import (
     Block,
     DiscloseCvc,
+    Request,
     RequestNotification,
     Unblock,
     UnlockVerification,
 )
-from giftcert.domain.certificate.messages import Request as Message
 from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.lifecycle.requests import Outcome
-from giftcert.security import Caller, Role
+from giftcert.security import Role
 from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.credentials import CredentialRepository
@@ -151,16 +147,15 @@ class CertificatePage(Schema):
     responses=may_answer(Problem.CHANNEL_NOT_ALLOWED, Problem.UNKNOWN_CERTIFICATE),
 )
 async def get_certificate(
-    services: CurrentServices,
-    caller: ReadingCaller,
+    call: ReadingCall,
     certificate_id: CertificateId,
     history_after: Annotated[int, Query(alias="historyAfter", ge=0, le=2**31 - 1)] = 0,
 ) -> CertificateView:
     """Tell status, balance, order, refund cases and history of a certificate; a channel only of its own."""
-    async with services.engine.connect() as connection:
+    async with call.services.engine.connect() as connection:
         stored = await CertificateRepository(connection).load(str(certificate_id))
         state = stored.state
-        _check_access(caller, state)
+        _check_access(call, state)
         if history_after > stored.sequence:
             raise InvalidFieldError("historyAfter", "is beyond the last event")
         [found] = await CertificateSearch(connection).find({"certificate_id": certificate_id})
@@ -171,15 +166,14 @@ async def get_certificate(
         "order": state.sale,
         "refund_cases": [_case(state, sale, case) for sale in state.sales for case in sale.cases],
         "history": history,
-        "web_url": services.settings.workflow_url(str(certificate_id)),
+        "web_url": call.services.settings.workflow_url(str(certificate_id)),
     }
     return CertificateView.model_validate(view, context=state.currency)
 
 
 @router.get("/certificates", responses=may_answer())
 async def search_certificates(  # noqa: PLR0913 - one argument per criterion
-    services: CurrentServices,
-    _: CrmOrSupportCaller,
+    call: CrmOrSupportCall,
     *,
     order_id: Annotated[Identifier, Query(alias="orderId", examples=["IM-1001"])] = None,
     refund_id: Annotated[Identifier, Query(alias="refundId", examples=["R-12"])] = None,
@@ -202,7 +196,7 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
         raise InvalidFieldError(
             "orderId", "name an order, refund, reservation, customer or the last four digits"
         )
-    async with services.engine.connect() as connection:
+    async with call.services.engine.connect() as connection:
         search = CertificateSearch(connection)
         if after is not None and not await search.find({"certificate_id": after}):
             raise InvalidFieldError("after", "is not `next` of a page")
@@ -212,12 +206,12 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
     return CertificatePage(items=items, next=page[-1].certificate_id if more else None)
 
 
-def _check_access(caller: Caller, state: CertificateState) -> None:
+def _check_access(call: Call, state: CertificateState) -> None:
     """A caller that is a channel and nothing else sees what its channels sell or last reserved."""
-    if caller.roles & {Role.CRM, Role.SUPPORT}:
+    if call.caller.roles & {Role.CRM, Role.SUPPORT}:
         return
     reserved_by = state.reservation.channel if state.reservation else None
-    check_channel(caller, state.sale_channel or reserved_by or "")
+    call.check_channel(state.sale_channel or reserved_by or "")
 
 
 def _summary(found: FoundCertificate) -> CertificateSummary:
@@ -246,10 +240,6 @@ _SOURCE = {
     "description": "`workflow`, or `storage` if the workflow could not answer in time",
     "schema": {"type": "string", "enum": ["workflow", "storage"]},
 }
-_DISCLOSURE_PROBLEMS: Mapping[object, Problem] = {
-    DisclosureRefusal.NOT_ISSUED: Problem.NOT_ISSUED,
-    DisclosureRefusal.NOT_ACTIVE: Problem.NOT_ACTIVE,
-}
 
 
 class Disclosure(Schema):
@@ -273,9 +263,8 @@ class Disclosure(Schema):
     },
 )
 async def disclose_cvc(
-    services: CurrentServices,
+    call: CrmCall,
     response: Response,
-    caller: CrmCaller,
     certificate_id: CertificateId,
     purpose: Annotated[Literal["notification"], Query(examples=["notification"])],
     notification_id: Annotated[UUID | None, Query(alias="notificationId")] = None,
@@ -284,17 +273,18 @@ async def disclose_cvc(
 
     The disclosure is recorded and told on the stream before the reply; so is every refusal.
     """
+    services, caller = call.services, call.caller.subject
     services.disclosures_by_certificate.hit(str(certificate_id))
-    services.disclosures_by_caller.hit(caller.subject)
+    services.disclosures_by_caller.hit(caller)
     sealed = await services.workflows.sealed_secrets(str(certificate_id))
     message = DiscloseCvc(
-        disclosed_to=caller.subject,
+        disclosed_to=caller,
         purpose=purpose,
         notification_id=str(notification_id) if notification_id else None,
     )
     outcome = await services.act(str(certificate_id), message)
     if outcome.refusal is not None or outcome.sealed is None:
-        raise ProblemError(_DISCLOSURE_PROBLEMS[outcome.refusal], standing_of(outcome.state))
+        raise refused(outcome, Problem.NOT_ACTIVE)
     source = "storage" if sealed is None else "workflow"
     response.headers[SOURCE_HEADER] = source
     _SOURCES.labels(source).inc()
@@ -325,64 +315,42 @@ class ChangedCertificate(Schema):
     held: Money
 
 
-@router.post(
-    "/certificates/{certificateId}/block",
-    operation_id="blockCertificate",
-    **keyed(
-        {200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True
-    ),
+_DECIDED = keyed(
+    {200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True
 )
-async def block(
-    services: CurrentServices,
-    caller: SupportCaller,
-    certificate_id: CertificateId,
-    body: Reason,
-    key: SentKey = None,
+
+
+@router.post("/certificates/{certificateId}/block", **_DECIDED)
+async def block_certificate(
+    call: SupportCall, certificate_id: CertificateId, body: Reason, key: SentKey = None
 ) -> Response:
     """Stop spending and disclosure of a certificate, and that it is given if nobody has it yet."""
-    message = Block(reason=body.reason, by=caller.subject)
-    used = key_of(services, caller, "block", key, {"certificateId": certificate_id, "reason": body.reason})
-    return await _act(services, certificate_id, message, used)
+    used = key_of(call, "block", key, {"certificateId": certificate_id, "reason": body.reason})
+    return await _act(call, certificate_id, Block(reason=body.reason, by=call.caller.subject), used)
 
 
-@router.post(
-    "/certificates/{certificateId}/unblock",
-    operation_id="unblockCertificate",
-    **keyed(
-        {200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED, has_body=True
-    ),
-)
-async def unblock(
-    services: CurrentServices,
-    caller: SupportCaller,
-    certificate_id: CertificateId,
-    body: Reason,
-    key: SentKey = None,
+@router.post("/certificates/{certificateId}/unblock", **_DECIDED)
+async def unblock_certificate(
+    call: SupportCall, certificate_id: CertificateId, body: Reason, key: SentKey = None
 ) -> Response:
     """Lift a block; all is as it was, and refunds that waited for it are judged again."""
-    message = Unblock(reason=body.reason, by=caller.subject)
-    used = key_of(services, caller, "unblock", key, {"certificateId": certificate_id, "reason": body.reason})
-    return await _act(services, certificate_id, message, used)
+    used = key_of(call, "unblock", key, {"certificateId": certificate_id, "reason": body.reason})
+    return await _act(call, certificate_id, Unblock(reason=body.reason, by=call.caller.subject), used)
 
 
 @router.post(
     "/certificates/{certificateId}/unlock",
-    operation_id="unlockCertificate",
     **keyed({200: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, has_body=True),
 )
-async def unlock(
-    services: CurrentServices,
-    caller: SupportCaller,
-    certificate_id: CertificateId,
-    body: Reason,
-    key: SentKey = None,
+async def unlock_certificate(
+    call: SupportCall, certificate_id: CertificateId, body: Reason, key: SentKey = None
 ) -> Response:
     """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
-    async with services.engine.connect() as connection:
-        is_locked = await CredentialRepository(connection).is_locked(certificate_id, services.clock())
-    message = UnlockVerification(reason=body.reason, by=caller.subject, is_locked=is_locked)
-    used = key_of(services, caller, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
-    return await _act(services, certificate_id, message, used)
+    used = key_of(call, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
+    async with call.services.engine.connect() as connection:
+        is_locked = await CredentialRepository(connection).is_locked(certificate_id, call.services.clock())
+    message = UnlockVerification(reason=body.reason, by=call.caller.subject, is_locked=is_locked)
+    return await _act(call, certificate_id, message, used)
 
 
 @router.post(
@@ -390,22 +358,21 @@ async def unlock(
     **keyed({202: ChangedCertificate}, Problem.UNKNOWN_CERTIFICATE, Problem.STATUS_NOT_ALLOWED),
 )
 async def notify_again(
-    services: CurrentServices, caller: CrmOrSupportCaller, certificate_id: CertificateId, key: SentKey = None
+    call: CrmOrSupportCall, certificate_id: CertificateId, key: SentKey = None
 ) -> Response:
     """Have the client written to again: it never came. The stream then tells a new `notification.requested`."""
-    used = key_of(services, caller, "notify", key, {"certificateId": certificate_id})
-    return await _act(services, certificate_id, RequestNotification(caller.subject), used, 202)
+    used = key_of(call, "notify", key, {"certificateId": certificate_id})
+    return await _act(call, certificate_id, RequestNotification(call.caller.subject), used, 202)
 
 
 async def _act(
-    services: Services, certificate_id: UUID, message: Message, key: IdempotencyKey | None, status: int = 200
+    call: Call, certificate_id: UUID, message: Request, key: IdempotencyKey | None, status: int = 200
 ) -> Response:
     """Carry a request of support or CRM out, and answer how the certificate then stands."""
-    outcome = await services.act(str(certificate_id), message, key=key, answer=_changed)
+    outcome = await call.services.act(str(certificate_id), message, key=key, answer=_changed)
     if outcome.refusal is not None:
-        shown = {"certificateStatus": outcome.state.shown_status}
-        raise ProblemError(Problem.STATUS_NOT_ALLOWED, shown)
-    return json_reply(outcome.answer, status, repeated=outcome.repeated)
+        raise refused(outcome, Problem.STATUS_NOT_ALLOWED)
+    return reply(outcome.answer, status, repeated=outcome.repeated)
 
 
 def _changed(outcome: Outcome) -> dict[str, object]:

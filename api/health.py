@@ -1,22 +1,23 @@
 """``/healthz``, ``/readyz``, ``/metrics``, and the explanation of each type of problem."""
 
 import asyncio
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from pydantic import Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.problems import PROBLEMS, Problem, ProblemError
 from api.schemas import Schema
-from api.services import CurrentServices, Services
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.products import ProductRepository
 
+if TYPE_CHECKING:
+    from api.services import Services
+
 router = APIRouter(tags=["operation"])
 metrics_router = APIRouter(tags=["operation"])
-OK, AWAY = "ok", "away"
 _METRIC = 'giftcert_http_request_seconds_count{method="GET",route="/certificates/next",status="200"} 3.0'
 
 
@@ -29,30 +30,22 @@ class PartStatus(Schema):
     )
 
 
-@router.get(
-    "/healthz",
-    responses={200: {"content": {"application/json": {"example": {"status": OK}}}}},
-)
+@router.get("/healthz", responses={200: {"content": {"application/json": {"example": {"status": "ok"}}}}})
 async def is_alive() -> dict[str, str]:
     """Answer as long as the process does."""
     return {"status": "ok"}
 
 
-@router.get(
-    "/readyz",
-    response_model=PartStatus,
-    responses={503: {"model": PartStatus, "description": "The database is away"}},
-)
-async def is_ready(services: CurrentServices) -> Response:
+@router.get("/readyz", responses={503: {"model": PartStatus, "description": "The database is away"}})
+async def is_ready(request: Request, response: Response) -> PartStatus:
     """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
+    services: Services = request.app.state.services
     database, temporal = await asyncio.gather(_database(services), services.workflows.is_reachable())
-    parts = {
-        "database": OK if database else AWAY,
-        "temporal": OK if temporal else AWAY,
-        "kafka": "not needed here",
-    }
-    body = {"status": "ready" if database else "notReady", "parts": parts}
-    return JSONResponse(body, 200 if database else 503)
+    answers = {"database": database, "temporal": temporal}
+    parts = {part: "ok" if is_there else "away" for part, is_there in answers.items()}
+    response.status_code = 200 if database else 503
+    status: Literal["ready", "notReady"] = "ready" if database else "notReady"
+    return PartStatus(status=status, parts={**parts, "kafka": "not needed here"})
 
 
 @router.get("/problems/{name}", include_in_schema=False)
@@ -79,7 +72,7 @@ async def read_metrics() -> Response:
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database(services: Services) -> bool:
+async def _database(services: "Services") -> bool:
     try:
         async with asyncio.timeout(1), services.engine.connect() as connection:
             await ProductRepository(connection).all()

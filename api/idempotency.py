@@ -8,18 +8,13 @@ from fastapi import Header
 from pydantic import StringConstraints
 from starlette.responses import Response
 
+from api.authentication import Call
 from api.problems import Problem, ProblemError
 from api.schemas import NO_NUL
-from api.services import Services
 from giftcert.lifecycle.idempotency import idempotency_key
-from giftcert.security import Caller
 from giftcert.storage.idempotency import IdempotencyKey
 
 LONGEST_KEY = 64
-HIT = {"Idempotency-Hit": "true"}
-"""Header of an answer that comes again."""
-
-
 _HEADER = "Idempotency-Key"
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_KEY, pattern=NO_NUL)]
 SentKey: TypeAlias = Annotated[
@@ -30,7 +25,6 @@ SentKey: TypeAlias = Annotated[
         examples=["5f0c9a52-IM-1001"],
     ),
 ]
-"""The header as a parameter of an endpoint."""
 RequiredKey: TypeAlias = Annotated[
     _Key,
     Header(
@@ -39,25 +33,23 @@ RequiredKey: TypeAlias = Annotated[
         examples=["5f0c9a52-receipt-POS-17"],
     ),
 ]
-"""The same for a call that makes no sense without."""
 
 
-def key_of(
-    services: Services, caller: Caller, call: str, key: str | None, parameters: Mapping[str, Any]
-) -> IdempotencyKey | None:
+def key_of(call: Call, name: str, key: str | None, parameters: Mapping[str, Any]) -> IdempotencyKey | None:
     """Return the key that was sent with what it belongs to; ``parameters`` is all that makes two calls the same.
 
     Raises:
         ProblemError: 422 where the settings want a key and there is none.
     """
     if key is None:
-        if services.settings.require_idempotency_key:
+        if call.services.settings.require_idempotency_key:
             raise ProblemError(Problem.IDEMPOTENCY_KEY_REQUIRED)
         return None
     content = msgspec.json.encode(parameters, order="sorted")
-    return idempotency_key(services.keyring, caller.subject, call, key, content)
+    return idempotency_key(call.services.keyring, call.caller.subject, name, key, content)
 
 
-def json_reply(content: bytes | None, status: int = 200, *, repeated: bool = False) -> Response:
-    """Answer with JSON that was made here, so that FastAPI does not validate it once more."""
-    return Response(content, status, HIT if repeated else {}, media_type="application/json")
+def reply(content: bytes | None, status: int = 200, *, repeated: bool = False) -> Response:
+    """Answer with JSON that was made here, or nothing; ``repeated``: it was given before under the same key."""
+    headers = {"Idempotency-Hit": "true"} if repeated else {}
+    return Response(content, status, headers, media_type="application/json" if content else None)

@@ -3,15 +3,12 @@
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 from pydantic.alias_generators import to_camel
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import (
     certificates,
@@ -23,32 +20,13 @@ from api import (
     reservations,
     verification,
 )
-from api.limits import CallLimit, ReservationCap
 from api.middleware import RequestMiddleware
 from api.openapi import document
-from api.problems import Problem, handle_problems
-from api.products import Catalogue
-from api.reservations import RefusedClaimLedger
-from api.services import Services
-from api.verification import CredentialCheck, record_locks
-from api.workflows import CertificateWorkflows
-from giftcert.clock import Clock, utc_now
-from giftcert.lifecycle.change import Lifecycle
-from giftcert.lifecycle.idempotency import CallsInProgress
-from giftcert.security import keyring_of, token_verifier_of
+from api.problems import handle_problems
+from api.services import open_services
 from giftcert.settings import Settings
-from giftcert.storage.claim_queue import ClaimQueue
-from giftcert.storage.claims import ClaimRepository
-from giftcert.storage.engine import claim_connections, make_engine, transaction
-from giftcert.storage.outages import DATABASE_ERRORS
-from giftcert.storage.service_policy import record_policy
-from giftcert.temporal.deployment import build_id
 
-_LOG = structlog.get_logger(__name__)
 SHUTDOWN_SECONDS = 5
-CLOSE_SECONDS = 2
-RECORD_SECONDS = 1
-"""How often is recorded what no request waits for."""
 YOUNG_OBJECTS = 5_000
 """How many come before the garbage collector looks: by default it does twice a request, and takes 6 % of it."""
 _DESCRIPTION = """Gift certificates: channels reserve them, CRM discloses them, support looks into them.
@@ -60,20 +38,12 @@ class AddressTakenError(Exception):
     """The port of the API is in use, or its host is not ours."""
 
 
-def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
-    """Return the application; it opens its connections when it starts."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, clock) as services:
-            app.state.services = services
-            yield
-
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application; it answers once its ``state.services`` are opened."""
     app = FastAPI(
         title="Gift certificates",
         version="1",
         description=_DESCRIPTION,
-        lifespan=lifespan,
         openapi_url="/openapi.json" if settings.serve_docs else None,
         docs_url="/docs" if settings.serve_docs else None,
         redoc_url=None,
@@ -90,87 +60,6 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
     document(app)
     app.add_middleware(RequestMiddleware, log=settings.access_log)
     return app
-
-
-@asynccontextmanager
-async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Services]:
-    """Make the services, keep their background work going, and close them.
-
-    Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
-
-    Raises:
-        KeyFileError: the keyring or the public keys cannot be read.
-    """
-    engine, keyring = make_engine(settings, "giftcert-api", index_plans=True), keyring_of(settings)
-    workflows = CertificateWorkflows(settings)
-    lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build=build_id())
-    refused_claims = RefusedClaimLedger(engine, clock)
-    try:
-        async with (
-            claim_connections(settings) as connections,
-            _recording("refused claims", refused_claims.record_due),
-            _recording("locks of numbers", partial(record_locks, engine, lifecycle, keyring)),
-            _recording("the policy", partial(_record_policy, engine, settings, clock), once=True),
-        ):
-            claims = ClaimRepository(connections)
-            yield Services(
-                settings=settings,
-                clock=clock,
-                engine=engine,
-                lifecycle=lifecycle,
-                claims=ClaimQueue(claims),
-                past_claims=claims,
-                claims_in_progress=CallsInProgress(),
-                catalogue=Catalogue(engine),
-                cap=ReservationCap(engine, settings.reservation_cap),
-                refused_claims=refused_claims,
-                disclosures_by_caller=CallLimit(
-                    settings.disclosures_per_caller, Problem.TOO_MANY_DISCLOSURES
-                ),
-                disclosures_by_certificate=CallLimit(
-                    settings.disclosures_per_certificate, Problem.TOO_MANY_DISCLOSURES
-                ),
-                workflows=workflows,
-                keyring=keyring,
-                credentials=CredentialCheck(engine, keyring, settings),
-                tokens=token_verifier_of(settings),
-            )
-    finally:
-        await workflows.close(CLOSE_SECONDS)
-        await engine.dispose()
-
-
-async def _record_policy(engine: AsyncEngine, settings: Settings, clock: Clock) -> None:
-    """Record the policy of this process: commands decide by it too (ADR 60)."""
-    async with transaction(engine) as connection:
-        await record_policy(connection, settings.policy, clock())
-
-
-@asynccontextmanager
-async def _recording(
-    subject: str, record: Callable[[], Awaitable[None]], *, once: bool = False
-) -> AsyncIterator[None]:
-    """Record in the background, again and again or until it was done once; the database may be away meanwhile."""
-    stop = asyncio.Event()
-
-    async def work() -> None:
-        while not stop.is_set():
-            try:
-                await record()
-                if once:
-                    return
-            except DATABASE_ERRORS as error:
-                _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RECORD_SECONDS)
-
-    task = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait([task], timeout=CLOSE_SECONDS)
-        task.cancel()  # while the database is away it may take longer
 
 
 async def serve(settings: Settings) -> None:

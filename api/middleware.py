@@ -64,7 +64,7 @@ class RequestMiddleware:
         route = getattr(scope.get("route"), "path", "unmatched")
         _SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
         if self._log is not None:
-            caller = scope.get("state", {}).get("caller")
+            call = scope.get("state", {}).get("call")
             line: dict[str, Any] = {
                 "timestamp": utc_now(),
                 "logger": "giftcert.access",
@@ -72,7 +72,7 @@ class RequestMiddleware:
                 "route": route,
                 "status": status,
                 "milliseconds": round(seconds * 1000, 1),
-                "caller": caller.subject if caller else None,
+                "caller": call.caller.subject if call else None,
             }
             # Not by logging: its processors take as long as the request, and nothing here has to be redacted.
             self._log.write(_ENCODER.encode(line).decode() + "\n")

@@ -9,12 +9,11 @@ from pydantic import Field
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from api.authentication import AuthenticatedRoute, OpsCaller
-from api.idempotency import SentKey, json_reply, key_of
+from api.authentication import AuthenticatedRoute, Call, OpsCall
+from api.idempotency import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema
-from api.services import CurrentServices, Services
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.engine import transaction
@@ -61,8 +60,9 @@ class OperationView(Schema):
 
 
 @router.get("/pool", responses=may_answer())
-async def count_pool(services: CurrentServices, _: OpsCaller) -> list[PoolCountView]:
+async def count_pool(call: OpsCall) -> list[PoolCountView]:
     """Count the certificates of each product by status."""
+    services = call.services
     async with services.engine.connect() as connection:
         counts = await PoolRepository(connection).counts(services.clock(), services.settings.cooling_period)
     return [PoolCountView.model_validate(count) for count in counts]
@@ -72,9 +72,7 @@ async def count_pool(services: CurrentServices, _: OpsCaller) -> list[PoolCountV
     "/pool/retire",
     **keyed({202: OperationView}, Problem.UNKNOWN_BATCH, Problem.UNKNOWN_CERTIFICATE, has_body=True),
 )
-async def retire(
-    services: CurrentServices, caller: OpsCaller, body: RetirementOrder, key: SentKey = None
-) -> Response:
+async def retire(call: OpsCall, body: RetirementOrder, key: SentKey = None) -> Response:
     """Withdraw a batch or one certificate: what is not sold is retired, what is sold is blocked.
 
     The answer is an operation; `GET /operations/{operationId}` says how far it has come.
@@ -82,40 +80,41 @@ async def retire(
     if (body.batch_id is None) == (body.certificate_id is None):
         field = "batchId" if body.batch_id is None else "certificateId"
         raise InvalidFieldError(field, "name either a batch or a certificate")
-    used = key_of(services, caller, "retire", key, body.model_dump(mode="json"))
+    used = key_of(call, "retire", key, body.model_dump(mode="json"))
     operation = Operation(
         operation_id=uuid7(),
         batch_id=body.batch_id,
         certificate_id=body.certificate_id,
         reason=body.reason,
-        requested_by=caller.subject,
-        requested_at=services.clock(),
+        requested_by=call.caller.subject,
+        requested_at=call.services.clock(),
     )
-    answer, repeated = await _start(services, operation, used)
+    answer, repeated = await _start(call, operation, used)
     if repeated:
-        return json_reply(answer, 202, repeated=True)
+        return reply(answer, 202, repeated=True)
+    services = call.services
     if body.certificate_id is not None:  # at once, so that it needs no workflow
         retired = await retire_next(services.lifecycle, operation.operation_id, services.clock())
         services.workflows.wake(retired.wakes)
     else:
         services.workflows.retire()
-    return json_reply(answer, 202)
+    return reply(answer, 202)
 
 
 @router.get("/operations/{operationId}", responses=may_answer(Problem.UNKNOWN_OPERATION))
-async def get_operation(services: CurrentServices, _: OpsCaller, operation_id: OperationId) -> OperationView:
+async def get_operation(call: OpsCall, operation_id: OperationId) -> OperationView:
     """Tell how far a retirement has come."""
-    async with services.engine.connect() as connection:
+    async with call.services.engine.connect() as connection:
         found = await OperationRepository(connection).find(operation_id)
     if found is None:
         raise ProblemError(Problem.UNKNOWN_OPERATION)
     return OperationView.model_validate(found)
 
 
-async def _start(services: Services, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
+async def _start(call: Call, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
     """Store an operation and what its caller is answered; return the answer, and whether it was given before."""
-    async with transaction(services.engine) as connection:
-        before = await IdempotencyRepository(connection).find(key, services.clock()) if key else None
+    async with transaction(call.services.engine) as connection:
+        before = await IdempotencyRepository(connection).find(key, operation.requested_at) if key else None
         if before is not None:
             return before, True
         try:

@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
+from giftcert.lifecycle.requests import Outcome
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.idempotency import IdempotencyMismatchError
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
@@ -39,55 +41,34 @@ class Problem(Enum):
     REQUEST_TIMEOUT = 408, "The request was not there in time; send it faster."
     POOL_EXHAUSTED = 409, "No certificates are left to give; sell something else for now."
     ALREADY_ORDERED = 409, "An order names the certificate; cancel the order instead."
-    NOT_ISSUED = (
-        409,
-        (
-            "The CVC is not disclosed while the certificate is as `certificateStatus` and `refundState` say;"
-            " that may change."
-        ),
-    )
-    NOT_ACTIVE = (
-        409,
-        "A certificate in this `certificateStatus` pays for nothing, and its CVC is not disclosed.",
-    )
+    NOT_ISSUED = 409, "In this `certificateStatus` and `refundState` no CVC is disclosed; that may change."
+    NOT_ACTIVE = 409, "In this `certificateStatus` a certificate pays for nothing and discloses no CVC."
     INSUFFICIENT_BALANCE = 409, "The certificate holds no more than `balance`."
-    REFUND_IN_PROGRESS = (
-        409,
-        "The certificate pays for nothing while a refund of it is open; that may change.",
-    )
+    REFUND_IN_PROGRESS = 409, "A certificate pays for nothing while a refund of it is open; that may change."
     REDEMPTION_CAPTURED = 409, "The payment was captured; it is given back by a refund, not by a void."
     NOTHING_PENDING = 409, "The refund case is closed; there is nothing left to decide."
     STATUS_NOT_ALLOWED = 409, "This is not done to a certificate in `certificateStatus`."
     RESERVATION_ENDED = 410, "The reservation was ordered, given back or has run out."
-    REDEMPTION_ENDED = (
-        410,
-        "The redemption of this Idempotency-Key was voided or has lapsed; use a new key for another one.",
-    )
+    REDEMPTION_ENDED = 410, "The redemption under this Idempotency-Key was voided or lapsed; use a new key."
     BODY_TOO_LARGE = 413, "A body holds at most 64 KB."
     INVALID_REQUEST = 422, "`errors` names each field that does not fit, and why."
     IDEMPOTENCY_MISMATCH = (
         422,
-        "The key came with other parameters before; use a new key for another call.",
+        "Other parameters came under this key; use a new one.",
         "Idempotency-Key used before",
     )
     IDEMPOTENCY_KEY_REQUIRED = 422, "Send an Idempotency-Key with this call.", "Idempotency-Key required"
     CURRENCY_MISMATCH = 422, "The certificate is in another currency."
     TOO_MANY_RESERVATIONS = (
         429,
-        "The caller holds as many unordered reservations as it may; order, give back or wait.",
+        "The caller holds all unordered reservations that it may; order, give back or wait.",
     )
     TOO_MANY_DISCLOSURES = 429, "Ask for CVCs more slowly; see Retry-After."
-    TOO_MANY_ATTEMPTS = (
-        429,
-        "The caller checks numbers and CVCs too often, or too many were wrong; see Retry-After.",
-    )
+    TOO_MANY_ATTEMPTS = 429, "Too many checks of numbers and CVCs, or too many wrong ones; see Retry-After."
     HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB."
     INTERNAL_ERROR = 500, "The service failed; the call may be repeated with its key."
     PART_UNAVAILABLE = 503, "A part of the service is away; repeat after Retry-After."
-    REQUEST_IN_PROGRESS = (
-        503,
-        "The first call under this Idempotency-Key is still running; repeat after Retry-After.",
-    )
+    REQUEST_IN_PROGRESS = 503, "The first call under this Idempotency-Key still runs; see Retry-After."
 
     def __init__(self, status: int, explanation: str, title: str = "") -> None:
         self.status = status
@@ -130,6 +111,26 @@ class InvalidFieldError(ProblemError):
         super().__init__(Problem.INVALID_REQUEST, {"errors": [{"field": field, "detail": detail}]})
 
 
+def refused(outcome: Outcome, otherwise: Problem) -> ProblemError:
+    """Return the problem that is named as the refusal, or another one, with what it says of the certificate."""
+    name, state = outcome.refusal.name if outcome.refusal else "", outcome.state
+    problem = Problem.__members__.get(name, otherwise)
+    match problem:
+        case Problem.NOT_ISSUED | Problem.NOT_ACTIVE | Problem.REFUND_IN_PROGRESS:
+            return ProblemError(problem, standing_of(state))
+        case Problem.STATUS_NOT_ALLOWED:
+            return ProblemError(problem, {"certificateStatus": state.shown_status})
+        case Problem.INSUFFICIENT_BALANCE:
+            return ProblemError(problem, {"balance": {"amount": state.balance, "currency": state.currency}})
+        case _:
+            return ProblemError(problem)
+
+
+def standing_of(state: CertificateState) -> dict[str, str]:
+    """Return how a certificate stands, as members of a problem."""
+    return {"certificateStatus": state.shown_status, "refundState": state.refund_state.value}
+
+
 def answer(error: ProblemError) -> Response:
     """Return the reply for a problem."""
     problem = error.problem
@@ -158,26 +159,25 @@ _FIXED: Mapping[type[Exception], ProblemError] = {
 
 def handle_problems(app: FastAPI) -> None:
     """Have every error of the application answered as a problem."""
+
+    async def answer_known(_: Request, error: Exception) -> Response:
+        return answer(_problem_of(error))
+
+    async def answer_unexpected(_: Request, __: Exception) -> Response:
+        return answer(ProblemError(Problem.INTERNAL_ERROR))
+
     known: tuple[type[Exception], ...] = (ProblemError, *_FIXED, RequestValidationError, HTTPException)
     for kind in (*known, *DATABASE_ERRORS):
-        app.exception_handler(kind)(_answer_known)
-    app.exception_handler(Exception)(_answer_unexpected)
-
-
-async def _answer_known(_: Request, error: Exception) -> Response:
-    return answer(_problem_of(error))
-
-
-async def _answer_unexpected(_: Request, __: Exception) -> Response:
-    return answer(ProblemError(Problem.INTERNAL_ERROR))
+        app.exception_handler(kind)(answer_known)
+    app.exception_handler(Exception)(answer_unexpected)
 
 
 def _problem_of(error: Exception) -> ProblemError:
+    if type(error) in _FIXED:
+        return _FIXED[type(error)]
     match error:
         case ProblemError():
             return error
-        case UnknownCertificateError() | IdempotencyMismatchError() | IdempotencyBusyError():
-            return _FIXED[type(error)]
         case RequestValidationError():
             return _invalid(error.errors())
         case HTTPException():

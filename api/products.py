@@ -7,11 +7,10 @@ from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.authentication import AuthenticatedRoute, ChannelOrOpsCaller
+from api.authentication import AuthenticatedRoute, ChannelOrOpsCall
 from api.openapi import may_answer
 from api.problems import InvalidFieldError
 from api.schemas import Money, Schema
-from api.services import CurrentServices, Services
 from giftcert.domain.products import Product
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 from giftcert.storage.products import ProductRepository
@@ -33,10 +32,10 @@ class ProductView(Schema):
 
 
 @router.get("/products", responses=may_answer())
-async def list_products(services: CurrentServices, _: ChannelOrOpsCaller) -> list[ProductView]:
+async def list_products(call: ChannelOrOpsCall) -> list[ProductView]:
     """List the products with their nominal or bounds."""
-    products = (await services.catalogue.all()).values()
-    return [_view(product, services.settings.default_product) for product in products]
+    products, default = await call.services.catalogue.all(), call.services.settings.default_product
+    return [_view(product, default) for product in products.values()]
 
 
 def _view(product: Product, default: str | None) -> ProductView:
@@ -55,8 +54,9 @@ def _view(product: Product, default: str | None) -> ProductView:
 class Catalogue:
     """The products, read again every few seconds; what is known stays good while the database is away."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, default: str | None) -> None:
         self._engine = engine
+        self._default = default
         self._products: dict[str, Product] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -74,17 +74,16 @@ class Catalogue:
                 self._read_at = time.monotonic()
         return self._products
 
+    async def find(self, name: str | None) -> Product:
+        """Return a product by its id, the default one without.
 
-async def find_product(services: Services, name: str | None) -> Product:
-    """Return a product by its id, the default one without.
-
-    Raises:
-        InvalidFieldError: there is none.
-    """
-    wanted = name or services.settings.default_product
-    if wanted is None:
-        raise InvalidFieldError("product", "no default product is configured, so name one")
-    found = (await services.catalogue.all()).get(wanted)
-    if found is None:
-        raise InvalidFieldError("product", "no such product")
-    return found
+        Raises:
+            InvalidFieldError: there is none.
+        """
+        wanted = name or self._default
+        if wanted is None:
+            raise InvalidFieldError("product", "no default product is configured, so name one")
+        found = (await self.all()).get(wanted)
+        if found is None:
+            raise InvalidFieldError("product", "no such product")
+        return found

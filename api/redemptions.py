@@ -1,6 +1,5 @@
 """``/redemptions``: a channel holds what a purchase takes, reads how it stands, voids it."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,20 +10,17 @@ from pydantic import Field, ValidationError
 from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
-from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
-from api.idempotency import HIT, LONGEST_KEY, RequiredKey, SentKey, json_reply, key_of
+from api.authentication import AuthenticatedRoute, Call, ChannelCall
+from api.idempotency import LONGEST_KEY, RequiredKey, SentKey, key_of, reply
 from api.openapi import keyed, may_answer
-from api.problems import Problem, ProblemError
-from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema, standing_of
-from api.services import CurrentServices, Services
+from api.problems import Problem, ProblemError, refused, standing_of
+from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema
 from api.verification import Credentials, EndUser
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import AuthorizeRedemption, VoidRedemption
 from giftcert.domain.certificate.redemptions import VoidRefusal
 from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.lifecycle.requests import Outcome
-from giftcert.security import Caller
 from giftcert.storage.credentials import Guess, StoredCredentials
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
@@ -36,12 +32,6 @@ NEVER_SOLD = frozenset({Status.AVAILABLE, Status.RESERVED, Status.ORDERED, Statu
 ENDED = frozenset({RedemptionState.VOIDED, RedemptionState.LAPSED})
 RedemptionId = Annotated[UUID, Path(alias="redemptionId", examples=[REDEMPTION_ID])]
 _NOT_YOURS = (Problem.CHANNEL_NOT_ALLOWED, Problem.UNKNOWN_REDEMPTION)
-_REFUSALS: Mapping[object, Problem] = {
-    RejectionReason.REFUND_IN_PROGRESS: Problem.REFUND_IN_PROGRESS,
-    RejectionReason.CURRENCY_MISMATCH: Problem.CURRENCY_MISMATCH,
-    RejectionReason.INSUFFICIENT_BALANCE: Problem.INSUFFICIENT_BALANCE,
-}
-"""All other reasons mean "not active"."""
 
 
 class Amount(Schema):
@@ -127,69 +117,56 @@ router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
     ),
 )
 async def redeem(
-    services: CurrentServices,
-    caller: ChannelCaller,
-    body: RedemptionOrder,
-    key: RequiredKey,
-    end_user: EndUser = None,
+    call: ChannelCall, body: RedemptionOrder, key: RequiredKey, end_user: EndUser = None
 ) -> Response:
     """Hold what a purchase takes until its payment is captured, voided, or the hold runs out.
 
     After a 503 it may be held or not: repeat with the same key, which never holds twice.
     """
-    check_known_channel(services, caller, body.channel)
-    guess = services.credentials.guess(caller, body, end_user, services.clock())
-    used = _key(services, guess, body, key)
-    found = await services.credentials.check(guess, body.cvc, used)
+    call.check_known_channel(body.channel)
+    credentials = call.services.credentials
+    guess = credentials.guess(call.caller, body, end_user, call.services.clock())
+    used = _key(call, guess, body, key)
+    found = await credentials.check(guess, body.cvc, used)
     if found is None:
         raise ProblemError(Problem.CREDENTIALS_REJECTED)
     if found.remembered is not None:
-        return await _repeated(services, found.remembered)
-    outcome = await _hold(services, found, body, used)
+        return await _repeated(call, found.remembered)
+    outcome = await _hold(call, found, body, used)
     if outcome.repeated:
-        return await _repeated(services, outcome.answer)
+        return await _repeated(call, outcome.answer)
     return _reply(_held(outcome.state, _redemption_id(outcome.answer)))
 
 
 @router.get("/redemptions/{redemptionId}", responses=may_answer(*_NOT_YOURS))
-async def get_redemption(
-    services: CurrentServices, caller: ChannelCaller, redemption_id: RedemptionId
-) -> RedemptionView:
+async def get_redemption(call: ChannelCall, redemption_id: RedemptionId) -> RedemptionView:
     """Tell how a redemption stands."""
-    return _view(await _find(services, caller, redemption_id))
+    return _view(await _find(call, redemption_id))
 
 
 @router.delete("/redemptions/{redemptionId}", **keyed({204: None}, *_NOT_YOURS, Problem.REDEMPTION_CAPTURED))
-async def void_redemption(
-    services: CurrentServices, caller: ChannelCaller, redemption_id: RedemptionId, key: SentKey = None
-) -> Response:
+async def void_redemption(call: ChannelCall, redemption_id: RedemptionId, key: SentKey = None) -> Response:
     """Give back what is held. It may be repeated: what has ended stays so."""
-    used = key_of(services, caller, "void", key, {"redemptionId": redemption_id})
-    found = await _find(services, caller, redemption_id)
+    used = key_of(call, "void", key, {"redemptionId": redemption_id})
+    found = await _find(call, redemption_id)
     message = VoidRedemption(channel=found.channel, redemption_id=found.redemption_id)
-    outcome = await services.act(found.certificate_id, message, key=used)
+    outcome = await call.services.act(found.certificate_id, message, key=used)
     if outcome.refusal == VoidRefusal.CAPTURED:
         raise ProblemError(Problem.REDEMPTION_CAPTURED)
     if outcome.refusal is not None:
         raise ProblemError(Problem.UNKNOWN_REDEMPTION)
-    return Response(status_code=204, headers=HIT if outcome.repeated else {})
+    return reply(None, 204, repeated=outcome.repeated)
 
 
-def _key(services: Services, guess: Guess, body: RedemptionOrder, key: str) -> IdempotencyKey:
+def _key(call: Call, guess: Guess, body: RedemptionOrder, key: str) -> IdempotencyKey:
     """Return the key of a call. The CVC is no part of it: under a key that is known nobody shall try others."""
     parameters = {**body.model_dump(exclude={"number", "cvc"}), "number": guess.fingerprint.hex()}
     content = msgspec.json.encode(parameters, order="sorted")
-    return idempotency_key(services.keyring, guess.caller, "redeem", key, content, kept=True)
+    return idempotency_key(call.services.keyring, guess.caller, "redeem", key, content, kept=True)
 
 
-async def _hold(
-    services: Services, found: StoredCredentials, body: RedemptionOrder, key: IdempotencyKey
-) -> Outcome:
-    """Have the certificate, whose number and CVC were right, hold the amount.
-
-    Raises:
-        ProblemError: as the contract of ``POST /redemptions`` says.
-    """
+async def _hold(call: Call, found: StoredCredentials, body: RedemptionOrder, key: IdempotencyKey) -> Outcome:
+    """Have the certificate, whose number and CVC were right, hold the amount."""
     state = found.state
     if state.status in NEVER_SOLD:
         raise ProblemError(Problem.NOT_ACTIVE, standing_of(state))
@@ -202,27 +179,16 @@ async def _hold(
         currency=body.amount.currency,
         hold_seconds=body.hold_seconds,
     )
-    outcome = await services.act(
+    outcome = await call.services.act(
         state.certificate_id,
         message,
         key=key,
         answer=lambda _: {"redemptionId": redemption_id},
-        seen=found.idle(services.clock()),
+        seen=found.idle(call.services.clock()),
     )
     if outcome.refusal is not None:
-        raise refused(outcome)
+        raise refused(outcome, Problem.NOT_ACTIVE)
     return outcome
-
-
-def refused(outcome: Outcome) -> ProblemError:
-    """Return the problem of a hold that was refused."""
-    state, problem = outcome.state, _REFUSALS.get(outcome.refusal, Problem.NOT_ACTIVE)
-    if problem is Problem.CURRENCY_MISMATCH:
-        return ProblemError(problem)
-    if problem is Problem.INSUFFICIENT_BALANCE:
-        balance = {"amount": state.balance, "currency": state.currency}
-        return ProblemError(problem, {"balance": balance})
-    return ProblemError(problem, standing_of(state))
 
 
 def _redemption_id(remembered: bytes | None) -> str:
@@ -230,9 +196,9 @@ def _redemption_id(remembered: bytes | None) -> str:
     return str(msgspec.json.decode(remembered or b"")["redemptionId"])
 
 
-async def _repeated(services: Services, remembered: bytes | None) -> Response:
+async def _repeated(call: Call, remembered: bytes | None) -> Response:
     """Answer with the redemption that was made under a key as it stands now."""
-    async with services.engine.connect() as connection:
+    async with call.services.engine.connect() as connection:
         found = await RedemptionRepository(connection).find(_redemption_id(remembered))
     if found is None or found.state in ENDED:
         raise ProblemError(Problem.REDEMPTION_ENDED)
@@ -258,17 +224,12 @@ def _held(state: CertificateState, redemption_id: str) -> StoredRedemption:
     )
 
 
-async def _find(services: Services, caller: Caller, redemption_id: UUID) -> StoredRedemption:
-    """Return a redemption of one of the caller's channels.
-
-    Raises:
-        ProblemError: 403 for another channel's, 404.
-    """
-    async with services.engine.connect() as connection:
+async def _find(call: Call, redemption_id: UUID) -> StoredRedemption:
+    async with call.services.engine.connect() as connection:
         found = await RedemptionRepository(connection).find(str(redemption_id))
     if found is None:
         raise ProblemError(Problem.UNKNOWN_REDEMPTION)
-    check_channel(caller, found.channel)
+    call.check_channel(found.channel)
     return found
 
 
@@ -277,4 +238,4 @@ def _view(redemption: StoredRedemption) -> RedemptionView:
 
 
 def _reply(redemption: StoredRedemption, *, repeated: bool = False) -> Response:
-    return json_reply(_view(redemption).model_dump_json(by_alias=True).encode(), 201, repeated=repeated)
+    return reply(_view(redemption).model_dump_json(by_alias=True).encode(), 201, repeated=repeated)

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
-from api.authentication import AuthenticatedRoute, CrmOrSupportCaller
+from api.authentication import AuthenticatedRoute, CrmOrSupportCall
 from api.certificates import CASE_ID
-from api.idempotency import SentKey, json_reply, key_of
+from api.idempotency import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
@@ -25,7 +25,6 @@ from api.schemas import (
     Schema,
     Status,
 )
-from api.services import CurrentServices
 from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
@@ -146,17 +145,16 @@ class AwaitingSecond(Schema):
 
 @router.get("/refunds", responses=may_answer())
 async def list_refunds(
-    services: CurrentServices,
-    _: CrmOrSupportCaller,
+    call: CrmOrSupportCall,
     state: Annotated[OpenState, Query()] = "pendingDetails",
     after: PageAfter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> PendingRefundPage:
     """List open refund cases of one state, oldest first, with what a person needs to decide them."""
-    async with services.engine.connect() as connection:
+    async with call.services.engine.connect() as connection:
         if after is not None and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
             raise InvalidFieldError("after", "is not `next` of a page")
-        return await read_page(connection, services.settings, state, after, limit)
+        return await read_page(connection, call.services.settings, state, after, limit)
 
 
 async def read_page(
@@ -220,11 +218,7 @@ def _view(state: CertificateState, open_case: OpenCase, settings: Settings) -> P
     ),
 )
 async def resolve_refund(
-    services: CurrentServices,
-    caller: CrmOrSupportCaller,
-    refund_case_id: RefundCaseId,
-    body: ResolutionOrder,
-    key: SentKey = None,
+    call: CrmOrSupportCall, refund_case_id: RefundCaseId, body: ResolutionOrder, key: SentKey = None
 ) -> Response:
     """Decide a refund case: approve, and take from the balance what the refund is worth, or reject.
 
@@ -232,13 +226,13 @@ async def resolve_refund(
     After a 503 it may be decided or not: repeat with the same key.
     """
     decision = body.model_dump()
-    message = ResolveRefund(refund_case_id=str(refund_case_id), resolved_by=caller.subject, **decision)
-    used = key_of(services, caller, "resolve", key, {"refundCaseId": refund_case_id, **decision})
-    async with services.engine.connect() as connection:
+    message = ResolveRefund(refund_case_id=str(refund_case_id), resolved_by=call.caller.subject, **decision)
+    used = key_of(call, "resolve", key, {"refundCaseId": refund_case_id, **decision})
+    async with call.services.engine.connect() as connection:
         certificate_id = await RefundCaseRepository(connection).certificate_of(message.refund_case_id)
     if certificate_id is None:
         raise ProblemError(Problem.UNKNOWN_REFUND_CASE)
-    outcome = await services.act(
+    outcome = await call.services.act(
         certificate_id,
         message,
         key=used,
@@ -249,7 +243,7 @@ async def resolve_refund(
     if outcome.refusal is not None:
         raise InvalidFieldError(*REFUSED_FIELDS[outcome.refusal])
     awaits_second = b"awaitingSecond" in (outcome.answer or b"")
-    return json_reply(outcome.answer, 202 if awaits_second else 200, repeated=outcome.repeated)
+    return reply(outcome.answer, 202 if awaits_second else 200, repeated=outcome.repeated)
 
 
 def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:

@@ -11,19 +11,16 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
-from api.authentication import AuthenticatedRoute, ChannelCaller, check_channel, check_known_channel
-from api.idempotency import HIT, LONGEST_KEY, SentKey, json_reply, key_of
+from api.authentication import AuthenticatedRoute, Call, ChannelCall
+from api.idempotency import LONGEST_KEY, SentKey, key_of, reply
 from api.openapi import keyed
 from api.problems import InvalidFieldError, Problem, ProblemError
-from api.products import find_product
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
-from api.services import CurrentServices, Services
 from giftcert.clock import Clock
 from giftcert.contracts.notices import ClaimsRefused
 from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
 from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
-from giftcert.security import Caller
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, Claimed, ClaimRequest, ClaimResult
 from giftcert.storage.engine import transaction
@@ -98,34 +95,31 @@ router = APIRouter(tags=["reservations"], route_class=AuthenticatedRoute)
 
 @next_router.get("/certificates/next", **keyed({200: Reservation}, *_CLAIMING))
 async def reserve_next(
-    services: CurrentServices,
-    caller: ChannelCaller,
+    call: ChannelCall,
     channel: Annotated[Name, Query(examples=["im"])],
     product: Annotated[Name | None, Query(examples=["GC-5000"])] = None,
     key: SentKey = None,
 ) -> Response:
     """Reserve the next certificate of a product's pool for a channel."""
     wanted = ReservationOrder(channel=channel, product=product, quantity=1)
-    claimed = await _claim(services, caller, wanted, "next", key)
+    claimed = await _claim(call, wanted, "next", key)
     return _reply(claimed.claims[0], 200, claimed)
 
 
 @router.post("/reservations", **keyed({201: list[Reservation]}, *_CLAIMING, has_body=True))
-async def reserve_many(
-    services: CurrentServices, caller: ChannelCaller, body: ReservationOrder, key: SentKey = None
-) -> Response:
+async def reserve_many(call: ChannelCall, body: ReservationOrder, key: SentKey = None) -> Response:
     """Reserve several certificates, all or none; open-value products may name a nominal."""
-    claimed = await _claim(services, caller, body, "reservations", key)
+    claimed = await _claim(call, body, "reservations", key)
     return _reply(claimed.claims, 201, claimed)
 
 
 @router.post("/reservations/{reservationId}/extend", **keyed({200: Reservation}, *_ENDING))
 async def extend_reservation(
-    services: CurrentServices, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
+    call: ChannelCall, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
     """Keep the certificate for the product's reservation time from now on, up to the product's limit."""
-    used = key_of(services, caller, "extend", key, {"reservationId": reservation_id})
-    found = await _find(services, caller, reservation_id)
+    used = key_of(call, "extend", key, {"reservationId": reservation_id})
+    found = await _find(call, reservation_id)
 
     def answer(outcome: Outcome) -> Claim:
         reserved, nominal = outcome.state.reservation, outcome.state.nominal
@@ -140,46 +134,40 @@ async def extend_reservation(
         }
 
     message = ExtendReservation(str(reservation_id))
-    outcome = await services.act(found.certificate_id, message, key=used, answer=answer)
+    outcome = await call.services.act(found.certificate_id, message, key=used, answer=answer)
     if outcome.refusal is not None or outcome.repeated:
-        _check_live(await _find(services, caller, reservation_id))
-    return json_reply(outcome.answer, repeated=outcome.repeated)
+        _check_live(await _find(call, reservation_id))
+    return reply(outcome.answer, repeated=outcome.repeated)
 
 
 @router.delete("/reservations/{reservationId}", **keyed({204: None}, *_ENDING))
 async def release_reservation(
-    services: CurrentServices, caller: ChannelCaller, reservation_id: ReservationId, key: SentKey = None
+    call: ChannelCall, reservation_id: ReservationId, key: SentKey = None
 ) -> Response:
     """Give the certificate back to the pool. It may be repeated: what was given back stays so."""
-    used = key_of(services, caller, "release", key, {"reservationId": reservation_id})
-    found = await _find(services, caller, reservation_id)
-    outcome = await services.act(found.certificate_id, ReleaseReservation(str(reservation_id)), key=used)
+    used = key_of(call, "release", key, {"reservationId": reservation_id})
+    found = await _find(call, reservation_id)
+    outcome = await call.services.act(found.certificate_id, ReleaseReservation(str(reservation_id)), key=used)
     if outcome.refusal is not None:
-        found = await _find(services, caller, reservation_id)
+        found = await _find(call, reservation_id)
         if found.resolution != "channelReleased":
             _check_live(found)
-    return Response(status_code=204, headers=HIT if outcome.repeated else {})
+    return reply(None, 204, repeated=outcome.repeated)
 
 
-async def _claim(
-    services: Services, caller: Caller, wanted: ReservationOrder, call: str, key: str | None
-) -> Claimed:
-    """Give certificates, or the answer that was given before under the same key.
-
-    Raises:
-        ProblemError: 403 for another channel, 409 where the pool holds too few, 410, 422, 429 and 503 as the contract
-            says.
-    """
-    check_known_channel(services, caller, wanted.channel)
-    product = await find_product(services, wanted.product)
+async def _claim(call: Call, wanted: ReservationOrder, name: str, key: str | None) -> Claimed:
+    """Give certificates, or the answer that was given before under the same key."""
+    call.check_known_channel(wanted.channel)
+    services = call.services
+    product = await services.catalogue.find(wanted.product)
     if wanted.nominal is not None and not product.allows_nominal(wanted.nominal):
         raise InvalidFieldError("nominal", "not a nominal of this product")
-    used = key_of(services, caller, call, key, wanted.model_dump() | {"product": product.id})
+    used = key_of(call, name, key, wanted.model_dump() | {"product": product.id})
     claim = ClaimRequest(
         product=product,
         quantity=wanted.quantity,
         channel=wanted.channel,
-        caller=caller.subject,
+        caller=call.caller.subject,
         nominal=wanted.nominal or product.nominal,
         now=services.clock(),
         key=used,
@@ -189,37 +177,37 @@ async def _claim(
         before = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
         if before is None:
             raise ProblemError(Problem.TOO_MANY_RESERVATIONS, retry_after=10)
-        return await _checked(services, claim, before)
-    async with services.claims_in_progress.alone(used):
-        return await _checked(services, claim, await services.claims.claim(claim))
+        return await _checked(call, claim, before)
+    async with services.lifecycle.calls.alone(used):
+        return await _checked(call, claim, await services.claims.claim(claim))
 
 
-async def _checked(services: Services, claim: ClaimRequest, claimed: Claimed) -> Claimed:
+async def _checked(call: Call, claim: ClaimRequest, claimed: Claimed) -> Claimed:
     match claimed.result:
         case ClaimResult.OTHER_PARAMETERS:
             raise ProblemError(Problem.IDEMPOTENCY_MISMATCH)
         case ClaimResult.ENDED:
             raise ProblemError(Problem.RESERVATION_ENDED)
         case ClaimResult.EXHAUSTED:
-            await services.refused_claims.record(claim.product.id, claim.channel, claim.now)
+            await call.services.refused_claims.record(claim.product.id, claim.channel, claim.now)
             raise ProblemError(Problem.POOL_EXHAUSTED)
         case ClaimResult.GIVEN:
-            services.cap.add(claim.caller, claim.quantity)
+            call.services.cap.add(claim.caller, claim.quantity)
         case ClaimResult.REPEATED:
             pass
     return claimed
 
 
 def _reply(body: object, status: int, claimed: Claimed) -> Response:
-    return json_reply(msgspec.json.encode(body), status, repeated=claimed.result is ClaimResult.REPEATED)
+    return reply(msgspec.json.encode(body), status, repeated=claimed.result is ClaimResult.REPEATED)
 
 
-async def _find(services: Services, caller: Caller, reservation_id: UUID) -> StoredReservation:
-    async with services.engine.connect() as connection:
+async def _find(call: Call, reservation_id: UUID) -> StoredReservation:
+    async with call.services.engine.connect() as connection:
         found = await ReservationRepository(connection).find(reservation_id)
     if found is None:
         raise ProblemError(Problem.UNKNOWN_RESERVATION)
-    check_channel(caller, found.channel)
+    call.check_channel(found.channel)
     return found
 
 

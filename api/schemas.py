@@ -17,7 +17,6 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.certificate.state import RefundState as DomainRefundState
 from giftcert.domain.certificate.state import Status as DomainStatus
 from giftcert.redaction import is_fit_to_tell
@@ -57,11 +56,6 @@ class Money(Schema):
     def _of_amount(cls, value: object, info: ValidationInfo) -> object:
         """An amount alone is in the currency that is the context of the validation."""
         return {"amount": value, "currency": info.context} if isinstance(value, int) else value
-
-
-def standing_of(state: CertificateState) -> dict[str, str]:
-    """Return how a certificate stands, as members of a problem."""
-    return {"certificateStatus": state.shown_status, "refundState": state.refund_state.value}
 
 
 def _fit_for_the_stream(text: str) -> str:

@@ -1,85 +1,142 @@
-"""What the endpoints work with; made once per process by ``api.main``."""
+"""What the endpoints work with: made once per process, kept going in the background, and closed."""
 
-# ruff: noqa: TC004 - nothing evaluates these annotations, and the modules that they name find their services by this one
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
-from __future__ import annotations
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from api.limits import CallLimit, ReservationCap
+from api.problems import Problem
+from api.products import Catalogue
+from api.reservations import RefusedClaimLedger
+from api.verification import CredentialCheck, record_locks
+from api.workflows import CertificateWorkflows
+from giftcert.clock import Clock, utc_now
+from giftcert.domain.certificate.messages import Request
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.lifecycle.requests import AnswerOf, Outcome
+from giftcert.security import keyring_of, token_verifier_of
+from giftcert.settings import Settings
+from giftcert.storage.certificates import LoadedCertificate
+from giftcert.storage.claim_queue import ClaimQueue
+from giftcert.storage.claims import ClaimRepository
+from giftcert.storage.engine import claim_connections, opened_engine, transaction
+from giftcert.storage.idempotency import IdempotencyKey
+from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.service_policy import record_policy
+from giftcert.temporal.client import connect
+from giftcert.temporal.deployment import build_id
 
-from fastapi import Depends, Request
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
-    from api.limits import CallLimit, ReservationCap
-    from api.products import Catalogue
-    from api.reservations import RefusedClaimLedger
-    from api.verification import CredentialCheck
-    from api.workflows import CertificateWorkflows
-    from giftcert.clock import Clock
-    from giftcert.domain.certificate.messages import Request as Message
-    from giftcert.lifecycle.change import Lifecycle
-    from giftcert.lifecycle.idempotency import CallsInProgress
-    from giftcert.lifecycle.requests import AnswerOf, Outcome
-    from giftcert.security import Keyring, TokenVerifier
-    from giftcert.settings import Settings
-    from giftcert.storage.certificates import LoadedCertificate
-    from giftcert.storage.claim_queue import ClaimQueue
-    from giftcert.storage.claims import ClaimRepository
-    from giftcert.storage.idempotency import IdempotencyKey
+_LOG = structlog.get_logger(__name__)
+CLOSE_SECONDS = 2
+RECORD_SECONDS = 1
+"""How often is recorded what no request waits for."""
 
 
-@dataclass(frozen=True, slots=True)
 class Services:
     """All that an endpoint may need."""
 
-    settings: Settings
-    clock: Clock
-    engine: AsyncEngine
-    lifecycle: Lifecycle
-    claims: ClaimQueue
-    past_claims: ClaimRepository
-    claims_in_progress: CallsInProgress
-    catalogue: Catalogue
-    cap: ReservationCap
-    refused_claims: RefusedClaimLedger
-    disclosures_by_caller: CallLimit
-    disclosures_by_certificate: CallLimit
-    workflows: CertificateWorkflows
-    keyring: Keyring
-    credentials: CredentialCheck
-    tokens: TokenVerifier
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        engine: AsyncEngine,
+        claims: ClaimRepository,
+        client: Client,
+    ) -> None:
+        self.settings, self.clock, self.engine = settings, clock, engine
+        self.keyring = keyring_of(settings)
+        self.tokens = token_verifier_of(settings)
+        self.lifecycle = Lifecycle(
+            engine, settings.policy, self.keyring, web_url=settings.workflow_url, build=build_id()
+        )
+        self.workflows = CertificateWorkflows(client, settings.query_timeout)
+        self.catalogue = Catalogue(engine, settings.default_product)
+        self.past_claims, self.claims = claims, ClaimQueue(claims)
+        self.refused_claims = RefusedClaimLedger(engine, clock)
+        self.cap = ReservationCap(engine, settings.reservation_cap)
+        self.credentials = CredentialCheck(engine, self.keyring, settings)
+        self.disclosures_by_caller, self.disclosures_by_certificate = (
+            CallLimit(rate, Problem.TOO_MANY_DISCLOSURES)
+            for rate in (settings.disclosures_per_caller, settings.disclosures_per_certificate)
+        )
 
     async def act(
         self,
         certificate_id: str,
-        message: Message,
+        request: Request,
         *,
         key: IdempotencyKey | None = None,
         answer: AnswerOf | None = None,
         seen: LoadedCertificate | None = None,
     ) -> Outcome:
-        """Carry a request out in one transaction, then wake the workflows that it concerns.
-
-        ``answer`` makes the outcome's answer, which is remembered under the key.
-
-        Raises:
-            UnknownCertificateError: there is no such certificate.
-            IdempotencyMismatchError: the key came with other parameters before.
-            IdempotencyBusyError: the first call under the key is still running.
-        """
+        """Carry a request out as ``Lifecycle.act`` does, then wake the workflows that it concerns."""
         outcome = await self.lifecycle.act(
-            certificate_id, message, self.clock(), key=key, answer=answer, seen=seen
+            certificate_id, request, self.clock(), key=key, answer=answer, seen=seen
         )
         self.workflows.wake(outcome.wakes)
         return outcome
 
 
-async def services_of(request: Request) -> Services:
-    """Return the services of the application that answers this request."""
-    services: Services = request.app.state.services
-    return services
+@asynccontextmanager
+async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Services]:
+    """Make the services, keep their background work going, and close them.
+
+    Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
+
+    Raises:
+        KeyFileError: the keyring or the public keys cannot be read.
+    """
+    client = await connect(settings, lazy=True)
+    async with (
+        opened_engine(settings, "giftcert-api", index_plans=True) as engine,
+        claim_connections(settings) as connections,
+    ):
+        services = Services(settings, clock, engine, ClaimRepository(connections), client)
+        record_new_locks = partial(record_locks, engine, services.lifecycle, services.keyring)
+        try:
+            async with (
+                _recording("refused claims", services.refused_claims.record_due),
+                _recording("locks of numbers", record_new_locks),
+                _recording("the policy", partial(_record_policy, services), once=True),
+            ):
+                yield services
+        finally:
+            await services.workflows.close(CLOSE_SECONDS)
 
 
-CurrentServices: TypeAlias = Annotated[Services, Depends(services_of)]
+async def _record_policy(services: Services) -> None:
+    """Record the policy of this process: commands decide by it too (ADR 60)."""
+    async with transaction(services.engine) as connection:
+        await record_policy(connection, services.settings.policy, services.clock())
+
+
+@asynccontextmanager
+async def _recording(
+    subject: str, record: Callable[[], Awaitable[None]], *, once: bool = False
+) -> AsyncIterator[None]:
+    """Record in the background, again and again or until it was done once; the database may be away meanwhile."""
+    stop = asyncio.Event()
+
+    async def work() -> None:
+        while not stop.is_set():
+            try:
+                await record()
+                if once:
+                    return
+            except DATABASE_ERRORS as error:
+                _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RECORD_SECONDS)
+
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait([task], timeout=CLOSE_SECONDS)
+        task.cancel()  # while the database is away it may take longer

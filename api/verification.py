@@ -4,21 +4,19 @@ import asyncio
 import hmac
 import math
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Header
-from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Secret, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.authentication import AuthenticatedRoute, ChannelCaller, check_known_channel
+from api.authentication import AuthenticatedRoute, ChannelCall
 from api.limits import CallLimit
 from api.openapi import may_answer
 from api.problems import Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
-from api.services import CurrentServices
 from giftcert.domain.certificate.messages import LockVerification
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
@@ -42,30 +40,16 @@ EndUser: TypeAlias = Annotated[
 ]
 
 
-def _digits(fewest: int, most: int, example: str) -> tuple[AfterValidator, WithJsonSchema]:
-    """Return what makes a secret so many digits; the error never shows it."""
-
-    def check(secret: SecretStr) -> SecretStr:
-        digits = secret.get_secret_value()
-        if not (fewest <= len(digits) <= most and digits.isascii() and digits.isdigit()):
-            raise PydanticCustomError("digits", "is not so many digits")
-        return secret
-
-    pattern = f"^[0-9]{{{fewest},{most}}}$"
-    schema: dict[str, Any] = {"type": "string", "pattern": pattern, "writeOnly": True, "examples": [example]}
-    return AfterValidator(check), WithJsonSchema(schema)
-
-
-Number = Annotated[SecretStr, *_digits(12, 19, "0000000000000000")]
-Cvc = Annotated[SecretStr, *_digits(3, 8, "000000")]
-
-
 class Credentials(Schema):
     """What the holder of a certificate shows. Never stored, never logged."""
 
     channel: str = Field(min_length=1, max_length=64, examples=["pos"])
-    number: Number
-    cvc: Cvc
+    number: Secret[Annotated[str, StringConstraints(pattern="^[0-9]{12,19}$")]] = Field(
+        examples=["0000000000000000"], json_schema_extra={"writeOnly": True}
+    )
+    cvc: Secret[Annotated[str, StringConstraints(pattern="^[0-9]{3,8}$")]] = Field(
+        examples=["000000"], json_schema_extra={"writeOnly": True}
+    )
 
 
 class Verification(Schema):
@@ -90,13 +74,12 @@ class Verification(Schema):
     "/certificates/verify",
     responses=may_answer(Problem.CHANNEL_NOT_ALLOWED, Problem.TOO_MANY_ATTEMPTS, has_body=True),
 )
-async def verify_certificate(
-    services: CurrentServices, caller: ChannelCaller, body: Credentials, end_user: EndUser = None
-) -> Verification:
+async def verify_certificate(call: ChannelCall, body: Credentials, end_user: EndUser = None) -> Verification:
     """Tell whether number and CVC belong together, and then status and balance."""
-    check_known_channel(services, caller, body.channel)
-    guess = services.credentials.guess(caller, body, end_user, services.clock())
-    found = await services.credentials.check(guess, body.cvc)
+    call.check_known_channel(body.channel)
+    credentials = call.services.credentials
+    guess = credentials.guess(call.caller, body, end_user, call.services.clock())
+    found = await credentials.check(guess, body.cvc)
     if found is None:
         return Verification(valid=False)
     state = found.state
@@ -140,7 +123,7 @@ class CredentialCheck:
         )
 
     async def check(
-        self, guess: Guess, cvc: SecretStr, key: IdempotencyKey | None = None
+        self, guess: Guess, cvc: Secret[str], key: IdempotencyKey | None = None
     ) -> StoredCredentials | None:
         """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
 

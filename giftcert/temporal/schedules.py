@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+import structlog
 from temporalio.client import (
     Client,
     Schedule,
@@ -16,14 +17,12 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleUpdate,
 )
+from temporalio.service import RPCError
 
 from giftcert.settings import Settings
-from giftcert.temporal.workflow_starts import (
-    MAINTENANCE_QUEUE,
-    RPC_LIMIT,
-    Reconciliation,
-)
+from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, RPC_LIMIT, Reconciliation
 
+_LOG = structlog.get_logger(__name__)
 A_NIGHT_LATE = timedelta(hours=20)
 """A nightly run that was due while Temporal was away is made up for so long, before the next one comes."""
 SOON = timedelta(minutes=1)
@@ -35,8 +34,8 @@ WHOLE_RECONCILIATION = "reconciliation"
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
     """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
-    sample = Reconciliation(settings.reconciliation_sample)
-    hour = [ScheduleRange(settings.reconciliation_hour)]
+    sample, whole = Reconciliation(settings.reconciliation_sample), Reconciliation()
+    nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
     wanted = (
         _schedule("reservation-expiry", "ReservationExpiryWorkflow", settings.reservation_sweep_every),
         _schedule(RETIREMENT, "RetirementWorkflow", settings.reservation_sweep_every),
@@ -44,9 +43,7 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
         _schedule(
             "reconciliation-of-a-sample", "ReconciliationWorkflow", settings.reconciliation_every, sample
         ),
-        _schedule(
-            WHOLE_RECONCILIATION, "ReconciliationWorkflow", ScheduleCalendarSpec(hour=hour), Reconciliation()
-        ),
+        _schedule(WHOLE_RECONCILIATION, "ReconciliationWorkflow", nightly, whole),
     )
     return dict(wanted)
 
@@ -58,12 +55,11 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
 
 
 async def start_retirements(client: Client) -> None:
-    """Carry retirements out now, where no run does already; otherwise the schedule does a little later.
-
-    Raises:
-        temporalio.service.RPCError: Temporal is away, or nobody has made the schedules.
-    """
-    await client.get_schedule_handle(RETIREMENT).trigger(rpc_timeout=RPC_LIMIT)
+    """Carry retirements out now, unless a run does already; while Temporal is away it is left to the schedule."""
+    try:
+        await client.get_schedule_handle(RETIREMENT).trigger(rpc_timeout=RPC_LIMIT)
+    except (RPCError, RuntimeError) as error:
+        _LOG.warning("retirements left to the schedule", error=type(error).__name__)
 
 
 async def _ensure(client: Client, name: str, wanted: Schedule) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
+from api.services import open_services
 from giftcert.domain.products import Product
 from giftcert.security import Caller, EmbeddedKeys, issue_token, keyring_of
 from giftcert.settings import Settings
@@ -86,7 +87,7 @@ class Api:
 async def open_api(settings: Settings) -> AsyncIterator[Api]:
     """Run an application within this process."""
     app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    async with open_services(settings) as app.state.services:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield Api(client, settings)

@@ -11,8 +11,8 @@ import pytest
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 
-from api.main import open_services
 from api.problems import ProblemError
+from api.services import open_services
 from api.verification import CredentialCheck, Credentials
 from giftcert.security import Caller, Keyring, keyring_of
 from giftcert.settings import Settings

@@ -2,8 +2,7 @@ from enum import StrEnum
 
 import pytest
 
-from api.problems import ProblemError
-from api.redemptions import refused
+from api.problems import Problem, ProblemError, refused
 from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.state import CertificateState, RefundCase, RefundState, Sale
 from giftcert.domain.products import Product
@@ -31,7 +30,7 @@ STATE = CertificateState(
 
 def problem_of(reason: StrEnum) -> ProblemError:
     outcome = Outcome(state=STATE, product=Product("GC-5000", "RUB", nominal=500_000), refusal=reason)
-    return refused(outcome)
+    return refused(outcome, Problem.NOT_ACTIVE)
 
 
 @pytest.mark.parametrize(("reason", "name"), PROBLEMS.items(), ids=str)
