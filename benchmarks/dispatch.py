@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.outbox_rows import empty_outbox, record_backlog
 from benchmarks.servers import servers
-from giftcert.contracts.envelope import Header, encode_event
+from giftcert.contracts.stream import Header, encode_event
 from giftcert.dispatch import metrics
 from giftcert.dispatch.main import serve
 from giftcert.dispatch.publisher import WINDOW

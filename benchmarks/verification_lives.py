@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
-from giftcert.contracts.envelope import Header, StoredEvent, encode_event
+from giftcert.contracts.stream import Header, StoredEvent, encode_event
 from giftcert.domain.certificate.messages import AuthorizeRedemption, DiscloseCvc
 from giftcert.domain.products import Product
 from giftcert.lifecycle.change import Lifecycle

@@ -8,7 +8,7 @@ from hashlib import sha256
 from msgspec import structs
 
 from giftcert.contracts.clients import ClientRecord
-from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.notices import InputMalformed, InputUnexpected
 from giftcert.contracts.orders import AnyOrder, StatedOrder, order_message, recipients
 from giftcert.contracts.payments import (
@@ -18,7 +18,7 @@ from giftcert.contracts.payments import (
     spending_identity,
     spending_message,
 )
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.messages import OrderVersion, Payment, content_of, identity_of

@@ -15,7 +15,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
 from giftcert.contracts.clients import ClientRecord, decode_client
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError, require_known_channel
+from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError, require_known_channel
 from giftcert.contracts.orders import STATED_TYPES, AnyOrder, decode_order, probe_order
 from giftcert.contracts.payments import PaymentRecord, decode_payment
 from kafka_ingest.quarantine import TOO_LARGE, UNDECODABLE_BATCH, Outcomes, Rejection, failed, malformed

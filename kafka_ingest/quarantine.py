@@ -18,7 +18,7 @@ from giftcert.contracts.notices import (
     about_input,
     input_key,
 )
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.redaction import redact_text
 from giftcert.security.keyring import Keyring

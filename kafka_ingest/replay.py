@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
-from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security import SealError

@@ -14,7 +14,7 @@ from giftcert.contracts.payments import (
     encode_payment,
     spending_identity,
 )
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.events import PaymentWithoutCertificateAlerted
 from giftcert.domain.order.standing import ForeignCapture, LineStanding

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from jsonschema import Draft202012Validator
 
-from giftcert.contracts.envelope import StoredEvent, encode_event
+from giftcert.contracts.stream import StoredEvent, encode_event
 
 _RECORDED = """
     SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,

@@ -14,8 +14,8 @@ from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.output import AsJson, say, stamp, table
-from giftcert.contracts.envelope import StoredEvent
 from giftcert.contracts.payload import payload_of
+from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
 from giftcert.kafka_connection import NoKafkaAddressError, connection_options
 from giftcert.settings import Settings

@@ -4,12 +4,18 @@ from datetime import datetime
 
 import msgspec
 
-from giftcert.contracts.fields import LONGEST_IDENTIFIER, Identifier, Record, ShortText
-from giftcert.contracts.malformed import MalformedRecord, in_utc, read_record
+from giftcert.contracts.inputs import (
+    LONGEST_IDENTIFIER,
+    Identifier,
+    MalformedRecord,
+    Record,
+    ShortText,
+    in_utc,
+    read_record,
+)
 
 UPDATED = "client.updated"
-ERASED = "client.erased"
-"""Our name for a null value; the topic has no such type."""
+ERASED = "client.erased"  # our name for a null value; the topic has no such type
 EVENT_TYPES = frozenset({UPDATED})
 
 
@@ -32,16 +38,9 @@ _DECODER: msgspec.json.Decoder[ClientRecord] = msgspec.json.Decoder(ClientRecord
 
 
 def decode_client(key: bytes | None, value: bytes | None, written_at: datetime) -> ClientRecord:
-    """Decode a client message and hold it against the contract.
+    """Decode a client message and hold it against the contract; raises as ``read_known``.
 
-    Args:
-        key: the client id, all that a null value tells.
-        value: the message, or ``None``, which erases the client.
-        written_at: the record's own time, which stands in for that of an erasure.
-
-    Raises:
-        UnknownEventTypeError: it is to be skipped.
-        MalformedRecord: it breaks the contract.
+    A null value erases the client that ``key`` names, at ``written_at``, the record's own time.
     """
     if value is None or value == b"null":  # some writers serialise what should be no value
         return _erasure(key, written_at)

@@ -5,17 +5,126 @@ The examples beside the schemas are kept by hand; tests hold them to what the co
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import yaml
 
-from giftcert.contracts.specification.asyncapi import asyncapi
-from giftcert.contracts.specification.catalogue import catalogue
-from giftcert.contracts.specification.event_schemas import event_schema
-from giftcert.contracts.specification.input_schemas import input_schemas
+from giftcert.contracts import clients, orders, payments
+from giftcert.contracts.event_schemas import EventKind, catalogue, event_schema
+from giftcert.contracts.input_schemas import input_schemas
+from giftcert.contracts.stream import SOURCE
 
+# Of the document: the middle number rises with each addition, the first never without a new schemaVersion.
 CONTRACT_VERSION = "1.0.0"
-"""Of the document: the middle number rises with each addition, the first never without a new schemaVersion."""
+_SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
+_TEXT = {"type": "string"}
+_INPUTS = {
+    "orders": (
+        "All_SalesOrder",
+        "Orders of all channels, written through Orders. Key: the order id.",
+        sorted(orders.EVENT_TYPES),
+    ),
+    "payments": (
+        "All_Payments",
+        "Payments of all channels, written through Payments. Key: the order id.",
+        sorted(payments.EVENT_TYPES),
+    ),
+    "clients": (
+        "All_Clients",
+        "Settings of clients, written by CRM. Key: the client id.",
+        sorted(clients.EVENT_TYPES),
+    ),
+}
+_STREAM = (
+    "GiftCertificates.Stream",
+    (
+        "All that happens to certificates. Key: the certificate id; else the product; else <topic>-<partition> of the "
+        "input that an error is about. In sequence order per certificate, kept for ever."
+    ),
+)
+# CloudEvents 1.0 in Kafka's binary mode; what does not apply is absent.
+_HEADERS = {
+    "type": "object",
+    "properties": {
+        "ce_specversion": {"const": "1.0"},
+        "ce_id": {"type": "string", "description": "the eventId"},
+        "ce_source": {"const": SOURCE},
+        "ce_type": {"type": "string", "description": "the eventType"},
+        "ce_time": {"type": "string", "format": "date-time", "description": "occurredAt"},
+        "ce_subject": {"type": "string", "description": "the certificate id"},
+        "ce_channel": {"type": "string", "description": "where the cause happened"},
+        "content-type": {"const": "application/json"},
+    },
+    "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"],
+}
+
+
+def _asyncapi(kinds: tuple[EventKind, ...]) -> dict[str, Any]:
+    """AsyncAPI 3.0: the four topics, their messages and headers; schemas are referred to by their files."""
+    stream = [kind.event_type for kind in kinds]
+    configuration: dict[str, Any] = {"topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1}}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Gift certificates",
+            "version": CONTRACT_VERSION,
+            "description": "What the gift-certificate service reads and writes on Kafka. Every message may come again; "
+            "on the stream a repeat has the same eventId and content.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            **{name: _channel(*channel) for name, channel in _INPUTS.items()},
+            "stream": _channel(*_STREAM, stream, **configuration),
+        },
+        "operations": {
+            **{
+                f"read{name.capitalize()}": _operation("receive", name, types)
+                for name, (_, _, types) in _INPUTS.items()
+            },
+            "writeStream": _operation("send", "stream", stream),
+        },
+        "components": {
+            "messages": {
+                **{name: _message(name) for _, _, types in _INPUTS.values() for name in types},
+                **{
+                    kind.event_type: {
+                        **_message(kind.event_type),
+                        "summary": kind.description,
+                        "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
+                    }
+                    for kind in kinds
+                },
+            },
+            "messageTraits": {"cloudEvent": {"headers": _HEADERS}},
+        },
+    }
+
+
+def _channel(topic: str, description: str, types: list[str], **configuration: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return {
+        "address": topic,
+        "description": description,
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in types},
+        "bindings": {"kafka": {"topic": topic, **configuration}},
+    }
+
+
+def _operation(action: str, channel: str, types: list[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in types],
+    }
+
+
+def _message(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "contentType": "application/json",
+        "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"./schemas/{name}.json"}},
+        "bindings": {"kafka": {"key": _TEXT}},
+    }
 
 
 def files() -> dict[Path, str]:
@@ -23,7 +132,7 @@ def files() -> dict[Path, str]:
     kinds = catalogue()
     schemas = input_schemas() | {kind.event_type: event_schema(kind) for kind in kinds}
     # What stands twice in the document is written twice, without anchors of YAML.
-    document = msgspec.json.decode(msgspec.json.encode(asyncapi(kinds, CONTRACT_VERSION)))
+    document = msgspec.json.decode(msgspec.json.encode(_asyncapi(kinds)))
     return {
         **{Path(f"schemas/{name}.json"): _json(schema) for name, schema in schemas.items()},
         Path("asyncapi.yaml"): yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110),

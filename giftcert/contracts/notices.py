@@ -1,7 +1,6 @@
 """Events that no certificate's decision makes: of the pool, of operations, of inputs gone wrong.
 
-Each is a dataclass of its payload, like the events of the domain; ``about_product``, ``about_certificate`` and
-``about_input`` make the record of it.
+Each is a dataclass of its payload, like the events of the domain.
 """
 
 from dataclasses import dataclass, replace
@@ -9,10 +8,9 @@ from datetime import datetime
 from typing import ClassVar, TypeAlias
 
 from giftcert.contracts.payload import payload_of
-from giftcert.contracts.records import EventRecord
-from giftcert.contracts.stream import standing
+from giftcert.contracts.stream import EventRecord, standing
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.events import OperatorActed, PublicEvent
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import CertificateState
 
 
@@ -109,45 +107,36 @@ InputNotice: TypeAlias = (
     InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed | OrderTooLarge
 )
 Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated
+# An event of the domain may be told without its certificate: money for a line whose certificate nobody knows.
+Told: TypeAlias = Notice | InputProblem | PublicEvent
 
 
-def about_product(
-    notice: ProductNotice | OperatorActed | InvariantViolated,
-    product: str,
-    occurred_at: datetime,
-    channel: str | None = None,
-) -> EventRecord:
-    """Return the record of a notice whose stream key is the product."""
-    return replace(about_input(notice, occurred_at, channel), product=product)
+def about_product(told: Told, product: str, occurred_at: datetime, channel: str | None = None) -> EventRecord:
+    """Return the record of what is told of a product, which is its stream key."""
+    return replace(about_input(told, occurred_at, channel), product=product)
 
 
 def about_certificate(
-    notice: InputProblem | InvariantViolated | OperatorActed,
-    state: CertificateState,
-    occurred_at: datetime,
-    channel: str | None = None,
+    told: Told, state: CertificateState, occurred_at: datetime, channel: str | None = None
 ) -> EventRecord:
-    """Return the record of a notice about a certificate, which it does not change."""
-    return replace(about_input(notice, occurred_at, channel), **standing(state))
+    """Return the record of what is told of a certificate without changing it."""
+    return replace(about_input(told, occurred_at, channel), **standing(state))
 
 
 def about_input(
-    notice: Notice | InputProblem | PublicEvent,
+    told: Told,
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,
     currency: str | None = None,
 ) -> EventRecord:
-    """Return the record of what an input says of no certificate of ours; its key is ``<topic>-<partition>``.
-
-    An event of the domain may be recorded so too: money for a line whose certificate nobody knows.
-    """
+    """Return the record of what concerns no certificate of ours; its key is ``input_key``, of the input it is about."""
     return EventRecord(
-        event_type=notice.type,
+        event_type=told.type,
         occurred_at=occurred_at,
         channel=channel if cause is None else cause.channel,
         cause=cause,
-        payload=payload_of(notice, currency),
+        payload=payload_of(told, currency),
     )
 
 

@@ -5,17 +5,19 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from giftcert.contracts.fields import (
+from giftcert.contracts.inputs import (
     Amount,
+    ChannelRecord,
     Currency,
     Identifier,
-    Record,
+    MalformedRecord,
     ShortText,
     SignedAmount,
     Version,
+    read_known,
+    read_record,
+    require_distinct,
 )
-from giftcert.contracts.malformed import MalformedRecord, read_known, read_record, require_distinct
-from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.messages import GIFT_CERTIFICATE
@@ -26,34 +28,27 @@ STATED_TYPES = frozenset({CREATED, CHANGED})
 EVENT_TYPES = STATED_TYPES | {CANCELLED, RETURNED}
 
 
-class ProbeLine(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Of a line, what tells whether it matters here: a misspelt kind must not hide a certificate."""
-
+class _ProbeLine(msgspec.Struct, frozen=True, rename="camel", gc=False):
     kind: str = ""
     certificate_id: Any = None
     reservation_id: Any = None
 
 
 class OrderProbe(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Of an order message, what tells whether it matters here."""
+    """Of an order message, what tells whether it matters here; most do not."""
 
     order_id: Identifier
     event_type: str
-    lines: list[ProbeLine | str] | None = None
+    lines: list[_ProbeLine | str] | None = None
 
     @property
     def names_certificate(self) -> bool:
-        """Whether a line sells a certificate, or carries what only such a line may."""
-        for line in self.lines or ():
-            if isinstance(line, str):
-                continue
-            if (
-                line.kind == GIFT_CERTIFICATE
-                or line.certificate_id is not None
-                or line.reservation_id is not None
-            ):
-                return True
-        return False
+        """Whether a line sells a certificate, or carries what only such a line may: its kind may be misspelt."""
+        return any(
+            line.kind == GIFT_CERTIFICATE or (line.certificate_id, line.reservation_id) != (None, None)
+            for line in self.lines or ()
+            if isinstance(line, _ProbeLine)
+        )
 
 
 class OrderRecipient(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -76,11 +71,6 @@ class OrderLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
     recipient: OrderRecipient | None = None
     quantity: Any = None  # goods may be sold by weight; of certificates there is one a line
 
-    @property
-    def is_certificate(self) -> bool:
-        """Whether a gift certificate is sold on this line."""
-        return self.kind == GIFT_CERTIFICATE
-
 
 class NamedLine(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """A line as a cancellation or return names it."""
@@ -89,17 +79,10 @@ class NamedLine(msgspec.Struct, frozen=True, rename="camel", gc=False):
     certificate_id: Identifier | None = None
 
 
-class OrderRecord(Record, frozen=True, kw_only=True, gc=False):
-    """What every order message carries."""
-
-    channel: ShortText
-    order_id: Identifier
-    order_version: Version
-
-
-class StatedOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
+class StatedOrder(ChannelRecord, frozen=True, kw_only=True, gc=False):
     """``order.created``, ``order.changed``: the whole order as it now is."""
 
+    order_version: Version
     customer_id: Identifier | None = None
     currency: Currency
     total: Amount
@@ -108,19 +91,18 @@ class StatedOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
     @property
     def certificate_lines(self) -> tuple[OrderLine, ...]:
         """The lines on which certificates are sold; each has a ``certificate_id``."""
-        return tuple(line for line in self.lines if line.is_certificate)
+        return tuple(line for line in self.lines if line.kind == GIFT_CERTIFICATE)
 
     @property
     def named_certificates(self) -> tuple[str, ...]:
         """The certificates that its lines name, in their order."""
-        return tuple(
-            line.certificate_id for line in self.certificate_lines if line.certificate_id is not None
-        )
+        return tuple(line.certificate_id for line in self.certificate_lines if line.certificate_id)
 
 
-class WithdrawnOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
+class WithdrawnOrder(ChannelRecord, frozen=True, kw_only=True, gc=False):
     """``order.cancelled``, ``order.returned``: these lines; a cancellation without lines means all."""
 
+    order_version: Version
     lines: tuple[NamedLine | Identifier, ...] | None = None
 
     @property
@@ -134,7 +116,7 @@ class WithdrawnOrder(OrderRecord, frozen=True, kw_only=True, gc=False):
     def certificates(self) -> tuple[tuple[str, str], ...]:
         """Pairs of lineId and certificateId; such a message, too, may be the first of an order to name one."""
         lines = (line for line in self.lines or () if isinstance(line, NamedLine))
-        return tuple((line.line_id, line.certificate_id) for line in lines if line.certificate_id is not None)
+        return tuple((line.line_id, line.certificate_id) for line in lines if line.certificate_id)
 
     @property
     def named_certificates(self) -> tuple[str, ...]:
@@ -150,30 +132,50 @@ _WITHDRAWN: msgspec.json.Decoder[WithdrawnOrder] = msgspec.json.Decoder(Withdraw
 
 
 def probe_order(value: bytes | None) -> OrderProbe:
-    """Decode only what tells whether an order message matters here; most do not.
-
-    Raises:
-        UnknownEventTypeError: it is to be skipped.
-        MalformedRecord: the value has not even that.
-    """
+    """Decode only what tells whether an order message matters here; raises as ``read_known``."""
     return read_known(_PROBE, value, EVENT_TYPES)
 
 
 def decode_order(value: bytes | None) -> AnyOrder:
-    """Decode an order message whole and hold it against the contract.
+    """Decode an order message whole and hold it against the contract; raises as ``read_known``."""
+    return _stated(value) if probe_order(value).event_type in STATED_TYPES else _withdrawn(value)
 
-    Raises:
-        UnknownEventTypeError: it is to be skipped.
-        MalformedRecord: it breaks the contract.
-    """
-    decode = _stated if probe_order(value).event_type in STATED_TYPES else _withdrawn
-    return decode(value)
+
+def _stated(value: bytes | None) -> StatedOrder:
+    record = read_record(_STATED, value, STATED_TYPES)
+    require_distinct((line.line_id for line in record.lines), "duplicateLine", "lines.lineId")
+    require_distinct(record.named_certificates, "duplicateCertificate", "lines.certificateId")
+    for nth, line in enumerate(record.lines):
+        _check_line(line, f"lines[{nth}]")
+    return record
+
+
+def _check_line(line: OrderLine, path: str) -> None:
+    if line.kind != GIFT_CERTIFICATE:  # a misspelt kind must not lose the buyer's money, as goods would
+        if (line.certificate_id, line.reservation_id) != (None, None):
+            expected = f"{path}.kind: expected {GIFT_CERTIFICATE} beside these ids"
+            raise MalformedRecord("misspeltKind", expected)
+    elif line.certificate_id is None:
+        raise MalformedRecord("certificateMissing", f"{path}.certificateId: required")
+    elif line.quantity not in (None, 1):
+        raise MalformedRecord("invalidField", f"{path}.quantity: expected 1")
+    elif line.amount < 0:
+        raise MalformedRecord("invalidField", f"{path}.amount: expected 0 or more")
+
+
+def _withdrawn(value: bytes | None) -> WithdrawnOrder:
+    record = read_record(_WITHDRAWN, value, EVENT_TYPES)
+    line_ids = record.line_ids
+    if line_ids == () or (line_ids is None and record.event_type == RETURNED):
+        raise MalformedRecord("missingField", "lines: expected the lines that are meant")
+    require_distinct(line_ids or (), "duplicateLine", "lines.lineId")
+    return record
 
 
 def order_message(record: AnyOrder, topic: str) -> m.OrderVersion:
     """Return what an order record on ``topic`` says of its order."""
     said: dict[str, Any] = {
-        "cause": Cause(topic, record.event_id, record.occurred_at, record.channel),
+        "cause": record.cause(topic),
         "order_id": record.order_id,
         "version": record.order_version,
         "channel": record.channel,
@@ -209,7 +211,7 @@ def _line(line: OrderLine) -> m.OrderLine:
         amount=line.amount,
         certificate_id=line.certificate_id,
         reservation_id=line.reservation_id,
-        nominal=line.nominal if line.is_certificate else None,
+        nominal=line.nominal if line.kind == GIFT_CERTIFICATE else None,
     )
 
 
@@ -218,35 +220,3 @@ def _digest(recipients: dict[str, Recipient]) -> str | None:
     if not recipients:
         return None
     return blake2b(msgspec.json.encode(sorted(recipients.items())), digest_size=8).hexdigest()
-
-
-def _stated(value: bytes | None) -> StatedOrder:
-    record = read_record(_STATED, value, STATED_TYPES)
-    require_distinct((line.line_id for line in record.lines), "duplicateLine", "lines.lineId")
-    require_distinct(record.named_certificates, "duplicateCertificate", "lines.certificateId")
-    for nth, line in enumerate(record.lines):
-        _check_line(line, f"lines[{nth}]")
-    return record
-
-
-def _check_line(line: OrderLine, path: str) -> None:
-    if not line.is_certificate:  # a misspelt kind must not lose the buyer's money, as a line of goods would
-        if line.certificate_id is not None or line.reservation_id is not None:
-            raise MalformedRecord(
-                "misspeltKind", f"{path}.kind: expected {GIFT_CERTIFICATE} beside these ids"
-            )
-    elif line.certificate_id is None:
-        raise MalformedRecord("certificateMissing", f"{path}.certificateId: required")
-    elif line.quantity not in (None, 1):
-        raise MalformedRecord("invalidField", f"{path}.quantity: expected 1")
-    elif line.amount < 0:
-        raise MalformedRecord("invalidField", f"{path}.amount: expected 0 or more")
-
-
-def _withdrawn(value: bytes | None) -> WithdrawnOrder:
-    record = read_record(_WITHDRAWN, value, EVENT_TYPES)
-    line_ids = record.line_ids
-    if line_ids == () or (line_ids is None and record.event_type == RETURNED):
-        raise MalformedRecord("missingField", "lines: expected the lines that are meant")
-    require_distinct(line_ids or (), "duplicateLine", "lines.lineId")
-    return record

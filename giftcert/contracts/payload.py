@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Event = TypeVar("Event", bound="DataclassInstance")
 _PUBLIC: Mapping[str, type[PublicEvent]] = {kind.type: kind for kind in get_args(PublicEvent)}
-_DECODER: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
 class Money(msgspec.Struct, frozen=True, gc=False):
@@ -26,20 +25,16 @@ class Money(msgspec.Struct, frozen=True, gc=False):
 
 
 def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[str, Any]:
-    """Return the fields of an event dataclass as the stream names them; nested dataclasses alike.
+    """Return the fields of a dataclass as the stream names them; nested dataclasses alike.
 
-    Instants become RFC 3339 in UTC, enums their values, tuples lists, and money an object of amount and currency.
-
-    Args:
-        event: the dataclass.
-        currency: of the certificate; needed by events that tell of money. Of an event with a ``foreign_currency`` the
-            money is in that.
+    Instants become RFC 3339 in UTC, enums their values, tuples lists. Money becomes an object of amount and currency:
+    the certificate's, which is given here, or where there is one the event's own ``foreign_currency``.
     """
     currency = getattr(event, "foreign_currency", None) or currency
     payload: dict[str, Any] = {}
-    for name, published, is_money in _names(type(event)):
+    for name, published, is_amount in _names(type(event)):
         value = getattr(event, name)
-        if is_money and value is not None:
+        if is_amount and value is not None:
             payload[published] = {"amount": value, "currency": currency}
         elif is_dataclass(value) and not isinstance(value, type):
             payload[published] = payload_of(value)
@@ -49,14 +44,7 @@ def payload_of(event: "DataclassInstance", currency: str | None = None) -> dict[
 
 
 def public_event(event_type: str, payload: str | bytes) -> PublicEvent | None:
-    """Return what a certificate decided, from the payload of the stream event that tells it.
-
-    Returns:
-        The event; ``None`` for what is no decision of a certificate, or is of a later version.
-
-    Raises:
-        msgspec.DecodeError: the payload does not fit its type; the message names the field, never the value.
-    """
+    """Return what a certificate decided, as ``event_from`` does; ``None`` for what is no decision of one."""
     kind = _PUBLIC.get(event_type)
     return None if kind is None else event_from(kind, payload)
 
@@ -65,12 +53,12 @@ def event_from(kind: type[Event], payload: str | bytes) -> Event:
     """Return the event dataclass whose payload this is: fields that it does not know are left out.
 
     Raises:
-        msgspec.DecodeError: the payload does not fit the dataclass.
+        msgspec.DecodeError: the payload does not fit the dataclass; the message names the field, never the value.
     """
-    published = _DECODER.decode(payload)
+    published = msgspec.json.decode(payload, type=dict[str, Any])
     values = {
-        name: _amount(published[in_json]) if is_money else published[in_json]
-        for name, in_json, is_money in _names(kind)
+        name: _amount(published[in_json]) if is_amount else published[in_json]
+        for name, in_json, is_amount in _names(kind)
         if in_json in published
     }
     return msgspec.convert(values, kind)

@@ -1,14 +1,22 @@
 """``All_Payments``: our reading of the payments that channels write through Payments."""
 
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from giftcert.contracts.fields import EPOCH, Amount, Currency, Identifier, Record, ShortText
-from giftcert.contracts.malformed import MalformedRecord, read_record, require_distinct
-from giftcert.domain.cause import Cause
+from giftcert.contracts.inputs import (
+    Amount,
+    ChannelRecord,
+    Currency,
+    Identifier,
+    MalformedRecord,
+    ShortText,
+    read_record,
+    require_distinct,
+)
 from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.messages import GIFT_CERTIFICATE
@@ -25,11 +33,9 @@ class PaymentAllocation(msgspec.Struct, frozen=True, rename="camel", gc=False):
     amount: Amount
 
 
-class PaymentRecord(Record, frozen=True, kw_only=True, gc=False):
+class PaymentRecord(ChannelRecord, frozen=True, kw_only=True, gc=False):
     """Any payment message. Every payment is decoded, so this is one flat struct."""
 
-    channel: ShortText
-    order_id: Identifier
     payment_id: Identifier
     capture_id: Identifier | None = None
     refund_id: Identifier | None = None
@@ -53,18 +59,11 @@ class _StoredPayment(
 
 
 _DECODER: msgspec.json.Decoder[PaymentRecord] = msgspec.json.Decoder(PaymentRecord)
-_ENCODER = msgspec.json.Encoder()
-_PACK = msgspec.msgpack.Encoder()
-_UNPACK: msgspec.msgpack.Decoder[_StoredPayment] = msgspec.msgpack.Decoder(_StoredPayment)
+_STORED: msgspec.msgpack.Decoder[_StoredPayment] = msgspec.msgpack.Decoder(_StoredPayment)
 
 
 def decode_payment(value: bytes | None) -> PaymentRecord:
-    """Decode a payment message and hold it against the contract.
-
-    Raises:
-        UnknownEventTypeError: it is to be skipped.
-        MalformedRecord: it breaks the contract.
-    """
+    """Decode a payment message and hold it against the contract; raises as ``read_known``."""
     record = read_record(_DECODER, value, EVENT_TYPES)
     if record.tender == GIFT_CERTIFICATE and record.certificate_id is None:
         raise MalformedRecord("certificateMissing", "certificateId: required with this tender")
@@ -72,26 +71,19 @@ def decode_payment(value: bytes | None) -> PaymentRecord:
         raise MalformedRecord("invalidField", "amount: expected above 0 with this tender")
     if record.event_type == REFUNDED and record.refund_id is None:
         raise MalformedRecord("refundIdMissing", "refundId: required in a refund")
-    if record.allocations:
-        _check_allocations(record.allocations, record.amount)
     if record.allocations == ():  # no allocations, an empty list and null are one content
         return structs.replace(record, allocations=None)
-    return record
-
-
-def _check_allocations(allocations: tuple[PaymentAllocation, ...], amount: int) -> None:
+    allocations = record.allocations or ()
     require_distinct((one.line_id for one in allocations), "duplicateLine", "allocations.lineId")
-    if sum(one.amount for one in allocations) > amount:
+    if sum(one.amount for one in allocations) > record.amount:
         raise MalformedRecord("overAllocated", "allocations: expected no more than the amount together")
-
-
-# What it says to its order, and to the certificate that pays ----------------------------------------
+    return record
 
 
 def payment_message(record: PaymentRecord, topic: str) -> m.Payment:
     """Return what a payment record on ``topic`` says of its order."""
     said: dict[str, Any] = {
-        "cause": _cause(record, topic),
+        "cause": record.cause(topic),
         "order_id": record.order_id,
         "payment_id": record.payment_id,
         "tender": record.tender,
@@ -110,7 +102,7 @@ def payment_message(record: PaymentRecord, topic: str) -> m.Payment:
 def spending_message(record: PaymentRecord, topic: str) -> SpendingReported:
     """Return what a payment record on ``topic`` says to the certificate that pays."""
     return SpendingReported(
-        cause=_cause(record, topic),
+        cause=record.cause(topic),
         kind=SpendingKind(record.event_type.removeprefix("payment.")),
         order_id=record.order_id,
         payment_id=record.payment_id,
@@ -137,30 +129,21 @@ def spending_identity(record: PaymentRecord) -> str:
 def spending_content(record: PaymentRecord) -> bytes:
     """Return the SHA-256 of the fields that we decode, without event id and ``occurredAt``.
 
-    Where ``occurredAt`` is part of the identity, equal identities have it equal anyway. Fields with their default are
-    left out, so that a field decoded in a later version does not make old messages contradict their repeats.
+    Where that is part of the identity, equal identities have it equal anyway. Fields at their default are left out, so
+    that one decoded in a later version does not make old messages contradict their repeats.
     """
     allocations = tuple(sorted(record.allocations or (), key=lambda one: one.line_id)) or None
-    said = structs.replace(record, event_id="", occurred_at=EPOCH, allocations=allocations)
-    return sha256(_ENCODER.encode(said)).digest()
-
-
-def _cause(record: PaymentRecord, topic: str) -> Cause:
-    return Cause(topic, record.event_id, record.occurred_at, record.channel)
-
-
-# Kept until its order is known ----------------------------------------------------------------------
+    said = structs.replace(
+        record, event_id="", occurred_at=datetime(1970, 1, 1, tzinfo=UTC), allocations=allocations
+    )
+    return sha256(msgspec.json.encode(said)).digest()
 
 
 def encode_payment(record: PaymentRecord) -> bytes:
     """Return the record as compact msgpack, for the many payments whose order names no certificate (yet)."""
-    return _PACK.encode(_StoredPayment(**structs.asdict(record)))
+    return msgspec.msgpack.encode(_StoredPayment(**structs.asdict(record)))
 
 
 def decode_stored_payment(data: bytes) -> PaymentRecord:
-    """Return the record that ``encode_payment`` stored.
-
-    Raises:
-        msgspec.ValidationError: the bytes are of another shape.
-    """
-    return PaymentRecord(**structs.asdict(_UNPACK.decode(data)))
+    """Return the record that ``encode_payment`` stored; ``msgspec.ValidationError`` for bytes of another shape."""
+    return PaymentRecord(**structs.asdict(_STORED.decode(data)))

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from giftcert.contracts.envelope import StoredEvent, encode_event
+from giftcert.contracts.stream import StoredEvent, encode_event
 
 PUBLISH_LIMIT = timedelta(seconds=7)
 """Well under the 10 s after which PostgreSQL ends our idle transaction and another process takes the shard."""

@@ -11,8 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from giftcert.contracts.notices import ProcessingFailed, about_certificate
-from giftcert.contracts.records import EventRecord
-from giftcert.contracts.stream import COMPONENT, stamp
+from giftcert.contracts.stream import COMPONENT, EventRecord, stamp
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, is_over, next_deadline

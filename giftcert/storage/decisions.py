@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from giftcert.contracts.codec import encode_state
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.certificate.state import (
     CertificateState,
     Line,

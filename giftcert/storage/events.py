@@ -11,8 +11,7 @@ import msgspec
 from asyncpg import Record
 from uuid_utils.compat import uuid7
 
-from giftcert.contracts.envelope import StoredEvent
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord, StoredEvent
 from giftcert.storage.repository import Repository
 
 SHARDS = 32

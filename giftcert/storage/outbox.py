@@ -18,7 +18,7 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from giftcert.contracts.envelope import StoredEvent
+from giftcert.contracts.stream import StoredEvent
 from giftcert.storage.engine import Driver
 from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.repository import Repository

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from giftcert.contracts.envelope import digest_of
+from giftcert.contracts.stream import digest_of
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.pages import CertificateRow, PageRepository, RecordedEvent
 from giftcert.storage.verification.session import PublishedRepository

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from giftcert.contracts.envelope import digest_of
+from giftcert.contracts.stream import digest_of
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.pages import CertificateRow, RecordedEvent
 from giftcert.storage.verification.session import StreamRecord

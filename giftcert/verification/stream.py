@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from giftcert.contracts.envelope import StoredEvent, decode_event, digest_of
+from giftcert.contracts.stream import StoredEvent, decode_event, digest_of
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import PublishedRepository
 from giftcert.verification.secrets import SecretWatch

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from giftcert.contracts.envelope import StoredEvent
 from giftcert.contracts.notices import InvariantViolated
 from giftcert.contracts.payload import public_event
+from giftcert.contracts.stream import StoredEvent
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.disclosure import refuse_disclosure
 from giftcert.domain.certificate.evolve import evolve

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 from asyncpg.transaction import Transaction
 
-from giftcert.contracts.envelope import StoredEvent
+from giftcert.contracts.stream import StoredEvent
 from giftcert.domain.certificate.state import LineRef
 from giftcert.domain.order.order import Order
 from giftcert.storage.events import EVENT, stored_event

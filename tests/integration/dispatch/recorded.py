@@ -7,7 +7,7 @@ from zlib import crc32
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.storage.events import SHARDS, EventRepository
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.inputs import MalformedRecord
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import kafka_ingest.decoder
 from giftcert.contracts.clients import decode_client
 from giftcert.contracts.codec import encode_state
-from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.orders import decode_order, probe_order
 from giftcert.contracts.payments import decode_payment
 from giftcert.security.keyring import Keyring

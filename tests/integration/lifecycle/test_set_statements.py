@@ -9,8 +9,7 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from giftcert.contracts.records import EventRecord
-from giftcert.contracts.stream import stamp
+from giftcert.contracts.stream import EventRecord, stamp
 from giftcert.domain.certificate.deadlines import is_over
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.messages import Block, Message, ReservationLapsed, Reserve, Retire

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.storage.events import EventRepository
 from tests.integration.dispatch.recorded import shard_of

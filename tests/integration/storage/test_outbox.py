@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.storage import outbox
 from giftcert.storage.events import SHARDS, EventRepository
 from giftcert.storage.outbox import Look, OutboxRepository, Watermark

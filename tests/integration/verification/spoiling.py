@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from sqlalchemy import text
 
 from giftcert.contracts.notices import about_certificate
-from giftcert.contracts.records import EventRecord
+from giftcert.contracts.stream import EventRecord
 from giftcert.domain.certificate.events import OperatorActed
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.standing import CountedMoney

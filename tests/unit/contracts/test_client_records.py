@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from giftcert.contracts.clients import ClientRecord, decode_client
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError
+from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError
 from tests.unit.contracts.topic_records import client, raw, without
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from giftcert.contracts.envelope import StoredEvent, encode_event
+from giftcert.contracts.stream import StoredEvent, encode_event
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVENT = StoredEvent(

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from giftcert.contracts.envelope import decode_event, digest_of, encode_event
+from giftcert.contracts.event_schemas import catalogue
 from giftcert.contracts.payload import event_from, payload_of, public_event
-from giftcert.contracts.specification.catalogue import catalogue
+from giftcert.contracts.stream import decode_event, digest_of, encode_event
 from giftcert.domain.certificate import events as e
 from tests.event_schemas import example
 from tests.unit.contracts.test_envelope import BLOCKED, EVENT

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from giftcert.contracts.malformed import MalformedRecord, UnknownEventTypeError
+from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError
 from giftcert.contracts.payments import (
     PaymentRecord,
     decode_payment,

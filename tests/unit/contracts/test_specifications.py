@@ -9,13 +9,13 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from giftcert.contracts.clients import decode_client
-from giftcert.contracts.envelope import decode_event, encode_event
+from giftcert.contracts.event_schemas import EventKind, catalogue
 from giftcert.contracts.generate import files, main
-from giftcert.contracts.malformed import MalformedRecord
+from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.orders import decode_order
 from giftcert.contracts.payload import camel_case
 from giftcert.contracts.payments import decode_payment
-from giftcert.contracts.specification.catalogue import EventKind, catalogue
+from giftcert.contracts.stream import decode_event, encode_event
 from tests.event_schemas import SCHEMAS, example, validate_event, validator_of
 from tests.unit.contracts.test_stream_events import NOON
 from tests.unit.contracts.topic_records import (

@@ -2,8 +2,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from giftcert.contracts.records import EventRecord
-from giftcert.contracts.stream import stamp
+from giftcert.contracts.stream import EventRecord, stamp
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision, Recorded

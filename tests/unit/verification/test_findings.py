@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from giftcert.contracts.envelope import StoredEvent
+from giftcert.contracts.stream import StoredEvent
 from giftcert.storage.verification.checks import Violation
 from giftcert.storage.verification.pages import RecordedEvent
 from giftcert.verification.scope import Cutoff

@@ -6,9 +6,7 @@ from typing import Any
 import msgspec
 from hypothesis import given
 
-from giftcert.contracts.envelope import StoredEvent
-from giftcert.contracts.records import EventFields, EventRecord
-from giftcert.contracts.stream import stamp
+from giftcert.contracts.stream import EventFields, EventRecord, StoredEvent, stamp
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.storage.verification.pages import CertificateRow
 from giftcert.verification.stream_fold import FoldCheck

@@ -1,12 +1,9 @@
 """Consumer contracts: the schema of each message that we read, as strict as its decoder."""
 
-from copy import deepcopy
-from typing import Any
-
 import msgspec
 
 from giftcert.contracts import clients, orders, payments
-from giftcert.contracts.specification.event_schemas import DIALECT, Schema
+from giftcert.contracts.event_schemas import DIALECT, Schema
 from giftcert.domain.order.messages import GIFT_CERTIFICATE
 
 _CERTIFICATE_LINE: Schema = {
@@ -78,9 +75,9 @@ def _payment(event_type: str) -> Schema:
 
 def _of(record: type[msgspec.Struct], event_type: str) -> Schema:
     """Return msgspec's schema of the decoder's struct, narrowed to one event type."""
-    (_, components) = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
-    found: dict[str, Any] = deepcopy(components)
-    whole = _plain(found.pop(record.__name__))
+    (_, found) = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
+    definitions = {name: _plain(schema) for name, schema in sorted(found.items())}
+    whole = definitions.pop(record.__name__)
     whole["properties"]["eventType"] = {"const": event_type}
     head = {
         "$schema": DIALECT,
@@ -88,9 +85,7 @@ def _of(record: type[msgspec.Struct], event_type: str) -> Schema:
         "title": event_type,
         "description": _DESCRIPTIONS[event_type],
     }
-    whole = {name: value for name, value in whole.items() if name not in {"title", "description"}}
-    definitions = {name: _plain(schema) for name, schema in sorted(found.items())}
-    return head | whole | ({"$defs": definitions} if definitions else {})
+    return head | whole | head | ({"$defs": definitions} if definitions else {})
 
 
 def _plain(schema: Schema) -> Schema:

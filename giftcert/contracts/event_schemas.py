@@ -1,26 +1,79 @@
-"""The schema of each event type, JSON Schema 2020-12: the envelope as it applies to it, and its payload."""
+"""Every event type of the stream, and its schema (JSON Schema 2020-12): the envelope as it applies, and the payload."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from giftcert.contracts.envelope import SCHEMA_VERSION
+from giftcert.contracts import notices
 from giftcert.contracts.payload import camel_case, is_money
-from giftcert.contracts.specification.catalogue import About, EventKind
+from giftcert.contracts.stream import SCHEMA_VERSION
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import RefundState, Status
 
+# What an event can be about, which settles its key and which fields of the envelope apply.
+About: TypeAlias = Literal["certificate", "product", "input"]
 Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One event type. Several classes may make it, with the same payload fields."""
+
+    event_type: str
+    classes: tuple[type, ...]
+
+    @property
+    def is_error(self) -> bool:
+        """Whether its payload says where an input stands."""
+        return self.event_type.startswith("error.")
+
+    @property
+    def description(self) -> str:
+        """The first line of the docstring of the class that makes it."""
+        return (self.classes[0].__doc__ or "").partition("\n")[0].replace("``", "")
+
+    @property
+    def about(self) -> set[About]:
+        """What it can be about."""
+        abouts = set(map(_about, self.classes))
+        if self.is_error:  # an input may be about a certificate of ours, or about none
+            return abouts | {"certificate", "input"}
+        return abouts | {"input"} if self.event_type in _ALSO_ABOUT_INPUT else abouts
+
+
+# Besides certificates of ours: money for a line whose certificate nobody knows, acts that concern no certificate, and
+# what is wrong with a product or with the stream itself.
+_ALSO_ABOUT_INPUT = {"alert.paymentWithoutCertificate", "audit.operatorActed", "alert.invariantViolated"}
+
+
+def _about(kind: type) -> About:
+    if kind in get_args(notices.ProductNotice):
+        return "product"
+    return "input" if kind in get_args(notices.InputNotice) else "certificate"
+
+
+def catalogue() -> tuple[EventKind, ...]:
+    """Return all event types that the code can tell, sorted."""
+    made_by: dict[str, tuple[type, ...]] = {}
+    for kind in (*get_args(PublicEvent), *get_args(notices.Notice)):
+        made_by[kind.type] = (*made_by.get(kind.type, ()), kind)
+    return tuple(EventKind(name, made_by[name]) for name in sorted(made_by))
+
+
+# Schemas --------------------------------------------------------------------------------------------
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
+_ID: Schema = {"type": "string", "format": "uuid"}
 _NULL: Schema = {"type": "null"}
 _SCALARS: dict[type, Schema] = {str: _TEXT, int: _INTEGER, bool: {"type": "boolean"}, datetime: _INSTANT}
 _MONEY: Schema = {
     "type": "object",
-    "properties": {"amount": {"type": "integer"}, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}},
+    "properties": {"amount": _INTEGER, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}},
     "required": ["amount", "currency"],
 }
 
@@ -29,14 +82,14 @@ def event_schema(kind: EventKind) -> Schema:
     """Return the schema of the record value of an event type."""
     envelope = _closed_object(
         {
-            "eventId": {"type": "string", "format": "uuid"},
+            "eventId": _ID,
             "eventType": {"const": kind.event_type},
             "schemaVersion": {"const": SCHEMA_VERSION},
             "occurredAt": _INSTANT,
             "recordedAt": _INSTANT,
             "channel": _nullable(_TEXT),
             "saleChannel": _nullable(_TEXT),
-            **_standing(kind),
+            **_standing(kind.about),
             "cause": _nullable(_closed_object({"topic": _TEXT, "eventId": _TEXT})),
             "payload": _payload(kind),
         }
@@ -50,44 +103,34 @@ def event_schema(kind: EventKind) -> Schema:
     }
 
 
-def _standing(kind: EventKind) -> Schema:
+def _standing(about: set[About]) -> Schema:
     """What is said of the certificate: all of it, nothing, or either."""
     whole: Schema = {
         "status": {"type": "string", "enum": [*(status.value for status in Status), "blocked"]},
         "refundState": {"type": "string", "enum": [state.value for state in RefundState]},
-        "certificateId": {"type": "string", "format": "uuid"},
+        "certificateId": _ID,
         "sequence": {"type": "integer", "minimum": 1},
         "product": _TEXT,
         "nominal": _nullable(_MONEY),
         "balance": _MONEY,
         "held": _MONEY,
     }
-    if kind.about == {About.CERTIFICATE}:
+    if about == {"certificate"}:
         return whole
-    if kind.about == {About.PRODUCT}:
-        return {**dict.fromkeys(whole, _NULL), "product": _TEXT}
-    if kind.about == {About.INPUT}:
-        return dict.fromkeys(whole, _NULL)
+    if "certificate" not in about:
+        nothing = dict.fromkeys(whole, _NULL)
+        return nothing | {"product": _TEXT} if about == {"product"} else nothing
     return {name: _nullable(schema) if name != "nominal" else schema for name, schema in whole.items()}
 
 
 def _payload(kind: EventKind) -> Schema:
     """An error's payload says where its input stands, as far as there is one."""
-    properties = _object_schema(kind.classes[0])["properties"]
+    properties = _schema_of(kind.classes[0])["properties"]
     if kind.is_error:
         place = {"topic": _TEXT, "partition": _INTEGER, "offset": _INTEGER, "eventId": _TEXT}
         nullable = {name: _nullable(schema) for name, schema in place.items()}
         properties = {**properties, **nullable, "component": _TEXT}
     return _closed_object(properties)
-
-
-# Field types ----------------------------------------------------------------------------------------
-
-
-def _object_schema(kind: type) -> Schema:
-    """Return the schema of an event dataclass as ``payload_of`` writes it: every field is always there."""
-    hints = get_type_hints(kind, include_extras=True)
-    return _closed_object({camel_case(field.name): _schema_of(hints[field.name]) for field in fields(kind)})
 
 
 def _closed_object(properties: Schema) -> Schema:
@@ -98,15 +141,11 @@ def _closed_object(properties: Schema) -> Schema:
 def _nullable(schema: Schema) -> Schema:
     if isinstance(schema.get("type"), str) and not {"enum", "const"} & schema.keys():
         return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [schema, {"type": "null"}]}
+    return {"anyOf": [schema, _NULL]}
 
 
 def _schema_of(hint: Any) -> Schema:  # noqa: ANN401 - an annotation
-    """Return the schema of one annotated field.
-
-    Raises:
-        TypeError: an event has a field of a kind that none had before; say here what it is on the stream.
-    """
+    """Return the schema of an annotated field; of a dataclass as ``payload_of`` writes it, with every field."""
     if is_money(hint):
         return _MONEY
     if hint in _SCALARS:
@@ -116,12 +155,7 @@ def _schema_of(hint: Any) -> Schema:  # noqa: ANN401 - an annotation
         return _nullable(_schema_of(kind))
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _schema_of(get_args(hint)[0])}
-    return _class_schema(hint)
-
-
-def _class_schema(hint: type) -> Schema:
     if issubclass(hint, StrEnum):
         return {"type": "string", "enum": [member.value for member in hint]}
-    if is_dataclass(hint):
-        return _object_schema(hint)
-    raise TypeError(f"no schema for {hint}")
+    hints = get_type_hints(hint, include_extras=True)
+    return _closed_object({camel_case(field.name): _schema_of(hints[field.name]) for field in fields(hint)})

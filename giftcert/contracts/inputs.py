@@ -1,28 +1,49 @@
-"""Records that may break their contract, or be of a type that we do not know: decoding, and checks beyond the shape."""
+"""What the topics that the service reads have in common: field types, decoding, and checks beyond the shape.
+
+The bounds are those that storage and the rules rely on. A record may break its contract, or be of an unknown type.
+"""
 
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import structs
+from msgspec import Meta, structs
 
-from giftcert.contracts.fields import Record
+from giftcert.domain.cause import Cause
 
-_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+LONGEST_IDENTIFIER = 200  # identities are indexed, and an index row has a greatest size
+_GREATEST_AMOUNT = 2**53 - 1  # every JSON reader keeps integers exact up to here; bigint holds sums of them
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
+Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_IDENTIFIER)]
+ShortText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+# Amounts are minor units of the message's currency; below 0 on an order line that takes something off.
+Amount: TypeAlias = Annotated[int, Meta(ge=0, le=_GREATEST_AMOUNT)]
+SignedAmount: TypeAlias = Annotated[int, Meta(ge=-_GREATEST_AMOUNT, le=_GREATEST_AMOUNT)]
+# "$" alone lets a newline follow.
+Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", max_length=3)]
+Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
-class _Typed(Protocol):
-    @property
-    def event_type(self) -> str: ...
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What every input message carries; unknown fields of the owner are ignored."""
+
+    event_id: Identifier
+    event_type: str
+    occurred_at: Annotated[datetime, Meta(tz=True)]
 
 
-Message = TypeVar("Message", bound=_Typed)
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+class ChannelRecord(Record, frozen=True, kw_only=True, gc=False):
+    """What every message carries that a channel writes about an order."""
+
+    channel: ShortText
+    order_id: Identifier
+
+    def cause(self, topic: str) -> Cause:
+        """Return this record as the cause of what follows."""
+        return Cause(topic, self.event_id, self.occurred_at, self.channel)
 
 
 class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of reading that it is
@@ -45,6 +66,19 @@ class UnknownEventTypeError(Exception):
 
 
 # Decoding -------------------------------------------------------------------------------------------
+
+
+class _Typed(Protocol):
+    @property
+    def event_type(self) -> str: ...
+
+
+Message = TypeVar("Message", bound=_Typed)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
 
 
 class _TypeOnly(msgspec.Struct, rename="camel"):
@@ -78,12 +112,7 @@ def read_known(decoder: msgspec.json.Decoder[Message], value: bytes | None, type
 def read_record(
     decoder: msgspec.json.Decoder[AnyRecord], value: bytes | None, types: frozenset[str]
 ) -> AnyRecord:
-    """Decode a message as ``read_known`` does, with its instant in UTC and text that PostgreSQL can keep.
-
-    Raises:
-        UnknownEventTypeError: as ``read_known``.
-        MalformedRecord: so, or its instant or text cannot be.
-    """
+    """Decode and raise as ``read_known`` does; the instant is in UTC, and PostgreSQL can keep the text."""
     record = read_known(decoder, value, types)
     # A NUL character is looked for where the bytes hint at one.
     if b"\\u0000" in (value or b"") and _has_nul(msgspec.to_builtins(record)):
@@ -108,8 +137,7 @@ def _malformed(error: Exception) -> MalformedRecord:
     at = _PATH.search(text)
     path = at["path"] if at else ""
     what = text[: at.start()] if at else text
-    missing = _MISSING.search(what)
-    if missing:
+    if missing := _MISSING.search(what):
         field = f"{path}.{missing['field']}" if path else missing["field"]
         return MalformedRecord("missingField", f"{field}: required")
     if not what.startswith("Expected "):  # such messages quote the value
@@ -118,11 +146,11 @@ def _malformed(error: Exception) -> MalformedRecord:
 
 
 def _has_nul(value: Any) -> bool:  # noqa: ANN401 - any decoded JSON
-    if isinstance(value, str):
-        return "\0" in value
     if isinstance(value, dict):
         return any(map(_has_nul, value.values()))
-    return isinstance(value, list | tuple) and any(map(_has_nul, value))
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 # Checks ---------------------------------------------------------------------------------------------
@@ -141,8 +169,8 @@ def require_known_channel(channel: str, channels: tuple[str, ...]) -> None:
         raise MalformedRecord("unknownChannel", f"channel: expected one of {', '.join(channels)}")
 
 
-def require_distinct(ids: Iterable[str | None], reason: str, field: str) -> None:
+def require_distinct(ids: Iterable[str], reason: str, field: str) -> None:
     """Refuse an identifier that stands twice in a list."""
-    named = [one for one in ids if one is not None]
+    named = list(ids)
     if len(set(named)) != len(named):
         raise MalformedRecord(reason, f"{field}: named twice")
