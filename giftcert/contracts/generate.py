@@ -17,32 +17,18 @@ from giftcert.contracts.stream import SOURCE
 
 # Of the document: the middle number rises with each addition, the first never without a new schemaVersion.
 CONTRACT_VERSION = "1.0.0"
-_SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
-_TEXT = {"type": "string"}
-_INPUTS = {
-    "orders": (
-        "All_SalesOrder",
-        "Orders of all channels, written through Orders. Key: the order id.",
-        sorted(orders.EVENT_TYPES),
-    ),
-    "payments": (
-        "All_Payments",
-        "Payments of all channels, written through Payments. Key: the order id.",
-        sorted(payments.EVENT_TYPES),
-    ),
-    "clients": (
-        "All_Clients",
-        "Settings of clients, written by CRM. Key: the client id.",
-        sorted(clients.EVENT_TYPES),
+_TOPICS = {
+    "orders": ("All_SalesOrder", "Orders of all channels, written through Orders. Key: the order id."),
+    "payments": ("All_Payments", "Payments of all channels, written through Payments. Key: the order id."),
+    "clients": ("All_Clients", "Settings of clients, written by CRM. Key: the client id."),
+    "stream": (
+        "GiftCertificates.Stream",
+        (
+            "All that happens to certificates. Key: the certificate id; else the product; else <topic>-<partition> of "
+            "the input that an error is about. In sequence order per certificate, kept for ever."
+        ),
     ),
 }
-_STREAM = (
-    "GiftCertificates.Stream",
-    (
-        "All that happens to certificates. Key: the certificate id; else the product; else <topic>-<partition> of the "
-        "input that an error is about. In sequence order per certificate, kept for ever."
-    ),
-)
 # CloudEvents 1.0 in Kafka's binary mode; what does not apply is absent.
 _HEADERS = {
     "type": "object",
@@ -62,8 +48,16 @@ _HEADERS = {
 
 def _asyncapi(kinds: tuple[EventKind, ...]) -> dict[str, Any]:
     """AsyncAPI 3.0: the four topics, their messages and headers; schemas are referred to by their files."""
-    stream = [kind.event_type for kind in kinds]
-    configuration: dict[str, Any] = {"topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1}}
+    read = {"orders": orders.EVENT_TYPES, "payments": payments.EVENT_TYPES, "clients": clients.EVENT_TYPES}
+    types = {name: sorted(types) for name, types in read.items()}
+    types["stream"] = [kind.event_type for kind in kinds]
+    channels = {name: _channel(*_TOPICS[name], types[name]) for name in _TOPICS}
+    kept_for_ever = {"cleanup.policy": ["delete"], "retention.ms": -1}
+    channels["stream"]["bindings"]["kafka"]["topicConfiguration"] = kept_for_ever
+    messages = {name: _message(name) for names in types.values() for name in names}
+    for kind in kinds:
+        messages[kind.event_type]["summary"] = kind.description
+        messages[kind.event_type]["traits"] = [{"$ref": "#/components/messageTraits/cloudEvent"}]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -73,40 +67,24 @@ def _asyncapi(kinds: tuple[EventKind, ...]) -> dict[str, Any]:
             "on the stream a repeat has the same eventId and content.",
         },
         "defaultContentType": "application/json",
-        "channels": {
-            **{name: _channel(*channel) for name, channel in _INPUTS.items()},
-            "stream": _channel(*_STREAM, stream, **configuration),
-        },
+        "channels": channels,
         "operations": {
-            **{
-                f"read{name.capitalize()}": _operation("receive", name, types)
-                for name, (_, _, types) in _INPUTS.items()
-            },
-            "writeStream": _operation("send", "stream", stream),
+            **{f"read{name.capitalize()}": _operation("receive", name, types[name]) for name in read},
+            "writeStream": _operation("send", "stream", types["stream"]),
         },
         "components": {
-            "messages": {
-                **{name: _message(name) for _, _, types in _INPUTS.values() for name in types},
-                **{
-                    kind.event_type: {
-                        **_message(kind.event_type),
-                        "summary": kind.description,
-                        "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
-                    }
-                    for kind in kinds
-                },
-            },
+            "messages": messages,
             "messageTraits": {"cloudEvent": {"headers": _HEADERS}},
         },
     }
 
 
-def _channel(topic: str, description: str, types: list[str], **configuration: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def _channel(topic: str, description: str, types: list[str]) -> dict[str, Any]:
     return {
         "address": topic,
         "description": description,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in types},
-        "bindings": {"kafka": {"topic": topic, **configuration}},
+        "bindings": {"kafka": {"topic": topic}},
     }
 
 
@@ -119,11 +97,12 @@ def _operation(action: str, channel: str, types: list[str]) -> dict[str, Any]:
 
 
 def _message(name: str) -> dict[str, Any]:
+    schema = {"$ref": f"./schemas/{name}.json"}
     return {
         "name": name,
         "contentType": "application/json",
-        "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"./schemas/{name}.json"}},
-        "bindings": {"kafka": {"key": _TEXT}},
+        "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schema},
+        "bindings": {"kafka": {"key": {"type": "string"}}},
     }
 
 
