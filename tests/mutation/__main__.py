@@ -69,7 +69,8 @@ def _folder(part: str) -> Path:
 
 @contextmanager
 def _environment(part: str) -> Iterator[dict[str, str]]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(MUTMUT.parent), os.environ["PATH"]])
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": path}
     if part == "domain":
         yield environment
         return
