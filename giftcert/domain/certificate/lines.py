@@ -62,9 +62,7 @@ def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
 def with_wait(state: CertificateState, ref: LineRef) -> CertificateState:
     """Wait for a line which another certificate holds, and enter the waiter in the line."""
     state = with_changed_line(
-        _without_waiter(state, ref),
-        ref,
-        lambda line: replace(line, waiters=(*line.waiters, state.certificate_id)),
+        state, ref, lambda line: replace(line, waiters=(*line.waiters, state.certificate_id))
     )
     return replace(state, waits_for=(*state.waits_for, ref))
 

@@ -1,17 +1,16 @@
 """The lifecycle as one full matrix, status x message. The core obeys it; the diagram and the tests read it.
 
 A refused request is told to its caller and leaves no event (ADR 61). After a change draw the diagram anew: ``python -m
-giftcert.domain.certificate.matrix > specs/diagrams/lifecycle.mmd``.
+tests.unit.domain.certificate.lifecycle_diagram > specs/diagrams/lifecycle.mmd``.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.state import ENDED, FOR_SALE, SOLD, SPENDABLE, Status
+from giftcert.domain.certificate.state import FOR_SALE, SOLD, SPENDABLE, Status
 
 
 class Answer(StrEnum):
@@ -86,25 +85,3 @@ MATRIX: dict[tuple[Status, MessageType], Cell] = {
 def cell(status: Status, message: m.Message) -> Cell:
     """Return what the message does to a certificate of that status."""
     return MATRIX[status, type(message)]
-
-
-def render() -> str:
-    """Return the lifecycle as a Mermaid state diagram: arrows with their messages, notes of refused requests."""
-    arrows: dict[tuple[Status, Status], list[str]] = {}
-    for (status, message), found in MATRIX.items():
-        for target in found.to:
-            arrows.setdefault((status, target), []).append(message.__name__)
-    lines = ["stateDiagram-v2", f"    [*] --> {S.AVAILABLE.value}: pool"]
-    for (status, target), names in sorted(arrows.items()):
-        lines.append(f"    {status.value} --> {target.value}: {', '.join(names)}")
-    lines += [f"    {status.value} --> [*]" for status in Status if status in ENDED]
-    for status in Status:
-        refused = [
-            message.__name__ for message, cells in _ROWS.items() if cells[status].answer is Answer.REFUSED
-        ]
-        lines.append(f"    note right of {status.value}: refuses {', '.join(refused)}")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

@@ -97,7 +97,7 @@ class _Case:
     def _unassigned(self) -> list[LineRefund]:
         """Refunds in the order's currency that named no line, where no other money is to be decided first."""
         currency = self.money.line.standing.currency
-        unassigned = [one for one in self.money.refunds if one.possible > 0 and one.currency == currency]
+        unassigned = [one for one in self.money.refunds if one.currency == currency]
         return unassigned if self.asks_which_line else []
 
 
@@ -120,17 +120,15 @@ def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal |
 
 def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | None:
     """A rejection names an amount only for foreign money."""
-    foreign = bool(found.money.foreign)
+    foreign, amount = bool(found.money.foreign), message.amount or 0
     if message.decision == REJECT:
-        limit = found.most_worth if foreign else message.amount or 0
-    else:
-        unsaid = foreign and message.amount is None
-        # A decision that also says which line some money means has to give this line a part of it.
-        in_doubt = found.asks_which_line or bool(found.money.doubtful)
-        if unsaid or (in_doubt and message.amount == 0):
-            return ResolutionRefusal.AMOUNT_REQUIRED
-        limit = found.balance if foreign else min(found.balance, found.worth)
-    return ResolutionRefusal.AMOUNT_TOO_HIGH if (message.amount or 0) > limit else None
+        return ResolutionRefusal.AMOUNT_TOO_HIGH if foreign and amount > found.most_worth else None
+    # A decision that also says which line some money means has to give this line a part of it.
+    in_doubt = found.asks_which_line or bool(found.money.doubtful)
+    if (foreign and message.amount is None) or (in_doubt and message.amount == 0):
+        return ResolutionRefusal.AMOUNT_REQUIRED
+    limit = found.balance if foreign else min(found.balance, found.worth)
+    return ResolutionRefusal.AMOUNT_TOO_HIGH if amount > limit else None
 
 
 def _stands(found: _Case, message: ResolveRefund) -> bool:

@@ -40,9 +40,8 @@ def extend(decision: Decision, message: m.ExtendReservation) -> None:
         decision.refusal = ReservationRefusal.OTHER_RESERVATION
         return
     limit = (reservation.reserved_at or decision.now) + decision.product.reservation_limit
-    until = min(decision.now + decision.product.reservation, limit)
-    if until > reservation.reserved_until:
-        decision.change(replace(decision.state, reservation=replace(reservation, reserved_until=until)))
+    until = max(reservation.reserved_until, min(decision.now + decision.product.reservation, limit))
+    decision.change(replace(decision.state, reservation=replace(reservation, reserved_until=until)))
 
 
 def give_back(decision: Decision, message: m.ReleaseReservation) -> None:

@@ -183,9 +183,6 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
 
 def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> None:
     """Remember that the line cannot have the certificate, so that it and its money are told once."""
-    refusal = find_refusal(decision.state, line.ref)
-    if refusal is not None and refusal.reason == reason and refusal_stands(decision, line):
-        return
     known = Refusal(
         order_id=line.ref.order_id,
         line_key=line.ref.line_key,

@@ -206,7 +206,6 @@ def _spread_foreign(order: Order, refund: Refund) -> None:
     certificates = [line.key for line in order.lines if line.naming is not None]
     if len(order.lines) == 1 and not refund.decided:
         refund.give(certificates[0], refund.rest)
-        refund.rest = 0
     elif refund.rest > 0:
         open_to = tuple(key for key in certificates if key not in refund.decided)
         last = tuple(refund.decided)[-1:] if len(certificates) == len(order.lines) else ()

@@ -63,6 +63,17 @@ def test_a_case_that_closes_as_the_line_is_back_is_of_the_version_that_says_so()
     assert found.cause_of(e.RefundResolved) == back.cause
 
 
+def test_a_case_that_closes_as_its_refund_means_another_line_has_no_cause_of_its_own_line() -> None:
+    two = issued(make.gift("2"), make.gift("3")).tell(make.refunded(refund_id="r-1"))
+    assert two.case.awaiting == e.Awaited.ALLOCATION
+    assert two.tell(make.returned("3", at=make.NOON - make.HOUR)).cause_of(e.RefundResolved) is None
+
+
+def test_what_a_person_is_asked_is_of_the_refund_that_raises_it() -> None:
+    refund = make.refunded()
+    assert issued().tell(make.block(), refund).cause_of(e.RefundPendingDetails) == refund.cause
+
+
 def test_late_money_is_told_by_its_capture_and_foreign_money_by_its_own() -> None:
     first, second = make.captured(at=make.NOON), make.captured(100, currency="EUR", at=make.NOON)
     found = reserved().tell(make.ordered(reservation_id="R-other")).hear(first, second)

@@ -74,7 +74,8 @@ def test_a_hold_lapses_when_its_time_is_over() -> None:
     event = found.only(e.RedemptionVoided)
     assert (event.reason, event.amount, event.order_id) == ("holdLapsed", 100_000, "POS-5")
     assert (found.status, money(found)) == (Status.ISSUED, (500_000, 0))
-    assert found.state.redemptions[0].state == RedemptionState.LAPSED
+    [over] = found.state.redemptions
+    assert (over.state, over.lapsed) == (RedemptionState.LAPSED, 100_000)
 
 
 def test_a_hold_lasts_no_longer_than_the_product_allows() -> None:
@@ -105,7 +106,8 @@ def test_the_channel_gives_a_hold_back() -> None:
     event = found.only(e.RedemptionVoided)
     assert (event.reason, event.amount, event.payment_id) == ("channelVoided", 100_000, None)
     assert (found.told, money(found)) == (["redemption.voided"], (500_000, 0))
-    assert found.state.redemptions[0].state == RedemptionState.VOIDED
+    [given_back] = found.state.redemptions
+    assert (given_back.state, given_back.lapsed) == (RedemptionState.VOIDED, 0)
 
 
 def test_what_is_no_hold_any_more_cannot_be_given_back_by_the_channel() -> None:

@@ -303,6 +303,11 @@ def test_rejecting_a_part_leaves_its_worth_uncovered() -> None:
     assert counted(decide(part_back(), "reject")) == (200_000, 0, 200_000)
 
 
+def test_an_amount_that_a_rejection_names_counts_for_nothing_in_the_order_s_currency() -> None:
+    assert refusal(part_back(), "reject", 900_000) is None
+    assert counted(decide(part_back(), "reject", 900_000)) == (200_000, 0, 200_000)
+
+
 def test_rejecting_before_the_money_is_back_leaves_nothing_uncovered() -> None:
     found = decide(pending(), "reject")
     assert found.told == ["refund.resolved"]
@@ -401,7 +406,7 @@ def test_before_issue_money_that_is_back_is_counted_when_approved() -> None:
     assert found.told == ["refund.resolved", "refund.completed", "issue.released"]
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.taken, event.uncovered, event.before_issue) == (400_000, 0, 0, True)
-    assert found.status == Status.AVAILABLE
+    assert (found.status, found.only(e.RefundResolved).amount) == (Status.AVAILABLE, 0)
 
 
 def test_before_issue_a_part_that_is_back_leaves_the_rest_to_the_order() -> None:

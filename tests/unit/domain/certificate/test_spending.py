@@ -334,6 +334,25 @@ def test_a_void_of_what_has_ended_or_never_was_changes_nothing() -> None:
         assert (found.told, money(found)) == ([], (500_000, 0))
 
 
+def test_support_reads_in_words_why_a_payment_was_unexpected() -> None:
+    held, bought = issued().tell(make.hold()), spent(100_000)
+    for found, message, detail in (
+        (
+            held,
+            make.spending("voided", redemption_id="D-1", channel="im"),
+            "the redemption belongs to another channel or another order",
+        ),
+        (bought, make.spending("voided"), "a captured redemption is refunded, not voided"),
+        (bought, make.spending("refunded", currency="EUR"), "the certificate is in another currency"),
+        (
+            bought,
+            make.spending("refunded", 100_001),
+            "more would be restored than the redemption spent",
+        ),
+    ):
+        assert found.tell(message).only(e.UnexpectedMessage).detail == detail
+
+
 def test_what_was_captured_is_refunded_and_not_voided() -> None:
     found = spent(100_000).tell(make.spending("voided"))
     assert found.told == ["error.unexpectedEvent"]

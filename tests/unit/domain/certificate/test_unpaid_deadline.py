@@ -97,6 +97,15 @@ def test_money_that_came_and_went_is_nothing_captured() -> None:
     assert found.status == Status.AVAILABLE
 
 
+def test_money_of_a_sale_that_was_refunded_keeps_no_later_sale_of_the_line() -> None:
+    found = sold().tell(make.captured(200_000), make.refunded(200_000))
+    assert found.status == Status.AVAILABLE
+    found.tell(make.reserve("R-2"), make.ordered(make.gift(amount=450_000), reservation_id="R-2", version=2))
+    assert found.status == Status.ORDERED
+    found.wait(3 * make.DAY)
+    assert (found.status, found.only(e.UnpaidAlerted).captured) == (Status.AVAILABLE, 0)
+
+
 def test_an_unpaid_deadline_of_a_certificate_that_is_not_ordered_is_ignored() -> None:
     for found in (Certificate(), reserved(), issued()):
         assert found.tell(m.UnpaidDeadlinePassed()).last == ()

@@ -191,6 +191,11 @@ def test_certificates_alone_charged_twice_have_each_its_price_twice() -> None:
     assert [one.captured for one in found.values()] == [1_000, 700]
 
 
+def test_certificates_alone_charged_three_times_have_each_its_price_three_times() -> None:
+    found = o.standings(BOTH, *(o.captured(1_000, f"P-{nth}") for nth in range(3)))
+    assert [one.captured for one in found.values()] == [1_500, 1_500]
+
+
 def test_what_is_left_beside_goods_is_theirs() -> None:
     assert a(TWO, o.captured(750), o.captured(750, "P-2")).captured == 500
 
@@ -217,6 +222,8 @@ def test_when_captured_money_last_grew() -> None:
     assert a(TWO, o.captured(250)).captured_cause is None
     assert a(TWO, first).captured_cause == first.cause
     assert a(TWO, first, second, third).captured_cause == second.cause
+    part = o.captured(300, "P-2", at=LATER)
+    assert a(TWO, o.captured(250), part).captured_cause == part.cause
     own = o.captured(10, "P-4", to={"2": 10})
     assert a(TWO, first, second, third, own).captured_cause == own.cause
 

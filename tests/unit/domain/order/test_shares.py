@@ -142,6 +142,17 @@ def test_counting_when_all_is_back_changes_no_standing() -> None:
         assert line_standings(order, {key: o.counted_whole(before[key]) for key in keys}) == before
 
 
+def test_what_was_counted_of_a_part_stays_when_all_is_back_and_the_rest_goes_where_it_was_said() -> None:
+    messages = (o.stated(o.A, o.B), o.captured(1_000))
+    back = (o.refunded(400, "r-1", to={"2": 100, "3": 300}), o.refunded(600, "r-2"))
+    counted = {1: CountedMoney(captured=100, refunds=(("r-1", "RUB", 100),))}
+    found = o.standings(*messages, *back, counted=counted)
+    assert [[(one.refund_id, one.certain) for one in line.refunds] for line in found.values()] == [
+        [("r-1", 100), ("r-2", 400)],
+        [("r-1", 300), ("r-2", 200)],
+    ]
+
+
 def test_what_was_counted_of_a_refund_that_is_not_known_changes_nothing() -> None:
     order = o.fold(*PAID, o.refunded(300, "r-1"))
     counted = {2: CountedMoney(captured=500, refunds=(("r-9", "RUB", 500),))}
@@ -184,6 +195,21 @@ def test_a_person_says_of_which_line_money_in_another_currency_is() -> None:
     assert [euros(one) for one in found.values()] == [[(60, 0, 60, False)], []]
     found = o.standings(*messages, o.share(2, 0, currency="EUR"))
     assert [euros(one) for one in found.values()] == [[(0, 0, 0, False)], [(0, 60, None, True)]]
+
+
+def test_what_no_certificate_took_in_another_currency_is_left_to_the_one_of_which_was_spoken_last() -> None:
+    three = (o.A, o.B, o.gift("4"))
+    refund = o.refunded(60, "r-1", currency="EUR")
+    spoken = [o.share(key, 0, currency="EUR") for key in (2, 3, 1)]
+    found = o.standings(o.stated(*three), o.captured(1_500), refund, *spoken)
+    assert [euros(one) for one in found.values()] == [
+        [(0, 60, 0, True)],
+        [(0, 0, 0, False)],
+        [(0, 0, 0, False)],
+    ]
+    beside = [o.share(key, 0, currency="EUR") for key in (3, 4, 2)]
+    found = o.standings(o.stated(o.TELEVISION, *three), o.captured(1_750), refund, *beside)
+    assert all(euros(one) == [(0, 0, 0, False)] for one in found.values())
 
 
 def test_parts_of_one_refund_in_two_currencies_are_kept_apart() -> None:
