@@ -9,17 +9,11 @@ from prometheus_client import Counter
 from pydantic import Field, Json
 from starlette.responses import Response
 
-from api.authentication import (
-    AuthenticatedRoute,
-    Call,
-    CrmCall,
-    CrmOrSupportCall,
-    ReadingCall,
-    SupportCall,
-)
+from api.authentication import AuthenticatedRoute, Call, CrmCall, CrmOrSupportCall, ReadingCall, SupportCall
 from api.idempotency import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, refused
+from api.refunds import RefundCaseView, case_view
 from api.schemas import (
     CERTIFICATE_ID,
     LONGEST_ID,
@@ -30,17 +24,11 @@ from api.schemas import (
     PageAfter,
     RefundState,
     Schema,
+    Standing,
     Status,
 )
-from giftcert.domain.certificate.messages import (
-    Block,
-    DiscloseCvc,
-    Request,
-    RequestNotification,
-    Unblock,
-    UnlockVerification,
-)
-from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
+from giftcert.domain.certificate import messages
+from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Role
 from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
@@ -50,7 +38,6 @@ from giftcert.storage.events import EventRepository
 from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["certificates"], route_class=AuthenticatedRoute)
-CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
 HISTORY_PAGE = 500
 Identifier = Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
 
@@ -80,19 +67,6 @@ class ReservationView(Schema):
     ended: bool
 
 
-class RefundCaseView(Schema):
-    """One refund of one sale of the certificate."""
-
-    refund_case_id: UUID = Field(examples=[CASE_ID])
-    refund_id: str | None = Field(examples=["R-12"])
-    order_id: str = Field(examples=["IM-1001"])
-    line_id: str = Field(examples=["2"])
-    state: RefundState = Field(examples=["pendingDetails"])
-    amount: Money
-    reason: str | None = Field(examples=["amountMismatch"])
-    since: datetime | None
-
-
 class PastEventView(Schema):
     """One event of the certificate as it stands on ``GiftCertificates.Stream``."""
 
@@ -109,17 +83,12 @@ class PastEventView(Schema):
     payload: Json[dict[str, Any]]
 
 
-class CertificateSummary(Schema):
+class CertificateSummary(Standing):
     """A certificate in a list."""
 
-    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
     masked_number: str = Field(examples=["************1234"])
     product: str = Field(examples=["GC-5000"])
-    status: Status = Field(examples=["issued"])
-    refund_state: RefundState = Field(examples=["none"])
     nominal: Money | None
-    balance: Money
-    held: Money
     order_id: str | None = Field(examples=["IM-1001"])
     line_id: str | None = Field(examples=["2"])
     customer_id: str | None = Field(examples=["C-77"])
@@ -164,7 +133,7 @@ async def get_certificate(
         **dict(_summary(found)),
         "reservation": state.reservation,
         "order": state.sale,
-        "refund_cases": [_case(state, sale, case) for sale in state.sales for case in sale.cases],
+        "refund_cases": [case_view(state, sale, case) for sale in state.sales for case in sale.cases],
         "history": history,
         "web_url": call.services.settings.workflow_url(str(certificate_id)),
     }
@@ -218,19 +187,6 @@ def _summary(found: FoundCertificate) -> CertificateSummary:
     return CertificateSummary.model_validate(found, context=found.currency)
 
 
-def _case(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCaseView:
-    return RefundCaseView(
-        refund_case_id=UUID(case.refund_case_id),
-        refund_id=case.refund_id,
-        order_id=sale.order_id,
-        line_id=sale.line_id,
-        state=case.state.value,
-        amount=Money(amount=case.amount, currency=case.foreign_currency or state.currency),
-        reason=case.reason,
-        since=case.pending_since or case.opened_at,
-    )
-
-
 # Disclose the CVC ---------------------------------------------------------------------------------
 
 
@@ -277,12 +233,12 @@ async def disclose_cvc(
     services.disclosures_by_certificate.hit(str(certificate_id))
     services.disclosures_by_caller.hit(caller)
     sealed = await services.workflows.sealed_secrets(str(certificate_id))
-    message = DiscloseCvc(
+    request = messages.DiscloseCvc(
         disclosed_to=caller,
         purpose=purpose,
         notification_id=str(notification_id) if notification_id else None,
     )
-    outcome = await services.act(str(certificate_id), message)
+    outcome = await services.act(str(certificate_id), request)
     if outcome.refusal is not None or outcome.sealed is None:
         raise refused(outcome, Problem.NOT_ACTIVE)
     source = "storage" if sealed is None else "workflow"
@@ -305,14 +261,8 @@ class Reason(Schema):
     reason: FreeText = Field(examples=["reported stolen"])
 
 
-class ChangedCertificate(Schema):
+class ChangedCertificate(Standing):
     """How a certificate stands after a request of support or CRM."""
-
-    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
-    status: Status = Field(validation_alias="shown_status", examples=["blocked"])
-    refund_state: RefundState = Field(examples=["none"])
-    balance: Money
-    held: Money
 
 
 _DECIDED = keyed(
@@ -326,7 +276,8 @@ async def block_certificate(
 ) -> Response:
     """Stop spending and disclosure of a certificate, and that it is given if nobody has it yet."""
     used = key_of(call, "block", key, {"certificateId": certificate_id, "reason": body.reason})
-    return await _act(call, certificate_id, Block(reason=body.reason, by=call.caller.subject), used)
+    request = messages.Block(reason=body.reason, by=call.caller.subject)
+    return await _act(call, certificate_id, request, used)
 
 
 @router.post("/certificates/{certificateId}/unblock", **_DECIDED)
@@ -335,7 +286,8 @@ async def unblock_certificate(
 ) -> Response:
     """Lift a block; all is as it was, and refunds that waited for it are judged again."""
     used = key_of(call, "unblock", key, {"certificateId": certificate_id, "reason": body.reason})
-    return await _act(call, certificate_id, Unblock(reason=body.reason, by=call.caller.subject), used)
+    request = messages.Unblock(reason=body.reason, by=call.caller.subject)
+    return await _act(call, certificate_id, request, used)
 
 
 @router.post(
@@ -349,8 +301,8 @@ async def unlock_certificate(
     used = key_of(call, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
     async with call.services.engine.connect() as connection:
         is_locked = await CredentialRepository(connection).is_locked(certificate_id, call.services.clock())
-    message = UnlockVerification(reason=body.reason, by=call.caller.subject, is_locked=is_locked)
-    return await _act(call, certificate_id, message, used)
+    request = messages.UnlockVerification(reason=body.reason, by=call.caller.subject, is_locked=is_locked)
+    return await _act(call, certificate_id, request, used)
 
 
 @router.post(
@@ -362,14 +314,19 @@ async def notify_again(
 ) -> Response:
     """Have the client written to again: it never came. The stream then tells a new `notification.requested`."""
     used = key_of(call, "notify", key, {"certificateId": certificate_id})
-    return await _act(call, certificate_id, RequestNotification(call.caller.subject), used, 202)
+    request = messages.RequestNotification(call.caller.subject)
+    return await _act(call, certificate_id, request, used, 202)
 
 
 async def _act(
-    call: Call, certificate_id: UUID, message: Request, key: IdempotencyKey | None, status: int = 200
+    call: Call,
+    certificate_id: UUID,
+    request: messages.Request,
+    key: IdempotencyKey | None,
+    status: int = 200,
 ) -> Response:
     """Carry a request of support or CRM out, and answer how the certificate then stands."""
-    outcome = await call.services.act(str(certificate_id), message, key=key, answer=_changed)
+    outcome = await call.services.act(str(certificate_id), request, key=key, answer=_changed)
     if outcome.refusal is not None:
         raise refused(outcome, Problem.STATUS_NOT_ALLOWED)
     return reply(outcome.answer, status, repeated=outcome.repeated)

@@ -10,16 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic.alias_generators import to_camel
 
-from api import (
-    certificates,
-    health,
-    pool,
-    products,
-    redemptions,
-    refunds,
-    reservations,
-    verification,
-)
+from api import certificates, health, pool, products, redemptions, refunds, reservations, verification
 from api.middleware import RequestMiddleware
 from api.openapi import document
 from api.problems import handle_problems

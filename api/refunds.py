@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, CrmOrSupportCall
-from api.certificates import CASE_ID
 from api.idempotency import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
@@ -23,6 +22,7 @@ from api.schemas import (
     PageAfter,
     RefundState,
     Schema,
+    Standing,
     Status,
 )
 from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
@@ -36,6 +36,7 @@ from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
 
 router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
+CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
 RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
 OpenState = Literal["pendingDetails", "awaitingCapture", "requested"]
 REASON_TEXTS: Mapping[RefundReason, str] = {
@@ -67,25 +68,30 @@ class AgreementView(Schema):
     by: str = Field(examples=["anna"])
 
 
-class PendingRefund(Schema):
-    """A refund case that waits, with what a person needs to decide it."""
+class RefundCaseView(Schema):
+    """One refund of one sale of a certificate."""
 
     refund_case_id: UUID = Field(examples=[CASE_ID])
     refund_id: str | None = Field(examples=["R-12"])
-    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
     order_id: str = Field(examples=["IM-1001"])
     line_id: str = Field(examples=["2"])
-    customer_id: str | None = Field(examples=["C-77"])
     state: RefundState = Field(examples=["pendingDetails"])
-    reason: str | None = Field(examples=["amountMismatch"])
-    reason_text: str | None
     amount: Money = Field(description="What is back or awaited, in the currency in which it came")
+    reason: str | None = Field(examples=["amountMismatch"])
+    since: datetime | None
+
+
+class PendingRefund(RefundCaseView):
+    """A refund case that waits, with what a person needs to decide it."""
+
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    customer_id: str | None = Field(examples=["C-77"])
+    reason_text: str | None
     price: Money
     captured: Money
     refunded: Money
     balance: Money
     held: Money
-    since: datetime | None
     allowed_decisions: list[str] = Field(examples=[["approve", "reject"]])
     approved: Money | None = Field(description="What may be taken from the balance once the money is back")
     agreed: AgreementView | None
@@ -115,19 +121,16 @@ class ResolutionOrder(Schema):
     note: FreeText = Field(examples=["agreed with the buyer"])
 
 
-class ResolutionView(Schema):
+class ResolutionView(Standing):
     """What came of a decision."""
 
     refund_case_id: UUID = Field(examples=[CASE_ID])
-    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
     decision: str = Field(examples=["approve"])
     amount: Money = Field(description="Allowed to be taken from the balance")
     taken: Money = Field(description="Taken now; 0 while the money is not back")
     uncovered: Money = Field(description="Money back that the certificate does not answer for")
-    status: Status = Field(examples=["refunded"])
+    status: Status = Field(validation_alias="shown_status", examples=["refunded"])
     refund_state: RefundState = Field(examples=["completed"])
-    balance: Money
-    held: Money
 
 
 class AwaitingSecond(Schema):
@@ -138,6 +141,20 @@ class AwaitingSecond(Schema):
     awaiting_second: Literal[True] = True
     decision: str = Field(examples=["approve"])
     amount: int | None = Field(examples=[400_000])
+
+
+def case_view(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCaseView:
+    """Return a refund case of one of the certificate's sales as callers see it."""
+    return RefundCaseView(
+        refund_case_id=UUID(case.refund_case_id),
+        refund_id=case.refund_id,
+        order_id=sale.order_id,
+        line_id=sale.line_id,
+        state=case.state.value,
+        amount=Money(amount=case.amount, currency=case.foreign_currency or state.currency),
+        reason=case.reason,
+        since=case.pending_since or case.opened_at,
+    )
 
 
 # List ---------------------------------------------------------------------------------------------
@@ -181,22 +198,15 @@ def _view(state: CertificateState, open_case: OpenCase, settings: Settings) -> P
     sale, case = _case_of(state, open_case.refund_case_id)
     refunds = line.refunds if line else ()
     view = {
-        "refund_case_id": case.refund_case_id,
-        "refund_id": case.refund_id,
+        **dict(case_view(state, sale, case)),
         "certificate_id": state.certificate_id,
-        "order_id": sale.order_id,
-        "line_id": sale.line_id,
         "customer_id": sale.customer_id,
-        "state": case.state,
-        "reason": case.reason,
         "reason_text": REASON_TEXTS[case.reason] if case.reason else None,
-        "amount": Money(amount=case.amount, currency=case.foreign_currency or state.currency),
         "price": sale.amount,
         "captured": line.captured if line else 0,
         "refunded": sum(refund.certain for refund in refunds if refund.currency == state.currency),
         "balance": state.balance,
         "held": state.held,
-        "since": case.pending_since or case.opened_at,
         "allowed_decisions": list(allowed_decisions(sale)),
         "approved": case.approved,
         "agreed": case.agreement,
@@ -266,14 +276,11 @@ def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
                 amounts["taken"] = taken
             case _:
                 pass
+    standing = Standing.model_validate(state, context=state.currency)
     view = {
+        **dict(standing),
         "refund_case_id": case.refund_case_id,
-        "certificate_id": state.certificate_id,
         "decision": message.decision,
-        "status": state.shown_status,
-        "refund_state": state.refund_state,
-        "balance": state.balance,
-        "held": state.held,
         **amounts,
     }
     return ResolutionView.model_validate(view, context=state.currency)

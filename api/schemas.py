@@ -58,6 +58,16 @@ class Money(Schema):
         return {"amount": value, "currency": info.context} if isinstance(value, int) else value
 
 
+class Standing(Schema):
+    """How a certificate stands."""
+
+    certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
+    status: Status = Field(validation_alias="shown_status", examples=["issued"])
+    refund_state: RefundState = Field(examples=["none"])
+    balance: Money
+    held: Money
+
+
 def _fit_for_the_stream(text: str) -> str:
     """The stream, on which free text stands, is kept for ever."""
     if not is_fit_to_tell(text):
