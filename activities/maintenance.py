@@ -1,8 +1,6 @@
 """Activities of the maintenance workflows."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +25,10 @@ from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import Reconciliation, send_wakes
 from giftcert.verification.alerts import report
-from giftcert.verification.verify import Progress, Sources, verify
+from giftcert.verification.verify import Sources, verify
 
 RESERVATIONS_AT_ONCE = 500
 KEYS_AT_ONCE = 5_000
-HEARTBEAT_SECONDS = 20.0
 
 _log = structlog.get_logger(__name__)
 
@@ -81,14 +78,10 @@ class MaintenanceActivities:
             return await IdempotencyRepository(connection).forget(self.clock(), KEYS_AT_ONCE)
 
     @activity.defn
-    async def drop_days(self) -> list[str]:
-        """Drop days of unmatched payments and of originals beyond their horizon, and old guesses at numbers.
+    async def drop_days(self) -> int:
+        """Drop days of unmatched payments and of originals beyond their horizon; return how many days went.
 
-        Returns:
-            The names of the dropped partitions.
-
-        Raises:
-            asyncpg.LockNotAvailableError: a table is too busy; Temporal tries again.
+        Old guesses at numbers go with them. Where a table is too busy Temporal tries again.
         """
         now = self.clock()
         payments_kept = now.date() - self.settings.payment_horizon
@@ -96,7 +89,8 @@ class MaintenanceActivities:
         async with transaction(self.engine) as connection:
             await CredentialRepository(connection).forget(now - self.settings.guess_policy.remembered)
             payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
-            return payments + await drop_before(connection, "inbox", originals_kept)
+            originals = await drop_before(connection, "inbox", originals_kept)
+        return len(payments) + len(originals)
 
     @activity.defn
     async def reconcile(self, what: Reconciliation) -> Reconciled:
@@ -107,8 +101,7 @@ class MaintenanceActivities:
             keyring=keyring_of(self.settings),
             runs=CertificateRuns(self.client),
         )
-        async with _heartbeats() as progress:
-            findings = await verify(sources, progress, what.sample)
+        findings = await verify(sources, activity.heartbeat, what.sample)
         whole = what.sample is None
         reported = await report(self.engine, self.settings, findings, self.clock(), whole=whole)
         if findings.hold:
@@ -117,24 +110,3 @@ class MaintenanceActivities:
             _log.error("invariants are violated", violations=findings.counts, reported=reported)
         violations = {str(number): count for number, count in findings.counts.items() if count}
         return Reconciled(violations, reported)
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[Progress]:
-    """Give what takes progress in; Temporal hears of it regularly, also while one question takes long."""
-    last: tuple[object, ...] = ("begun",)
-
-    def progress(*now: object) -> None:
-        nonlocal last
-        last = now
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat(*last)
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield progress
-    finally:
-        task.cancel()

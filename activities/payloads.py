@@ -23,11 +23,3 @@ class Reconciled:
 
     violations: dict[str, int]
     reported: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """How many idempotency keys were forgotten, and the names of the partitions whose days were dropped."""
-
-    keys: int
-    days: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Scheduled workflows that look after what no certificate's own workflow does, and the retirement of batches."""
+"""Scheduled workflows for what no certificate's own workflow does."""
 
 from datetime import timedelta
 
@@ -6,43 +6,33 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.payloads import Forgotten, Reconciled
+    from activities.payloads import Reconciled
     from giftcert.temporal.workflow_starts import Reconciliation
 
 ACTIVITY_LIMIT = timedelta(minutes=1)
 RECONCILIATION_LIMIT = timedelta(hours=6)
-HEARTBEAT_LIMIT = timedelta(minutes=2)
+HEARTBEAT_LIMIT = timedelta(hours=1)
+"""The longest step of a reconciliation looks at whole tables."""
 RECONCILIATION_ATTEMPTS = 3
 """The next one comes by schedule anyway."""
 
 
 @workflow.defn
-class ReservationExpiryWorkflow:
-    """Gives lapsed reservations back to the pool, batch by batch."""
+class BatchWorkflow:
+    """Runs activities that do a batch at a time, each until it finds nothing more to do."""
 
     @workflow.run
-    async def run(self) -> int:
-        """Return how many certificates went back."""
-        return await _until_none(
-            "release_lapsed_reservations", "reservations past their time, if ingest has caught up"
-        )
-
-
-@workflow.defn
-class RetentionWorkflow:
-    """Forgets what counts no more: idempotency keys, batch by batch, and whole days of payments and originals."""
-
-    @workflow.run
-    async def run(self) -> Forgotten:
-        """Return what was forgotten."""
-        keys = await _until_none("forget_idempotency_keys", "keys older than the contract remembers them")
-        days: list[str] = await workflow.execute_activity(
-            "drop_days",
-            result_type=list[str],
-            start_to_close_timeout=ACTIVITY_LIMIT,
-            summary="days beyond their horizon",
-        )
-        return Forgotten(keys, tuple(days))
+    async def run(self, activities: list[str]) -> dict[str, int]:
+        """Return how much each did. Where the history grows long it ends: the next run by schedule goes on."""
+        done = dict.fromkeys(activities, 0)
+        for activity in activities:
+            batch = 1
+            while batch and not workflow.info().is_continue_as_new_suggested():
+                batch = await workflow.execute_activity(
+                    activity, result_type=int, start_to_close_timeout=ACTIVITY_LIMIT
+                )
+                done[activity] += batch
+        return done
 
 
 @workflow.defn
@@ -64,34 +54,4 @@ class ReconciliationWorkflow:
         return found
 
 
-@workflow.defn
-class RetirementWorkflow:
-    """Retires the certificates of all operations, batch by batch; how far each came stands in the database."""
-
-    @workflow.run
-    async def run(self) -> int:
-        """Carry the operations to their ends; return in how many batches."""
-        return await _until_none("retire_batch", "the next certificates of an operation")
-
-
-MAINTENANCE_WORKFLOWS = (
-    ReservationExpiryWorkflow,
-    RetentionWorkflow,
-    ReconciliationWorkflow,
-    RetirementWorkflow,
-)
-
-
-async def _until_none(activity: str, summary: str) -> int:
-    """Run an activity, which does a batch at a time, until it finds nothing; return how much it did.
-
-    Where the history grows long it ends before that: the next run by schedule goes on.
-    """
-    done = 0
-    while True:
-        batch: int = await workflow.execute_activity(
-            activity, result_type=int, start_to_close_timeout=ACTIVITY_LIMIT, summary=summary
-        )
-        done += batch
-        if batch == 0 or workflow.info().is_continue_as_new_suggested():
-            return done
+MAINTENANCE_WORKFLOWS = (BatchWorkflow, ReconciliationWorkflow)

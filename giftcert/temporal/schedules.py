@@ -34,12 +34,13 @@ WHOLE_RECONCILIATION = "reconciliation"
 
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
     """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
+    often, retention = settings.reservation_sweep_every, ["forget_idempotency_keys", "drop_days"]
     sample, whole = Reconciliation(settings.reconciliation_sample), Reconciliation()
     nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
     wanted = (
-        _schedule("reservation-expiry", "ReservationExpiryWorkflow", settings.reservation_sweep_every),
-        _schedule(RETIREMENT, "RetirementWorkflow", settings.reservation_sweep_every),
-        _schedule(RETENTION, "RetentionWorkflow", settings.expiry_every),
+        _schedule("reservation-expiry", "BatchWorkflow", often, ["release_lapsed_reservations"]),
+        _schedule(RETIREMENT, "BatchWorkflow", often, ["retire_batch"]),
+        _schedule(RETENTION, "BatchWorkflow", settings.expiry_every, retention),
         _schedule(
             "reconciliation-of-a-sample", "ReconciliationWorkflow", settings.reconciliation_every, sample
         ),

@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 from workflow_support import Deployment
 
 from activities.maintenance import MaintenanceActivities
-from activities.payloads import Forgotten, Reconciled
+from activities.payloads import Reconciled
 from giftcert.settings import Settings
 from giftcert.storage.day_partitions import make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
@@ -22,13 +22,12 @@ from tests.sandbox import sandbox
 from workflows.maintenance import (
     MAINTENANCE_WORKFLOWS,
     RECONCILIATION_ATTEMPTS,
+    BatchWorkflow,
     ReconciliationWorkflow,
-    ReservationExpiryWorkflow,
-    RetentionWorkflow,
-    RetirementWorkflow,
 )
 
 pytestmark = pytest.mark.integration
+RETENTION = ["forget_idempotency_keys", "drop_days"]
 REMEMBER = text("""
     INSERT INTO idempotency_keys (caller_key, parameters, answer, answered_at)
     SELECT int4send(n), '', '[]', now() - CAST(:age AS interval)
@@ -76,15 +75,20 @@ async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
             [(today - timedelta(days=91), "IM-1", "All_Payments", 0, 1, b"")]
         )
 
-    done = await run(environment, RetentionWorkflow.run, list(maintenance(deployment).all))
+    activities = list(maintenance(deployment).all)
+    done = await run(environment, BatchWorkflow.run, activities, RETENTION)
 
-    assert done == Forgotten(7, (f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}",))
+    assert done == {"forget_idempotency_keys": 7, "drop_days": 1}
     async with engine.connect() as connection:
         left = await connection.execute(text("SELECT caller_key FROM idempotency_keys ORDER BY 1"))
         assert [int.from_bytes(key) for key in left.scalars()] == [8, 9]
-    assert await run(environment, RetentionWorkflow.run, list(maintenance(deployment).all)) == Forgotten(
-        0, ()
-    )
+        days = await connection.execute(
+            text("SELECT to_regclass(:day)"),
+            {"day": f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}"},
+        )
+        assert days.scalar() is None
+    again = await run(environment, BatchWorkflow.run, activities, RETENTION)
+    assert again == {"forget_idempotency_keys": 0, "drop_days": 0}
 
 
 async def test_what_fails_for_once_is_tried_again(deployment: Deployment) -> None:
@@ -98,8 +102,9 @@ async def test_what_fails_for_once_is_tried_again(deployment: Deployment) -> Non
         return 0
 
     others = maintenance(deployment)
-    done = await run(deployment.environment, RetentionWorkflow.run, [fails_at_first, others.drop_days])
-    assert (done, len(attempts)) == (Forgotten(0, ()), 2)
+    activities = [fails_at_first, others.drop_days]
+    done = await run(deployment.environment, BatchWorkflow.run, activities, RETENTION)
+    assert (done, len(attempts)) == ({"forget_idempotency_keys": 0, "drop_days": 0}, 2)
 
 
 async def test_a_reconciliation_is_told_what_to_look_at(environment: WorkflowEnvironment) -> None:
@@ -142,16 +147,22 @@ async def test_retirements_go_on_batch_by_batch_until_none_is_left(environment: 
             raise now
         return now
 
-    assert await run(environment, RetirementWorkflow.run, [retire_batch]) == 2
+    done = await run(environment, BatchWorkflow.run, [retire_batch], ["retire_batch"])
+    assert done == {"retire_batch": 2}
     assert left == []
 
 
-@pytest.mark.parametrize("workflow", [ReservationExpiryWorkflow.run, RetirementWorkflow.run])
-async def test_where_nothing_is_to_do_nothing_is_done(deployment: Deployment, workflow: object) -> None:
-    assert await run(deployment.environment, workflow, list(maintenance(deployment).all)) == 0
+@pytest.mark.parametrize("schedule", ["reservation-expiry", "retirement"])
+async def test_where_nothing_is_to_do_nothing_is_done(deployment: Deployment, schedule: str) -> None:
+    [batches] = schedules(deployment.settings)[schedule].action.args  # type: ignore[union-attr]
+    done = await run(deployment.environment, BatchWorkflow.run, list(maintenance(deployment).all), batches)
+    assert done == dict.fromkeys(batches, 0)
 
 
-def test_every_maintenance_workflow_has_a_schedule() -> None:
+def test_every_maintenance_activity_and_workflow_has_a_schedule(deployment: Deployment) -> None:
+    due = [one.action for one in schedules(deployment.settings).values()]
+    batches = [name for one in due if one.workflow == "BatchWorkflow" for name in one.args[0]]  # type: ignore[union-attr]
+    assert {*batches, "reconcile"} == {one.__name__ for one in maintenance(deployment).all}
     scheduled = {one.action.workflow for one in schedules(Settings(_env_file=None)).values()}  # type: ignore[union-attr]
     assert scheduled == {one.__name__ for one in MAINTENANCE_WORKFLOWS}
 
