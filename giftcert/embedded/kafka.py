@@ -51,10 +51,7 @@ group.initial.rebalance.delay.ms=0
 
 
 class Kafka:
-    """One node that is broker and controller (KRaft), its logs in the state folder.
-
-    Its jars are fetched once by Maven and kept.
-    """
+    """One node that is broker and controller (KRaft), its logs in the state folder, its jars fetched by Maven."""
 
     def __init__(self, settings: Settings, state: StateFolder, port: int, controller_port: int) -> None:
         self._state = state
@@ -70,11 +67,7 @@ class Kafka:
         )
 
     async def prepare(self) -> Program:
-        """Fetch the jars and format the storage at first start; return what to run.
-
-        Raises:
-            StackError: either failed.
-        """
+        """Fetch the jars and format the storage at first start; return what to run."""
         self._folder.mkdir(exist_ok=True)
         if not self._jars.exists():
             await self._fetch()
@@ -130,7 +123,7 @@ class MemoryBroker:
 
     @property
     def addresses(self) -> Mapping[str, Any]:
-        """As of every `stack.Server`."""
+        """The fields of `Addresses` that it fills."""
         return {"kafka_bootstrap_servers": self._address_file.read_text(), "kafka_in_memory": True}
 
     async def prepare(self) -> Program:
@@ -153,17 +146,14 @@ class MemoryBroker:
 
 
 def why_not_real(cache: Path) -> str | None:
-    """Return why the real broker cannot run on this machine, or None if it can.
-
-    Maven is needed only until the jars are in the cache.
-    """
+    """Return why the real broker cannot run on this machine, or None if it can."""
     java = shutil.which("java")
     if java is None:
         return f"Java {_OLDEST_JAVA} or newer is not installed"
     version = _java_version(java)
     if version < _OLDEST_JAVA:
         return f"Java is version {version}, older than {_OLDEST_JAVA}"
-    if not _jar_folder(cache).exists() and shutil.which("mvn") is None:
+    if not _jar_folder(cache).exists() and shutil.which("mvn") is None:  # it is needed once
         return "Maven is not installed"
     return None
 

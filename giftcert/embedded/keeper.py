@@ -39,21 +39,19 @@ class Program:
     """What to run for a part, and how to tell that it is ready.
 
     ``lifeline`` is for programs of our own: they wait on standard input for the word to start, and end when
-    it closes, which it does with the supervisor, even one that was killed. ``ready_within`` is in seconds.
-    ``replaceable``: a new process can take the place of a dead one. ``address`` is a function where only the ready
-    program knows it.
+    it closes, which it does with the supervisor, even one that was killed.
     """
 
     name: str
     command: tuple[str, ...]
-    address: str | Callable[[], str] = ""
+    address: str | Callable[[], str] = ""  # a function where only the ready program knows it
     is_ready: Callable[[], Awaitable[bool]] = _at_once
-    ready_within: float = 60.0
+    ready_within: float = 60.0  # seconds
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     lifeline: bool = False
-    replaceable: bool = True
+    replaceable: bool = True  # a new process can take the place of a dead one
 
 
 class Keeper:
@@ -122,11 +120,7 @@ class Keeper:
         self._watch = asyncio.create_task(self._keep(process), name=f"keep {self._program.name}")
 
     async def finish(self) -> tuple[int, str]:
-        """Let the process do its work to the end; return its exit code and what it said.
-
-        Raises:
-            StackError: it cannot be executed.
-        """
+        """Let the process do its work to the end; return its exit code and what it said."""
         process = self.process or await self.launch()
         self._let_start(process)
         try:
@@ -182,32 +176,24 @@ class Keeper:
     async def _await_ready(self, process: Process) -> None:
         program = self._program
         self._let_start(process)
-        ready, ended = asyncio.create_task(self._until_ready()), asyncio.create_task(self._wait(process))
         try:
-            await asyncio.wait(
-                {ready, ended}, timeout=program.ready_within, return_when=asyncio.FIRST_COMPLETED
-            )
-            if ended.done():
-                raise StackError(f"{program.name} {self._how_it_ended(process)} before it was ready")
-            if not ready.done():
-                words = f" ({line})" if (line := self.last_line()) else ""
-                raise StackError(f"{program.name} was not ready within {program.ready_within:.0f} s{words}")
-            ready.result()
-        finally:
-            ready.cancel()
-            ended.cancel()
+            async with asyncio.timeout(program.ready_within):
+                while not await program.is_ready() and process.returncode is None:  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            words = f" ({line})" if (line := self.last_line()) else ""
+            raise StackError(
+                f"{program.name} was not ready within {program.ready_within:.0f} s{words}"
+            ) from None
+        if process.returncode is not None:
+            raise StackError(f"{program.name} {await self._ended(process)} before it was ready")
         address = program.address if isinstance(program.address, str) else program.address()
         self._report(program.name, f"ready  {address}  {time.monotonic() - self._launched_at:.1f} s")
-
-    async def _until_ready(self) -> None:
-        while not await self._program.is_ready():  # noqa: ASYNC110 - of another process
-            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _keep(self, process: Process) -> None:
         name = self._program.name
         while True:
-            await self._wait(process)
-            how = self._how_it_ended(process)
+            how = await self._ended(process)
             if not self._program.replaceable:
                 self._report(name, how)
                 self._on_lost(name)
@@ -222,8 +208,9 @@ class Keeper:
                 self._report(name, str(error))
                 await self._end(process, _SHORT_GRACE_SECONDS)
 
-    def _how_it_ended(self, process: Process) -> str:
-        code = process.returncode or 0
+    async def _ended(self, process: Process) -> str:
+        """Return how the process has ended, once it has."""
+        code = await self._wait(process)
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"  # its last words are about something else
         words = f" ({line})" if (line := self.last_line()) else ""

@@ -21,8 +21,10 @@ class PortClaims(ExitStack):
     """The ports of one stack, from the choice until their release by ``close``, or by the end of the process.
 
     Seconds pass between the choice of a port and the moment when its part listens on it. Two stacks that start
-    together would choose the same one, so a lock file tells each of the other's choice. ``any_free``: take a free
-    port where the wanted one is taken, as ``--ports auto`` does.
+    together would choose the same one, so a lock file tells each of the other's choice.
+
+    Args:
+        any_free: take a free port where the wanted one is taken, as ``--ports auto`` does.
     """
 
     def __init__(self, *, any_free: bool = False) -> None:
@@ -42,11 +44,7 @@ class PortClaims(ExitStack):
         raise StackError(f"port {port} is taken: set {setting} to another, or run with --ports auto")
 
     def free(self) -> int:
-        """Return a random port on which nothing listens and that no other stack has chosen.
-
-        Raises:
-            StackError: none was found in many tries.
-        """
+        """Return a random port on which nothing listens and that no other stack has chosen."""
         for port in random.SystemRandom().sample(_FREE_PORTS, 200):
             if self._take(port):
                 return port

@@ -46,11 +46,7 @@ class Postgres:
         self.addresses: Mapping[str, Any] = {"database_url": self._url(_DATABASE)}
 
     async def prepare(self) -> Program:
-        """Make the cluster at first start; return what to run.
-
-        Raises:
-            StackError: the cluster cannot be made.
-        """
+        """Make the cluster at first start; return what to run."""
         user = await asyncio.to_thread(_system_user)
         if user is not None:
             _open_way(self._data)

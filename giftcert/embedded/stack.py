@@ -3,12 +3,12 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeAlias
 
 from giftcert.embedded.addresses import PARTS, Addresses, check_external, refuse_embedded_keys
 from giftcert.embedded.guardian import end_leftovers
@@ -28,14 +28,8 @@ _SERVER_GRACE_SECONDS = 3.5
 _GUARDIAN_GRACE_SECONDS = 0.5
 
 
-class Server(Protocol):
-    """One of the three servers; ``addresses`` are the fields of `Addresses` that it fills."""
-
-    @property
-    def addresses(self) -> Mapping[str, Any]: ...  # noqa: D102 - above
-
-    async def prepare(self) -> Program:
-        """Make what its first start needs; return what to run."""
+Server: TypeAlias = Postgres | Temporal | Kafka | MemoryBroker
+"""Its ``addresses`` are the fields of `Addresses` that it fills; ``prepare`` makes what its first start needs."""
 
 
 class EmbeddedStack:
@@ -104,19 +98,11 @@ class EmbeddedStack:
         return addresses
 
     async def until_ready(self) -> None:
-        """Wait for the servers.
-
-        Raises:
-            StackError: one cannot start.
-        """
+        """Wait for the servers; raise what keeps one from starting."""
         await asyncio.gather(*self._starts)
 
     async def fail_when_lost(self) -> None:
-        """Wait until a server dies that no other can replace.
-
-        Raises:
-            StackError: always.
-        """
+        """Raise a `StackError` when a server has died that no other can replace."""
         raise StackError(f"{await self._lost.get()} is gone and cannot be replaced")
 
     async def close(self) -> None:
@@ -187,6 +173,8 @@ async def whole_stack(
 ) -> AsyncIterator[ReadyStack]:
     """Start servers and service, and end everything when the body is done or something cannot go on.
 
+    The processes of the service load their modules while the servers start; each waits for the word to go on.
+
     Raises:
         StackError: something cannot start, or died and cannot be replaced; one line.
         KeyFileError: a key file that is set cannot be used.
@@ -196,92 +184,73 @@ async def whole_stack(
     check_key_files(settings)
     await check_external(settings)
     stack = EmbeddedStack(settings, any_free_port=any_free_port, report=report)
-    service = _Service(stack)
+    service: list[Keeper] = []
     try:
         addresses = await stack.launch()
-        await service.launch(addresses)
+        ports = {"api": stack.ports.claim("GIFTCERT_API_PORT", settings.api_port)}
+        ports |= {name: stack.ports.free() for name in ("ingest", "worker", "dispatch")}
+        programs = _service_programs(settings, stack.state, addresses, ports)
+        service = [Keeper(program, stack.state, report) for program in programs]
+        for process in service:
+            await process.launch()
         await stack.until_ready()
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(stack.fail_when_lost())
-            await service.open()
-            addresses = replace(addresses, api_url=service.api_url)
+            await _open(service, report)
+            addresses = replace(addresses, api_url=_url(ports["api"]))
             addresses.save(stack.state.addresses)
-            seconds = time.monotonic() - began
-            yield ReadyStack(addresses, service.metrics_urls, stack.state.root, seconds)
+            metrics_urls = {name: f"{_url(port)}/metrics" for name, port in ports.items()}
+            yield ReadyStack(addresses, metrics_urls, stack.state.root, time.monotonic() - began)
             watch.cancel()
     finally:
-        await service.close()
+        await asyncio.gather(*(process.stop(_SERVICE_GRACE_SECONDS) for process in service))
         await stack.close()
 
 
-class _Service:
-    """The service's processes: loaded while the servers start, opened once all is prepared, kept open."""
+def _service_programs(
+    settings: Settings, state: StateFolder, addresses: Addresses, ports: Mapping[str, int]
+) -> Iterator[Program]:
+    """Return the commands of the service: first the one that prepares, then those that go on."""
+    keys = EmbeddedKeys.of(settings)
+    if settings.keyring is None or settings.jwt_jwks is None:
+        keys.ensure()
+    environment = {
+        **addresses.environment(),
+        "GIFTCERT_STATE_DIR": str(state.root),
+        "GIFTCERT_KEYRING": str(settings.keyring or keys.keyring),
+        "GIFTCERT_JWT_JWKS": str(settings.jwt_jwks or keys.jwks),
+    }
+    command = (sys.executable, "-m", "giftcert.cli")
+    yield Program("prepare", (*command, "prepare"), environment=environment, lifeline=True)
+    for name, port in ports.items():
+        own = {"GIFTCERT_METRICS_PORT": str(port), "GIFTCERT_METRICS_HOST": LOOPBACK}
+        yield Program(
+            name,
+            (*command, name),
+            address=_url(port) if name == "api" else f"{_url(port)}/metrics",
+            is_ready=partial(answers_ok, port, "/healthz"),
+            environment={**environment, **({"GIFTCERT_API_PORT": str(port)} if name == "api" else own)},
+            lifeline=True,
+        )
 
-    def __init__(self, stack: EmbeddedStack) -> None:
-        self._stack = stack
-        self._ports: dict[str, int] = {}
-        self._processes: dict[str, Keeper] = {}
 
-    @property
-    def api_url(self) -> str:
-        return f"http://{LOOPBACK}:{self._ports['api']}"
-
-    @property
-    def metrics_urls(self) -> Mapping[str, str]:
-        return {name: f"http://{LOOPBACK}:{port}/metrics" for name, port in self._ports.items()}
-
-    async def launch(self, addresses: Addresses) -> None:
-        """Start everything; it loads its modules and waits. Only now the port of the API is chosen."""
-        stack, settings = self._stack, self._stack.settings
-        keys = EmbeddedKeys.of(settings)
-        if settings.keyring is None or settings.jwt_jwks is None:
-            keys.ensure()
-        environment = {
-            **addresses.environment(),
-            "GIFTCERT_STATE_DIR": str(stack.state.root),
-            "GIFTCERT_KEYRING": str(settings.keyring or keys.keyring),
-            "GIFTCERT_JWT_JWKS": str(settings.jwt_jwks or keys.jwks),
-        }
-        self._ports["api"] = stack.ports.claim("GIFTCERT_API_PORT", settings.api_port)
-        self._ports |= {name: stack.ports.free() for name in ("ingest", "worker", "dispatch")}
-        programs = [self._process(name, port, environment) for name, port in self._ports.items()]
-        for program in (_program("prepare", environment), *programs):
-            process = self._processes[program.name] = Keeper(program, stack.state, stack.report)
-            await process.launch()
-
-    async def open(self) -> None:
-        """Have tables, topics, schedules and a first pool made, then let each process start until it is ready."""
-        await self._prepare(self._processes["prepare"])
-        async with asyncio.TaskGroup() as group:
-            for name in self._ports:
-                group.create_task(self._processes[name].make_ready())
-
-    async def close(self) -> None:
-        """End whatever runs."""
-        await asyncio.gather(*(one.stop(_SERVICE_GRACE_SECONDS) for one in self._processes.values()))
-
-    async def _prepare(self, preparation: Keeper) -> None:
-        try:
-            async with asyncio.timeout(_PREPARATION_SECONDS):
-                code, _ = await preparation.finish()
-        except TimeoutError:
-            said = preparation.last_line()
-            raise StackError(f"prepare took longer than {_PREPARATION_SECONDS} s ({said})") from None
+async def _open(service: Sequence[Keeper], report: Report) -> None:
+    """Have tables, topics, schedules and a first pool made, then let each process start until it is ready."""
+    preparation, *processes = service
+    try:
+        async with asyncio.timeout(_PREPARATION_SECONDS):
+            code, _ = await preparation.finish()
+    except TimeoutError:
         said = preparation.last_line()
-        if code != 0:
-            raise StackError(said.removeprefix("giftcert: ") or "prepare failed")
-        self._stack.report("prepare", said)
-
-    def _process(self, name: str, port: int, environment: Mapping[str, str]) -> Program:
-        if name == "api":
-            address, own = self.api_url, {"GIFTCERT_API_PORT": str(port)}
-        else:
-            address = self.metrics_urls[name]
-            own = {"GIFTCERT_METRICS_PORT": str(port), "GIFTCERT_METRICS_HOST": LOOPBACK}
-        is_ready = partial(answers_ok, port, "/healthz")
-        return replace(_program(name, {**environment, **own}), address=address, is_ready=is_ready)
+        raise StackError(f"prepare took longer than {_PREPARATION_SECONDS} s ({said})") from None
+    said = preparation.last_line()
+    if code != 0:
+        raise StackError(said.removeprefix("giftcert: ") or "prepare failed")
+    report("prepare", said)
+    async with asyncio.TaskGroup() as group:
+        for process in processes:
+            group.create_task(process.make_ready())
 
 
-def _program(name: str, environment: Mapping[str, str]) -> Program:
-    command = (sys.executable, "-m", "giftcert.cli", name)
-    return Program(name=name, command=command, environment=environment, lifeline=True)
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"

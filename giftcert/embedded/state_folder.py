@@ -25,13 +25,7 @@ class StateFolder:
         self.addresses = self.root / "addresses.json"
 
     def create(self) -> None:
-        """Make the folder; others may not read it.
-
-        Run as root it can be passed through by others, because PostgreSQL then runs as another user.
-
-        Raises:
-            StackError: it cannot be made there.
-        """
+        """Make the folder; others may not read it, only pass through where we are root: PostgreSQL is another user."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
@@ -43,11 +37,7 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one stack; the system lets go when the process ends, however it does.
-
-        Raises:
-            StackError: another stack holds it.
-        """
+        """Hold the folder for one stack; the system lets go when the process ends, however it does."""
         with (self.root / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,11 +31,7 @@ class Temporal:
         }
 
     async def prepare(self) -> Program:
-        """Return what to run; ready is what answers through the Web UI which search attributes it knows.
-
-        Raises:
-            StackError: the server is not installed.
-        """
+        """Return what to run; it is ready once it answers, through the Web UI, which search attributes it knows."""
         known = f"/api/v1/namespaces/{self._namespace}/search-attributes"
         return Program(
             name="temporal",
