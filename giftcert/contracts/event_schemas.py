@@ -62,8 +62,6 @@ def catalogue() -> tuple[EventKind, ...]:
     return tuple(EventKind(name, made_by[name]) for name in sorted(made_by))
 
 
-# Schemas --------------------------------------------------------------------------------------------
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}

@@ -65,9 +65,6 @@ class UnknownEventTypeError(Exception):
     """A message of a type that the contract does not name: skipped and counted."""
 
 
-# Decoding -------------------------------------------------------------------------------------------
-
-
 class _Typed(Protocol):
     @property
     def event_type(self) -> str: ...
@@ -151,9 +148,6 @@ def _has_nul(value: Any) -> bool:  # noqa: ANN401 - any decoded JSON
     if isinstance(value, list):
         return any(map(_has_nul, value))
     return isinstance(value, str) and "\0" in value
-
-
-# Checks ---------------------------------------------------------------------------------------------
 
 
 def in_utc(instant: datetime, field: str) -> datetime:

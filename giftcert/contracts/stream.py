@@ -62,9 +62,6 @@ class StoredEvent(EventFields):
     payload: str
 
 
-# Decisions ------------------------------------------------------------------------------------------
-
-
 def stamp(
     before: CertificateState, recorded: Sequence[Recorded], *, at: datetime, channel: str | None = None
 ) -> list[EventRecord]:
@@ -115,9 +112,6 @@ def _record(one: Recorded, sold_by: str | None, at: datetime, channel: str | Non
         cause=cause,
         **said,
     )
-
-
-# Records on the topic -------------------------------------------------------------------------------
 
 
 class _Cause(msgspec.Struct, frozen=True, rename="camel", gc=False):

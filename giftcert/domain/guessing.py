@@ -1,7 +1,4 @@
-"""How many wrong pairs of number and CVC are allowed: "Guessing" in the lifecycle.
-
-A pair counts for the submitted number, whether it exists or not, for the caller, and for a named end user.
-"""
+"""How many wrong pairs of number and CVC are allowed, per number (ours or not), caller and end user: "Guessing"."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -79,13 +79,10 @@ class Lifecycle:
         first: bool = False,
         retry_parked: bool = False,
     ) -> Snapshot:
-        """Decide what is pending and due.
+        """Decide what is pending and due; raises ``UnknownCertificateError``.
 
         ``timer_at`` is what the run's timer is set to; a run's ``first`` look gets the sealed secrets; ``retry_parked``
         tries again what could not be decided.
-
-        Raises:
-            UnknownCertificateError: there is no such certificate.
         """
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
         async with transaction(self.engine) as driver:
@@ -142,10 +139,7 @@ class Lifecycle:
         return replace(outcome, wakes=(*wakes, *own_wake(review, request)))
 
     async def _act_unlocked(self, call: Call) -> Outcome | None:
-        """Carry a request out that needs no lines, if nothing else is to be decided; ``None``: under locks, then.
-
-        Two trips instead of five, without BEGIN, locks and COMMIT; the write fails where anything came in between.
-        """
+        """Carry out in two trips instead of five what needs no lines; ``None``: something else is to be decided."""
         if not isinstance(call.request, WITHOUT_LINES):
             return None
         async with autocommit(self.engine) as driver:
@@ -169,8 +163,6 @@ class Lifecycle:
                 return None
             stored = await CertificateRepository(driver).load(call.certificate_id)
         return Outcome(state=stored.state, product=stored.product, repeated=True, answer=answer)
-
-    # The parts of the transaction -----------------------------------------------------------------
 
     async def _order_to_lock(self, call: Call) -> str | None:
         """The order whose refund a request decides, which never changes: locked before the certificate."""

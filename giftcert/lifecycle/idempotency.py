@@ -38,11 +38,7 @@ class CallsInProgress:
 
     @asynccontextmanager
     async def alone(self, key: IdempotencyKey | None) -> AsyncIterator[None]:
-        """Run when no other call of this process runs under the key.
-
-        Raises:
-            IdempotencyBusyError: the first still runs after the longest wait, or another repeat waits for it already.
-        """
+        """Run when no other call of this process runs under the key; else raise ``IdempotencyBusyError``."""
         if key is None:
             yield
             return

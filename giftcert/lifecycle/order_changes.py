@@ -74,10 +74,7 @@ async def revise(
     rows: Mapping[LineKey, OrderLineRow],
     policy: Policy,
 ) -> tuple[list[LineRevision], dict[str, str]]:
-    """Return the lines of changed orders that stand otherwise than stored in ``rows``, each once.
-
-    Beside them come the products of the certificates of ours that these orders name for the first time.
-    """
+    """Return changed orders' lines that stand otherwise than in ``rows``, and products of certificates new to them."""
     known = {one for row in rows.values() for one in row.named}
     named = {one for change in changes for line in change.order.lines for one in line.certificates}
     unknown = [one for one in named - known if is_certificate_id(one)]
@@ -96,10 +93,7 @@ async def save(
     also: Sequence[PendingRow] = (),
     writes: Sequence[Write] = (),
 ) -> list[Wake]:
-    """Write orders, lines and pending rows in one round trip; return the signals to send after the commit.
-
-    ``also`` are other pending rows, as all are written in one sorted pass; ``writes`` is whatever else goes with them.
-    """
+    """Write all in one round trip, pending rows in one sorted pass; return the signals to send after the commit."""
     parts = list(writes)
     if new := [one.order for one in changes if one.is_new]:
         parts.append(orders.added(new))

@@ -50,10 +50,7 @@ class ReleaseGate:
         decided: Sequence[PendingLine],
         applied: Sequence[str],
     ) -> bool:
-        """Return whether nothing is known or on its way that could keep the certificate, which waits for no line.
-
-        ``decided`` and ``applied`` are the pending lines and spendings that it is done with.
-        """
+        """Return whether nothing is known or on its way, besides what was decided, that could keep the certificate."""
         reservation = state.reservation
         orders = sorted({ref.order_id for ref in known_lines(state)})
         named = [state.certificate_id, *([reservation.reservation_id] if reservation else [])]

@@ -53,10 +53,7 @@ def deadlines(state: CertificateState, policy: Policy) -> list[Deadline]:
 
 
 def is_over(state: CertificateState, policy: Policy) -> bool:
-    """Return whether the certificate is in the pool or finished, and nothing of it is open.
-
-    The lapse of a reservation needs no workflow: a set statement takes care of it.
-    """
+    """Return whether it is in the pool or finished, with nothing open. Lapses of reservations need no workflow."""
     due = any(not isinstance(one.message, m.ReservationLapsed) for one in deadlines(state, policy))
     is_open = any(sale.open_case for sale in state.sales) or bool(state.waits_for)
     return state.status in FOR_SALE | FINISHED and not is_open and not due

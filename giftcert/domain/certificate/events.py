@@ -80,9 +80,6 @@ class Awaited(StrEnum):
     REST = "rest"
 
 
-# Issue --------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
     """A channel got the certificate."""
@@ -143,9 +140,6 @@ class NotificationRequested:
     suppressed: bool
 
 
-# Redemption ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Purchase:
     redemption_id: str
@@ -195,9 +189,6 @@ class RedemptionRejected:
     payment_id: str | None
     reason: RejectionReason
     foreign_currency: str | None = None
-
-
-# Refund -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,9 +245,6 @@ class RefundResolved:
     uncovered: MinorUnits
     resolved_by: str
     note: str
-
-
-# Audit --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,9 +312,6 @@ class OperatorActed:
     type: ClassVar[str] = "audit.operatorActed"
     who: str
     what: str
-
-
-# Alerts and errors --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

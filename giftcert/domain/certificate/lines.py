@@ -1,7 +1,4 @@
-"""The order lines of a certificate: what it knows of them, who holds them, what was told of their money.
-
-The state is immutable: what changes it returns the state after.
-"""
+"""The order lines of a certificate: what it knows of them. Each change returns the state after it."""
 
 from collections.abc import Callable
 from dataclasses import replace

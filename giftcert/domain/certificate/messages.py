@@ -8,8 +8,6 @@ from typing import TypeAlias
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.state import Line
 
-# Facts --------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class LineChanged:
@@ -42,9 +40,6 @@ class SpendingReported:
     refund_id: str | None = None
 
 
-# Deadlines ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class ReservationLapsed:
     """``reservedUntil`` has passed, and release on time alone is allowed."""
@@ -74,9 +69,6 @@ class HoldLapsed:
 @dataclass(frozen=True, slots=True)
 class ValidityEnded:
     """``validUntil`` has passed."""
-
-
-# Requests of channels -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +112,6 @@ class VoidRedemption:
 
     channel: str
     redemption_id: str
-
-
-# Requests of CRM, support and operations ----------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

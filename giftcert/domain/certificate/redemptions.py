@@ -42,9 +42,6 @@ class VoidRefusal(StrEnum):
     NOT_THE_HOLDER = "notTheHolder"
 
 
-# Asked for over HTTP ------------------------------------------------------------------------------
-
-
 def authorize(decision: Decision, message: AuthorizeRedemption) -> None:
     """Hold part of the balance, or refuse and say why; a redemption that is known is left as it is."""
     if find_redemption(decision.state, message.redemption_id) is not None:
@@ -99,9 +96,6 @@ def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason 
     return next((reason for applies, reason in checks if applies), None)
 
 
-# Reported by payments -----------------------------------------------------------------------------
-
-
 def spending_reported(decision: Decision, message: SpendingReported) -> None:
     """Apply a payment with this certificate as its tender."""
     purchase = _purchase(decision.state, message)
@@ -131,16 +125,14 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
 
 
 def _purchase(state: CertificateState, message: SpendingReported) -> Redemption | None:
-    """The redemption that a payment is about: by its id, its payment, or as the only hold of its order.
-
-    A lapsed hold is found where none is open, so that the answer does not depend on the minute.
-    """
+    """The redemption that a payment is about: by its id, its payment, or as the only hold of its order."""
     if message.redemption_id is not None:
         return find_redemption(state, message.redemption_id)
     of_payment = [one for one in state.redemptions if one.payment_id == message.payment_id]
     if of_payment:
         return of_payment[-1]
     of_order = [one for one in state.redemptions if one.order_id == message.order_id]
+    # Lapsed holds where none is open: what the payment is about does not depend on the minute.
     for waiting in (RedemptionState.AUTHORIZED, RedemptionState.LAPSED):
         holds = [one for one in of_order if one.state == waiting]
         meant = [one for one in holds if _is_of(one, message)] or holds

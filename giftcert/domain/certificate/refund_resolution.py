@@ -1,7 +1,4 @@
-"""A person decides a refund case: "A person decides" in the lifecycle.
-
-Amounts of a decision are in nominal units; money is in minor units of the order's currency.
-"""
+"""What a person decides about a refund case; decisions are in nominal units, money in the order's currency."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -76,10 +73,7 @@ class _Case:
         return max(self.money.back, min(cost, self.money.lacking))
 
     def parts(self, amount: int | None) -> list[tuple[LineRefund, int]]:
-        """How much of each refund that named no line an approval of so much gives to this one.
-
-        The last line that a refund may mean takes all that was captured for it; what no line can take stays uncovered.
-        """
+        """How much of each refund that named no line an approval of ``amount`` gives to this line."""
         found: list[tuple[LineRefund, int]] = []
         owed = self.money.owed
         budget = max(0, owed)
@@ -87,6 +81,7 @@ class _Case:
             budget = -(-amount * self.sale.amount // self.sale.nominal)
         for refund in self._unassigned():
             most = min(refund.possible, max(0, owed))
+            # The last candidate takes all that was captured for it; what no line can take stays uncovered.
             part = most if refund.last_candidate else min(most, budget)
             if refund.decided is not None:
                 part = refund.possible
@@ -132,14 +127,12 @@ def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | 
 
 
 def _stands(found: _Case, message: ResolveRefund) -> bool:
-    """Whether the same is approved already, as after a lost answer: what was promised then stays.
-
-    Who repeats it makes no difference: it may be the first of two persons, who did not hear of the second.
-    """
+    """Whether the same is approved already, as after a lost answer: what was promised then stays."""
     case = found.case
     return (
         message.decision == APPROVE
         and case.state != RefundState.PENDING_DETAILS
+        # Whoever repeats it: it may be the first of two persons, who did not hear of the second.
         and case.approved == _amount_of(found, message)
     )
 
@@ -166,13 +159,12 @@ def shares_decided(
 ) -> tuple[RefundShareDecided, ...]:
     """Return how much of each refund that named no line is this line's money, as a decision says.
 
-    It is told to the order first, and the decision carried out on how the lines stand then. Nothing is said where the
-    decision is refused, is repeated, or waits for a second person.
+    The order is told first, and the decision carried out on how its lines stand then.
     """
     found = _case_of(state, message.refund_case_id)
     if found is None or _refusal(found, message) is not None:
         return ()
-    if _stands(found, message) or _needs_second(found, message, policy):
+    if _stands(found, message) or _needs_second(found, message, policy):  # nothing new is said, or not yet
         return ()
     approves = message.decision == APPROVE
     said = [
@@ -197,11 +189,8 @@ def shares_decided(
 
 
 def _is_ours(found: _Case, refund: LineRefund, message: ResolveRefund) -> bool:
-    """Whether a decision says that foreign money is this line's, not the goods'.
-
-    An approval does, but before issue, where it only lets the sale go on; a rejection that names a worth does, and the
-    last one where only certificates can be meant.
-    """
+    """Whether a decision says that foreign money is this line's, not the goods'."""
+    # An approval before issue only lets the sale go on; a rejection says so by naming a worth.
     may_be_goods = found.money.line.standing.other_lines_money
     if message.decision == REJECT:
         return bool(message.amount) or (refund.last_candidate and not may_be_goods)

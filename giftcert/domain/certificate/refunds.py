@@ -81,10 +81,7 @@ def unissued_verdict(money: SaleMoney) -> Verdict | None:
 
 
 def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
-    """Judge the refunds of a line whose certificate was issued; ``None``: there is nothing to judge.
-
-    A line that cost nothing has no money to wait for when it leaves its order. An open hold may yet be spent or not.
-    """
+    """Judge the refunds of a line whose certificate was issued; ``None``: there is nothing to judge."""
     state, back, due = decision.state, money.back, money.due > 0
     refunded, withdrawn = state.status == Status.REFUNDED, money.withdrawal is not None
     decided = money.is_withdrawal_decided
@@ -94,6 +91,7 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
     return _approved_verdict(decision, money) or _first(
         (
             (bool(money.foreign), _in_other_currency(money)),
+            # A line that cost nothing has no money to wait for when it leaves its order.
             (free and spent(state) > 0, AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, back)),
             (free and state.held > 0, AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, back)),
             (free, Complete(back, taken=state.balance)),
@@ -175,9 +173,6 @@ def _apply(decision: Decision, money: SaleMoney, verdict: Verdict | None) -> Non
             carry_out(decision, money, verdict)
         case _:
             assert_never(verdict)
-
-
-# Cases --------------------------------------------------------------------------------------------
 
 
 def carry_out(decision: Decision, money: SaleMoney, verdict: Complete) -> None:

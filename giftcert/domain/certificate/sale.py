@@ -23,8 +23,6 @@ from giftcert.domain.clients import find_client, survivor_of
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
 
-# An order names the certificate -------------------------------------------------------------------
-
 
 def take(decision: Decision, line: Line) -> None:
     """Take a free line that names the certificate, or refuse it and say why."""
@@ -118,9 +116,6 @@ def _terms_applied_at(decision: Decision, line: Line) -> datetime:
     return naming.began.applied_at
 
 
-# The order changes its line -----------------------------------------------------------------------
-
-
 def follow(decision: Decision, sale: Sale, standing: LineStanding) -> None:
     """Take over a lineId or customer that Orders changed; nobody is told."""
     if (sale.line_id, sale.customer_id) != (standing.line_id, standing.customer_id):
@@ -198,9 +193,6 @@ def refusal_stands(decision: Decision, line: Line) -> bool:
     return refusal is not None and refusal.terms_version >= terms_version(line.standing)
 
 
-# Paid ---------------------------------------------------------------------------------------------
-
-
 def is_paid(decision: Decision, money: SaleMoney) -> bool:
     """Return whether the line is paid at the sale's own price, by tenders that may buy a certificate."""
     standing, any_tender = money.line.standing, decision.policy.certificates_buy_certificates
@@ -247,9 +239,6 @@ def notification(decision: Decision) -> e.NotificationRequested:
     )
 
 
-# Unpaid -------------------------------------------------------------------------------------------
-
-
 def unpaid_at(sale: Sale, line: Line | None, policy: Policy) -> datetime | None:
     """Return when an unpaid line is next acted upon: by order, authorisations and voids; after an alert ever later."""
     granted = [sale.unpaid_until, line.unpaid_until if line else None]
@@ -287,9 +276,6 @@ def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captur
         attempt=sale.unpaid_alerts + 1,
         web_url=decision.terms.web_url,
     )
-
-
-# Let go -------------------------------------------------------------------------------------------
 
 
 def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Cause | None) -> None:

@@ -19,11 +19,7 @@ class NeverSettlesError(RuntimeError):
 
 
 def settle(decision: Decision) -> None:
-    """Apply what now follows from all that is known, until nothing more does.
-
-    Raises:
-        NeverSettlesError: a fault of ours.
-    """
+    """Apply what now follows from all that is known, until nothing more does; raises ``NeverSettlesError``."""
     for _ in range(MOST_ROUNDS * (1 + len(decision.state.lines))):
         before = decision.state
         _settle_once(decision)
@@ -41,9 +37,6 @@ def _settle_once(decision: Decision) -> None:
         line = decision.state.line(ref)
         if line is not None and (decision.state.sale is None or decision.state.sale.ref != ref):
             _settle_other(decision, line)
-
-
-# The current sale ---------------------------------------------------------------------------------
 
 
 def _settle_sale(decision: Decision, current: Sale, line: Line) -> None:
@@ -83,9 +76,6 @@ def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
         money = sale_money(decision.state.sale or current, decision.state.line(line.ref) or line)
         if money.excess_owed > 0 and line.standing.captured > money.sale.alerted_captured:
             sale.report_late_money(decision, line, money.excess_owed, "certificateRefunded")
-
-
-# Other lines --------------------------------------------------------------------------------------
 
 
 def _settle_other(decision: Decision, line: Line) -> None:
@@ -145,10 +135,7 @@ def _settle_free(decision: Decision, money: SaleMoney) -> None:
 
 
 def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -> None:
-    """The line left its order before it was taken, or after it was released: what was captured has to go back.
-
-    A certificate that is sold elsewhere refuses the line instead of opening a case, and does so for good.
-    """
+    """The line left its order before it was taken, or after release: what was captured has to go back."""
     line = money.line
     _give_up_waiting(decision, line)
     refusal = find_refusal(decision.state, line.ref)
@@ -158,7 +145,7 @@ def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -
     may_open_case = money.captured > 0 and not is_decided
     if is_taken or line.open_case is not None or (is_for_sale and may_open_case):
         refunds.judge_unissued(decision, money)
-    elif may_open_case:
+    elif may_open_case:  # sold elsewhere: it refuses the line for good instead of opening a case
         sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
         _report_late_money(decision, money, e.ConflictReason.LINE_WITHDRAWN)
 

@@ -11,10 +11,7 @@ from giftcert.domain.order.state import Capture, Order, RefundPart
 def settled_amounts(
     order: Order, payments: Sequence[Capture | RefundPart], others: Iterable[Capture | RefundPart]
 ) -> dict[int, int]:
-    """Return how much of each foreign payment is settled, by its place in the topic.
-
-    A capture is settled by refunds of the same payment in that currency, and a refund by its captures.
-    """
+    """Return how much of each foreign payment its opposites under the same paymentId settle, by topic place."""
     settled: dict[int, int] = {}
     if order.currency is None or all(one.currency == order.currency for one in payments):
         return settled
@@ -29,16 +26,13 @@ def settled_amounts(
 
 
 def foreign_captures(order: Order, bearers: Bearers) -> dict[int, tuple[ForeignCapture, ...]]:
-    """Return foreign captures by line key, net of refunds of their payment.
-
-    Each is told on one line only: the first certificate line that it is allocated to, else the order's first. What is
-    allocated to goods alone is no certificate's.
-    """
+    """Return foreign captures by line key, net of refunds of their payment, each on one line only."""
     found: dict[int, tuple[ForeignCapture, ...]] = {}
     keys = [line.key for line in order.lines if line.naming is not None]
     for place, refunded in settled_amounts(order, order.captures, order.refunds).items():
         capture = order.captures[place]
         parts = bearers.amounts(capture.allocations, capture.occurred_at)
+        # The first certificate line that it is allocated to, else the order's first; allocated to goods alone, none.
         named = [key for key in keys if key in parts]
         may_be_anybody_s = None in parts or sum(parts.values()) < capture.amount
         for key in (named or keys if may_be_anybody_s else named)[:1]:

@@ -61,10 +61,7 @@ class Captures:
 
 
 class Claims:
-    """What the lines of an order ask for, in the order in which they take unallocated money.
-
-    Lines in the order's total come before those that left it, goods before certificates, then by lineId.
-    """
+    """What the lines of an order ask for; those in its total come first, then goods before certificates, by lineId."""
 
     def __init__(self, order: Order, captures: Captures | None = None) -> None:
         self.order = order
@@ -120,12 +117,10 @@ class GivenBack:
     inferred_at: dict[int, int] = field(default_factory=dict)
 
     def may_have_come_again(self, key: int, captures: Captures) -> int:
-        """Return how much beyond its price may have been captured for a line because its money went back.
-
-        A refund that names the line proves it for all captures; one that only the rules gave to it, for later ones.
-        """
+        """Return how much beyond its price may have been captured because the line's money went back."""
         if key in self.of_unknown_worth:
             return captures.total
+        # A refund that names the line proves it for all captures; one that only the rules gave to it, for later ones.
         inferred = self.of[key] - self.said[key]
         if inferred <= 0:
             return self.said[key]

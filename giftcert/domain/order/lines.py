@@ -12,8 +12,6 @@ from giftcert.domain.order.messages import LinesReturned, OrderCancelled, OrderL
 from giftcert.domain.order.standing import LineWithdrawal, NamedBy, Naming, Withdrawal
 from giftcert.domain.order.state import Absence, Bearing, KnownLine, Order, SaidWithdrawal
 
-# Full versions ------------------------------------------------------------------------------------
-
 
 def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
     """Fold a full version; cancellations and returns said in it or a newer one hold, whichever was told first."""
@@ -149,20 +147,15 @@ def _named_by(said: OrderVersion, now: datetime, reservation_id: str | None = No
     return NamedBy(version=said.version, cause=said.cause, applied_at=now, reservation_id=reservation_id)
 
 
-# Cancellations and returns ------------------------------------------------------------------------
-
-
 def withdraw(order: Order, message: OrderCancelled | LinesReturned, now: datetime) -> Order:
-    """Fold a cancellation or return; one that newer ones overtook takes its place before them.
-
-    If it is the first message that names a certificate, the line is new, and withdrawn.
-    """
+    """Fold a cancellation or return; one that newer ones overtook takes its place before them."""
     named_by = _named_by(message, now)
     how = Withdrawal.CANCELLED if isinstance(message, OrderCancelled) else Withdrawal.RETURNED
     said = SaidWithdrawal(message.line_ids, _withdrawal(how, message))
     numbers = {line.line_id for line in order.lines}
     named = {line.naming.certificate_id for line in order.lines if line.naming is not None}
     new = [one for one in message.certificates if one[0] not in numbers and one[1] not in named]
+    # It may be the first message that names a certificate: then its line is new, and withdrawn.
     first_named = [
         KnownLine(  # what it costs is not known
             key=key,
@@ -217,9 +210,6 @@ def _gone(line: KnownLine, said: LineWithdrawal) -> KnownLine:
         return replace(line, withdrawal=said)
     how = said.how if before.how is Withdrawal.REMOVED else before.how
     return replace(line, withdrawal=replace(before, how=how, said_in=said.said_in))
-
-
-# lineIds ------------------------------------------------------------------------------------------
 
 
 def _borne(

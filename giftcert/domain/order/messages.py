@@ -1,7 +1,4 @@
-"""What is said about an order: its own messages, its payments, and what a person said of a refund.
-
-Amounts are minor units of the message's currency; times are aware UTC instants.
-"""
+"""What is said about an order: versions, payments, persons' words on a refund. Minor units, aware UTC instants."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,8 +8,6 @@ from giftcert.domain.cause import Cause
 
 GIFT_CERTIFICATE = "giftCertificate"
 """The kind of a line that sells a certificate, and the tender of a payment that spends one."""
-
-# Versions -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -66,9 +61,6 @@ class LinesReturned(_OrderVersion):
 
     line_ids: tuple[str, ...]
     certificates: tuple[tuple[str, str], ...] = ()
-
-
-# Payments -----------------------------------------------------------------------------------------
 
 
 class Allocation(NamedTuple):
@@ -126,8 +118,6 @@ class RefundShareDecided:
 OrderVersion: TypeAlias = OrderStated | OrderCancelled | LinesReturned
 Payment: TypeAlias = PaymentAuthorized | PaymentCaptured | PaymentVoided | PaymentRefunded
 OrderMessage: TypeAlias = OrderVersion | Payment | RefundShareDecided
-
-# Repeats ------------------------------------------------------------------------------------------
 
 
 def identity_of(message: OrderMessage) -> bytes:

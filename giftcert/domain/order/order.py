@@ -1,8 +1,4 @@
-"""The order as one aggregate: what each message adds to it.
-
-``novelty`` says whether a message is new, ``apply`` folds it, ``settled`` ends a batch before the order is stored, and
-``line_standings`` says what follows.
-"""
+"""The order as one aggregate: ``novelty`` says whether a message is new to it, ``apply`` folds it."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -27,18 +23,15 @@ class Novelty(StrEnum):
 
 
 def novelty(order: Order | None, message: m.OrderMessage) -> Novelty:
-    """Return whether a message is new to an order, known from the order alone.
-
-    A version older than the newest full one is stale. One that only cancellations and returns overtook is news, as when
-    it was mended and replayed. Of persons the newest word stands.
-    """
+    """Return whether a message is new to an order, known from the order alone."""
     if order is None:
         return Novelty.NEW
     known = order.contents.get(m.identity_of(message))
     if known is not None and known == m.content_of(message):
         return Novelty.REPEAT
-    if known is not None and not isinstance(message, m.RefundShareDecided):
+    if known is not None and not isinstance(message, m.RefundShareDecided):  # persons' newest word stands
         return Novelty.CONTRADICTION
+    # What only cancellations and returns overtook is news, as when it was mended and replayed.
     is_stale = isinstance(message, m.OrderVersion) and message.version < order.stated_version
     return Novelty.STALE if is_stale else Novelty.NEW
 
@@ -46,11 +39,9 @@ def novelty(order: Order | None, message: m.OrderMessage) -> Novelty:
 def apply(
     order: Order | None, message: m.OrderMessage, now: datetime, *, earlier_payments_unknown: bool = False
 ) -> Order:
-    """Return the order with a message folded; one that is not new changes nothing. ``now`` is our clock.
-
-    ``earlier_payments_unknown``: the order is heard of so late that earlier payments may have been dropped.
-    """
+    """Return the order with a message folded, if it is new; ``now`` is our clock."""
     if order is None:
+        # It may be heard of so late that earlier payments have been dropped.
         order = Order(order_id=message.order_id, earlier_payments_unknown=earlier_payments_unknown)
     elif novelty(order, message) is not Novelty.NEW:
         return order

@@ -14,10 +14,7 @@ from giftcert.domain.order.state import KnownLine, Order, PaidPrice
 
 
 def settled(order: Order) -> Order:
-    """Return the order with the prices that its captures have paid, before prices change or money goes back.
-
-    Captures need not be looked at one by one: the run that first paid a line is found here.
-    """
+    """Record the prices that its captures have paid, before prices change or money goes back."""
     if order.size_exceeded or (not order.captures and all(line.price for line in order.lines)):
         return order
     claims = Claims(order)

@@ -155,10 +155,8 @@ class OrderMoney:
         return self.claims.lack(line) - self.lines.inherited.get(line.key, 0)
 
     def _give_all_back(self, refunds: list[Refund]) -> None:
-        """Rule 1: each line got back what was captured for it, and no unit counts twice.
-
-        What was counted, then what was said, stays as far as the line had so much; the newest refunds bring the rest.
-        """
+        """Rule 1: each line got back what was captured for it, and no unit counts twice."""
+        # First what was counted, then what was said, as far as the line had so much; the newest refunds bring the rest.
         owed = Counter(self.lines.captured)
         for refund in refunds:
             meant, refund.given, refund.rest = refund.given, Counter(), 0
@@ -199,14 +197,12 @@ def _give_owed(refund: Refund, key: int, amount: int, owed: Counter[int]) -> Non
 
 
 def _spread_foreign(order: Order, refund: Refund) -> None:
-    """Give a foreign refund to the lines that its parts or persons name.
-
-    The rest was for other kinds of lines; without any, it is of the line that persons spoke of last.
-    """
+    """Give a foreign refund to the lines that its parts or persons name."""
     certificates = [line.key for line in order.lines if line.naming is not None]
     if len(order.lines) == 1 and not refund.decided:
         refund.give(certificates[0], refund.rest)
     elif refund.rest > 0:
         open_to = tuple(key for key in certificates if key not in refund.decided)
+        # What persons left was for other kinds of lines; without any, it is of the line that they spoke of last.
         last = tuple(refund.decided)[-1:] if len(certificates) == len(order.lines) else ()
         refund.candidates = open_to or last

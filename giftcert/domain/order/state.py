@@ -1,7 +1,4 @@
-"""The state of an order: what all messages about it add up to. Changed only by ``apply``.
-
-Amounts are minor units of the order's currency unless a field names another; times are aware UTC instants.
-"""
+"""What all messages about an order add up to; changed only by ``apply``. Minor units, aware UTC instants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
