@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
 
 from giftcert.kafka_connection import librdkafka_options
 from giftcert.settings import Settings
-from giftcert.verification.topic import STREAM_CONFIGURATION, stream_deviations
+from giftcert.verification.stream import STREAM_CONFIGURATION, stream_deviations
 
 _ANSWER_SECONDS = 10
 

@@ -1,9 +1,7 @@
 """Reports violations on the stream: each once while it stands, under the certificate, product or input it is about."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.contracts.notices import (
@@ -35,30 +33,21 @@ async def report(
         How many alerts there are.
     """
     async with transaction(engine) as connection:
-        keys = [_key(one) for one in findings.violations]
+        keys = [one.key for one in findings.violations]
         known = await KnownViolationRepository(connection).seen_again(keys, now)
-    reported = 0
-    for violation in _first_of_each(findings, known):
+    reported, left = 0, dict.fromkeys(INVARIANTS, REPORTED_AT_ONCE)
+    for one in findings.violations:
+        if one.key in known or not left[one.invariant]:
+            continue
+        left[one.invariant] -= 1
         async with transaction(engine) as connection:
-            if await KnownViolationRepository(connection).note(_key(violation), now):
-                await _append(connection, settings, violation, now)
+            if await KnownViolationRepository(connection).note(one.key, now):
+                await _append(connection, settings, one, now)
                 reported += 1
     if whole and findings.are_all_named:
         async with transaction(engine) as connection:
             await KnownViolationRepository(connection).forget_not_seen_since(now)
     return reported
-
-
-def _key(violation: Violation) -> str:
-    return msgspec.json.encode(violation.key).decode()
-
-
-def _first_of_each(findings: Findings, known: set[str]) -> Iterator[Violation]:
-    left = dict.fromkeys(INVARIANTS, REPORTED_AT_ONCE)
-    for one in findings.violations:
-        if _key(one) not in known and left[one.invariant] > 0:
-            left[one.invariant] -= 1
-            yield one
 
 
 async def _append(connection: Driver, settings: Settings, violation: Violation, now: datetime) -> None:

@@ -4,8 +4,8 @@ An order's lines are computed anew, and each certificate is told once more how i
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from giftcert.contracts.codec import encode_state
@@ -16,60 +16,18 @@ from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.review import line_as_seen
-from giftcert.storage.certificates import CertificateRepository, StoredCertificate
+from giftcert.storage.certificates import StoredCertificate
 from giftcert.storage.order_lines import OrderLineRow
 from giftcert.storage.verification.checks import Rule, Violation
-from giftcert.storage.verification.pages import OrderPage, OrderPageRepository
-from giftcert.verification.scope import Scope
+from giftcert.storage.verification.session import StoredOrders, concerned_by
 
-STRAY_HOLDER = Rule(3, "strayHolder", "certificate")
-REFUNDED_UNCAPTURED = Rule(4, "refundedUncaptured", "certificate")
-REFUNDED_OF_OTHER = Rule(4, "refundedOfOther", "certificate")
+STRAY_HOLDER = Rule(3, "strayHolder")
+REFUNDED_UNCAPTURED = Rule(4, "refundedUncaptured")
+REFUNDED_OF_OTHER = Rule(4, "refundedOfOther")
 INPUT_LOST = Rule(9, "inputLost", "order")
 STANDING_DIFFERS = Rule(9, "standingDiffers", "order")
-UNDECIDED = Rule(9, "undecided", "certificate")
+UNDECIDED = Rule(9, "undecided")
 NO_ID = "00000000-0000-7000-8000-000000000000"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredOrders:
-    """Orders as one snapshot has them.
-
-    ``lines`` are theirs and whatever else their certificates decide on; ``received`` counts the messages about each
-    order that the inbox still has; for ``waiting`` certificates something is to be decided yet.
-    """
-
-    orders: Collection[Order]
-    lines: Mapping[LineRef, OrderLineRow]
-    received: Mapping[str, int]
-    certificates: Mapping[str, StoredCertificate]
-    waiting: Collection[str]
-
-
-async def look_at_orders(
-    scope: Scope, repository: OrderPageRepository, page: OrderPage, now: datetime
-) -> None:
-    """Hold these orders against their lines, and those against the certificates that they concern; find secrets."""
-    scope.findings.check(len(page.lines), 9)
-    scope.findings.add_all(violations(await _stored(scope, repository, page), scope.policy, now))
-    await scope.secrets.look_at_lines([order.order_id for order in page.orders])
-    await scope.secrets.flush()
-
-
-async def _stored(scope: Scope, repository: OrderPageRepository, page: OrderPage) -> StoredOrders:
-    ids = {one for row in page.lines for one in _concerned(row)}
-    found = await CertificateRepository(scope.session).load_all(ids)
-    certificates = {one.state.certificate_id: one for one in found}
-    lines = {LineRef(*row.key): row for row in page.lines}
-    beside = {ref for one in found for ref in known_lines(one.state)} - lines.keys()
-    lines |= {LineRef(*row.key): row for row in await repository.lines(sorted(beside))}
-    return StoredOrders(
-        orders=page.orders,
-        lines=lines,
-        received=page.received,
-        certificates=certificates,
-        waiting=await repository.waiting(certificates),
-    )
 
 
 def violations(stored: StoredOrders, policy: Policy, now: datetime) -> Iterator[Violation]:
@@ -87,13 +45,8 @@ def violations(stored: StoredOrders, policy: Policy, now: datetime) -> Iterator[
             ref = LineRef(*row.key)
             yield from _stray_holder(row, ref, stored.certificates)
             yield from _refunded_too_much(seen[ref], decided.get(row.holder or ""))
-            for certificate_id in sorted(_concerned(row) & decided.keys()):
+            for certificate_id in sorted(concerned_by(row) & decided.keys()):
                 yield from _undecided(decided[certificate_id], ref, seen, policy, now)
-
-
-def _concerned(row: OrderLineRow) -> set[str]:
-    """The certificates that decide on a line: all that it ever named, and whoever holds it."""
-    return {*row.named, *([row.holder] if row.holder else [])}
 
 
 def _inputs_lost(order: Order, received: int) -> Iterator[Violation]:

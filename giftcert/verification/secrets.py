@@ -6,7 +6,7 @@ its own, and not where amounts, counts, instants and ids stand.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,11 @@ from stdnum import luhn
 
 from giftcert.security import Keyring, SealError
 from giftcert.storage.verification.checks import Rule
-from giftcert.storage.verification.secret_places import SealedRecord, SecretPlaceRepository, StoredText
+from giftcert.storage.verification.session import Session
 from giftcert.verification.violations import Findings
 
-NUMBER_IN_CLEAR = Rule(7, "numberInClear", "certificate")
-CVC_IN_CLEAR = Rule(7, "cvcInClear", "certificate")
+NUMBER_IN_CLEAR = Rule(7, "numberInClear")
+CVC_IN_CLEAR = Rule(7, "cvcInClear")
 RECORD_UNSEALED = Rule(7, "recordUnsealed", "input")
 _EXPECTED = "no secret in clear"
 _ONLY_DIGITS = bytes(b"0"[0] if one in b"0123456789" else b" "[0] for one in range(256))
@@ -40,9 +40,10 @@ class NumberSearch:
 
     def __init__(self, lengths: tuple[int, ...]) -> None:
         self._lengths = lengths
-        self.shortest = min(lengths, default=16)
-        self._run = b"0" * self.shortest
-        self._digits = re.compile(rb"\d(?:[ -]?\d){%d,}" % (self.shortest - 1))
+        shortest = min(lengths, default=16)
+        self._run = b"0" * shortest
+        self.digits = rf"[0-9](?:[ -]?[0-9]){{{shortest - 1},}}"
+        self._digits = re.compile(self.digits.encode())
 
     def candidates(self, data: bytes) -> set[str]:
         """Return every run of as many digits as a number has, whose last is its check digit."""
@@ -96,10 +97,10 @@ class SecretWatch:
     """Collects what could be a secret, and asks the database in batches: of a page, of what ``flush`` ends."""
 
     def __init__(
-        self, search: NumberSearch, places: SecretPlaceRepository, keyring: Keyring, findings: Findings
+        self, session: Session, keyring: Keyring, findings: Findings, lengths: tuple[int, ...]
     ) -> None:
-        self._search = search
-        self._places = places
+        self._search = NumberSearch(lengths)
+        self._session = session
         self._keyring = keyring
         self._findings = findings
         self._numbers: dict[bytes, tuple[str, str, str]] = {}  # where each stands: kind, subject, about
@@ -118,70 +119,36 @@ class SecretWatch:
     async def flush(self) -> None:
         """Add to the findings which suspects are numbers of ours; open the seals of the few that could be CVCs."""
         numbers, self._numbers = self._numbers, {}
-        for fingerprint in await self._places.known(list(numbers)) if numbers else ():
+        for fingerprint in await self._session.known(list(numbers)) if numbers else ():
             kind, subject, about = numbers[fingerprint]
             seen = f"a certificate's number at {about}"
             self._findings.add(replace(NUMBER_IN_CLEAR, kind=kind).broken(subject, about, _EXPECTED, seen))
         suspects, self._words = self._words, []
-        sealed = await self._places.sealed_cvcs([one for one, _, _ in suspects]) if suspects else {}
+        sealed = await self._session.sealed_cvcs([one for one, _, _ in suspects]) if suspects else {}
         for certificate_id, words, about in suspects:
             context = bytes.fromhex(certificate_id.replace("-", ""))
             if certificate_id in sealed and self._keyring.open(sealed[certificate_id], context) in words:
                 seen = f"its CVC at {about}"
                 self._findings.add(CVC_IN_CLEAR.broken(certificate_id, about, _EXPECTED, seen))
 
-    async def look_at_states(self, certificate_ids: list[str]) -> None:
-        """Look for numbers in the stored states of certificates, within a snapshot."""
-        self._look_at(await self._places.states(certificate_ids), "certificate")
-
-    async def look_at_lines(self, order_ids: list[str]) -> None:
-        """Look for numbers in the stored lines of orders, within a snapshot."""
-        self._look_at(await self._places.lines(order_ids), "order")
-
-    def _look_at(self, stored: list[StoredText], kind: str) -> None:
-        for one in stored:
-            self.look(one.said, kind, one.place, one.about)
+    async def look_at(self, texts: str, of: Sequence[str] | datetime) -> None:
+        """Look for numbers in stored texts, within a snapshot."""
+        async for kind, subject, about, text in self._session.texts(texts, of, self._search.digits):
+            self.look(text, kind, subject, about)
 
     async def look_at_answers(self, since: datetime) -> None:
-        """Look for secrets in the answers that idempotency keys remember, within a snapshot."""
-        self._findings.check(await self._places.count_answers(since), 7)
-        async for stored in self._places.answers(since):
-            self.look(stored.said, "idempotency key", stored.place, stored.about)
-            for certificate_id in _certificates_of(stored.answer):
-                self.look_for_cvc(stored.answer, certificate_id, f"the answer of {stored.place}")
-        await self.flush()
+        """Look for CVCs in the answers that idempotency keys remember, within a snapshot."""
+        async for certificate_id, about, answer in self._session.answered(since):
+            self.look_for_cvc(answer, certificate_id, about)
 
-    async def look_at_quarantine(self, since: datetime) -> None:
-        """Look for secrets in what is said of quarantined records, and for records that are not sealed."""
-        async for record in self._places.quarantined(since):
-            self._findings.check(1, 7)
-            place, about = f"{record.topic}-{record.partition}", f"offset {record.offset}"
-            self.look(record.said, "input", place, about)
-            if not self._is_sealed(record):
-                expected = f"the quarantined record at {about} sealed by our keyring"
+    async def look_at_seals(self, since: datetime) -> None:
+        """Look for quarantined records that are not sealed, within a snapshot."""
+        async for topic, partition, offset, *sealed in self._session.sealed_records(since):
+            try:
+                for one in sealed:
+                    if one is not None:
+                        self._keyring.open(one, f"{topic}:{partition}:{offset}".encode())
+            except SealError:
+                expected = f"the quarantined record at offset {offset} sealed by our keyring"
+                place, about = f"{topic}-{partition}", f"offset {offset}"
                 self._findings.add(RECORD_UNSEALED.broken(place, about, expected, "it does not open"))
-        await self.flush()
-
-    def _is_sealed(self, record: SealedRecord) -> bool:
-        context = f"{record.topic}:{record.partition}:{record.offset}".encode()
-        try:
-            for sealed in (record.key, record.value):
-                if sealed is not None:
-                    self._keyring.open(sealed, context)
-        except SealError:
-            return False
-        return True
-
-
-class _Given(msgspec.Struct, rename="camel"):
-    certificate_id: str | None = None
-
-
-def _certificates_of(answer: str) -> list[str]:
-    """The certificates that an answer is about: one, or one each of a list."""
-    try:
-        given = msgspec.json.decode(answer, type=_Given | list[_Given])
-    except msgspec.DecodeError:
-        return []
-    every = given if isinstance(given, list) else [given]
-    return [one.certificate_id for one in every if one.certificate_id is not None]

@@ -1,28 +1,40 @@
-"""``GiftCertificates.Stream`` as a verification reads it: from its beginning to where it ends now."""
+"""``GiftCertificates.Stream`` as verification reads it: its configuration, and all records up to where it ends now."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them without saying so
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
 
 from giftcert.contracts.stream import StoredEvent, decode_event, digest_of
+from giftcert.kafka_connection import librdkafka_options
+from giftcert.settings import Settings
 from giftcert.storage.verification.checks import Rule
-from giftcert.storage.verification.session import PublishedRepository
+from giftcert.storage.verification.session import Session, StreamRow
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.violations import Findings
 
+STREAM_CONFIGURATION = {"cleanup.policy": "delete", "retention.ms": "-1"}
+"""BI grows by reading the stream from its beginning, so it is kept for ever."""
+STREAM_FORGETS = Rule(5, "streamForgets", "topic")
+NO_EVENT = Rule(6, "noEvent", "event")
 AT_ONCE = 4_000
-_ASK_MILLISECONDS = 1_000
-# From the first record, so that what is fetched at once is what is wanted; the long wait for more helps nobody here.
-_READING = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": 4 << 20, "fetch_max_wait_ms": 100}
 SKEW = timedelta(minutes=5)
 """How far the clocks of PostgreSQL and of the dispatchers may lie apart."""
-NO_EVENT = Rule(6, "noEvent", "event")
+# From the first record, so that what is fetched at once is what is wanted; the long wait for more helps nobody here.
+_READING = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": 4 << 20, "fetch_max_wait_ms": 100}
+_ASK_MILLISECONDS = 1_000
+_ANSWER_SECONDS = 10
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -30,51 +42,59 @@ class StreamMissingError(Exception):
     """There is no such topic."""
 
 
-class StreamReading:
-    """One reading of the topic: ``total`` records, of which ``batches`` yields all."""
+def stream_deviations(admin: AdminClient, stream: str) -> dict[str, str]:
+    """Return the configuration values in which the stream is not as it must be.
 
-    def __init__(
-        self, consumer: AIOKafkaConsumer, spans: dict[TopicPartition, range], *, whole: bool
-    ) -> None:
-        self._consumer = consumer
-        self._spans = spans
-        self._whole = whole
-        self._first_at: dict[TopicPartition, int] = {}
-        self.total = sum(map(len, spans.values()))
-
-    @property
-    def complete_since(self) -> datetime | None:
-        """After which instant nothing was left out; ``None``: nothing was left out at all. Known when all is read."""
-        if self._whole:
-            return None
-        latest = max(self._first_at.values(), default=0)
-        return datetime.fromtimestamp(latest / 1000, UTC) + SKEW
-
-    async def batches(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Yield the records, each partition's in order."""
-        left = {partition for partition, span in self._spans.items() if span}
-        while left:
-            taken = await self._consumer.getmany(*left, timeout_ms=_ASK_MILLISECONDS, max_records=AT_ONCE)
-            for partition, records in taken.items():
-                if records:
-                    self._first_at.setdefault(partition, records[0].timestamp)
-                yield [one for one in records if one.offset < self._spans[partition].stop]
-            for partition in list(left):
-                if await self._consumer.position(partition) >= self._spans[partition].stop:
-                    left.remove(partition)
+    Raises:
+        KafkaException: Kafka does not answer, or has no such topic.
+    """
+    resource = ConfigResource(ResourceType.TOPIC, stream)
+    answer = admin.describe_configs([resource], request_timeout=_ANSWER_SECONDS)
+    values = next(iter(answer.values())).result()
+    return {
+        name: values[name].value
+        for name, wanted in STREAM_CONFIGURATION.items()
+        if values[name].value != wanted
+    }
 
 
-@asynccontextmanager
-async def reading_stream(
-    options: dict[str, Any], topic: str, most: int | None = None
-) -> AsyncIterator[StreamReading]:
-    """Open the stream at its beginning; of it ``most`` records are read, the latest, or about so many.
+async def look_at_topic(settings: Settings, findings: Findings) -> None:
+    """Hold the configuration of the stream against what it must be; a broker in memory cannot say it.
 
     Raises:
         StreamMissingError: there is no such topic.
+        KafkaException: Kafka does not answer.
+    """
+    admin, stream = AdminClient(librdkafka_options(settings)), settings.topic_stream
+    # All are listed: to name one that does not exist may make it.
+    if stream not in (await asyncio.to_thread(admin.list_topics, timeout=_ANSWER_SECONDS)).topics:
+        raise StreamMissingError(f"there is no topic {stream}: `giftcert setup` makes it")
+    try:
+        deviations = await asyncio.to_thread(stream_deviations, admin, stream)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._UNSUPPORTED_FEATURE:  # noqa: SLF001 - its public name
+            raise
+        findings.unchecked.append("the configuration of the stream: the broker in memory has none")
+        return
+    for name, value in deviations.items():
+        expected = f"{name}={STREAM_CONFIGURATION[name]}"
+        findings.add(STREAM_FORGETS.broken(stream, name, expected, f"{name}={value}"))
+
+
+async def read_stream(
+    options: dict[str, Any],
+    topic: str,
+    take: Callable[[Sequence[ConsumerRecord], int], Awaitable[None]],
+    most: int | None = None,
+) -> datetime | None:
+    """Give ``take`` all records, each partition's in order, and how many there are; or the latest, about ``most``.
+
+    Returns:
+        After which instant nothing was left out; ``None``: nothing was left out at all.
+
+    Raises:
         KafkaError: Kafka does not answer.
     """
-    await _require(options, topic)
     consumer = AIOKafkaConsumer(topic, **options, **_READING)
     await consumer.start()
     try:
@@ -86,61 +106,66 @@ async def reading_stream(
         skipped = [one for one in partitions if spans[one].start > begins[one]]
         for one in skipped:
             consumer.seek(one, spans[one].start)
-        yield StreamReading(consumer, spans, whole=not skipped)
+        latest_first = await _read(consumer, spans, take)
     finally:
         await consumer.stop()
+    return datetime.fromtimestamp(latest_first / 1000, UTC) + SKEW if skipped else None
 
 
-async def _require(options: dict[str, Any], topic: str) -> None:
-    """Ask for the topic without naming it: to name one that does not exist may make it."""
-    consumer = AIOKafkaConsumer(**options)
-    await consumer.start()
-    try:
-        known = await consumer.topics()
-    finally:
-        await consumer.stop()
-    if topic not in known:
-        raise StreamMissingError(f"there is no topic {topic}: `giftcert setup` makes it")
+async def _read(
+    consumer: AIOKafkaConsumer,
+    spans: dict[TopicPartition, range],
+    take: Callable[[Sequence[ConsumerRecord], int], Awaitable[None]],
+) -> int:
+    """Return the latest of the timestamps with which the partitions begin."""
+    total = sum(map(len, spans.values()))
+    first_at: dict[TopicPartition, int] = {}
+    left = {partition for partition, span in spans.items() if span}
+    while left:
+        taken = await consumer.getmany(*left, timeout_ms=_ASK_MILLISECONDS, max_records=AT_ONCE)
+        for partition, records in taken.items():
+            first_at.setdefault(partition, records[0].timestamp)
+            await take([one for one in records if one.offset < spans[partition].stop], total)
+        left = {one for one in left if await consumer.position(one) < spans[one].stop}
+    return max(first_at.values(), default=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StreamIndex:
     """Takes records into the session's table; of a sample only the ``wanted`` and what is about no certificate."""
 
-    published: PublishedRepository
+    session: Session
     secrets: SecretWatch
     findings: Findings
-    wanted: set[bytes] | None
+    wanted: Collection[str] | None
+    progress: Callable[[int, int], None]
+    done: int = 0
 
-    async def take(self, reading: StreamReading, progress: Callable[[int, int], None]) -> None:
+    async def take(self, records: Sequence[ConsumerRecord], total: int) -> None:
         """Take in what each record says of whom, and what in it could be a secret."""
-        done = 0
-        async for records in reading.batches():
-            self.findings.check(len(records), 7)
-            events = [(record, event) for record in records if (event := self._decoded(record))]
-            await self.published.add(
-                [
-                    (event.certificate_id, event.sequence, event.event_id, digest_of(event))
-                    for record, event in events
-                    if self.wanted is None or event.certificate_id is None or record.key in self.wanted
-                ]
-            )
-            await self.secrets.flush()
-            done += len(records)
-            progress(done, reading.total)
+        rows = [row for record in records if (row := self._row(record))]
+        await self.session.add_published(rows)
+        await self.secrets.flush()
+        self.findings.check(len(records), 7)
+        self.done += len(records)
+        self.progress(self.done, total)
 
-    def _decoded(self, record: ConsumerRecord) -> StoredEvent | None:
+    def _row(self, record: ConsumerRecord) -> StreamRow | None:
         place = f"{record.topic}-{record.partition}"
         self.secrets.look(record.value or b"", "event", place, f"offset {record.offset}")
         try:
             event = decode_event(record.key, record.value)
         except (msgspec.DecodeError, UnicodeDecodeError):
             event = None
-        if event is not None and _has_ids(event):
-            return event
-        expected = f"an event of ours at offset {record.offset}"
-        self.findings.add(NO_EVENT.broken(place, str(record.offset), expected, "something else"))
-        return None
+        if event is None or not _has_ids(event):
+            expected = f"an event of ours at offset {record.offset}"
+            self.findings.add(NO_EVENT.broken(place, str(record.offset), expected, "something else"))
+            return None
+        if event.certificate_id is None:
+            return event.event_id, 0, digest_of(event)
+        if self.wanted is not None and event.certificate_id not in self.wanted:
+            return None
+        return event.certificate_id, event.sequence or 0, digest_of(event)
 
 
 def _has_ids(event: StoredEvent) -> bool:

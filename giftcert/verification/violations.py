@@ -31,7 +31,7 @@ class Findings:
     checked: dict[int, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
     counts: dict[int, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
     unchecked: list[str] = field(default_factory=list)
-    _kept: dict[tuple[int, str, str, str], Violation] = field(default_factory=dict)
+    _kept: dict[str, Violation] = field(default_factory=dict)
 
     @property
     def violations(self) -> list[Violation]:

@@ -1,64 +1,321 @@
-"""One session for a whole verification: its temporary tables hold what would not fit into memory.
+"""The session of a whole verification: what it reads page by page, and temporary tables for what memory cannot hold.
 
 That is what the stream holds, which events were not on it yet, which workflows are open, and which certificates are
 the sample.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
+import msgspec
+from asyncpg import Record
+from asyncpg.transaction import Transaction
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from giftcert.contracts.stream import StoredEvent
+from giftcert.domain.certificate.state import LineRef, known_lines
+from giftcert.domain.order.order import Order
+from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.engine import Driver, driver_of
-
-Session: TypeAlias = Driver
+from giftcert.storage.events import EVENT, stored_event
+from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
+from giftcert.storage.verification.checks import Check, Violation
 
 QUERY_SECONDS = 600.0
 """A question about millions of rows takes longer than the service lets its own statements take."""
+MOST_ROWS = 1_000
+"""Of one check; more are counted."""
+FETCHED_AT_ONCE = 2_000
+PAGE, ORDER_PAGE, EVENT_PAGE = 1_000, 200, 2_000
+BEGINNING = str(UUID(int=0))
+
 # A page is folded while its snapshot is open.
 _PATIENCE = """
     SET idle_in_transaction_session_timeout = '5min'; SET statement_timeout = '10min'; SET lock_timeout = '1min'
 """
+# An event stands on the stream under its certificate and sequence, one without a certificate under its own id and 0.
 _TABLES = """
-    CREATE TEMPORARY TABLE stream_events (certificate_id uuid, sequence integer, event_id uuid NOT NULL,
-        digest bytea NOT NULL);
+    CREATE TEMPORARY TABLE stream_events (subject uuid NOT NULL, sequence integer NOT NULL, digest bytea NOT NULL);
     CREATE TEMPORARY TABLE waiting_events (event_id uuid PRIMARY KEY);
     CREATE TEMPORARY TABLE open_runs (certificate_id uuid NOT NULL);
     CREATE TEMPORARY TABLE sampled (certificate_id uuid PRIMARY KEY);
 """
-_END = """
-    DISCARD TEMPORARY; RESET idle_in_transaction_session_timeout; RESET statement_timeout; RESET lock_timeout
-"""
-_NOW = "SELECT clock_timestamp()"
-_WAITING = "INSERT INTO waiting_events SELECT event_id FROM outbox"
-
-StreamRow: TypeAlias = tuple[str | None, int | None, str, bytes]
-"""Certificate id, sequence, event id and digest of one record of the stream, as COPY takes them."""
-
-_COLUMNS = ("certificate_id", "sequence", "event_id", "digest")
 _INDEX = """
-    CREATE INDEX ON stream_events (certificate_id, sequence);
-    CREATE INDEX ON stream_events (event_id) WHERE certificate_id IS NULL;
+    CREATE INDEX ON stream_events (subject, sequence);
     ANALYZE stream_events;
     CREATE INDEX ON open_runs (certificate_id);
     ANALYZE open_runs;
 """
-_OF_CERTIFICATES = """
-    SELECT certificate_id::text, sequence, event_id::text, digest FROM stream_events
-    WHERE certificate_id = ANY($1::uuid[]) GROUP BY 1, 2, 3, 4, stream_events.certificate_id
-    ORDER BY stream_events.certificate_id, sequence
+_END = """
+    DISCARD TEMPORARY; RESET idle_in_transaction_session_timeout; RESET statement_timeout; RESET lock_timeout
 """
-_KEYED = """
-    SELECT DISTINCT event_id::text, digest FROM stream_events
-    WHERE certificate_id IS NULL AND event_id = ANY($1::uuid[])
+_NOTE_WAITING = "INSERT INTO waiting_events SELECT event_id FROM outbox"
+# Half of the sample by chance, half of what happened last: that is where something new can be wrong.
+_DRAW_SAMPLE = """
+    INSERT INTO sampled
+    SELECT certificate_id FROM (
+        (
+            SELECT certificate_id, 1 AS part FROM (
+                SELECT certificate_id FROM events WHERE certificate_id IS NOT NULL ORDER BY event_id DESC LIMIT 4 * $1
+            ) AS latest JOIN certificates USING (certificate_id) GROUP BY certificate_id LIMIT ($1 + 1) / 2
+        ) UNION ALL (
+            SELECT certificate_id, 2 FROM certificates ORDER BY random() LIMIT $1
+        )
+    ) AS drawn GROUP BY certificate_id ORDER BY min(part) LIMIT $1
+    RETURNING certificate_id::text
 """
+_SAMPLED = "sampled JOIN certificates AS c USING (certificate_id)"
+_OF_SAMPLED = f"order_id IN (SELECT c.order_id FROM {_SAMPLED})"  # noqa: S608 - made of constants
+_PAGE = """
+    SELECT c.certificate_id::text, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance, c.held,
+        c.refund_state, c.sequence
+    FROM {} WHERE c.certificate_id > $1 ORDER BY c.certificate_id LIMIT $2
+"""
+_EVENT = f"""{EVENT},
+    EXISTS (SELECT FROM outbox AS o WHERE o.event_id = e.event_id) AS waits,
+    EXISTS (SELECT FROM waiting_events AS w WHERE w.event_id = e.event_id) AS waited,
+    ARRAY(
+        SELECT digest FROM stream_events AS s
+        WHERE s.subject = coalesce(e.certificate_id, e.event_id) AND s.sequence = coalesce(e.sequence, 0)
+    ) AS published"""  # noqa: S608 - made of constants
+_EVENTS = f"""
+    SELECT {_EVENT} FROM events AS e WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
+"""  # noqa: S608 - made of constants
+_KEYED_EVENTS = f"""
+    SELECT {_EVENT} FROM events AS e WHERE certificate_id IS NULL AND event_id > $1 ORDER BY event_id LIMIT $2
+"""  # noqa: S608 - made of constants
+_ORDERS = "SELECT aggregate FROM orders WHERE order_id > $1 AND {} ORDER BY order_id LIMIT $2"
+_LINES = f"SELECT {LINE} FROM order_lines WHERE order_id = ANY($1)"  # noqa: S608 - made of constants
+_RECEIVED = "SELECT order_id, count(*) FROM inbox WHERE order_id = ANY($1) GROUP BY order_id"
+_WAITING = """
+    SELECT certificate_id::text FROM pending WHERE certificate_id = ANY($1::uuid[])
+    UNION SELECT certificate_id::text FROM spendings WHERE certificate_id = ANY($1::uuid[]) AND applied_at IS NULL
+"""
+_CHECK = """
+    SELECT subject::text, about::text, expected, seen, count(*) OVER ()
+    FROM ({}) AS found (subject, about, expected, seen) LIMIT {}
+"""
+_ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+
+# Stored texts: in this order kind and subject of the place, what there, and the text. ``$2``: digits as in a number.
+STATES = """
+    SELECT 'certificate', certificate_id::text, 'state', state::text FROM certificates
+    WHERE certificate_id = ANY($1::uuid[]) AND state::text ~ $2
+"""
+LINES = """
+    SELECT 'order', order_id, 'standing of line ' || line_key, standing::text || coalesce(recipient::text, '')
+    FROM order_lines WHERE order_id = ANY($1) AND (standing::text ~ $2 OR recipient::text ~ $2)
+"""
+ANSWERS = """
+    SELECT 'idempotency key', encode(caller_key, 'hex'), '', answer::text FROM idempotency_keys
+    WHERE answered_at > $1 AND answer::text ~ $2
+"""
+QUARANTINE = """
+    SELECT 'input', topic || '-' || partition, 'offset ' || record_offset, reason || ' ' || detail FROM quarantine
+    WHERE quarantined_at > $1 AND (reason || ' ' || detail) ~ $2
+"""
+# A CVC is remembered as a text of its own, an amount as a number.
+_ANSWERED = """
+    SELECT id #>> '{}', 'the answer of ' || encode(caller_key, 'hex'), answer::text
+    FROM idempotency_keys, jsonb_path_query(answer, 'lax $[*].certificateId ? (@.type() == "string")') AS id
+    WHERE answered_at > $1 AND answer::text ~ '"[0-9]{3,8}"'
+"""
+_SEALED_RECORDS = """
+    SELECT topic, partition, record_offset, record_key, record_value FROM quarantine
+    WHERE quarantined_at > $1 ORDER BY topic, partition, record_offset
+"""
+_KNOWN = "SELECT number_fingerprint FROM certificate_secrets WHERE number_fingerprint = ANY($1::bytea[])"
+_SEALED_CVCS = (
+    "SELECT certificate_id::text, cvc_sealed FROM certificate_secrets WHERE certificate_id = ANY($1::uuid[])"
+)
+
+StreamRow: TypeAlias = tuple[str, int, bytes]
+"""Certificate id and sequence of a record of the stream, or event id and 0, and the digest; as COPY takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    """What the database says of a certificate. Amounts in minor units; ``sequence`` is of its last public event."""
+
+    certificate_id: str
+    product: str
+    currency: str
+    nominal: int
+    status: str
+    blocked: bool
+    balance: int
+    held: int
+    refund_state: str
+    sequence: int
+
+    @property
+    def shown_status(self) -> str:
+        """The status as events tell it."""
+        return "blocked" if self.blocked else self.status
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as stored, and the digests of what the stream holds in its place.
+
+    ``waits``: it is in the outbox; ``waited``: it was, before the stream was read.
+    """
+
+    stored: StoredEvent
+    waits: bool
+    waited: bool
+    published: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOrders:
+    """Orders as one snapshot has them.
+
+    ``lines`` are theirs and whatever else their certificates decide on; ``received`` counts the messages about each
+    order that the inbox still has; for ``waiting`` certificates something is to be decided yet.
+    """
+
+    orders: Collection[Order]
+    lines: Mapping[LineRef, OrderLineRow]
+    received: Mapping[str, int]
+    certificates: Mapping[str, StoredCertificate]
+    waiting: Collection[str]
+
+
+class Session:
+    """Asks all questions of one verification."""
+
+    def __init__(self, driver: Driver, *, sampled: bool) -> None:
+        self._driver = driver
+        self._certificates, self._is_wanted = (
+            (_SAMPLED, _OF_SAMPLED) if sampled else ("certificates AS c", "true")
+        )
+
+    def snapshot(self) -> Transaction:
+        """Let all questions see the same moment; nothing can be written meanwhile."""
+        return self._driver.transaction(isolation="repeatable_read", readonly=True)
+
+    async def begin(self) -> datetime:
+        """Note which events are not on the stream yet; return the time by the clock that stamps events."""
+        now: datetime = await self._driver.fetchval("SELECT clock_timestamp()")
+        await self._driver.execute(_NOTE_WAITING, timeout=QUERY_SECONDS)
+        return now
+
+    async def draw_sample(self, size: int) -> list[str]:
+        """Choose so many certificates, or all where there are no more, and return them."""
+        return [row[0] for row in await self._driver.fetch(_DRAW_SAMPLE, size, timeout=QUERY_SECONDS)]
+
+    async def add_published(self, rows: Sequence[StreamRow]) -> None:
+        """Take in records of the stream."""
+        await self._driver.copy_records_to_table("stream_events", records=rows)
+
+    async def add_open_runs(self, certificate_ids: Iterable[str]) -> None:
+        """Take in certificates whose workflow is open."""
+        await self._driver.copy_records_to_table("open_runs", records=[(one,) for one in certificate_ids])
+
+    async def index(self) -> None:
+        """Say that all is taken in and will be asked for."""
+        await self._driver.execute(_INDEX, timeout=QUERY_SECONDS)
+
+    async def count_certificates(self) -> int:
+        """Return how many certificates there are to look at."""
+        return await self._count(self._certificates)
+
+    async def certificates(self, after: str) -> list[CertificateRow]:
+        """Return the certificates behind this one."""
+        rows = await self._driver.fetch(_PAGE.format(self._certificates), after, PAGE)
+        return [CertificateRow(*row) for row in rows]
+
+    async def events(self, certificate_ids: Sequence[str]) -> AsyncIterator[RecordedEvent]:
+        """Yield all events of these certificates, each one's in sequence, within a snapshot."""
+        async for row in self._driver.cursor(_EVENTS, certificate_ids, prefetch=FETCHED_AT_ONCE):
+            yield _recorded(row)
+
+    async def keyed_events(self, after: str) -> list[RecordedEvent]:
+        """Return the events about no certificate behind this one, in the order of their ids."""
+        return [_recorded(row) for row in await self._driver.fetch(_KEYED_EVENTS, after, EVENT_PAGE)]
+
+    async def count_orders(self) -> int:
+        """Return how many orders there are to look at."""
+        return await self._count(f"orders WHERE {self._is_wanted}")
+
+    async def orders(self, after: str) -> list[Order]:
+        """Return the orders behind this one."""
+        rows = await self._driver.fetch(_ORDERS.format(self._is_wanted), after, ORDER_PAGE)
+        return [_ORDER.decode(row[0]) for row in rows]
+
+    async def stored(self, orders: Collection[Order]) -> StoredOrders:
+        """Return orders with all that concerns them, within a snapshot."""
+        ids = [order.order_id for order in orders]
+        lines = await self._lines(ids)
+        concerned = {one for row in lines.values() for one in concerned_by(row)}
+        found = await CertificateRepository(self._driver).load_all(concerned)
+        beside = {ref.order_id for one in found for ref in known_lines(one.state)}.difference(ids)
+        return StoredOrders(
+            orders=orders,
+            lines=lines | await self._lines(beside),
+            received={row[0]: row[1] for row in await self._driver.fetch(_RECEIVED, ids)},
+            certificates={one.state.certificate_id: one for one in found},
+            waiting={row[0] for row in await self._driver.fetch(_WAITING, concerned)},
+        )
+
+    async def ask(
+        self, check: Check, *parameters: Sequence[str] | datetime | str
+    ) -> tuple[list[Violation], int]:
+        """Return what breaks the rule, at most ``MOST_ROWS``, and how many there are in all."""
+        statement = _CHECK.format(check.statement, MOST_ROWS)
+        rows = await self._driver.fetch(statement, *parameters, timeout=QUERY_SECONDS)
+        return [check.broken(*row[:4]) for row in rows], rows[0][4] if rows else 0
+
+    async def figures(self, statement: str, *parameters: Sequence[str] | datetime) -> Sequence[int]:
+        """Return the figures of a counting statement."""
+        return tuple(await self._driver.fetchrow(statement, *parameters, timeout=QUERY_SECONDS) or ())
+
+    async def texts(
+        self, statement: str, of: Sequence[str] | datetime, digits: str
+    ) -> AsyncIterator[Sequence[str]]:
+        """Yield kind, subject, about and text of what may hold so many digits, within a snapshot."""
+        async for row in self._driver.cursor(statement, of, digits, prefetch=FETCHED_AT_ONCE):
+            yield tuple(row)
+
+    async def answered(self, since: datetime) -> AsyncIterator[Sequence[str]]:
+        """Yield answers that may hold a CVC: a certificate that one is about, what it answers, the answer."""
+        async for row in self._driver.cursor(_ANSWERED, since, prefetch=FETCHED_AT_ONCE):
+            yield tuple(row)
+
+    async def sealed_records(self, since: datetime) -> AsyncIterator[Record]:
+        """Yield the place of each record in quarantine, and its key and value as stored, within a snapshot."""
+        async for row in self._driver.cursor(_SEALED_RECORDS, since, prefetch=FETCHED_AT_ONCE):
+            yield row
+
+    async def known(self, fingerprints: Collection[bytes]) -> set[bytes]:
+        """Return those that are of numbers of ours."""
+        return {row[0] for row in await self._driver.fetch(_KNOWN, fingerprints)}
+
+    async def sealed_cvcs(self, certificate_ids: Collection[str]) -> dict[str, bytes]:
+        """Return the sealed CVCs of certificates."""
+        return {row[0]: row[1] for row in await self._driver.fetch(_SEALED_CVCS, certificate_ids)}
+
+    async def number_lengths(self) -> tuple[int, ...]:
+        """Return how long numbers of our products are."""
+        return tuple(
+            row[0] for row in await self._driver.fetch("SELECT DISTINCT number_length FROM products")
+        )
+
+    async def _count(self, rows: str) -> int:
+        return int(await self._driver.fetchval(f"SELECT count(*) FROM {rows}", timeout=QUERY_SECONDS))  # noqa: S608
+
+    async def _lines(self, order_ids: Collection[str]) -> dict[LineRef, OrderLineRow]:
+        lines = map(line_of, await self._driver.fetch(_LINES, order_ids))
+        return {LineRef(*row.key): row for row in lines}
 
 
 @asynccontextmanager
-async def verification_session(engine: AsyncEngine) -> AsyncIterator[Session]:
+async def verification_session(engine: AsyncEngine, *, sampled: bool) -> AsyncIterator[Session]:
     """Open a session with empty temporary tables, which vanish with it.
 
     They are written outside any transaction of ours that lasts: an open one would hold back the watermarks of ingest.
@@ -68,60 +325,16 @@ async def verification_session(engine: AsyncEngine) -> AsyncIterator[Session]:
         try:
             await driver.execute(_PATIENCE)
             await driver.execute(_TABLES)
-            yield driver
+            yield Session(driver, sampled=sampled)
         finally:
             if not driver.is_closed():
                 await driver.execute(_END)
 
 
-async def server_time(session: Session) -> datetime:
-    """Return what the clock of PostgreSQL shows, by which events are stamped."""
-    now: datetime = await session.fetchval(_NOW)
-    return now
+def concerned_by(row: OrderLineRow) -> set[str]:
+    """Return the certificates that decide on a line: all that it ever named, and whoever holds it."""
+    return {one for one in (*row.named, row.holder) if one is not None}
 
 
-async def note_waiting_events(session: Session) -> None:
-    """Note which events were not on the stream yet before it was read."""
-    await session.execute(_WAITING, timeout=QUERY_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
-    """What stands on the stream under one sequence number of a certificate; repeats of one content count once."""
-
-    sequence: int | None
-    event_id: str
-    digest: bytes
-
-
-class PublishedRepository:
-    """Writes and reads the temporary tables."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def add(self, rows: Sequence[StreamRow]) -> None:
-        """Take in records of the stream."""
-        await self._session.copy_records_to_table("stream_events", records=rows, columns=_COLUMNS)
-
-    async def add_open_runs(self, certificate_ids: Iterable[str]) -> None:
-        """Take in certificates whose workflow is open."""
-        await self._session.copy_records_to_table("open_runs", records=[(one,) for one in certificate_ids])
-
-    async def complete(self) -> None:
-        """Say that all is taken in and will be asked for."""
-        await self._session.execute(_INDEX, timeout=QUERY_SECONDS)
-
-    async def of_certificates(self, certificate_ids: Sequence[str]) -> dict[str, list[StreamRecord]]:
-        """Return what the stream holds of these certificates, in sequence."""
-        found: dict[str, list[StreamRecord]] = {}
-        for row in await self._session.fetch(_OF_CERTIFICATES, certificate_ids):
-            found.setdefault(row[0], []).append(StreamRecord(row[1], row[2], row[3]))
-        return found
-
-    async def keyed(self, event_ids: Sequence[str]) -> dict[str, list[bytes]]:
-        """Return the digests of what the stream holds under these ids of events about no certificate."""
-        found: dict[str, list[bytes]] = {}
-        for event_id, digest in await self._session.fetch(_KEYED, event_ids):
-            found.setdefault(event_id, []).append(digest)
-        return found
+def _recorded(row: Record) -> RecordedEvent:
+    return RecordedEvent(stored_event(row), row["waits"], row["waited"], row["published"])

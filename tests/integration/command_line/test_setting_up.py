@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from giftcert.cli.demo import sells_for_demo
 from giftcert.settings import Settings
-from giftcert.verification.topic import stream_deviations
+from giftcert.verification.stream import stream_deviations
 from simulators.demo_environment import PRODUCTS_FILE
 from tests.waiting import until
 

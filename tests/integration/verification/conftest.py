@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,7 @@ from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate
 from giftcert.verification.repair import repair
-from giftcert.verification.stream import reading_stream
-from giftcert.verification.topic import STREAM_CONFIGURATION
+from giftcert.verification.stream import STREAM_CONFIGURATION, read_stream
 from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings
 from tests.conftest import new_database
@@ -207,8 +206,13 @@ class World:
 
     async def records(self) -> list[ConsumerRecord]:
         options = {"bootstrap_servers": self.settings.kafka_bootstrap_servers}
-        async with reading_stream(options, self.settings.topic_stream) as reading:
-            return [one async for batch in reading.batches() for one in batch]
+        found: list[ConsumerRecord] = []
+
+        async def take(records: Sequence[ConsumerRecord], _total: int) -> None:
+            found.extend(records)
+
+        await read_stream(options, self.settings.topic_stream, take)
+        return found
 
 
 @pytest.fixture

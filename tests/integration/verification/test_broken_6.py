@@ -82,4 +82,4 @@ async def test_6_events_of_a_certificate_that_we_never_made_are_named(world: Wor
             yield stranger.encode(), json.dumps(event).encode()
 
     await world.tell_again(with_stranger)
-    assert await world.broken() == {6: {"strangerPublished"}}
+    assert await world.broken() == {6: {"publishedUnrecorded"}}

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from giftcert.contracts.stream import StoredEvent
 from giftcert.storage.verification.checks import Violation
-from giftcert.storage.verification.pages import RecordedEvent
-from giftcert.verification.scope import Cutoff
+from giftcert.storage.verification.session import RecordedEvent
+from giftcert.verification.recorded_events import Cutoff
 from giftcert.verification.violations import KEPT, Findings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -13,7 +13,13 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 def violation(number: int, invariant: int = 6, seen: str = "two") -> Violation:
     return Violation(
-        invariant=invariant, rule="gap", kind="certificate", subject=str(number), expected="one", seen=seen
+        invariant=invariant,
+        rule="gap",
+        kind="certificate",
+        subject=str(number),
+        about="",
+        expected="one",
+        seen=seen,
     )
 
 
@@ -56,7 +62,7 @@ def event(*, minutes_ago: int, waits: bool = False, waited: bool = False) -> Rec
         cause_event_id=None,
         payload="{}",
     )
-    return RecordedEvent(stored, waits, waited)
+    return RecordedEvent(stored, waits, waited, [])
 
 
 def test_what_left_the_outbox_while_the_stream_was_read_must_be_there() -> None:

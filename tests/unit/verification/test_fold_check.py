@@ -8,8 +8,8 @@ from hypothesis import given
 
 from giftcert.contracts.stream import EventFields, EventRecord, StoredEvent, stamp
 from giftcert.domain.certificate.state import CertificateState
-from giftcert.storage.verification.pages import CertificateRow
-from giftcert.verification.stream_fold import FoldCheck
+from giftcert.storage.verification.session import CertificateRow
+from giftcert.verification.recorded_events import FoldCheck
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate
 from tests.unit.domain.certificate.lives import Move, lives

@@ -10,7 +10,8 @@ from giftcert.domain.order.order import Order
 from giftcert.storage.certificates import StoredCertificate
 from giftcert.storage.order_lines import LineReport, OrderLineRow
 from giftcert.storage.verification.checks import Violation
-from giftcert.verification.order_checks import StoredOrders, violations
+from giftcert.storage.verification.session import StoredOrders
+from giftcert.verification.order_checks import violations
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import issued
 from tests.unit.domain.certificate.lives import Move, lives
