@@ -25,49 +25,31 @@ class EmbeddedKeys:
         return cls(settings.state_dir.resolve() / "keys")
 
     def ensure(self) -> bool:
-        """Make what is missing; return whether anything was.
-
-        Raises:
-            KeyFileError: a file cannot be written.
-        """
-        made = False
+        """Make what is missing, and return whether anything was; ``KeyFileError`` where it cannot be written."""
+        is_complete = self.keyring.exists() and self.jwks.exists()
         if not self.keyring.exists():
             Keyring.create(self.keyring, origin="embedded")
-            made = True
         if not self.jwks.exists():
             self.private_key.unlink(missing_ok=True)  # half a pair, left by a crash
             create_signing_keys(self.private_key, self.jwks, embedded=True)
-            made = True
-        return made
+        return not is_complete
 
 
 def keyring_of(settings: Settings) -> Keyring:
-    """Return the keyring of these settings.
-
-    Raises:
-        KeyFileError: it cannot be read; the message names the setting.
-    """
+    """Return the keyring of these settings; a ``KeyFileError`` names the setting."""
     with _naming("GIFTCERT_KEYRING"):
         return Keyring.load(settings.keyring or EmbeddedKeys.of(settings).keyring)
 
 
 def token_verifier_of(settings: Settings) -> TokenVerifier:
-    """Return the token check of these settings.
-
-    Raises:
-        KeyFileError: the public keys cannot be read; the message names the setting.
-    """
+    """Return the token check of these settings; a ``KeyFileError`` names the setting."""
     jwks = settings.jwt_jwks or EmbeddedKeys.of(settings).jwks
     with _naming("GIFTCERT_JWT_JWKS"):
         return TokenVerifier(jwks, settings.jwt_issuer, settings.jwt_audience)
 
 
 def check_key_files(settings: Settings) -> None:
-    """Read the key files that are set, so that a wrong one is told of before anything is started.
-
-    Raises:
-        KeyFileError: one cannot be used; the message names its setting.
-    """
+    """Raise ``KeyFileError`` for a key file that is set and cannot be used, before anything is started."""
     if settings.keyring is not None:
         keyring_of(settings)
     if settings.jwt_jwks is not None:

@@ -12,36 +12,22 @@ class KeyFileError(Exception):
 
 
 def write_secret(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON with file mode 600 from the first byte on.
-
-    Raises:
-        KeyFileError: the file is there already, or it cannot be written.
-    """
-    partial: Path | None = None
+    """Write a new file as JSON, or raise ``KeyFileError``; keys that are there are never replaced."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
-        partial = Path(name)
-        with os.fdopen(descriptor, "w") as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:  # mode 600
             json.dump(content, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(partial)  # refuses, as one step, to replace keys that are there
+            path.hardlink_to(file.name)  # one step, which fails where there is a file
     except FileExistsError:
         raise KeyFileError(f"{path} exists already; keys are never replaced by new ones") from None
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a key file.
-
-    Raises:
-        KeyFileError: it cannot be read or holds no JSON object.
-    """
+    """Read a JSON object, or raise ``KeyFileError``."""
     try:
         content = json.loads(path.read_text())
     except OSError as error:

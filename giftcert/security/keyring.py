@@ -9,8 +9,7 @@ from tink import aead, json_proto_keyset_format, prf, secret_key_access
 from giftcert.security.key_files import KeyFileError, read_json, write_secret
 
 Origin: TypeAlias = Literal["embedded", "operator"]
-_FINGERPRINT_BYTES = 32
-_IDENTITY_INPUT = b"giftcert keyring identity"
+_KEY_STATUS = {1: "enabled", 2: "disabled", 3: "destroyed"}
 
 aead.register()
 prf.register()
@@ -35,11 +34,7 @@ class Keyring:
 
     @classmethod
     def create(cls, path: Path, origin: Origin = "operator") -> "Keyring":
-        """Make new keys and write them to a file of mode 600.
-
-        Raises:
-            KeyFileError: the file is there already or cannot be written.
-        """
+        """Make new keys in a new file, or raise ``KeyFileError``."""
         sealing = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
         lookup = tink.new_keyset_handle(prf.prf_key_templates.HMAC_SHA256)
         content = {
@@ -52,11 +47,7 @@ class Keyring:
 
     @classmethod
     def load(cls, path: Path) -> "Keyring":
-        """Read the keys from a file.
-
-        Raises:
-            KeyFileError: the file cannot be read or is no keyring.
-        """
+        """Read the keys from a file, or raise ``KeyFileError``."""
         content = read_json(path)
         try:
             sealing, lookup = _parse(content["sealing"]), _parse(content["lookup"])
@@ -70,11 +61,7 @@ class Keyring:
         return sealed
 
     def open(self, sealed: bytes, context: bytes) -> str:
-        """Return the secret that was sealed for this context.
-
-        Raises:
-            SealError: it was sealed by other keys or for another context, or was changed.
-        """
+        """Return the secret that these keys sealed for this context, or raise ``SealError``."""
         try:
             secret: bytes = self._aead.decrypt(sealed, context)
         except tink.TinkError:
@@ -85,29 +72,26 @@ class Keyring:
 
     def fingerprint(self, number: str) -> bytes:
         """Return 32 bytes that find a number again and tell nothing about it without the keyring."""
-        digest: bytes = self._prf.compute(number.encode(), _FINGERPRINT_BYTES)
+        digest: bytes = self._prf.compute(number.encode(), 32)
         return digest
 
     @property
     def identity(self) -> str:
         """A public name of this keyring that survives rotation, to tell a wrong one before it does harm."""
-        digest: bytes = self._prf.compute(_IDENTITY_INPUT, 8)
+        digest: bytes = self._prf.compute(b"giftcert keyring identity", 8)
         return digest.hex()
 
     def key_ids(self) -> list[dict[str, Any]]:
-        """Return id, state and primary flag of each sealing key, nothing secret."""
+        """Return id, status and primary flag of each sealing key, nothing secret."""
         info = self._sealing.keyset_info()
         return [
             {
                 "id": key.key_id,
-                "status": _STATUS.get(key.status, "unknown"),
+                "status": _KEY_STATUS.get(key.status, "unknown"),
                 "primary": key.key_id == info.primary_key_id,
             }
             for key in info.key_info
         ]
-
-
-_STATUS = {1: "enabled", 2: "disabled", 3: "destroyed"}
 
 
 def _parse(keyset: str) -> tink.KeysetHandle:

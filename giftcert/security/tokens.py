@@ -18,7 +18,6 @@ from giftcert.security.key_files import KeyFileError, read_json, write_secret
 _ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
 _OUR_ALGORITHM = "ES256"
 _LEEWAY_SECONDS = 30
-_REMEMBERED_TOKENS = 4096
 _REMEMBERED_SECONDS = 5
 """So much later than it says a token may still be good; other clocks differ by more."""
 EMBEDDED_KEY_PREFIX = "embedded-"
@@ -52,8 +51,7 @@ def issue_token(
 ) -> str:
     """Sign a token with the private key of an embedded stack; elsewhere the company's issuer does.
 
-    Raises:
-        KeyFileError: the file cannot be read or is no private key.
+    A file that is no private key raises ``KeyFileError``.
     """
     try:
         key = import_key(read_json(private_key), "EC")
@@ -76,11 +74,7 @@ class TokenVerifier:
     """Checks tokens against the public keys of the issuer, each once in a while: it costs as much as a request."""
 
     def __init__(self, jwks: Path, issuer: str, audience: str) -> None:
-        """Read the public keys (JWK set, RFC 7517).
-
-        Raises:
-            KeyFileError: the file cannot be read, is no key set, or is empty.
-        """
+        """Read the public keys (JWK set, RFC 7517), or raise ``KeyFileError``."""
         try:
             self._keys = KeySet.import_key_set(read_json(jwks))  # type: ignore[arg-type] # checked by what it raises
         except (JoseError, ValueError, KeyError, TypeError):
@@ -89,7 +83,7 @@ class TokenVerifier:
             raise KeyFileError(f"{jwks} holds no key")
         self._issuer = issuer
         self._audience = audience
-        self._checked = lru_cache(_REMEMBERED_TOKENS)(self._check)
+        self._checked = lru_cache(maxsize=4096)(self._check)
 
     @property
     def trusts_embedded_keys(self) -> bool:
@@ -97,11 +91,7 @@ class TokenVerifier:
         return any((key.kid or "").startswith(EMBEDDED_KEY_PREFIX) for key in self._keys)
 
     def verify(self, token: str, now: datetime) -> Caller:
-        """Return who calls.
-
-        Raises:
-            TokenError: the token is refused; the message may be shown to the caller.
-        """
+        """Return who calls, or raise ``TokenError``."""
         return self._checked(token, int(now.timestamp()) // _REMEMBERED_SECONDS)
 
     def _check(self, token: str, period: int) -> Caller:
@@ -130,11 +120,7 @@ def _names(claims: dict[str, Any], claim: str) -> frozenset[str]:
 
 
 def create_signing_keys(private_key: Path, jwks: Path, *, embedded: bool) -> None:
-    """Make a key pair: the private key with file mode 600, the public one as a JWK set.
-
-    Raises:
-        KeyFileError: a file is there already or cannot be written.
-    """
+    """Make a key pair in two new files, the public half as a JWK set, or raise ``KeyFileError``."""
     key = ECKey.generate_key("P-256", private=True)
     kid = (EMBEDDED_KEY_PREFIX if embedded else "") + key.thumbprint()
     write_secret(private_key, {**key.as_dict(private=True), "kid": kid})
