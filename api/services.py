@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
@@ -98,45 +98,33 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     ):
         services = Services(settings, clock, engine, ClaimRepository(connections), client)
         record_new_locks = partial(record_locks, engine, services.lifecycle, services.keyring)
+        tasks = [
+            asyncio.create_task(_record("refused claims", services.refused_claims.record_due)),
+            asyncio.create_task(_record("locks of numbers", record_new_locks)),
+            asyncio.create_task(_record("the policy", partial(_record_policy, services), once=True)),
+        ]
         try:
-            async with (
-                _recording("refused claims", services.refused_claims.record_due),
-                _recording("locks of numbers", record_new_locks),
-                _recording("the policy", partial(_record_policy, services), once=True),
-            ):
-                yield services
+            yield services
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
             await services.workflows.close(CLOSE_SECONDS)
 
 
+async def _record(subject: str, record: Callable[[], Awaitable[None]], *, once: bool = False) -> None:
+    """Record what no request waits for, again and again or once; the database may be away meanwhile."""
+    while True:
+        try:
+            await record()
+            if once:
+                return
+        except DATABASE_ERRORS as error:
+            _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
+        await asyncio.sleep(RECORD_SECONDS)
+
+
 async def _record_policy(services: Services) -> None:
-    """Record the policy of this process: commands decide by it too (ADR 60)."""
+    """Commands decide by the policy of this process too (ADR 60)."""
     async with transaction(services.engine) as connection:
         await record_policy(connection, services.settings.policy, services.clock())
-
-
-@asynccontextmanager
-async def _recording(
-    subject: str, record: Callable[[], Awaitable[None]], *, once: bool = False
-) -> AsyncIterator[None]:
-    """Record in the background, again and again or until it was done once; the database may be away meanwhile."""
-    stop = asyncio.Event()
-
-    async def work() -> None:
-        while not stop.is_set():
-            try:
-                await record()
-                if once:
-                    return
-            except DATABASE_ERRORS as error:
-                _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RECORD_SECONDS)
-
-    task = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait([task], timeout=CLOSE_SECONDS)
-        task.cancel()  # while the database is away it may take longer
