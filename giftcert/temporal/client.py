@@ -2,20 +2,15 @@
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
-from temporalio.runtime import Runtime
 
 from giftcert.settings import Settings
 from giftcert.temporal.data_converter import DATA_CONVERTER
 
 
-async def connect(settings: Settings, *, runtime: Runtime | None = None, lazy: bool = False) -> Client:
-    """Return a client of the settings' namespace.
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """Return a client of the settings' namespace; ``GIFTCERT_TEMPORAL_ADDRESS`` wins over ``TEMPORAL_ADDRESS``.
 
-    ``GIFTCERT_TEMPORAL_ADDRESS`` wins over ``TEMPORAL_ADDRESS``; TLS and API key come from Temporal's own
-    environment variables and configuration file.
-
-    Raises:
-        RuntimeError: the server cannot be reached; never with ``lazy``, which connects at the first call.
+    Raises ``RuntimeError`` where the server cannot be reached, with ``lazy`` not before the first call.
     """
     found = ClientConfigProfile.load().to_client_connect_config()
     address = settings.temporal_address or found.get("target_host") or f"127.0.0.1:{settings.temporal_port}"
@@ -25,6 +20,5 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None, lazy: b
         api_key=found.get("api_key"),
         tls=found.get("tls"),
         data_converter=DATA_CONVERTER,
-        runtime=runtime,
         lazy=lazy,
     )

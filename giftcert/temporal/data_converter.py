@@ -11,19 +11,14 @@ from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
     DefaultPayloadConverter,
-    EncodingPayloadConverter,
     JSONPlainPayloadConverter,
 )
 
 _ENCODER = msgspec.json.Encoder()
 
 
-class _JsonPayloadConverter(EncodingPayloadConverter):
+class _JsonPayloadConverter(JSONPlainPayloadConverter):
     """Dataclasses, enums, tuples, instants and bytes (base64) as JSON, read back by their annotations."""
-
-    @property
-    def encoding(self) -> str:
-        return "json/plain"
 
     def to_payload(self, value: Any) -> Payload | None:  # noqa: ANN401 - as the base class has it
         return Payload(metadata={"encoding": b"json/plain"}, data=_ENCODER.encode(value))

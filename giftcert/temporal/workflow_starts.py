@@ -51,15 +51,10 @@ def task_queue(channel: str) -> str:
 
 
 async def signal_certificate(client: Client, wake: Wake) -> bool:
-    """Signal a certificate's workflow, and start it where none runs.
+    """Signal a certificate's workflow, or start it with the signal; return whether it may have been started.
 
-    An order's first message most likely meets none, so it starts and signals in one call.
-
-    Returns:
-        Whether none was known to run, so that one may have been started.
-
-    Raises:
-        temporalio.service.RPCError: Temporal is away or refuses; the sweep will signal again.
+    An order's first message most likely meets none, so it starts and signals in one call. Where Temporal is away
+    ``RPCError`` is raised, and the sweep signals later.
     """
     argument = Woken(wake.cause, wake.order_id)
     if wake.signal is not Signal.ORDER_CREATED:
