@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from giftcert.domain.guessing import GuessLimit, GuessPolicy
 from giftcert.domain.policy import Policy
 
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
 
 def rate_of(text: str) -> GuessLimit:
     """Return how many in which time a text such as ``100/minute`` allows.
@@ -61,9 +63,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field("default", description="Namespace of the workflows")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
     kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
-    kafka_security_protocol: str = Field(
-        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
-    )
+    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")
     kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
@@ -80,9 +80,7 @@ class Settings(BaseSettings):
     keyring: Path | None = Field(None, description="Tink keyset file; unset means the embedded key")
     jwt_issuer: str = "giftcert-embedded"
     jwt_audience: str = "giftcert"
-    jwt_jwks: Path | None = Field(
-        None, description="JWK set with the issuer's public keys; unset means embedded"
-    )
+    jwt_jwks: Path | None = Field(None, description="The issuer's public JWK set; unset means embedded")
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=0, le=65535)
@@ -95,14 +93,10 @@ class Settings(BaseSettings):
     temporal_ui_port: int = Field(8233, ge=0, le=65535, description="Embedded Temporal Web UI")
     kafka_port: int = Field(9092, ge=0, le=65535, description="Embedded Kafka")
 
-    embedded_pool: int = Field(
-        2_000, ge=0, description="Certificates that `giftcert up` makes of a product that has none"
-    )
+    embedded_pool: int = Field(2_000, ge=0, description="Made by `giftcert up` of a product that has none")
 
     channels: tuple[str, ...] = Field(("im", "pos"), description="Sales channels; one task queue each")
-    worker_channels: tuple[str, ...] | None = Field(
-        None, description="Channels one worker serves; unset: all"
-    )
+    worker_channels: tuple[str, ...] | None = Field(None, description="Those of one worker; unset: all")
     products_file: Path | None = Field(None, description="Products as JSON; unset means the built-in samples")
     default_product: str | None = Field("GC-5000", description="Given where a request names no product")
 
@@ -113,81 +107,59 @@ class Settings(BaseSettings):
     )
 
     disclosures_per_caller: Rate = Field("6000/minute", description="Requests for CVCs of one caller")
-    disclosures_per_certificate: Rate = Field(
-        "10/hour", description="Requests for the CVC of one certificate"
-    )
-    verifications_per_caller: Rate = Field(
-        "6000/minute", description="Checks of number and CVC of one caller"
-    )
+    disclosures_per_certificate: Rate = Field("10/hour", description="Requests for one certificate's CVC")
+    verifications_per_caller: Rate = Field("6000/minute", description="Checks of a CVC by one caller")
     wrong_cvcs_per_caller: Rate = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
-    wrong_cvcs_per_end_user: Rate = Field(
-        "20/hour", description="Wrong numbers and CVCs of one end user that a channel names"
-    )
+    wrong_cvcs_per_end_user: Rate = Field("20/hour", description="Wrong numbers and CVCs of one end user")
     wrong_cvcs_per_certificate: Rate = Field("5/day", description="Wrong CVCs that lock a number")
     verification_lock: timedelta = Field(
-        timedelta(minutes=15), description="How long a number is locked at first, unless support unlocks it"
+        15 * _MINUTE, description="How long a number is locked at first, unless support unlocks it"
     )
     verification_lock_longest: timedelta = Field(
-        timedelta(hours=24), description="Each further lock lasts twice as long, up to this"
+        24 * _HOUR, description="Each lock lasts twice as long, up to this"
     )
     serve_metrics: bool = Field(default=True, description="Whether the API answers /metrics")
     serve_docs: bool = Field(default=True, description="Whether the API answers /docs and /openapi.json")
     access_log: bool = Field(default=True, description="One line per request, without query, body or token")
 
     # Deadlines of the lifecycle.
-    clock_skew: timedelta = Field(
-        timedelta(minutes=5), description="Allowed between channels' clocks and ours"
-    )
-    cooling_period: timedelta = Field(timedelta(hours=72), description="Rest of a released certificate")
-    unpaid_after_order: timedelta = Field(timedelta(hours=72))
-    unpaid_after_authorization: timedelta = Field(timedelta(days=7))
-    unpaid_after_void: timedelta = Field(timedelta(hours=2))
-    refund_capture_wait: timedelta = Field(timedelta(hours=24), description="awaitingCapture to notCaptured")
-    refund_allocation_wait: timedelta = Field(
-        timedelta(hours=24), description="requested to allocationMissing"
-    )
+    clock_skew: timedelta = Field(5 * _MINUTE, description="Allowed between channels' clocks and ours")
+    cooling_period: timedelta = Field(72 * _HOUR, description="Rest of a released certificate")
+    unpaid_after_order: timedelta = Field(72 * _HOUR)
+    unpaid_after_authorization: timedelta = Field(7 * _DAY)
+    unpaid_after_void: timedelta = Field(2 * _HOUR)
+    refund_capture_wait: timedelta = Field(24 * _HOUR, description="awaitingCapture to notCaptured")
+    refund_allocation_wait: timedelta = Field(24 * _HOUR, description="requested to allocationMissing")
     refund_payment_wait: timedelta = Field(
-        timedelta(days=7), description="requested to refundPaymentMissing or amountMismatch"
+        7 * _DAY, description="requested to refundPaymentMissing or amountMismatch"
     )
-    refund_stuck_after: timedelta = Field(
-        timedelta(hours=24), gt=timedelta(0), description="First alert.refundStuck"
-    )
+    refund_stuck_after: timedelta = Field(24 * _HOUR, gt=timedelta(0), description="First alert.refundStuck")
     cancelled_without_refund_after: timedelta = Field(
-        timedelta(days=7), description="Money of a sale that was given up, until alert.cancelledWithoutRefund"
+        7 * _DAY, description="Money of a sale that was given up, until alert.cancelledWithoutRefund"
     )
     escalation_factor: float = Field(2.0, ge=1, description="Each repeated alert waits this much longer")
     escalation_longest: timedelta = Field(
-        timedelta(days=30), gt=timedelta(0), description="Longest wait between repeated alerts"
+        30 * _DAY, gt=timedelta(0), description="Longest wait between repeated alerts"
     )
     certificates_buy_certificates: bool = False
-    direct_spend_channels: tuple[str, ...] = Field(
-        (), description="Channels that may spend a certificate without having held the amount"
-    )
-    direct_spend_cap: int = Field(0, ge=0, description="Most that they may spend so at once, minor units")
+    direct_spend_channels: tuple[str, ...] = Field((), description="Channels that may spend without a hold")
+    direct_spend_cap: int = Field(0, ge=0, description="Most that they spend so at once, minor units")
     refund_four_eyes_over: int | None = Field(
         None, ge=0, description="Refunds of more take two persons, minor units; unset: none does"
     )
-    payment_horizon: timedelta = Field(
-        timedelta(days=90), description="How long payments of unknown orders are kept"
-    )
-    inbox_retention: timedelta = Field(
-        timedelta(days=90), description="How long originals are kept for a trace"
-    )
+    payment_horizon: timedelta = Field(90 * _DAY, description="How long payments of unknown orders are kept")
+    inbox_retention: timedelta = Field(90 * _DAY, description="How long originals are kept for a trace")
     record_limit: int = Field(1_048_576, ge=1_024, description="Greatest record of an input topic, bytes")
 
     reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
-    expiry_every: timedelta = Field(
-        timedelta(hours=1), description="How often old keys and payments are forgotten"
-    )
-    reconciliation_every: timedelta = Field(
-        timedelta(hours=1), description="How often a sample is held against the invariants"
-    )
+    expiry_every: timedelta = Field(_HOUR, description="How often old keys and payments are forgotten")
+    reconciliation_every: timedelta = Field(_HOUR, description="How often a sample is verified")
     reconciliation_sample: int = Field(2_000, ge=1, description="Certificates of such a sample")
     reconciliation_hour: int = Field(
-        3, ge=0, le=23, description="Hour (UTC) at which everything is held against them, every day"
+        3, ge=0, le=23, description="Hour (UTC) at which everything is verified, every day"
     )
     verification_patience: timedelta = Field(
-        timedelta(minutes=1), description="What waits longer to be published or signalled breaks an invariant"
+        _MINUTE, description="What waits longer to be published or signalled breaks an invariant"
     )
     pool_low_threshold: int = Field(1_000, ge=0)
     log_level: str = "INFO"

@@ -14,15 +14,13 @@ def demo_environment() -> dict[str, str]:
     """Return the ``GIFTCERT_*`` settings under which the demo's stories come true within half a minute.
 
     An unpaid sale is given up after 10 s: more than the demo leaves between any order and its payment, since a
-    sale is never released before everything written until its deadline has been applied. A channel waits longer
-    than usual for an answer: on a busy machine it would ask again, and be refused and so told of twice.
+    sale is never released before everything written until its deadline has been applied.
     """
     return {
         "GIFTCERT_PRODUCTS_FILE": str(PRODUCTS_FILE),
         "GIFTCERT_UNPAID_AFTER_ORDER": "PT10S",
         "GIFTCERT_UNPAID_AFTER_AUTHORIZATION": "PT10S",
         "GIFTCERT_REFUND_PAYMENT_WAIT": "PT10S",
-        "GIFTCERT_REQUEST_TIMEOUT": "PT12S",
         "GIFTCERT_RESERVATION_SWEEP_EVERY": "PT2S",
         "GIFTCERT_POOL_LOW_THRESHOLD": "0",
     }
