@@ -17,25 +17,16 @@ _PATIENCE_SECONDS = 30
 
 
 async def ensure_namespace(client: Client) -> list[str]:
-    """Make the client's namespace and the search attributes where they are missing.
-
-    Returns:
-        What was done, a line each.
-
-    Raises:
-        RPCError: Temporal does not answer or refuses.
-    """
+    """Make the client's namespace and the search attributes where they are missing; return what was done."""
     done = [f"namespace {client.namespace} made"] if await _register(client) else []
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     missing = [key.name for key in search_attributes.ALL if key.name not in listed.custom_attributes]
     if missing:
-        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        keywords = dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
         await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword)
-            )
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=keywords)
         )
         done.append(f"search attributes {', '.join(missing)} made")
     await _until_known(client)

@@ -11,9 +11,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
-WIDE = 240
+_WIDE = 240
 """Where there is no terminal."""
-LEAST = 44
+_LEAST = 44
 """Narrower than this the last column of a table stands beneath the others."""
 _GAP, _INDENT = 2, 4
 
@@ -31,7 +31,7 @@ def say_progress(what: str, done: int, total: int, *, as_json: bool) -> None:
 
 def stamp(at: datetime | None) -> str | None:
     """Return an instant as contracts write it, to the millisecond."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -42,7 +42,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines_of = [columns, *rows]
     widths = [max(len(row[nth]) for row in lines_of) for nth in range(len(columns) - 1)]
     left = sum(widths) + _GAP * len(widths)
-    beside = _width() - left >= LEAST
+    beside = _width() - left >= _LEAST
     indent = left if beside else _INDENT
     lines: list[str] = []
     for row in lines_of:
@@ -55,4 +55,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE

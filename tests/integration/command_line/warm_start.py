@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from giftcert.cli.application import COMMANDS
+from giftcert.cli import COMMANDS
 
 LOADED = (
     *("api.main", "giftcert.dispatch.main", "kafka_ingest.main", "worker"),
