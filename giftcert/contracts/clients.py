@@ -38,10 +38,7 @@ _DECODER: msgspec.json.Decoder[ClientRecord] = msgspec.json.Decoder(ClientRecord
 
 
 def decode_client(key: bytes | None, value: bytes | None, written_at: datetime) -> ClientRecord:
-    """Decode a client message and hold it against the contract; raises as ``read_known``.
-
-    A null value erases the client that ``key`` names, at ``written_at``, the record's own time.
-    """
+    """Decode a client message; raises as ``read_known``. A null value erases the client that ``key`` names."""
     if value is None or value == b"null":  # some writers serialise what should be no value
         return _erasure(key, written_at)
     record = read_record(_DECODER, value, EVENT_TYPES)

@@ -1,4 +1,4 @@
-"""The state of a certificate as stored text, without the rows of its order lines, which have their own table."""
+"""The state of a certificate as stored JSON, without its order lines, which have a table of their own."""
 
 from dataclasses import replace
 
@@ -16,9 +16,5 @@ def encode_state(state: CertificateState) -> str:
 
 
 def decode_state(text: str) -> CertificateState:
-    """Return the state that ``encode_state`` stored; fields added since get their defaults.
-
-    Raises:
-        msgspec.ValidationError: the text does not fit the state.
-    """
+    """Return the state that ``encode_state`` stored; fields added since get their defaults."""
     return _STATE.decode(text)

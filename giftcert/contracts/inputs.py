@@ -1,6 +1,6 @@
 """What the topics that the service reads have in common: field types, decoding, and checks beyond the shape.
 
-The bounds are those that storage and the rules rely on. A record may break its contract, or be of an unknown type.
+The bounds are those that storage and the rules rely on.
 """
 
 import re

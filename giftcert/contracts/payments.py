@@ -129,8 +129,7 @@ def spending_identity(record: PaymentRecord) -> str:
 def spending_content(record: PaymentRecord) -> bytes:
     """Return the SHA-256 of the fields that we decode, without event id and ``occurredAt``.
 
-    Where that is part of the identity, equal identities have it equal anyway. Fields at their default are left out, so
-    that one decoded in a later version does not make old messages contradict their repeats.
+    Fields at their default are left out: one decoded in a later version must not make old messages contradict repeats.
     """
     allocations = tuple(sorted(record.allocations or (), key=lambda one: one.line_id)) or None
     said = structs.replace(
@@ -140,7 +139,7 @@ def spending_content(record: PaymentRecord) -> bytes:
 
 
 def encode_payment(record: PaymentRecord) -> bytes:
-    """Return the record as compact msgpack, for the many payments whose order names no certificate (yet)."""
+    """Return the record as compact msgpack: many payments wait for an order that names a certificate."""
     return msgspec.msgpack.encode(_StoredPayment(**structs.asdict(record)))
 
 

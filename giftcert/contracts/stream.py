@@ -67,23 +67,15 @@ def stamp(
 ) -> list[EventRecord]:
     """Return the events of one decision, each with the certificate as it stood after it.
 
-    Args:
-        before: the state on which it was decided.
-        recorded: what was decided, in order.
-        at: the instant at which it was decided; business time of what no record caused.
-        channel: where a request came from; what time alone caused happened where the certificate was sold.
+    ``at`` is the instant of the decision, business time of what no record caused; ``channel`` is where a request came
+    from, else what no record caused happened where the certificate was sold.
     """
-    states = (before, *(one.after for one in recorded))
-    return [
-        _record(one, known.sale_channel, at, channel) for known, one in zip(states, recorded, strict=False)
-    ]
+    sellers = (before.sale_channel, *(one.after.sale_channel for one in recorded))
+    return [_record(one, seller, at, channel) for seller, one in zip(sellers, recorded, strict=False)]
 
 
 def standing(state: CertificateState, sale_channel: str | None = None) -> Mapping[str, Any]:
-    """Return what every event of a certificate says of it, as fields of ``EventRecord``.
-
-    ``sale_channel`` stands in where the state no longer has one: who sold what has just been released.
-    """
+    """Return what every event says of its certificate; ``sale_channel`` stands in for one just released."""
     return {
         "sale_channel": state.sale_channel or sale_channel,
         "status": state.shown_status,
@@ -180,8 +172,7 @@ def decode_event(key: bytes | None, value: bytes | None) -> StoredEvent:
     """Return the event that a record of the stream tells: the reverse of ``encode_event``.
 
     Raises:
-        msgspec.DecodeError: it is no event of ours.
-        UnicodeDecodeError: its key is no text.
+        msgspec.DecodeError, UnicodeDecodeError: it is no event of ours.
     """
     envelope = _DECODER.decode(value or b"")
     said: dict[str, Any] = {name: getattr(envelope, name) for name in _AS_STORED}
@@ -198,9 +189,5 @@ def decode_event(key: bytes | None, value: bytes | None) -> StoredEvent:
 
 
 def digest_of(event: StoredEvent) -> bytes:
-    """Return a short digest of what an event says, the same for what is stored and what was published of it.
-
-    It is of fields rather than of the record's bytes: a record of an earlier version, which lacks a field added since,
-    still equals its row.
-    """
+    """Return a digest of an event's fields; a record from before a field was added still equals its row."""
     return blake2b(msgspec.msgpack.encode(event), digest_size=16).digest()
