@@ -63,16 +63,12 @@ async def verify(
 
 
 def _as_data(findings: Findings) -> dict[str, Any]:
+    checked, counts = findings.checked, findings.counts
     return {
         "holds": findings.hold,
         "invariants": [
-            {
-                "invariant": number,
-                "says": says,
-                "checked": findings.checked[number],
-                "violations": findings.counts[number],
-            }
-            for number, says in INVARIANTS.items()
+            {"invariant": one, "says": says, "checked": checked[one], "violations": counts[one]}
+            for one, says in INVARIANTS.items()
         ],
         "violations": [asdict(one) for one in findings.violations],
         "unchecked": findings.unchecked,
