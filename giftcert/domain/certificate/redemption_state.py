@@ -36,7 +36,6 @@ def hold_of(event: e.RedemptionAuthorized) -> Redemption:
         redemption_id=event.redemption_id,
         state=RedemptionState.AUTHORIZED,
         order_id=event.order_id,
-        payment_id=event.payment_id,
         held=event.amount,
     )
 

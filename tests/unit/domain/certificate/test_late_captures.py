@@ -145,6 +145,8 @@ def test_money_of_a_line_withdrawn_before_a_certificate_sold_elsewhere_looked_is
     alert = found.only(e.PaymentWithoutCertificateAlerted)
     assert (alert.amount, alert.reason) == (500_000, "lineWithdrawn")
     assert found.tell(make.cancelled("2", version=3)).told == []
+    least = issued_elsewhere().hear(make.ordered(), make.captured(1), make.cancelled())
+    assert least.only(e.PaymentWithoutCertificateAlerted).amount == 1
 
 
 def refused_while_another_order_had_it() -> Certificate:

@@ -482,3 +482,11 @@ def test_alerts_that_an_outage_kept_back_do_not_come_all_at_once() -> None:
     found.clock += 100 * make.DAY
     found.wait(make.HOUR)
     assert found.told == ["alert.refundStuck"]
+
+
+def test_a_case_knows_since_when_it_is_open_whatever_became_of_it() -> None:
+    found = issued().tell(make.block(), make.refunded(100_000, to={"2": 100_000}))
+    assert found.case.state == RefundState.PENDING_DETAILS
+    found.clock += make.HOUR
+    found.tell(make.unblock())
+    assert (found.case.state, found.case.opened_at) == (RefundState.REQUESTED, make.NOON)

@@ -31,6 +31,7 @@ def test_a_hold_that_survived_may_be_captured_and_what_it_frees_is_breakage_too(
     assert found.told == ["redemption.captured", "audit.expired"]
     assert found.only(e.Expired) == e.Expired(reason="holdEnded", by="system", breakage=40_000)
     assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 0)
+    assert with_a_hold_over_the_end().tell(make.spending(amount=99_999)).only(e.Expired).breakage == 1
     assert with_a_hold_over_the_end().tell(make.spending()).told == ["redemption.captured"]
 
 

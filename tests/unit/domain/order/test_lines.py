@@ -279,6 +279,7 @@ def test_before_any_line_bore_the_number_the_first_that_does_is_meant() -> None:
 def test_a_withdrawn_line_is_still_meant_until_another_bears_its_number() -> None:
     new = o.stated(o.gift("2", certificate="new"), version=3, at=EVENING)
     versions = o.stated(o.A, at=MORNING), o.cancelled("2"), new
+    assert captures(*versions, o.captured(500, to={"2": 500}, at=MORNING - o.HOUR)) == {1: 500, 2: 0}
     assert captures(*versions, o.captured(500, to={"2": 500}, at=o.NOON)) == {1: 500, 2: 0}
     assert captures(*versions, o.captured(500, to={"2": 500}, at=NIGHT)) == {1: 0, 2: 500}
 
