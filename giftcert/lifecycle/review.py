@@ -137,8 +137,7 @@ class Review:
         while (deadline := self._due()) is not None:
             work = _Work("deadline", repr(deadline.message))
             if await self._is_held_back(deadline, work):
-                again = self.now + look_again_after(deadline, self.now)
-                self.look_again = min(again, self.look_again or again)
+                self.look_again = self.now + look_again_after(deadline, self.now)
                 self._passed_over.add(deadline.message)
             elif not self._decided(deadline.message, work, deadline):
                 self._passed_over.add(deadline.message)

@@ -316,6 +316,13 @@ def test_rejecting_before_the_money_is_back_leaves_nothing_uncovered() -> None:
     assert found.wait(60 * make.DAY).told == []
 
 
+def test_rejecting_the_part_of_a_return_that_is_back_ends_the_wait_for_the_rest() -> None:
+    found = returned().tell(make.refunded(200_000, "r-1", to={"2": 200_000})).wait(7 * make.DAY)
+    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.AMOUNT_MISMATCH
+    assert counted(decide(found, "reject")) == (200_000, 0, 200_000)
+    assert (found.told, spendable(found)) == (["refund.resolved", "refund.completed"], True)
+
+
 def test_the_refund_of_a_rejected_return_that_comes_after_all_is_a_case_of_its_own() -> None:
     found = decide(returned(), "reject").tell(make.hold(), make.spending())
     found.tell(make.refunded(to=TO_THE_LINE))

@@ -149,6 +149,13 @@ def test_goods_listed_anew_at_a_higher_price_ask_for_the_difference() -> None:
         assert captured_for_lines(*versions, o.captured(450, to={"1": 250})) == [150, 0]
 
 
+def test_goods_listed_anew_at_a_lower_price_leave_other_goods_what_those_cost() -> None:
+    radio = o.goods("4", 300)
+    dear = o.stated(o.TELEVISION, o.A, radio), o.captured(250, to={"1": 250}), o.cancelled("1")
+    cheap = o.stated(o.goods("1", 100), o.A, radio, version=3, at=LATER)
+    assert captured_for_lines(*dear, cheap, o.captured(600, "P-2")) == [300]
+
+
 def test_goods_whose_number_a_certificate_got_ask_for_nothing_also_when_that_left() -> None:
     replaced = o.stated(o.TELEVISION, o.B), o.stated(o.gift("1"), o.B, version=2), o.cancelled("3", version=3)
     for versions in (replaced, (*replaced, o.cancelled("1", version=4))):
