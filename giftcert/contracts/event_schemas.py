@@ -102,7 +102,6 @@ def event_schema(kind: EventKind) -> Schema:
 
 
 def _standing(about: set[About]) -> Schema:
-    """What is said of the certificate: all of it, nothing, or either."""
     whole: Schema = {
         "status": {"type": "string", "enum": [*(status.value for status in Status), "blocked"]},
         "refundState": {"type": "string", "enum": [state.value for state in RefundState]},

@@ -176,7 +176,6 @@ class Lifecycle:
     async def _review_locked(
         self, driver: Driver, wanted: LockRequest, now: datetime, *, retry_parked: bool = False
     ) -> Review:
-        """Lock, load, and decide what is pending and due."""
         loaded = await load_locked(driver, wanted, await lock(driver, wanted))
         review = self._review(driver, loaded, now, retry_parked=retry_parked)
         review.decide_pending()

@@ -175,7 +175,6 @@ def _signals(said: Iterable[OrderMessage]) -> Signals:
 
 
 def _concerned(line: OrderLineRow) -> list[str]:
-    """Whom the line names or ever named, and who holds it."""
     return list(dict.fromkeys(filter(None, (*line.named, line.holder))))
 
 

@@ -309,7 +309,6 @@ def _written(line: Line) -> tuple[object, ...]:
 
 
 def _resolution(decision: Decision) -> str | None:
-    """How the reservation ended, as far as a decision ended it."""
     for event in decision.public:
         match event:
             case e.Ordered():

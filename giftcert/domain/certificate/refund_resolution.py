@@ -26,8 +26,6 @@ class ResolutionRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A case with all that its decision rests on."""
-
     case: RefundCase
     money: SaleMoney
     balance: int

@@ -35,7 +35,6 @@ def reclaim(decision: Decision, line: Line) -> None:
 
 
 def _conflict(decision: Decision, line: Line) -> ConflictReason | None:
-    """Why the line cannot have this certificate."""
     state = decision.state
     if state.status not in FOR_SALE:
         return ConflictReason.HELD_BY_ANOTHER_ORDER if state.sale else ConflictReason.NOT_FOR_SALE

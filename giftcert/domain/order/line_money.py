@@ -168,7 +168,7 @@ class LineMoney:
         self.rest = max(0, self.rest)
 
     def _inherited(self, claims: Claims, key: int) -> int:
-        """What goods lack and the lines that they replaced have: their allocations, less what is back."""
+        """What goods still lack and the lines that they replaced have left: allocations that are not back."""
         allocated, before = claims.captures.allocated, claims.replaced[key]
         left = sum(max(0, allocated[line.key] - self.came_again[line.key]) for line in before)
         return min(claims.lack(claims.order.lines[key - 1]), left)

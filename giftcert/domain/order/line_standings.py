@@ -21,8 +21,6 @@ def line_standings(order: Order, counted: Mapping[int, CountedMoney]) -> dict[in
 
 
 class _Standings:
-    """What the standings of all lines share."""
-
     def __init__(self, order: Order, money: OrderMoney) -> None:
         self._order, self._money = order, money
         self._foreign_captures = foreign_captures(order, money.claims.captures.bearers)
@@ -76,7 +74,6 @@ class _Standings:
         return self._order.captures[max(places)]
 
     def _payments(self, line: KnownLine, paid: PaidPrice | None) -> tuple[str, ...]:
-        """Return the payments of a run of captures, each once."""
         captures = self._money.claims.captures
         if paid is None:
             return ()

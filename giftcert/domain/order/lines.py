@@ -98,7 +98,7 @@ def _recency(line: KnownLine) -> tuple[bool, bool, int, int]:
 
 
 def _unlisted(line: KnownLine, version: OrderStated) -> KnownLine:
-    """A line that the version may not list any more; restated if it does."""
+    """A known line as if the version does not list it: removed, unless ``_restated`` brings it back."""
     withdrawal = line.withdrawal
     if line.listed and withdrawal is None:
         withdrawal = _withdrawal(Withdrawal.REMOVED, version)

@@ -144,7 +144,7 @@ class OrderMoney:
         return min(self._captured_for_goods(line) - self.back.of[line.key], left)
 
     def _captured_for_goods(self, line: KnownLine) -> int:
-        """What goods have of the unallocated money is theirs in lineId order."""
+        """Allocations of goods, and their share of the unallocated money, taken in lineId order."""
         left = self.lines.goods if line.is_in_total else self.lines.gone_goods
         for one in takewhile(lambda one: one.key != line.key, self.claims.goods):
             if one.is_in_total == line.is_in_total:
