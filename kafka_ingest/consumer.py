@@ -1,7 +1,7 @@
-"""Member of the consumer group: takes batches from Kafka, has them committed in PostgreSQL, then commits offsets."""
+"""Member of the consumer group: takes batches from Kafka and has them committed in PostgreSQL, then the offsets."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -25,8 +25,10 @@ from kafka_ingest.writer import BatchWriter, Failure, failure_of
 
 BATCH = 8_000
 """Records of one batch at most: a fifth of a second of work, so that the process goes on answering meanwhile."""
+BACKLOG = 500
+"""A batch of so many records was waiting for us: the next one is decoded while it is being committed."""
 WAIT_MILLISECONDS = 200
-COMMIT_SECONDS = 5.0
+OFFSETS_EVERY_SECONDS, OFFSETS_SECONDS = 0.2, 5.0
 FINISH_SECONDS, STOP_SECONDS = 3.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 POSTGRESQL, KAFKA, INGEST = "PostgreSQL", "Kafka", "ingest"
@@ -69,6 +71,7 @@ async def consume(
             outages.over(KAFKA)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(loop.run())
+                tasks.create_task(outages.repeat(KAFKA, loop.commit_offsets))
                 tasks.create_task(outages.repeat(watermarks.PART, marks.work))
         except* (KafkaError, OSError) as errors:
             await outages.goes_on(KAFKA, errors.exceptions[0])
@@ -76,7 +79,8 @@ async def consume(
             _log.exception("the consumer is made anew")
             await outages.goes_on(INGEST, errors.exceptions[0])
         finally:
-            await _stop(consumer)
+            await _try_briefly(loop.commit_offsets)
+            await _try_briefly(consumer.stop)
         await asyncio.sleep(pause)
         pause = min(2 * pause, 2 * LONGEST_PAUSE)
 
@@ -98,11 +102,11 @@ def make_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:  # no
     )
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group, unless the broker does not answer."""
+async def _try_briefly(farewell: Callable[[], Awaitable[object]]) -> None:
+    """Take leave of the group, unless the broker does not answer."""
     try:
         async with asyncio.timeout(STOP_SECONDS):
-            await consumer.stop()
+            await farewell()
     except (KafkaError, OSError) as error:
         _log.warning("left the group without a word", error=type(error).__name__)
 
@@ -125,7 +129,7 @@ class Batch:
 
 
 class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Consumes with one consumer: while a batch is being committed, the next is decoded.
+    """Consumes with one consumer. What comes while a batch is being committed makes the next one.
 
     When PostgreSQL is away all partitions pause at the first record that is not committed; the consumer goes on
     being asked, so that it stays a member of its group.
@@ -146,6 +150,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._outstanding: list[Batch] = []  # taken from Kafka, not committed here
         self._uncommitted: dict[TopicPartition, int] = {}  # offsets that Kafka has still to hear of
         self._assignment = 0
+        self._is_behind = False
         self._retry_at: float | None = None
         self._pause = FIRST_PAUSE
 
@@ -165,12 +170,13 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     async def step(self) -> None:
         """Take the next batch, if there is one, and begin to commit it as soon as the one before is committed."""
         self._stand_still()
+        if not self._is_behind:
+            await self.finished()
         taken = await self._consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
         if not taken:
-            if self._uncommitted and (self._committing is None or self._committing.done()):
-                await self._commit_offsets()
             return
         batch = self._decoded(taken)
+        self._is_behind = len(batch.records) >= BACKLOG
         await self.finished()
         if batch in self._outstanding and batch.assignment == self._assignment:  # else it comes again
             self._committing = asyncio.create_task(self._commit(batch))
@@ -191,6 +197,25 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         """
         return min([position, *(one.first[partition] for one in self._outstanding if partition in one.first)])
 
+    async def commit_offsets(self) -> float:
+        """Tell Kafka how far we are; return how many seconds to wait until the next time.
+
+        After a crash what it has not heard of comes as repeats, so it is not told of every batch. aiokafka tries it
+        until the broker answers, so one that takes long is not waited for.
+
+        Raises:
+            aiokafka.errors.KafkaError: it did not hear; it is told again.
+            TimeoutError: it did not answer.
+        """
+        if offsets := dict(self._uncommitted):
+            try:
+                async with asyncio.timeout(OFFSETS_SECONDS):
+                    await self._consumer.commit(offsets)
+            except (CommitFailedError, IllegalStateError) as error:  # the partitions are another's by now
+                _log.info("offsets not committed", error=type(error).__name__)
+            self._uncommitted = dict(self._uncommitted.items() - offsets.items())
+        return OFFSETS_EVERY_SECONDS
+
     async def _end(self) -> None:
         """Let what is being committed come to its end, unless that takes too long; it would come again."""
         if self._committing is not None:
@@ -204,7 +229,10 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         """
         _log.info("partitions revoked", partitions=len(list(revoked)))
         await self.finished()
-        self._assignment += 1
+        try:
+            await self.commit_offsets()
+        finally:
+            self._assignment += 1
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin anew from the committed offsets. A pause belongs to the assignment before, so pause again."""
@@ -226,7 +254,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         return batch
 
     async def _commit(self, batch: Batch) -> None:
-        """Commit a batch, hand its signals over, then commit its offsets."""
+        """Commit a batch and hand its signals over."""
         first = batch.records[0]
         self._outages.place = (first.topic, first.partition, first.offset)
         began = asyncio.get_running_loop().time()
@@ -246,24 +274,6 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if batch in self._outstanding:
             self._outstanding.remove(batch)
             self._uncommitted |= batch.after
-            await self._commit_offsets()
-
-    async def _commit_offsets(self) -> None:
-        """Tell Kafka how far we are; what it does not hear is told again, and after a crash comes as repeats.
-
-        aiokafka tries it until the broker answers, so one that takes long is not waited for.
-        """
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await self._consumer.commit(dict(self._uncommitted))
-        except (CommitFailedError, IllegalStateError) as error:  # the partitions are another's by now
-            _log.info("offsets not committed", error=type(error).__name__)
-        except (KafkaError, TimeoutError) as error:
-            await self._outages.goes_on(KAFKA, error)
-            return
-        else:
-            self._outages.over(KAFKA)
-        self._uncommitted.clear()
 
     # PostgreSQL away ------------------------------------------------------------------------------
 

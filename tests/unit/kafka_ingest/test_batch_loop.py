@@ -8,6 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from kafka_ingest import consumer
 from kafka_ingest.consumer import BatchLoop
 from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.records import InputRecord, Place
@@ -110,6 +111,12 @@ async def scene() -> Scene:
     return Scene()
 
 
+@pytest.fixture
+def backlog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read counts as a backlog."""
+    monkeypatch.setattr(consumer, "BACKLOG", 1)
+
+
 async def test_what_is_only_read_is_not_reached(scene: Scene) -> None:
     scene.consumer.gives(0, 1, 2)
     await scene.loop.step()
@@ -117,10 +124,25 @@ async def test_what_is_only_read_is_not_reached(scene: Scene) -> None:
     scene.writer.may_commit.set()
     await scene.loop.finished()
     assert scene.reached == 3
+    await scene.loop.commit_offsets()
     assert scene.consumer.commits == [{PARTITION: 3}]
 
 
-async def test_the_next_batch_is_read_while_one_is_committed(scene: Scene) -> None:
+async def test_what_comes_while_a_batch_is_committed_is_read_when_that_is_done(scene: Scene) -> None:
+    scene.consumer.gives(0)
+    await scene.loop.step()
+    scene.consumer.gives(1)
+    second = asyncio.create_task(scene.loop.step())
+    await asyncio.sleep(0)
+    assert scene.consumer.position == 1
+    scene.writer.may_commit.set()
+    await second
+    await scene.loop.finished()
+    assert scene.writer.batches == [[0], [1]]
+
+
+@pytest.mark.usefixtures("backlog")
+async def test_of_a_backlog_the_next_batch_is_read_while_one_is_committed(scene: Scene) -> None:
     scene.consumer.gives(0)
     await scene.loop.step()
     scene.consumer.gives(1)
@@ -134,6 +156,7 @@ async def test_the_next_batch_is_read_while_one_is_committed(scene: Scene) -> No
     assert scene.reached == 2
 
 
+@pytest.mark.usefixtures("backlog")
 async def test_a_failed_batch_and_the_one_read_after_it_come_again(scene: Scene) -> None:
     scene.writer.failure = OSError("away")
     scene.writer.may_commit.set()
@@ -148,6 +171,7 @@ async def test_a_failed_batch_and_the_one_read_after_it_come_again(scene: Scene)
     assert scene.writer.batches == []
 
 
+@pytest.mark.usefixtures("backlog")
 async def test_a_batch_that_a_rebalance_drops_is_not_reached_by_the_old_position(scene: Scene) -> None:
     scene.consumer.gives(0)
     await scene.loop.step()
@@ -158,6 +182,7 @@ async def test_a_batch_that_a_rebalance_drops_is_not_reached_by_the_old_position
     scene.writer.may_commit.set()
     await asyncio.gather(revoking, second)
     assert scene.writer.batches == [[0]]
+    assert scene.consumer.commits == [{PARTITION: 1}], "before others read on from there"
     assert (scene.consumer.position, scene.reached) == (2, 1)
     scene.consumer.position = 1  # where the committed offsets stand
     await scene.loop.on_partitions_assigned([PARTITION])
@@ -182,11 +207,10 @@ async def test_offsets_that_kafka_did_not_hear_of_are_told_again(scene: Scene) -
     scene.consumer.gives(0, 1)
     await scene.loop.step()
     await scene.loop.finished()
-    assert scene.consumer.commits == []
+    with pytest.raises(KafkaError):
+        await scene.loop.commit_offsets()
     scene.consumer.refuses = False
-    scene.consumer.gives()
-    await scene.loop.step()
+    await scene.loop.commit_offsets()
     assert scene.consumer.commits == [{PARTITION: 2}]
-    scene.consumer.gives()
-    await scene.loop.step()
+    await scene.loop.commit_offsets()
     assert scene.consumer.commits == [{PARTITION: 2}], "once it has heard, nothing is told again"
