@@ -71,7 +71,7 @@ async def _watermark(driver: "asyncpg.Connection[asyncpg.Record]") -> outbox.Wat
 
 async def _pages(engine: AsyncEngine, driver: "asyncpg.Connection[asyncpg.Record]") -> Pages:
     position = (await _watermark(driver)).position
-    look = await _touched(driver, outbox._LOOK, position)  # noqa: SLF001 - the statement is what is measured
+    look = await _touched(driver, outbox._LOOK, position, 1)  # noqa: SLF001 - the statement is what is measured
     await record_backlog(engine, 3)
     lock_shard = await _touched(driver, outbox._LOCK_SHARDS, 1)  # noqa: SLF001
     await empty_outbox(engine)

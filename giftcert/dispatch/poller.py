@@ -14,9 +14,10 @@ from giftcert.storage.engine import Driver, autocommit
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
 
-BUSY_SECONDS, IDLE_SECONDS = 0.005, 0.025
-"""Between two looks while events come; and after ``CALM_SECONDS`` without any, or while some are being published."""
-CALM_SECONDS = 2.0
+LOOKS = 50
+"""Of the server, five milliseconds apart, before it answers that nothing waits."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.025
+"""Until the next look while something is being published, here or by others."""
 MEASURED_EVERY_SECONDS = 5.0
 RAISED_EVERY = 1_000
 """Positions after which the bounds of the shards are raised: a look passes over no more deleted rows than these."""
@@ -32,12 +33,11 @@ class Poller:
         self._health = health
         self._work: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
         self._at_work = 0
-        self._finished = asyncio.Event()
+        self._all_finished = asyncio.Event()
         self._over = asyncio.Event()
         self._watermark = outbox.Watermark()
         self._empty_at = -1
         self._raised_to = 0
-        self._last_found = 0.0
         self._last_measured = 0.0
 
     @property
@@ -65,11 +65,13 @@ class Poller:
         if self.over:
             self.offer_work()  # to the next
         self._at_work += 1
+        self._all_finished.clear()
         try:
             yield
         finally:
             self._at_work -= 1
-            self._finished.set()
+            if not self._at_work:
+                self._all_finished.set()
 
     async def poll(self) -> None:
         """Look until all is over."""
@@ -88,14 +90,13 @@ class Poller:
                 await self._look(driver)
                 await self._raise_bounds(driver)
                 await self._measure(driver)
-                await self._pause()
 
     async def _look(self, driver: Driver) -> None:
-        found = await outbox.look(driver, self._empty_at)
+        found = await outbox.look(driver, self._empty_at, LOOKS)
         self._watermark.observe(found)
         if found.event_waits:
-            self._last_found = asyncio.get_running_loop().time()
             self.offer_work()
+            await self._published()
         elif self._watermark.position == found.last_position:
             self._empty_at = found.last_position
         ahead = found.last_position - self._watermark.position
@@ -114,13 +115,9 @@ class Poller:
             oldest = await outbox.oldest_waiting(driver)
             metrics.OLDEST.set((utc_now() - oldest).total_seconds() if oldest else 0)
 
-    async def _pause(self) -> None:
-        """Wait for the next look: a while, or until what is under way is published."""
-        calm = asyncio.get_running_loop().time() - self._last_found > CALM_SECONDS
-        self._finished.clear()
-        if calm or not self._at_work:
-            await asyncio.sleep(IDLE_SECONDS if calm else BUSY_SECONDS)
-            return
+    async def _published(self) -> None:
+        """Wait until what is under way is published, but no longer than a while."""
+        await asyncio.sleep(SHORTEST_PAUSE)
         with suppress(TimeoutError):
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self._finished.wait()
+            async with asyncio.timeout(LONGEST_PAUSE - SHORTEST_PAUSE):
+                await self._all_finished.wait()

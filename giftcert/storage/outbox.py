@@ -30,12 +30,7 @@ _FIRST = """LATERAL (
     SELECT o.position, o.event_id FROM outbox AS o
     WHERE o.shard = s.shard AND o.position > s.emptied_to ORDER BY o.position LIMIT 1
 ) AS first"""
-# While no position was drawn since nothing was left, this reads one page. $1: the last position at which nothing was.
-_LOOK = f"""
-SELECT last_position, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-    CASE WHEN last_position <> $1 THEN EXISTS (SELECT FROM outbox_shards AS s, {_FIRST}) ELSE false END
-FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last_position FROM outbox_position_seq) AS drawn
-"""  # noqa: S608 - made of constants
+_LOOK = "SELECT last_position, oldest_running, event_waits FROM look_for_event($1, $2)"
 _RAISE = f"""
 WITH bounds AS MATERIALIZED (
     SELECT s.shard, least(first.position - 1, $1) AS bound FROM outbox_shards AS s LEFT JOIN {_FIRST} ON true
@@ -120,12 +115,12 @@ class Window:
     more_wait: bool
 
 
-async def look(driver: Driver, empty_at: int) -> Look:
-    """Return whether any event waits, in whatever shard; asked hundreds of times a second.
+async def look(driver: Driver, empty_at: int, times: int = 1) -> Look:
+    """Return whether any event waits, in whatever shard, after as many looks of the server, or as soon as one does.
 
     ``empty_at`` is the watermark at which a look found nothing: while it is also the last position, nothing can wait.
     """
-    [row] = await driver.fetch(_LOOK, empty_at, timeout=_LOOK_SECONDS)
+    [row] = await driver.fetch(_LOOK, empty_at, times, timeout=_LOOK_SECONDS)
     return Look(*row)
 
 

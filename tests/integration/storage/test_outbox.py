@@ -224,7 +224,7 @@ async def test_a_look_costs_as_little_after_many_published_events_without_vacuum
 
     async def is_one_page() -> bool:  # transactions of other databases hold the watermark back too
         await looking.raise_bounds()
-        return await pages(looking.driver, outbox._LOOK, looking.watermark.position) == 1
+        return await pages(looking.driver, outbox._LOOK, looking.watermark.position, 1) == 1
 
     await until(is_one_page)
 

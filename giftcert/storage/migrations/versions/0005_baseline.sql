@@ -267,6 +267,30 @@ CREATE TABLE outbox_shards (
 ) WITH (fillfactor = 10);
 INSERT INTO outbox_shards (shard) SELECT generate_series(0, 31);
 
+-- Looks for an event that waits, in whatever shard, so many times, five milliseconds apart, or until there is one: to be
+-- asked each time costs a dispatcher, and us, ten times as much. While no position was drawn since nothing was left
+-- (`empty_at`), a look reads one page.
+CREATE FUNCTION look_for_event(
+    empty_at bigint, times integer, OUT last_position bigint, OUT oldest_running bigint, OUT event_waits boolean
+) LANGUAGE plpgsql AS $$
+    BEGIN
+        LOOP
+            SELECT drawn.position, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+                CASE WHEN drawn.position <> empty_at THEN EXISTS (
+                    SELECT FROM outbox_shards AS s, LATERAL (
+                        SELECT FROM outbox AS o
+                        WHERE o.shard = s.shard AND o.position > s.emptied_to ORDER BY o.position LIMIT 1
+                    ) AS first
+                ) ELSE false END
+            INTO last_position, oldest_running, event_waits
+            FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS position FROM outbox_position_seq) AS drawn;
+            times := times - 1;
+            EXIT WHEN event_waits OR times <= 0;
+            PERFORM pg_sleep(0.005);
+        END LOOP;
+    END
+$$;
+
 -- Claims that were refused (409) and are not recorded as an event yet: the first is at once, the rest once a second.
 CREATE TABLE blocked_attempts (
     product_id text NOT NULL,
