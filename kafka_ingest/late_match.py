@@ -21,7 +21,7 @@ from giftcert.temporal.signals import Wake
 from kafka_ingest.transaction import BatchTransaction, IngestRules
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-GATHERED_SECONDS = 0.1
+GATHERED_SECONDS = 0.5
 """After something new, so that what many batches stored is looked at in one round: few miss each other."""
 IDLE_SECONDS = 2.0
 """How often to look for what another process left, when this one has nothing new."""
@@ -78,10 +78,12 @@ class LateMatch:
                 wakes = await BatchTransaction(connection, self._rules, self._clock()).recheck(found)
                 await orders.end_recheck(list(found), oldest_open)
             orders_left = await orders.any_rechecked()
+            clients_left = await ClientRepository(connection).any_erasure()
         if wakes:
             self._send(wakes)
-        async with transaction(self._engine) as connection:
-            oldest_open = await ingest_fences.oldest_open(connection)
-            clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
+        if clients_left:
+            async with transaction(self._engine) as connection:
+                oldest_open = await ingest_fences.oldest_open(connection)
+                clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
         _OPEN.set(orders_left or clients_left)
         return orders_left or clients_left

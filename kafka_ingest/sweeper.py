@@ -28,7 +28,6 @@ PART = "sweep"
 
 _PENDING = Gauge("giftcert_ingest_pending", "Rows of work that waits for a certificate to decide on it")
 _log = structlog.get_logger(__name__)
-Claim = Callable[[SweepRepository, datetime, int, str], Awaitable[list[Neglected]]]
 Send = Callable[[Wake], Awaitable[bool]]
 """Signals, and says whether no run was known, so that one was started."""
 
@@ -66,29 +65,23 @@ class Sweeper:
         Raises:
             temporalio.service.RPCError: Temporal is away; the next look finds the rest again.
         """
-        now = self._clock()
-        sent = await self._sweep(SweepRepository.claim_pending, now)
-        sent += await self._sweep(SweepRepository.claim_due, now)
+        now, sent, more = self._clock(), 0, True
+        while more:
+            async with transaction(self._engine) as connection:
+                repository = SweepRepository(connection)
+                pending = await repository.claim_pending(now, WINDOW, self._default_channel)
+                due = await repository.claim_due(now, WINDOW, self._default_channel)
+                _PENDING.set(await repository.count_pending())
+                if now - self._bounds_raised >= BOUNDS_EVERY:
+                    await repository.raise_bounds(now)
+                    self._bounds_raised = now
+            await self._signal([*pending, *due])
+            sent += len(pending) + len(due)
+            more = max(len(pending), len(due)) == WINDOW
         if now - self._asked_for_ended >= ENDED_EVERY:
             sent += await self._restart_ended(now)
             self._asked_for_ended = now
-        async with transaction(self._engine) as connection:
-            repository = SweepRepository(connection)
-            _PENDING.set(await repository.count_pending())
-            if now - self._bounds_raised >= BOUNDS_EVERY:
-                await repository.raise_bounds(now)
-                self._bounds_raised = now
         return sent
-
-    async def _sweep(self, claim: Claim, now: datetime) -> int:
-        sent = 0
-        while True:
-            async with transaction(self._engine) as connection:
-                neglected = await claim(SweepRepository(connection), now, WINDOW, self._default_channel)
-            await self._signal(neglected)
-            sent += len(neglected)
-            if len(neglected) < WINDOW:
-                return sent
 
     async def _restart_ended(self, now: datetime) -> int:
         """Start the runs again that were terminated or failed although their certificate has something to wait for."""

@@ -105,4 +105,8 @@ class ClientRepository(Repository):
             orders = [row[0] for row in await self._fetch(_LOCK_ORDERS, erased)]
             await self._execute(_ERASE_RECIPIENTS, orders)
             await self._execute(_END_ERASURE, erased, oldest_open)
+        return await self.any_erasure()
+
+    async def any_erasure(self) -> bool:
+        """Return whether any erasure is still to be looked at again."""
         return bool(await self._fetchval(_ANY_ERASURE))
