@@ -52,24 +52,17 @@ def measured(module: str) -> Any:  # noqa: ANN401 - each prints its own JSON
 def rows(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield the lines of the table: what, floor, service, ratio, reach, aim."""
     sales, claims, holds = found["sales"], found["reservations"], found["redemptions"]
-    yield _rates(
-        "whole sales", sales["floor_per_second"], sales["sales_per_second"], sales["ratio"], "0.65", "0.9"
-    )
+    yield _rates("whole sales", sales, "0.65", "0.9")
     counts = f"{sales['history_events']:g} / {sales['actions']:g}"
     yield "history events / billable actions of a sale", "", counts, "", "12 / 6", ""
     announced = f"p50 {sales['announced_p50']:.0f} ms, p99 {sales['announced_p99']:.0f} ms"
     yield "capture announced, at 5 sales/s", "", announced, "", "p50 40 ms, p99 100 ms", ""
-    yield _rates(
-        "reservations", claims["floor"]["rate"], claims["service"]["rate"], claims["ratio"], "1.0", "1.5"
-    )
+    yield _rates("reservations", claims, "1.0", "1.5")
     times = [f"{claims[side]['p99']} ms" for side in ("floor", "service")]
     yield "their p99", *times, f"**{claims['p99_ratio']:.2f}**", "at most 1.2", ""
-    yield _rates(
-        "redemptions", holds["floor"]["rate"], holds["service"]["rate"], holds["ratio"], "0.35", "0.6"
-    )
-    for what, reach, aim in (("dispatch", "0.4", "0.6"), ("ingest", "0.40", "0.6")):
-        name = {"dispatch": "dispatch of a backlog", "ingest": "goods-only ingest"}[what]
-        yield _rates(name, found[what]["floor"], found[what]["service"], found[what]["ratio"], reach, aim)
+    yield _rates("redemptions", holds, "0.35", "0.6")
+    yield _rates("dispatch of a backlog", found["dispatch"], "0.4", "0.6")
+    yield _rates("goods-only ingest", found["ingest"], "0.40", "0.6")
     slowest = f"{found['order_fold']['slowest_ms']:.0f} ms"
     yield "one more message of a large order", "", slowest, "", "50 ms", "10 ms"
     pages = [f"{found['polling_pages'][when]['look']} pages" for when in ("empty", "after")]
@@ -83,8 +76,11 @@ def rows(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     yield f"all, with {others}", "", f"{sum(cpu.values()):.1f} ms", "", "", "35 ms"
 
 
-def _rates(what: str, floor: float, service: float, ratio: float, reach: str, aim: str) -> tuple[str, ...]:
-    return what, f"{floor:,.0f}/s", f"{service:,.0f}/s", f"**{ratio:.2f}**", reach, aim
+def _rates(what: str, found: dict[str, Any], reach: str, aim: str) -> tuple[str, ...]:
+    sides = [
+        found[side]["rate"] if isinstance(found[side], dict) else found[side] for side in ("floor", "service")
+    ]
+    return what, *(f"{rate:,.0f}/s" for rate in sides), f"**{found['ratio']:.2f}**", reach, aim
 
 
 def main() -> None:

@@ -4,14 +4,10 @@ Beside it the floor: the same keys, bytes and headers, sent by a bare idempotent
 rounds. Both are timed from their first acknowledgement to their last, so that starting does not count.
 """
 
-import argparse
 import asyncio
 import json
-import tempfile
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from statistics import median
 
 import uvloop
 from aiokafka import AIOKafkaProducer
@@ -19,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.measurement import medians, new_folder, options, servers
 from benchmarks.outbox_rows import empty_outbox, record_backlog
-from benchmarks.servers import servers
 from giftcert.contracts.stream import Header, encode_event
 from giftcert.dispatch import metrics
 from giftcert.dispatch.main import serve
@@ -56,16 +52,9 @@ class Measurement:
 
     async def compare(self, rounds: int) -> Comparison:
         """Measure floor and service by turns; the first round warms up."""
-        pairs = [await self._round(f"stream-{number}") for number in range(rounds + 1)][1:]
-        floors, services = zip(*pairs, strict=True)
-        ratios = [service / floor for floor, service in pairs]
-        return Comparison(
-            round(median(floors)),
-            round(median(services)),
-            round(median(ratios), 3),
-            self._events,
-            round(self._bytes / self._events, 1),
-        )
+        pairs = [await self._round(f"stream-{number}") for number in range(rounds + 1)]
+        bytes_of_an_event = round(self._bytes / self._events, 1)
+        return Comparison(**medians(pairs), events=self._events, bytes_of_an_event=bytes_of_an_event)
 
     async def _round(self, topic: str) -> tuple[float, float]:
         await record_backlog(self._engine, self._events)
@@ -139,15 +128,10 @@ async def _measure(addresses: dict[str, str], rounds: int, events: int) -> Compa
 
 def main() -> None:
     """Print the comparison."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--events", type=int, default=60_000)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        with servers(folder, "postgres", "kafka") as addresses:
-            migrate(addresses["database_url"])
-            found = uvloop.run(_measure(addresses, arguments.rounds, arguments.events))
+    chosen = options(rounds=5, events=60_000)
+    with new_folder() as folder, servers(folder, "postgres", "kafka") as addresses:
+        migrate(addresses["database_url"])
+        found = uvloop.run(_measure(addresses, chosen.rounds, chosen.events))
     print(json.dumps(asdict(found), indent=1))
 
 

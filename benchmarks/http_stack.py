@@ -1,5 +1,6 @@
 """What measurements over HTTP have in common: PostgreSQL, the API and a floor as processes, tokens, load."""
 
+import asyncio
 import json
 import os
 import secrets
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,15 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.http_load import Load, Rate
+from benchmarks.measurement import new_folder, say_round, servers
 from giftcert.security import Caller, EmbeddedKeys, Role, issue_token
 from giftcert.settings import Settings
 from giftcert.storage.migrate import migrate
 
 CHANNEL = "im"
+FLOOR = "floor"
+"""Bodies of the floor's requests, and of the service's: files in the folder, where the requests have bodies."""
+SERVICE = "service"
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,29 @@ class Comparison:
     p99_ratio: float
 
 
-def compare(floor: Load, service: Load, rounds: int) -> Comparison:
-    """Measure floor and service by turns, and return the medians; the first round warms up."""
+def measure(
+    fill: Callable[[Settings, str, Path], Awaitable[None]],
+    lines: tuple[str, str],
+    rounds: int,
+    seconds: float,
+    **environment: str,
+) -> None:
+    """Fill one PostgreSQL, then put load on floor and service by turns, and print the medians.
+
+    ``lines`` are the first lines of the floor's requests and of the service's; ``environment`` is the service's.
+    """
+    with new_folder() as folder, servers(folder, "postgres") as addresses:
+        url = addresses["database_url"]
+        settings = _prepare(url, folder)
+        asyncio.run(fill(settings, url, folder))
+        with _floor(url) as floor_port, _service(url, folder, environment) as port:
+            headers = (_authorization(settings), "Idempotency-Key: {n}")
+            floor = _load(folder / FLOOR, floor_port, seconds, lines[0])
+            service = _load(folder / SERVICE, port, seconds, lines[1], *headers)
+            print(json.dumps(asdict(_compare(floor, service, rounds)), indent=1))
+
+
+def _compare(floor: Load, service: Load, rounds: int) -> Comparison:
     pairs = [_round(number, floor, service) for number in range(rounds + 1)][1:]
     floors, services = zip(*pairs, strict=True)
     return Comparison(
@@ -46,9 +72,8 @@ def compare(floor: Load, service: Load, rounds: int) -> Comparison:
 
 
 def _round(number: int, floor: Load, service: Load) -> tuple[Rate, Rate]:
-    pair = run(floor), run(service)
-    rates = f"floor {pair[0].rate:,.0f}/s, service {pair[1].rate:,.0f}/s"
-    print(f"round {number}: {rates}", file=sys.stderr, flush=True)
+    pair = _run(floor), _run(service)
+    say_round(number, pair[0].rate, pair[1].rate)
     return pair
 
 
@@ -57,38 +82,27 @@ def _median(rates: Sequence[Rate]) -> Rate:
     return Rate(*(round(median(values), 1) for values in columns))
 
 
-@contextmanager
-def postgres(folder: str) -> Iterator[str]:
-    """A durable PostgreSQL of its own, unless one is set; yields its address."""
-    if url := os.environ.get("GIFTCERT_DATABASE_URL"):
-        yield url
-        return
-    command = [sys.executable, "-m", "giftcert.embedded", "postgres", "--owner", str(os.getpid())]
-    with _process(command, {"GIFTCERT_STATE_DIR": f"{folder}/state"}, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["database_url"]
-
-
-def prepare(url: str, folder: str) -> Settings:
+def _prepare(url: str, folder: Path) -> Settings:
     """Make tables and keys, and return the settings that lead to them."""
     migrate(url)
-    settings = Settings(_env_file=None, database_url=url, state_dir=Path(folder) / "keys")
+    settings = Settings(_env_file=None, database_url=url, state_dir=folder / "keys")
     EmbeddedKeys.of(settings).ensure()
     return settings
 
 
 @contextmanager
-def floor(application: str, url: str) -> Iterator[int]:
-    """Serve a floor; yields its port."""
+def _floor(url: str) -> Iterator[int]:
+    """Serve the floors; yields their port."""
     port = _free_port()
-    options = ["--port", str(port), "--no-access-log", "--log-level", "error"]
-    with _process([sys.executable, "-m", "uvicorn", application, *options], {"GIFTCERT_DATABASE_URL": url}):
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.http_floors:app", "--port", str(port)]
+    quietly = ["--no-access-log", "--log-level", "error"]
+    with _process([*command, *quietly], {"GIFTCERT_DATABASE_URL": url}):
         _await_answer(f"http://127.0.0.1:{port}/openapi.json")
         yield port
 
 
 @contextmanager
-def service(url: str, folder: str, **settings: str) -> Iterator[int]:
+def _service(url: str, folder: Path, settings: dict[str, str]) -> Iterator[int]:
     """The API as it is in production, its log in a file; yields its port."""
     port = _free_port()
     environment = {
@@ -100,14 +114,14 @@ def service(url: str, folder: str, **settings: str) -> Iterator[int]:
         "GIFTCERT_JWT_JWKS": f"{folder}/keys/keys/jwks.json",
         "GIFTCERT_API_PORT": str(port),
     }
-    with Path(folder, "api.log").open("wb") as log:
+    with (folder / "api.log").open("wb") as log:
         command = [sys.executable, "-m", "benchmarks.api_service"]
         with _process(command, environment | settings, stderr=log):
             _await_answer(f"http://127.0.0.1:{port}/healthz")
             yield port
 
 
-def authorization(settings: Settings) -> str:
+def _authorization(settings: Settings) -> str:
     """Return the header of a channel's token."""
     token = issue_token(
         EmbeddedKeys.of(settings).private_key,
@@ -120,12 +134,14 @@ def authorization(settings: Settings) -> str:
     return f"Authorization: Bearer {token}"
 
 
-def request(port: int, line: str, *headers: str) -> str:
-    """Return a request as it goes over the wire, up to the empty line before its body."""
-    return "\r\n".join((f"{line} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, ""))
+def _load(bodies: Path, port: int, seconds: float, *lines: str) -> Load:
+    """Return the load of requests that begin with these lines, up to the empty line before a body."""
+    first, *headers = lines
+    request = "\r\n".join((f"{first} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, ""))
+    return Load("127.0.0.1", port, request, seconds, bodies=str(bodies) if bodies.exists() else None)
 
 
-def run(load: Load) -> Rate:
+def _run(load: Load) -> Rate:
     """Put a load on a server, from a process of its own."""
     wanted = json.dumps(asdict(load) | {"seed": secrets.token_hex(4)})
     command = [sys.executable, "-m", "benchmarks.http_load"]

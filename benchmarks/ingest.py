@@ -4,25 +4,21 @@ Beside it the floor: the same bytes, read by bare aiokafka with ``getmany``. By 
 are timed from their first batch on, so that joining a group does not count.
 """
 
-import argparse
 import asyncio
 import gc
 import json
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from uuid import uuid4
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
 
-from benchmarks.servers import servers
+from benchmarks.measurement import medians, new_folder, options, say_round, servers
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.migrate import migrate
@@ -30,10 +26,8 @@ from kafka_ingest.consumer import BATCH_RECORDS, make_consumer
 from kafka_ingest.main import serve
 
 PARTITIONS = 8
-ROUNDS = 5
 COLLECTED_AT = gc.get_threshold()
 """As Python has it; ingest sets it for its process, which is this one."""
-ORDERS = 60_000
 MESSAGES_OF_AN_ORDER = 3
 
 
@@ -49,10 +43,10 @@ class Comparison:
     batch: float
 
 
-def settings_for(addresses: dict[str, str], folder: str) -> Settings:
+def settings_for(addresses: dict[str, str], folder: Path) -> Settings:
     """Return settings of a stack that is ready to be filled."""
     migrate(addresses["database_url"])
-    keyring = Path(folder, "keyring.json")
+    keyring = folder / "keyring.json"
     Keyring.create(keyring)
     return Settings(
         _env_file=None,
@@ -202,32 +196,18 @@ def _sum_of(metric: object, suffix: str) -> float:
     return sum(sample.value for sample in samples if sample.name.endswith(suffix))
 
 
-def measured(work: Callable[[], object]) -> float:
-    """Run one round and return its rate."""
-    rate = asyncio.run(work())  # type: ignore[arg-type]
-    assert isinstance(rate, float)
-    return rate
-
-
 def compare(orders: int, rounds: int) -> Comparison:
     """Measure by turns and return the medians; the first pair warms up."""
-    total = orders * MESSAGES_OF_AN_ORDER
-    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        with servers(folder, "postgres", "kafka") as addresses:
-            settings = settings_for(addresses, folder)
-            written = fill(settings, orders)
-            pairs = []
-            for _ in range(rounds + 1):
-                pair = (measured(lambda: bare(settings, total)), measured(lambda: ingest(settings, total)))
-                print(f"  floor {pair[0]:,.0f}/s, service {pair[1]:,.0f}/s", file=sys.stderr, flush=True)
-                pairs.append(pair)
-    floors, services = zip(*pairs[1:], strict=True)
+    total, pairs = orders * MESSAGES_OF_AN_ORDER, []
+    with new_folder() as folder, servers(folder, "postgres", "kafka") as addresses:
+        settings = settings_for(addresses, folder)
+        written = fill(settings, orders)
+        for number in range(rounds + 1):
+            pairs.append((asyncio.run(bare(settings, total)), asyncio.run(ingest(settings, total))))
+            say_round(number, *pairs[-1])
     batches = _sum_of(BATCH_RECORDS, "_count")
     return Comparison(
-        floor=round(median(floors)),
-        service=round(median(services)),
-        ratio=round(median(service / floor for floor, service in pairs[1:]), 3),
+        **medians(pairs),
         records=total,
         bytes_of_a_record=round(written / total, 1),
         batch=round(committed() / batches),
@@ -235,18 +215,9 @@ def compare(orders: int, rounds: int) -> Comparison:
 
 
 def main() -> None:
-    """Print the figures as JSON, and one line for people on standard error."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=ORDERS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    arguments = parser.parse_args()
-    found = compare(arguments.orders, arguments.rounds)
-    print(json.dumps(asdict(found), indent=2))
-    print(
-        f"goods-only orders and their payments: {found.service:,.0f}/s against {found.floor:,.0f}/s bare, "
-        f"ratio {found.ratio:.2f} (reach 0.40)",
-        file=sys.stderr,
-    )
+    """Print the figures."""
+    chosen = options(orders=60_000, rounds=5)
+    print(json.dumps(asdict(compare(chosen.orders, chosen.rounds)), indent=1))
 
 
 if __name__ == "__main__":

@@ -3,18 +3,15 @@
 Without vacuum, which a long transaction of somebody else may hold off for hours: then deleted rows stay in the index.
 """
 
-import argparse
 import asyncio
 import json
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.measurement import new_folder, options, servers
 from benchmarks.outbox_rows import empty_outbox, record_backlog
-from benchmarks.servers import servers
 from giftcert.storage import outbox
 from giftcert.storage.engine import engine_at
 from giftcert.storage.migrate import migrate
@@ -89,15 +86,11 @@ async def _touched(driver: "asyncpg.Connection[asyncpg.Record]", statement: str,
 
 def main() -> None:
     """Print the pages."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--published", type=int, default=400_000)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        with servers(folder, "postgres") as addresses:
-            url = addresses["database_url"]
-            migrate(url)
-            print(json.dumps(asdict(asyncio.run(measure(url, arguments.published))), indent=1))
+    published = options(published=400_000).published
+    with new_folder() as folder, servers(folder, "postgres") as addresses:
+        url = addresses["database_url"]
+        migrate(url)
+        print(json.dumps(asdict(asyncio.run(measure(url, published))), indent=1))
 
 
 if __name__ == "__main__":

@@ -3,20 +3,16 @@
 One certificate is sold through the real lifecycle; the others are copies of it with orders of their own.
 """
 
-import argparse
-import asyncio
 import json
-import tempfile
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from benchmarks import http_stack
-from benchmarks.http_load import Load
-from benchmarks.redemptions_floor import FILL
+from benchmarks.http_floors import FILL_CARDS
+from benchmarks.http_stack import CHANNEL, FLOOR, SERVICE, measure
+from benchmarks.measurement import options
 from giftcert.domain.cause import Cause
 from giftcert.domain.order.messages import GIFT_CERTIFICATE, OrderLine, OrderStated, PaymentCaptured
 from giftcert.domain.order.order import apply
@@ -66,36 +62,6 @@ _COPY = """
 """
 
 
-def compare(rounds: int, seconds: float) -> http_stack.Comparison:
-    """Measure floor and service by turns on one PostgreSQL, and return the medians."""
-    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        with http_stack.postgres(folder) as url:
-            settings = http_stack.prepare(url, folder)
-            asyncio.run(_fill(settings, url, Path(folder)))
-            with (
-                http_stack.floor("benchmarks.redemptions_floor:app", url) as floor_port,
-                http_stack.service(url, folder, GIFTCERT_VERIFICATIONS_PER_CALLER="1000000/second") as port,
-            ):
-                line = "POST /redemptions"
-                floor = Load(
-                    "127.0.0.1",
-                    floor_port,
-                    http_stack.request(floor_port, line),
-                    seconds,
-                    bodies=f"{folder}/floor",
-                )
-                headers = (http_stack.authorization(settings), "Idempotency-Key: {n}")
-                service = Load(
-                    "127.0.0.1",
-                    port,
-                    http_stack.request(port, line, *headers),
-                    seconds,
-                    bodies=f"{folder}/cards",
-                )
-                return http_stack.compare(floor, service, rounds)
-
-
 async def _fill(settings: Settings, url: str, folder: Path) -> None:
     engine, keyring = engine_at(url), keyring_of(settings)
     async with engine.begin() as connection:
@@ -106,7 +72,7 @@ async def _fill(settings: Settings, url: str, folder: Path) -> None:
     await _sell(engine, settings, keyring, certificate_id)
     await engine.dispose()
     await connection.execute(_COPY)
-    await connection.execute(FILL.format(quantity=CERTIFICATES))
+    await connection.execute(FILL_CARDS.format(quantity=CERTIFICATES))
     await connection.execute("VACUUM ANALYZE")
     _write_bodies(folder, keyring, await connection.fetch(_CARDS))
     await connection.close()
@@ -114,14 +80,14 @@ async def _fill(settings: Settings, url: str, folder: Path) -> None:
 
 async def _sell(engine: AsyncEngine, settings: Settings, keyring: Keyring, certificate_id: str) -> None:
     """Order and pay a certificate of the pool, and let it decide."""
-    now, cause = datetime.now(UTC), Cause("All_SalesOrder", "so-1", datetime.now(UTC), http_stack.CHANNEL)
+    now, cause = datetime.now(UTC), Cause("All_SalesOrder", "so-1", datetime.now(UTC), CHANNEL)
     line = OrderLine(line_id="1", kind=GIFT_CERTIFICATE, amount=NOMINAL, certificate_id=certificate_id)
     stated = OrderStated(
         cause=cause,
         event_type="order.created",
         order_id=ORDER,
         version=1,
-        channel=http_stack.CHANNEL,
+        channel=CHANNEL,
         customer_id=None,
         currency=PRODUCT.currency,
         total=NOMINAL,
@@ -155,26 +121,25 @@ async def _sell(engine: AsyncEngine, settings: Settings, keyring: Keyring, certi
 def _write_bodies(folder: Path, keyring: Keyring, cards: list[asyncpg.Record]) -> None:
     """Write what each purchase sends: small amounts, so that a certificate pays for many."""
     amount = {"amount": 100, "currency": PRODUCT.currency}
-    with (folder / "cards").open("w") as bodies:
+    with (folder / SERVICE).open("w") as bodies:
         for card in cards:
             context = card["certificate_id"].bytes
             secrets = {
                 "number": keyring.open(card["number_sealed"], context),
                 "cvc": keyring.open(card["cvc_sealed"], context),
             }
-            body = {"channel": http_stack.CHANNEL, "orderId": "POS-1", "amount": amount} | secrets
+            body = {"channel": CHANNEL, "orderId": "POS-1", "amount": amount} | secrets
             bodies.write(json.dumps(body) + "\n")
     numbers = range(1, len(cards) + 1)
-    (folder / "floor").write_text("".join(f'{{"card": {number}, "amount": 100}}\n' for number in numbers))
+    (folder / FLOOR).write_text("".join(f'{{"card": {number}, "amount": 100}}\n' for number in numbers))
 
 
 def main() -> None:
     """Print the comparison."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
-    arguments = parser.parse_args()
-    print(json.dumps(asdict(compare(arguments.rounds, arguments.seconds)), indent=1))
+    chosen = options(rounds=5, seconds=3.0)
+    lines = "POST /redemptions", "POST /redemptions"
+    unlimited = {"GIFTCERT_VERIFICATIONS_PER_CALLER": "1000000/second"}
+    measure(_fill, lines, chosen.rounds, chosen.seconds, **unlimited)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 ``issue.completed`` read from the stream; everything runs on this machine.
 """
 
-import argparse
 import asyncio
 import json
 import subprocess
@@ -22,6 +21,7 @@ import aiokafka
 import httpx
 from temporalio.client import Client
 
+from benchmarks.measurement import medians, options, say_round
 from benchmarks.raw_workflow import QUEUE, RawSale
 from benchmarks.stack import Stack, cpu_seconds, running_stack
 
@@ -33,8 +33,8 @@ PRICE = 500_000
 class SalesFigures:
     """Medians of the rounds; milliseconds for the latencies, and for what a sale takes of each process."""
 
-    floor_per_second: float
-    sales_per_second: float
+    floor: float
+    service: float
     ratio: float
     announced_p50: float
     announced_p99: float
@@ -216,16 +216,13 @@ async def measure(stack: Stack, rounds: int, count: int) -> SalesFigures:
             sales = await rate_of(shop.sell, count)
             raw.append(cpu_ms(start, before, count))
             spent.append(cpu_ms(before, cpu_seconds(stack), count))
-            print(f"round {number}: raw {floor:.1f}/s, sales {sales:.1f}/s", file=sys.stderr, flush=True)
+            say_round(number, floor, sales)
             pairs.append((floor, sales))
         waits = await latencies(shop, per_second=5, count=25 * rounds)
         slow = quantiles(waits, n=100)
         counts = [await history_of(client, one) for one in list(shop.announced)[-20:]]
-    pairs = pairs[1:]  # the first warms up
     return SalesFigures(
-        floor_per_second=round(median(floor for floor, _ in pairs), 1),
-        sales_per_second=round(median(sales for _, sales in pairs), 1),
-        ratio=round(median(sales / floor for floor, sales in pairs), 3),
+        **medians(pairs, digits=1),
         announced_p50=round(median(waits), 1),
         announced_p99=round(slow[98], 1),
         history_events=median(events for events, _ in counts),
@@ -237,12 +234,9 @@ async def measure(stack: Stack, rounds: int, count: int) -> SalesFigures:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=200, help="sales of a round")
-    arguments = parser.parse_args()
+    chosen = options(rounds=5, count=200)  # sales of a round
     with running_stack(pool=0) as stack:
-        figures = asyncio.run(measure(stack, arguments.rounds, arguments.count))
+        figures = asyncio.run(measure(stack, chosen.rounds, chosen.count))
     print(json.dumps(asdict(figures), indent=1))
 
 

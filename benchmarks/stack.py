@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measurement import new_folder
 
 GIFTCERT = (sys.executable, "-m", "giftcert.cli")
 _PART = re.compile(
@@ -35,13 +36,12 @@ class Stack:
 @contextmanager
 def running_stack(pool: int, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Start everything with these settings, fill the pool, and end everything."""
-    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        ours = {"GIFTCERT_STATE_DIR": folder, "GIFTCERT_RESERVATION_CAP": "10000000"}
+    with new_folder() as folder:
+        ours = {"GIFTCERT_STATE_DIR": str(folder), "GIFTCERT_RESERVATION_CAP": "10000000"}
         environment = {**os.environ, **ours, **(settings or {})}
         command = [*GIFTCERT, "up", "--ports", "auto", "--json"]
         with (
-            Path(folder, "up.log").open("wb") as log,
+            (folder / "up.log").open("wb") as log,
             subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
             ) as process,

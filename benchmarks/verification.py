@@ -5,13 +5,11 @@ refunded. One of each is led by the service's own parts, and its rows are copied
 workflows are real. Timed is ``giftcert verify --json`` as a process of its own.
 """
 
-import argparse
 import asyncio
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +22,7 @@ import asyncpg
 from confluent_kafka import Producer
 from temporalio.client import Client
 
-from benchmarks.servers import servers
+from benchmarks.measurement import new_folder, options, servers
 from benchmarks.verification_lives import Leading, events_of, make_inbox_days, write_lives
 from giftcert.security.keyring import Keyring
 from giftcert.storage.engine import engine_at
@@ -35,7 +33,6 @@ from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate
 
 STARTED_AT_ONCE = 50
-SERVERS = ("postgres", "temporal", "kafka")
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,10 @@ class Result:
 
 
 @contextmanager
-def stack(folder: str) -> Iterator[dict[str, str]]:
+def stack(folder: Path) -> Iterator[dict[str, str]]:
     """Servers of their own and a keyring; yields the environment that leads to them."""
-    with servers(folder, *SERVERS) as addresses:
-        keyring = Path(folder, "keyring.json")
+    with servers(folder, "postgres", "temporal", "kafka") as addresses:
+        keyring = folder / "keyring.json"
         Keyring.create(keyring)
         names = ("database_url", "temporal_address", "kafka_bootstrap_servers")
         yield {f"GIFTCERT_{name.upper()}": addresses[name] for name in names} | {
@@ -142,14 +139,12 @@ def verified(environment: dict[str, str], answer: Path) -> tuple[dict[str, Any],
 
 def measure(count: int, live: int) -> Result:
     """Fill everything and verify it once."""
-    with tempfile.TemporaryDirectory(prefix="giftcert-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        with stack(folder) as environment:
-            for command in (["migrate"], ["setup"]):
-                giftcert(environment, *command)
-            events = asyncio.run(fill(environment, count, live))
-            runs = asyncio.run(start_runs(environment))
-            said, seconds, usage = verified(environment, Path(folder, "said.json"))
+    with new_folder() as folder, stack(folder) as environment:
+        for command in ("migrate", "setup"):
+            giftcert(environment, command)
+        events = asyncio.run(fill(environment, count, live))
+        runs = asyncio.run(start_runs(environment))
+        said, seconds, usage = verified(environment, folder / "said.json")
     return Result(
         certificates=count,
         events=events,
@@ -167,11 +162,8 @@ def measure(count: int, live: int) -> Result:
 
 def main() -> None:
     """Measure and print JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--certificates", type=int, default=1_000_000)
-    parser.add_argument("--live", type=int, default=20_000, help="certificates with an open workflow")
-    options = parser.parse_args()
-    print(json.dumps(asdict(measure(options.certificates, options.live)), indent=2))
+    chosen = options(certificates=1_000_000, live=20_000)  # those with an open workflow
+    print(json.dumps(asdict(measure(chosen.certificates, chosen.live)), indent=1))
 
 
 if __name__ == "__main__":
