@@ -10,9 +10,11 @@ from giftcert.domain.certificate import settlement
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.evolve import evolve, fold
-from giftcert.domain.certificate.state import CertificateState, RefundState, Status
+from giftcert.domain.certificate.lines import without_case
+from giftcert.domain.certificate.state import CertificateState, Line, RefundCase, RefundState, Status
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
+from tests.unit.domain.certificate.certificates_of_one_order import Together
 from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
 from tests.unit.domain.certificate.world import Decided, counting_ids
 from tests.unit.domain.profiles import searched
@@ -147,6 +149,17 @@ def test_an_alert_and_a_rejection_of_what_is_not_there_change_nothing() -> None:
     assert evolve(make.certificate(), rejected, make.NOON) == make.certificate()
     approved = replace(rejected, decision="approve")
     assert evolve(make.certificate(), approved, make.NOON) == make.certificate()
+
+
+def test_a_case_that_closes_takes_no_other_case_off_its_lines() -> None:
+    def left(line_key: int) -> Line:
+        found = Together(make.gift("2"), make.gift("3"))
+        line = next(line for line in found.world.lines.values() if line.ref.line_key == line_key)
+        case = RefundCase(refund_case_id=f"case-{line_key}", state=RefundState.REQUESTED, amount=1)
+        return replace(line, open_case=case)
+
+    state = replace(make.certificate(), lines=(left(1), left(2)))
+    assert [line.open_case is None for line in without_case(state, "case-1").lines] == [True, False]
 
 
 def test_a_release_folds_without_the_row_of_its_line() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.events import Awaited, RefundReason
-from giftcert.domain.certificate.state import Agreement
+from giftcert.domain.certificate.state import Agreement, RefundState
 from giftcert.domain.order.standing import CountedMoney
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
@@ -75,6 +75,26 @@ def test_a_refund_carried_out() -> None:
         uncovered=0,
         before_issue=True,
     )
+
+
+def test_a_case_that_was_carried_out_keeps_what_it_counted_and_took() -> None:
+    part, rest = (
+        make.refunded(100_000, "r-1", to={"2": 100_000}),
+        make.refunded(400_000, "r-2", to={"2": 400_000}),
+    )
+    found = issued().tell(make.block(), part)
+    assert found.case.reason == RefundReason.CERTIFICATE_BLOCKED
+    found.tell(rest, make.unblock())
+    case = found.case
+    assert (case.state, case.amount, case.refund_id, case.reason) == (
+        RefundState.COMPLETED,
+        500_000,
+        "r-2",
+        None,
+    )
+    assert (case.counted, case.excess, case.taken, case.before_issue) == (500_000, 0, 500_000, False)
+    found = sold().tell(make.captured(400_000), make.refunded(400_000, "r-1"))
+    assert (found.case.refund_id, found.case.taken, found.case.before_issue) == ("r-1", 0, True)
 
 
 def pending(

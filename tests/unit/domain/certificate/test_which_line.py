@@ -255,3 +255,17 @@ def test_before_issue_an_approval_says_that_money_in_another_currency_is_the_lin
     both = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), in_euros())
     assert both.resolve("2").told == ["refund.resolved", "refund.completed", "issue.released"]
     assert (both["3"].told, both["3"].status) == (["refund.resolved"], Status.ORDERED)
+
+
+def test_the_smallest_part_of_an_approval_is_said_to_the_order() -> None:
+    order = in_doubt()
+    message = make.resolve(order["2"].case.refund_case_id, amount=1)
+    [share] = shares_decided(order.world.loaded("certificate-2"), message, order.world.terms.policy)
+    assert (share.refund_id, share.amount) == ("r-1", 1)
+
+
+def test_nothing_is_said_to_the_order_before_the_second_of_two_persons_repeats_it() -> None:
+    order = in_doubt()
+    message = make.resolve(order["2"].case.refund_case_id)
+    two_persons = make.terms(refund_four_eyes_over=1).policy
+    assert shares_decided(order.world.loaded("certificate-2"), message, two_persons) == ()

@@ -180,6 +180,36 @@ def test_goods_listed_anew_lack_what_their_number_was_not_paid() -> None:
     assert sums(found) == {"2": (50, 0)}
 
 
+def test_goods_that_left_have_no_money_of_those_that_stay_nor_of_those_before_them() -> None:
+    """Goods have 650: "0" needs 250, "1" 300, what is left for "2" is 100; the certificate's 500 are allocated."""
+    goods = o.goods("0", 250), o.goods("1", 300), o.goods("2", 200)
+    order = o.stated(*goods, o.gift("3")), o.captured(500, to={"3": 500}), o.captured(650, "P-2")
+    left = o.cancelled("1", "2", "3")
+    assert sums(o.standings(*order, left, o.refunded(500, at=LATER))) == {"3": (100, 0)}
+
+
+def test_goods_that_left_lack_only_what_went_back_of_no_goods_before() -> None:
+    order = o.stated(o.goods("1", 300), o.A), o.captured(800)
+    unsaid = o.refunded(250, "r-1", at=o.NOON - o.MINUTE)
+    found = o.standings(*order, unsaid, o.cancelled(), o.refunded(350, "r-2", at=LATER))
+    assert sums(found) == {"2": (300, 0)}
+    order = o.stated(o.goods("0", 250), o.goods("1", 300), o.A), o.captured(1_050)
+    said = o.refunded(250, "r-1", to={"1": 250}, at=o.NOON - o.MINUTE)
+    found = o.standings(*order, said, o.cancelled("1", "2"), o.refunded(350, "r-2", at=LATER))
+    assert sums(found) == {"2": (300, 0)}
+
+
+def test_what_went_back_beyond_all_prices_is_not_there_for_goods_that_left() -> None:
+    order = o.stated(o.goods("1", 300), o.A), o.captured(1_000)
+    unsaid = o.refunded(350, "r-1", at=o.NOON - o.MINUTE)
+    found = o.standings(*order, unsaid, o.cancelled(), o.refunded(400, "r-2", at=LATER))
+    assert sums(found) == {"2": (250, 0)}
+
+
+def test_the_smallest_refund_fills_a_line_that_left() -> None:
+    assert sums(told(o.returned("2"), o.refunded(1, at=LATER))) == {"2": (1, 0), "3": (0, 0)}
+
+
 def test_a_refund_stays_with_the_line_that_left_before_it() -> None:
     """Otherwise a later return of another line would take over a refund that was carried out."""
     refund = o.refunded(500, at=o.NOON + o.MINUTE)
@@ -208,6 +238,11 @@ def test_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_was_put_b
 def test_a_withdrawal_at_the_instant_of_the_refund_comes_first() -> None:
     found = told(o.returned("2", at=LATER), o.refunded(250, at=LATER))
     assert sums(found) == {"2": (250, 0), "3": (0, 0)}
+    without, again = (
+        o.stated(o.TELEVISION, o.B, version=2, at=LATER),
+        o.stated(o.TELEVISION, o.A, o.B, version=3, at=LATER + o.HOUR),
+    )
+    assert certain(told(without, again, o.refunded(250, at=LATER))) == [250, 0]
 
 
 def test_a_line_that_left_gets_no_more_than_it_still_lacks() -> None:
