@@ -19,15 +19,14 @@ _ALWAYS = datetime.min.replace(tzinfo=UTC)
 _IS_OPEN = """
     SELECT coalesce((SELECT min(caught_up_to) FROM ingest_marks) > $2, false)
         AND NOT EXISTS (
-            SELECT FROM pending WHERE certificate_id = $1::uuid AND (order_id, line_key, number) NOT IN (
-                SELECT * FROM unnest($3::text[], $4::integer[], $5::bigint[])))
+            SELECT FROM pending WHERE certificate_id = $1::uuid AND number <> ALL ($3::bigint[]))
         AND NOT EXISTS (
             SELECT FROM spendings
-            WHERE certificate_id = $1::uuid AND applied_at IS NULL AND identity <> ALL ($6::text[]))
-        AND NOT EXISTS (SELECT FROM orders WHERE order_id = ANY ($7::text[]) AND too_large)
-        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_ids && $8::uuid[])
-        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_orders && $9::bytea[])
-        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND NOT searchable AND quarantined_at >= $10)
+            WHERE certificate_id = $1::uuid AND applied_at IS NULL AND identity <> ALL ($4::text[]))
+        AND NOT EXISTS (SELECT FROM orders WHERE order_id = ANY ($5::text[]) AND too_large)
+        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_ids && $6::uuid[])
+        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_orders && $7::bytea[])
+        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND NOT searchable AND quarantined_at >= $8)
 """
 
 
@@ -60,8 +59,6 @@ class ReleaseGate:
                 _IS_OPEN,
                 state.certificate_id,
                 deadline.at,
-                [one.key[0] for one in decided],
-                [one.key[1] for one in decided],
                 [one.number for one in decided],
                 list(applied),
                 orders,

@@ -103,8 +103,8 @@ async def test_spendings_that_commit_before_the_gate_is_asked_are_applied_first(
     await world.catch_up()
 
     async def spending() -> None:
-        await world.run("DELETE FROM pending")
         await world.spend(certificate_id, spent(SpendingKind.CAPTURED, 100))
+        await world.run("DELETE FROM pending")
 
     overtake(monkeypatch, spending)
     assert (await world.advance(certificate_id)).status == "reserved"

@@ -5,17 +5,29 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.decide import decide
-from giftcert.domain.certificate.state import CertificateState, Holder, LineRef, Status
+from giftcert.domain.certificate.state import (
+    CertificateState,
+    Holder,
+    Line,
+    LineRef,
+    RefundCase,
+    RefundState,
+    Status,
+)
+from giftcert.domain.clients import Recipient
+from giftcert.domain.order.standing import CountedMoney
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import review as review_module
 from giftcert.lifecycle.release_gate import LONGEST_WAIT, SHORTEST_WAIT, look_again_after
-from giftcert.lifecycle.review import SPENDINGS
+from giftcert.lifecycle.review import SPENDINGS, line_as_seen
 from giftcert.storage.certificates import ParkedWork, PendingLine
+from giftcert.storage.order_lines import LineReport
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON, ORDER
 from tests.unit.lifecycle.reviews import allowed, loaded, review_of, rows, told
@@ -51,6 +63,35 @@ def test_a_line_is_decided_as_it_now_stands() -> None:
     assert review.decided == list(found.pending)
     assert review.resolution == "ordered"
     assert not review.is_behind
+
+
+def test_a_line_is_seen_with_all_that_stands_beside_it() -> None:
+    [row] = rows(make.ordered())
+    case = RefundCase(refund_case_id="case-1", state=RefundState.REQUESTED, amount=100)
+    stored = replace(
+        row,
+        recipient=Recipient("anna"),
+        unpaid_until=NOON,
+        speaker=None,
+        holder="other",
+        holder_status="issued",
+        waiters=(CERTIFICATE,),
+        counted=CountedMoney(captured=100),
+        open_case=msgspec.json.encode(case).decode(),
+        report=LineReport(foreign=("P-1 K-1",)),
+    )
+    assert line_as_seen(stored) == Line(
+        standing=row.standing,
+        counted=CountedMoney(captured=100),
+        holder=Holder("other", Status.ISSUED),
+        names_ours=False,
+        unpaid_until=NOON,
+        open_case=case,
+        recipient=Recipient("anna"),
+        waiters=(CERTIFICATE,),
+        reported=("P-1 K-1",),
+    )
+    assert line_as_seen(row) == Line(standing=row.standing)
 
 
 def test_spendings_come_after_lines_in_the_order_of_their_arrival() -> None:
