@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from giftcert.contracts.event_schemas import catalogue
 from giftcert.contracts.payload import event_from, payload_of, public_event
 from giftcert.contracts.stream import decode_event, digest_of, encode_event
 from giftcert.domain.certificate import events as e
+from specs.generator.event_schemas import catalogue
 from tests.event_schemas import example
 from tests.unit.contracts.test_envelope import BLOCKED, EVENT
 

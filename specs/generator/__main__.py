@@ -1,4 +1,4 @@
-"""Write what partners read: ``python -m giftcert.contracts.generate [FOLDER]`` makes ``specs`` anew from the code.
+"""Write what partners read: ``python -m specs.generator [FOLDER]`` makes ``specs`` anew from the code.
 
 The examples beside the schemas are kept by hand; tests hold them to what the code writes.
 """
@@ -11,9 +11,9 @@ import msgspec
 import yaml
 
 from giftcert.contracts import clients, orders, payments
-from giftcert.contracts.event_schemas import EventKind, catalogue, event_schema
-from giftcert.contracts.input_schemas import input_schemas
 from giftcert.contracts.stream import SOURCE
+from specs.generator.event_schemas import EventKind, catalogue, event_schema
+from specs.generator.input_schemas import input_schemas
 
 # Of the document: the middle number rises with each addition, the first never without a new schemaVersion.
 CONTRACT_VERSION = "1.0.0"

@@ -3,8 +3,8 @@
 import msgspec
 
 from giftcert.contracts import clients, orders, payments
-from giftcert.contracts.event_schemas import DIALECT, Schema
 from giftcert.domain.order.messages import GIFT_CERTIFICATE
+from specs.generator.event_schemas import DIALECT, Schema
 
 _CERTIFICATE_LINE: Schema = {
     "if": {"properties": {"kind": {"const": GIFT_CERTIFICATE}}, "required": ["kind"]},
