@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -16,7 +15,7 @@ from activities.maintenance import MaintenanceActivities
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.engine import opened_engine
+from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
@@ -28,13 +27,13 @@ SHUTDOWN = timedelta(seconds=5)
 MAINTENANCE_SLOTS = 2
 
 
-def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Sequence[Worker]:
+def make_workers(client: Client, database: Database, settings: Settings) -> Sequence[Worker]:
     """Return one worker per channel and one for maintenance, not started.
 
     Without the sandbox a sale takes half the processor time; tests run the workflows in it and replay their histories.
     """
     lifecycle = Lifecycle(
-        engine, settings.policy, keyring_of(settings), web_url=settings.workflow_url, build=build_id()
+        database, settings.policy, keyring_of(settings), web_url=settings.workflow_url, build=build_id()
     )
     channels = settings.worker_channels or settings.channels
     # Each activity holds one connection; a quarter of them is left for what goes on as a normal activity.
@@ -56,7 +55,7 @@ def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Seq
     maintenance = worker(
         task_queue=MAINTENANCE_QUEUE,
         workflows=MAINTENANCE_WORKFLOWS,
-        activities=MaintenanceActivities(engine, settings, lifecycle, client).all,
+        activities=MaintenanceActivities(database, settings, lifecycle, client).all,
         max_concurrent_activities=MAINTENANCE_SLOTS,
     )
     return [*(certificates(task_queue=task_queue(channel)) for channel in channels), maintenance]
@@ -65,9 +64,9 @@ def make_workers(client: Client, engine: AsyncEngine, settings: Settings) -> Seq
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[None]:
     """Run the workers while the context lasts; leaving it lets running tasks end first."""
-    async with opened_engine(settings, "giftcert-worker") as engine, AsyncExitStack() as stack:
+    async with Database.of(settings, "giftcert-worker") as database, AsyncExitStack() as stack:
         client = await connect(settings)
-        for worker in make_workers(client, engine, settings):
+        for worker in make_workers(client, database, settings):
             await stack.enter_async_context(worker)
         promotion = asyncio.create_task(promote(client))
         stack.callback(promotion.cancel)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 from temporalio.client import Client
 
@@ -16,8 +15,8 @@ from giftcert.lifecycle.retirement import retire_next
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
+from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import drop_before
-from giftcert.storage.engine import transaction
 from giftcert.storage.idempotency import IdempotencyRepository
 from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
@@ -37,7 +36,7 @@ _log = structlog.get_logger(__name__)
 class MaintenanceActivities:
     """Maintenance on one process's connections; each activity may run twice without harm."""
 
-    engine: AsyncEngine
+    database: Database
     settings: Settings
     lifecycle: Lifecycle
     client: Client
@@ -57,13 +56,13 @@ class MaintenanceActivities:
     @activity.defn
     async def release_lapsed_reservations(self) -> int:
         """Give one batch of lapsed reservations back to the pool; return how many went."""
-        async with transaction(self.engine) as connection:
+        async with self.database.transaction() as connection:
             return await ReservationRepository(connection).release_lapsed(RESERVATIONS_AT_ONCE, self.clock())
 
     @activity.defn
     async def retire_batch(self) -> int:
         """Retire the next certificates of the oldest operation that is not finished; return 0 if there is none."""
-        async with self.engine.connect() as connection:
+        async with self.database.connection() as connection:
             unfinished = await OperationRepository(connection).unfinished()
         if not unfinished:
             return 0
@@ -74,7 +73,7 @@ class MaintenanceActivities:
     @activity.defn
     async def forget_idempotency_keys(self) -> int:
         """Forget one batch of keys that count no more; return how many."""
-        async with transaction(self.engine) as connection:
+        async with self.database.transaction() as connection:
             return await IdempotencyRepository(connection).forget(self.clock(), KEYS_AT_ONCE)
 
     @activity.defn
@@ -86,7 +85,7 @@ class MaintenanceActivities:
         now = self.clock()
         payments_kept = now.date() - self.settings.payment_horizon
         originals_kept = now.date() - self.settings.inbox_retention
-        async with transaction(self.engine) as connection:
+        async with self.database.transaction() as connection:
             await CredentialRepository(connection).forget(now - self.settings.guess_policy.remembered)
             payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
             originals = await drop_before(connection, "inbox", originals_kept)
@@ -96,14 +95,14 @@ class MaintenanceActivities:
     async def reconcile(self, what: Reconciliation) -> Reconciled:
         """Hold a sample or everything against the invariants, and report on the stream what is newly wrong."""
         sources = Sources(
-            engine=self.engine,
+            database=self.database,
             settings=self.settings,
             keyring=keyring_of(self.settings),
             runs=CertificateRuns(self.client),
         )
         findings = await verify(sources, activity.heartbeat, what.sample)
         whole = what.sample is None
-        reported = await report(self.engine, self.settings, findings, self.clock(), whole=whole)
+        reported = await report(self.database, self.settings, findings, self.clock(), whole=whole)
         if findings.hold:
             _log.info("all invariants hold", checked=findings.checked)
         else:

@@ -121,7 +121,7 @@ async def get_certificate(
     history_after: Annotated[int, Query(alias="historyAfter", ge=0, le=2**31 - 1)] = 0,
 ) -> CertificateView:
     """Tell status, balance, order, refund cases and history of a certificate; a channel only of its own."""
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         stored = await CertificateRepository(connection).load(str(certificate_id))
         state = stored.state
         _check_access(call, state)
@@ -165,7 +165,7 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
         raise InvalidFieldError(
             "orderId", "name an order, refund, reservation, customer or the last four digits"
         )
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         search = CertificateSearch(connection)
         if after is not None and not await search.find({"certificate_id": after}):
             raise InvalidFieldError("after", "is not `next` of a page")
@@ -299,7 +299,7 @@ async def unlock_certificate(
 ) -> Response:
     """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
     used = key_of(call, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         is_locked = await CredentialRepository(connection).is_locked(certificate_id, call.services.clock())
     request = messages.UnlockVerification(reason=body.reason, by=call.caller.subject, is_locked=is_locked)
     return await _act(call, certificate_id, request, used)

@@ -74,7 +74,7 @@ async def read_metrics() -> Response:
 
 async def _database(services: "Services") -> bool:
     try:
-        async with asyncio.timeout(1), services.engine.connect() as connection:
+        async with asyncio.timeout(1), services.database.connection() as connection:
             await ProductRepository(connection).all()
     except DATABASE_ERRORS:
         return False

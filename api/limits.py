@@ -5,10 +5,9 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from api.problems import Problem, ProblemError
 from giftcert.settings import rate_of
+from giftcert.storage.database import Database
 from giftcert.storage.reservations import ReservationRepository
 
 FRESH_SECONDS = 1.0
@@ -65,8 +64,8 @@ class ReservationCap:
     what they give in a second; it guards against a runaway caller, not against one certificate too many.
     """
 
-    def __init__(self, engine: AsyncEngine, cap: int) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, cap: int) -> None:
+        self._database = database
         self._cap = cap
         self._counts: dict[str, _Count] = {}
 
@@ -76,7 +75,7 @@ class ReservationCap:
         now = time.monotonic()
         if now - count.read_at > FRESH_SECONDS:
             count.read_at = now
-            async with self._engine.connect() as connection:
+            async with self._database.connection() as connection:
                 count.live = await ReservationRepository(connection).live_of(caller)
         return count.live + quantity <= self._cap
 

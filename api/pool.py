@@ -16,7 +16,6 @@ from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.retirement import retire_next
-from giftcert.storage.engine import transaction
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolRepository
@@ -63,7 +62,7 @@ class OperationView(Schema):
 async def count_pool(call: OpsCall) -> list[PoolCountView]:
     """Count the certificates of each product by status."""
     services = call.services
-    async with services.engine.connect() as connection:
+    async with services.database.connection() as connection:
         counts = await PoolRepository(connection).counts(services.clock(), services.settings.cooling_period)
     return [PoolCountView.model_validate(count) for count in counts]
 
@@ -104,7 +103,7 @@ async def retire(call: OpsCall, body: RetirementOrder, key: SentKey = None) -> R
 @router.get("/operations/{operationId}", responses=may_answer(Problem.UNKNOWN_OPERATION))
 async def get_operation(call: OpsCall, operation_id: OperationId) -> OperationView:
     """Tell how far a retirement has come."""
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         found = await OperationRepository(connection).find(operation_id)
     if found is None:
         raise ProblemError(Problem.UNKNOWN_OPERATION)
@@ -113,7 +112,7 @@ async def get_operation(call: OpsCall, operation_id: OperationId) -> OperationVi
 
 async def _start(call: Call, operation: Operation, key: IdempotencyKey | None) -> tuple[bytes, bool]:
     """Store an operation and what its caller is answered; return the answer, and whether it was given before."""
-    async with transaction(call.services.engine) as connection:
+    async with call.services.database.transaction() as connection:
         before = await IdempotencyRepository(connection).find(key, operation.requested_at) if key else None
         if before is not None:
             return before, True

@@ -166,8 +166,9 @@ def handle_problems(app: FastAPI) -> None:
     async def answer_unexpected(_: Request, __: Exception) -> Response:
         return answer(ProblemError(Problem.INTERNAL_ERROR))
 
-    known: tuple[type[Exception], ...] = (ProblemError, *_FIXED, RequestValidationError, HTTPException)
-    for kind in (*known, *DATABASE_ERRORS):
+    known: list[type[Exception]] = [ProblemError, RequestValidationError, HTTPException]
+    known += [*_FIXED, *DATABASE_ERRORS]
+    for kind in known:
         app.exception_handler(kind)(answer_known)
     app.exception_handler(Exception)(answer_unexpected)
 

@@ -5,13 +5,13 @@ import time
 
 from fastapi import APIRouter
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.authentication import AuthenticatedRoute, ChannelOrOpsCall
 from api.openapi import may_answer
 from api.problems import InvalidFieldError
 from api.schemas import Money, Schema
 from giftcert.domain.products import Product
+from giftcert.storage.database import Database
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 from giftcert.storage.products import ProductRepository
 
@@ -54,8 +54,8 @@ def _view(product: Product, default: str | None) -> ProductView:
 class Catalogue:
     """The products, read again every few seconds; what is known stays good while the database is away."""
 
-    def __init__(self, engine: AsyncEngine, default: str | None) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, default: str | None) -> None:
+        self._database = database
         self._default = default
         self._products: dict[str, Product] = {}
         self._read_at = float("-inf")
@@ -66,7 +66,7 @@ class Catalogue:
         async with self._reading:
             if time.monotonic() - self._read_at > FRESH_SECONDS:
                 try:
-                    async with self._engine.connect() as connection:
+                    async with self._database.connection() as connection:
                         self._products = await ProductRepository(connection).all()
                 except DATABASE_ERRORS as error:
                     if not self._products or not is_database_away(error):

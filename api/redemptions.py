@@ -198,7 +198,7 @@ def _redemption_id(remembered: bytes | None) -> str:
 
 async def _repeated(call: Call, remembered: bytes | None) -> Response:
     """Answer with the redemption that was made under a key as it stands now."""
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         found = await RedemptionRepository(connection).find(_redemption_id(remembered))
     if found is None or found.state in ENDED:
         raise ProblemError(Problem.REDEMPTION_ENDED)
@@ -225,7 +225,7 @@ def _held(state: CertificateState, redemption_id: str) -> StoredRedemption:
 
 
 async def _find(call: Call, redemption_id: UUID) -> StoredRedemption:
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         found = await RedemptionRepository(connection).find(str(redemption_id))
     if found is None:
         raise ProblemError(Problem.UNKNOWN_REDEMPTION)

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, CrmOrSupportCall
@@ -33,6 +32,7 @@ from giftcert.domain.certificate.state import CertificateState, RefundCase, Sale
 from giftcert.lifecycle.requests import Outcome
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.database import Connection
 from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
 
 router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
@@ -168,14 +168,14 @@ async def list_refunds(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> PendingRefundPage:
     """List open refund cases of one state, oldest first, with what a person needs to decide them."""
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         if after is not None and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
             raise InvalidFieldError("after", "is not `next` of a page")
         return await read_page(connection, call.services.settings, state, after, limit)
 
 
 async def read_page(
-    connection: AsyncConnection, settings: Settings, state: str, after: UUID | None, limit: int
+    connection: Connection, settings: Settings, state: str, after: UUID | None, limit: int
 ) -> PendingRefundPage:
     """Return a page of the cases in an open state, from behind the case ``after``."""
     found = await RefundCaseRepository(connection).open_cases(state, str(after or ""), limit + 1)
@@ -238,7 +238,7 @@ async def resolve_refund(
     decision = body.model_dump()
     message = ResolveRefund(refund_case_id=str(refund_case_id), resolved_by=call.caller.subject, **decision)
     used = key_of(call, "resolve", key, {"refundCaseId": refund_case_id, **decision})
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         certificate_id = await RefundCaseRepository(connection).certificate_of(message.refund_case_id)
     if certificate_id is None:
         raise ProblemError(Problem.UNKNOWN_REFUND_CASE)

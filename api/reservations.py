@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, Call, ChannelCall
@@ -23,7 +22,7 @@ from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, Claimed, ClaimRequest, ClaimResult
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
@@ -203,7 +202,7 @@ def _reply(body: object, status: int, claimed: Claimed) -> Response:
 
 
 async def _find(call: Call, reservation_id: UUID) -> StoredReservation:
-    async with call.services.engine.connect() as connection:
+    async with call.services.database.connection() as connection:
         found = await ReservationRepository(connection).find(reservation_id)
     if found is None:
         raise ProblemError(Problem.UNKNOWN_RESERVATION)
@@ -228,8 +227,8 @@ class RefusedClaimLedger:
     Each caller waits until its own is counted durably. A single write at a time: all would lock the same row anyway.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
         self._waiting: dict[tuple[str, str], list[datetime]] = {}
         self._next_write: asyncio.Task[None] | None = None
@@ -248,7 +247,7 @@ class RefusedClaimLedger:
 
     async def record_due(self) -> None:
         """Append ``issue.blocked`` for what no later refusal does, or a crash left."""
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             await BlockedAttemptRepository(connection).record_due(self._clock())
 
     async def _write_waiting(self) -> None:
@@ -257,7 +256,7 @@ class RefusedClaimLedger:
             await self._write(waiting)
 
     async def _write(self, waiting: dict[tuple[str, str], list[datetime]]) -> None:
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             attempts = BlockedAttemptRepository(connection)
             for (product, channel), times in sorted(waiting.items()):
                 refused = ClaimsRefused(attempts=len(times), first_at=times[0], last_at=times[-1])

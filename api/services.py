@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api.limits import CallLimit, ReservationCap
@@ -24,7 +23,7 @@ from giftcert.settings import Settings
 from giftcert.storage.certificates import LoadedCertificate
 from giftcert.storage.claim_queue import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
-from giftcert.storage.engine import claim_connections, opened_engine, transaction
+from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.service_policy import record_policy
@@ -33,6 +32,8 @@ from giftcert.temporal.deployment import build_id
 
 _LOG = structlog.get_logger(__name__)
 CLOSE_SECONDS = 2
+CLAIM_CONNECTIONS = 4
+"""Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
 RECORD_SECONDS = 1
 """How often is recorded what no request waits for."""
 
@@ -44,22 +45,22 @@ class Services:
         self,
         settings: Settings,
         clock: Clock,
-        engine: AsyncEngine,
+        database: Database,
         claims: ClaimRepository,
         client: Client,
     ) -> None:
-        self.settings, self.clock, self.engine = settings, clock, engine
+        self.settings, self.clock, self.database = settings, clock, database
         self.keyring = keyring_of(settings)
         self.tokens = token_verifier_of(settings)
         self.lifecycle = Lifecycle(
-            engine, settings.policy, self.keyring, web_url=settings.workflow_url, build=build_id()
+            database, settings.policy, self.keyring, web_url=settings.workflow_url, build=build_id()
         )
         self.workflows = CertificateWorkflows(client, settings.query_timeout)
-        self.catalogue = Catalogue(engine, settings.default_product)
+        self.catalogue = Catalogue(database, settings.default_product)
         self.past_claims, self.claims = claims, ClaimQueue(claims)
-        self.refused_claims = RefusedClaimLedger(engine, clock)
-        self.cap = ReservationCap(engine, settings.reservation_cap)
-        self.credentials = CredentialCheck(engine, self.keyring, settings)
+        self.refused_claims = RefusedClaimLedger(database, clock)
+        self.cap = ReservationCap(database, settings.reservation_cap)
+        self.credentials = CredentialCheck(database, self.keyring, settings)
         self.disclosures_by_caller, self.disclosures_by_certificate = (
             CallLimit(rate, Problem.TOO_MANY_DISCLOSURES)
             for rate in (settings.disclosures_per_caller, settings.disclosures_per_certificate)
@@ -93,11 +94,11 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     """
     client = await connect(settings, lazy=True)
     async with (
-        opened_engine(settings, "giftcert-api", index_plans=True) as engine,
-        claim_connections(settings) as connections,
+        Database.of(settings, "giftcert-api", index_plans=True) as database,
+        Database.of(settings, "giftcert-claims", pool_size=CLAIM_CONNECTIONS, index_plans=True) as for_claims,
     ):
-        services = Services(settings, clock, engine, ClaimRepository(connections), client)
-        record_new_locks = partial(record_locks, engine, services.lifecycle, services.keyring)
+        services = Services(settings, clock, database, ClaimRepository(for_claims), client)
+        record_new_locks = partial(record_locks, database, services.lifecycle, services.keyring)
         tasks = [
             asyncio.create_task(_record("refused claims", services.refused_claims.record_due)),
             asyncio.create_task(_record("locks of numbers", record_new_locks)),
@@ -126,5 +127,5 @@ async def _record(subject: str, record: Callable[[], Awaitable[None]], *, once: 
 
 async def _record_policy(services: Services) -> None:
     """Commands decide by the policy of this process too (ADR 60)."""
-    async with transaction(services.engine) as connection:
+    async with services.database.transaction() as connection:
         await record_policy(connection, services.settings.policy, services.clock())

@@ -10,7 +10,6 @@ from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Header
 from pydantic import Field, Secret, StringConstraints
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.authentication import AuthenticatedRoute, ChannelCall
 from api.limits import CallLimit
@@ -23,7 +22,7 @@ from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.security import Caller, Keyring
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
-from giftcert.storage.engine import autocommit, transaction
+from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
@@ -103,8 +102,8 @@ class CredentialCheck:
     be compared before the first is counted.
     """
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring, settings: Settings) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, keyring: Keyring, settings: Settings) -> None:
+        self._database = database
         self._keyring = keyring
         self._policy = settings.guess_policy
         self._calls = CallLimit(settings.verifications_per_caller, Problem.TOO_MANY_ATTEMPTS)
@@ -135,8 +134,8 @@ class CredentialCheck:
         self._calls.hit(guess.caller)
         in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
         async with in_turn:
-            async with autocommit(self._engine) as driver:
-                stored = await CredentialRepository(driver).find(guess, self._policy, key)
+            async with self._database.connection() as connection:
+                stored = await CredentialRepository(connection).find(guess, self._policy, key)
             if stored.remembered is not None:
                 return stored
             self._check_may_guess(stored, guess)
@@ -146,8 +145,8 @@ class CredentialCheck:
         return None
 
     async def _count_wrong(self, guess: Guess) -> None:
-        async with autocommit(self._engine) as driver, driver.transaction():
-            credentials = CredentialRepository(driver)
+        async with self._database.transaction() as connection:
+            credentials = CredentialRepository(connection)
             await credentials.lock(guess)
             stored = await credentials.find(guess, self._policy)
             self._check_may_guess(stored, guess)
@@ -168,12 +167,12 @@ class CredentialCheck:
         return is_equal and stored.certificate_id is not None
 
 
-async def record_locks(engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyring) -> None:
+async def record_locks(database: Database, lifecycle: Lifecycle, keyring: Keyring) -> None:
     """Record new locks on the stream, after the answer: only a number that exists has an event, which takes time.
 
     Several processes, or one that crashes, append ``alert.verificationLocked`` once.
     """
-    async with engine.connect() as connection:
+    async with database.connection() as connection:
         locks = await CredentialRepository(connection).unrecorded_locks()
     for lock in locks:
         if lock.certificate_id is not None:
@@ -181,5 +180,5 @@ async def record_locks(engine: AsyncEngine, lifecycle: Lifecycle, keyring: Keyri
             key = idempotency_key(keyring, "system", "lock", once, b"")
             message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
             await lifecycle.act(lock.certificate_id, message, lock.locked_at, key=key)
-        async with transaction(engine) as connection:
+        async with database.transaction() as connection:
             await CredentialRepository(connection).lock_recorded(lock)

@@ -13,7 +13,6 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.measurement import medians, new_folder, options, servers
 from benchmarks.outbox_rows import empty_outbox, record_backlog
@@ -22,7 +21,7 @@ from giftcert.dispatch import metrics
 from giftcert.dispatch.main import serve
 from giftcert.dispatch.publisher import WINDOW
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.migrate import migrate
 from giftcert.storage.outbox import OutboxRepository
 
@@ -44,9 +43,9 @@ class Comparison:
 class Measurement:
     """Rounds on one PostgreSQL and one Kafka."""
 
-    def __init__(self, settings: Settings, engine: AsyncEngine, events: int) -> None:
+    def __init__(self, settings: Settings, database: Database, events: int) -> None:
         self._settings = settings
-        self._engine = engine
+        self._database = database
         self._events = events
         self._bytes = 0
 
@@ -57,20 +56,22 @@ class Measurement:
         return Comparison(**medians(pairs), events=self._events, bytes_of_an_event=bytes_of_an_event)
 
     async def _round(self, topic: str) -> tuple[float, float]:
-        await record_backlog(self._engine, self._events)
+        await record_backlog(self._database, self._events)
         records = await self._encoded()
         self._bytes = sum(len(key) + len(value) for key, value, _ in records)
         await self._make(f"{topic}-floor")
         await self._make(topic)
         floor = await self._produce(f"{topic}-floor", records)
         service = await self._dispatch(topic, len(records))
-        await empty_outbox(self._engine)
+        await empty_outbox(self._database)
         return floor, service
 
     async def _encoded(self) -> list[Record]:
         """Return what dispatch is going to send."""
         records: list[Record] = []
-        async with self._engine.connect() as connection, connection.begin() as transaction:
+        async with self._database.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
             outbox = OutboxRepository(connection)
             while (window := await outbox.lock_window(WINDOW)) is not None:
                 await outbox.delete(window)
@@ -119,11 +120,11 @@ async def _measure(addresses: dict[str, str], rounds: int, events: int) -> Compa
         database_url=SecretStr(url),
         kafka_bootstrap_servers=addresses["kafka_bootstrap_servers"],
     )
-    engine = engine_at(url, index_plans=True)
+    database = Database(url, index_plans=True)
     try:
-        return await Measurement(settings, engine, events).compare(rounds)
+        return await Measurement(settings, database, events).compare(rounds)
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def main() -> None:

@@ -8,12 +8,11 @@ import json
 from dataclasses import asdict, dataclass
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.measurement import new_folder, options, servers
 from benchmarks.outbox_rows import empty_outbox, record_backlog
 from giftcert.storage import outbox
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.migrate import migrate
 
 STEP = 20_000
@@ -40,45 +39,45 @@ class Growth:
 
 async def measure(url: str, published: int) -> Growth:
     """Publish so many events and count."""
-    engine = engine_at(url, index_plans=True)
-    driver = await asyncpg.connect(url)
-    await driver.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
-    empty = await _pages(engine, driver)
+    database = Database(url, index_plans=True)
+    connection = await asyncpg.connect(url)
+    await connection.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+    empty = await _pages(database, connection)
     for _ in range(0, published, STEP):
-        await record_backlog(engine, STEP)
-        await empty_outbox(engine)
-        await outbox.raise_bounds(driver, (await _watermark(driver)).position)
-    after = await _pages(engine, driver)
-    await driver.execute("UPDATE outbox_shards SET emptied_to = 0")
-    without = await _pages(engine, driver)
-    await driver.close()
-    await engine.dispose()
+        await record_backlog(database, STEP)
+        await empty_outbox(database)
+        await outbox.raise_bounds(connection, (await _watermark(connection)).position)
+    after = await _pages(database, connection)
+    await connection.execute("UPDATE outbox_shards SET emptied_to = 0")
+    without = await _pages(database, connection)
+    await connection.close()
+    await database.close()
     return Growth(published, empty, after, without)
 
 
-async def _watermark(driver: "asyncpg.Connection[asyncpg.Record]") -> outbox.Watermark:
+async def _watermark(connection: "asyncpg.Connection[asyncpg.Record]") -> outbox.Watermark:
     """Look until nobody who drew a position runs any more."""
     watermark = outbox.Watermark()
-    last = (await outbox.look(driver, -1)).last_position
-    watermark.seek(last, await outbox.next_transaction(driver))
+    last = (await outbox.look(connection, -1)).last_position
+    watermark.seek(last, await outbox.next_transaction(connection))
     while watermark.is_sought:
-        watermark.observe(await outbox.look(driver, -1))
+        watermark.observe(await outbox.look(connection, -1))
     return watermark
 
 
-async def _pages(engine: AsyncEngine, driver: "asyncpg.Connection[asyncpg.Record]") -> Pages:
-    position = (await _watermark(driver)).position
-    look = await _touched(driver, outbox._LOOK, position, 1)  # noqa: SLF001 - the statement is what is measured
-    await record_backlog(engine, 3)
-    lock_shard = await _touched(driver, outbox._LOCK_SHARDS, 1)  # noqa: SLF001
-    await empty_outbox(engine)
+async def _pages(database: Database, connection: "asyncpg.Connection[asyncpg.Record]") -> Pages:
+    position = (await _watermark(connection)).position
+    look = await _touched(connection, outbox._LOOK, position, 1)  # noqa: SLF001 - the statement is what is measured
+    await record_backlog(database, 3)
+    lock_shard = await _touched(connection, outbox._LOCK_SHARDS, 1)  # noqa: SLF001
+    await empty_outbox(database)
     return Pages(look, lock_shard)
 
 
-async def _touched(driver: "asyncpg.Connection[asyncpg.Record]", statement: str, *values: object) -> int:
-    transaction = driver.transaction()
+async def _touched(connection: "asyncpg.Connection[asyncpg.Record]", statement: str, *values: object) -> int:
+    transaction = connection.transaction()
     await transaction.start()
-    plan = await driver.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+    plan = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
     await transaction.rollback()
     root = json.loads(plan)[0]["Plan"]
     return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])

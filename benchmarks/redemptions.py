@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.http_floors import FILL_CARDS
 from benchmarks.http_stack import CHANNEL, FLOOR, SERVICE, measure
@@ -21,7 +20,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.order_changes import OrderChange, revise, save
 from giftcert.security import Keyring, keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.storage.pool import PoolRepository
@@ -63,14 +62,14 @@ _COPY = """
 
 
 async def _fill(settings: Settings, url: str, folder: Path) -> None:
-    engine, keyring = engine_at(url), keyring_of(settings)
-    async with engine.begin() as connection:
+    database, keyring = Database(url), keyring_of(settings)
+    async with database.transaction() as connection:
         await ProductRepository(connection).put([PRODUCT])
         await PoolRepository(connection).generate(PRODUCT, CERTIFICATES, keyring, datetime.now(UTC))
     connection = await asyncpg.connect(url)
     certificate_id = await connection.fetchval("SELECT min(certificate_id::text) FROM certificates")
-    await _sell(engine, settings, keyring, certificate_id)
-    await engine.dispose()
+    await _sell(database, settings, keyring, certificate_id)
+    await database.close()
     await connection.execute(_COPY)
     await connection.execute(FILL_CARDS.format(quantity=CERTIFICATES))
     await connection.execute("VACUUM ANALYZE")
@@ -78,7 +77,7 @@ async def _fill(settings: Settings, url: str, folder: Path) -> None:
     await connection.close()
 
 
-async def _sell(engine: AsyncEngine, settings: Settings, keyring: Keyring, certificate_id: str) -> None:
+async def _sell(database: Database, settings: Settings, keyring: Keyring, certificate_id: str) -> None:
     """Order and pay a certificate of the pool, and let it decide."""
     now, cause = datetime.now(UTC), Cause("All_SalesOrder", "so-1", datetime.now(UTC), CHANNEL)
     line = OrderLine(line_id="1", kind=GIFT_CERTIFICATE, amount=NOMINAL, certificate_id=certificate_id)
@@ -102,17 +101,17 @@ async def _sell(engine: AsyncEngine, settings: Settings, keyring: Keyring, certi
         currency=PRODUCT.currency,
     )
     order = apply(apply(None, stated, now), captured, now)
-    async with engine.begin() as connection:
+    async with database.transaction() as connection:
         reserved = """UPDATE certificates SET status = 'reserved', reservation_ended = false, sequence = 1,
             reservation_id = uuidv7(), reservation_channel = 'im', reserved_at = now(), reserved_until = now(),
-            nominal = 500000 WHERE certificate_id = CAST(:id AS uuid)"""
-        await connection.exec_driver_sql(reserved.replace(":id", f"'{certificate_id}'"))
+            nominal = 500000 WHERE certificate_id = $1::uuid"""
+        await connection.execute(reserved, certificate_id)
         change = OrderChange(order=order, is_new=True, said=(stated, captured), recipients={})
         await OrderRepository(connection).lock([ORDER])
         rows = await OrderLineRepository(connection).lock([ORDER])
         revisions, products = await revise(connection, [change], rows, settings.policy)
         await save(connection, [change], revisions, products, now)
-    lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build="bench")
+    lifecycle = Lifecycle(database, settings.policy, keyring, web_url=settings.workflow_url, build="bench")
     snapshot = await lifecycle.advance(certificate_id, datetime.now(UTC))
     if snapshot.status != "issued":
         raise RuntimeError(f"the certificate is {snapshot.status}")

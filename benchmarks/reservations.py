@@ -10,7 +10,7 @@ from benchmarks.measurement import options
 from giftcert.domain.products import Product
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 
@@ -20,15 +20,15 @@ PER_SECOND = 6_000
 
 
 async def _fill(settings: Settings, url: str, quantity: int) -> None:
-    engine = engine_at(url)
-    async with engine.begin() as connection:
+    database = Database(url)
+    async with database.transaction() as connection:
         await ProductRepository(connection).put([PRODUCT])
         await PoolRepository(connection).generate(PRODUCT, quantity, keyring_of(settings), datetime.now(UTC))
-    await engine.dispose()
-    driver = await asyncpg.connect(url)
-    await driver.execute(FILL_POOL.format(quantity=3 * quantity))
-    await driver.execute("VACUUM ANALYZE")
-    await driver.close()
+    await database.close()
+    connection = await asyncpg.connect(url)
+    await connection.execute(FILL_POOL.format(quantity=3 * quantity))
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
 
 
 def main() -> None:

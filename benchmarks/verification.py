@@ -25,7 +25,7 @@ from temporalio.client import Client
 from benchmarks.measurement import new_folder, options, servers
 from benchmarks.verification_lives import Leading, events_of, make_inbox_days, write_lives
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.data_converter import DATA_CONVERTER
@@ -75,20 +75,20 @@ def giftcert(environment: dict[str, str], *arguments: str) -> str:
 async def fill(environment: dict[str, str], count: int, live: int) -> int:
     """Make the pool, lead and copy the lives, publish their events; return the number of events."""
     url = environment["GIFTCERT_DATABASE_URL"]
-    engine, keyring = engine_at(url), Keyring.load(Path(environment["GIFTCERT_KEYRING"]))
-    async with engine.begin() as connection:
+    database, keyring = Database(url), Keyring.load(Path(environment["GIFTCERT_KEYRING"]))
+    async with database.transaction() as connection:
         product = (await ProductRepository(connection).all())["GC-5000"]
         await PoolRepository(connection).generate(product, count, keyring, datetime.now(UTC))
         await make_inbox_days(connection)
-    models = await Leading(engine, keyring, product).lead(url)
-    await engine.dispose()
+    models = await Leading(database, keyring, product).lead(url)
+    await database.close()
     ended = max(0, count * 3 // 10 - live)
-    driver = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url)
     try:
-        await write_lives(driver, list(zip(models, (live, ended * 2 // 3, ended // 3), strict=True)))
-        return await publish(driver, environment["GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"])
+        await write_lives(connection, list(zip(models, (live, ended * 2 // 3, ended // 3), strict=True)))
+        return await publish(connection, environment["GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"])
     finally:
-        await driver.close()
+        await connection.close()
 
 
 async def publish(connection: "asyncpg.Connection[asyncpg.Record]", bootstrap: str) -> int:

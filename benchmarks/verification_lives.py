@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any
 
-import asyncpg
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
 from giftcert.contracts.stream import Header, StoredEvent, encode_event
@@ -18,12 +16,12 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.day_partitions import make_days
 from kafka_ingest.records import InputRecord
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 DAYS = 88
 """Over so many days the lives are spread: the inbox has a partition for each."""
 WORTH = 500_000
@@ -41,21 +39,21 @@ class Model:
 class Leading:
     """Leads models: what ingest, workflow and API do, one after another."""
 
-    def __init__(self, engine: AsyncEngine, keyring: Keyring, product: Product) -> None:
+    def __init__(self, database: Database, keyring: Keyring, product: Product) -> None:
         settings = Settings(_env_file=None)
         self._rules = IngestRules.of(settings, keyring)
-        self._writer = BatchWriter(engine, self._rules, utc_now)
+        self._writer = BatchWriter(database, self._rules, utc_now)
         self._lifecycle = Lifecycle(
-            engine, settings.policy, keyring, web_url=settings.workflow_url, build="benchmark"
+            database, settings.policy, keyring, web_url=settings.workflow_url, build="benchmark"
         )
         self._product = product
         self._offsets = count()
 
     async def lead(self, url: str) -> list[Model]:
         """Return one certificate that can be spent, one that was spent, one that was refunded."""
-        async with asyncpg.create_pool(url, min_size=1, max_size=1) as connections:
+        async with Database(url) as database:
             wanted = ClaimRequest(self._product, 3, "im", "shop", self._product.nominal, datetime.now(UTC))
-            [claimed] = await ClaimRepository(connections).claim([wanted])
+            [claimed] = await ClaimRepository(database).claim([wanted])
         models = [
             Model(claim["certificateId"], f"IM-MODEL{nth:06}", claim["reservationId"])
             for nth, claim in enumerate(claimed.claims)
@@ -210,7 +208,7 @@ def _copies(table: str) -> str:
     """  # noqa: S608 - made of constants
 
 
-async def make_inbox_days(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
+async def make_inbox_days(connection: Connection) -> None:
     """Make the partitions that ingest makes day by day."""
     today = datetime.now(UTC).date()
     first = today.fromordinal(today.toordinal() - DAYS - 2)

@@ -11,11 +11,11 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter, Histogram
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
+from giftcert.storage.database import Database
 from kafka_ingest import watermarks
 from kafka_ingest.decoder import DecodedBatch, isolate_undecodable_batches
 from kafka_ingest.outages import OutageReport
@@ -49,7 +49,7 @@ _log = structlog.get_logger(__name__)
 
 async def consume(
     settings: Settings,
-    engine: AsyncEngine,
+    database: Database,
     writer: BatchWriter,
     outages: OutageReport,
     hand_over: Callable[[Committed], None],
@@ -64,7 +64,7 @@ async def consume(
         consumer = make_consumer(settings)
         loop = BatchLoop(consumer, writer, outages, hand_over)
         topics = (settings.topic_orders, settings.topic_payments, settings.topic_clients)
-        marks = Watermarks(consumer, engine, topics, loop.reached, clock)
+        marks = Watermarks(consumer, database, topics, loop.reached, clock)
         consumer.subscribe(topics=topics, listener=loop)
         try:
             await consumer.start()

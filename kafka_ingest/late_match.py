@@ -10,12 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from prometheus_client import Gauge
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
 from giftcert.storage.clients import ClientRepository
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.transaction import BatchTransaction, IngestRules
@@ -37,12 +36,12 @@ class LateMatch:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         rules: IngestRules,
         send: Callable[[list[Wake]], None],
         clock: Clock = utc_now,
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._rules = rules
         self._send = send
         self._clock = clock
@@ -67,11 +66,11 @@ class LateMatch:
 
     async def round(self) -> bool:
         """Set fences, look once at what has one, end what can be ended; return whether anything is left."""
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             await OrderRepository(connection).set_fences(AT_ONCE)
             await ClientRepository(connection).set_erasure_fences(AT_ONCE)
         wakes: list[Wake] = []
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             orders = OrderRepository(connection)
             oldest_open = await ingest_fences.oldest_open(connection)  # before the look
             if found := await orders.lock_rechecked(AT_ONCE):
@@ -82,7 +81,7 @@ class LateMatch:
         if wakes:
             self._send(wakes)
         if clients_left:
-            async with transaction(self._engine) as connection:
+            async with self._database.transaction() as connection:
                 oldest_open = await ingest_fences.oldest_open(connection)
                 clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
         _OPEN.set(orders_left or clients_left)

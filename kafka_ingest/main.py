@@ -5,15 +5,14 @@ import gc
 from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
 from giftcert.security.configured import keyring_of
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
+from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import make_days
-from giftcert.storage.engine import opened_engine, transaction
 from giftcert.telemetry import Health, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
@@ -50,21 +49,21 @@ async def serve(settings: Settings, clock: Clock = utc_now) -> None:
     connection_options(settings)  # says at once what is not set
     keyring = keyring_of(settings)
     gc.set_threshold(YOUNG_OBJECTS)
-    opened = opened_engine(settings, "giftcert-ingest", index_plans=True)
-    async with opened as engine, metrics_server(settings) as health:
-        await _run(settings, engine, keyring, health, clock)
+    opened = Database.of(settings, "giftcert-ingest", index_plans=True)
+    async with opened as database, metrics_server(settings) as health:
+        await _run(settings, database, keyring, health, clock)
 
 
 async def _run(
-    settings: Settings, engine: AsyncEngine, keyring: Keyring, health: Health, clock: Clock
+    settings: Settings, database: Database, keyring: Keyring, health: Health, clock: Clock
 ) -> None:
     rules = IngestRules.of(settings, keyring)
     temporal = await connect(settings, lazy=True)
     send = partial(signal_certificate, temporal)
-    outages = OutageReport(engine, health, (settings.topic_orders, 0, 0), clock)
-    signaller = Signaller(engine, send, outages, clock)
-    rechecks = LateMatch(engine, rules, signaller.take, clock)
-    sweep = Sweeper(engine, send, CertificateRuns(temporal), outages, settings.channels[0], clock)
+    outages = OutageReport(database, health, (settings.topic_orders, 0, 0), clock)
+    signaller = Signaller(database, send, outages, clock)
+    rechecks = LateMatch(database, rules, signaller.take, clock)
+    sweep = Sweeper(database, send, CertificateRuns(temporal), outages, settings.channels[0], clock)
 
     def hand_over(committed: Committed) -> None:
         signaller.take(committed.wakes)
@@ -74,20 +73,20 @@ async def _run(
     _log.info("ingest runs", topics=rules.topics.names, group=settings.ingest_group)
     async with signaller.running(), asyncio.TaskGroup() as tasks:
         tasks.create_task(outages.watch())
-        tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, engine, clock)))
+        tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, database, clock)))
         tasks.create_task(outages.repeat(sweeper.PART, sweep.work))
         tasks.create_task(outages.repeat(late_match.PART, rechecks.work))
         tasks.create_task(
-            consume(settings, engine, BatchWriter(engine, rules, clock), outages, hand_over, clock)
+            consume(settings, database, BatchWriter(database, rules, clock), outages, hand_over, clock)
         )
 
 
-async def make_days_ahead(engine: AsyncEngine, clock: Clock) -> float:
+async def make_days_ahead(database: Database, clock: Clock) -> float:
     """Have a partition ready for each day (UTC) before it begins; meanwhile the default partition takes the rest.
 
     They are dropped by a maintenance workflow. Returns how many seconds to wait until it is to be done again.
     """
     for table in ("unmatched_payments", "inbox"):
-        async with transaction(engine) as connection:
+        async with database.transaction() as connection:
             await make_days(connection, table, clock().date(), DAYS_AHEAD)
     return DAYS_MADE_EVERY_SECONDS

@@ -8,11 +8,10 @@ from typing import NoReturn
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
@@ -36,10 +35,10 @@ class OutageReport:
     """
 
     def __init__(
-        self, engine: AsyncEngine, health: Health, default_place: Place, clock: Clock = utc_now
+        self, database: Database, health: Health, default_place: Place, clock: Clock = utc_now
     ) -> None:
         self.place = default_place
-        self._engine = engine
+        self._database = database
         self._health = health
         self._clock = clock
         self._since: dict[str, float] = {}
@@ -117,7 +116,7 @@ class OutageReport:
         now = self._clock()
         key = input_key(notice.topic or "", notice.partition or 0)
         try:
-            async with transaction(self._engine) as connection:
+            async with self._database.transaction() as connection:
                 events = EventRepository(connection)
                 await events.append_once(key, about_input(notice, now), now - REPORTED_EVERY)
         except DATABASE_ERRORS as failure:

@@ -22,7 +22,7 @@ from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.redaction import redact_text
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import (
     NamedThings,
@@ -180,7 +180,7 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any decode
 
 
 async def quarantine(
-    connection: Driver,
+    connection: Connection,
     rejections: Sequence[Rejection],
     topics: Topics,
     keyring: Keyring,
@@ -197,7 +197,7 @@ async def quarantine(
     await record_events(connection, [(one.source, one.event(now)) for one in reported])
 
 
-async def record_events(connection: Driver, events: Iterable[tuple[InputRecord, EventRecord]]) -> None:
+async def record_events(connection: Connection, events: Iterable[tuple[InputRecord, EventRecord]]) -> None:
     """Record events about inputs, each under the key of its input's partition."""
     by_key: dict[str, list[EventRecord]] = defaultdict(list)
     for source, event in events:

@@ -3,15 +3,13 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import Driver, transaction
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
 from kafka_ingest.decoder import decode, decode_whole, records_in
@@ -83,8 +81,8 @@ class Replay:
     What certificates have to decide is committed with the record; the sweep of a running ingest signals them.
     """
 
-    def __init__(self, engine: AsyncEngine, rules: IngestRules, who: str, clock: Clock = utc_now) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, rules: IngestRules, who: str, clock: Clock = utc_now) -> None:
+        self._database = database
         self._rules = rules
         self._who = who
         self._clock = clock
@@ -101,13 +99,13 @@ class Replay:
             SealError: it was sealed by another keyring; nothing has changed.
             Exception: PostgreSQL is away, or refuses for a reason that is not the record's; nothing has changed.
         """
-        async with self._engine.connect() as connection:
+        async with self._database.connection() as connection:
             lying = await QuarantineRepository(connection).lying_at(place)
         return [outcome for one in lying for outcome in await self._replay(one, place)]
 
     async def dismiss(self, place: Place, why: str) -> int:
         """Close what lies at a place without applying it: it holds back nothing any more; return how many records."""
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             repository = QuarantineRepository(connection)
             lying = await repository.lying_at(place)
             for one in lying:
@@ -128,12 +126,12 @@ class Replay:
         # The record spoils its transaction, as it did when it came.
         rejection = failed(InputRecord(*place, key=None, value=None), outcomes)
         replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             await self._note(connection, record, replayed)
         return [replayed]
 
     async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
-        async with entered(self._engine, {place[:2]}) as connection:
+        async with entered(self._database, {place[:2]}) as connection:
             taken = await self._taken(connection, record, with_followers=with_followers)
             parts = [part for one, kept in taken for part in _parts(one, kept)]
             batch = decode(parts, self._rules.topics, self._rules.record_limit)
@@ -148,7 +146,7 @@ class Replay:
             return noted
 
     async def _taken(
-        self, connection: Driver, record: int, *, with_followers: bool
+        self, connection: Connection, record: int, *, with_followers: bool
     ) -> list[tuple[StoredRecord, InputRecord]]:
         """Lock the record and those that wait for it: folded together, the order's word comes before its money."""
         repository = QuarantineRepository(connection)
@@ -159,7 +157,7 @@ class Replay:
         waiting = [await repository.lock(one) for one in followers]
         return [(one, opened(one, self._rules.keyring)) for one in (stored, *waiting) if one is not None]
 
-    async def _note(self, connection: Driver, record: int, replayed: Replayed) -> None:
+    async def _note(self, connection: Connection, record: int, replayed: Replayed) -> None:
         """Close the record, or say why it stays; and record who replayed it."""
         repository = QuarantineRepository(connection)
         if replayed.reason is None:
@@ -169,7 +167,7 @@ class Replay:
         what = f"quarantine replay {_position(replayed.place)}: {replayed.reason or replayed.outcome}"
         await self.record_act(connection, replayed.place, what)
 
-    async def record_act(self, connection: Driver, place: Place, what: str) -> None:
+    async def record_act(self, connection: Connection, place: Place, what: str) -> None:
         """Record what somebody does with a record, in the transaction in which it is done."""
         event = about_input(OperatorActed(who=self._who, what=what), self._clock())
         await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])

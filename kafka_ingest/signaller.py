@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.clock import Clock, utc_now
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.pending import PendingRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.outages import OutageReport
@@ -32,10 +31,8 @@ Send = Callable[[Wake], Awaitable[object]]
 class Signaller:
     """Sends what it is handed, in order for each certificate. A lost or repeated signal does no harm: it only wakes."""
 
-    def __init__(
-        self, engine: AsyncEngine, send: Send, outages: OutageReport, clock: Clock = utc_now
-    ) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, send: Send, outages: OutageReport, clock: Clock = utc_now) -> None:
+        self._database = database
         self._send = send
         self._outages = outages
         self._clock = clock
@@ -107,7 +104,7 @@ class Signaller:
         before = self._clock().timestamp() - MARK_SECONDS
         sent = {one: at for one, at in self._sent.items() if at.timestamp() <= before}
         if sent:
-            async with transaction(self._engine) as connection:
+            async with self._database.transaction() as connection:
                 await PendingRepository(connection).mark_signalled(sent)
             for certificate_id, at in sent.items():
                 if self._sent.get(certificate_id) == at:

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_certificate
 from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.sweep import Neglected, SweepRepository
 from giftcert.temporal.runs import CertificateRuns
@@ -37,14 +36,14 @@ class Sweeper:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         send: Send,
         runs: CertificateRuns,
         outages: OutageReport,
         default_channel: str,
         clock: Clock = utc_now,
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._send = send
         self._runs = runs
         self._outages = outages
@@ -67,7 +66,7 @@ class Sweeper:
         """
         now, sent, more = self._clock(), 0, True
         while more:
-            async with transaction(self._engine) as connection:
+            async with self._database.transaction() as connection:
                 repository = SweepRepository(connection)
                 pending = await repository.claim_pending(now, WINDOW, self._default_channel)
                 due = await repository.claim_due(now, WINDOW, self._default_channel)
@@ -88,7 +87,7 @@ class Sweeper:
         ended = await self._runs.ended_since(now - ENDED_WITHIN)
         new = {certificate_id for certificate_id, run_id in ended if run_id not in self._ended}
         if new:
-            async with transaction(self._engine) as connection:
+            async with self._database.transaction() as connection:
                 led = await SweepRepository(connection).led_among(sorted(new), self._default_channel)
             await self._signal(led)
         self._ended = {run_id for _, run_id in ended}
@@ -108,7 +107,7 @@ class Sweeper:
             one.wake.certificate_id: error for one, error in outcomes if isinstance(error, BaseException)
         }
         if errors:
-            async with transaction(self._engine) as connection:
+            async with self._database.transaction() as connection:
                 await SweepRepository(connection).give_back(list(errors))
         for one, started in outcomes:
             if started is True and one.had_run:
@@ -124,7 +123,7 @@ class Sweeper:
             detail="no workflow led this certificate; it was started again",
             component="workflow",
         )
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             stored = await CertificateRepository(connection).load(wake.certificate_id)
             record = about_certificate(notice, stored.state, self._clock(), wake.channel)
             await EventRepository(connection).append(wake.certificate_id, [record])

@@ -25,7 +25,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage import inbox, spendings
 from giftcert.storage.clients import ClientRepository
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.inbox import InboxRow
 from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
 from giftcert.storage.orders import OrderRepository, StoredOrder
@@ -86,7 +86,7 @@ class BatchTransaction:
     ``replaying``: somebody replays a record and waits to hear whether it is good now.
     """
 
-    connection: Driver
+    connection: Connection
     rules: IngestRules
     now: datetime
     replaying: bool = False

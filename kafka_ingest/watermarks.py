@@ -6,10 +6,9 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import Gauge
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.marks import MarkRepository
 
 EVERY_SECONDS = 1.0
@@ -26,13 +25,13 @@ class Watermarks:
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
-        engine: AsyncEngine,
+        database: Database,
         topics: Sequence[str],
         reached: Callable[[TopicPartition, int], int],
         clock: Clock = utc_now,
     ) -> None:
         self._consumer = consumer
-        self._engine = engine
+        self._database = database
         self._topics = topics
         self._reached = reached
         self._clock = clock
@@ -52,7 +51,7 @@ class Watermarks:
             for topic in self._topics
             for partition in self._consumer.partitions_for_topic(topic) or ()
         ]
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             repository = MarkRepository(connection)
             await repository.register(sorted(partitions))
             await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])

@@ -9,12 +9,10 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
-from giftcert.storage.engine import Driver, transaction
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 from giftcert.storage.quarantine import NamedThings
 from kafka_ingest.decoder import DecodedBatch, decode
@@ -35,8 +33,8 @@ T = TypeVar("T")
 class BatchWriter:
     """Commits batches on one process's connections."""
 
-    def __init__(self, engine: AsyncEngine, rules: IngestRules, clock: Clock = utc_now) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, rules: IngestRules, clock: Clock = utc_now) -> None:
+        self._database = database
         self._rules = rules
         self._clock = clock
         self._slow: Counter[Place] = Counter()
@@ -58,7 +56,7 @@ class BatchWriter:
         """
 
         async def write() -> Committed:
-            async with entered(self._engine, partitions_of(records)) as connection:
+            async with entered(self._database, partitions_of(records)) as connection:
                 return await BatchTransaction(connection, self._rules, self._clock()).ingest(batch)
 
         error = await outlasting_races(write)
@@ -105,7 +103,7 @@ class BatchWriter:
 
     async def _quarantine(self, rejection: Rejection) -> None:
         rules, partitions = self._rules, partitions_of([rejection.source])
-        async with entered(self._engine, partitions) as connection:
+        async with entered(self._database, partitions) as connection:
             await quarantine(connection, [rejection], rules.topics, rules.keyring, self._clock())
 
 
@@ -113,9 +111,9 @@ class BatchWriter:
 
 
 @asynccontextmanager
-async def entered(engine: AsyncEngine, partitions: set[tuple[str, int]]) -> AsyncIterator[Driver]:
+async def entered(database: Database, partitions: set[tuple[str, int]]) -> AsyncIterator[Connection]:
     """Begin a transaction that ingests records of these partitions; see ``ingest_fences.enter``."""
-    async with asyncio.timeout(TRANSACTION_SECONDS), transaction(engine) as connection:
+    async with asyncio.timeout(TRANSACTION_SECONDS), database.transaction() as connection:
         await ingest_fences.enter(connection, partitions)
         yield connection
 
@@ -154,7 +152,6 @@ def failure_of(error: Exception) -> Failure:
 
     A time-out, or a lock that nobody lets go, may be another's fault: a record is suspected of it only in the end.
     """
-    error = _original_error(error)
     if isinstance(error, asyncpg.QueryCanceledError | asyncpg.IdleInTransactionSessionTimeoutError):
         return Failure.SLOW
     if isinstance(error, asyncpg.PostgresError):
@@ -167,11 +164,3 @@ def failure_of(error: Exception) -> Failure:
         # asyncpg's refusal to encode a value is a ValueError, and an InterfaceError too.
         return Failure.RECORD
     return Failure.AWAY if is_database_away(error) else Failure.STANDING
-
-
-def _original_error(error: Exception) -> Exception:
-    """Return the driver's error beneath SQLAlchemy's."""
-    if isinstance(error, DBAPIError) and not error.connection_invalidated:
-        beneath = error.orig.__cause__ if error.orig else None
-        return beneath if isinstance(beneath, Exception) else error
-    return error

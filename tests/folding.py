@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.domain.order.messages import OrderMessage
 from giftcert.domain.order.order import Novelty, apply, novelty, settled
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.storage import pending, spendings
+from giftcert.storage.database import Connection
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.storage.pending import PendingRow
@@ -20,7 +19,7 @@ from giftcert.temporal.signals import Signal, Wake
 
 
 async def fold(
-    connection: AsyncConnection, messages: Sequence[OrderMessage], now: datetime, policy: Policy
+    connection: Connection, messages: Sequence[OrderMessage], now: datetime, policy: Policy
 ) -> list[Wake]:
     """Fold messages of one order in one transaction, the caller's; return the signals to send after its commit."""
     order_id = messages[0].order_id
@@ -40,7 +39,7 @@ async def fold(
 
 
 async def report_spending(
-    connection: AsyncConnection, certificate_id: str, message: SpendingReported, identity: str, now: datetime
+    connection: Connection, certificate_id: str, message: SpendingReported, identity: str, now: datetime
 ) -> list[Wake]:
     """Store a payment with a certificate as its tender; return the signals to send after the commit."""
     known = SpendingRepository(connection)

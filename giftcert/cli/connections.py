@@ -11,14 +11,12 @@ from asyncpg import (
     InvalidCatalogNameError,
 )
 from confluent_kafka import KafkaException
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.service import RPCError
 
 from giftcert.cli.errors import CommandError
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.engine import opened_engine
+from giftcert.storage.database import Database
 from giftcert.storage.outages import is_database_away
 
 _REFUSALS = (InvalidAuthorizationSpecificationError, InvalidCatalogNameError, InsufficientPrivilegeError)
@@ -34,15 +32,15 @@ def database_settings() -> Settings:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, command: str) -> AsyncIterator[AsyncEngine]:
+async def connected(settings: Settings, command: str) -> AsyncIterator[Database]:
     """Lend connections to the database.
 
     Raises:
         CommandError: PostgreSQL does not answer or refuses us.
     """
     with reaching_database(database_url(settings)):
-        async with opened_engine(settings, f"giftcert-{command}") as engine:
-            yield engine
+        async with Database.of(settings, f"giftcert-{command}") as database:
+            yield database
 
 
 def database_url(settings: Settings) -> str:
@@ -55,19 +53,16 @@ def reaching_database(url: str) -> Iterator[None]:
     """Name ``GIFTCERT_DATABASE_URL`` when PostgreSQL does not answer or refuses us.
 
     Raises:
-        CommandError: in place of what the driver raised.
+        CommandError: in place of what asyncpg raised.
     """
     try:
         yield
     except Exception as error:
-        # SQLAlchemy wraps what the driver said twice.
-        wrapped = error.orig if isinstance(error, DBAPIError) else None
-        cause = (wrapped.__cause__ or wrapped) if wrapped else error
-        if not (isinstance(cause, _REFUSALS) or is_database_away(cause)):
+        if not (isinstance(error, _REFUSALS) or is_database_away(error)):
             raise
         where = urlsplit(url)
         address = f"{where.hostname}:{where.port or 5432}"
-        raise _unusable("PostgreSQL", address, "GIFTCERT_DATABASE_URL", str(cause)) from error
+        raise _unusable("PostgreSQL", address, "GIFTCERT_DATABASE_URL", str(error)) from error
 
 
 @contextmanager

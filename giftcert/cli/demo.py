@@ -47,7 +47,7 @@ async def sells_for_demo(settings: Settings, products_file: Path) -> bool:
     """Return whether the running stack was started with the products of the demo, whose deadlines are short."""
     wanted = {line.id for line in read_products(settings.model_copy(update={"products_file": products_file}))}
     settings = with_running_stack(settings, ["database_url"])
-    async with connected(settings, "demo") as engine, engine.connect() as connection:
+    async with connected(settings, "demo") as database, database.connection() as connection:
         return wanted <= set(await ProductRepository(connection).all())
 
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.cli.connections import connected, database_settings
 from giftcert.cli.errors import CommandError
@@ -15,6 +14,7 @@ from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
+from giftcert.storage.database import Database
 from giftcert.storage.service_policy import recorded_policy
 from giftcert.telemetry import configure_logging
 from giftcert.temporal.client import connect
@@ -29,7 +29,7 @@ class OpenedLifecycle:
     """The transaction that changes certificates, on connections of this command."""
 
     lifecycle: Lifecycle
-    engine: AsyncEngine
+    database: Database
     settings: Settings
 
     async def send(self, wakes: Sequence[Wake]) -> None:
@@ -57,27 +57,27 @@ async def opened_lifecycle(command: str) -> AsyncIterator[OpenedLifecycle]:
     refuse_embedded_keys(settings)
     # Standard output is the command's.
     configure_logging(settings.model_copy(update={"log_level": "WARNING"}))
-    async with connected(settings, command) as engine:
-        yield OpenedLifecycle(await lifecycle_of(settings, engine), engine, settings)
+    async with connected(settings, command) as database:
+        yield OpenedLifecycle(await lifecycle_of(settings, database), database, settings)
 
 
-async def lifecycle_of(settings: Settings, engine: AsyncEngine) -> Lifecycle:
+async def lifecycle_of(settings: Settings, database: Database) -> Lifecycle:
     """Return the transaction of a command, which decides as the service does and not by its shell's settings.
 
     Raises:
         CommandError: the policy of the service is not known.
     """
-    policy, keyring = await service_policy(engine), keyring_of(settings)
-    return Lifecycle(engine, policy, keyring, web_url=settings.workflow_url, build="command line")
+    policy, keyring = await service_policy(database), keyring_of(settings)
+    return Lifecycle(database, policy, keyring, web_url=settings.workflow_url, build="command line")
 
 
-async def service_policy(engine: AsyncEngine) -> Policy:
+async def service_policy(database: Database) -> Policy:
     """Return the policy that the API recorded when it started.
 
     Raises:
         CommandError: none has started on this database.
     """
-    async with engine.connect() as connection:
+    async with database.connection() as connection:
         policy = await recorded_policy(connection)
     if policy is None:
         raise CommandError(

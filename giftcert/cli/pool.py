@@ -18,7 +18,6 @@ from giftcert.clock import utc_now
 from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.engine import transaction
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 
 app = typer.Typer(name="pool", help="What there is to sell.", no_args_is_help=True)
@@ -88,7 +87,7 @@ async def retire(
 
 async def _start(opened: OpenedLifecycle, operation: Operation) -> None:
     try:
-        async with transaction(opened.engine) as connection:
+        async with opened.database.transaction() as connection:
             await OperationRepository(connection).start(operation)
     except UnknownCertificateError:
         raise CommandError(f"there is no certificate {operation.certificate_id}") from None
@@ -101,7 +100,7 @@ async def _carry_out(opened: OpenedLifecycle, operation_id: UUID, *, as_json: bo
     while True:
         step = await retire_next(opened.lifecycle, operation_id, utc_now())
         await opened.send(step.wakes)
-        async with opened.engine.connect() as connection:
+        async with opened.database.connection() as connection:
             stored = await OperationRepository(connection).find(operation_id)
         assert stored is not None  # noqa: S101 - operations are never deleted
         say_progress("", stored.done, stored.total, as_json=as_json)

@@ -9,7 +9,6 @@ from giftcert.clock import utc_now
 from giftcert.product_file import read_products
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.engine import transaction
 from giftcert.storage.pool import PoolCount, PoolRepository
 from giftcert.storage.products import ProductRepository
 
@@ -24,7 +23,7 @@ async def generate(
         SealError: another keyring sealed its pool.
     """
     keyring = keyring_of(settings)
-    async with connected(settings, "pool") as engine, transaction(engine) as connection:
+    async with connected(settings, "pool") as database, database.transaction() as connection:
         products, pool = await ProductRepository(connection).all(), PoolRepository(connection)
         if product_id not in products:
             known = ", ".join(products) or "none; run `giftcert setup` first"
@@ -35,7 +34,7 @@ async def generate(
 
 async def counts(settings: Settings) -> list[PoolCount]:
     """Return how many certificates of each product stand in each status."""
-    async with connected(settings, "pool") as engine, engine.connect() as connection:
+    async with connected(settings, "pool") as database, database.connection() as connection:
         return await PoolRepository(connection).counts(utc_now(), settings.cooling_period)
 
 

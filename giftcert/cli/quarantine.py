@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.cli import quarantine_report as report
 from giftcert.cli.connections import connected, database_settings
@@ -18,7 +17,7 @@ from giftcert.cli.output import AsJson, say
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.security import keyring_of
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.quarantine import BEGINNING, Place, QuarantineRepository, StoredRecord, Wanted
 from kafka_ingest.replay import Replay, Replayed, opened
 from kafka_ingest.transaction import IngestRules
@@ -47,7 +46,7 @@ async def list_records(
     """List a page of quarantined records, by topic, partition and offset."""
     wanted = Wanted(topic=topic, partition=partition, reason=reason, closed_too=closed_too)
     behind = report.place_at(after) if after else BEGINNING
-    async with connected(database_settings(), "quarantine") as engine, engine.connect() as connection:
+    async with connected(database_settings(), "quarantine") as database, database.connection() as connection:
         page = await QuarantineRepository(connection).page(wanted, behind, limit)
     more = report.position(page[-1].place) if len(page) >= limit else None
     text = report.listed(page) + (f"\nmore: --after {more}" if more else "")
@@ -63,13 +62,13 @@ async def show(
     as_json: AsJson = False,
 ) -> None:
     """Say how a record reads now; with --reveal print the original, which may hold personal data."""
-    async with _opened() as (engine, rules):
-        stored = await _find(engine, report.place_at(place))
+    async with _opened() as (database, rules):
+        stored = await _find(database, report.place_at(place))
         record = opened(stored, rules.keyring)
         data, text = report.described(stored, record, rules)
         if reveal:
-            replay = Replay(engine, rules, operator(by))
-            async with transaction(engine) as connection:
+            replay = Replay(database, rules, operator(by))
+            async with database.transaction() as connection:
                 await replay.record_act(
                     connection, report.place_at(place), f"quarantine show --reveal {place}"
                 )
@@ -97,11 +96,11 @@ async def replay(
         topic, partition, offset = report.place_at(place)
     wanted = Wanted(topic=topic, partition=partition, offset=offset, reason=reason)
     applied, bad = 0, []
-    async with _opened() as (engine, rules):
+    async with _opened() as (database, rules):
         if place:
-            await _find(engine, report.place_at(place))
-        of_service = replace(rules, policy=await service_policy(engine))
-        async for outcome in _replay_all(engine, Replay(engine, of_service, operator(by)), wanted):
+            await _find(database, report.place_at(place))
+        of_service = replace(rules, policy=await service_policy(database))
+        async for outcome in _replay_all(database, Replay(database, of_service, operator(by)), wanted):
             if outcome.is_applied:
                 applied += 1
             else:
@@ -122,16 +121,16 @@ async def dismiss(
 ) -> None:
     """Give a record up: it is never applied, and holds back no release any more."""
     why = free_text(note, "--note")
-    async with _opened() as (engine, rules):
-        await _find(engine, report.place_at(place))
-        count = await Replay(engine, rules, operator(by)).dismiss(report.place_at(place), why)
+    async with _opened() as (database, rules):
+        await _find(database, report.place_at(place))
+        count = await Replay(database, rules, operator(by)).dismiss(report.place_at(place), why)
     if not count:
         raise CommandError(f"{place} is closed already")
     say({"position": place, "dismissed": count}, f"{place} dismissed", as_json=as_json)
 
 
 @asynccontextmanager
-async def _opened() -> AsyncIterator[tuple[AsyncEngine, IngestRules]]:
+async def _opened() -> AsyncIterator[tuple[Database, IngestRules]]:
     """Open the database, and the keyring that seals what lies there.
 
     Raises:
@@ -141,23 +140,23 @@ async def _opened() -> AsyncIterator[tuple[AsyncEngine, IngestRules]]:
     """
     settings = database_settings()
     refuse_embedded_keys(settings)
-    async with connected(settings, "quarantine") as engine:
-        yield engine, IngestRules.of(settings, keyring_of(settings))
+    async with connected(settings, "quarantine") as database:
+        yield database, IngestRules.of(settings, keyring_of(settings))
 
 
-async def _find(engine: AsyncEngine, place: Place) -> StoredRecord:
-    async with engine.connect() as connection:
+async def _find(database: Database, place: Place) -> StoredRecord:
+    async with database.connection() as connection:
         stored = await QuarantineRepository(connection).find(place)
     if stored is None:
         raise CommandError(f"nothing of {report.position(place)} lies in quarantine")
     return stored
 
 
-async def _replay_all(engine: AsyncEngine, replay: Replay, wanted: Wanted) -> AsyncIterator[Replayed]:
+async def _replay_all(database: Database, replay: Replay, wanted: Wanted) -> AsyncIterator[Replayed]:
     """Replay all records that are meant, page by page, and yield what comes of each."""
     behind = BEGINNING
     while True:
-        async with engine.connect() as connection:
+        async with database.connection() as connection:
             page = await QuarantineRepository(connection).page(wanted, behind, REPLAYED_AT_ONCE)
         for place in dict.fromkeys(one.place for one in page):
             for outcome in await replay.replay(place):

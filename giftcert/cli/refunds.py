@@ -33,7 +33,7 @@ async def list_cases(
     if state not in _STATES:
         raise CommandError(f"--state: must be one of {', '.join(_STATES)}")
     settings = database_settings()
-    async with connected(settings, "refunds") as engine, engine.connect() as connection:
+    async with connected(settings, "refunds") as database, database.connection() as connection:
         if after and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
             raise CommandError("--after: is not `next` of a page")
         page = await read_page(connection, settings, state, after, limit)
@@ -93,7 +93,7 @@ async def resolve(
 
 async def _resolve(request: ResolveRefund) -> Outcome:
     async with opened_lifecycle("refunds") as opened:
-        async with opened.engine.connect() as connection:
+        async with opened.database.connection() as connection:
             certificate_id = await RefundCaseRepository(connection).certificate_of(request.refund_case_id)
         if certificate_id is None:
             raise CommandError(f"there is no refund case {request.refund_case_id}")

@@ -11,7 +11,7 @@ from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security import keyring_of
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.engine import opened_engine
+from giftcert.storage.database import Database
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.pool import PoolRepository
 from giftcert.telemetry import configure_logging
@@ -69,7 +69,7 @@ async def check_keyring(settings: Settings) -> None:
     keyring = keyring_of(settings)
     with suppress(*DATABASE_ERRORS):  # it may have no tables yet
         async with (
-            opened_engine(settings, "giftcert-keyring-check") as engine,
-            engine.connect() as connection,
+            Database.of(settings, "giftcert-keyring-check") as database,
+            database.connection() as connection,
         ):
             await PoolRepository(connection).check_keyring(keyring)

@@ -21,7 +21,6 @@ from giftcert.cli.topics import ensure_topics
 from giftcert.embedded.addresses import check_external, running_addresses, with_running_stack
 from giftcert.product_file import read_products
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.engine import transaction
 from giftcert.storage.migrate import migrate as upgrade
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.client import connect
@@ -99,7 +98,7 @@ async def _temporal(settings: Settings) -> list[str]:
 
 async def _products(settings: Settings) -> list[str]:
     lines = read_products(settings)
-    async with connected(settings, "setup") as engine, transaction(engine) as connection:
+    async with connected(settings, "setup") as database, database.transaction() as connection:
         repository = ProductRepository(connection)
         known = await repository.all()
         await repository.put(line.product() for line in lines)

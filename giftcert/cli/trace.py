@@ -51,7 +51,7 @@ async def trace(
 ) -> None:
     """Tell one certificate's life: records of the topics, events with their place on the stream, what waits."""
     settings = database_settings()
-    async with connected(settings, "trace") as engine, engine.connect() as connection:
+    async with connected(settings, "trace") as database, database.connection() as connection:
         try:
             certificate_id = str(UUID(certificate))
             found = await CertificateRepository(connection).load(certificate_id)

@@ -40,19 +40,19 @@ async def verify(
 
     progress = lambda what, done, total: say_progress(f"{what}: ", done, total, as_json=as_json)  # noqa: E731
     settings = with_running_stack(load_settings())
-    async with connected(settings, "verify") as engine:
+    async with connected(settings, "verify") as database:
         with reaching_temporal(settings):
             client = await connect(settings)
         sources = Sources(
-            engine=engine, settings=settings, keyring=keyring_of(settings), runs=CertificateRuns(client)
+            database=database, settings=settings, keyring=keyring_of(settings), runs=CertificateRuns(client)
         )
         done: list[str] = []
         with reaching_kafka(settings):
             found = findings = await look(sources, progress, sample)
             if repair:
-                done = await repairs.repair(sources, client, await lifecycle_of(settings, engine), found)
+                done = await repairs.repair(sources, client, await lifecycle_of(settings, database), found)
             if done:
-                await repairs.until_effective(engine, found)
+                await repairs.until_effective(database, found)
                 findings = await look(sources, progress)
     data, lines = _as_data(findings), _as_lines(findings)
     if repair:

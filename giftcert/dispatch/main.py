@@ -9,7 +9,7 @@ from giftcert.dispatch.producer import StreamProducer
 from giftcert.dispatch.publisher import OutageReport, ShardPublisher
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
-from giftcert.storage.engine import opened_engine
+from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
 
 PUBLISHERS = 4
@@ -27,12 +27,12 @@ async def serve(settings: Settings) -> None:
         NoKafkaAddressError: no address of Kafka is set.
     """
     options = connection_options(settings)
-    opened = opened_engine(settings, "giftcert-dispatch", index_plans=True)
-    async with metrics_server(settings) as health, opened as engine:
-        poller = Poller(engine, health)
-        outage = OutageReport(engine, settings.topic_stream)
+    opened = Database.of(settings, "giftcert-dispatch", index_plans=True)
+    async with metrics_server(settings) as health, opened as database:
+        poller = Poller(database, health)
+        outage = OutageReport(database, settings.topic_stream)
         publishers = [
-            ShardPublisher(engine, StreamProducer(settings.topic_stream, options), poller, outage, health)
+            ShardPublisher(database, StreamProducer(settings.topic_stream, options), poller, outage, health)
             for _ in range(PUBLISHERS)
         ]
         _log.info("dispatch runs", topic=settings.topic_stream, publishers=PUBLISHERS)

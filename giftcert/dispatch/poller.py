@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
 from giftcert.dispatch import metrics
 from giftcert.storage import outbox
-from giftcert.storage.engine import Driver, autocommit
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
 
@@ -28,8 +27,8 @@ _log = structlog.get_logger(__name__)
 class Poller:
     """Looks for all publishers of a process, and wakes one of them as long as something waits."""
 
-    def __init__(self, engine: AsyncEngine, health: Health) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, health: Health) -> None:
+        self._database = database
         self._health = health
         self._work: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
         self._at_work = 0
@@ -84,15 +83,15 @@ class Poller:
                 await asyncio.sleep(1)
 
     async def _poll_connected(self) -> None:
-        async with autocommit(self._engine) as driver:
+        async with self._database.connection() as connection:
             self._health.ready()
             while not self.over:
-                await self._look(driver)
-                await self._raise_bounds(driver)
-                await self._measure(driver)
+                await self._look(connection)
+                await self._raise_bounds(connection)
+                await self._measure(connection)
 
-    async def _look(self, driver: Driver) -> None:
-        found = await outbox.look(driver, self._empty_at, LOOKS)
+    async def _look(self, connection: Connection) -> None:
+        found = await outbox.look(connection, self._empty_at, LOOKS)
         self._watermark.observe(found)
         if found.event_waits:
             self.offer_work()
@@ -101,18 +100,18 @@ class Poller:
             self._empty_at = found.last_position
         ahead = found.last_position - self._watermark.position
         if not self._watermark.is_sought and (ahead >= RAISED_EVERY or (ahead and not found.event_waits)):
-            self._watermark.seek(found.last_position, await outbox.next_transaction(driver))
+            self._watermark.seek(found.last_position, await outbox.next_transaction(connection))
 
-    async def _raise_bounds(self, driver: Driver) -> None:
+    async def _raise_bounds(self, connection: Connection) -> None:
         if self._watermark.position >= self._raised_to + RAISED_EVERY:
-            await outbox.raise_bounds(driver, self._watermark.position)
+            await outbox.raise_bounds(connection, self._watermark.position)
             self._raised_to = self._watermark.position
 
-    async def _measure(self, driver: Driver) -> None:
+    async def _measure(self, connection: Connection) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._last_measured > MEASURED_EVERY_SECONDS:
             self._last_measured = now
-            oldest = await outbox.oldest_waiting(driver)
+            oldest = await outbox.oldest_waiting(connection)
             metrics.OLDEST.set((utc_now() - oldest).total_seconds() if oldest else 0)
 
     async def _published(self) -> None:

@@ -4,14 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input
 from giftcert.dispatch import metrics
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
-from giftcert.storage.engine import autocommit, transaction
+from giftcert.storage.database import Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.outbox import OutboxRepository
@@ -33,8 +32,8 @@ class OutageReport:
     So readers of the stream learn why it stood still.
     """
 
-    def __init__(self, engine: AsyncEngine, topic: str, patience: timedelta = PATIENCE) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, topic: str, patience: timedelta = PATIENCE) -> None:
+        self._database = database
         self._topic = topic
         self._patience = patience.total_seconds()
         self._since: float | None = None
@@ -61,7 +60,7 @@ class OutageReport:
             topic=self._topic, reason="publishingFails", detail=detail, component="dispatch"
         )
         now = utc_now()
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             events = EventRepository(connection)
             if await events.append_once(self._topic, about_input(notice, now), now - REPORTED_EVERY):
                 _log.error("publishing keeps failing", error=str(error))
@@ -72,13 +71,13 @@ class ShardPublisher:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         producer: StreamProducer,
         poller: Poller,
         outage: OutageReport,
         health: Health,
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._producer = producer
         self._poller = poller
         self._outage = outage
@@ -116,8 +115,8 @@ class ShardPublisher:
 
     async def cycle(self) -> bool:
         """Publish the next window of some shards; return whether more may wait, in these or others."""
-        async with autocommit(self._engine) as driver, driver.transaction():
-            outbox = OutboxRepository(driver)
+        async with self._database.transaction() as connection:
+            outbox = OutboxRepository(connection)
             # After a failure one by one, so that what cannot be published holds up its own shard alone.
             window = await outbox.lock_window(WINDOW, 1 if self._waits else SHARDS_AT_ONCE)
             if window is None:

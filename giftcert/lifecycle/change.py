@@ -9,7 +9,6 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from giftcert.domain.certificate import messages as m
@@ -38,8 +37,8 @@ from giftcert.storage.certificates import (
     lock,
     read_idle,
 )
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.decisions import DecisionWrite, write
-from giftcert.storage.engine import Driver, autocommit, transaction
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
@@ -62,7 +61,7 @@ WITHOUT_LINES = (m.AuthorizeRedemption, m.DiscloseCvc)
 class Lifecycle:
     """Changes certificates on one process's connections; ``build`` is that of its code."""
 
-    engine: AsyncEngine
+    database: Database
     policy: Policy
     keyring: Keyring
     _: KW_ONLY
@@ -85,9 +84,9 @@ class Lifecycle:
         tries again what could not be decided.
         """
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
-        async with transaction(self.engine) as driver:
-            review = await self._review_locked(driver, wanted, now, retry_parked=retry_parked)
-            wakes = await self._write(driver, review, review.to_write(review.timer(timer_at)))
+        async with self.database.transaction() as connection:
+            review = await self._review_locked(connection, wanted, now, retry_parked=retry_parked)
+            wakes = await self._write(connection, review, review.to_write(review.timer(timer_at)))
         return snapshot(review, tuple(wakes), first=first)
 
     async def act(
@@ -125,31 +124,31 @@ class Lifecycle:
 
     async def _act(self, call: Call) -> Outcome:
         request, order_id = call.request, await self._order_to_lock(call)
-        async with transaction(self.engine) as driver:
-            orders = await OrderRepository(driver).lock([order_id]) if order_id else {}
-            review = await self._review_locked(driver, call.to_lock(order_id), call.now)
+        async with self.database.transaction() as connection:
+            orders = await OrderRepository(connection).lock([order_id]) if order_id else {}
+            review = await self._review_locked(connection, call.to_lock(order_id), call.now)
             folded = NOTHING_FOLDED
             if isinstance(request, m.ResolveRefund) and order_id:
-                folded = await self._fold_shares(driver, review, request, orders[order_id].order)
+                folded = await self._fold_shares(connection, review, request, orders[order_id].order)
             decided = review.decide_request(request)
             await review.pass_deadlines()
             outcome, answer = call.conclude(review, decided)
             decision = review.to_write(review.loaded.stored.timer_at, answer)
-            wakes = await self._write(driver, review, decision, folded)
+            wakes = await self._write(connection, review, decision, folded)
         return replace(outcome, wakes=(*wakes, *own_wake(review, request)))
 
     async def _act_unlocked(self, call: Call) -> Outcome | None:
         """Carry out in two trips instead of five what needs no lines; ``None``: something else is to be decided."""
         if not isinstance(call.request, WITHOUT_LINES):
             return None
-        async with autocommit(self.engine) as driver:
-            loaded = call.seen or await read_idle(driver, call.to_lock(), call.now)
+        async with self.database.connection() as connection:
+            loaded = call.seen or await read_idle(connection, call.to_lock(), call.now)
             if loaded is None:
                 return None
-            review = self._review(driver, loaded, call.now)
+            review = self._review(connection, loaded, call.now)
             outcome, answer = call.conclude(review, review.decide_request(call.request))
             decision = review.to_write(loaded.stored.timer_at, answer)
-            if decision is not None and not await write(driver, decision):
+            if decision is not None and not await write(connection, decision):
                 return None
         return outcome
 
@@ -157,33 +156,33 @@ class Lifecycle:
         """What was answered before under the call's key, with the certificate as it now stands."""
         if call.key is None:
             return None
-        async with autocommit(self.engine) as driver:
-            answer = await IdempotencyRepository(driver).find(call.key, call.now)
+        async with self.database.connection() as connection:
+            answer = await IdempotencyRepository(connection).find(call.key, call.now)
             if answer is None:  # it has just become too old
                 return None
-            stored = await CertificateRepository(driver).load(call.certificate_id)
+            stored = await CertificateRepository(connection).load(call.certificate_id)
         return Outcome(state=stored.state, product=stored.product, repeated=True, answer=answer)
 
     async def _order_to_lock(self, call: Call) -> str | None:
         """The order whose refund a request decides, which never changes: locked before the certificate."""
         if not isinstance(call.request, m.ResolveRefund):
             return None
-        async with autocommit(self.engine) as driver:
-            stored = await CertificateRepository(driver).load(call.certificate_id)
+        async with self.database.connection() as connection:
+            stored = await CertificateRepository(connection).load(call.certificate_id)
         found = find_case(stored.state, call.request.refund_case_id)
         return found[0].order_id if found else None
 
     async def _review_locked(
-        self, driver: Driver, wanted: LockRequest, now: datetime, *, retry_parked: bool = False
+        self, connection: Connection, wanted: LockRequest, now: datetime, *, retry_parked: bool = False
     ) -> Review:
-        loaded = await load_locked(driver, wanted, await lock(driver, wanted))
-        review = self._review(driver, loaded, now, retry_parked=retry_parked)
+        loaded = await load_locked(connection, wanted, await lock(connection, wanted))
+        review = self._review(connection, loaded, now, retry_parked=retry_parked)
         review.decide_pending()
         await review.pass_deadlines()
         return review
 
     def _review(
-        self, driver: Driver, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False
+        self, connection: Connection, loaded: LoadedCertificate, now: datetime, *, retry_parked: bool = False
     ) -> Review:
         stored = loaded.stored
         web_url = self.web_url(stored.state.certificate_id)
@@ -193,12 +192,12 @@ class Lifecycle:
             max(now, stored.decided_at or now),
             lambda: str(uuid7()),
             self.build,
-            ReleaseGate(driver, self.keyring).is_open,
+            ReleaseGate(connection, self.keyring).is_open,
             retry_parked=retry_parked,
         )
 
     async def _fold_shares(
-        self, driver: Driver, review: Review, request: m.ResolveRefund, order: Order
+        self, connection: Connection, review: Review, request: m.ResolveRefund, order: Order
     ) -> Folded:
         """Fold what a decision says of a refund into its locked order, and show the review the new standings."""
         shares = shares_decided(review.state, request, self.policy)
@@ -207,21 +206,21 @@ class Lifecycle:
         for share in shares:
             order = apply(order, share, review.now)
         changes = [order_changes.OrderChange(order=settled(order), said=shares)]
-        rows = await OrderLineRepository(driver).lock([order.order_id])
-        revisions, products = await order_changes.revise(driver, changes, rows, self.policy)
+        rows = await OrderLineRepository(connection).lock([order.order_id])
+        revisions, products = await order_changes.revise(connection, changes, rows, self.policy)
         review.see_standings(one.line for one in revisions)
         return changes, revisions, products
 
     async def _write(
         self,
-        driver: Driver,
+        connection: Connection,
         review: Review,
         decision: DecisionWrite | None,
         folded: Folded = NOTHING_FOLDED,
     ) -> list[Wake]:
         """Write what came of a review; return whom the commit concerns."""
         freed = review.freed()
-        wakes = await order_changes.save(driver, *folded, review.now, also=freed)
-        if decision is not None and not await write(driver, decision):
+        wakes = await order_changes.save(connection, *folded, review.now, also=freed)
+        if decision is not None and not await write(connection, decision):
             raise AlreadyAnsweredError
         return [*map(order_changes.wake_of, freed), *wakes]

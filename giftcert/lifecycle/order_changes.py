@@ -30,7 +30,7 @@ from giftcert.domain.policy import Policy
 from giftcert.storage import order_lines, orders, pending
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.clients import ClientRepository
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.order_lines import LineKey, OrderLineRow
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.repository import Write, write_together
@@ -69,7 +69,7 @@ class LineRevision:
 
 
 async def revise(
-    connection: Driver,
+    connection: Connection,
     changes: Sequence[OrderChange],
     rows: Mapping[LineKey, OrderLineRow],
     policy: Policy,
@@ -85,7 +85,7 @@ async def revise(
 
 
 async def save(
-    connection: Driver,
+    connection: Connection,
     changes: Sequence[OrderChange],
     revisions: Sequence[LineRevision],
     products: Mapping[str, str],
@@ -227,7 +227,7 @@ def is_certificate_id(text: str) -> bool:
         return False
 
 
-async def _erased(connection: Driver, changes: Iterable[OrderChange]) -> frozenset[str]:
+async def _erased(connection: Connection, changes: Iterable[OrderChange]) -> frozenset[str]:
     """Buyers who are erased, or merged into somebody erased: nothing is stored of whom their lines are for."""
     stated = (one.order for one in changes if any(isinstance(message, OrderStated) for message in one.said))
     buyers = {order.customer_id for order in stated if order.customer_id is not None}

@@ -8,7 +8,7 @@ from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.state import CertificateState, known_lines
 from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import PendingLine
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.quarantine import order_digest
 
 SHORTEST_WAIT = timedelta(seconds=1)
@@ -39,7 +39,7 @@ def look_again_after(deadline: Deadline, now: datetime) -> timedelta:
 class ReleaseGate:
     """Asks on behalf of one locked certificate (ADR 17)."""
 
-    driver: Driver
+    connection: Connection
     keyring: Keyring
 
     async def is_open(
@@ -55,7 +55,7 @@ class ReleaseGate:
         named = [state.certificate_id, *([reservation.reservation_id] if reservation else [])]
         since = reservation.reserved_at if reservation and reservation.reserved_at else _ALWAYS
         return bool(
-            await self.driver.fetchval(
+            await self.connection.fetchval(
                 _IS_OPEN,
                 state.certificate_id,
                 deadline.at,

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from giftcert.domain.certificate.messages import Retire
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.storage.engine import transaction
 from giftcert.storage.operations import OperationRepository
 from giftcert.temporal.signals import Wake
 
@@ -21,7 +20,7 @@ class Retired:
 
 async def retire_next(lifecycle: Lifecycle, operation_id: UUID, now: datetime) -> Retired:
     """Retire or block the next certificates of an operation; a step cut short by a crash may be done again."""
-    async with transaction(lifecycle.engine) as connection:
+    async with lifecycle.database.transaction() as connection:
         operations = OperationRepository(connection)
         operation = await operations.find(operation_id)
         if operation is None or operation.finished_at is not None:
@@ -29,6 +28,6 @@ async def retire_next(lifecycle: Lifecycle, operation_id: UUID, now: datetime) -
         chunk = await operations.retire_unsold(operation, now)
     request = Retire(reason=operation.reason, by=operation.requested_by)
     outcomes = [await lifecycle.act(str(one), request, now) for one in chunk.left]
-    async with transaction(lifecycle.engine) as connection:
+    async with lifecycle.database.transaction() as connection:
         finished = await OperationRepository(connection).advance(operation, chunk, now)
     return Retired(finished, tuple(wake for outcome in outcomes for wake in outcome.wakes))

@@ -16,7 +16,7 @@ from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.domain.certificate.state import CertificateState, Reservation, Status
 from giftcert.domain.clients import Client
 from giftcert.domain.products import Product
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.order_lines import LINE, LineKey, OrderLineRow, line_of
 from giftcert.storage.products import TERMS
 from giftcert.storage.repository import Repository
@@ -206,14 +206,14 @@ class CertificateRepository(Repository):
         return {row[0]: row[1] for row in await self._fetch(_PRODUCTS, certificate_ids)}
 
 
-async def read_idle(driver: Driver, request: LockRequest, now: datetime) -> LoadedCertificate | None:
+async def read_idle(connection: Connection, request: LockRequest, now: datetime) -> LoadedCertificate | None:
     """Return a certificate in a buyer's hands, if nothing waits for it and nothing is due; without lines and locks.
 
     Raises:
         UnknownCertificateError: there is no such certificate.
         AlreadyAnsweredError: the key was used.
     """
-    row = await driver.fetchrow(_READ, request.certificate_id, request.caller_key, request.answers_since)
+    row = await connection.fetchrow(_READ, request.certificate_id, request.caller_key, request.answers_since)
     if row is None:
         raise UnknownCertificateError(request.certificate_id)
     if row["is_repeat"]:
@@ -230,7 +230,7 @@ def idle(row: Record, now: datetime) -> LoadedCertificate | None:
     return LoadedCertificate(stored=stored, lines=(), pending=(), spendings=(), clients=())
 
 
-async def lock(driver: Driver, request: LockRequest) -> tuple[LineKey, ...]:
+async def lock(connection: Connection, request: LockRequest) -> tuple[LineKey, ...]:
     """Lock a certificate, then the lines that it needs, sorted; return these lines.
 
     Raises:
@@ -238,7 +238,7 @@ async def lock(driver: Driver, request: LockRequest) -> tuple[LineKey, ...]:
         AlreadyAnsweredError: the key was used.
         asyncpg.LockNotAvailableError: others held a lock too long.
     """
-    row = await driver.fetchrow(
+    row = await connection.fetchrow(
         _LOCK,
         request.certificate_id,
         request.caller_key,
@@ -253,13 +253,15 @@ async def lock(driver: Driver, request: LockRequest) -> tuple[LineKey, ...]:
     return tuple(zip(row["orders"], row["keys"], strict=True))
 
 
-async def load_locked(driver: Driver, request: LockRequest, lines: Sequence[LineKey]) -> LoadedCertificate:
+async def load_locked(
+    connection: Connection, request: LockRequest, lines: Sequence[LineKey]
+) -> LoadedCertificate:
     """Return a locked certificate, these locked lines, and what waits, in one snapshot.
 
     Raises:
         AlreadyAnsweredError: the key was used while the lock was waited for.
     """
-    rows = await driver.fetch(
+    rows = await connection.fetch(
         _LOAD,
         request.certificate_id,
         [order_id for order_id, _ in lines],

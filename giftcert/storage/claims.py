@@ -18,6 +18,7 @@ import msgspec
 
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
+from giftcert.storage.database import Database
 from giftcert.storage.events import COLUMNS, RECORD
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from giftcert.storage.reservations import NOTHING_WAITS
@@ -156,10 +157,10 @@ WITH answered AS (
 
 
 class ClaimRepository:
-    """Claims certificates on connections of its own pool, each statement a transaction of its own."""
+    """Claims certificates on connections that nobody else waits for, each statement a transaction of its own."""
 
-    def __init__(self, connections: "asyncpg.Pool[asyncpg.Record]") -> None:
-        self._connections = connections
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._starts: dict[str, _Start] = {}
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
@@ -175,13 +176,15 @@ class ClaimRepository:
     async def repeat(self, key: IdempotencyKey, now: datetime) -> Claimed | None:
         """Return what was answered under a key, if anything was."""
         horizon = now - REMEMBERED_FOR
-        row = await self._connections.fetchrow(_REPEAT, key.caller_key, key.parameters, horizon)
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_REPEAT, key.caller_key, key.parameters, horizon)
         return None if row is None else _answer_before(row)
 
     async def _claim(self, requests: Mapping[int, ClaimRequest]) -> dict[int, Claimed]:
         product = next(iter(requests.values())).product
         start = self._starts.setdefault(product.id, _Start())
-        rows = await self._connections.fetch(_SKIPPING, *_parameters(requests, start.after()))
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_SKIPPING, *_parameters(requests, start.after()))
         answers = _answers(rows)
         start.passed(rows, found_all=len(answers) == len(requests))
         return answers
@@ -193,7 +196,7 @@ class ClaimRepository:
         """
         product = next(iter(requests.values())).product
         quantity = sum(one.quantity for one in requests.values())
-        async with self._connections.acquire() as connection, connection.transaction():
+        async with self._database.transaction() as connection:
             fitting = _fitting(requests, await connection.fetchval(_LEFT, product.id, quantity))
             if not fitting:
                 return {}

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Literal, TypeAlias
 
-from giftcert.storage.engine import AnyConnection, Driver, driver_of
+from giftcert.storage.database import Connection
 
 Table: TypeAlias = Literal["unmatched_payments", "inbox"]
 
@@ -15,20 +15,19 @@ _DAYS = """
 """
 
 
-async def make_days(connection: AnyConnection, table: Table, first: date, count: int) -> None:
+async def make_days(connection: Connection, table: Table, first: date, count: int) -> None:
     """Make the partitions of so many days, as far as they are not there; the default partition takes other days.
 
     Raises:
         asyncpg.LockNotAvailableError: the table was too busy; try again.
     """
-    driver = await driver_of(connection)
-    there = await _lock_days(driver, table)
+    there = await _lock_days(connection, table)
     for day in (first + timedelta(days=nth) for nth in range(count)):
         if _name(table, day) not in there:
-            await _make_day(driver, table, day)
+            await _make_day(connection, table, day)
 
 
-async def drop_before(connection: AnyConnection, table: Table, first_kept: date) -> list[str]:
+async def drop_before(connection: Connection, table: Table, first_kept: date) -> list[str]:
     """Drop the partitions of all days before this one, whole.
 
     Returns:
@@ -37,36 +36,37 @@ async def drop_before(connection: AnyConnection, table: Table, first_kept: date)
     Raises:
         asyncpg.LockNotAvailableError: the table was too busy; try again.
     """
-    driver = await driver_of(connection)
-    days = await _lock_days(driver, table)
+    days = await _lock_days(connection, table)
     gone = [name for name in days if f"{table}_2" < name < _name(table, first_kept)]
     for name in gone:
-        await driver.execute(f"DROP TABLE {name}")
-    forgotten = await driver.execute(f"DELETE FROM {table}_default WHERE received_on < $1", first_kept)  # noqa: S608 - a name of ours
+        await connection.execute(f"DROP TABLE {name}")
+    forgotten = await connection.execute(f"DELETE FROM {table}_default WHERE received_on < $1", first_kept)  # noqa: S608 - a name of ours
     return gone if forgotten == "DELETE 0" else [*gone, f"{table}_default"]
 
 
-async def _lock_days(driver: Driver, table: Table) -> list[str]:
+async def _lock_days(connection: Connection, table: Table) -> list[str]:
     """Return the partitions of a table, which nobody else makes or drops until the transaction ends."""
-    await driver.execute(_ALONE)
-    return [row["relname"] for row in await driver.fetch(_DAYS, table)]
+    await connection.execute(_ALONE)
+    return [row["relname"] for row in await connection.fetch(_DAYS, table)]
 
 
-async def _make_day(driver: Driver, table: Table, day: date) -> None:
+async def _make_day(connection: Connection, table: Table, day: date) -> None:
     """What was written before its day was made is put aside: PostgreSQL would refuse the day for ever."""
     make = (
         f"CREATE TABLE {_name(table, day)} PARTITION OF {table}"
         f" FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
     )
     in_default = f"FROM {table}_default WHERE received_on = '{day}'"
-    if not await driver.fetchval(f"SELECT EXISTS (SELECT {in_default})"):
-        await driver.execute(make)
+    if not await connection.fetchval(f"SELECT EXISTS (SELECT {in_default})"):
+        await connection.execute(make)
         return
-    await driver.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")  # ingest may be writing more of them
-    await driver.execute(f"CREATE TEMP TABLE put_aside ON COMMIT DROP AS SELECT * {in_default}")
-    await driver.execute(f"DELETE {in_default}")
-    await driver.execute(make)
-    await driver.execute(f"INSERT INTO {table} SELECT * FROM put_aside; DROP TABLE put_aside")  # noqa: S608 - a name of ours
+    await connection.execute(
+        f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+    )  # ingest may be writing more of them
+    await connection.execute(f"CREATE TEMP TABLE put_aside ON COMMIT DROP AS SELECT * {in_default}")
+    await connection.execute(f"DELETE {in_default}")
+    await connection.execute(make)
+    await connection.execute(f"INSERT INTO {table} SELECT * FROM put_aside; DROP TABLE put_aside")  # noqa: S608 - a name of ours
 
 
 def _name(table: Table, day: date) -> str:

@@ -19,7 +19,7 @@ from giftcert.domain.certificate.state import (
     known_lines,
 )
 from giftcert.storage.certificates import ParkedWork, PendingLine
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
@@ -135,7 +135,7 @@ class DecisionWrite:
     answer: Answer | None
 
 
-async def write(driver: Driver, decision: DecisionWrite) -> bool:
+async def write(connection: Connection, decision: DecisionWrite) -> bool:
     """Write a decision, whole or not at all; in the transaction that holds the locks, or in none.
 
     Returns:
@@ -144,7 +144,7 @@ async def write(driver: Driver, decision: DecisionWrite) -> bool:
     values = _certificate(decision) | _beside(decision)
     sql, names = _statement(tuple(part for part in _PARTS if part in values))
     try:
-        await driver.fetchrow(sql, *(values[name] for name in names))
+        await connection.fetchrow(sql, *(values[name] for name in names))
     except asyncpg.DivisionByZeroError:
         return False
     return True

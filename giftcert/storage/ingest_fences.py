@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from zlib import crc32
 
-from giftcert.storage.engine import AnyConnection, driver_of
+from giftcert.storage.database import Connection
 
 _LOCK_CLASS = 0x6B61  # "ka": the high half of the keys of our advisory locks
 # The transaction id is taken first: a mapping's recheck knows by it who may have looked before the mapping was there.
@@ -14,19 +14,19 @@ _ENTER = """
 _OLDEST_OPEN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
-async def enter(connection: AnyConnection, partitions: Iterable[tuple[str, int]]) -> None:
+async def enter(connection: Connection, partitions: Iterable[tuple[str, int]]) -> None:
     """Begin a transaction that ingests records of these partitions; must come before its first look-up.
 
     Gives the transaction its id, and waits for others that still write of the same partitions: a process that lost
     a partition without noticing must not commit a message between two of its successor's.
     """
     keys = sorted({_lock_key(topic, partition) for topic, partition in partitions})
-    await (await driver_of(connection)).execute(_ENTER, keys)
+    await connection.execute(_ENTER, keys)
 
 
-async def oldest_open(connection: AnyConnection) -> int:
+async def oldest_open(connection: Connection) -> int:
     """Return the lowest transaction id that may still be in progress: all below have ended."""
-    return int(await (await driver_of(connection)).fetchval(_OLDEST_OPEN))
+    return int(await connection.fetchval(_OLDEST_OPEN))
 
 
 def _lock_key(topic: str, partition: int) -> int:

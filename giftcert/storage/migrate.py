@@ -1,17 +1,18 @@
 """Bring the tables to the newest revision."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
-
-from giftcert.storage.engine import driver_url
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x67696674  # "gift": any number that no other user of the database takes
@@ -39,12 +40,15 @@ def migrate(database_url: str) -> None:
 
 
 async def _upgrade(database_url: str) -> None:
-    engine = create_async_engine(driver_url(database_url), poolclass=NullPool)
+    connect = partial(asyncpg.connect, database_url)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             # Held until the transaction ends: a second migration waits here, then finds nothing left to do.
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
             await connection.run_sync(_upgrade_on)
+    except DBAPIError as error:
+        raise (error.orig and error.orig.__cause__) or error from None  # as asyncpg told it
     finally:
         await engine.dispose()
 

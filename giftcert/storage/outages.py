@@ -1,12 +1,8 @@
-"""How the absence of PostgreSQL shows itself through asyncpg and SQLAlchemy."""
+"""How the absence of PostgreSQL shows itself through asyncpg."""
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 DATABASE_ERRORS = (
-    DBAPIError,
-    PoolTimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -20,10 +16,7 @@ _AWAY_STATES = ("08", "53", "57", "55P03")
 
 def is_database_away(error: BaseException) -> bool:
     """Return whether an error means that the database cannot serve us now, rather than that we asked wrongly."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        return error.connection_invalidated or is_database_away(error.orig.__cause__ or error.orig)
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_AWAY_STATES)
     # InternalClientError: the server ended the connection in the moment in which we began to use it.
-    away = (OSError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-    return isinstance(error, away)
+    return isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))

@@ -19,7 +19,7 @@ from datetime import datetime
 from asyncpg import Record
 
 from giftcert.contracts.stream import StoredEvent
-from giftcert.storage.engine import Driver
+from giftcert.storage.database import Connection
 from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.repository import Repository
 
@@ -115,28 +115,28 @@ class Window:
     more_wait: bool
 
 
-async def look(driver: Driver, empty_at: int, times: int = 1) -> Look:
+async def look(connection: Connection, empty_at: int, times: int = 1) -> Look:
     """Return whether any event waits, in whatever shard, after as many looks of the server, or as soon as one does.
 
     ``empty_at`` is the watermark at which a look found nothing: while it is also the last position, nothing can wait.
     """
-    [row] = await driver.fetch(_LOOK, empty_at, times, timeout=_LOOK_SECONDS)
+    [row] = await connection.fetch(_LOOK, empty_at, times, timeout=_LOOK_SECONDS)
     return Look(*row)
 
 
-async def next_transaction(driver: Driver) -> int:
+async def next_transaction(connection: Connection) -> int:
     """Return a transaction id that is higher than all given before."""
-    return int(await driver.fetchval("SELECT pg_current_xact_id()::text::bigint"))
+    return int(await connection.fetchval("SELECT pg_current_xact_id()::text::bigint"))
 
 
-async def raise_bounds(driver: Driver, watermark: int) -> None:
+async def raise_bounds(connection: Connection, watermark: int) -> None:
     """Have later looks begin behind what is published, in the shards that nobody holds."""
-    await driver.execute(_RAISE, watermark)
+    await connection.execute(_RAISE, watermark)
 
 
-async def oldest_waiting(driver: Driver) -> datetime | None:
+async def oldest_waiting(connection: Connection) -> datetime | None:
     """Return when the event that waits longest was recorded."""
-    oldest: datetime | None = await driver.fetchval(_OLDEST)
+    oldest: datetime | None = await connection.fetchval(_OLDEST)
     return oldest
 
 

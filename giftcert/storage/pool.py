@@ -15,7 +15,6 @@ from giftcert.contracts.notices import PoolLoaded, about_product
 from giftcert.domain.numbers import number_from_digits
 from giftcert.domain.products import Product
 from giftcert.security import Keyring, SealError
-from giftcert.storage.engine import driver_of
 from giftcert.storage.events import EventRepository
 from giftcert.storage.repository import Repository
 
@@ -100,14 +99,15 @@ class PoolRepository(Repository):
 
     async def _copy_new(self, product: Product, batch_id: UUID, count: int, keyring: Keyring) -> None:
         """COPY fresh certificates; a number that exists already makes the whole chunk be drawn again."""
-        driver = await driver_of(self._connection)
         while True:
             try:
-                async with driver.transaction():  # a savepoint within the caller's transaction
+                async with self._connection.transaction():  # a savepoint within the caller's transaction
                     made = list(_new_certificates(product, batch_id, count, keyring))
                     rows, secrets = [one for one, _ in made], [one for _, one in made]
-                    await driver.copy_records_to_table("certificates", records=rows, columns=_COLUMNS)
-                    await driver.copy_records_to_table(
+                    await self._connection.copy_records_to_table(
+                        "certificates", records=rows, columns=_COLUMNS
+                    )
+                    await self._connection.copy_records_to_table(
                         "certificate_secrets", records=secrets, columns=_SECRET_COLUMNS
                     )
             except UniqueViolationError:

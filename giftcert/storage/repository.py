@@ -6,27 +6,27 @@ from typing import Any
 
 from asyncpg import Record
 
-from giftcert.storage.engine import AnyConnection, driver_of
+from giftcert.storage.database import Connection
 
 
 class Repository:
     """The statements about one resource on a connection; the caller owns the transaction."""
 
-    def __init__(self, connection: AnyConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def _fetch(self, statement: str, *values: object) -> list[Record]:
-        return await (await driver_of(self._connection)).fetch(statement, *values)
+        return await self._connection.fetch(statement, *values)
 
     async def _fetchrow(self, statement: str, *values: object) -> Record | None:
-        return await (await driver_of(self._connection)).fetchrow(statement, *values)
+        return await self._connection.fetchrow(statement, *values)
 
     async def _fetchval(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - of whatever type
-        return await (await driver_of(self._connection)).fetchval(statement, *values)
+        return await self._connection.fetchval(statement, *values)
 
     async def _execute(self, statement: str, *values: object) -> int:
         """Return how many rows were written, as the server tells it: ``UPDATE 3``."""
-        done = await (await driver_of(self._connection)).execute(statement, *values)
+        done = await self._connection.execute(statement, *values)
         return int(done.rpartition(" ")[2])
 
 
@@ -47,7 +47,7 @@ class Write:
     values: Sequence[Any]
 
 
-async def write_together(connection: AnyConnection, *writes: Write) -> None:
+async def write_together(connection: Connection, *writes: Write) -> None:
     """Carry out writes, all of them or, if one fails, none."""
     values: list[Any] = []
     parts = []
@@ -56,5 +56,4 @@ async def write_together(connection: AnyConnection, *writes: Write) -> None:
         values += write.values
         places = [f"${place}" for place in range(first, len(values) + 1)]
         parts.append(f"part_{nth} AS ({write.statement.format(*places)})")
-    driver = await driver_of(connection)
-    await driver.execute(f"WITH {', '.join(parts)} SELECT", *values)
+    await connection.execute(f"WITH {', '.join(parts)} SELECT", *values)

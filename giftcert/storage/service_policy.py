@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from giftcert.domain.policy import Policy
-from giftcert.storage.engine import AnyConnection, driver_of
+from giftcert.storage.database import Connection
 
 _RECORD = """
     INSERT INTO service_policy (policy, recorded_at) VALUES ($1::jsonb, $2)
@@ -14,12 +14,12 @@ _RECORD = """
 _READ = "SELECT policy::text FROM service_policy"
 
 
-async def record_policy(connection: AnyConnection, policy: Policy, now: datetime) -> None:
+async def record_policy(connection: Connection, policy: Policy, now: datetime) -> None:
     """Record the policy of the service that starts, in place of that of the one before."""
-    await (await driver_of(connection)).execute(_RECORD, msgspec.json.encode(policy).decode(), now)
+    await connection.execute(_RECORD, msgspec.json.encode(policy).decode(), now)
 
 
-async def recorded_policy(connection: AnyConnection) -> Policy | None:
+async def recorded_policy(connection: Connection) -> Policy | None:
     """Return the policy of the service that started last; ``None`` where none has on this database."""
-    stored = await (await driver_of(connection)).fetchval(_READ)
+    stored = await connection.fetchval(_READ)
     return None if stored is None else msgspec.json.decode(stored, type=Policy)

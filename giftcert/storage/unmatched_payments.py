@@ -5,7 +5,6 @@ from datetime import date
 from typing import TypeAlias
 
 from giftcert.storage.day_partitions import drop_before
-from giftcert.storage.engine import driver_of
 from giftcert.storage.repository import Repository
 
 UnmatchedRow: TypeAlias = tuple[date, str, str, int, int, bytes]
@@ -28,8 +27,7 @@ class UnmatchedPaymentRepository(Repository):
 
     async def keep(self, rows: Sequence[UnmatchedRow]) -> None:
         """Write payments by COPY; a day without a partition of its own goes to the default partition."""
-        driver = await driver_of(self._connection)
-        await driver.copy_records_to_table("unmatched_payments", records=rows, columns=_COLUMNS)
+        await self._connection.copy_records_to_table("unmatched_payments", records=rows, columns=_COLUMNS)
 
     async def take(self, order_ids: Iterable[str]) -> list[UnmatchedRow]:
         """Remove and return all payments of these orders, each partition's in the order of its topic."""

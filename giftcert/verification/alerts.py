@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.contracts.notices import (
     InvariantViolated,
     about_certificate,
@@ -13,7 +11,7 @@ from giftcert.contracts.notices import (
 )
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
-from giftcert.storage.engine import Driver, transaction
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
 from giftcert.storage.outages import DATABASE_ERRORS
@@ -25,14 +23,14 @@ REPORTED_AT_ONCE = 100
 
 
 async def report(
-    engine: AsyncEngine, settings: Settings, findings: Findings, now: datetime, *, whole: bool
+    database: Database, settings: Settings, findings: Findings, now: datetime, *, whole: bool
 ) -> int:
     """Report what is new; what a verification of everything no longer finds is reported again when it comes back.
 
     Returns:
         How many alerts there are.
     """
-    async with transaction(engine) as connection:
+    async with database.transaction() as connection:
         keys = [one.key for one in findings.violations]
         known = await KnownViolationRepository(connection).seen_again(keys, now)
     reported, left = 0, dict.fromkeys(INVARIANTS, REPORTED_AT_ONCE)
@@ -40,17 +38,17 @@ async def report(
         if one.key in known or not left[one.invariant]:
             continue
         left[one.invariant] -= 1
-        async with transaction(engine) as connection:
+        async with database.transaction() as connection:
             if await KnownViolationRepository(connection).note(one.key, now):
                 await _append(connection, settings, one, now)
                 reported += 1
     if whole and findings.are_all_named:
-        async with transaction(engine) as connection:
+        async with database.transaction() as connection:
             await KnownViolationRepository(connection).forget_not_seen_since(now)
     return reported
 
 
-async def _append(connection: Driver, settings: Settings, violation: Violation, now: datetime) -> None:
+async def _append(connection: Connection, settings: Settings, violation: Violation, now: datetime) -> None:
     subject, events = violation.subject, EventRepository(connection)
     of_certificate = violation.kind == "certificate"
     notice = InvariantViolated(
@@ -70,7 +68,7 @@ async def _append(connection: Driver, settings: Settings, violation: Violation, 
 
 
 async def _append_to_certificate(
-    connection: Driver, certificate_id: str, notice: InvariantViolated, now: datetime
+    connection: Connection, certificate_id: str, notice: InvariantViolated, now: datetime
 ) -> bool:
     """Report under the certificate; return ``False`` where just what is wrong with it does not let that be."""
     try:

@@ -3,12 +3,11 @@
 import asyncio
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from giftcert.clock import utc_now
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.storage.engine import transaction
+from giftcert.storage.database import Database
 from giftcert.storage.verification.checks import Violation
 from giftcert.storage.verification.repairs import RepairRepository
 from giftcert.temporal.signals import Signal, Wake
@@ -34,7 +33,7 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
     """
     channel, now = sources.settings.channels[0], utc_now()
     lost = msgspec.json.encode([_lost(one) for one in _broken(findings, *_TO_DECIDE)]).decode()
-    async with transaction(sources.engine) as connection:
+    async with sources.database.transaction() as connection:
         repairs = RepairRepository(connection)
         # Orders first, as every transaction locks.
         orders = await repairs.fold_again(_subjects(findings, "paymentLeftBehind"))
@@ -45,7 +44,7 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
     for certificate_id in parked:
         seen = await lifecycle.advance(certificate_id, now, retry_parked=True)
         await send_wakes(client, seen.wakes)
-    async with sources.engine.connect() as connection:
+    async with sources.database.connection() as connection:
         to_wake = await RepairRepository(connection).to_wake(_subjects(findings, *_TO_WAKE))
     for row in to_wake:
         wake = {"signal": Signal.REQUEST_DECIDED, "cause": "verify --repair", **row}
@@ -61,7 +60,7 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
     return [f"{count:,} {what}" for what, count in done.items() if count]
 
 
-async def until_effective(engine: AsyncEngine, findings: Findings) -> bool:
+async def until_effective(database: Database, findings: Findings) -> bool:
     """Wait until the parts of the service have done what was set off; return whether they have, in reasonable time."""
     waiting = {
         "certificate_ids": _subjects(findings, *_TO_WAKE),
@@ -69,7 +68,7 @@ async def until_effective(engine: AsyncEngine, findings: Findings) -> bool:
         "order_ids": _subjects(findings, "paymentLeftBehind"),
     }
     try:
-        async with asyncio.timeout(WAIT_SECONDS), engine.connect() as connection:
+        async with asyncio.timeout(WAIT_SECONDS), database.connection() as connection:
             while await RepairRepository(connection).any_left(**waiting):  # noqa: ASYNC110 - it comes about in other processes
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.domain.identifiers import uuid7
 from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy
 from giftcert.kafka_connection import connection_options
 from giftcert.security import Keyring
 from giftcert.settings import Settings
+from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.service_policy import recorded_policy
 from giftcert.storage.verification import checks
@@ -48,7 +47,7 @@ _T = TypeVar("_T")
 class Sources:
     """Where the truth lies: database, stream, workflows; and the keyring, by which secrets are known."""
 
-    engine: AsyncEngine
+    database: Database
     settings: Settings
     keyring: Keyring
     runs: CertificateRuns
@@ -66,12 +65,12 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
         RPCError: Temporal does not answer.
         SealError: a seal does not open: the keyring is another.
     """
-    async with sources.engine.connect() as connection:
+    async with sources.database.connection() as connection:
         # By another keyring no secret would be known, and every quarantined record would seem to lie open.
         await PoolRepository(connection).check_keyring(sources.keyring)
         policy = await recorded_policy(connection) or sources.settings.policy
     findings = Findings()
-    async with verification_session(sources.engine, sampled=sample is not None) as session:
+    async with verification_session(sources.database, sampled=sample is not None) as session:
         secrets = SecretWatch(session, sources.keyring, findings, await session.number_lengths())
         verification = _Verification(session, sources, progress, policy, secrets, findings)
         await verification.run(sample)

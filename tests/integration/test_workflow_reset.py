@@ -47,7 +47,7 @@ class Sold:
 
     async def tell(self, message: OrderMessage) -> None:
         """Commit a message and signal, as ingest does."""
-        async with self.stock.engine.begin() as connection:
+        async with self.stock.database.transaction() as connection:
             wakes = await fold(connection, [message], datetime.now(UTC), self.stock.settings.policy)
         for wake in wakes:
             await signal_certificate(self.client, wake)
@@ -91,10 +91,10 @@ class Sold:
             return await runs.ended_since(datetime(2020, 1, 1, tzinfo=UTC)) != []
 
         await until(is_listed)
-        engine = self.stock.engine
-        outages = OutageReport(engine, Health(), ("orders", 0, 0))
+        database = self.stock.database
+        outages = OutageReport(database, Health(), ("orders", 0, 0))
         assert (
-            await Sweeper(engine, partial(signal_certificate, self.client), runs, outages, "im").round() > 0
+            await Sweeper(database, partial(signal_certificate, self.client), runs, outages, "im").round() > 0
         )
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import text
 from test_requests_to_runs import both_issued, issued, timer_is_next
 from workflow_support import PRICE, Deployment, Sale
 
@@ -12,6 +11,7 @@ from giftcert.domain.certificate.messages import Block, SpendingKind, Unblock, V
 from giftcert.domain.certificate.state import Redemption, RedemptionState
 from giftcert.settings import Settings
 from giftcert.temporal.signals import Signal
+from tests.named_values import query
 from tests.waiting import until
 
 HALF = PRICE // 2
@@ -36,13 +36,13 @@ async def reasons(sale: Sale, event_type: str) -> list[str]:
 
 async def test_a_line_that_costs_nothing_is_issued_when_it_is_ordered(sale: Sale) -> None:
     order = sale.ordered(amount=0)
-    discounted = "UPDATE products SET greatest_discount_percent = :percent"
-    async with sale.engine.begin() as connection:
-        await connection.execute(text(discounted), {"percent": 100})
+    discounted = "UPDATE products SET greatest_discount_percent = $1"
+    async with sale.database.transaction() as connection:
+        await connection.execute(discounted, 100)
     await sale.tell(order)
     await sale.until_status("issued")
-    async with sale.engine.begin() as connection:
-        await connection.execute(text(discounted), {"percent": 20})
+    async with sale.database.transaction() as connection:
+        await connection.execute(discounted, 20)
     assert await sale.event_types() == TAKEN_BACK
 
 
@@ -55,8 +55,8 @@ async def test_a_payment_voided_and_tried_again_issues_once(sale: Sale) -> None:
 async def test_an_order_that_comes_after_its_reservation_ran_out_takes_the_certificate_back(
     sale: Sale,
 ) -> None:
-    async with sale.engine.begin() as connection:
-        await connection.execute(text(RAN_OUT), {"id": sale.certificate_id})
+    async with sale.database.transaction() as connection:
+        await query(connection, RAN_OUT, id=sale.certificate_id)
     await sale.tell(sale.ordered(), sale.captured())
     await sale.until_status("issued")
     assert (await sale.events())[0].payload["reclaimed"] is True

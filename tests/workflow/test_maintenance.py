@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 from temporalio import activity
 from temporalio.client import ScheduleOverlapPolicy, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
@@ -28,16 +27,15 @@ from workflows.maintenance import (
 
 pytestmark = pytest.mark.integration
 RETENTION = ["forget_idempotency_keys", "drop_days"]
-REMEMBER = text("""
+REMEMBER = """
     INSERT INTO idempotency_keys (caller_key, parameters, answer, answered_at)
-    SELECT int4send(n), '', '[]', now() - CAST(:age AS interval)
-    FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n
-""")
+    SELECT int4send(n), '', '[]', now() - $3::interval FROM generate_series($1::int, $2::int) AS n
+"""
 
 
 def maintenance(deployment: Deployment) -> MaintenanceActivities:
     return MaintenanceActivities(
-        deployment.engine, deployment.settings, deployment.lifecycle, deployment.environment.client
+        deployment.database, deployment.settings, deployment.lifecycle, deployment.environment.client
     )
 
 
@@ -63,13 +61,13 @@ async def run(
 async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment, engine = deployment.environment, deployment.engine
+    environment, database = deployment.environment, deployment.database
     monkeypatch.setattr("activities.maintenance.KEYS_AT_ONCE", 3)
     today = datetime.now(UTC).date()
-    async with engine.begin() as connection:
-        await connection.execute(text("DELETE FROM idempotency_keys"))  # of other tests
-        await connection.execute(REMEMBER, {"first": 1, "last": 7, "age": timedelta(hours=25)})
-        await connection.execute(REMEMBER, {"first": 8, "last": 9, "age": timedelta(hours=23)})
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM idempotency_keys")  # of other tests
+        await connection.execute(REMEMBER, 1, 7, timedelta(hours=25))
+        await connection.execute(REMEMBER, 8, 9, timedelta(hours=23))
         await make_days(connection, "unmatched_payments", today - timedelta(days=91), 2)
         await UnmatchedPaymentRepository(connection).keep(
             [(today - timedelta(days=91), "IM-1", "All_Payments", 0, 1, b"")]
@@ -79,14 +77,11 @@ async def test_old_keys_and_days_of_payments_are_forgotten_and_nothing_else(
     done = await run(environment, BatchWorkflow.run, activities, RETENTION)
 
     assert done == {"forget_idempotency_keys": 7, "drop_days": 1}
-    async with engine.connect() as connection:
-        left = await connection.execute(text("SELECT caller_key FROM idempotency_keys ORDER BY 1"))
-        assert [int.from_bytes(key) for key in left.scalars()] == [8, 9]
-        days = await connection.execute(
-            text("SELECT to_regclass(:day)"),
-            {"day": f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}"},
-        )
-        assert days.scalar() is None
+    async with database.connection() as connection:
+        left = await connection.fetch("SELECT caller_key FROM idempotency_keys ORDER BY 1")
+        assert [int.from_bytes(row["caller_key"]) for row in left] == [8, 9]
+        day = f"unmatched_payments_{today - timedelta(days=91):%Y%m%d}"
+        assert await connection.fetchval("SELECT to_regclass($1)", day) is None
     again = await run(environment, BatchWorkflow.run, activities, RETENTION)
     assert again == {"forget_idempotency_keys": 0, "drop_days": 0}
 

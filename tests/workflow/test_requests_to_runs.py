@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
-from sqlalchemy import text
 from workflow_support import PRICE, Deployment, Sale
 
 from giftcert.domain.certificate.messages import (
@@ -193,7 +192,7 @@ async def test_a_line_is_freed_for_the_certificate_that_waits_for_it(sale: Sale,
     await sale.wake([sale.a_wake(Signal.ORDER_CHANGED)])
     await other_sale.until_status("ordered")
     assert (await sale.row()).status == "available"
-    async with sale.engine.connect() as connection:
-        holder = text("SELECT holder::text FROM order_lines WHERE order_id = :order_id")
-        held_by = (await connection.execute(holder, {"order_id": sale.order_id})).scalar_one()
+    async with sale.database.connection() as connection:
+        holder = "SELECT holder::text FROM order_lines WHERE order_id = $1"
+        held_by = await connection.fetchval(holder, sale.order_id)
     assert held_by == other_sale.certificate_id

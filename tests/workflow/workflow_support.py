@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
@@ -48,7 +47,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal import search_attributes
 from giftcert.temporal.data_converter import DATA_CONVERTER
@@ -56,6 +55,7 @@ from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate, task_queue, workflow_id
 from tests.conftest import new_database
 from tests.folding import fold, report_spending
+from tests.named_values import query
 from tests.sandbox import sandbox
 from tests.waiting import until
 from workflows.certificate import CertificateWorkflow
@@ -84,18 +84,18 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture(scope="session")
-async def engine(postgres_url: str) -> AsyncIterator[AsyncEngine]:
-    made = engine_at(await new_database(postgres_url))
-    async with made.begin() as connection:
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    made = Database(await new_database(postgres_url))
+    async with made.transaction() as connection:
         await connection.execute(
-            text("""INSERT INTO products VALUES ('GC-5000', 'RUB', 500000, NULL, NULL, '365 days', '30 min', '2 h',
-                '30 min', '1 day', 20, 16, 6)""")
+            """INSERT INTO products VALUES ('GC-5000', 'RUB', 500000, NULL, NULL, '365 days', '30 min', '2 h',
+                '30 min', '1 day', 20, 16, 6)"""
         )
         await connection.execute(
-            text("INSERT INTO batches VALUES (gen_random_uuid(), 'GC-5000', 1000, 'generate')")
+            "INSERT INTO batches VALUES (gen_random_uuid(), 'GC-5000', 1000, 'generate')"
         )
     yield made
-    await made.dispose()
+    await made.close()
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +107,7 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
 class Deployment:
     """The worker of a test, which can be one that was started with other settings."""
 
-    engine: AsyncEngine
+    database: Database
     keyring: Keyring
     environment: WorkflowEnvironment
     activities: CertificateActivities = field(init=False)
@@ -118,7 +118,7 @@ class Deployment:
     def start_with(self, settings: Settings) -> None:
         self.settings = settings
         self.lifecycle = Lifecycle(
-            self.engine, settings.policy, self.keyring, web_url=settings.workflow_url, build="build-1"
+            self.database, settings.policy, self.keyring, web_url=settings.workflow_url, build="build-1"
         )
         started = CertificateActivities(self.lifecycle, self.environment.client)
         if hasattr(self, "activities"):
@@ -129,9 +129,9 @@ class Deployment:
 
 @pytest.fixture
 async def deployment(
-    environment: WorkflowEnvironment, engine: AsyncEngine, keyring: Keyring
+    environment: WorkflowEnvironment, database: Database, keyring: Keyring
 ) -> AsyncIterator[Deployment]:
-    made = Deployment(engine, keyring, environment)
+    made = Deployment(database, keyring, environment)
     async with Worker(
         environment.client,
         task_queue=task_queue(CHANNEL),
@@ -160,8 +160,8 @@ class Sale:
         return self.deployment.environment
 
     @property
-    def engine(self) -> AsyncEngine:
-        return self.deployment.engine
+    def database(self) -> Database:
+        return self.deployment.database
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -265,7 +265,7 @@ class Sale:
     async def commit(self, message: OrderMessage | SpendingReported) -> list[Wake]:
         """Commit a message alone; its signals are lost unless the caller sends them."""
         now = await self.now()
-        async with self.engine.begin() as connection:
+        async with self.database.transaction() as connection:
             if isinstance(message, SpendingReported):
                 identity = f"{self.order_id}:{message.cause.event_id}"
                 return await report_spending(connection, self.certificate_id, message, identity, now)
@@ -321,17 +321,19 @@ class Sale:
     # What came of it ------------------------------------------------------------------------------
 
     async def row(self) -> Any:
-        async with self.engine.connect() as connection:
-            query = text("SELECT * FROM certificates WHERE certificate_id = CAST(:id AS uuid)")
-            return (await connection.execute(query, {"id": self.certificate_id})).one()
+        async with self.database.connection() as connection:
+            statement = "SELECT * FROM certificates WHERE certificate_id = CAST(:id AS uuid)"
+            [row] = await query(connection, statement, id=self.certificate_id)
+            return SimpleNamespace(**row)
 
     async def event_types(self) -> list[str]:
         return [event.event_type for event in await self.events()]
 
     async def events(self) -> list[Any]:
-        async with self.engine.connect() as connection:
-            query = text("SELECT * FROM events WHERE certificate_id = CAST(:id AS uuid) ORDER BY sequence")
-            return list(await connection.execute(query, {"id": self.certificate_id}))
+        async with self.database.connection() as connection:
+            statement = "SELECT * FROM events WHERE certificate_id = CAST(:id AS uuid) ORDER BY sequence"
+            rows = await query(connection, statement, id=self.certificate_id)
+            return [SimpleNamespace(**row) for row in rows]
 
     async def until_status(self, status: str) -> None:
         async def reached() -> bool:
@@ -349,9 +351,9 @@ class Sale:
         """Wait until nothing is pending for the certificate."""
 
         async def decided() -> bool:
-            async with self.engine.connect() as connection:
-                query = text("SELECT EXISTS (SELECT FROM pending WHERE certificate_id = CAST(:id AS uuid))")
-                return not (await connection.execute(query, {"id": self.certificate_id})).scalar_one()
+            async with self.database.connection() as connection:
+                waits = "SELECT EXISTS (SELECT FROM pending WHERE certificate_id = $1::uuid)"
+                return not await connection.fetchval(waits, self.certificate_id)
 
         await until(decided)
 
@@ -387,7 +389,7 @@ async def signal_again_if_a_run_was_ending(environment: WorkflowEnvironment, wak
             return
 
 
-async def reserve(engine: AsyncEngine, now: datetime) -> tuple[str, str]:
+async def reserve(database: Database, now: datetime) -> tuple[str, str]:
     """Put a certificate into the pool and reserve it for the internet store."""
     ids = {
         "id": str(uuid4()),
@@ -395,9 +397,9 @@ async def reserve(engine: AsyncEngine, now: datetime) -> tuple[str, str]:
         "now": now,
         "until": now + timedelta(minutes=30),
     }
-    async with engine.begin() as connection:
+    async with database.transaction() as connection:
         for statement in _RESERVE:
-            await connection.execute(text(statement), ids)
+            await query(connection, statement, **ids)
     return ids["id"], ids["reservation"]
 
 
@@ -415,7 +417,7 @@ _RESERVE = (
 async def sale(deployment: Deployment, request: pytest.FixtureRequest) -> AsyncIterator[Sale]:
     """A reserved certificate whose workflow ends with the test."""
     now = (await deployment.environment.get_current_time()).astimezone(UTC)
-    made = Sale(deployment, *await reserve(deployment.engine, now), now)
+    made = Sale(deployment, *await reserve(deployment.database, now), now)
     yield made
     if RECORD:
         await record_history(made, request.node.name)
@@ -424,7 +426,7 @@ async def sale(deployment: Deployment, request: pytest.FixtureRequest) -> AsyncI
 @pytest.fixture
 async def other_sale(sale: Sale) -> Sale:
     """Another reserved certificate, for the same order."""
-    ids = await reserve(sale.engine, sale.started_at)
+    ids = await reserve(sale.database, sale.started_at)
     return Sale(sale.deployment, *ids, sale.started_at, sale.order_id, sent=100)
 
 
@@ -443,10 +445,10 @@ def _without_trace(part: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def caught_up(engine: AsyncEngine) -> AsyncIterator[None]:
+async def caught_up(database: Database) -> AsyncIterator[None]:
     """Ingest has read everything, for ever."""
-    async with engine.begin() as connection:
-        await connection.execute(text("INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, '3000-01-01')"))
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, '3000-01-01')")
     yield
-    async with engine.begin() as connection:
-        await connection.execute(text("DELETE FROM ingest_marks"))
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM ingest_marks")

@@ -14,13 +14,12 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 from asyncpg.transaction import Transaction
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.contracts.stream import StoredEvent
 from giftcert.domain.certificate.state import LineRef, known_lines
 from giftcert.domain.order.order import Order
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
-from giftcert.storage.engine import Driver, driver_of
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
 from giftcert.storage.verification.checks import Check, Violation
@@ -49,9 +48,6 @@ _INDEX = """
     ANALYZE stream_events;
     CREATE INDEX ON open_runs (certificate_id);
     ANALYZE open_runs;
-"""
-_END = """
-    DISCARD TEMPORARY; RESET idle_in_transaction_session_timeout; RESET statement_timeout; RESET lock_timeout
 """
 _NOTE_WAITING = "INSERT INTO waiting_events SELECT event_id FROM outbox"
 # Half of the sample by chance, half of what happened last: that is where something new can be wrong.
@@ -189,37 +185,37 @@ class StoredOrders:
 class Session:
     """Asks all questions of one verification."""
 
-    def __init__(self, driver: Driver, *, sampled: bool) -> None:
-        self._driver = driver
+    def __init__(self, connection: Connection, *, sampled: bool) -> None:
+        self._connection = connection
         self._certificates, self._is_wanted = (
             (_SAMPLED, _OF_SAMPLED) if sampled else ("certificates AS c", "true")
         )
 
     def snapshot(self) -> Transaction:
         """Let all questions see the same moment; nothing can be written meanwhile."""
-        return self._driver.transaction(isolation="repeatable_read", readonly=True)
+        return self._connection.transaction(isolation="repeatable_read", readonly=True)
 
     async def begin(self) -> datetime:
         """Note which events are not on the stream yet; return the time by the clock that stamps events."""
-        now: datetime = await self._driver.fetchval("SELECT clock_timestamp()")
-        await self._driver.execute(_NOTE_WAITING, timeout=QUERY_SECONDS)
+        now: datetime = await self._connection.fetchval("SELECT clock_timestamp()")
+        await self._connection.execute(_NOTE_WAITING, timeout=QUERY_SECONDS)
         return now
 
     async def draw_sample(self, size: int) -> list[str]:
         """Choose so many certificates, or all where there are no more, and return them."""
-        return [row[0] for row in await self._driver.fetch(_DRAW_SAMPLE, size, timeout=QUERY_SECONDS)]
+        return [row[0] for row in await self._connection.fetch(_DRAW_SAMPLE, size, timeout=QUERY_SECONDS)]
 
     async def add_published(self, rows: Sequence[StreamRow]) -> None:
         """Take in records of the stream."""
-        await self._driver.copy_records_to_table("stream_events", records=rows)
+        await self._connection.copy_records_to_table("stream_events", records=rows)
 
     async def add_open_runs(self, certificate_ids: Iterable[str]) -> None:
         """Take in certificates whose workflow is open."""
-        await self._driver.copy_records_to_table("open_runs", records=[(one,) for one in certificate_ids])
+        await self._connection.copy_records_to_table("open_runs", records=[(one,) for one in certificate_ids])
 
     async def index(self) -> None:
         """Say that all is taken in and will be asked for."""
-        await self._driver.execute(_INDEX, timeout=QUERY_SECONDS)
+        await self._connection.execute(_INDEX, timeout=QUERY_SECONDS)
 
     async def count_certificates(self) -> int:
         """Return how many certificates there are to look at."""
@@ -227,17 +223,17 @@ class Session:
 
     async def certificates(self, after: str) -> list[CertificateRow]:
         """Return the certificates behind this one."""
-        rows = await self._driver.fetch(_PAGE.format(self._certificates), after, PAGE)
+        rows = await self._connection.fetch(_PAGE.format(self._certificates), after, PAGE)
         return [CertificateRow(*row) for row in rows]
 
     async def events(self, certificate_ids: Sequence[str]) -> AsyncIterator[RecordedEvent]:
         """Yield all events of these certificates, each one's in sequence, within a snapshot."""
-        async for row in self._driver.cursor(_EVENTS, certificate_ids, prefetch=FETCHED_AT_ONCE):
+        async for row in self._connection.cursor(_EVENTS, certificate_ids, prefetch=FETCHED_AT_ONCE):
             yield _recorded(row)
 
     async def keyed_events(self, after: str) -> list[RecordedEvent]:
         """Return the events about no certificate behind this one, in the order of their ids."""
-        return [_recorded(row) for row in await self._driver.fetch(_KEYED_EVENTS, after, EVENT_PAGE)]
+        return [_recorded(row) for row in await self._connection.fetch(_KEYED_EVENTS, after, EVENT_PAGE)]
 
     async def count_orders(self) -> int:
         """Return how many orders there are to look at."""
@@ -245,7 +241,7 @@ class Session:
 
     async def orders(self, after: str) -> list[Order]:
         """Return the orders behind this one."""
-        rows = await self._driver.fetch(_ORDERS.format(self._is_wanted), after, ORDER_PAGE)
+        rows = await self._connection.fetch(_ORDERS.format(self._is_wanted), after, ORDER_PAGE)
         return [_ORDER.decode(row[0]) for row in rows]
 
     async def stored(self, orders: Collection[Order]) -> StoredOrders:
@@ -253,14 +249,14 @@ class Session:
         ids = [order.order_id for order in orders]
         lines = await self._lines(ids)
         concerned = {one for row in lines.values() for one in concerned_by(row)}
-        found = await CertificateRepository(self._driver).load_all(concerned)
+        found = await CertificateRepository(self._connection).load_all(concerned)
         beside = {ref.order_id for one in found for ref in known_lines(one.state)}.difference(ids)
         return StoredOrders(
             orders=orders,
             lines=lines | await self._lines(beside),
-            received={row[0]: row[1] for row in await self._driver.fetch(_RECEIVED, ids)},
+            received={row[0]: row[1] for row in await self._connection.fetch(_RECEIVED, ids)},
             certificates={one.state.certificate_id: one for one in found},
-            waiting={row[0] for row in await self._driver.fetch(_WAITING, concerned)},
+            waiting={row[0] for row in await self._connection.fetch(_WAITING, concerned)},
         )
 
     async def ask(
@@ -268,67 +264,65 @@ class Session:
     ) -> tuple[list[Violation], int]:
         """Return what breaks the rule, at most ``MOST_ROWS``, and how many there are in all."""
         statement = _CHECK.format(check.statement, MOST_ROWS)
-        rows = await self._driver.fetch(statement, *parameters, timeout=QUERY_SECONDS)
+        rows = await self._connection.fetch(statement, *parameters, timeout=QUERY_SECONDS)
         return [check.broken(*row[:4]) for row in rows], rows[0][4] if rows else 0
 
     async def figures(self, statement: str, *parameters: Sequence[str] | datetime) -> Sequence[int]:
         """Return the figures of a counting statement."""
-        return tuple(await self._driver.fetchrow(statement, *parameters, timeout=QUERY_SECONDS) or ())
+        return tuple(await self._connection.fetchrow(statement, *parameters, timeout=QUERY_SECONDS) or ())
 
     async def texts(
         self, statement: str, of: Sequence[str] | datetime, digits: str
     ) -> AsyncIterator[Sequence[str]]:
         """Yield kind, subject, about and text of what may hold so many digits, within a snapshot."""
-        async for row in self._driver.cursor(statement, of, digits, prefetch=FETCHED_AT_ONCE):
+        async for row in self._connection.cursor(statement, of, digits, prefetch=FETCHED_AT_ONCE):
             yield tuple(row)
 
     async def answered(self, since: datetime) -> AsyncIterator[Sequence[str]]:
         """Yield answers that may hold a CVC: a certificate that one is about, what it answers, the answer."""
-        async for row in self._driver.cursor(_ANSWERED, since, prefetch=FETCHED_AT_ONCE):
+        async for row in self._connection.cursor(_ANSWERED, since, prefetch=FETCHED_AT_ONCE):
             yield tuple(row)
 
     async def sealed_records(self, since: datetime) -> AsyncIterator[Record]:
         """Yield the place of each record in quarantine, and its key and value as stored, within a snapshot."""
-        async for row in self._driver.cursor(_SEALED_RECORDS, since, prefetch=FETCHED_AT_ONCE):
+        async for row in self._connection.cursor(_SEALED_RECORDS, since, prefetch=FETCHED_AT_ONCE):
             yield row
 
     async def known(self, fingerprints: Collection[bytes]) -> set[bytes]:
         """Return those that are of numbers of ours."""
-        return {row[0] for row in await self._driver.fetch(_KNOWN, fingerprints)}
+        return {row[0] for row in await self._connection.fetch(_KNOWN, fingerprints)}
 
     async def sealed_cvcs(self, certificate_ids: Collection[str]) -> dict[str, bytes]:
         """Return the sealed CVCs of certificates."""
-        return {row[0]: row[1] for row in await self._driver.fetch(_SEALED_CVCS, certificate_ids)}
+        return {row[0]: row[1] for row in await self._connection.fetch(_SEALED_CVCS, certificate_ids)}
 
     async def number_lengths(self) -> tuple[int, ...]:
         """Return how long numbers of our products are."""
         return tuple(
-            row[0] for row in await self._driver.fetch("SELECT DISTINCT number_length FROM products")
+            row[0] for row in await self._connection.fetch("SELECT DISTINCT number_length FROM products")
         )
 
     async def _count(self, rows: str) -> int:
-        return int(await self._driver.fetchval(f"SELECT count(*) FROM {rows}", timeout=QUERY_SECONDS))  # noqa: S608
+        return int(await self._connection.fetchval(f"SELECT count(*) FROM {rows}", timeout=QUERY_SECONDS))  # noqa: S608
 
     async def _lines(self, order_ids: Collection[str]) -> dict[LineRef, OrderLineRow]:
-        lines = map(line_of, await self._driver.fetch(_LINES, order_ids))
+        lines = map(line_of, await self._connection.fetch(_LINES, order_ids))
         return {LineRef(*row.key): row for row in lines}
 
 
 @asynccontextmanager
-async def verification_session(engine: AsyncEngine, *, sampled: bool) -> AsyncIterator[Session]:
-    """Open a session with empty temporary tables, which vanish with it.
+async def verification_session(database: Database, *, sampled: bool) -> AsyncIterator[Session]:
+    """Open a session with empty temporary tables, which vanish with it, as its settings do.
 
     They are written outside any transaction of ours that lasts: an open one would hold back the watermarks of ingest.
     """
-    async with engine.connect() as connection:
-        driver = await driver_of(connection)
+    async with database.connection() as connection:
         try:
-            await driver.execute(_PATIENCE)
-            await driver.execute(_TABLES)
-            yield Session(driver, sampled=sampled)
+            await connection.execute(_PATIENCE)
+            await connection.execute(_TABLES)
+            yield Session(connection, sampled=sampled)
         finally:
-            if not driver.is_closed():
-                await driver.execute(_END)
+            await connection.close()
 
 
 def concerned_by(row: OrderLineRow) -> set[str]:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.main import create_app
 from api.services import open_services
 from giftcert.domain.products import Product
 from giftcert.security import Caller, EmbeddedKeys, issue_token, keyring_of
 from giftcert.settings import Settings
+from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
+from tests.named_values import query
 
 NOWHERE = "127.0.0.1:1"
 """Nobody listens here: Temporal is away."""
@@ -97,24 +97,23 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
 class Stock:
     """Fills the pool and looks into the tables."""
 
-    engine: AsyncEngine
+    database: Database
     settings: Settings
 
     async def fill(self, quantity: int, product: Product = FIXED) -> None:
-        async with self.engine.begin() as connection:
+        async with self.database.transaction() as connection:
             await ProductRepository(connection).put([FIXED, OPEN, product])
             if quantity:
                 pool = PoolRepository(connection)
                 await pool.generate(product, quantity, keyring_of(self.settings), datetime.now(UTC))
 
     async def run(self, statement: str, **values: Any) -> None:
-        async with self.engine.begin() as connection:
-            await connection.execute(text(statement), values)
+        async with self.database.transaction() as connection:
+            await query(connection, statement, **values)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        async with self.engine.connect() as connection:
-            result = await connection.execute(text(statement), values)
-            return [dict(row) for row in result.mappings()]
+        async with self.database.connection() as connection:
+            return await query(connection, statement, **values)
 
     async def events(self, certificate_id: str | None = None) -> list[dict[str, Any]]:
         condition = "certificate_id = :id" if certificate_id else "certificate_id IS NULL"

@@ -25,7 +25,7 @@ from giftcert.domain.order.messages import (
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security import keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.temporal.client import connect
 from tests.folding import fold, report_spending
 from tests.integration.api.api_client import Api, Stock
@@ -53,13 +53,13 @@ class Orders:
     async def tell(self, *messages: OrderMessage) -> None:
         """Tell messages one after another."""
         for message in messages:
-            async with self.stock.engine.begin() as connection:
+            async with self.stock.database.transaction() as connection:
                 wakes = await fold(connection, [message], datetime.now(UTC), self.stock.settings.policy)
             await self._decide(wake.certificate_id for wake in wakes)
 
     async def spend(self, certificate_id: str, message: SpendingReported) -> None:
         """Tell of a payment with a certificate."""
-        async with self.stock.engine.begin() as connection:
+        async with self.stock.database.transaction() as connection:
             await report_spending(connection, certificate_id, message, uuid4().hex, datetime.now(UTC))
         await self._decide([certificate_id])
 
@@ -74,7 +74,7 @@ def orders_of(stock: Stock) -> Orders:
     """Orders of a database, whose certificates decide as a worker beside the API would have them."""
     settings = stock.settings
     lifecycle = Lifecycle(
-        stock.engine,
+        stock.database,
         settings.policy,
         keyring_of(settings),
         web_url=settings.workflow_url,
@@ -266,11 +266,11 @@ class Till:
 async def open_stock(settings: Settings) -> AsyncIterator[Stock]:
     """A filled database that settings lead to."""
     assert settings.database_url is not None
-    engine = engine_at(settings.database_url.get_secret_value())
-    stock = Stock(engine, settings)
+    database = Database(settings.database_url.get_secret_value())
+    stock = Stock(database, settings)
     await stock.fill(0)
     yield stock
-    await engine.dispose()
+    await database.close()
 
 
 async def redeem(api: Api, shown: dict[str, str], price: int, key: str, **others: Any) -> httpx.Response:

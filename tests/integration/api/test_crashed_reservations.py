@@ -51,7 +51,7 @@ async def all_come_back(stock: Stock) -> None:
     """Let every reservation run out."""
     later = datetime.now(UTC) + timedelta(hours=1)
     await stock.run("INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, '3000-01-01')")
-    async with stock.engine.begin() as connection:
+    async with stock.database.transaction() as connection:
         await ReservationRepository(connection).release_lapsed(100, later)
     assert await stock.rows("SELECT count(*) FROM certificates WHERE status = 'available'") == [
         {"count": IN_POOL}

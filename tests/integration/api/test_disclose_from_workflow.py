@@ -28,7 +28,7 @@ async def with_temporal(settings: Settings, temporal_address: str) -> tuple[Sett
 async def sell(stock: Stock, client: Client, claim: dict[str, str]) -> None:
     """Commit order and payment, and signal, as ingest does."""
     for message in (ordered("IM-1", claim), captured("IM-1")):
-        async with stock.engine.begin() as connection:
+        async with stock.database.transaction() as connection:
             wakes = await fold(connection, [message], datetime.now(UTC), stock.settings.policy)
         for wake in wakes:
             await signal_certificate(client, wake)

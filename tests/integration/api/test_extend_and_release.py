@@ -27,7 +27,7 @@ def path_of(claim: dict[str, str]) -> str:
 
 async def test_a_channel_gives_a_certificate_back(api: Api, stock: Stock) -> None:
     claim = await reserved(api, stock)
-    async with stock.engine.connect() as connection:
+    async with stock.database.connection() as connection:
         before = await CertificateRepository(connection).load(claim["certificateId"])
     reply = await api.client.delete(path_of(claim), headers=api.headers())
     assert reply.status_code == 204

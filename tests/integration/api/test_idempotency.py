@@ -1,7 +1,6 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
 
 from giftcert.settings import Settings
 from tests.integration.api.api_client import Api, Stock, open_api
@@ -53,9 +52,8 @@ async def test_a_repeat_waits_no_longer_than_two_seconds_and_others_are_served(
     claim = (await api.next()).json()
     path = f"/certificates/{claim['certificateId']}/block"
     headers = api.headers("support", key="block-1")
-    async with stock.engine.connect() as other:
-        await other.begin()
-        await other.execute(text("SELECT 1 FROM certificates FOR UPDATE"))
+    async with stock.database.transaction() as other:
+        await other.execute("SELECT 1 FROM certificates FOR UPDATE")
         began = asyncio.get_running_loop().time()
         first = asyncio.create_task(api.client.post(path, json={"reason": "stolen"}, headers=headers))
         await until(lambda: _waits_for_lock(stock))
@@ -69,7 +67,6 @@ async def test_a_repeat_waits_no_longer_than_two_seconds_and_others_are_served(
         assert {reply.status_code for reply in busy} == {503}
         late = [await repeats[0], await first]
         assert {reply.status_code for reply in late} == {503}
-        await other.rollback()
     done = await api.client.post(path, json={"reason": "stolen"}, headers=headers)
     assert (done.status_code, done.json()["status"]) == (200, "blocked")
     assert len(await stock.events(claim["certificateId"])) == 2

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 def limit_is(stock: Stock, limit: int | None) -> Callable[[], Awaitable[bool]]:
     async def is_so() -> bool:
-        async with stock.engine.connect() as connection:
+        async with stock.database.connection() as connection:
             policy = await recorded_policy(connection)
         return policy is not None and policy.refund_four_eyes_over == limit
 
@@ -35,7 +35,7 @@ async def test_the_policy_of_the_api_that_started_last_is_recorded(
     async with open_stock(settings) as stock:
         async with open_api(settings):
             await until(limit_is(stock, 7))
-        async with stock.engine.connect() as connection:
+        async with stock.database.connection() as connection:
             assert await recorded_policy(connection) == settings.policy
         async with open_api(settings_for(fresh_database_url, tmp_path)):
             await until(limit_is(stock, None))

@@ -3,8 +3,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.stream import stamp
 from giftcert.domain.certificate.decide import decide
@@ -14,6 +12,7 @@ from giftcert.settings import Settings
 from giftcert.storage import claims
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.claims import LOCK_WAIT
+from giftcert.storage.database import Connection
 from tests.integration.api.api_client import FIXED, OPEN, Api, Stock, open_api, settings_for
 
 pytestmark = pytest.mark.integration
@@ -40,10 +39,10 @@ async def test_a_channel_gets_a_certificate_while_temporal_and_kafka_are_away(ap
 async def test_the_claim_tells_and_changes_exactly_what_the_domain_decides(api: Api, stock: Stock) -> None:
     await stock.fill(1)
     [row] = await stock.rows("SELECT certificate_id::text AS id FROM certificates")
-    async with stock.engine.connect() as connection:
+    async with stock.database.connection() as connection:
         before = await CertificateRepository(connection).load(row["id"])
     body = (await api.next()).json()
-    async with stock.engine.connect() as connection:
+    async with stock.database.connection() as connection:
         after = await CertificateRepository(connection).load(row["id"])
     reservation = after.state.reservation
     assert reservation is not None
@@ -105,17 +104,15 @@ async def test_a_nearly_empty_pool_waits_for_a_claim_that_may_be_undone(
 ) -> None:
     monkeypatch.setattr(claims, "LOCK_WAIT", "1min")  # a busy machine may take long to undo it
     await stock.fill(1)
-    async with stock.engine.connect() as other:
-        await other.begin()
+    async with stock.database.transaction() as other:
         await lock_all(other)
         claim = asyncio.create_task(api.next())
         await someone_waits_for_a_lock(stock)
-        await other.rollback()
-        assert (await claim).status_code == 200
+    assert (await claim).status_code == 200
 
 
-async def lock_all(connection: AsyncConnection) -> None:
-    await connection.execute(text("SELECT 1 FROM certificates FOR UPDATE"))
+async def lock_all(connection: Connection) -> None:
+    await connection.execute("SELECT 1 FROM certificates FOR UPDATE")
 
 
 async def someone_waits_for_a_lock(stock: Stock) -> None:
@@ -127,8 +124,7 @@ async def someone_waits_for_a_lock(stock: Stock) -> None:
 
 async def test_a_claim_on_a_locked_pool_gives_up_after_the_lock_wait(api: Api, stock: Stock) -> None:
     await stock.fill(1)
-    async with stock.engine.connect() as other:
-        await other.begin()
+    async with stock.database.transaction() as other:
         await lock_all(other)
         before = asyncio.get_running_loop().time()
         reply = await api.next()

@@ -57,7 +57,7 @@ async def test_a_retirement_is_answered_with_an_operation_to_look_at(api: Api, s
     assert (operation["batchId"], operation["certificateId"], operation["reason"]) == (batch_id, None, WHY)
     assert (operation["total"], operation["done"], operation["finishedAt"]) == (9, 0, None)
     assert (await api.as_role("ops", f"/operations/{operation['operationId']}")).json() == operation
-    async with stock.engine.connect() as connection:
+    async with stock.database.connection() as connection:
         unfinished = await OperationRepository(connection).unfinished()
     assert [str(one) for one in unfinished] == [operation["operationId"]]
 

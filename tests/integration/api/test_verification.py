@@ -1,15 +1,13 @@
 """Number and CVC are checked, and guessing at them leads nowhere."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from asyncpg.connection import LoggedQuery
-from sqlalchemy import event
 
 from api.problems import ProblemError
 from api.services import open_services
@@ -17,6 +15,7 @@ from api.verification import CredentialCheck, Credentials
 from giftcert.security import Caller, Keyring, keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
+from giftcert.storage.database import Connection, Database
 from tests.integration.api.api_client import Api, Stock, open_api
 from tests.integration.api.sales import Till, orders_of
 from tests.waiting import until
@@ -99,41 +98,35 @@ class CountingKeyring(Keyring):
         return super().open(sealed, context)
 
 
-@contextmanager
-def statements_of(engine: Any) -> Iterator[list[str]]:
-    """What asyncpg sends on connections of the engine: its own driver knows statements that SQLAlchemy does not."""
-    sent: list[str] = []
+class LoggedDatabase(Database):
+    """Logs what is sent."""
 
-    def log(query: LoggedQuery) -> None:
-        sent.append(query.query)
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.sent: list[str] = []
 
-    def begin(connection: Any, *_: object) -> None:
-        connection.driver_connection.add_query_logger(log)
-
-    def end(connection: Any, *_: object) -> None:
-        connection.driver_connection.remove_query_logger(log)
-
-    with ExitStack() as listening:
-        for moment, listen in (("checkout", begin), ("checkin", end)):
-            event.listen(engine.sync_engine, moment, listen)
-            listening.callback(event.remove, engine.sync_engine, moment, listen)
-        yield sent
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        async with super().connection() as connection:
+            with connection.query_logger(lambda logged: self.sent.append(logged.query)):
+                yield connection
 
 
-async def work_of(stock: Stock, settings: Settings, number: str, cvc: str) -> tuple[list[str], int, str]:
+async def work_of(settings: Settings, number: str, cvc: str) -> tuple[list[str], int, str]:
     """What a check sends to the database, how many seals it opens, and what comes of it."""
     keyring = CountingKeyring.of(settings)
-    check = CredentialCheck(stock.engine, keyring, settings)
     caller = Caller("till", frozenset({"channel"}), frozenset({"pos"}))
     shown = Credentials.model_validate({"channel": "pos", "number": number, "cvc": cvc})
-    with statements_of(stock.engine) as sent:
+    assert settings.database_url is not None
+    async with LoggedDatabase(settings.database_url.get_secret_value()) as database:
+        check = CredentialCheck(database, keyring, settings)
         try:
             found = await check.check(check.guess(caller, shown, None, datetime.now(UTC)), shown.cvc)
             outcome = "right" if found else "wrong"
         except ProblemError as error:
             outcome = error.problem.slug
         await asyncio.sleep(0)  # asyncpg logs the last statement a turn of the loop later
-    return sent, keyring.opened, outcome
+    return database.sent, keyring.opened, outcome
 
 
 async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(
@@ -141,12 +134,12 @@ async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(
 ) -> None:
     _, shown = await issued(stock)
     for _ in range(5):  # the third locks, the fourth is locked
-        wrong_cvc = await work_of(stock, strict, shown["number"], with_another(shown["cvc"]))
-        wrong_number = await work_of(stock, strict, UNKNOWN_NUMBER, shown["cvc"])
+        wrong_cvc = await work_of(strict, shown["number"], with_another(shown["cvc"]))
+        wrong_number = await work_of(strict, UNKNOWN_NUMBER, shown["cvc"])
         assert wrong_cvc == wrong_number
         assert any("wrong_credentials" in statement for statement in wrong_cvc[0])
     assert wrong_cvc[2] == "too-many-attempts"
-    assert await work_of(stock, strict, **shown) == wrong_cvc
+    assert await work_of(strict, **shown) == wrong_cvc
 
 
 async def test_too_many_wrong_cvcs_lock_a_number_and_then_right_and_wrong_look_the_same(
@@ -281,7 +274,7 @@ async def test_a_lock_that_a_crash_left_unrecorded_is_told_by_the_next_process(
 ) -> None:
     certificate_id, shown = await issued(stock)
     for _ in range(3):
-        await work_of(stock, strict, shown["number"], with_another(shown["cvc"]))
+        await work_of(strict, shown["number"], with_another(shown["cvc"]))
     assert len(await stock.events(certificate_id)) == 4
     async with open_services(strict):
         assert len(await told(stock, certificate_id)) == 1
@@ -355,10 +348,10 @@ async def test_what_counts_no_more_is_forgotten(strict: Settings, stock: Stock) 
         await guess_wrong(api, shown, times=3)
         await told(stock, certificate_id)
     horizon = datetime.now(UTC) + strict.guess_policy.longest_lock
-    async with stock.engine.begin() as connection:
+    async with stock.database.transaction() as connection:
         await CredentialRepository(connection).forget(datetime.now(UTC) - timedelta(minutes=1))
     assert len(await stock.rows("SELECT 1 FROM wrong_credentials")) == 3
-    async with stock.engine.begin() as connection:
+    async with stock.database.transaction() as connection:
         await CredentialRepository(connection).forget(horizon)
     assert (
         await stock.rows("SELECT 1 FROM wrong_credentials UNION ALL SELECT 1 FROM verification_locks") == []

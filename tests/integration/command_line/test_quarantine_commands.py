@@ -13,7 +13,7 @@ from command_runs import RunCommand
 
 from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.service_policy import record_policy
 from kafka_ingest.records import InputRecord, Topics
 from kafka_ingest.transaction import IngestRules
@@ -28,12 +28,12 @@ BEFORE_KIOSKS = Topics("All_SalesOrder", "All_Payments", "All_Clients", ("im", "
 
 @pytest.fixture
 async def store(fresh_database_url: str, own_keys: dict[str, str]) -> AsyncIterator[Store]:
-    engine = engine_at(fresh_database_url)
+    database = Database(fresh_database_url)
     keyring = Keyring.load(Path(own_keys["keyring"]))
-    async with engine.begin() as connection:
+    async with database.transaction() as connection:
         await record_policy(connection, Policy(), datetime.now(UTC))
-    yield Store(engine, keyring, await add_certificates(engine, 1))
-    await engine.dispose()
+    yield Store(database, keyring, await add_certificates(database, 1))
+    await database.close()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def comes_to_quarantine(store: Store) -> list[InputRecord]:
         store.payment_record(b'{"eventId": "\x1b[2J"}'),
         store.payment_record(payment()),
     ]
-    writer = BatchWriter(store.engine, IngestRules(BEFORE_KIOSKS, store.keyring, Policy()), store.clock)
+    writer = BatchWriter(store.database, IngestRules(BEFORE_KIOSKS, store.keyring, Policy()), store.clock)
     await writer.commit(records, writer.decode(records))
     return records
 

@@ -12,14 +12,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from command_runs import RunCommand
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.clock import utc_now
 from giftcert.dispatch.main import serve
 from giftcert.dispatch.positions import find_positions
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading
 from tests.processes import free_port
@@ -30,16 +29,16 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = engine_at(fresh_database_url)
-    yield engine
-    await engine.dispose()
+async def database(fresh_database_url: str) -> AsyncIterator[Database]:
+    database = Database(fresh_database_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture
-async def store(engine: AsyncEngine, tmp_path: Path) -> Store:
+async def store(database: Database, tmp_path: Path) -> Store:
     keyring = Keyring.create(tmp_path / "ingest-keyring.json")
-    return Store(engine, keyring, await add_certificates(engine, 1))
+    return Store(database, keyring, await add_certificates(database, 1))
 
 
 @pytest.fixture
@@ -56,14 +55,14 @@ async def stream(kafka: str) -> str:
 async def sell(store: Store, **recipient: Any) -> None:
     """A client, an order and its payment come, and the certificate is led through them."""
     reservations = {store.certificates[0]: str(uuid4())}
-    await reserve_all(store.engine, reservations)
+    await reserve_all(store.database, reservations)
     line = store.line(reservationId=reservations[store.certificates[0]], **recipient)
     await store.commit(
         store.client_record(client()),
         store.order_record(order(lines=[goods_line(), line])),
         store.payment_record(payment()),
     )
-    await Leading(store.engine, store.keyring).lead()
+    await Leading(store.database, store.keyring).lead()
 
 
 async def publish(store: Store, settings: dict[str, Any]) -> None:
@@ -163,7 +162,7 @@ async def test_a_payment_that_spends_the_certificate_is_among_its_inputs(
     """Its order holds no certificate, so nothing else is kept of it."""
     spends = {"tender": "giftCertificate", "certificateId": store.certificates[0], "orderId": "POS-1"}
     await store.commit(store.payment_record(payment(**spends)))
-    await Leading(store.engine, store.keyring).lead()
+    await Leading(store.database, store.keyring).lead()
     answer = await traced(giftcert, store.certificates[0], database_url=fresh_database_url)
     first, *events = answer["timeline"]
     assert (first["step"], first["eventType"], first["eventId"]) == ("input", "payment.captured", "pay-1")

@@ -7,21 +7,19 @@ from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.dispatch.main import serve
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from tests.integration.dispatch.dispatchers import StartDispatcher, end, spawn
 from tests.integration.dispatch.stream_reader import StreamReader
 
 
 @pytest.fixture
-async def engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = engine_at(fresh_database_url, pool_size=10)
-    yield engine
-    await engine.dispose()
+async def database(fresh_database_url: str) -> AsyncIterator[Database]:
+    database = Database(fresh_database_url, pool_size=10)
+    yield database
+    await database.close()
 
 
 async def new_topic(bootstrap: str) -> str:
@@ -47,36 +45,34 @@ async def reader(kafka: str, topic: str) -> AsyncIterator[StreamReader]:
 
 
 @pytest.fixture
-async def certificates(engine: AsyncEngine) -> list[str]:
+async def certificates(database: Database) -> list[str]:
     """The ids of forty certificates in the pool."""
-    return await make_certificates(engine, 40)
+    return await make_certificates(database, 40)
 
 
-async def make_certificates(engine: AsyncEngine, count: int) -> list[str]:
-    async with engine.begin() as connection:
+async def make_certificates(database: Database, count: int) -> list[str]:
+    async with database.transaction() as connection:
+        await connection.execute("""
+            INSERT INTO products (product_id, currency, nominal, validity, reservation, reservation_limit, hold,
+                hold_limit, greatest_discount_percent, number_length, cvc_length)
+            VALUES ('GC-5000', 'RUB', 500000, '365 days', '30 min', '2 h', '30 min', '24 h', 20, 16, 6)
+        """)
         await connection.execute(
-            text("""
-                INSERT INTO products (product_id, currency, nominal, validity, reservation, reservation_limit, hold,
-                    hold_limit, greatest_discount_percent, number_length, cvc_length)
-                VALUES ('GC-5000', 'RUB', 500000, '365 days', '30 min', '2 h', '30 min', '24 h', 20, 16, 6)
-            """)
+            """
+            INSERT INTO batches (batch_id, product_id, quantity, source)
+            VALUES (gen_random_uuid(), 'GC-5000', $1, 'generate')
+            """,
+            count,
         )
-        await connection.execute(
-            text("""
-                INSERT INTO batches (batch_id, product_id, quantity, source)
-                VALUES (gen_random_uuid(), 'GC-5000', :count, 'generate')
-            """),
-            {"count": count},
+        rows = await connection.fetch(
+            """
+            INSERT INTO certificates (certificate_id, product_id, batch_id, last_four, currency, nominal)
+            SELECT gen_random_uuid(), 'GC-5000', batch_id, '1234', 'RUB', 500000
+            FROM batches, generate_series(1, $1) RETURNING certificate_id::text
+            """,
+            count,
         )
-        rows = await connection.execute(
-            text("""
-                INSERT INTO certificates (certificate_id, product_id, batch_id, last_four, currency, nominal)
-                SELECT gen_random_uuid(), 'GC-5000', batch_id, '1234', 'RUB', 500000
-                FROM batches, generate_series(1, :count) RETURNING certificate_id::text
-            """),
-            {"count": count},
-        )
-        return list(rows.scalars())
+        return [row["certificate_id"] for row in rows]
 
 
 @pytest.fixture

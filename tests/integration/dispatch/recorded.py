@@ -4,11 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from zlib import crc32
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
+from giftcert.storage.database import Database
 from giftcert.storage.events import SHARDS, EventRepository
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -37,22 +35,21 @@ def shard_of(key: str) -> int:
     return crc32(key.encode()) % SHARDS
 
 
-async def append(engine: AsyncEngine, certificate_id: str, *records: EventRecord) -> None:
-    async with engine.begin() as connection:
+async def append(database: Database, certificate_id: str, *records: EventRecord) -> None:
+    async with database.transaction() as connection:
         await EventRepository(connection).append(certificate_id, records)
 
 
-async def event_ids(engine: AsyncEngine) -> set[str]:
-    async with engine.connect() as connection:
-        return set((await connection.execute(text("SELECT event_id::text FROM events"))).scalars())
+async def event_ids(database: Database) -> set[str]:
+    async with database.connection() as connection:
+        return {row["event_id"] for row in await connection.fetch("SELECT event_id::text FROM events")}
 
 
-async def unpublished(engine: AsyncEngine) -> int:
-    async with engine.connect() as connection:
-        statement = text("SELECT count(*) FROM outbox")
-        return int((await connection.execute(statement)).scalar_one())
+async def unpublished(database: Database) -> int:
+    async with database.connection() as connection:
+        return int(await connection.fetchval("SELECT count(*) FROM outbox"))
 
 
-async def until_none_waits(engine: AsyncEngine) -> None:
-    while await unpublished(engine):  # noqa: ASYNC110 - a table tells nobody
+async def until_none_waits(database: Database) -> None:
+    while await unpublished(database):  # noqa: ASYNC110 - a table tells nobody
         await asyncio.sleep(0.01)

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.dispatch import producer
 from giftcert.dispatch.main import serve
@@ -13,7 +12,7 @@ from giftcert.dispatch.producer import StreamProducer
 from giftcert.dispatch.publisher import ShardPublisher
 from giftcert.settings import Settings
 from giftcert.storage import outbox
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.outbox import OutboxRepository
 from tests.conftest import new_database
 from tests.crashes import CrashError, Step, around_each, crash
@@ -28,21 +27,21 @@ EVENTS = 4
 class Stream:
     """A database and a topic that all tests of this module share, each with certificates of its own."""
 
-    def __init__(self, settings: Settings, engine: AsyncEngine, reader: StreamReader, ids: list[str]) -> None:
-        self.settings, self.engine, self.reader = settings, engine, reader
+    def __init__(self, settings: Settings, database: Database, reader: StreamReader, ids: list[str]) -> None:
+        self.settings, self.database, self.reader = settings, database, reader
         self._ids = ids
 
     async def recorded(self) -> set[str]:
         """Record events of two certificates; return which certificates."""
         keys = {self._ids.pop(), self._ids.pop()}
         for key in keys:
-            await append(self.engine, key, *(reserved(number) for number in range(1, EVENTS + 1)))
+            await append(self.database, key, *(reserved(number) for number in range(1, EVENTS + 1)))
         return keys
 
     async def told(self, keys: set[str]) -> None:
         """Read until all is told, and see that it is told in order and told alike each time."""
-        await until_none_waits(self.engine)
-        records = await self.reader.until(await event_ids(self.engine))
+        await until_none_waits(self.database)
+        records = await self.reader.until(await event_ids(self.database))
         ours = [one for one in records if one.key in keys]
         assert first_sequences(ours) == {key: list(range(1, EVENTS + 1)) for key in keys}
         contents = {(one.event_id, one.raw, tuple(one.headers.items())) for one in ours}
@@ -52,11 +51,11 @@ class Stream:
 @pytest.fixture(scope="module")
 async def stream(postgres_url: str, kafka: str) -> AsyncIterator[Stream]:
     url, topic = await new_database(postgres_url), await new_topic(kafka)
-    engine = engine_at(url)
+    database = Database(url)
     settings = Settings(database_url=url, kafka_bootstrap_servers=kafka, topic_stream=topic, _env_file=None)
     async with StreamReader(kafka, topic) as reader:
-        yield Stream(settings, engine, reader, await make_certificates(engine, 100))
-    await engine.dispose()
+        yield Stream(settings, database, reader, await make_certificates(database, 100))
+    await database.close()
 
 
 async def next_one_tells(stream: Stream, keys: set[str]) -> None:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
 from giftcert.dispatch.publisher import OutageReport, ShardPublisher
+from giftcert.storage.database import Database
 from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
 from tests.integration.dispatch.conftest import new_topic
@@ -41,13 +40,13 @@ async def stoppable(stoppable_kafka: StoppableKafka) -> OwnTopic:
 
 
 @asynccontextmanager
-async def hasty_dispatcher(engine: AsyncEngine, topic: OwnTopic) -> AsyncIterator[Health]:
+async def hasty_dispatcher(database: Database, topic: OwnTopic) -> AsyncIterator[Health]:
     """A dispatcher of one publisher that gives up after half a second and reports it at once."""
     health = Health()
-    poller = Poller(engine, health)
+    poller = Poller(database, health)
     producer = StreamProducer(topic.name, {"bootstrap_servers": topic.address}, timedelta(seconds=0.5))
-    outage = OutageReport(engine, topic.name, patience=timedelta())
-    publisher = ShardPublisher(engine, producer, poller, outage, health)
+    outage = OutageReport(database, topic.name, patience=timedelta())
+    publisher = ShardPublisher(database, producer, poller, outage, health)
     tasks = [asyncio.create_task(poller.poll()), asyncio.create_task(publisher.run())]
     try:
         yield health
@@ -56,10 +55,9 @@ async def hasty_dispatcher(engine: AsyncEngine, topic: OwnTopic) -> AsyncIterato
         await asyncio.gather(*tasks)
 
 
-async def until_true(engine: AsyncEngine, condition: str) -> None:
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        while not (await connection.execute(text(f"SELECT {condition}"))).scalar_one():  # noqa: ASYNC110
+async def until_true(database: Database, condition: str) -> None:
+    async with database.connection() as connection:
+        while not await connection.fetchval(f"SELECT {condition}"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -70,22 +68,22 @@ ALL_PUBLISHED = "NOT EXISTS (SELECT FROM outbox)"
 
 
 async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
-    engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic
+    database: Database, certificates: list[str], stoppable: OwnTopic
 ) -> None:
     one, other = certificates[0], certificates[1]
     reading = StreamReader(stoppable.address, stoppable.name)
-    async with reading as reader, hasty_dispatcher(engine, stoppable) as health:
-        await append(engine, one, reserved(1))
+    async with reading as reader, hasty_dispatcher(database, stoppable) as health:
+        await append(database, one, reserved(1))
         await reader.next()
         stoppable.kafka.hang()
-        await append(engine, one, reserved(2), reserved(3))
-        await until_true(engine, REPORTED)
+        await append(database, one, reserved(2), reserved(3))
+        await until_true(database, REPORTED)
         assert health.waiting_for == "Kafka"
-        await append(engine, one, reserved(4))
-        await append(engine, other, reserved(5))
+        await append(database, one, reserved(4))
+        await append(database, other, reserved(5))
         stoppable.kafka.go_on()
-        told = await reader.until(await event_ids(engine))
-        await until_true(engine, ALL_PUBLISHED)
+        told = await reader.until(await event_ids(database))
+        await until_true(database, ALL_PUBLISHED)
 
     assert first_sequences([each for each in told if each.key in {one, other}]) == {
         one: [1, 2, 3, 4],
@@ -96,10 +94,10 @@ async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
 
 
 async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
-    engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic
+    database: Database, certificates: list[str], stoppable: OwnTopic
 ) -> None:
-    await append(engine, certificates[0], *(reserved(number) for number in range(1, 4)))
-    async with engine.connect() as connection:
+    await append(database, certificates[0], *(reserved(number) for number in range(1, 4)))
+    async with database.connection() as connection:
         outbox = OutboxRepository(connection)
         window = await outbox.lock_window(10)
         assert window is not None
@@ -122,47 +120,47 @@ async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
 
 
 async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
-    engine: AsyncEngine, certificates: list[str], stoppable: OwnTopic, fresh_database_url: str
+    database: Database, certificates: list[str], stoppable: OwnTopic, fresh_database_url: str
 ) -> None:
     certificate = certificates[0]
     frozen = await spawn(fresh_database_url, stoppable.address, stoppable.name)
     async with StreamReader(stoppable.address, stoppable.name) as reader:
-        await append(engine, certificate, reserved(1))
+        await append(database, certificate, reserved(1))
         await reader.next()
         stoppable.kafka.hang()
-        await append(engine, certificate, reserved(2))
-        await until_true(engine, PUBLISHING)
+        await append(database, certificate, reserved(2))
+        await until_true(database, PUBLISHING)
         frozen.send_signal(signal.SIGSTOP)
         stoppable.kafka.go_on()
         other = await spawn(fresh_database_url, stoppable.address, stoppable.name)
-        await append(engine, certificate, reserved(3))
-        await reader.until(await event_ids(engine))
-        await until_true(engine, ALL_PUBLISHED)
+        await append(database, certificate, reserved(3))
+        await reader.until(await event_ids(database))
+        await until_true(database, ALL_PUBLISHED)
 
         frozen.send_signal(signal.SIGCONT)
         await end(other)
-        await append(engine, certificate, reserved(4))
-        told = await reader.until(await event_ids(engine))
+        await append(database, certificate, reserved(4))
+        told = await reader.until(await event_ids(database))
         await end(frozen)
 
     assert first_sequences(told)[certificate] == [1, 2, 3, 4]
 
 
 async def test_an_outage_that_goes_on_is_reported_once_a_minute_by_all_processes_together(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    first = OutageReport(engine, "stream", patience=timedelta())
-    second = OutageReport(engine, "stream", patience=timedelta())
+    first = OutageReport(database, "stream", patience=timedelta())
+    second = OutageReport(database, "stream", patience=timedelta())
     for outage in (first, second, first):
         await outage.goes_on(PublishError("away"))
 
-    assert len(await event_ids(engine)) == 1
+    assert len(await event_ids(database)) == 1
 
 
-async def test_an_outage_that_soon_ends_is_not_reported(engine: AsyncEngine) -> None:
-    outage = OutageReport(engine, "stream", patience=timedelta(hours=1))
+async def test_an_outage_that_soon_ends_is_not_reported(database: Database) -> None:
+    outage = OutageReport(database, "stream", patience=timedelta(hours=1))
     await outage.goes_on(PublishError("away"))
     outage.over()
     await outage.goes_on(PublishError("away"))
 
-    assert not await event_ids(engine)
+    assert not await event_ids(database)

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from kafka_ingest import consumer, late_match, outages, signaller, watermarks
 from tests.integration.kafka_ingest.ingest_process import Neighbours, make_neighbours
@@ -29,10 +28,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = engine_at(fresh_database_url, pool_size=10)
-    yield engine
-    await engine.dispose()
+async def database(fresh_database_url: str) -> AsyncIterator[Database]:
+    database = Database(fresh_database_url, pool_size=10)
+    yield database
+    await database.close()
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +42,8 @@ def keyring_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def store(engine: AsyncEngine, keyring_file: Path) -> Store:
-    return Store(engine, Keyring.load(keyring_file), await add_certificates(engine, 4))
+async def store(database: Database, keyring_file: Path) -> Store:
+    return Store(database, Keyring.load(keyring_file), await add_certificates(database, 4))
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.payments import encode_payment
 from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.order_lines import OrderLineRow, line_of
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.signals import Wake
@@ -21,6 +19,7 @@ from kafka_ingest.late_match import LateMatch
 from kafka_ingest.records import InputRecord, Topics
 from kafka_ingest.transaction import Committed, IngestRules
 from kafka_ingest.writer import BatchWriter
+from tests.named_values import query
 from tests.unit.contracts.topic_records import certificate_line, raw
 
 TOPICS = Topics("All_SalesOrder", "All_Payments", "All_Clients", ("im", "pos"))
@@ -41,7 +40,7 @@ _LINES = """
     SELECT order_id, line_key, standing::text AS standing, recipient::text AS recipient, unpaid_until,
         named_certificates::text[] AS named, speaker::text AS speaker, holder::text AS holder, holder_status,
         waiters::text[] AS waiters, counted::text AS counted, open_case::text AS open_case, reported::text AS reported
-    FROM order_lines WHERE order_id = :order_id ORDER BY line_key
+    FROM order_lines WHERE order_id = $1 ORDER BY line_key
 """
 _RESERVE = """
     WITH pair AS (
@@ -56,38 +55,35 @@ _RESERVE = """
 """
 
 
-async def add_certificates(engine: AsyncEngine, count: int, ids: list[str] | None = None) -> list[str]:
+async def add_certificates(database: Database, count: int, ids: list[str] | None = None) -> list[str]:
     """Put certificates into the pool; return their ids."""
     ids = ids or [str(uuid4()) for _ in range(count)]
-    async with engine.begin() as connection:
+    async with database.transaction() as connection:
+        await connection.execute("""
+            INSERT INTO products (product_id, currency, nominal, validity, reservation, reservation_limit, hold,
+                hold_limit, greatest_discount_percent, number_length, cvc_length)
+            VALUES ('GC-5000', 'RUB', 500000, '365 days', '30 min', '2 h', '30 min', '1 day', 20, 16, 6)
+            ON CONFLICT DO NOTHING
+        """)
         await connection.execute(
-            text("""
-                INSERT INTO products (product_id, currency, nominal, validity, reservation, reservation_limit, hold,
-                    hold_limit, greatest_discount_percent, number_length, cvc_length)
-                VALUES ('GC-5000', 'RUB', 500000, '365 days', '30 min', '2 h', '30 min', '1 day', 20, 16, 6)
-                ON CONFLICT DO NOTHING
-            """)
+            "INSERT INTO batches VALUES (gen_random_uuid(), 'GC-5000', $1, 'generate')", len(ids)
         )
         await connection.execute(
-            text("INSERT INTO batches VALUES (gen_random_uuid(), 'GC-5000', :count, 'generate')"),
-            {"count": len(ids)},
-        )
-        await connection.execute(
-            text("""
-                WITH made AS (
-                    INSERT INTO certificates (certificate_id, product_id, batch_id, last_four, currency, nominal)
-                    SELECT id, 'GC-5000', (SELECT batch_id FROM batches LIMIT 1), '0000', 'RUB', 500000
-                    FROM unnest(CAST(:ids AS uuid[])) AS id RETURNING certificate_id
-                )
-                INSERT INTO certificate_secrets (certificate_id, number_sealed, number_fingerprint, cvc_sealed)
-                SELECT certificate_id, '', certificate_id::text::bytea, '' FROM made
-            """),
-            {"ids": ids},
+            """
+            WITH made AS (
+                INSERT INTO certificates (certificate_id, product_id, batch_id, last_four, currency, nominal)
+                SELECT id, 'GC-5000', (SELECT batch_id FROM batches LIMIT 1), '0000', 'RUB', 500000
+                FROM unnest($1::uuid[]) AS id RETURNING certificate_id
+            )
+            INSERT INTO certificate_secrets (certificate_id, number_sealed, number_fingerprint, cvc_sealed)
+            SELECT certificate_id, '', certificate_id::text::bytea, '' FROM made
+            """,
+            ids,
         )
     return ids
 
 
-async def reserve_all(engine: AsyncEngine, reservations: Mapping[str, str], channel: str = "im") -> None:
+async def reserve_all(database: Database, reservations: Mapping[str, str], channel: str = "im") -> None:
     """Reserve certificates of the pool under these reservations."""
     values = {
         "ids": list(reservations),
@@ -96,15 +92,15 @@ async def reserve_all(engine: AsyncEngine, reservations: Mapping[str, str], chan
         "now": NOON,
         "until": NOON + timedelta(minutes=30),
     }
-    async with engine.begin() as connection:
-        await connection.execute(text(_RESERVE), values)
+    async with database.transaction() as connection:
+        await query(connection, _RESERVE, **values)
 
 
 @dataclass
 class Store:
     """What ingest works on, and a writer of its own."""
 
-    engine: AsyncEngine
+    database: Database
     keyring: Keyring
     certificates: list[str]
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -118,11 +114,11 @@ class Store:
 
     @property
     def writer(self) -> BatchWriter:
-        return BatchWriter(self.engine, self.rules, self.clock)
+        return BatchWriter(self.database, self.rules, self.clock)
 
     @property
     def late_match(self) -> LateMatch:
-        return LateMatch(self.engine, self.rules, self.handed_over.extend, self.clock)
+        return LateMatch(self.database, self.rules, self.handed_over.extend, self.clock)
 
     def record(self, topic: str, value: Any, key: str = "k", partition: int = 0) -> InputRecord:
         """The next record of a partition."""
@@ -149,12 +145,12 @@ class Store:
         return await writer.commit(records, writer.decode(records))
 
     async def rows(self, statement: str, **values: Any) -> list[Any]:
-        async with self.engine.connect() as connection:
-            return [tuple(row) for row in await connection.execute(text(statement), values)]
+        async with self.database.connection() as connection:
+            return [tuple(row.values()) for row in await query(connection, statement, **values)]
 
     async def rows_changed(self, statement: str, **values: Any) -> None:
-        async with self.engine.begin() as connection:
-            await connection.execute(text(statement), values)
+        async with self.database.transaction() as connection:
+            await query(connection, statement, **values)
 
     async def value(self, statement: str, **values: Any) -> Any:
         [(value,)] = await self.rows(statement, **values)
@@ -162,9 +158,8 @@ class Store:
 
     async def lines(self, order_id: str = "IM-1001") -> list[OrderLineRow]:
         """The certificate lines of an order, as stored."""
-        async with self.engine.connect() as connection:
-            found = await connection.execute(text(_LINES), {"order_id": order_id})
-            return [line_of(row) for row in found.mappings()]
+        async with self.database.connection() as connection:
+            return [line_of(row) for row in await connection.fetch(_LINES, order_id)]
 
     async def line_row(self, order_id: str = "IM-1001") -> OrderLineRow:
         """The only certificate line of an order."""
@@ -195,7 +190,7 @@ def _order_id(value: Any) -> str:
     return str(value.get("orderId", "k")) if isinstance(value, dict) else "k"
 
 
-async def keep_unmatched(connection: AsyncConnection, record: InputRecord) -> None:
+async def keep_unmatched(connection: Connection, record: InputRecord) -> None:
     """Write a payment as a transaction does that found no order."""
     [(_, payment)] = decode([record], TOPICS, 1_048_576).payments
     place = (record.topic, record.partition, record.offset)

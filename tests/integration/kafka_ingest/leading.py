@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.database import Database
 from tests.integration.kafka_ingest.ingest_store import NOON
+from tests.named_values import query
 
 _PENDING = "SELECT DISTINCT certificate_id::text FROM pending ORDER BY 1"
 _EVENTS = "SELECT event_type, payload FROM events WHERE certificate_id = CAST(:id AS uuid) ORDER BY sequence"
@@ -27,13 +26,15 @@ ROUNDS = 10
 class Leading:
     """The workflows of all certificates that have something to decide."""
 
-    engine: AsyncEngine
+    database: Database
     keyring: Keyring
     clock: datetime = NOON
 
     @property
     def lifecycle(self) -> Lifecycle:
-        return Lifecycle(self.engine, Policy(), self.keyring, web_url=lambda _: "http://temporal", build="1")
+        return Lifecycle(
+            self.database, Policy(), self.keyring, web_url=lambda _: "http://temporal", build="1"
+        )
 
     async def lead(self) -> None:
         """Let all certificates decide all that is pending for them."""
@@ -48,16 +49,16 @@ class Leading:
 
     async def state(self, certificate_id: str) -> CertificateState:
         """The state as it is stored."""
-        async with self.engine.connect() as connection:
+        async with self.database.connection() as connection:
             return (await CertificateRepository(connection).load(certificate_id)).state
 
     async def _pending(self) -> list[str]:
-        async with self.engine.connect() as connection:
-            return list((await connection.execute(text(_PENDING))).scalars())
+        async with self.database.connection() as connection:
+            return [row["certificate_id"] for row in await connection.fetch(_PENDING)]
 
 
-async def recorded(engine: AsyncEngine, certificate_id: str) -> list[tuple[str, dict[str, Any]]]:
+async def recorded(database: Database, certificate_id: str) -> list[tuple[str, dict[str, Any]]]:
     """The public events of a certificate, as (type, payload), in sequence."""
-    async with engine.connect() as connection:
-        rows = await connection.execute(text(_EVENTS), {"id": certificate_id})
-        return [(row.event_type, row.payload) for row in rows]
+    async with database.connection() as connection:
+        rows = await query(connection, _EVENTS, id=certificate_id)
+        return [(row["event_type"], row["payload"]) for row in rows]

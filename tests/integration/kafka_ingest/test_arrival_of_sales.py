@@ -38,7 +38,7 @@ class Arrival:
         store.clock = lambda: NOON
         self.store, self.said = store, sales
         self.sales = [TopicSale.of(nth, run, records) for nth, records in enumerate(sales)]
-        self.leading = Leading(store.engine, store.keyring)
+        self.leading = Leading(store.database, store.keyring)
 
     async def in_plain_order(self) -> list[Outcome]:
         """Clients first, then sale by sale orders and payments, all in one batch."""

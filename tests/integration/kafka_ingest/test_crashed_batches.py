@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from itertools import count
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.marks import MarkRepository
 from kafka_ingest.late_match import LateMatch
 from kafka_ingest.main import make_days_ahead
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.integration
 ENOUGH = 100
 
 
-Work = Callable[[Store, AsyncEngine], Awaitable[object]]
+Work = Callable[[Store, Database], Awaitable[object]]
 
 
 def everything_in_one_batch(store: Store, nth: int) -> list[InputRecord]:
@@ -55,8 +54,8 @@ def everything_in_one_batch(store: Store, nth: int) -> list[InputRecord]:
     ]
 
 
-async def attempt(engine: AsyncEngine, store: Store, batch: list[InputRecord]) -> Failure | None:
-    writer = BatchWriter(engine, store.rules)
+async def attempt(database: Database, store: Store, batch: list[InputRecord]) -> Failure | None:
+    writer = BatchWriter(database, store.rules)
     try:
         await writer.commit(batch, writer.decode(batch))
     except Exception as error:  # noqa: BLE001 - what ingest makes of it is asserted
@@ -77,23 +76,23 @@ async def check(store: Store, nth: int) -> None:
     assert await store.value("SELECT count(*) FROM events") == 3 * (nth + 1)
 
 
-async def steps_survived(store: Store, way: Cuttable, engine: AsyncEngine, *, after_passing: bool) -> int:
+async def steps_survived(store: Store, way: Cuttable, database: Database, *, after_passing: bool) -> int:
     """Cut the way to PostgreSQL at each step in turn; return how many steps there were."""
     for nth in count():
         waited = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}", "eventType": "payment.authorized"}
         await store.commit(store.payment_record(payment(**waited)))
         batch = everything_in_one_batch(store, nth)
         way.cut_once_at(nth + 1, after_passing=after_passing)
-        failure = await attempt(engine, store, batch)
+        failure = await attempt(database, store, batch)
         way.never_mind()
         if failure is None:
             assert not way.was_cut.is_set()
             await check(store, nth)
             return nth
         assert failure is Failure.AWAY
-        assert await attempt(engine, store, batch) is None
+        assert await attempt(database, store, batch) is None
         await check(store, nth)
-        assert await attempt(engine, store, batch) is None, "offsets not committed: it comes once more"
+        assert await attempt(database, store, batch) is None, "offsets not committed: it comes once more"
         await check(store, nth)
     raise AssertionError("unreachable")
 
@@ -102,29 +101,29 @@ async def steps_survived(store: Store, way: Cuttable, engine: AsyncEngine, *, af
 async def test_a_crash_between_any_two_steps_changes_nothing(
     fresh_database_url: str, store: Store, *, after_passing: bool
 ) -> None:
-    store.certificates = await add_certificates(store.engine, 2 * ENOUGH)
+    store.certificates = await add_certificates(store.database, 2 * ENOUGH)
     async with cuttable(fresh_database_url) as (way, url):
-        engine = engine_at(url, pool_size=1)
+        database = Database(url, pool_size=1)
         warm = [store.payment_record(payment(orderId="goods"))]
-        assert await attempt(engine, store, warm) is None
-        steps = await steps_survived(store, way, engine, after_passing=after_passing)
-        await engine.dispose()
+        assert await attempt(database, store, warm) is None
+        steps = await steps_survived(store, way, database, after_passing=after_passing)
+        await database.close()
     assert steps >= 15
 
 
-async def looked_at_again(store: Store, engine: AsyncEngine) -> None:
+async def looked_at_again(store: Store, database: Database) -> None:
     """An order's payments and buyer that its mapping missed are found."""
-    late_match = LateMatch(engine, store.rules, store.handed_over.extend, store.clock)
+    late_match = LateMatch(database, store.rules, store.handed_over.extend, store.clock)
     while await late_match.round():
         pass
 
 
-async def days_made(_: Store, engine: AsyncEngine) -> None:
-    await make_days_ahead(engine, lambda: datetime(2030, 1, 1, tzinfo=UTC))
+async def days_made(_: Store, database: Database) -> None:
+    await make_days_ahead(database, lambda: datetime(2030, 1, 1, tzinfo=UTC))
 
 
-async def marked(_: Store, engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
+async def marked(_: Store, database: Database) -> None:
+    async with database.transaction() as connection:
         marks = MarkRepository(connection)
         await marks.register([(TOPICS.orders, 0), (TOPICS.payments, 0)])
         await marks.advance([(TOPICS.orders, 0, datetime(2030, 1, 1, tzinfo=UTC))])
@@ -143,7 +142,7 @@ async def what_is_left(store: Store) -> list[object]:
 async def with_a_missed_payment(store: Store) -> None:
     await store.commit(store.order_record(order(lines=[store.line()])))
     missed = store.payment_record(payment())
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await keep_unmatched(connection, missed)
 
 
@@ -154,25 +153,25 @@ async def test_a_crash_at_any_step_of_what_ingest_does_beside_its_batches_change
 ) -> None:
     """Each step is cut in turn, always in the same database: whatever was done is not done twice."""
     store.clock = lambda: NOON
-    whole = engine_at(await new_database(postgres_url))
-    untroubled = replace(store, engine=whole, offsets={}, handed_over=[])
+    whole = Database(await new_database(postgres_url))
+    untroubled = replace(store, database=whole, offsets={}, handed_over=[])
     await add_certificates(whole, len(store.certificates), store.certificates)
     await with_a_missed_payment(untroubled)
     await work(untroubled, whole)
     await with_a_missed_payment(store)
     async with cuttable(fresh_database_url) as (way, url):
-        engine = engine_at(url, pool_size=1)
-        async with engine.connect():
+        database = Database(url, pool_size=1)
+        async with database.connection():
             pass  # connecting is no step of the work
         for nth in count(1):
             way.cut_once_at(nth, after_passing=after_passing)
             with suppress(Exception):
-                await work(store, engine)
+                await work(store, database)
             way.never_mind()
             if not way.was_cut.is_set():
                 break
-        await work(store, engine)
-        await engine.dispose()
+        await work(store, database)
+        await database.close()
     assert nth > 2
     assert await what_is_left(store) == await what_is_left(untroubled)
-    await whole.dispose()
+    await whole.close()

@@ -16,7 +16,7 @@ from giftcert.clock import utc_now
 from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.pending import PendingRepository
 from giftcert.storage.sweep import SweepRepository
 from giftcert.telemetry import Health
@@ -65,10 +65,10 @@ class Shop:
     async def process(self, batch: list[InputRecord], crashed: asyncio.Event | None = None) -> None:
         """What a process does that gets this batch: until it crashes, else until nothing is left to be signalled."""
         self.ahead += timedelta(minutes=1)  # the sweep finds all that waits
-        outages = OutageReport(self.store.engine, Health(), ("orders", 0, 0), self.clock)
-        signaller = Signaller(self.store.engine, self.send, outages, self.clock)
+        outages = OutageReport(self.store.database, Health(), ("orders", 0, 0), self.clock)
+        signaller = Signaller(self.store.database, self.send, outages, self.clock)
         sweeper = Sweeper(
-            self.store.engine, self.send, CertificateRuns(self.client), outages, "im", self.clock
+            self.store.database, self.send, CertificateRuns(self.client), outages, "im", self.clock
         )
         async with signaller.running():
             committed = await self.store.commit(*batch)
@@ -110,13 +110,13 @@ async def shop(postgres_url: str, keyring_file: Path, temporal_address: str) -> 
     addresses: dict[str, Any] = {"database_url": url, "temporal_address": temporal_address}
     namespace = f"signals-{uuid4().hex[:12]}"
     settings = Settings(_env_file=None, keyring=keyring_file, temporal_namespace=namespace, **addresses)
-    client, engine = await connect(settings), engine_at(url)
+    client, database = await connect(settings), Database(url)
     await ensure_namespace(client)
     async with running(settings):
-        store = Store(engine, Keyring.load(keyring_file), await add_certificates(engine, 50))
+        store = Store(database, Keyring.load(keyring_file), await add_certificates(database, 50))
         await store.rows_changed(RESERVE_ALL)
         yield Shop(store, client)
-    await engine.dispose()
+    await database.close()
 
 
 async def crashed_and_gone_on(shop: Shop, crashed: asyncio.Event) -> None:

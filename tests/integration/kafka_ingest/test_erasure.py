@@ -4,10 +4,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.domain.certificate.messages import AuthorizeRedemption
 from giftcert.storage import ingest_fences
+from giftcert.storage.database import Database
 from kafka_ingest.decoder import decode
 from kafka_ingest.records import InputRecord, partitions_of
 from kafka_ingest.transaction import BatchTransaction
@@ -68,7 +68,7 @@ async def test_also_of_those_who_were_merged_into_the_client_before_or_are_later
 async def test_an_order_that_did_not_see_the_erasure_is_looked_at_again(store: Store) -> None:
     """Its transaction is open while the client is erased, and commits a recipient afterwards."""
     record = store.order_record(sold(store))
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await ingest_fences.enter(connection, partitions_of([record]))
         await BatchTransaction(connection, store.rules, NOON).ingest(decode([record], TOPICS, 1_048_576))
         await erase(store)
@@ -80,14 +80,14 @@ async def test_an_order_that_did_not_see_the_erasure_is_looked_at_again(store: S
 
 
 async def test_whatever_became_of_the_certificates_the_recipient_is_stored_nowhere(
-    store: Store, engine: AsyncEngine
+    store: Store, database: Database
 ) -> None:
     """Reserved, ordered, sold, spent, refunded, expired and released; then each order gets another version."""
-    store.certificates = await add_certificates(engine, 7)
+    store.certificates = await add_certificates(database, 7)
     reserved, ordered, issued, spent, refunded, expired, released = range(7)
     reservations = {one: str(uuid4()) for one in store.certificates}
-    await reserve_all(engine, reservations)
-    leading = Leading(engine, store.keyring)
+    await reserve_all(database, reservations)
+    leading = Leading(database, store.keyring)
 
     async def paid(nth: int) -> None:
         paying = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}", "amount": 500_000, "allocations": None}

@@ -31,9 +31,9 @@ class Shop:
 
     async def add(self, count: int) -> None:
         """Put certificates into the pool and reserve them."""
-        self.store.certificates = await add_certificates(self.store.engine, count)
+        self.store.certificates = await add_certificates(self.store.database, count)
         self.reservations = {one: str(uuid4()) for one in self.store.certificates}
-        await reserve_all(self.store.engine, self.reservations)
+        await reserve_all(self.store.database, self.reservations)
 
     def passes(self, time: timedelta) -> None:
         """Time passes for everybody."""
@@ -85,14 +85,14 @@ class Shop:
 
     async def events(self, nth: int = 0) -> list[str]:
         return [
-            event_type for event_type, _ in await recorded(self.store.engine, self.store.certificates[nth])
+            event_type for event_type, _ in await recorded(self.store.database, self.store.certificates[nth])
         ]
 
 
 @pytest.fixture
 async def shop(store: Store) -> Shop:
     store.clock = lambda: NOON
-    made = Shop(store, Leading(store.engine, store.keyring))
+    made = Shop(store, Leading(store.database, store.keyring))
     await made.add(4)
     return made
 
@@ -141,7 +141,7 @@ async def test_several_payments_and_tenders_pay_one_order(shop: Shop) -> None:
     assert await shop.events() == SOLD
     [issued] = [
         payload
-        for event_type, payload in await recorded(shop.store.engine, shop.store.certificates[0])
+        for event_type, payload in await recorded(shop.store.database, shop.store.certificates[0])
         if event_type == "issue.completed"
     ]
     assert issued["paymentIds"] == ["P-1", "P-2", "P-3"]
@@ -183,7 +183,7 @@ async def test_versions_add_remove_replace_and_reprice_lines(shop: Shop) -> None
     state = (await shop.states())[1]
     assert state.sale is not None
     assert state.sale.amount == 450_000
-    ordered = (await recorded(shop.store.engine, shop.store.certificates[2]))[0]
+    ordered = (await recorded(shop.store.database, shop.store.certificates[2]))[0]
     assert ordered[1]["replaces"] == shop.store.certificates[0]
 
 

@@ -24,7 +24,7 @@ RESERVED = ["01936f5e-0000-7000-8000-0000000000a1", "01936f5e-0000-7000-8000-000
 async def shop(store: Store) -> Store:
     """Two certificates are reserved; the order of the first will lie in quarantine."""
     store.clock = lambda: NOON
-    await reserve_all(store.engine, dict(zip(store.certificates[:2], RESERVED, strict=True)))
+    await reserve_all(store.database, dict(zip(store.certificates[:2], RESERVED, strict=True)))
     return store
 
 
@@ -34,7 +34,7 @@ async def released(store: Store) -> list[int]:
         """INSERT INTO ingest_marks VALUES ('orders', 0, :at) ON CONFLICT (topic, partition) DO NOTHING""",
         at=LATER + timedelta(days=1),
     )
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await ReservationRepository(connection).release_lapsed(100, LATER)
     statuses = "SELECT certificate_id::text FROM certificates WHERE status = 'available' AND version > 1"
     free = {one for (one,) in await store.rows(statuses)}
@@ -70,7 +70,7 @@ async def test_what_a_record_in_quarantine_may_name_is_not_released_before_it_is
     await shop.commit(bad)
     assert await shop.rows("SELECT reason FROM quarantine") == [(reason,)]
     assert await released(shop) == [nth for nth in (0, 1) if nth not in held]
-    await Replay(shop.engine, shop.rules, "ops-1").dismiss(place_of(bad), "the owner has sent it anew")
+    await Replay(shop.database, shop.rules, "ops-1").dismiss(place_of(bad), "the owner has sent it anew")
     assert await released(shop) == [0, 1]
 
 
@@ -106,9 +106,9 @@ async def test_a_channel_that_is_configured_since(shop: Store) -> None:
 
 
 async def is_issued_by_a_replay(shop: Store, record: InputRecord) -> bool:
-    [replayed] = await Replay(shop.engine, shop.rules, "ops-1", shop.clock).replay(place_of(record))
+    [replayed] = await Replay(shop.database, shop.rules, "ops-1", shop.clock).replay(place_of(record))
     assert replayed.is_applied, replayed
-    leading = Leading(shop.engine, shop.keyring, LATER)
+    leading = Leading(shop.database, shop.keyring, LATER)
     await leading.lead()
     return (await leading.state(shop.certificates[0])).status is Status.ISSUED
 

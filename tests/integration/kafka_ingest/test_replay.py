@@ -15,7 +15,7 @@ from giftcert.contracts.inputs import MalformedRecord
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.security import SealError
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from kafka_ingest.decoder import UNDECODABLE
 from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay
@@ -24,6 +24,7 @@ from tests.conftest import new_database
 from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_store import TOPICS, Store
 from tests.integration.kafka_ingest.twins import Shop, Twins, strict_decoders, twins_at
+from tests.shared_servers import named
 from tests.unit.contracts.topic_records import client, goods_line, order, payment, raw, withdrawal
 
 pytestmark = pytest.mark.integration
@@ -357,25 +358,25 @@ async def test_another_keyring_opens_nothing_and_changes_nothing(twins: Twins, t
     before = await shop.store.everything()
     rules = replace(shop.store.rules, keyring=Keyring.create(tmp_path / "other.json"))
     with pytest.raises(SealError):
-        await Replay(shop.engine, rules, "ops-1").replay(place_of(broken))
+        await Replay(shop.database, rules, "ops-1").replay(place_of(broken))
     assert await shop.store.everything() == before
 
 
 @pytest.mark.parametrize("after_passing", [False, True], ids=["unheard", "unanswered"])
 async def test_a_crash_between_any_two_steps_of_a_replay_changes_nothing(
-    twins: Twins, monkeypatch: pytest.MonkeyPatch, *, after_passing: bool
+    twins: Twins, postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, after_passing: bool
 ) -> None:
     shop: Shop = twins.mended
-    url = shop.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = named(postgres_url, await shop.store.value("SELECT current_database()"))
     async with cuttable(url) as (way, cut_url):
-        engine = engine_at(cut_url, pool_size=1)
+        database = Database(cut_url, pool_size=1)
         for nth in count():
             ids = {"orderId": f"IM-{nth}", "paymentId": f"P-{nth}"}
             record = shop.store.payment_record(payment(**ids))
             with monkeypatch.context() as strict:
                 strict_decoders(strict, [f"P-{nth}"])
                 await shop.store.commit(record)
-            replay = Replay(engine, shop.store.rules, "ops-1")
+            replay = Replay(database, shop.store.rules, "ops-1")
             way.cut_once_at(nth + 1, after_passing=after_passing)
             failure = await attempt(replay, record)
             way.never_mind()
@@ -386,7 +387,7 @@ async def test_a_crash_between_any_two_steps_of_a_replay_changes_nothing(
             if failure is None:
                 break
             assert failure is Failure.AWAY
-        await engine.dispose()
+        await database.close()
     assert nth >= 8
 
 

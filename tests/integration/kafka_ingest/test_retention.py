@@ -23,13 +23,13 @@ async def days(store: Store) -> list[str]:
 
 
 async def drop_until(store: Store, first_kept: date) -> None:
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await UnmatchedPaymentRepository(connection).drop_before(first_kept)
 
 
 async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: Store) -> None:
-    await make_days_ahead(store.engine, lambda: NOON)
-    await make_days_ahead(store.engine, lambda: NOON)
+    await make_days_ahead(store.database, lambda: NOON)
+    await make_days_ahead(store.database, lambda: NOON)
     assert len(await days(store)) == DAYS_AHEAD + 1
     await drop_until(store, TODAY + timedelta(days=2))
     assert "unmatched_payments_20261124" not in await days(store)
@@ -39,7 +39,7 @@ async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: St
 
 async def test_payments_of_today_stand_in_the_partition_of_today(store: Store) -> None:
     today = utc_now().date()
-    await make_days_ahead(store.engine, utc_now)
+    await make_days_ahead(store.database, utc_now)
     await store.commit(store.payment_record(payment()))
     assert await store.value("SELECT tableoid::regclass::text FROM unmatched_payments") == (
         f"unmatched_payments_{today:%Y%m%d}"
@@ -55,7 +55,7 @@ async def test_the_default_partition_catches_what_has_no_day(store: Store) -> No
 
 async def test_an_order_named_late_is_told_once_payments_have_been_dropped(store: Store) -> None:
     await store.commit(store.order_record(order(orderId="A", orderVersion=2, lines=[store.line(0)])))
-    await make_days_ahead(store.engine, lambda: NOON)
+    await make_days_ahead(store.database, lambda: NOON)
     await drop_until(store, TODAY + timedelta(days=2))
     await store.commit(store.order_record(order(orderId="B", orderVersion=2, lines=[store.line(1)])))
     await store.commit(store.order_record(order(orderId="C", lines=[store.line(2)])))
@@ -64,7 +64,7 @@ async def test_an_order_named_late_is_told_once_payments_have_been_dropped(store
 
 
 async def test_rows_of_dropped_days_are_gone_and_others_are_not(store: Store) -> None:
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         repository = UnmatchedPaymentRepository(connection)
         await make_days(connection, "unmatched_payments", TODAY, 3)
         rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
@@ -80,7 +80,7 @@ async def test_a_day_gets_its_partition_also_when_payments_came_before_it_was_ma
     """Ingest began to write before the day was there; that day, and all after it, would never be made."""
     await store.commit(store.payment_record(payment()))
     await store.commit(store.payment_record(payment(orderId="IM-2")))
-    await make_days_ahead(store.engine, utc_now)
+    await make_days_ahead(store.database, utc_now)
     assert await store.value("SELECT count(*) FROM unmatched_payments_default") == 0
     held = "SELECT DISTINCT tableoid::regclass::text FROM unmatched_payments"
     assert await store.rows(held) == [(f"unmatched_payments_{utc_now().date():%Y%m%d}",)]
@@ -90,7 +90,7 @@ async def test_a_day_gets_its_partition_also_when_payments_came_before_it_was_ma
 
 
 async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon_too(store: Store) -> None:
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         repository = UnmatchedPaymentRepository(connection)
         rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
         await repository.keep(rows)
@@ -102,9 +102,9 @@ async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon
 
 async def test_originals_are_dropped_whole_too(store: Store) -> None:
     today = utc_now().date()
-    await make_days_ahead(store.engine, utc_now)
+    await make_days_ahead(store.database, utc_now)
     await store.commit(store.order_record(order(lines=[store.line()])))
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         assert await drop_before(connection, "inbox", today) == []
         gone = await drop_before(connection, "inbox", today + timedelta(days=1))
     assert gone == [f"inbox_{today:%Y%m%d}"]

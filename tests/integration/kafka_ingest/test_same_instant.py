@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.storage import ingest_fences
+from giftcert.storage.database import Connection
 from giftcert.storage.orders import OrderRepository
 from kafka_ingest.decoder import decode
 from kafka_ingest.records import InputRecord, partitions_of
@@ -19,16 +19,16 @@ pytestmark = pytest.mark.integration
 
 
 @asynccontextmanager
-async def looked(store: Store, record: InputRecord) -> AsyncIterator[AsyncConnection]:
+async def looked(store: Store, record: InputRecord) -> AsyncIterator[Connection]:
     """A payment's transaction that has looked for its order, found none, and is still open."""
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await ingest_fences.enter(connection, partitions_of([record]))
         assert await OrderRepository(connection).lock(["IM-1001"]) == {}
         yield connection
         await keep_unmatched(connection, record)
 
 
-async def ingested(store: Store, connection: AsyncConnection, record: InputRecord) -> None:
+async def ingested(store: Store, connection: Connection, record: InputRecord) -> None:
     """A record is folded in a transaction that has been entered."""
     await BatchTransaction(connection, store.rules, NOON).ingest(decode([record], TOPICS, 1_048_576))
 
@@ -57,7 +57,9 @@ async def test_a_payment_that_looked_before_its_order_was_committed_is_found(sto
 async def test_also_if_the_order_began_first(store: Store) -> None:
     """The payment takes the next id after the order's: the snapshot's xmax would not be above it."""
     record = store.order_record(order(lines=[store.line()]))
-    async with store.engine.connect() as connection, connection.begin() as transaction:
+    async with store.database.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
         await ingest_fences.enter(connection, partitions_of([record]))
         async with looked(store, store.payment_record(payment())):
             await ingested(store, connection, record)
@@ -78,7 +80,7 @@ async def test_two_connections_at_a_barrier(store: Store) -> None:
         paid = store.payment_record(payment(orderId=order_id, paymentId=order_id))
 
         async def pass_through(record: InputRecord) -> None:
-            async with store.engine.begin() as connection:
+            async with store.database.transaction() as connection:
                 await ingest_fences.enter(connection, partitions_of([record]))
                 await barrier.wait()
                 await ingested(store, connection, record)
@@ -91,7 +93,7 @@ async def test_two_connections_at_a_barrier(store: Store) -> None:
 
 async def test_nothing_is_settled_before_it_has_a_fence(store: Store) -> None:
     await store.commit(store.order_record(order(lines=[store.line()])))
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         assert await OrderRepository(connection).lock_rechecked(10) == {}
     await store.settled()
     assert not await is_rechecked(store)
@@ -116,7 +118,7 @@ async def test_what_the_recheck_finds_is_signalled(store: Store) -> None:
 
 async def test_a_process_that_lost_its_partition_unnoticed_waits_for_its_successor(store: Store) -> None:
     late = store.order_record(order(lines=[store.line()]))
-    async with store.engine.begin() as successor:
+    async with store.database.transaction() as successor:
         await ingest_fences.enter(successor, partitions_of([late]))
         committing = asyncio.create_task(store.commit(late))
         await until_it_waits(store)

@@ -13,7 +13,7 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.clock import utc_now
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
 from giftcert.telemetry import Health
 from giftcert.temporal import search_attributes
@@ -109,9 +109,9 @@ async def scene(store: Store) -> Scene:
     temporal, clock = Temporal(), Clock()
     temporal.open.set()
     store.clock = clock
-    outages = OutageReport(store.engine, Health(), ("orders", 0, 7), clock)
-    signaller = Signaller(store.engine, temporal.send, outages, clock)
-    sweeper = Sweeper(store.engine, temporal.send, temporal, outages, "im", clock)  # type: ignore[arg-type]
+    outages = OutageReport(store.database, Health(), ("orders", 0, 7), clock)
+    signaller = Signaller(store.database, temporal.send, outages, clock)
+    sweeper = Sweeper(store.database, temporal.send, temporal, outages, "im", clock)  # type: ignore[arg-type]
     return Scene(store, temporal, clock, outages, signaller, sweeper)
 
 
@@ -325,8 +325,8 @@ async def test_an_outage_of_postgresql_is_told_when_it_is_back(
     monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(outages_module, "WATCH_SECONDS", 0.02)
     async with cuttable(fresh_database_url) as (way, url):
-        engine = engine_at(url, pool_size=1)
-        outages = OutageReport(engine, Health(), ("orders", 2, 5), scene.clock)
+        database = Database(url, pool_size=1)
+        outages = OutageReport(database, Health(), ("orders", 2, 5), scene.clock)
         way.cut()
         await outages.goes_on("PostgreSQL", OSError("away"))
         assert await scene.store.events() == []
@@ -338,7 +338,7 @@ async def test_an_outage_of_postgresql_is_told_when_it_is_back(
 
         await until(is_told)
         watching.cancel()
-        await engine.dispose()
+        await database.close()
     [(_, payload)] = await scene.store.events()
     assert (payload["reason"], payload["partition"], payload["offset"]) == ("PostgreSQL fails", 2, 5)
 

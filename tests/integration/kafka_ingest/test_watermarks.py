@@ -13,7 +13,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 async def advance(store: Store, at: datetime, partition: int = 0) -> None:
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await MarkRepository(connection).advance([(TOPICS.orders, partition, at)])
 
 
@@ -27,7 +27,7 @@ async def least(store: Store) -> datetime | None:
 
 
 async def test_a_partition_holds_back_until_it_is_caught_up_for_the_first_time(store: Store) -> None:
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await MarkRepository(connection).register([(TOPICS.orders, 0), (TOPICS.orders, 1)])
     await advance(store, NOON)
     assert await least(store) is None
@@ -39,7 +39,7 @@ async def test_no_mark_moves_back(store: Store) -> None:
     await advance(store, NOON)
     await advance(store, NOON - timedelta(hours=1))
     assert await least(store) == NOON
-    async with store.engine.begin() as connection:
+    async with store.database.transaction() as connection:
         await MarkRepository(connection).register([(TOPICS.orders, 0)])
     assert await least(store) == NOON
 

@@ -146,8 +146,8 @@ async def prepare(store: Store, sales: Sequence[TopicSale]) -> None:
         for sale in sales
         for name, certificate_id in sale.certificates.items()
     }
-    await add_certificates(store.engine, len(sales), [*reservations, *payers])
-    await reserve_all(store.engine, reservations)
+    await add_certificates(store.database, len(sales), [*reservations, *payers])
+    await reserve_all(store.database, reservations)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Outcome:
         of = {**sale.certificates, "payer": sale.payer}
         return cls(
             {name: await leading.state(one) for name, one in of.items()},
-            {name: await recorded(leading.engine, one) for name, one in of.items()},
+            {name: await recorded(leading.database, one) for name, one in of.items()},
         )
 
     def comparable(self, sale: TopicSale) -> dict[str, list[str]]:

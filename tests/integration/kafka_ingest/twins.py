@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import kafka_ingest.decoder
 from giftcert.contracts.clients import decode_client
@@ -17,7 +16,7 @@ from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.orders import decode_order, probe_order
 from giftcert.contracts.payments import decode_payment
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay, Replayed
 from tests.integration.kafka_ingest.ingest_store import (
@@ -51,11 +50,11 @@ class Shop:
 
     @property
     def replays(self) -> Replay:
-        return Replay(self.engine, self.store.rules, "ops-1", self.store.clock)
+        return Replay(self.database, self.store.rules, "ops-1", self.store.clock)
 
     @property
-    def engine(self) -> AsyncEngine:
-        return self.store.engine
+    def database(self) -> Database:
+        return self.store.database
 
     async def comes(self, *records: InputRecord, looked_at: bool = True) -> None:
         """Records come in one batch, and the certificates decide what follows."""
@@ -75,7 +74,7 @@ class Shop:
         stored = {statement: sorted(await self.store.rows(statement), key=repr) for statement in COMPARED}
         for one in self.store.certificates:
             if await self.store.rows("SELECT 1 FROM certificates WHERE certificate_id = :id", id=one):
-                state, events = await self.leading.state(one), await recorded(self.engine, one)
+                state, events = await self.leading.state(one), await recorded(self.database, one)
                 stored[one] = self._without_new_ids(encode_state(state), *map(str, events))
         return stored
 
@@ -112,9 +111,9 @@ class Twins:
     async def import_certificates(self, shop: Shop, *numbers: int) -> None:
         """Certificates are put into the pool and reserved."""
         ids = [shop.store.certificates[nth] for nth in numbers]
-        await add_certificates(shop.engine, len(ids), ids)
+        await add_certificates(shop.database, len(ids), ids)
         await reserve_all(
-            shop.engine, {shop.store.certificates[nth]: self.reservations[nth] for nth in numbers}
+            shop.database, {shop.store.certificates[nth]: self.reservations[nth] for nth in numbers}
         )
 
     async def differences(self) -> list[tuple[Any, Any]]:
@@ -127,18 +126,18 @@ class Twins:
 @asynccontextmanager
 async def twins_at(urls: tuple[str, str], keyring: Keyring, count: int = 3) -> AsyncIterator[Twins]:
     """Two shops with no certificates in the pool yet."""
-    engines = [engine_at(url) for url in urls]
+    databases = [Database(url) for url in urls]
     ids, reservations = ([str(uuid4()) for _ in range(count)] for _ in range(2))
     good, mended = (
-        Shop(Store(engine, keyring, ids, clock=lambda: NOON), Leading(engine, keyring), reservations)
-        for engine in engines
+        Shop(Store(database, keyring, ids, clock=lambda: NOON), Leading(database, keyring), reservations)
+        for database in databases
     )
     mended.store.offsets = good.store.offsets  # a record of one is a record of the other
     try:
         yield Twins(good, mended, reservations)
     finally:
-        for engine in engines:
-            await engine.dispose()
+        for database in databases:
+            await database.close()
 
 
 def strict_decoders(patch: pytest.MonkeyPatch, event_ids: Iterable[str]) -> None:

@@ -6,16 +6,16 @@ import pytest
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from tests.integration.lifecycle.world import World
 
 
 @pytest.fixture
 async def world(fresh_database_url: str, tmp_path: Path) -> AsyncIterator[World]:
     """A database of its own, and one lifecycle on it."""
-    engine = engine_at(fresh_database_url, pool_size=16)
+    database = Database(fresh_database_url, pool_size=16)
     policy = Policy()
     keyring = Keyring.create(tmp_path / "keyring.json")
-    lifecycle = Lifecycle(engine, policy, keyring, web_url=lambda one: f"http://temporal/{one}", build="1")
-    yield World(engine, fresh_database_url, lifecycle, policy)
-    await engine.dispose()
+    lifecycle = Lifecycle(database, policy, keyring, web_url=lambda one: f"http://temporal/{one}", build="1")
+    yield World(database, fresh_database_url, lifecycle, policy)
+    await database.close()

@@ -30,6 +30,7 @@ from giftcert.storage import ingest_fences
 from giftcert.storage.certificates import LockRequest, load_locked
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.clients import ClientRepository
+from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
@@ -216,23 +217,23 @@ class Crowd:
             occurred_at=self.world.now,
             client_id=random.choice(self.clients),
         )
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             await ClientRepository(connection).save([record])
         await self.erase_recipients()
 
     async def erase_recipients(self) -> bool:
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             await ClientRepository(connection).set_erasure_fences(10)
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             oldest = await ingest_fences.oldest_open(connection)
             return await ClientRepository(connection).erase_recipients(10, oldest)
 
     async def sweep(self, random: Random) -> None:
         """Look for what waits too long or is due, and remember what was signalled; now and then Temporal is away."""
         rows = await self.world.rows("SELECT DISTINCT certificate_id::text AS id FROM pending LIMIT 5")
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             await PendingRepository(connection).mark_signalled({row["id"]: self.world.now for row in rows})
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             sweep = SweepRepository(connection)
             found = await sweep.claim_pending(self.world.now, 10, "im")
             found += await sweep.claim_due(self.world.now, 10, "im")
@@ -242,7 +243,7 @@ class Crowd:
 
     async def publish(self, random: Random) -> None:
         """Empty a window of the outbox, without a stream."""
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             outbox = OutboxRepository(connection)
             window = await outbox.lock_window(random.randint(1, 50))
             if window is not None:
@@ -251,12 +252,12 @@ class Crowd:
     async def use_the_pool(self, random: Random) -> None:
         """Claim a certificate, or let reservations lapse."""
         if random.random() < 0.5:
-            async with self.world.engine.begin() as connection:
+            async with self.world.database.transaction() as connection:
                 await ReservationRepository(connection).release_lapsed(10, self.world.now)
             return
-        async with asyncpg.create_pool(self.world.url, min_size=1, max_size=1) as connections:
+        async with Database(self.world.url) as database:
             request = ClaimRequest(GIFT, 1, "im", "shop", GIFT.nominal, self.world.now)
-            await ClaimRepository(connections).claim([request])
+            await ClaimRepository(database).claim([request])
 
     # Afterwards -----------------------------------------------------------------------------------
 
@@ -297,7 +298,7 @@ class Crowd:
 
     async def _check_standings(self) -> None:
         """Every stored standing is what the order as a whole says of the line."""
-        async with self.world.engine.begin() as connection:
+        async with self.world.database.transaction() as connection:
             orders = await OrderRepository(connection).lock(self.orders)
             rows = await OrderLineRepository(connection).lock(self.orders)
         for order_id, stored in orders.items():

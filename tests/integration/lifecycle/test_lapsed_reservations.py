@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from giftcert.storage.reservations import ReservationRepository
 from tests.crashes import CrashError, Step, around_each, crash
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 
 async def release_lapsed(world: World, limit: int = 100) -> int:
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         return await ReservationRepository(connection).release_lapsed(limit, world.now)
 
 
@@ -137,9 +136,9 @@ async def test_those_held_back_do_not_keep_others_waiting_behind_the_limit(world
 
 async def test_a_certificate_that_somebody_works_on_is_left_for_the_next_time(world: World) -> None:
     [certificate_id] = await lapsed(world)
-    async with world.engine.begin() as other:
-        lock = text("SELECT FROM certificates WHERE certificate_id = CAST(:id AS uuid) FOR NO KEY UPDATE")
-        await other.execute(lock, {"id": certificate_id})
+    async with world.database.transaction() as other:
+        lock = "SELECT FROM certificates WHERE certificate_id = $1::uuid FOR NO KEY UPDATE"
+        await other.execute(lock, certificate_id)
         assert await release_lapsed(world) == 0
     assert await release_lapsed(world) == 1
 

@@ -84,7 +84,7 @@ async def test_parked_work_is_tried_again_by_another_build(world: World, fault: 
     await world.advance(certificate_id)
     fault(LineChanged, NOBODY)
     newer = Lifecycle(
-        world.engine,
+        world.database,
         world.policy,
         world.lifecycle.keyring,
         web_url=str,

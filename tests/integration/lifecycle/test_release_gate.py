@@ -10,7 +10,6 @@ import pytest
 from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.messages import SpendingKind, UnpaidDeadlinePassed
 from giftcert.lifecycle.release_gate import LONGEST_WAIT, ReleaseGate
-from giftcert.storage.engine import autocommit
 from giftcert.storage.quarantine import order_digest
 from tests.integration.lifecycle.world import START, World, captured, sold, spent, stated
 
@@ -154,8 +153,8 @@ async def test_what_nobody_reserved_is_held_back_by_whatever_cannot_be_searched(
     await world.catch_up()
     state = replace(await world.state(certificate_id), reservation=None)
     deadline = Deadline(START, UnpaidDeadlinePassed())
-    async with autocommit(world.engine) as driver:
-        gate = ReleaseGate(driver, world.lifecycle.keyring)
+    async with world.database.connection() as connection:
+        gate = ReleaseGate(connection, world.lifecycle.keyring)
         assert await gate.is_open(deadline, state, [], [])
         await world.run(
             """INSERT INTO quarantine (topic, partition, record_offset, fingerprint, reason, detail,

@@ -114,7 +114,7 @@ async def test_other_parameters_under_the_same_key_are_refused(world: World) -> 
 async def test_repeats_at_the_same_time_hold_once(world: World) -> None:
     certificate_id = await world.issued()
     other = type(world.lifecycle)(
-        world.engine,
+        world.database,
         world.policy,
         world.lifecycle.keyring,
         web_url=str,

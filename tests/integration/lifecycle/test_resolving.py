@@ -90,9 +90,9 @@ async def test_a_decision_locks_all_lines_of_its_order_at_once(
     meant, _ = await two_that_a_refund_may_mean(world)
     real, taken = change.lock, list[LockRequest]()
 
-    async def lock(driver: change.Driver, request: LockRequest) -> object:
+    async def lock(connection: change.Connection, request: LockRequest) -> object:
         taken.append(request)
-        return await real(driver, request)
+        return await real(connection, request)
 
     monkeypatch.setattr(change, "lock", lock)
     await resolve(world, meant, "approve")

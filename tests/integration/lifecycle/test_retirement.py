@@ -42,7 +42,7 @@ async def start(world: World, batch_id: UUID | None = None, certificate_id: UUID
         requested_by="ops-1",
         requested_at=world.now,
     )
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         return await OperationRepository(connection).start(operation)
 
 
@@ -61,14 +61,14 @@ async def run(world: World, operation: Operation) -> None:
 
 
 async def progress(world: World, operation: Operation) -> Operation:
-    async with world.engine.connect() as connection:
+    async with world.database.connection() as connection:
         found = await OperationRepository(connection).find(operation.operation_id)
     assert found is not None
     return found
 
 
 async def unfinished(world: World) -> list[UUID]:
-    async with world.engine.connect() as connection:
+    async with world.database.connection() as connection:
         return await OperationRepository(connection).unfinished()
 
 
@@ -129,7 +129,7 @@ async def test_a_certificate_alone(world: World) -> None:
 async def test_operations_are_carried_on_the_oldest_first_until_none_is_left(world: World) -> None:
     first, second = [await start(world, certificate_id=UUID(one)) for one in await world.fill(2)]
     client: Any = None  # nobody is signalled of what was never sold
-    activities = MaintenanceActivities(world.engine, Settings(_env_file=None), world.lifecycle, client)
+    activities = MaintenanceActivities(world.database, Settings(_env_file=None), world.lifecycle, client)
     assert await activities.retire_batch() == 1
     assert [(await progress(world, one)).done for one in (first, second)] == [1, 0]
     assert [await activities.retire_batch() for _ in range(2)] == [1, 0]

@@ -97,7 +97,7 @@ NOTHING_OPEN = (never_reserved, released, sold_and_released)
 
 async def claim(world: World, certificate_id: str, nominal: int | None = None) -> None:
     product = (await world.stored(certificate_id)).product
-    async with Tables(world.engine, world.url).claims() as claims:
+    async with Tables(world.database, world.url).claims() as claims:
         request = ClaimRequest(product, 1, "pos", "till-1", nominal or product.nominal, world.now)
         [claimed] = await claims.claim([request])
     assert [one["certificateId"] for one in claimed.claims] == [certificate_id]
@@ -106,7 +106,7 @@ async def claim(world: World, certificate_id: str, nominal: int | None = None) -
 async def lapse(world: World) -> int:
     world.pass_time(timedelta(hours=2))
     await world.catch_up()
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         return await ReservationRepository(connection).release_lapsed(10, world.now)
 
 
@@ -115,7 +115,7 @@ async def retire(world: World, certificate_id: str) -> tuple[UUID, ...]:
     [row] = await world.rows(
         "SELECT batch_id FROM certificates WHERE certificate_id = CAST(:id AS uuid)", id=certificate_id
     )
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         operations = OperationRepository(connection)
         operation = await operations.start(
             Operation(

@@ -10,7 +10,6 @@ from giftcert.domain.certificate.messages import AuthorizeRedemption, Block, Spe
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.storage.certificates import LoadedCertificate, LockRequest
-from giftcert.storage.engine import autocommit
 from giftcert.storage.idempotency import IdempotencyKey
 from tests.integration.lifecycle.test_advancing import SALE
 from tests.integration.lifecycle.world import WORTH, World, refunded, spent
@@ -29,8 +28,10 @@ def in_between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Awaitable[
     """Have something happen once, after a request has read its certificate and before it writes."""
     real, left = change.read_idle, [happens]
 
-    async def read_idle(driver: change.Driver, request: LockRequest, now: object) -> LoadedCertificate | None:
-        loaded = await real(driver, request, now)  # type: ignore[arg-type] # as it was given
+    async def read_idle(
+        connection: change.Connection, request: LockRequest, now: object
+    ) -> LoadedCertificate | None:
+        loaded = await real(connection, request, now)  # type: ignore[arg-type] # as it was given
         if left:
             await left.pop()()
         return loaded
@@ -46,9 +47,9 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Collect the requests that take locks."""
     real, taken = change.lock, list[object]()
 
-    async def lock(driver: change.Driver, request: LockRequest) -> object:
+    async def lock(connection: change.Connection, request: LockRequest) -> object:
         taken.append(request)
-        return await real(driver, request)
+        return await real(connection, request)
 
     monkeypatch.setattr(change, "lock", lock)
     return taken
@@ -88,8 +89,8 @@ async def test_what_was_read_a_moment_ago_is_not_read_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate_id = await world.issued()
-    async with autocommit(world.engine) as driver:
-        seen = await change.read_idle(driver, wanted(world, certificate_id), world.now)
+    async with world.database.connection() as connection:
+        seen = await change.read_idle(connection, wanted(world, certificate_id), world.now)
     in_between(monkeypatch, lambda: pytest.fail("it was read again"))
     assert (await world.act(certificate_id, hold("R-1"), seen=seen)).refusal is None
 
@@ -105,8 +106,8 @@ async def test_a_request_leaves_the_timer_of_the_run_alone(world: World) -> None
 
 async def test_what_was_seen_long_ago_is_not_decided_on(world: World) -> None:
     certificate_id = await world.issued()
-    async with autocommit(world.engine) as driver:
-        seen = await change.read_idle(driver, wanted(world, certificate_id), world.now)
+    async with world.database.connection() as connection:
+        seen = await change.read_idle(connection, wanted(world, certificate_id), world.now)
     for nth in range(5):
         outcome = await world.act(certificate_id, hold(f"R-{nth}", WORTH // 4), seen=seen)
     assert str(outcome.refusal) == "insufficientBalance"
@@ -128,7 +129,7 @@ async def test_a_call_under_the_same_key_in_between_is_answered_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate_id = await world.issued()
-    other = Lifecycle(world.engine, world.policy, world.lifecycle.keyring, web_url=str, build="1")
+    other = Lifecycle(world.database, world.policy, world.lifecycle.keyring, web_url=str, build="1")
     in_between(monkeypatch, lambda: other.act(certificate_id, hold("R-1"), world.now, key=KEY))
     outcome = await world.act(certificate_id, hold("R-2"), KEY)
     assert outcome.repeated

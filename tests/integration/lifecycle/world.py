@@ -9,10 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import Request, SpendingKind, SpendingReported
@@ -41,6 +38,7 @@ from giftcert.lifecycle.snapshot import Snapshot
 from giftcert.storage import ingest_fences
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
+from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository, StoredOrder
@@ -49,6 +47,7 @@ from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.signals import Signal, Wake
 from tests.integration.storage.pool_rows import PlainSealer
+from tests.named_values import query
 
 GIFT = Product("GC-5000", "RUB", nominal=500_000)
 WORTH = 500_000
@@ -189,7 +188,7 @@ def spent(
 class World:
     """Everything on one database. ``now`` is everybody's clock."""
 
-    engine: AsyncEngine
+    database: Database
     url: str
     lifecycle: Lifecycle
     policy: Policy
@@ -203,7 +202,7 @@ class World:
 
     async def fill(self, quantity: int, product: Product = GIFT) -> list[str]:
         """Make certificates, and return their ids."""
-        async with self.engine.begin() as connection:
+        async with self.database.transaction() as connection:
             await ProductRepository(connection).put([product])
             batch = await PoolRepository(connection).generate(product, quantity, PlainSealer(), self.now)
         rows = await self.rows(
@@ -214,9 +213,9 @@ class World:
 
     async def reserve(self, quantity: int = 1, channel: str = "im") -> list[str]:
         """Reserve certificates, and return their ids."""
-        async with asyncpg.create_pool(self.url, min_size=1, max_size=1) as connections:
+        async with Database(self.url) as database:
             request = ClaimRequest(GIFT, quantity, channel, "shop", GIFT.nominal, self.now)
-            [claimed] = await ClaimRepository(connections).claim([request])
+            [claimed] = await ClaimRepository(database).claim([request])
         return [str(claim["certificateId"]) for claim in claimed.claims]
 
     async def reserved(self) -> str:
@@ -255,7 +254,7 @@ class World:
         spendings: Sequence[tuple[str, SpendingReported]] = (),
     ) -> list[Wake]:
         """Commit a batch in one transaction, as ingest does. ``recipients`` are those of full versions, by lineId."""
-        async with self.engine.begin() as connection:
+        async with self.database.transaction() as connection:
             await ingest_fences.enter(connection, [(PAYMENTS if spendings else ORDERS, 0)])
             stored = await OrderRepository(connection).lock(said)
             changes = [
@@ -269,12 +268,8 @@ class World:
                 connection, changes, revisions, products, self.now, list(also.values())
             )
             for certificate_id, spending in spendings:
-                values = {
-                    "identity": spending.cause.event_id,
-                    "id": certificate_id,
-                    "message": msgspec.json.encode(spending).decode(),
-                }
-                await connection.execute(_SPENDING, values)
+                message = msgspec.json.encode(spending).decode()
+                await connection.execute(_SPENDING, spending.cause.event_id, certificate_id, message)
         return wakes
 
     async def catch_up(self, instant: datetime | None = None, topic: str = ORDERS) -> None:
@@ -300,7 +295,7 @@ class World:
     # What is stored
 
     async def stored(self, certificate_id: str) -> StoredCertificate:
-        async with self.engine.connect() as connection:
+        async with self.database.connection() as connection:
             return await CertificateRepository(connection).load(certificate_id)
 
     async def state(self, certificate_id: str) -> CertificateState:
@@ -331,18 +326,18 @@ class World:
         return [(row["id"], row["order_id"], row["line_key"]) for row in rows]
 
     async def run(self, statement: str, **values: Any) -> None:
-        async with self.engine.begin() as connection:
-            await connection.execute(text(statement), values)
+        async with self.database.transaction() as connection:
+            await query(connection, statement, **values)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        async with self.engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
+        async with self.database.connection() as connection:
+            return await query(connection, statement, **values)
 
 
-_SPENDING = text("""
-    INSERT INTO spendings (identity, content, certificate_id, message)
-    VALUES (:identity, '', CAST(:id AS uuid), CAST(:message AS jsonb)) ON CONFLICT DO NOTHING
-""")
+_SPENDING = """
+    INSERT INTO spendings (identity, content, certificate_id, message) VALUES ($1, '', $2::uuid, $3::jsonb)
+    ON CONFLICT DO NOTHING
+"""
 
 
 def _folded(

@@ -2,16 +2,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from tests.integration.storage.decided_rows import Rows
 from tests.integration.storage.pool_rows import Tables
 
 
 @pytest.fixture
 async def tables(fresh_database_url: str) -> AsyncIterator[Tables]:
-    engine = engine_at(fresh_database_url, pool_size=20)
-    yield Tables(engine, fresh_database_url)
-    await engine.dispose()
+    database = Database(fresh_database_url, pool_size=20)
+    yield Tables(database, fresh_database_url)
+    await database.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import SpendingKind, SpendingReported
 from giftcert.domain.order.standing import LineStanding, NamedBy, Naming
 from giftcert.storage.certificates import (
-    Driver,
+    Connection,
     LoadedCertificate,
     LockRequest,
     load_locked,
@@ -118,7 +118,7 @@ class Rows:
 
 
 @asynccontextmanager
-async def transaction(tables: Tables) -> AsyncIterator[Driver]:
+async def transaction(tables: Tables) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(tables.url)
     try:
         async with connection.transaction():
@@ -128,9 +128,9 @@ async def transaction(tables: Tables) -> AsyncIterator[Driver]:
 
 
 async def loaded(tables: Tables, certificate_id: str, **more: Any) -> LoadedCertificate:
-    async with transaction(tables) as driver:
+    async with transaction(tables) as connection:
         wanted = request(certificate_id, **more)
-        return await load_locked(driver, wanted, await lock(driver, wanted))
+        return await load_locked(connection, wanted, await lock(connection, wanted))
 
 
 def decision(found: LoadedCertificate, **changes: Any) -> DecisionWrite:

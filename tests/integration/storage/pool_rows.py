@@ -8,15 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.domain.products import Product
-from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
-from giftcert.storage.engine import claim_connections
+from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
+from tests.named_values import query
 
 GIFT = Product("GC-5000", "RUB", nominal=500_000)
 
@@ -33,11 +30,11 @@ class PlainSealer:
 
 @dataclass
 class Tables:
-    engine: AsyncEngine
+    database: Database
     url: str
 
     async def fill(self, quantity: int, product: Product = GIFT) -> UUID:
-        async with self.engine.begin() as connection:
+        async with self.database.transaction() as connection:
             await ProductRepository(connection).put([product])
             pool = PoolRepository(connection)
             return await pool.generate(product, quantity, PlainSealer(), datetime.now(UTC))
@@ -52,16 +49,16 @@ class Tables:
     @asynccontextmanager
     async def claims(self) -> AsyncIterator[ClaimRepository]:
         """Claims as the API makes them."""
-        async with claim_connections(Settings(database_url=self.url, _env_file=None)) as connections:
-            yield ClaimRepository(connections)
+        async with Database(self.url, index_plans=True) as database:
+            yield ClaimRepository(database)
 
     async def run(self, statement: str, **values: Any) -> None:
-        async with self.engine.begin() as connection:
-            await connection.execute(text(statement), values)
+        async with self.database.transaction() as connection:
+            await query(connection, statement, **values)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        async with self.engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
+        async with self.database.connection() as connection:
+            return await query(connection, statement, **values)
 
     async def until(self, condition: str) -> None:
         """Wait for what a table comes to say."""

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from giftcert.domain.products import Product
 from giftcert.storage import claim_queue
@@ -54,9 +53,9 @@ async def test_a_certificate_passed_over_because_it_was_locked_is_given_in_the_e
 ) -> None:
     await tables.fill(3)
     first, second, third = await tables.certificate_ids()
-    async with tables.engine.begin() as other:
-        lock = text("SELECT FROM certificates WHERE certificate_id = CAST(:id AS uuid) FOR NO KEY UPDATE")
-        await other.execute(lock, {"id": first})
+    async with tables.database.transaction() as other:
+        lock = "SELECT FROM certificates WHERE certificate_id = $1::uuid FOR NO KEY UPDATE"
+        await other.execute(lock, first)
         given = [ids(await one(claims)) for _ in range(2)]
     last = await one(claims)
     assert (await one(claims)).result is ClaimResult.EXHAUSTED
@@ -68,11 +67,13 @@ async def test_a_nearly_empty_pool_waits_a_little_for_a_claim_that_may_be_undone
     tables: Tables, claims: ClaimRepository
 ) -> None:
     await tables.fill(1)
-    async with tables.engine.connect() as other:
-        await other.execute(text("UPDATE certificates SET blocked = true"))
+    async with tables.database.connection() as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("UPDATE certificates SET blocked = true")
         waiting = asyncio.create_task(one(claims))
         await tables.until("EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')")
-        await other.rollback()
+        await transaction.rollback()
     assert (await waiting).result is ClaimResult.GIVEN
 
 

@@ -1,35 +1,67 @@
 """Connections that are lent, and what is raised where the server gives none."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
-from giftcert.storage.engine import engine_at, transaction
+from giftcert.storage.database import LOCK_TIMEOUT, Database
 from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.verification.session import verification_session
 from tests.shared_servers import named
 
 pytestmark = pytest.mark.integration
 
 
-async def test_a_refused_connection_is_told_as_the_driver_tells_it(postgres_url: str) -> None:
-    """The pool's adapter has errors of its own, which nobody who waits for PostgreSQL would know."""
-    engine = engine_at(named(postgres_url, "there_is_none"))
+async def test_a_refused_connection_is_told_as_the_server_tells_it(postgres_url: str) -> None:
+    database = Database(named(postgres_url, "there_is_none"))
     with pytest.raises(DATABASE_ERRORS) as refused:
-        async with transaction(engine):
+        async with database.transaction():
             pass
     assert isinstance(refused.value, asyncpg.InvalidCatalogNameError)
-    await engine.dispose()
+    await database.close()
 
 
 async def test_what_is_raised_within_a_transaction_undoes_it(fresh_database_url: str) -> None:
-    engine = engine_at(fresh_database_url, pool_size=1)
+    database = Database(fresh_database_url, pool_size=1)
 
     async def fails() -> None:
-        async with transaction(engine) as driver:
-            await driver.execute("CREATE TABLE gone ()")
+        async with database.transaction() as connection:
+            await connection.execute("CREATE TABLE gone ()")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fails()
-    async with transaction(engine) as driver:
-        assert await driver.fetchval("SELECT to_regclass('gone')") is None
-    await engine.dispose()
+    async with database.transaction() as connection:
+        assert await connection.fetchval("SELECT to_regclass('gone')") is None
+    await database.close()
+
+
+async def test_a_connection_whose_task_is_cancelled_is_closed(fresh_database_url: str) -> None:
+    """Nobody knows how far its BEGIN or COMMIT came, so nobody may go on with it."""
+    used: list[int] = []
+    async with Database(fresh_database_url, pool_size=1) as database:
+
+        async def work() -> None:
+            async with database.transaction() as connection:
+                used.append(await connection.fetchval("SELECT pg_backend_pid()"))
+                await connection.execute("SELECT pg_sleep(60)")
+
+        task = asyncio.create_task(work())
+        while not used:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with database.connection() as connection:
+            assert not connection.is_in_transaction()
+            assert await connection.fetchval("SELECT pg_backend_pid()") not in used
+
+
+async def test_what_a_verification_sets_ends_with_it(fresh_database_url: str) -> None:
+    async with Database(fresh_database_url, pool_size=1) as database:
+        async with verification_session(database, sampled=False) as session:
+            assert await session._connection.fetchval("SHOW lock_timeout") == "1min"
+        async with database.connection() as connection:
+            assert await connection.fetchval("SHOW lock_timeout") == LOCK_TIMEOUT
+            assert await connection.fetchval("SELECT to_regclass('pg_temp.open_runs')") is None

@@ -120,10 +120,10 @@ async def test_everything_that_a_decision_changes_is_written_at_once(tables: Tab
         ],
         answer=answer(),
     )
-    async with transaction(tables) as driver:
+    async with transaction(tables) as connection:
         wanted = request(rows.certificate_id)
-        await lock(driver, wanted)
-        assert await write(driver, change)
+        await lock(connection, wanted)
+        assert await write(connection, change)
     again = await loaded(tables, rows.certificate_id)
     assert again.stored.state == state
     assert (again.stored.next_instant, again.stored.timer_at) == (NOW + A_SECOND, NOW)
@@ -157,8 +157,8 @@ async def test_pending_work_that_was_written_anew_stays(tables: Tables, rows: Ro
     await rows.pending()
     found = await loaded(tables, rows.certificate_id)
     await rows.pending()
-    async with transaction(tables) as driver:
-        assert await write(driver, decision(found, pending=found.pending))
+    async with transaction(tables) as connection:
+        assert await write(connection, decision(found, pending=found.pending))
     assert len((await loaded(tables, rows.certificate_id)).pending) == 1
 
 
@@ -168,8 +168,8 @@ def answer() -> Answer:
 
 async def test_a_key_that_was_answered_is_found_without_a_lock(tables: Tables, rows: Rows) -> None:
     found = await loaded(tables, rows.certificate_id)
-    async with transaction(tables) as driver:
-        assert await write(driver, decision(found, answer=answer()))
+    async with transaction(tables) as connection:
+        assert await write(connection, decision(found, answer=answer()))
     async with transaction(tables) as holder, transaction(tables) as second:
         await lock(holder, request(rows.certificate_id))
         with pytest.raises(AlreadyAnsweredError):
@@ -192,8 +192,8 @@ async def test_a_key_that_is_answered_during_the_wait_is_found_under_the_lock(
 async def test_of_two_answers_under_one_key_one_is_written(tables: Tables, rows: Rows) -> None:
     found = await loaded(tables, rows.certificate_id)
     for is_first in (True, False):
-        async with transaction(tables) as driver:
-            assert await write(driver, decision(found, answer=answer())) is is_first
+        async with transaction(tables) as connection:
+            assert await write(connection, decision(found, answer=answer())) is is_first
 
 
 async def test_whoever_waits_too_long_for_a_lock_gives_up(tables: Tables, rows: Rows) -> None:

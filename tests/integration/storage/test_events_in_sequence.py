@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -37,7 +38,7 @@ async def told(tables: Tables) -> list[dict[str, Any]]:
 async def test_events_of_one_transaction_follow_each_other(tables: Tables) -> None:
     await tables.fill(1)
     [certificate_id] = await tables.certificate_ids()
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         events = EventRepository(connection)
         assert await events.append(certificate_id, [record(1), record(2)]) == 2
         assert await events.append(certificate_id, [record(3)]) == 3
@@ -53,9 +54,11 @@ async def test_sequence_numbers_have_no_gap_whoever_appends_and_whatever_is_undo
     [certificate_id] = await tables.certificate_ids()
 
     async def append(number: int) -> None:
-        async with tables.engine.connect() as connection, connection.begin() as transaction:
-            await EventRepository(connection).append(certificate_id, [record(number)] * 3)
-            await (transaction.rollback() if number % 3 == 0 else transaction.commit())
+        with suppress(ZeroDivisionError):
+            async with tables.database.transaction() as connection:
+                await EventRepository(connection).append(certificate_id, [record(number)] * 3)
+                if number % 3 == 0:
+                    raise ZeroDivisionError
 
     await asyncio.gather(*(append(number) for number in range(30)))
     stored = await told(tables)
@@ -63,7 +66,7 @@ async def test_sequence_numbers_have_no_gap_whoever_appends_and_whatever_is_undo
 
 
 async def test_an_event_of_no_certificate_has_a_key_and_no_sequence(tables: Tables) -> None:
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         await EventRepository(connection).append_keyed("GC-5000", [record()])
     [event] = await tables.rows("SELECT * FROM outbox JOIN events USING (event_id)")
     assert (event["stream_key"], event["certificate_id"], event["sequence"]) == ("GC-5000", None, None)
@@ -71,7 +74,7 @@ async def test_an_event_of_no_certificate_has_a_key_and_no_sequence(tables: Tabl
 
 
 async def test_an_unknown_certificate_has_no_events(tables: Tables) -> None:
-    async with tables.engine.connect() as connection:
+    async with tables.database.connection() as connection:
         assert await EventRepository(connection).append(str(uuid4()), [record()]) is None
     assert await tables.rows("SELECT 1 FROM events") == []
 

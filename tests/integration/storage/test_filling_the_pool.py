@@ -20,7 +20,7 @@ async def test_numbers_are_valid_different_and_sealed_for_their_certificate(
     keyring = Keyring.create(tmp_path / "keyring.json")
     product = Product("GC-LONG", "RUB", nominal=1_000, number_length=19, cvc_length=3)
     progress: list[int] = []
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         await ProductRepository(connection).put([product])
         batch_id = await PoolRepository(connection).generate(
             product, 50, keyring, datetime.now(UTC), progress.append
@@ -59,7 +59,7 @@ async def test_a_number_that_exists_already_is_drawn_again(tables: Tables) -> No
             self.drawn += 1
             return b"taken" if self.drawn in {1, 3} else number.encode()
 
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         await ProductRepository(connection).put([GIFT])
         pool, sealer = PoolRepository(connection), Colliding()
         await pool.generate(GIFT, 1, sealer, datetime.now(UTC))
@@ -72,10 +72,10 @@ async def test_a_batch_that_fails_leaves_nothing(tables: Tables) -> None:
         def seal(self, secret: str, context: bytes) -> bytes:  # noqa: ARG002
             raise ValueError("broken")
 
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         await ProductRepository(connection).put([GIFT])
     with pytest.raises(ValueError, match="broken"):
-        async with tables.engine.begin() as connection:
+        async with tables.database.transaction() as connection:
             await PoolRepository(connection).generate(GIFT, 5, Broken(), datetime.now(UTC))
     for table in ("batches", "certificates", "events"):
         assert await tables.rows(f"SELECT 1 FROM {table}") == []  # noqa: S608
@@ -94,7 +94,7 @@ async def test_the_pool_is_counted_by_status(tables: Tables) -> None:
         ids=ids[-2:],
         at=lately,
     )
-    async with tables.engine.connect() as connection:
+    async with tables.database.connection() as connection:
         [count] = await PoolRepository(connection).counts(datetime.now(UTC), timedelta(hours=72))
     assert count.statuses == {"available": 2, "reserved": 2, "blocked": 1}
     assert (count.available, count.cooling) == (2, 1)
@@ -102,7 +102,7 @@ async def test_the_pool_is_counted_by_status(tables: Tables) -> None:
 
 async def test_a_product_gets_new_terms_but_never_another_currency_or_nominal(tables: Tables) -> None:
     longer = Product("GC-5000", "RUB", nominal=500_000, reservation=timedelta(hours=1))
-    async with tables.engine.connect() as connection:
+    async with tables.database.connection() as connection:
         products = ProductRepository(connection)
         await products.put([GIFT])
         await products.put([longer])

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from giftcert.contracts.stream import EventRecord
 from giftcert.storage import outbox
+from giftcert.storage.database import Connection
 from giftcert.storage.events import SHARDS, EventRepository
 from giftcert.storage.outbox import Look, OutboxRepository, Watermark
 from tests.integration.dispatch.recorded import reserved, shard_of
@@ -22,15 +22,15 @@ KEY = "GC-5000"
 
 
 @asynccontextmanager
-async def uncommitted(tables: Tables) -> AsyncIterator[AsyncConnection]:
+async def uncommitted(tables: Tables) -> AsyncIterator[Connection]:
     """A transaction that has recorded an event, and so drawn a position, and commits when the body is over."""
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         await EventRepository(connection).append_keyed(KEY, [reserved()])
         yield connection
 
 
 async def record(tables: Tables, *records: EventRecord, key: str = KEY) -> None:
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         await EventRepository(connection).append_keyed(key, records or [reserved()])
 
 
@@ -38,7 +38,7 @@ async def publish_all(tables: Tables) -> int:
     """Empty the outbox as dispatch does; return how many events that were."""
     count = 0
     while True:
-        async with tables.engine.begin() as connection:
+        async with tables.database.transaction() as connection:
             repository = OutboxRepository(connection)
             window = await repository.lock_window(100)
             if window is None:
@@ -50,22 +50,22 @@ async def publish_all(tables: Tables) -> int:
 class Looking:
     """The poller's looks, one by one."""
 
-    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self.driver = driver
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connection = connection
         self.watermark = Watermark()
 
     async def look(self, empty_at: int = -1) -> Look:
-        found = await outbox.look(self.driver, empty_at)
+        found = await outbox.look(self.connection, empty_at)
         self.watermark.observe(found)
         if not self.watermark.is_sought:
-            self.watermark.seek(found.last_position, await outbox.next_transaction(self.driver))
+            self.watermark.seek(found.last_position, await outbox.next_transaction(self.connection))
         return found
 
     async def raise_bounds(self) -> None:
         """Look as often as it takes where nobody holds a transaction open, and raise the bounds."""
         for _ in range(3):
             await self.look()
-        await outbox.raise_bounds(self.driver, self.watermark.position)
+        await outbox.raise_bounds(self.connection, self.watermark.position)
 
     async def catch_up(self) -> Look:
         """Look until nobody's transaction holds the watermark back; those of other databases do so too."""
@@ -77,19 +77,19 @@ class Looking:
 
 @pytest.fixture
 async def looking(tables: Tables) -> AsyncIterator[Looking]:
-    driver = await asyncpg.connect(tables.url)
-    yield Looking(driver)
-    await driver.close()
+    connection = await asyncpg.connect(tables.url)
+    yield Looking(connection)
+    await connection.close()
 
 
 @pytest.fixture
 async def somebody_who_reads(tables: Tables) -> AsyncIterator[None]:
     """A transaction that sees all as it was, and draws no id, so that it holds no watermark back."""
-    driver = await asyncpg.connect(tables.url)
-    async with driver.transaction(isolation="repeatable_read", readonly=True):
-        await driver.fetchval("SELECT count(*) FROM outbox")
+    connection = await asyncpg.connect(tables.url)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.fetchval("SELECT count(*) FROM outbox")
         yield
-    await driver.close()
+    await connection.close()
 
 
 async def bounds(tables: Tables) -> list[int]:
@@ -158,12 +158,12 @@ async def test_a_window_has_the_first_events_of_as_many_shards_as_are_wanted(tab
     assert len({shard_of(key) for key in keys}) == 3
     for key in [*keys, *keys]:
         await record(tables, key=key)
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         first = await OutboxRepository(connection).lock_window(3, shards=2)
         assert first is not None
         assert [event.stream_key for event in first.events] == ["GC-1", "GC-2", "GC-1"]
         assert first.more_wait
-        async with tables.engine.begin() as other:
+        async with tables.database.transaction() as other:
             second = await OutboxRepository(other).lock_window(3, shards=2)
             assert second is not None
             assert [event.stream_key for event in second.events] == ["GC-3", "GC-3"]
@@ -177,7 +177,7 @@ async def test_a_shard_that_somebody_publishes_keeps_its_bound_until_later(
     tables: Tables, looking: Looking
 ) -> None:
     await record(tables)
-    async with tables.engine.begin() as connection:
+    async with tables.database.transaction() as connection:
         window = await OutboxRepository(connection).lock_window(1)
         assert window is not None
         await tables.run("DELETE FROM outbox")
@@ -205,10 +205,10 @@ async def test_whoever_draws_a_position_has_a_transaction_id_before(tables: Tabl
     assert len(await tables.rows("SELECT position FROM outbox")) == 2
 
 
-async def pages(driver: "asyncpg.Connection[asyncpg.Record]", statement: str, *values: object) -> int:
+async def pages(connection: "asyncpg.Connection[asyncpg.Record]", statement: str, *values: object) -> int:
     """How many pages a statement touches, as the server counts them; what it does is undone."""
-    async with driver.transaction():
-        plan = await driver.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
+    async with connection.transaction():
+        plan = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
     root = json.loads(plan)[0]["Plan"]
     return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
 
@@ -224,7 +224,7 @@ async def test_a_look_costs_as_little_after_many_published_events_without_vacuum
 
     async def is_one_page() -> bool:  # transactions of other databases hold the watermark back too
         await looking.raise_bounds()
-        return await pages(looking.driver, outbox._LOOK, looking.watermark.position, 1) == 1
+        return await pages(looking.connection, outbox._LOOK, looking.watermark.position, 1) == 1
 
     await until(is_one_page)
 
@@ -236,7 +236,7 @@ async def test_a_look_costs_as_little_after_many_published_events_without_vacuum
     await until(is_one_page)
     await record(tables)
     probe = f"SELECT FROM outbox_shards AS s, {outbox._FIRST}"
-    with_bounds = await pages(looking.driver, probe)
+    with_bounds = await pages(looking.connection, probe)
     await tables.run("UPDATE outbox_shards SET emptied_to = 0")
     assert with_bounds <= SHARDS * 3 + 2
-    assert await pages(looking.driver, probe) > 2 * with_bounds
+    assert await pages(looking.connection, probe) > 2 * with_bounds

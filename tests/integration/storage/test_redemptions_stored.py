@@ -27,12 +27,12 @@ SPENT = replace(HOLD, state=RedemptionState.CAPTURED, held=0, spent=150_000, res
 
 async def store(tables: Tables, certificate_id: str, *redemptions: Redemption) -> None:
     found = await loaded(tables, certificate_id)
-    async with transaction(tables) as driver:
-        assert await write(driver, decision(found, redemptions=redemptions))
+    async with transaction(tables) as connection:
+        assert await write(connection, decision(found, redemptions=redemptions))
 
 
 async def find(tables: Tables, redemption_id: str = "R-1") -> StoredRedemption | None:
-    async with tables.engine.connect() as connection:
+    async with tables.database.connection() as connection:
         return await RedemptionRepository(connection).find(redemption_id)
 
 

@@ -15,15 +15,13 @@ import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.engine import engine_at
+from giftcert.storage.database import Database
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.data_converter import DATA_CONVERTER
 from giftcert.temporal.runs import CertificateRuns
@@ -35,6 +33,7 @@ from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings
 from tests.conftest import new_database
 from tests.integration.verification.sold_world import Sales, led_certificates, publish_all
+from tests.named_values import query
 from tests.processes import PATIENCE_SECONDS
 from tests.shared_servers import named, on
 from tests.waiting import until
@@ -91,14 +90,14 @@ async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_k
         keyring=verified_keyring,
         _env_file=None,
     )
-    engine = engine_at(url)
-    sales = await Sales.open(engine, url, Keyring.load(verified_keyring))
-    async with engine.begin() as connection:
+    database = Database(url)
+    sales = await Sales.open(database, url, Keyring.load(verified_keyring))
+    async with database.transaction() as connection:
         await record_policy(connection, settings.policy, datetime.now(UTC))
     await sales.lead()
     await sales.store.rows_changed("UPDATE events SET recorded_at = recorded_at - interval '1 h'")
-    await publish_all(engine, settings)
-    led = await led_certificates(engine)
+    await publish_all(database, settings)
+    led = await led_certificates(database)
     for certificate_id in led:
         await signal_certificate(client, a_wake(certificate_id))
     runs = CertificateRuns(client)
@@ -107,7 +106,7 @@ async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_k
         return sum([len(page) async for page in runs.pages()]) == len(led)
 
     await until(all_are_listed)
-    await engine.dispose()
+    await database.close()
     return Clean(settings, sales.store.keyring, client, sales)
 
 
@@ -120,7 +119,7 @@ class World:
     """A copy of the clean world, to be spoilt."""
 
     settings: Settings
-    engine: AsyncEngine
+    database: Database
     keyring: Keyring
     client: Client
     runs: Any
@@ -137,7 +136,7 @@ class World:
 
     @property
     def sources(self) -> Sources:
-        return Sources(engine=self.engine, settings=self.settings, keyring=self.keyring, runs=self.runs)
+        return Sources(database=self.database, settings=self.settings, keyring=self.keyring, runs=self.runs)
 
     async def verify(self, sample: int | None = None) -> Findings:
         return await verify(self.sources, lambda what, _done, _total: self.shown.append(what), sample)
@@ -154,22 +153,21 @@ class World:
 
     async def spoil(self, statement: str, **values: Any) -> None:
         """Change something behind the service's back; what would refuse it is taken away first."""
-        async with self.engine.begin() as connection:
-            result = await connection.execute(text(statement), values)
-            assert result.rowcount != 0, "nothing was spoilt"
+        async with self.database.transaction() as connection:
+            counted = statement if "RETURNING" in statement else f"{statement} RETURNING 1 AS one"
+            assert await query(connection, counted, **values), "nothing was spoilt"
 
     async def value(self, statement: str, **values: Any) -> Any:
-        async with self.engine.connect() as connection:
-            return (await connection.execute(text(statement), values)).scalar_one()
+        async with self.database.connection() as connection:
+            [row] = await query(connection, statement, **values)
+            return next(iter(row.values()))
 
     async def drop_constraints(self, table: str, kind: str = "c") -> None:
         """Take away what the database itself would refuse."""
-        names = text(
-            "SELECT conname FROM pg_constraint WHERE conrelid = CAST(:t AS regclass) AND CAST(contype AS text) = :k"
-        )
-        async with self.engine.begin() as connection:
-            for name in list((await connection.execute(names, {"t": table, "k": kind})).scalars()):
-                await connection.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{name}" CASCADE'))
+        names = "SELECT conname FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype::text = $2"
+        async with self.database.transaction() as connection:
+            for row in await connection.fetch(names, table, kind):
+                await connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{row["conname"]}" CASCADE')
 
     async def command(self, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run ``giftcert verify`` as a person does, in a process of its own."""
@@ -221,9 +219,9 @@ async def world(clean: Clean, postgres_url: str) -> AsyncIterator[World]:
     template = clean.database_url.rpartition("/")[2]
     await on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     url = named(postgres_url, name)
-    engine = engine_at(url)
+    database = Database(url)
     settings = clean.settings.model_copy(update={"database_url": SecretStr(url)})
-    sales = Sales.of(engine, clean.keyring, clean.sales.reservations)
-    yield World(settings, engine, clean.keyring, clean.client, CertificateRuns(clean.client), sales)
-    await engine.dispose()
+    sales = Sales.of(database, clean.keyring, clean.sales.reservations)
+    yield World(settings, database, clean.keyring, clean.client, CertificateRuns(clean.client), sales)
+    await database.close()
     await on(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -7,10 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from giftcert.contracts.notices import ClaimsRefused
 from giftcert.dispatch.main import serve as dispatch
 from giftcert.domain.certificate.messages import (
@@ -26,6 +22,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, ClaimRepository, ClaimRequest
+from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
@@ -53,21 +50,23 @@ class Sales:
     reservations: dict[str, str]
 
     @classmethod
-    async def open(cls, engine: AsyncEngine, url: str, keyring: Keyring) -> "Sales":
+    async def open(cls, database: Database, url: str, keyring: Keyring) -> "Sales":
         """Fill a pool and reserve the first certificates."""
-        async with engine.begin() as connection:
+        async with database.transaction() as connection:
             await ProductRepository(connection).put([GIFT])
             await PoolRepository(connection).generate(GIFT, POOL, keyring, datetime.now(UTC))
         claims = await claim(url, LAPSED + 1)
         reservations = {one["certificateId"]: one["reservationId"] for one in claims}
-        return cls.of(engine, keyring, reservations)
+        return cls.of(database, keyring, reservations)
 
     @classmethod
-    def of(cls, engine: AsyncEngine, keyring: Keyring, reservations: dict[str, str]) -> "Sales":
+    def of(cls, database: Database, keyring: Keyring, reservations: dict[str, str]) -> "Sales":
         """Go on with these certificates."""
         settings = Settings(_env_file=None)
-        lifecycle = Lifecycle(engine, settings.policy, keyring, web_url=settings.workflow_url, build="tests")
-        return cls(Store(engine, keyring, list(reservations)), lifecycle, reservations)
+        lifecycle = Lifecycle(
+            database, settings.policy, keyring, web_url=settings.workflow_url, build="tests"
+        )
+        return cls(Store(database, keyring, list(reservations)), lifecycle, reservations)
 
     @property
     def ids(self) -> list[str]:
@@ -194,24 +193,23 @@ class Sales:
                 id=UUID(self.ids[LAPSED]),
             )
         await self.store.rows_changed("INSERT INTO ingest_marks VALUES ('All_SalesOrder', 0, now())")
-        async with self.store.engine.begin() as connection:
+        async with self.store.database.transaction() as connection:
             assert await ReservationRepository(connection).release_lapsed(10, datetime.now(UTC)) == 1
 
     async def refuse_claims(self) -> None:
         moment = datetime.now(UTC)
-        async with self.store.engine.begin() as connection:
+        async with self.store.database.transaction() as connection:
             attempts = BlockedAttemptRepository(connection)
             refused = ClaimsRefused(attempts=3, first_at=moment, last_at=moment)
             await attempts.add("GC-5000", "im", refused)
             await attempts.record_due(moment)
 
 
-async def publish_all(engine: AsyncEngine, settings: Settings) -> None:
+async def publish_all(database: Database, settings: Settings) -> None:
     """Let dispatch publish all that is recorded."""
     task = asyncio.create_task(dispatch(settings))
-    async with engine.connect() as connection:
-        while (await connection.execute(text("SELECT count(*) FROM outbox"))).scalar_one():
-            await connection.rollback()
+    async with database.connection() as connection:
+        while await connection.fetchval("SELECT count(*) FROM outbox"):  # noqa: ASYNC110 - a table tells nobody
             await asyncio.sleep(0.02)
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -219,10 +217,10 @@ async def publish_all(engine: AsyncEngine, settings: Settings) -> None:
 
 
 async def claim(url: str, quantity: int) -> list[Claim]:
-    async with asyncpg.create_pool(url, min_size=1, max_size=1) as connections:
+    async with Database(url) as database:
         key = IdempotencyKey(b"basket-7", b"\0" * 32)
         wanted = ClaimRequest(GIFT, quantity, "im", "shop", GIFT.nominal, datetime.now(UTC), key)
-        [claimed] = await ClaimRepository(connections).claim([wanted])
+        [claimed] = await ClaimRepository(database).claim([wanted])
     return list(claimed.claims)
 
 
@@ -249,8 +247,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-async def led_certificates(engine: AsyncEngine) -> list[str]:
+async def led_certificates(database: Database) -> list[str]:
     """The certificates whose workflow waits for something."""
     statement = "SELECT certificate_id::text FROM certificates WHERE timer_at IS NOT NULL"
-    async with engine.connect() as connection:
-        return list((await connection.execute(text(statement))).scalars())
+    async with database.connection() as connection:
+        return [row["certificate_id"] for row in await connection.fetch(statement)]

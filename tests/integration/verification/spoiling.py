@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
-from sqlalchemy import text
 
 from giftcert.contracts.notices import about_certificate
 from giftcert.contracts.stream import EventRecord
@@ -37,13 +36,13 @@ def is_of(record: ConsumerRecord, certificate_id: str, event_type: str) -> bool:
 
 async def tell(world: World, certificate_id: str, **changes: Any) -> None:
     """Record an event of a certificate as it stands, and publish it; a stream of our own, lest others read it."""
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         stored = await CertificateRepository(connection).load(certificate_id)
         record = about_certificate(OperatorActed(who="anna", what="looked"), stored.state, datetime.now(UTC))
         fields = {name: getattr(record, name) for name in EventRecord.__dataclass_fields__}
         await EventRepository(connection).append(certificate_id, [EventRecord(**{**fields, **changes})])
     await world.tell_again(as_it_was)
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
 
 
 async def unpublish(world: World, event_type: str | None = None) -> None:
@@ -60,35 +59,29 @@ async def publish_as_recorded(world: World) -> None:
     """Have the stream say what is recorded by now."""
     await unpublish(world)
     await world.tell_again(lambda _: ())
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
 
 
 async def fold_otherwise(world: World, order_id: str, change: Callable[[Order], Order]) -> None:
     """Change what an order knows, and its lines with it."""
-    async with world.engine.begin() as connection:
-        values = {"order_id": order_id}
-        rows = await connection.execute(
-            text("SELECT aggregate FROM orders WHERE order_id = :order_id"), values
-        )
-        order = change(msgspec.msgpack.decode(rows.scalar_one(), type=Order))
-        aggregate = text("UPDATE orders SET aggregate = :aggregate WHERE order_id = :order_id")
-        await connection.execute(aggregate, values | {"aggregate": msgspec.msgpack.encode(order)})
-        rows = await connection.execute(text(_COUNTED), values)
+    async with world.database.transaction() as connection:
+        known = await connection.fetchval("SELECT aggregate FROM orders WHERE order_id = $1", order_id)
+        order = change(msgspec.msgpack.decode(known, type=Order))
+        aggregate = msgspec.msgpack.encode(order)
+        await connection.execute("UPDATE orders SET aggregate = $2 WHERE order_id = $1", order_id, aggregate)
+        rows = await connection.fetch(_COUNTED, order_id)
         counted = {key: msgspec.json.decode(said, type=CountedMoney) for key, said in rows}
         for key, standing in line_standings(order, counted).items():
-            said = {"key": key, "standing": msgspec.json.encode(standing).decode()}
-            await connection.execute(text(_STANDING), values | said)
+            await connection.execute(_STANDING, order_id, key, msgspec.json.encode(standing).decode())
 
 
-_COUNTED = "SELECT line_key, coalesce(counted, '{}')::text FROM order_lines WHERE order_id = :order_id"
-_STANDING = """
-    UPDATE order_lines SET standing = CAST(:standing AS jsonb) WHERE order_id = :order_id AND line_key = :key
-"""
+_COUNTED = "SELECT line_key, coalesce(counted, '{}')::text FROM order_lines WHERE order_id = $1"
+_STANDING = "UPDATE order_lines SET standing = $3::jsonb WHERE order_id = $1 AND line_key = $2"
 
 
 async def secrets_of(world: World, certificate_id: str) -> tuple[str, str]:
     """The number and the CVC of a certificate."""
-    async with world.engine.connect() as connection:
+    async with world.database.connection() as connection:
         stored = await CertificateRepository(connection).load(certificate_id)
     context = UUID(certificate_id).bytes
     return world.keyring.open(stored.number_sealed, context), world.keyring.open(stored.cvc_sealed, context)

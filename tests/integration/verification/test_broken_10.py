@@ -77,7 +77,7 @@ async def test_10_a_validity_that_ended_before_its_time_is_named(world: World) -
 async def test_10_a_hold_that_lapsed_before_its_time_is_named(world: World) -> None:
     await world.tell_again(as_it_was)
     await world.lifecycle.advance(world.ids[HELD], datetime.now(UTC) + timedelta(hours=1))
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     assert await world.broken() == {}
     await world.spoil(
         "UPDATE redemptions SET expires_at = now() + interval '1 day' WHERE certificate_id = :id",

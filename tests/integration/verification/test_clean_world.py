@@ -52,7 +52,7 @@ async def test_operations_that_withdraw_a_whole_batch_break_no_invariant(world: 
     await world.tell_again(as_it_was)  # onto a stream of its own
     retired = await retire(world, batch_id=await world.value("SELECT batch_id FROM batches"))
     assert (retired.done, retired.retired > 1, retired.blocked > 1) == (POOL, True, True)
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     assert [str(one) for one in (await world.verify()).violations] == []
 
 
@@ -61,7 +61,7 @@ async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(w
     await world.tell_again(as_it_was)
     ids = await world.value("SELECT array_agg(certificate_id) FROM certificates WHERE sequence = 0")
     untouched, blocked, retired, *_ = map(str, ids)
-    sales = Sales.of(world.engine, world.keyring, dict.fromkeys((untouched, blocked, retired), UNKNOWN))
+    sales = Sales.of(world.database, world.keyring, dict.fromkeys((untouched, blocked, retired), UNKNOWN))
     await sales.act(1, Block(reason="the printer lost it", by="olga"))
     await retire(world, certificate_id=UUID(retired))
     asked = DiscloseCvc(disclosed_to="crm", purpose="notification", notification_id=None)
@@ -72,7 +72,7 @@ async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(w
         await sales.store.commit(sales.stated(nth, orderId=f"IM-N{nth}", lines=[line]))
     await sales.decide()
     await sales.act(1, Unblock(reason="found", by="olga"))
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     told = "SELECT array_agg(event_type || ' ' || status ORDER BY sequence) FROM events WHERE certificate_id = :id"
     refused = ["audit.cvcRefused", "error.orderConflict"]
     for certificate_id, status, before, after in (
@@ -90,11 +90,11 @@ async def retire(world: World, **what: UUID) -> Operation:
     moment = datetime.now(UTC)
     wanted = {"batch_id": None, "certificate_id": None, "reason": "lost", "requested_by": "olga"}
     operation = Operation(operation_id=uuid4(), requested_at=moment, **wanted | what)
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         await OperationRepository(connection).start(operation)
     while not (await retire_next(world.lifecycle, operation.operation_id, moment)).finished:
         pass
-    async with world.engine.connect() as connection:
+    async with world.database.connection() as connection:
         stored = await OperationRepository(connection).find(operation.operation_id)
     assert stored is not None
     return stored
@@ -121,7 +121,7 @@ async def test_the_service_is_judged_by_its_own_policy_and_not_by_that_of_the_sh
     money = sales.money(ORDERED, redemptionId=redemption_of(HELD), **pays)
     await sales.store.commit(sales.store.payment_record(money))
     await sales.decide()
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     world.settings = world.settings.model_copy(update={"certificates_buy_certificates": True})
 
     assert [str(one) for one in (await world.verify()).violations] == []

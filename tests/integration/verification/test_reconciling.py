@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
 from temporalio.worker import Worker
 
 from activities.maintenance import MaintenanceActivities
@@ -23,18 +22,18 @@ from tests.sandbox import sandbox
 from workflows.maintenance import ReconciliationWorkflow
 
 pytestmark = pytest.mark.integration
-ALERTS = text("""
+ALERTS = """
     SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
         occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
         balance, held, cause_topic, cause_event_id, payload::text AS payload
     FROM events WHERE event_type = 'alert.invariantViolated' ORDER BY recorded_at
-""")
+"""
 
 
 async def reported(world: World) -> list[tuple[str, int, str]]:
     """The alerts: stream key, invariant, rule. Each is as published."""
-    async with world.engine.connect() as connection:
-        alerts = [StoredEvent(**row) for row in (await connection.execute(ALERTS)).mappings()]
+    async with world.database.connection() as connection:
+        alerts = [StoredEvent(**row) for row in await connection.fetch(ALERTS)]
     found = []
     for alert in alerts:
         _, value, _ = encode_event(alert)
@@ -47,7 +46,7 @@ async def reported(world: World) -> list[tuple[str, int, str]]:
 async def reconcile(world: World, sample: int | None = None) -> int:
     findings = await world.verify(sample)
     now, whole = datetime.now(UTC), sample is None
-    return await report(world.engine, world.settings, findings, now, whole=whole)
+    return await report(world.database, world.settings, findings, now, whole=whole)
 
 
 async def break_fold(world: World, by: int) -> None:
@@ -117,7 +116,7 @@ async def test_the_workflow_finds_tells_and_says_so(world: World) -> None:
     await break_fold(world, 1)
     queue = f"maintenance-{uuid4().hex[:8]}"
     client = world.client
-    maintenance = MaintenanceActivities(world.engine, world.settings, world.lifecycle, client)
+    maintenance = MaintenanceActivities(world.database, world.settings, world.lifecycle, client)
     async with Worker(
         client,
         task_queue=queue,

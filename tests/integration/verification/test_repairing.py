@@ -48,7 +48,7 @@ async def test_an_event_that_the_stream_lost_is_published_again(world: World) ->
 
     assert await world.repair() == ["1 events that the stream lacks put into the outbox again"]
 
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     assert (await world.verify()).hold
 
 
@@ -63,14 +63,14 @@ async def test_what_nobody_was_told_of_is_decided(world: World, what: str) -> No
     assert await world.repair() == [PENDING_AGAIN, WOKEN]
 
     await sales.decide()  # as the workflow that was woken
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     assert (await world.verify()).hold
 
 
 async def test_a_payment_that_was_left_behind_is_folded(world: World) -> None:
     sales = world.sales
     await world.tell_again(as_it_was)
-    async with world.engine.begin() as connection:
+    async with world.database.transaction() as connection:
         await keep_unmatched(connection, sales.captured(ORDERED))
     await world.spoil("UPDATE orders SET recheck = false, recheck_fence = NULL")
 
@@ -78,7 +78,7 @@ async def test_a_payment_that_was_left_behind_is_folded(world: World) -> None:
 
     await sales.store.settled()
     await sales.decide()
-    await publish_all(world.engine, world.settings)
+    await publish_all(world.database, world.settings)
     assert (await world.verify()).hold
     status = "SELECT status FROM certificates WHERE certificate_id = :id"
     assert await world.value(status, id=UUID(world.ids[ORDERED])) == "issued"
@@ -117,9 +117,9 @@ async def test_what_waits_for_a_part_that_stands_still_is_said(
     assert {one.rule for one in found.violations} == {"unpublished"}
     assert await world.repair() == []
     assert still_waits(found)
-    assert not await until_effective(world.engine, found)
-    await publish_all(world.engine, world.settings)
-    assert await until_effective(world.engine, found)
+    assert not await until_effective(world.database, found)
+    await publish_all(world.database, world.settings)
+    assert await until_effective(world.database, found)
 
 
 async def test_what_only_a_person_can_mend_is_left(world: World) -> None:
@@ -201,7 +201,7 @@ async def service(world: World) -> AsyncIterator[None]:
     world.runs = CertificateRuns(world.client)
     publishing = asyncio.create_task(dispatch(world.settings))
     async with running(world.settings):
-        for certificate_id in await led_certificates(world.engine):
+        for certificate_id in await led_certificates(world.database):
             await signal_certificate(world.client, a_wake(certificate_id))
             await until(lambda one=certificate_id: has_looked(world.client, one))
         assert (await world.verify()).hold

@@ -2,7 +2,6 @@
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from kafka_ingest.writer import Failure, failure_of
 
@@ -38,9 +37,3 @@ from kafka_ingest.writer import Failure, failure_of
 )
 def test_each_error_means_one_thing(error: Exception, meaning: Failure) -> None:
     assert failure_of(error) is meaning
-
-
-def test_sqlalchemys_wrapping_changes_nothing() -> None:
-    driver = Exception("the dialect's own")
-    driver.__cause__ = asyncpg.NumericValueOutOfRangeError()
-    assert failure_of(DBAPIError("SELECT", {}, driver)) is Failure.RECORD

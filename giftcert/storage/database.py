@@ -1,0 +1,133 @@
+"""The connections of one process to PostgreSQL: asyncpg's pool with the time-outs that we rely on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from giftcert.settings import Settings
+
+CONNECT_SECONDS = 5
+POOL_SECONDS = 10
+"""How long to wait for a connection that nobody else uses; then the database counts as away."""
+LOCK_TIMEOUT = "5s"
+"""Our transactions take milliseconds, so whoever waits longer for a lock waits for something that went wrong."""
+STATEMENT_TIMEOUT = "20s"
+"""Many times the longest statement of ours; what needs longer, as verification does, sets its own."""
+COMMAND_SECONDS = 25
+"""Above the server's own limits, whose errors say more: this one is for a server that does not answer at all."""
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"
+"""A process that stops in the middle of a transaction loses its locks after this."""
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+_INDEX_PLANS = dict.fromkeys(
+    ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
+)
+"""For statements that find rows one by one: along an index, whatever statistics say. Else the server expects a tenth
+of a table from a LIMIT that it does not know, and goes on scanning what was small when it planned.
+"""
+
+
+class NoDatabaseAddressError(Exception):
+    """No address of PostgreSQL is set, and this process does not start one."""
+
+    def __init__(self) -> None:
+        super().__init__("GIFTCERT_DATABASE_URL is not set")
+
+
+class Database:
+    """A pool of connections, which are made as they are needed, and anew where the server has gone.
+
+    With ``index_plans`` every statement reads along indexes, whatever the statistics say.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        application_name: str = "giftcert",
+        *,
+        pool_size: int = 5,
+        index_plans: bool = False,
+    ) -> None:
+        self._pool = asyncpg.create_pool(
+            address,
+            min_size=0,
+            max_size=pool_size,
+            reset=_keep,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings=_server_settings(application_name, index_plans=index_plans),
+        )
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        application_name: str,
+        *,
+        pool_size: int | None = None,
+        index_plans: bool = False,
+    ) -> "Database":
+        """Return the database of the settings.
+
+        Raises:
+            NoDatabaseAddressError: no address is set.
+        """
+        if settings.database_url is None:
+            raise NoDatabaseAddressError
+        return cls(
+            settings.database_url.get_secret_value(),
+            application_name,
+            pool_size=pool_size or settings.database_pool_size,
+            index_plans=index_plans,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Wait until all connections are given back, and close them."""
+        await (await self._pool).close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection, each statement on which is a transaction of its own.
+
+        Raises:
+            Exception: one of ``outages.DATABASE_ERRORS``.
+        """
+        pool = await self._pool  # puts itself together at first, without a trip
+        async with pool.acquire(timeout=POOL_SECONDS) as connection:
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                connection.terminate()  # nobody knows whether its BEGIN or COMMIT was carried out
+                raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection within a transaction, which commits where nothing is raised."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def _keep(_: Any) -> None:  # noqa: ANN401 - a connection of asyncpg
+    """Spare the trip that clears a session: whoever sets anything beyond a transaction closes the connection."""
+
+
+def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, str]:
+    return {
+        "application_name": application_name,
+        "timezone": "UTC",
+        "jit": "off",  # our statements are short; compiling them costs more than running them
+        "plan_cache_mode": "force_generic_plan",  # so does planning one anew for its parameters
+        "lock_timeout": LOCK_TIMEOUT,
+        "statement_timeout": STATEMENT_TIMEOUT,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
+        **(_INDEX_PLANS if index_plans else {}),
+    }
