@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 from asyncpg import Record
 
-from giftcert.contracts.codec import decode_state
 from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.domain.certificate.state import CertificateState, Reservation, Status
 from giftcert.domain.clients import Client
@@ -282,6 +281,7 @@ async def load_locked(
 
 
 _PARKED: msgspec.json.Decoder[tuple[ParkedWork, ...]] = msgspec.json.Decoder(tuple[ParkedWork, ...])
+_STATE: msgspec.json.Decoder[CertificateState] = msgspec.json.Decoder(CertificateState)
 _PENDING: msgspec.json.Decoder[tuple[PendingLine, ...]] = msgspec.json.Decoder(tuple[PendingLine, ...])
 _SPENDINGS: msgspec.json.Decoder[tuple[tuple[str, SpendingReported], ...]] = msgspec.json.Decoder(
     tuple[tuple[str, SpendingReported], ...]
@@ -303,6 +303,16 @@ def stored_of(row: Record) -> StoredCertificate:
         number_sealed=row["number_sealed"],
         cvc_sealed=row["cvc_sealed"],
     )
+
+
+def encode_state(state: CertificateState) -> str:
+    """Return a state as JSON, without its order lines, which have a table of their own."""
+    return msgspec.json.encode(replace(state, lines=())).decode()
+
+
+def decode_state(text: str) -> CertificateState:
+    """Return the state that ``encode_state`` stored; fields added since get their defaults."""
+    return _STATE.decode(text)
 
 
 def _state_of(row: Record) -> CertificateState:

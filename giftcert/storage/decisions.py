@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from giftcert.contracts.codec import encode_state
 from giftcert.contracts.stream import EventRecord
 from giftcert.domain.certificate.state import (
     CertificateState,
@@ -18,7 +17,7 @@ from giftcert.domain.certificate.state import (
     RefundState,
     known_lines,
 )
-from giftcert.storage.certificates import ParkedWork, PendingLine
+from giftcert.storage.certificates import ParkedWork, PendingLine, encode_state
 from giftcert.storage.database import Connection
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from giftcert.contracts.codec import encode_state
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.messages import LineChanged
 from giftcert.domain.certificate.state import Line, LineRef, known_lines
@@ -16,7 +15,7 @@ from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.review import line_as_seen
-from giftcert.storage.certificates import StoredCertificate
+from giftcert.storage.certificates import StoredCertificate, encode_state
 from giftcert.storage.order_lines import OrderLineRow
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.session import StoredOrders, concerned_by

@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from giftcert.contracts.codec import encode_state
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.order import messages as o
+from giftcert.storage.certificates import encode_state
 from kafka_ingest.records import InputRecord
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading, recorded

@@ -11,11 +11,11 @@ import pytest
 
 import kafka_ingest.decoder
 from giftcert.contracts.clients import decode_client
-from giftcert.contracts.codec import encode_state
 from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.orders import decode_order, probe_order
 from giftcert.contracts.payments import decode_payment
 from giftcert.security.keyring import Keyring
+from giftcert.storage.certificates import encode_state
 from giftcert.storage.database import Database
 from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay, Replayed

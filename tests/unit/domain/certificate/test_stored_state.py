@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given
 
-from giftcert.contracts.codec import decode_state, encode_state
+from giftcert.storage.certificates import decode_state, encode_state
 from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
 from tests.unit.domain.profiles import searched
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from giftcert.contracts.codec import decode_state, encode_state
+from giftcert.storage.certificates import decode_state, encode_state
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
