@@ -17,10 +17,7 @@ from giftcert.domain.certificate.refund_resolution import shares_decided
 from giftcert.domain.order.order import Order, apply, settled
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle import order_changes
-from giftcert.lifecycle.idempotency import (
-    CallsInProgress,
-    IdempotencyBusyError,
-)
+from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyBusyError
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
 from giftcert.lifecycle.review import Review

@@ -12,18 +12,8 @@ from uuid import UUID
 
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
+from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
-from giftcert.domain.order.messages import (
-    LinesReturned,
-    OrderCancelled,
-    OrderMessage,
-    OrderStated,
-    PaymentAuthorized,
-    PaymentCaptured,
-    PaymentRefunded,
-    PaymentVoided,
-    RefundShareDecided,
-)
 from giftcert.domain.order.order import Order
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
@@ -36,15 +26,15 @@ from giftcert.storage.pending import PendingRow
 from giftcert.storage.repository import Write, write_together
 from giftcert.temporal.signals import Signal, Wake
 
-_SIGNALS: Mapping[type[OrderMessage], Signal | None] = {
-    OrderStated: Signal.ORDER_CHANGED,  # or ORDER_CREATED
-    OrderCancelled: Signal.ORDER_CANCELLED,
-    LinesReturned: Signal.ORDER_RETURNED,
-    PaymentAuthorized: None,
-    PaymentCaptured: Signal.PAYMENT_CAPTURED,
-    PaymentVoided: Signal.PAYMENT_VOIDED,
-    PaymentRefunded: Signal.PAYMENT_REFUNDED,
-    RefundShareDecided: Signal.REQUEST_DECIDED,
+_SIGNALS: Mapping[type[m.OrderMessage], Signal | None] = {
+    m.OrderStated: Signal.ORDER_CHANGED,  # or ORDER_CREATED
+    m.OrderCancelled: Signal.ORDER_CANCELLED,
+    m.LinesReturned: Signal.ORDER_RETURNED,
+    m.PaymentAuthorized: None,
+    m.PaymentCaptured: Signal.PAYMENT_CAPTURED,
+    m.PaymentVoided: Signal.PAYMENT_VOIDED,
+    m.PaymentRefunded: Signal.PAYMENT_REFUNDED,
+    m.RefundShareDecided: Signal.REQUEST_DECIDED,
 }
 Signals: TypeAlias = tuple[tuple[Signal, Cause | None], ...]  # each with the newest message of its kind
 
@@ -55,7 +45,7 @@ class OrderChange:
 
     order: Order
     is_new: bool = False
-    said: tuple[OrderMessage, ...] = ()  # none: looked at again for certificates that were imported since
+    said: tuple[m.OrderMessage, ...] = ()  # none: looked at again for certificates that were imported since
     # By line key; other lines keep theirs.
     recipients: Mapping[int, Recipient | None] = field(default_factory=dict)
 
@@ -161,16 +151,16 @@ def _to_decide(before: OrderLineRow | None, line: OrderLineRow, signals: Signals
     return ()
 
 
-def _signals(said: Iterable[OrderMessage]) -> Signals:
+def _signals(said: Iterable[m.OrderMessage]) -> Signals:
     """The kinds of messages in the order in which each last came, with that message as the cause."""
     kinds: dict[Signal, Cause | None] = {}
     for message in said:
         kind = _SIGNALS[type(message)]
-        if isinstance(message, OrderStated) and message.event_type == "order.created":
+        if isinstance(message, m.OrderStated) and message.event_type == "order.created":
             kind = Signal.ORDER_CREATED
         if kind is not None:
             kinds.pop(kind, None)
-            kinds[kind] = None if isinstance(message, RefundShareDecided) else message.cause
+            kinds[kind] = None if isinstance(message, m.RefundShareDecided) else message.cause
     return tuple(kinds.items())
 
 
@@ -229,6 +219,6 @@ def is_certificate_id(text: str) -> bool:
 
 async def _erased(connection: Connection, changes: Iterable[OrderChange]) -> frozenset[str]:
     """Buyers who are erased, or merged into somebody erased: nothing is stored of whom their lines are for."""
-    stated = (one.order for one in changes if any(isinstance(message, OrderStated) for message in one.said))
+    stated = (one.order for one in changes if any(isinstance(message, m.OrderStated) for message in one.said))
     buyers = {order.customer_id for order in stated if order.customer_id is not None}
     return await ClientRepository(connection).erased_among(list(buyers)) if buyers else frozenset()
