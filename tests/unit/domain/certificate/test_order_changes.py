@@ -340,3 +340,8 @@ def test_money_of_an_order_in_another_currency_is_told_in_that_and_no_case_of_th
     assert (alert.amount, alert.foreign_currency, alert.reason) == (500_000, "EUR", "currencyMismatch")
     assert found.tell(make.cancelled()).told == []
     assert found.tell(make.captured(1, currency="EUR")).told == ["alert.paymentWithoutCertificate"]
+
+
+def test_what_the_line_of_an_issued_certificate_costs_under_another_one_is_none_of_its_own() -> None:
+    other = make.gift(amount=450_000, certificate_id="other")
+    assert issued().tell(make.ordered(other, own=None, version=2)).last == ()

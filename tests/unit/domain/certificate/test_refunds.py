@@ -490,3 +490,37 @@ def test_a_case_knows_since_when_it_is_open_whatever_became_of_it() -> None:
     found.clock += make.HOUR
     found.tell(make.unblock())
     assert (found.case.state, found.case.opened_at) == (RefundState.REQUESTED, make.NOON)
+
+
+def of_price(price: int) -> Certificate:
+    return reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=price)))
+
+
+def test_the_smallest_money_back_after_issue_is_judged_like_any() -> None:
+    one, again = make.refunded(1, to={"2": 1}), make.refunded(1, payment_id="P-2", to={"2": 1})
+    waits = of_price(0).tell(one).only(e.RefundRequested)
+    assert (waits.awaiting, waits.amount) == (e.Awaited.CAPTURE, 1)
+    asks = issued().tell(again).only(e.RefundPendingDetails)
+    assert (asks.reason, asks.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 1)
+    found = of_price(1).tell(make.captured(1), make.refunded(1))
+    assert found.status == Status.REFUNDED
+    asks = found.tell(make.captured(1, "P-2"), again).only(e.RefundPendingDetails)
+    assert (asks.reason, asks.amount) == (e.RefundReason.ALREADY_REFUNDED, 1)
+
+
+def test_the_smallest_money_of_a_return_is_awaited_like_any() -> None:
+    assert of_price(1).tell(make.captured(1), make.returned()).only(e.RefundRequested).amount == 1
+    found = issued().tell(make.refunded(), make.captured(1, "P-2", to={"2": 1}))
+    assert found.only(e.PaymentWithoutCertificateAlerted).amount == 1
+    assert found.tell(make.returned()).only(e.RefundRequested).amount == 1
+
+
+def test_money_back_of_what_a_free_line_was_charged_is_no_refund_of_it() -> None:
+    found = of_price(0).tell(make.captured(1, to={"2": 1}), make.refunded(1, to={"2": 1}))
+    assert (found.told, found.status) == ([], Status.ISSUED)
+
+
+def test_a_return_of_a_line_whose_money_is_all_back_awaits_nothing() -> None:
+    found = issued().tell(make.block(), make.refunded())
+    found.tell(make.resolve(found.case.refund_case_id, "reject"), make.returned())
+    assert (found.told, found.status) == ([], Status.ISSUED)

@@ -197,6 +197,13 @@ def test_the_approved_amount_is_taken_when_a_part_comes() -> None:
     assert (found.state.balance, spendable(found)) == (250_000, True)
 
 
+def test_no_more_is_taken_than_there_is_when_the_money_comes() -> None:
+    found = decide(returned(), amount=150_000).wait(365 * make.DAY)
+    assert (found.status, found.state.balance) == (Status.EXPIRED, 0)
+    event = found.tell(make.refunded(200_000, to={"2": 200_000})).only(e.RefundCompleted)
+    assert (event.taken, event.uncovered) == (0, 200_000)
+
+
 def test_no_more_is_taken_than_the_money_that_came_is_worth() -> None:
     found = decide(returned()).tell(make.refunded(200_000, to={"2": 200_000}))
     event = found.only(e.RefundCompleted)

@@ -129,8 +129,10 @@ def test_a_part_captured_for_certificates_alone_keeps_the_one_that_it_may_be_for
 
 
 def test_money_of_certificates_keeps_the_certificate_and_a_person_is_told() -> None:
-    found = sold().tell(make.captured(tender="giftCertificate")).wait(3 * make.DAY)
+    found = sold().tell(make.captured(payment_id="P-9", tender="giftCertificate")).wait(3 * make.DAY)
     assert found.only(e.UnpaidAlerted).reason == "tenderNotAllowed"
+    found.tell(make.captured(payment_id="P-1"))
+    assert found.only(e.Issued).payment_ids == ("P-9", "P-1")
     found = sold(terms=make.terms(certificates_buy_certificates=True))
     found.tell(make.captured(payment_id="P-9", tender="giftCertificate"))
     assert found.only(e.Issued).payment_ids == ("P-9",)

@@ -269,3 +269,10 @@ def test_nothing_is_said_to_the_order_before_the_second_of_two_persons_repeats_i
     message = make.resolve(order["2"].case.refund_case_id)
     two_persons = make.terms(refund_four_eyes_over=1).policy
     assert shares_decided(order.world.loaded("certificate-2"), message, two_persons) == ()
+
+
+def test_the_smallest_rest_that_no_line_can_take_asks_a_person() -> None:
+    order = in_doubt(500_001)
+    order.resolve("2", "reject")
+    event = order.resolve("3").only(e.RefundPendingDetails)
+    assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 1)
