@@ -27,20 +27,12 @@ class Call:
     services: "Services"
 
     def check_channel(self, channel: str) -> None:
-        """Let only callers of this channel go on.
-
-        Raises:
-            ProblemError: 403.
-        """
+        """Refuse (403) a caller that is not of this channel."""
         if channel not in self.caller.channels:
             raise ProblemError(Problem.CHANNEL_NOT_ALLOWED)
 
     def check_known_channel(self, channel: str) -> None:
-        """Do the same with the name of a channel that was sent.
-
-        Raises:
-            ProblemError: 422 where there is no such channel, 403.
-        """
+        """Refuse a name that was sent where there is no such channel (422), or the caller is not of it (403)."""
         if channel not in self.services.settings.channels:
             raise InvalidFieldError("channel", "no such channel")
         self.check_channel(channel)
@@ -61,11 +53,7 @@ class Bearer(SecurityBase):
         return call
 
     def check(self, request: Request) -> Call:
-        """Check the token.
-
-        Raises:
-            ProblemError: 401 without a valid token, 403 without the role, 422 where the subject may not be told.
-        """
+        """Check the token: 401 where it is not valid, 403 without the role, 422 where its subject may not be told."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise ProblemError(Problem.UNAUTHENTICATED)

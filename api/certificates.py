@@ -177,10 +177,9 @@ async def search_certificates(  # noqa: PLR0913 - one argument per criterion
 
 def _check_access(call: Call, state: CertificateState) -> None:
     """A caller that is a channel and nothing else sees what its channels sell or last reserved."""
-    if call.caller.roles & {Role.CRM, Role.SUPPORT}:
-        return
-    reserved_by = state.reservation.channel if state.reservation else None
-    call.check_channel(state.sale_channel or reserved_by or "")
+    if call.caller.roles.isdisjoint({Role.CRM, Role.SUPPORT}):
+        reserved_by = state.reservation.channel if state.reservation else None
+        call.check_channel(state.sale_channel or reserved_by or "")
 
 
 def _summary(found: FoundCertificate) -> CertificateSummary:

@@ -36,10 +36,9 @@ RequiredKey: TypeAlias = Annotated[
 
 
 def key_of(call: Call, name: str, key: str | None, parameters: Mapping[str, Any]) -> IdempotencyKey | None:
-    """Return the key that was sent with what it belongs to; ``parameters`` is all that makes two calls the same.
+    """Return the key that was sent, with a digest of all that makes two calls of a name the same.
 
-    Raises:
-        ProblemError: 422 where the settings want a key and there is none.
+    Where none was sent, and the settings want one, the call is refused.
     """
     if key is None:
         if call.services.settings.require_idempotency_key:

@@ -17,7 +17,7 @@ FEWEST_REMEMBERED = 1_000
 class CallLimit:
     """A limit of so many calls in a moving window, counted by this process alone.
 
-    Not the strategies of ``limits``: with its memory each call costs a thread, a tenth of a redemption.
+    The strategies of ``limits`` take a thread for each call, a tenth of a redemption.
     """
 
     def __init__(self, rate: str, problem: Problem) -> None:
@@ -29,11 +29,7 @@ class CallLimit:
         self._forget_at = FEWEST_REMEMBERED
 
     def hit(self, who: str) -> None:
-        """Count one call.
-
-        Raises:
-            ProblemError: 429, with the time after which it may come again.
-        """
+        """Count one call, or refuse it (429) and say when it may come again."""
         now = time.monotonic()
         calls = self._calls.get(who)
         if calls is None:
@@ -58,10 +54,10 @@ class _Count:
 
 
 class ReservationCap:
-    """Compares with a count at most a second old plus what this process has given since.
+    """Compares with a count at most a second old, plus what this process has given since (ADR 28).
 
-    Counting at each claim would cost more than the claim. So several processes together may exceed the cap by
-    what they give in a second; it guards against a runaway caller, not against one certificate too many.
+    Counting at each claim would cost more than the claim. Several processes may exceed the cap by what they give in a
+    second: it guards against a runaway caller, not against one certificate too many.
     """
 
     def __init__(self, database: Database, cap: int) -> None:

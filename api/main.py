@@ -25,10 +25,6 @@ _DESCRIPTION = """Gift certificates: channels reserve them, CRM discloses them, 
 Errors are problem documents (RFC 9457); their `type` is stable. Money is in minor units. Times are UTC."""
 
 
-class AddressTakenError(Exception):
-    """The port of the API is in use, or its host is not ours."""
-
-
 def create_app(settings: Settings) -> FastAPI:
     """Return the application; it answers once its ``state.services`` are opened."""
     app = FastAPI(
@@ -54,12 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve the API until cancelled; requests under way are finished first.
-
-    Raises:
-        AddressTakenError: the port is in use.
-        KeyFileError: the keyring or the public keys cannot be read.
-    """
+    """Serve the API until cancelled; requests under way are finished first."""
     app = create_app(settings)
     configuration = uvicorn.Config(
         app,
@@ -104,6 +95,6 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server(address, backlog=2048)
     except OSError as error:
         where = f"{settings.api_host}:{settings.api_port}"
-        raise AddressTakenError(
+        raise OSError(
             f"GIFTCERT_API_HOST, GIFTCERT_API_PORT: cannot listen on {where}: {error.strerror}"
         ) from error

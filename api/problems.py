@@ -89,10 +89,7 @@ PROBLEMS = {problem.slug: problem for problem in Problem}
 class ProblemError(Exception):
     """Raised where the fact is known; answered in one place.
 
-    Args:
-        problem: what kind it is.
-        members: extension members, such as ``certificateStatus``; never a secret.
-        retry_after: seconds, for 429 and 503.
+    ``members`` are extension members such as ``certificateStatus``, never a secret; ``retry_after`` is in seconds.
     """
 
     def __init__(

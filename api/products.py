@@ -75,11 +75,7 @@ class Catalogue:
         return self._products
 
     async def find(self, name: str | None) -> Product:
-        """Return a product by its id, the default one without.
-
-        Raises:
-            InvalidFieldError: there is none.
-        """
+        """Return a product by its id, the default one without; 422 where there is none."""
         wanted = name or self._default
         if wanted is None:
             raise InvalidFieldError("product", "no default product is configured, so name one")

@@ -222,9 +222,9 @@ def _check_live(reservation: StoredReservation) -> None:
 
 
 class RefusedClaimLedger:
-    """Group commit of refused claims (409): what was refused while a write ran is written by the next.
+    """Group commit of refused claims (ADR 27): what was refused while a write ran is written by the next.
 
-    Each caller waits until its own is counted durably. A single write at a time: all would lock the same row anyway.
+    A single write at a time: all would lock the same row anyway.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -235,11 +235,7 @@ class RefusedClaimLedger:
         self._turn = asyncio.Lock()
 
     async def record(self, product: str, channel: str, now: datetime) -> None:
-        """Count one refusal; when this returns it is committed.
-
-        Raises:
-            Exception: what the database raised; then the refusal is not counted and must not be answered.
-        """
+        """Count one refusal and return when it is committed; what the database raises means that it is not."""
         self._waiting.setdefault((product, channel), []).append(now)
         if self._next_write is None:
             self._next_write = asyncio.create_task(self._write_waiting())

@@ -85,12 +85,9 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Services]:
-    """Make the services, keep their background work going, and close them.
+    """Make the services, keep their background work going, and close them; ``KeyFileError`` where keys are missing.
 
     Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
-
-    Raises:
-        KeyFileError: the keyring or the public keys cannot be read.
     """
     client = await connect(settings, lazy=True)
     async with (

@@ -95,11 +95,11 @@ async def verify_certificate(call: ChannelCall, body: Credentials, end_user: End
 
 
 class CredentialCheck:
-    """Checks number and CVC, and counts in the database what is wrong: for all processes, and across restarts.
+    """Checks number and CVC, and counts in the database what is wrong: for all processes, and across restarts (ADR 32).
 
     A right pair is looked up without a lock. A wrong one is judged again under the lock of its number, so that no more
-    are counted than the limit. One process checks a number's pairs one after another, else many sent at once would all
-    be compared before the first is counted.
+    are counted than the limit. One process checks a number's pairs in turn, else many sent at once would all be
+    compared before the first is counted.
     """
 
     def __init__(self, database: Database, keyring: Keyring, settings: Settings) -> None:
@@ -111,7 +111,7 @@ class CredentialCheck:
         self._in_turn: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     def guess(self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime) -> Guess:
-        """Return what a holder shows as it is looked up and counted: number and end user as keyed hashes."""
+        """Return what is looked up and counted of a holder's pair: number and end user as keyed hashes."""
         of_caller = f"{caller.subject}\n{end_user}"
         return Guess(
             fingerprint=self._keyring.fingerprint(shown.number.get_secret_value()),
@@ -126,10 +126,8 @@ class CredentialCheck:
     ) -> StoredCredentials | None:
         """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
 
-        A call whose key has an answer is not checked again: that answer is in what is returned.
-
-        Raises:
-            ProblemError: 429: the number is locked, or the caller or end user asks or errs too often.
+        429 where the number is locked, or caller or end user ask or err too often. A call whose key has an answer is
+        not checked again: that answer is in what is returned.
         """
         self._calls.hit(guess.caller)
         in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
@@ -168,9 +166,9 @@ class CredentialCheck:
 
 
 async def record_locks(database: Database, lifecycle: Lifecycle, keyring: Keyring) -> None:
-    """Record new locks on the stream, after the answer: only a number that exists has an event, which takes time.
+    """Record new locks on the stream, each once by all processes; not before the answer, whose time would tell.
 
-    Several processes, or one that crashes, append ``alert.verificationLocked`` once.
+    Only a number that exists has an event.
     """
     async with database.connection() as connection:
         locks = await CredentialRepository(connection).unrecorded_locks()
