@@ -1,16 +1,61 @@
-"""The one way to connect to Temporal: address, TLS and API key as in Temporal's own environment configuration."""
+"""The one way to connect to Temporal, and how values travel there.
 
+Payloads are plain JSON, so that the Web UI shows them, typed by msgspec (ADR 47). A type that may be one of several
+dataclasses cannot be decoded: annotate one dataclass with optional fields instead.
+"""
+
+from typing import Any
+
+import msgspec
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
+)
 from temporalio.envconfig import ClientConfigProfile
 
 from giftcert.settings import Settings
-from giftcert.temporal.data_converter import DATA_CONVERTER
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class _JsonPayloadConverter(JSONPlainPayloadConverter):
+    """Dataclasses, enums, tuples, instants and bytes (base64) as JSON, read back by their annotations."""
+
+    def to_payload(self, value: Any) -> Payload | None:  # noqa: ANN401 - as the base class has it
+        return Payload(metadata={"encoding": b"json/plain"}, data=_ENCODER.encode(value))
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ANN401 - as the base
+        try:
+            return msgspec.json.decode(payload.data, type=Any if type_hint is None else type_hint)
+        except msgspec.DecodeError as error:
+            raise RuntimeError(f"payload does not fit {type_hint}: {error}") from error
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """temporalio's default set with its plain JSON replaced."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(
+                _JsonPayloadConverter() if isinstance(one, JSONPlainPayloadConverter) else one
+                for one in DefaultPayloadConverter.default_encoding_payload_converters
+            )
+        )
+
+
+DATA_CONVERTER = DataConverter(payload_converter_class=PayloadConverter)
+"""Of every client and worker of the service."""
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
-    """Return a client of the settings' namespace; ``GIFTCERT_TEMPORAL_ADDRESS`` wins over ``TEMPORAL_ADDRESS``.
+    """Return a client of the settings' namespace: address, TLS and API key as Temporal's own configuration has them.
 
-    Raises ``RuntimeError`` where the server cannot be reached, with ``lazy`` not before the first call.
+    ``GIFTCERT_TEMPORAL_ADDRESS`` wins over ``TEMPORAL_ADDRESS``. Raises ``RuntimeError`` where the server cannot be
+    reached, with ``lazy`` not before the first call.
     """
     found = ClientConfigProfile.load().to_client_connect_config()
     address = settings.temporal_address or found.get("target_host") or f"127.0.0.1:{settings.temporal_port}"

@@ -14,7 +14,7 @@ from workflow_support import HISTORIES, PRICE, Sale
 from giftcert.domain.certificate import sale as sale_rules
 from giftcert.domain.certificate.messages import Block
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.client import DATA_CONVERTER
 from giftcert.temporal.signals import Signal
 from tests.crashes import CrashError
 from tests.sandbox import sandbox

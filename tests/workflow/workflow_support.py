@@ -50,7 +50,7 @@ from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal import search_attributes
-from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.client import DATA_CONVERTER
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate, task_queue, workflow_id
 from tests.conftest import new_database

@@ -9,7 +9,7 @@ from temporalio.client import Client
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.security.keyring import Keyring
 from giftcert.storage.database import Database
-from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.client import DATA_CONVERTER
 from kafka_ingest import consumer, late_match, outages, signaller, watermarks
 from tests.integration.kafka_ingest.ingest_process import Neighbours, make_neighbours
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates

@@ -23,7 +23,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.service_policy import record_policy
-from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.client import DATA_CONVERTER
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate

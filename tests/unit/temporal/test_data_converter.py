@@ -7,7 +7,7 @@ import pytest
 from temporalio.api.common.v1 import Payload
 
 from giftcert.domain.certificate.state import CertificateState, Status
-from giftcert.temporal.data_converter import DATA_CONVERTER
+from giftcert.temporal.client import DATA_CONVERTER
 
 CONVERTER = DATA_CONVERTER.payload_converter
 
