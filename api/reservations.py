@@ -1,6 +1,5 @@
 """``/certificates/next`` and ``/reservations``: a channel reserves certificates, extends and releases reservations."""
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,14 +14,10 @@ from api.idempotency import LONGEST_KEY, SentKey, key_of, reply
 from api.openapi import keyed
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema
-from giftcert.clock import Clock
-from giftcert.contracts.notices import ClaimsRefused
 from giftcert.domain.certificate.messages import ExtendReservation, ReleaseReservation
 from giftcert.domain.numbers import mask
 from giftcert.lifecycle.requests import Outcome
-from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claims import Claim, Claimed, ClaimRequest, ClaimResult
-from giftcert.storage.database import Database
 from giftcert.storage.reservations import ReservationRepository, StoredReservation
 
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
@@ -176,19 +171,18 @@ async def _claim(call: Call, wanted: ReservationOrder, name: str, key: str | Non
         before = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
         if before is None:
             raise ProblemError(Problem.TOO_MANY_RESERVATIONS, retry_after=10)
-        return await _checked(call, claim, before)
+        return _checked(call, claim, before)
     async with services.lifecycle.calls.alone(used):
-        return await _checked(call, claim, await services.claims.claim(claim))
+        return _checked(call, claim, await services.claims.claim(claim))
 
 
-async def _checked(call: Call, claim: ClaimRequest, claimed: Claimed) -> Claimed:
+def _checked(call: Call, claim: ClaimRequest, claimed: Claimed) -> Claimed:
     match claimed.result:
         case ClaimResult.OTHER_PARAMETERS:
             raise ProblemError(Problem.IDEMPOTENCY_MISMATCH)
         case ClaimResult.ENDED:
             raise ProblemError(Problem.RESERVATION_ENDED)
         case ClaimResult.EXHAUSTED:
-            await call.services.refused_claims.record(claim.product.id, claim.channel, claim.now)
             raise ProblemError(Problem.POOL_EXHAUSTED)
         case ClaimResult.GIVEN:
             call.services.cap.add(claim.caller, claim.quantity)
@@ -216,45 +210,3 @@ def _check_live(reservation: StoredReservation) -> None:
         raise ProblemError(Problem.ALREADY_ORDERED)
     if reservation.resolution is not None:
         raise ProblemError(Problem.RESERVATION_ENDED)
-
-
-# Refused claims -------------------------------------------------------------------------------------
-
-
-class RefusedClaimLedger:
-    """Group commit of refused claims (ADR 27): what was refused while a write ran is written by the next.
-
-    A single write at a time: all would lock the same row anyway.
-    """
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-        self._waiting: dict[tuple[str, str], list[datetime]] = {}
-        self._next_write: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
-
-    async def record(self, product: str, channel: str, now: datetime) -> None:
-        """Count one refusal and return when it is committed; what the database raises means that it is not."""
-        self._waiting.setdefault((product, channel), []).append(now)
-        if self._next_write is None:
-            self._next_write = asyncio.create_task(self._write_waiting())
-        await asyncio.shield(self._next_write)  # it is also that of others, who do not leave with this caller
-
-    async def record_due(self) -> None:
-        """Append ``issue.blocked`` for what no later refusal does, or a crash left."""
-        async with self._database.transaction() as connection:
-            await BlockedAttemptRepository(connection).record_due(self._clock())
-
-    async def _write_waiting(self) -> None:
-        async with self._turn:
-            waiting, self._waiting, self._next_write = self._waiting, {}, None
-            await self._write(waiting)
-
-    async def _write(self, waiting: dict[tuple[str, str], list[datetime]]) -> None:
-        async with self._database.transaction() as connection:
-            attempts = BlockedAttemptRepository(connection)
-            for (product, channel), times in sorted(waiting.items()):
-                refused = ClaimsRefused(attempts=len(times), first_at=times[0], last_at=times[-1])
-                await attempts.add(product, channel, refused)
-            await attempts.record_due(self._clock())

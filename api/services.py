@@ -11,7 +11,6 @@ from temporalio.client import Client
 from api.limits import CallLimit, ReservationCap
 from api.problems import Problem
 from api.products import Catalogue
-from api.reservations import RefusedClaimLedger
 from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows
 from giftcert.clock import Clock, utc_now
@@ -20,6 +19,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import AnswerOf, Outcome
 from giftcert.security import keyring_of, token_verifier_of
 from giftcert.settings import Settings
+from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.certificates import LoadedCertificate
 from giftcert.storage.claim_queue import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
@@ -58,7 +58,6 @@ class Services:
         self.workflows = CertificateWorkflows(client, settings.query_timeout)
         self.catalogue = Catalogue(database, settings.default_product)
         self.past_claims, self.claims = claims, ClaimQueue(claims)
-        self.refused_claims = RefusedClaimLedger(database, clock)
         self.cap = ReservationCap(database, settings.reservation_cap)
         self.credentials = CredentialCheck(database, self.keyring, settings)
         self.disclosures_by_caller, self.disclosures_by_certificate = (
@@ -97,7 +96,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
         services = Services(settings, clock, database, ClaimRepository(for_claims), client)
         record_new_locks = partial(record_locks, database, services.lifecycle, services.keyring)
         tasks = [
-            asyncio.create_task(_record("refused claims", services.refused_claims.record_due)),
+            asyncio.create_task(_record("refused claims", partial(_record_refused_claims, services))),
             asyncio.create_task(_record("locks of numbers", record_new_locks)),
             asyncio.create_task(_record("the policy", partial(_record_policy, services), once=True)),
         ]
@@ -120,6 +119,12 @@ async def _record(subject: str, record: Callable[[], Awaitable[None]], *, once: 
         except DATABASE_ERRORS as error:
             _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
         await asyncio.sleep(RECORD_SECONDS)
+
+
+async def _record_refused_claims(services: Services) -> None:
+    """Of what no later refusal records, or a crash left."""
+    async with services.database.transaction() as connection:
+        await BlockedAttemptRepository(connection).record_due(services.clock())
 
 
 async def _record_policy(services: Services) -> None:

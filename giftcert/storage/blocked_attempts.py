@@ -1,5 +1,6 @@
 """Refused claims (409) on their way to the stream: the first at once, the rest at most once a second."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from giftcert.contracts.notices import ClaimsRefused, about_product
@@ -18,7 +19,7 @@ _ADD = """
 _DUE = """
     WITH due AS (
         SELECT product_id, channel, attempts, first_at, last_at FROM blocked_attempts
-        WHERE attempts > 0 AND recorded_at <= $2 ORDER BY product_id, channel FOR NO KEY UPDATE
+        WHERE attempts > 0 AND recorded_at <= $2 FOR NO KEY UPDATE SKIP LOCKED -- whoever adds to a row records it
     )
     UPDATE blocked_attempts AS b SET attempts = 0, first_at = NULL, last_at = NULL, recorded_at = $1
     FROM due WHERE b.product_id = due.product_id AND b.channel = due.channel
@@ -29,10 +30,9 @@ _DUE = """
 class BlockedAttemptRepository(Repository):
     """Counts refused claims and records them as events."""
 
-    async def add(self, product: str, channel: str, refused: ClaimsRefused) -> None:
+    async def add(self, product: str, channel: str, times: Sequence[datetime]) -> None:
         """Add to what is not recorded as an event yet; the row stays locked until the transaction ends."""
-        values = (product, channel, refused.attempts, refused.first_at, refused.last_at)
-        await self._execute(_ADD, *values)
+        await self._execute(_ADD, product, channel, len(times), min(times), max(times))
 
     async def record_due(self, now: datetime) -> None:
         """Append ``issue.blocked`` for all that is due."""

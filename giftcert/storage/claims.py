@@ -18,6 +18,7 @@ import msgspec
 
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
+from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.database import Database
 from giftcert.storage.events import COLUMNS, RECORD
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
@@ -164,13 +165,19 @@ class ClaimRepository:
         self._starts: dict[str, _Start] = {}
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
-        """Reserve for each request as many certificates of its product, the same for all, as it asks; or none."""
+        """Reserve for each request as many certificates of its product, the same for all, as it asks; or none.
+
+        Those that get none are counted before they are answered (ADR 27).
+        """
         answers: dict[int, Claimed] = {}
         # Where another process used the same key in that instant, its answer is seen only by the second attempt.
         for attempt in (self._claim, self._claim, self._claim_patiently):
             left = {number: one for number, one in enumerate(requests) if number not in answers}
             if left:
                 answers |= await attempt(left)
+        refused = [one for number, one in enumerate(requests) if number not in answers]
+        if refused:
+            await self._count_refused(refused)
         return [answers.get(number, Claimed(ClaimResult.EXHAUSTED)) for number in range(len(requests))]
 
     async def repeat(self, key: IdempotencyKey, now: datetime) -> Claimed | None:
@@ -207,6 +214,14 @@ class ClaimRepository:
             except asyncpg.LockNotAvailableError:
                 return {}
         return _answers(rows)
+
+    async def _count_refused(self, requests: Sequence[ClaimRequest]) -> None:
+        async with self._database.transaction() as connection:
+            attempts = BlockedAttemptRepository(connection)
+            for channel in sorted({one.channel for one in requests}):
+                times = [one.now for one in requests if one.channel == channel]
+                await attempts.add(requests[0].product.id, channel, times)
+            await attempts.record_due(max(one.now for one in requests))
 
 
 class _Start:

@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from api.limits import ReservationCap
-from api.reservations import RefusedClaimLedger
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
@@ -24,7 +23,7 @@ AROUND_EACH_STEP_OF_A_CLAIM = around_each(
     (ClaimRepository, "claim"),
     (ClaimQueue, "claim"),
 )
-COUNTED = ((RefusedClaimLedger, "record"), (RefusedClaimLedger, "_write"))
+COUNTED = ((ClaimRepository, "_count_refused"), (ClaimRepository, "claim"))
 """Leaving these, a refusal is committed."""
 OF_AN_END = (
     (ReservationRepository, "find"),
@@ -93,9 +92,8 @@ async def test_a_claim_without_a_key_is_whole_and_what_nobody_heard_of_comes_bac
 
 @around_each(
     (ClaimRepository, "_claim_patiently"),
-    (RefusedClaimLedger, "record"),
-    (RefusedClaimLedger, "_write"),
     (BlockedAttemptRepository, "add"),
+    *COUNTED,
 )
 async def test_no_refusal_is_answered_that_is_not_counted(
     api: Api, stock: Stock, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
