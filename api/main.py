@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
 async def serve(settings: Settings) -> None:
     """Serve the API until cancelled; requests under way are finished first."""
     app = create_app(settings)
-    configuration = uvicorn.Config(
+    options = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -62,23 +62,19 @@ async def serve(settings: Settings) -> None:
         ws="none",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = _Server(configuration)
+    server = _Server(options)
     async with open_services(settings) as app.state.services:
         gc.collect()
         gc.freeze()  # what is loaded by now stays; looking through it again would hold up requests
         gc.set_threshold(YOUNG_OBJECTS)
-        await _serve(server, settings)
-
-
-async def _serve(server: uvicorn.Server, settings: Settings) -> None:
-    with _listen(settings) as listener:
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            await serving
-            raise
+        with _listen(settings) as listener:
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                server.should_exit = True
+                await serving
+                raise
 
 
 class _Server(uvicorn.Server):

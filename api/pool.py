@@ -17,7 +17,7 @@ from api.schemas import FreeText, Schema
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
-from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
+from giftcert.storage.operations import Operation, OperationRepository
 from giftcert.storage.pool import PoolRepository
 
 router = APIRouter(tags=["pool"], route_class=AuthenticatedRoute)
@@ -82,9 +82,7 @@ async def retire(call: OpsCall, body: RetirementOrder, key: SentKey = None) -> R
     used = key_of(call, "retire", key, body.model_dump(mode="json"))
     operation = Operation(
         operation_id=uuid7(),
-        batch_id=body.batch_id,
-        certificate_id=body.certificate_id,
-        reason=body.reason,
+        **body.model_dump(),
         requested_by=call.caller.subject,
         requested_at=call.services.clock(),
     )
@@ -116,10 +114,7 @@ async def _start(call: Call, operation: Operation, key: IdempotencyKey | None) -
         before = await IdempotencyRepository(connection).find(key, operation.requested_at) if key else None
         if before is not None:
             return before, True
-        try:
-            stored = await OperationRepository(connection).start(operation)
-        except UnknownBatchError:
-            raise ProblemError(Problem.UNKNOWN_BATCH) from None
+        stored = await OperationRepository(connection).start(operation)
         body = OperationView.model_validate(stored).model_dump_json(by_alias=True).encode()
         if key is not None:
             answer = key.answered(body, operation.requested_at)

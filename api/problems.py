@@ -16,6 +16,7 @@ from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.requests import Outcome
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.idempotency import IdempotencyMismatchError
+from giftcert.storage.operations import UnknownBatchError
 from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 
 _LOG = structlog.get_logger(__name__)
@@ -148,6 +149,7 @@ _BY_STATUS = {
     413: Problem.BODY_TOO_LARGE,
 }
 _FIXED: Mapping[type[Exception], ProblemError] = {
+    UnknownBatchError: ProblemError(Problem.UNKNOWN_BATCH),
     UnknownCertificateError: ProblemError(Problem.UNKNOWN_CERTIFICATE),
     IdempotencyMismatchError: ProblemError(Problem.IDEMPOTENCY_MISMATCH),
     IdempotencyBusyError: ProblemError(Problem.REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER),

@@ -26,7 +26,6 @@ from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
 
 REDEMPTION_ID = "01936f91-2d30-7c4b-8f3a-3a4b5c6d7e8f"
-LONGEST_HOLD = 366 * 24 * 60 * 60
 NEVER_SOLD = frozenset({Status.AVAILABLE, Status.RESERVED, Status.ORDERED, Status.RETIRED})
 """A certificate of these is nobody's to pay with; the attempt is no event of it."""
 ENDED = frozenset({RedemptionState.VOIDED, RedemptionState.LAPSED})
@@ -49,7 +48,7 @@ class RedemptionOrder(Credentials):
     hold_seconds: int | None = Field(
         None,
         ge=1,
-        le=LONGEST_HOLD,
+        le=366 * 86_400,
         strict=True,
         description="How long the amount stays held; the product's hold if left out, and its limit at most",
         examples=[1_800],

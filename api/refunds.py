@@ -38,7 +38,6 @@ from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
 router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
 CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
 RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
-OpenState = Literal["pendingDetails", "awaitingCapture", "requested"]
 REASON_TEXTS: Mapping[RefundReason, str] = {
     RefundReason.CURRENCY_MISMATCH: "The refund is in another currency than the sale.",
     RefundReason.CERTIFICATE_REDEEMED: "The certificate has been spent, in part or whole.",
@@ -157,13 +156,10 @@ def case_view(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCa
     )
 
 
-# List ---------------------------------------------------------------------------------------------
-
-
 @router.get("/refunds", responses=may_answer())
 async def list_refunds(
     call: CrmOrSupportCall,
-    state: Annotated[OpenState, Query()] = "pendingDetails",
+    state: Annotated[Literal["pendingDetails", "awaitingCapture", "requested"], Query()] = "pendingDetails",
     after: PageAfter = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> PendingRefundPage:
@@ -213,9 +209,6 @@ def _view(state: CertificateState, open_case: OpenCase, settings: Settings) -> P
         "web_url": settings.workflow_url(state.certificate_id),
     }
     return PendingRefund.model_validate(view, context=state.currency)
-
-
-# Decide -------------------------------------------------------------------------------------------
 
 
 @router.post(
