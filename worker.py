@@ -13,7 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server

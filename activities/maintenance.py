@@ -12,7 +12,7 @@ from activities.payloads import Reconciled
 from giftcert.clock import Clock, utc_now
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.database import Database

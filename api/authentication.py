@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.problems import InvalidFieldError, Problem, ProblemError
 from giftcert.clock import utc_now
 from giftcert.redaction import is_fit_to_tell
-from giftcert.security import Caller, Role, TokenError
+from giftcert.security.tokens import Caller, Role, TokenError
 
 if TYPE_CHECKING:
     from api.services import Services  # it is made of what the resources define, which import this module

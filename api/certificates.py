@@ -30,7 +30,7 @@ from api.schemas import (
 from giftcert.domain.certificate import messages
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.requests import Outcome
-from giftcert.security import Role
+from giftcert.security.tokens import Role
 from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.credentials import CredentialRepository

@@ -17,7 +17,7 @@ from giftcert.clock import Clock, utc_now
 from giftcert.domain.certificate.messages import Request
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import AnswerOf, Outcome
-from giftcert.security import keyring_of, token_verifier_of
+from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.certificates import LoadedCertificate

@@ -19,7 +19,8 @@ from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
 from giftcert.domain.certificate.messages import LockVerification
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
-from giftcert.security import Caller, Keyring
+from giftcert.security.keyring import Keyring
+from giftcert.security.tokens import Caller
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
 from giftcert.storage.database import Database

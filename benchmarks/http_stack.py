@@ -18,7 +18,8 @@ from statistics import median
 
 from benchmarks.http_load import Load, Rate
 from benchmarks.measurement import new_folder, say_round, servers
-from giftcert.security import Caller, EmbeddedKeys, Role, issue_token
+from giftcert.security.keys import EmbeddedKeys
+from giftcert.security.tokens import Caller, Role, issue_token
 from giftcert.settings import Settings
 from giftcert.storage.migrate import migrate
 

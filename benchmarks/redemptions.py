@@ -18,7 +18,8 @@ from giftcert.domain.order.order import apply
 from giftcert.domain.products import Product
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.order_changes import OrderChange, revise, save
-from giftcert.security import Keyring, keyring_of
+from giftcert.security.keyring import Keyring
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.order_lines import OrderLineRepository

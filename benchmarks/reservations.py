@@ -8,7 +8,7 @@ from benchmarks.http_floors import FILL_POOL
 from benchmarks.http_stack import CHANNEL, measure
 from benchmarks.measurement import options
 from giftcert.domain.products import Product
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository

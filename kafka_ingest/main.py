@@ -8,8 +8,8 @@ import structlog
 
 from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
-from giftcert.security.configured import keyring_of
 from giftcert.security.keyring import Keyring
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import make_days

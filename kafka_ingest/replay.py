@@ -7,8 +7,7 @@ from giftcert.clock import Clock, utc_now
 from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.notices import about_input, input_key
 from giftcert.domain.certificate.events import OperatorActed
-from giftcert.security import SealError
-from giftcert.security.keyring import Keyring
+from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import QuarantineRepository, StoredRecord

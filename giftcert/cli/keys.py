@@ -8,7 +8,9 @@ import typer
 from giftcert.cli.errors import CommandError
 from giftcert.cli.output import AsJson, say
 from giftcert.clock import utc_now
-from giftcert.security import Caller, EmbeddedKeys, Keyring, Role, issue_token, keyring_of
+from giftcert.security.keyring import Keyring
+from giftcert.security.keys import EmbeddedKeys, keyring_of
+from giftcert.security.tokens import Caller, Role, issue_token
 from giftcert.settings import load_settings
 
 app = typer.Typer()

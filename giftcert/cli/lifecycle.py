@@ -12,7 +12,7 @@ from giftcert.cli.errors import CommandError
 from giftcert.domain.policy import Policy
 from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.service_policy import recorded_policy

@@ -7,7 +7,7 @@ from giftcert.cli.connections import connected
 from giftcert.cli.errors import CommandError
 from giftcert.clock import utc_now
 from giftcert.product_file import read_products
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.pool import PoolCount, PoolRepository
 from giftcert.storage.products import ProductRepository

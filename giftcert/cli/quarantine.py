@@ -16,7 +16,7 @@ from giftcert.cli.operators import By, free_text, operator
 from giftcert.cli.output import AsJson, say
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import refuse_embedded_keys
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.storage.database import Database
 from giftcert.storage.quarantine import BEGINNING, Place, QuarantineRepository, StoredRecord, Wanted
 from kafka_ingest.replay import Replay, Replayed, opened

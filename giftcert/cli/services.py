@@ -9,7 +9,7 @@ import uvloop
 
 from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
 from giftcert.storage.outages import DATABASE_ERRORS

@@ -11,7 +11,7 @@ from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.lifecycle import lifecycle_of
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.embedded.addresses import with_running_stack
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import load_settings
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns

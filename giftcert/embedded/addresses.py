@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from giftcert.embedded.guardian import PidFile
 from giftcert.embedded.ports import LOOPBACK, accepts_connections
 from giftcert.embedded.state_folder import StackError, StateFolder
-from giftcert.security import keyring_of, token_verifier_of
+from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 
 PARTS = {"postgres": "database_url", "temporal": "temporal_address", "kafka": "kafka_bootstrap_servers"}

@@ -18,7 +18,7 @@ from giftcert.embedded.ports import LOOPBACK, PortClaims, answers_ok
 from giftcert.embedded.postgres import Postgres
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.embedded.temporal import Temporal
-from giftcert.security import EmbeddedKeys, check_key_files
+from giftcert.security.keys import EmbeddedKeys, check_key_files
 from giftcert.settings import Settings
 
 _PREPARATION_SECONDS = 60

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from giftcert.contracts.notices import PoolLoaded, about_product
 from giftcert.domain.numbers import number_from_digits
 from giftcert.domain.products import Product
-from giftcert.security import Keyring, SealError
+from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.events import EventRepository
 from giftcert.storage.repository import Repository
 

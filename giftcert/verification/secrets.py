@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from stdnum import luhn
 
-from giftcert.security import Keyring, SealError
+from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import Session
 from giftcert.verification.violations import Findings

@@ -10,7 +10,7 @@ from giftcert.domain.identifiers import uuid7
 from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy
 from giftcert.kafka_connection import connection_options
-from giftcert.security import Keyring
+from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository

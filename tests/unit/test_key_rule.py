@@ -6,7 +6,9 @@ import pytest
 
 from giftcert.embedded.addresses import Addresses, refuse_embedded_keys
 from giftcert.embedded.state_folder import StackError, StateFolder
-from giftcert.security import EmbeddedKeys, KeyFileError, Keyring
+from giftcert.security.key_files import KeyFileError
+from giftcert.security.keyring import Keyring
+from giftcert.security.keys import EmbeddedKeys
 from giftcert.security.tokens import create_signing_keys
 from giftcert.settings import Settings
 

@@ -45,7 +45,7 @@ from giftcert.domain.order.messages import (
 )
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import Outcome
-from giftcert.security import Keyring
+from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.orders import OrderRepository

@@ -12,7 +12,8 @@ import httpx
 from api.main import create_app
 from api.services import open_services
 from giftcert.domain.products import Product
-from giftcert.security import Caller, EmbeddedKeys, issue_token, keyring_of
+from giftcert.security.keys import EmbeddedKeys, keyring_of
+from giftcert.security.tokens import Caller, issue_token
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository

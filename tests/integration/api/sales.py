@@ -23,7 +23,7 @@ from giftcert.domain.order.messages import (
     PaymentRefunded,
 )
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.security import keyring_of
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.temporal.client import connect

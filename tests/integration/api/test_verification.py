@@ -12,7 +12,9 @@ import pytest
 from api.problems import ProblemError
 from api.services import open_services
 from api.verification import CredentialCheck, Credentials
-from giftcert.security import Caller, Keyring, keyring_of
+from giftcert.security.keyring import Keyring
+from giftcert.security.keys import keyring_of
+from giftcert.security.tokens import Caller
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.database import Connection, Database

@@ -8,7 +8,7 @@ from pathlib import Path
 from command_runs import RunCommand
 
 from giftcert.clock import utc_now
-from giftcert.security import TokenVerifier
+from giftcert.security.tokens import TokenVerifier
 
 
 def test_a_token_carries_its_roles_and_channels(giftcert: RunCommand, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from command_runs import RunCommand
 from stacks import Stack
 
 from giftcert.clock import utc_now
-from giftcert.security import Caller, issue_token
+from giftcert.security.tokens import Caller, issue_token
 from simulators.addresses import Addresses
 from simulators.channel import open_channel
 from simulators.pos import sell_certificate

@@ -13,8 +13,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from giftcert.contracts.inputs import MalformedRecord
 from giftcert.domain.certificate.state import RefundState, Status
-from giftcert.security import SealError
-from giftcert.security.keyring import Keyring
+from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.database import Database
 from kafka_ingest.decoder import UNDECODABLE
 from kafka_ingest.records import InputRecord, Topics, place_of

@@ -6,7 +6,7 @@ import pytest
 from stdnum import luhn
 
 from giftcert.domain.products import Product
-from giftcert.security import Keyring
+from giftcert.security.keyring import Keyring
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductChangedError, ProductRepository
 from tests.integration.storage.pool_rows import GIFT, PlainSealer, Tables

@@ -11,8 +11,7 @@ from temporalio.worker import Worker
 from activities.maintenance import MaintenanceActivities
 from activities.payloads import Reconciled
 from giftcert.contracts.stream import StoredEvent, encode_event
-from giftcert.security import SealError
-from giftcert.security.keyring import Keyring
+from giftcert.security.keyring import Keyring, SealError
 from giftcert.temporal.workflow_starts import Reconciliation
 from giftcert.verification.alerts import report
 from tests.event_schemas import validate_event

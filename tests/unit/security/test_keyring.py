@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from giftcert.security import KeyFileError, Keyring, SealError
+from giftcert.security.key_files import KeyFileError
+from giftcert.security.keyring import Keyring, SealError
 
 CERTIFICATE = b"0190d5a0-0000-7000-8000-000000000001"
 OTHER_CERTIFICATE = b"0190d5a0-0000-7000-8000-000000000002"

@@ -8,7 +8,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, import_key
 
-from giftcert.security import Caller, EmbeddedKeys, KeyFileError, TokenError, TokenVerifier, issue_token
+from giftcert.security.key_files import KeyFileError
+from giftcert.security.keys import EmbeddedKeys
+from giftcert.security.tokens import Caller, TokenError, TokenVerifier, issue_token
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""The keyring and the token check that the settings name, or those that an embedded stack makes for itself."""
+"""The keys that the settings name, or those that an embedded stack makes for itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
