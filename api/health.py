@@ -1,12 +1,14 @@
 """``/healthz``, ``/readyz``, ``/metrics``, and the explanation of each type of problem."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from pydantic import Field
 from starlette.responses import Response
+from temporalio.service import RPCError
 
 from api.problems import PROBLEMS, Problem, ProblemError
 from api.schemas import Schema
@@ -40,7 +42,9 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(request: Request, response: Response) -> PartStatus:
     """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
     services: Services = request.app.state.services
-    database, temporal = await asyncio.gather(_database(services), services.workflows.is_reachable())
+    database, temporal = await asyncio.gather(
+        _answers(_reads_products(services)), _answers(services.workflows.check_health())
+    )
     answers = {"database": database, "temporal": temporal}
     parts = {part: "ok" if is_there else "away" for part, is_there in answers.items()}
     response.status_code = 200 if database else 503
@@ -54,12 +58,7 @@ async def explain_problem(name: str) -> dict[str, Any]:
     problem = PROBLEMS.get(name)
     if problem is None:
         raise ProblemError(Problem.NOT_FOUND)
-    return {
-        "type": problem.type,
-        "title": problem.title,
-        "status": problem.status,
-        "explanation": problem.explanation,
-    }
+    return problem.document
 
 
 @metrics_router.get(
@@ -72,10 +71,15 @@ async def read_metrics() -> Response:
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database(services: "Services") -> bool:
-    try:
-        async with asyncio.timeout(1), services.database.connection() as connection:
-            await ProductRepository(connection).all()
-    except DATABASE_ERRORS:
-        return False
+async def _reads_products(services: "Services") -> bool:
+    async with services.database.connection() as connection:
+        await ProductRepository(connection).all()
     return True
+
+
+async def _answers(question: Awaitable[bool]) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            return await question
+    except (*DATABASE_ERRORS, RPCError, RuntimeError):
+        return False

@@ -22,7 +22,6 @@ from giftcert.storage.reservations import ReservationRepository, StoredReservati
 
 RESERVATION_ID = "01936f8e-5b10-7a2f-8c1d-1a2b3c4d5e6f"
 LONGEST_NAME = 64
-"""Of channels and products, which operations name."""
 Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 ReservationId = Annotated[UUID, Path(alias="reservationId", examples=[RESERVATION_ID])]
 _CLAIMING = (
