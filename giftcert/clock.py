@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-Clock: TypeAlias = Callable[[], datetime]
-"""Tells the time to a process: the wall clock, or that of a test environment which skips time."""
+Clock: TypeAlias = Callable[[], datetime]  # the wall clock, or that of a test environment which skips time
 
 
 def utc_now() -> datetime:

@@ -19,11 +19,7 @@ class ProductFileError(Exception):
 
 
 class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """One product. Amounts are minor units of ``currency``, durations ISO 8601 (``P365D``, ``PT30M``).
-
-    A fixed product has ``nominal``, an open-value product ``leastNominal`` and ``greatestNominal``. ``pool`` is
-    how many certificates an embedded stack makes of it when it finds none; unset means the setting's number.
-    """
+    """One product; amounts are minor units of ``currency``, durations ISO 8601 (``P365D``, ``PT30M``)."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
@@ -40,7 +36,9 @@ class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     )
     number_length: Annotated[int, msgspec.Meta(ge=12, le=19)] = _OF_DOMAIN.number_length
     cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8)] = _OF_DOMAIN.cvc_length
-    pool: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    pool: Annotated[int, msgspec.Meta(ge=0)] | None = (
+        None  # an embedded stack makes so many where it finds none
+    )
 
     def __post_init__(self) -> None:
         """Check what the fields must be together; msgspec says where in the file it is."""
