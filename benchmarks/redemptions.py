@@ -41,12 +41,12 @@ _COPY = """
     copied AS (
         SELECT certificate_id, 'BENCH-' || certificate_id AS order_id FROM certificates WHERE status = 'available'
     ), orders_copied AS (
-        INSERT INTO orders (order_id, revision, aggregate)
-        SELECT c.order_id, o.revision, o.aggregate FROM copied AS c, orders AS o
+        INSERT INTO orders (order_id, aggregate)
+        SELECT c.order_id, o.aggregate FROM copied AS c, orders AS o
     ), lines_copied AS (
-        INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, named_certificates, speaker, holder,
+        INSERT INTO order_lines (order_id, line_key, line_id, standing, named_certificates, speaker, holder,
             holder_status)
-        SELECT c.order_id, l.line_key, l.line_id, l.revision,
+        SELECT c.order_id, l.line_key, l.line_id,
             replace(replace(l.standing::text, p.order_id, c.order_id), p.certificate_id::text,
                 c.certificate_id::text)::jsonb,
             ARRAY[c.certificate_id], c.certificate_id, c.certificate_id, 'issued'

@@ -235,7 +235,6 @@ def _kept(rejection: Rejection, keyring: Keyring) -> QuarantinedRecord:
         offset=source.offset,
         sealed_key=seal_bytes(source.key, place, keyring),
         sealed_value=seal_bytes(value, place, keyring),
-        size=len(source.value) if source.value is not None else None,
         fingerprint=keyring.fingerprint(f"record {source.key!r} {source.value!r}"),
         reason=rejection.reason,
         detail=rejection.detail,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from giftcert.domain.certificate.deadlines import Deadline
 from giftcert.domain.certificate.state import CertificateState, known_lines
@@ -10,24 +10,10 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import PendingLine
 from giftcert.storage.database import Connection
 from giftcert.storage.quarantine import order_digest
+from giftcert.storage.reservations import ReservationRepository
 
 SHORTEST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(hours=1)
-_ALWAYS = datetime.min.replace(tzinfo=UTC)
-
-# One snapshot: marks and news that commit between two reads would hide each other.
-_IS_OPEN = """
-    SELECT coalesce((SELECT min(caught_up_to) FROM ingest_marks) > $2, false)
-        AND NOT EXISTS (
-            SELECT FROM pending WHERE certificate_id = $1::uuid AND number <> ALL ($3::bigint[]))
-        AND NOT EXISTS (
-            SELECT FROM spendings
-            WHERE certificate_id = $1::uuid AND applied_at IS NULL AND identity <> ALL ($4::text[]))
-        AND NOT EXISTS (SELECT FROM orders WHERE order_id = ANY ($5::text[]) AND too_large)
-        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_ids && $6::uuid[])
-        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_orders && $7::bytea[])
-        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND NOT searchable AND quarantined_at >= $8)
-"""
 
 
 def look_again_after(deadline: Deadline, now: datetime) -> timedelta:
@@ -50,20 +36,11 @@ class ReleaseGate:
         applied: Sequence[str],
     ) -> bool:
         """Return whether nothing is known or on its way, besides what was decided, that could keep the certificate."""
-        reservation = state.reservation
         orders = sorted({ref.order_id for ref in known_lines(state)})
-        named = [state.certificate_id, *([reservation.reservation_id] if reservation else [])]
-        since = reservation.reserved_at if reservation and reservation.reserved_at else _ALWAYS
-        return bool(
-            await self.connection.fetchval(
-                _IS_OPEN,
-                state.certificate_id,
-                deadline.at,
-                [one.number for one in decided],
-                list(applied),
-                orders,
-                named,
-                [order_digest(self.keyring, order_id) for order_id in orders],
-                since,
-            )
+        return await ReservationRepository(self.connection).may_release(
+            state,
+            deadline.at,
+            {order_id: order_digest(self.keyring, order_id) for order_id in orders},
+            decided=[one.number for one in decided],
+            applied=applied,
         )

@@ -14,7 +14,6 @@ from giftcert.domain.certificate.state import (
     CertificateState,
     Line,
     Redemption,
-    RefundState,
     known_lines,
 )
 from giftcert.storage.certificates import ParkedWork, PendingLine, encode_state
@@ -26,8 +25,8 @@ from giftcert.storage.order_lines import LineReport
 _CERTIFICATE = """changed AS (
     UPDATE certificates SET status = {status}, blocked = {blocked}, nominal = {nominal}, balance = {balance},
         held = {held}, refund_state = {refund_state}, any_refund_state = {any_refund_state},
-        refund_reason = {refund_reason}, sale_channel = {sale_channel}, order_id = {order_id}, line_key = {line_key},
-        customer_id = {customer_id}, reserved_until = {reserved_until}, reservation_ended = {reservation_ended},
+        sale_channel = {sale_channel}, order_id = {order_id}, line_key = {line_key}, customer_id = {customer_id},
+        reserved_until = {reserved_until}, reservation_ended = {reservation_ended},
         available_since = CASE WHEN status <> 'available' AND {status} = 'available' THEN {at} ELSE available_since END,
         sequence = sequence + {events_count}, version = version + 1, decided_at = {at}, next_instant = {next_instant},
         timer_at = {timer_at}, known_lines = {known_lines}, waits = {waits}, parked = {parked}, state = {state}
@@ -180,7 +179,6 @@ def _certificate(decision: DecisionWrite) -> dict[str, Any]:
         "held": state.held,
         "refund_state": state.refund_state.value,
         "any_refund_state": state.any_refund_state.value,
-        "refund_reason": _refund_reason(state),
         "sale_channel": sale.channel if sale else None,
         "order_id": sale.order_id if sale else None,
         "line_key": sale.line_key if sale else None,
@@ -223,17 +221,6 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
     if decision.answer is not None:
         values |= asdict(decision.answer)
     return values
-
-
-def _refund_reason(state: CertificateState) -> str | None:
-    """The reason of the first case that waits for details, of whatever sale."""
-    reasons = (
-        case.reason
-        for sale in state.sales
-        for case in sale.cases
-        if case.state == RefundState.PENDING_DETAILS and case.reason is not None
-    )
-    return next(iter(reasons), None)
 
 
 def _line(line: Line, report: LineReport) -> dict[str, Any]:

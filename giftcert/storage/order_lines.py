@@ -28,17 +28,17 @@ _LOCK = f"""
     SELECT {LINE} FROM order_lines WHERE order_id = ANY($1) ORDER BY order_id, line_key FOR NO KEY UPDATE
 """  # noqa: S608 - made of constants
 _REVISE = """
-    INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, recipient, unpaid_until,
-        named_certificates, speaker, reported)
+    INSERT INTO order_lines (order_id, line_key, line_id, standing, recipient, unpaid_until, named_certificates,
+        speaker, reported)
     SELECT standing ->> 'order_id', (standing ->> 'line_key')::integer, standing ->> 'line_id',
-        (standing ->> 'revision')::bigint, standing, recipient, unpaid_until, named, speaker, nullif(report, {}::jsonb)
+        standing, recipient, unpaid_until, named, speaker, nullif(report, {}::jsonb)
     FROM jsonb_to_recordset({}::jsonb) AS new (standing jsonb, recipient jsonb, unpaid_until timestamptz, named uuid[],
         speaker uuid, report jsonb)
     ORDER BY 1, 2
     ON CONFLICT (order_id, line_key) DO UPDATE
-    SET line_id = excluded.line_id, revision = excluded.revision, standing = excluded.standing,
-        recipient = excluded.recipient, unpaid_until = excluded.unpaid_until,
-        named_certificates = excluded.named_certificates, speaker = excluded.speaker, reported = excluded.reported
+    SET line_id = excluded.line_id, standing = excluded.standing, recipient = excluded.recipient,
+        unpaid_until = excluded.unpaid_until, named_certificates = excluded.named_certificates,
+        speaker = excluded.speaker, reported = excluded.reported
 """
 
 

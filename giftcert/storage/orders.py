@@ -22,14 +22,12 @@ _LOCK_RECHECKED = f"""
 """  # noqa: S608 - made of constants
 # No ON CONFLICT: two transactions that both found no such order have each folded a part of it, so one begins anew.
 _ADD = """
-    INSERT INTO orders (order_id, revision, customer_id, aggregate, too_large)
-    SELECT * FROM unnest({}::text[], {}::bigint[], {}::text[], {}::bytea[], {}::boolean[])
+    INSERT INTO orders (order_id, customer_id, aggregate, too_large)
+    SELECT * FROM unnest({}::text[], {}::text[], {}::bytea[], {}::boolean[])
 """
 _CHANGE = """
-    UPDATE orders SET revision = new.revision, customer_id = new.customer_id, aggregate = new.aggregate,
-        too_large = new.too_large
-    FROM unnest({}::text[], {}::bigint[], {}::text[], {}::bytea[], {}::boolean[])
-        AS new (order_id, revision, customer_id, aggregate, too_large)
+    UPDATE orders SET customer_id = new.customer_id, aggregate = new.aggregate, too_large = new.too_large
+    FROM unnest({}::text[], {}::text[], {}::bytea[], {}::boolean[]) AS new (order_id, customer_id, aggregate, too_large)
     WHERE orders.order_id = new.order_id
 """
 # Our own transaction id, given after the mapping's commit: whoever looked before that commit took an id below it.
@@ -103,6 +101,5 @@ def _stored(rows: Sequence[Record]) -> dict[str, StoredOrder]:
 
 def _columns(orders: Sequence[Order]) -> list[list[object]]:
     return by_column(
-        (one.order_id, one.revision, one.customer_id, _ENCODER.encode(one), one.size_exceeded)
-        for one in orders
+        (one.order_id, one.customer_id, _ENCODER.encode(one), one.size_exceeded) for one in orders
     )

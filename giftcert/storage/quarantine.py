@@ -20,15 +20,15 @@ Place: TypeAlias = tuple[str, int, int]
 BEGINNING: Place = ("", -1, -1)
 Closing: TypeAlias = Literal["replayed", "dismissed"]
 
-_RECORD = """topic, partition, record_offset, record_key, record_value, record_size, fingerprint, reason, detail,
-    written_at, contradiction"""
+_RECORD = """topic, partition, record_offset, record_key, record_value, fingerprint, reason, detail, written_at,
+    contradiction"""
 # Lists of names are arrays in the table, which unnest would flatten: they come joined.
 _ADD = f"""
     INSERT INTO quarantine ({_RECORD}, named_ids, named_orders, searchable, quarantined_at)
     SELECT {_RECORD}, string_to_array(named_ids, ',')::uuid[],
         ARRAY(SELECT decode(digest, 'hex') FROM unnest(string_to_array(named_orders, ',')) AS digest), searchable, $1
-    FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bigint[], $8::bytea[],
-        $9::text[], $10::text[], $11::timestamptz[], $12::bytea[], $13::text[], $14::text[], $15::boolean[])
+    FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[],
+        $8::text[], $9::text[], $10::timestamptz[], $11::bytea[], $12::text[], $13::text[], $14::boolean[])
         AS new ({_RECORD}, named_ids, named_orders, searchable)
     ON CONFLICT DO NOTHING
     RETURNING topic, partition, record_offset
@@ -83,7 +83,7 @@ class QuarantinedRecord:
     """A record by its place, in the order of the columns; key and value are sealed, ``None`` where the record has none.
 
     ``fingerprint`` is that of key and value: where a topic was made anew, another record stands at the same place.
-    ``size`` is that of the value before it was cut; ``written_at`` is the record's own time; ``contradiction`` tells a
+    ``written_at`` is the record's own time; ``contradiction`` tells a
     message that contradicts an earlier one again, whatever its place and event id.
     """
 
@@ -92,7 +92,6 @@ class QuarantinedRecord:
     offset: int
     sealed_key: bytes | None
     sealed_value: bytes | None
-    size: int | None
     fingerprint: bytes
     reason: str
     detail: str

@@ -1,9 +1,11 @@
 """Reservations as stored, and the set statement that ends those whose time is over."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from giftcert.domain.certificate.state import CertificateState
 from giftcert.storage.events import COLUMNS, RECORD
 from giftcert.storage.repository import Repository
 
@@ -20,8 +22,21 @@ NOTHING_WAITS = """NOT c.waits AND c.parked IS NULL
         SELECT FROM spendings AS s WHERE s.certificate_id = c.certificate_id AND s.applied_at IS NULL OFFSET 0)"""
 """Condition of every set statement on ``certificates AS c``: what waits for a certificate is decided first."""
 
-# Release on time alone, see lifecycle/release_gate.py: one snapshot, so that marks and news cannot hide each other.
-# News that commits after it was read later than the deadline, whatever the certificate's lock was waited for.
+# Release on time alone (ADR 17) is decided in one snapshot: marks and news that commit between two reads would hide
+# each other. News that commits after it was read later than the deadline, however long the lock was waited for.
+_MAY_RELEASE = """
+    SELECT coalesce((SELECT min(caught_up_to) FROM ingest_marks) > $2, false)
+        AND NOT EXISTS (
+            SELECT FROM pending WHERE certificate_id = $1::uuid AND number <> ALL ($3::bigint[]))
+        AND NOT EXISTS (
+            SELECT FROM spendings
+            WHERE certificate_id = $1::uuid AND applied_at IS NULL AND identity <> ALL ($4::text[]))
+        AND NOT EXISTS (SELECT FROM orders WHERE order_id = ANY ($5::text[]) AND too_large)
+        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_orders && $6::bytea[])
+        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND named_ids && ARRAY[$1, $7]::uuid[])
+        AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND NOT searchable
+            AND quarantined_at >= coalesce($8::timestamptz, '-infinity'))
+"""
 _RELEASE_LAPSED = f"""
 WITH lapsed AS MATERIALIZED (
     SELECT c.certificate_id FROM certificates AS c
@@ -75,6 +90,35 @@ class ReservationRepository(Repository):
     async def live_of(self, caller: str) -> int:
         """Return how many reservations of a caller are neither ordered nor ended."""
         return int(await self._fetchval(_LIVE, caller))
+
+    async def may_release(
+        self,
+        state: CertificateState,
+        deadline: datetime,
+        orders: Mapping[str, bytes],
+        *,
+        decided: Sequence[int],
+        applied: Sequence[str],
+    ) -> bool:
+        """Return whether no news of a locked certificate that came before a deadline can be on its way or wait.
+
+        ``orders`` are those of its lines, with their digests in quarantine; ``decided`` and ``applied`` the numbers of
+        pending rows and the identities of spendings that do not wait any more.
+        """
+        reservation = state.reservation
+        return bool(
+            await self._fetchval(
+                _MAY_RELEASE,
+                state.certificate_id,
+                deadline,
+                decided,
+                applied,
+                list(orders),
+                list(orders.values()),
+                reservation and reservation.reservation_id,
+                reservation and reservation.reserved_at,
+            )
+        )
 
     async def release_lapsed(self, limit: int, now: datetime) -> int:
         """End at most so many reservations whose time is over and whose order cannot be on its way any more.

@@ -135,10 +135,10 @@ class Stock:
 
     async def names(self, certificate_id: str, order_id: str, line_id: str = "1") -> None:
         """Have an order name a certificate on its first line, as far as a search sees it."""
-        await self.run("INSERT INTO orders (order_id, revision, aggregate) VALUES (:id, 1, '')", id=order_id)
+        await self.run("INSERT INTO orders (order_id, aggregate) VALUES (:id, '')", id=order_id)
         await self.run(
-            """INSERT INTO order_lines (order_id, line_key, line_id, revision, standing, named_certificates)
-                VALUES (:id, 1, :line_id, 1, '{}', ARRAY[CAST(:certificate_id AS uuid)])""",
+            """INSERT INTO order_lines (order_id, line_key, line_id, standing, named_certificates)
+                VALUES (:id, 1, :line_id, '{}', ARRAY[CAST(:certificate_id AS uuid)])""",
             id=order_id,
             line_id=line_id,
             certificate_id=certificate_id,

@@ -135,8 +135,8 @@ async def test_of_two_approvals_at_once_one_gets_the_refund(world: World) -> Non
 
 async def test_a_refused_decision_tells_the_order_nothing(world: World) -> None:
     meant, _ = await two_that_a_refund_may_mean(world)
-    revision = "SELECT revision FROM orders"
-    before = await world.rows(revision)
+    known = "SELECT aggregate FROM orders"
+    before = await world.rows(known)
     request = ResolveRefund(
         refund_case_id=(await case_of(world, meant)).refund_case_id,
         decision="approve",
@@ -145,7 +145,7 @@ async def test_a_refused_decision_tells_the_order_nothing(world: World) -> None:
         note="too much",
     )
     assert (await world.act(meant, request)).refusal is not None
-    assert await world.rows(revision) == before
+    assert await world.rows(known) == before
 
 
 async def test_a_case_that_nobody_knows_is_refused(world: World) -> None:

@@ -221,7 +221,7 @@ async def test_with_refunds_open_requested_and_pending_row_case_search_and_strea
     ):
         state = await world.state(certificate_id)
         [row] = await world.rows(
-            """SELECT status, blocked, refund_state, any_refund_state, refund_reason FROM certificates
+            """SELECT status, blocked, refund_state, any_refund_state FROM certificates
                 WHERE certificate_id = CAST(:id AS uuid)""",
             id=certificate_id,
         )
@@ -233,4 +233,3 @@ async def test_with_refunds_open_requested_and_pending_row_case_search_and_strea
         assert row["refund_state"] == row["any_refund_state"] == state.refund_state == refund_state
         assert last == {"status": state.shown_status, "refund_state": refund_state}
         assert visibility(state).refund_state == refund_state.value
-        assert row["refund_reason"] == visibility(state).refund_reason

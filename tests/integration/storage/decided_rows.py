@@ -74,14 +74,14 @@ class Rows:
 
     async def line(self, order_id: str = "IM-1", line_key: int = 1, **columns: Any) -> None:
         await self._tables.run(
-            "INSERT INTO orders (order_id, revision, aggregate) VALUES (:order_id, 1, '') ON CONFLICT DO NOTHING",
+            "INSERT INTO orders (order_id, aggregate) VALUES (:order_id, '') ON CONFLICT DO NOTHING",
             order_id=order_id,
         )
         names = "".join(f", {name}" for name in columns)
         values = "".join(f", :{name}" for name in columns)
         await self._tables.run(
-            f"""INSERT INTO order_lines (order_id, line_key, line_id, revision, standing{names})
-                VALUES (:order_id, :line_key, '1', 1, CAST(:standing AS jsonb){values})""",  # noqa: S608 - of the test
+            f"""INSERT INTO order_lines (order_id, line_key, line_id, standing{names})
+                VALUES (:order_id, :line_key, '1', CAST(:standing AS jsonb){values})""",  # noqa: S608 - of the test
             order_id=order_id,
             line_key=line_key,
             standing=msgspec.json.encode(standing(self.certificate_id, order_id, line_key)).decode(),

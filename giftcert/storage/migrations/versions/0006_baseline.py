@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0005_baseline"
+revision = "0006_baseline"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -43,7 +43,6 @@ CREATE TABLE certificates (
         'pendingDetails', 'completed', 'rejected')),
     any_refund_state text NOT NULL DEFAULT 'none' CHECK (any_refund_state IN ('none', 'requested', 'awaitingCapture',
         'pendingDetails', 'completed', 'rejected')), -- over earlier sales too: what support looks for
-    refund_reason text,
     sale_channel text,
     order_id text,
     line_key integer,
@@ -113,7 +112,6 @@ CREATE INDEX reservations_age ON reservations (resolved_at) WHERE resolved_at IS
 -- instant may still be unseen; `recheck_fence` is a transaction id given after the order's commit.
 CREATE TABLE orders (
     order_id text COLLATE "C" PRIMARY KEY,
-    revision bigint NOT NULL,
     customer_id text,
     aggregate bytea NOT NULL,
     too_large boolean NOT NULL DEFAULT false, -- nothing is released on time alone
@@ -130,7 +128,6 @@ CREATE TABLE order_lines (
     order_id text COLLATE "C" NOT NULL REFERENCES orders,
     line_key integer NOT NULL,
     line_id text NOT NULL,
-    revision bigint NOT NULL,
     standing jsonb NOT NULL,
     recipient jsonb,
     unpaid_until timestamptz,
@@ -376,7 +373,6 @@ CREATE TABLE quarantine (
     fingerprint bytea NOT NULL, -- of key and value, by the keyring: a topic made anew has others at the same places
     record_key bytea,
     record_value bytea,
-    record_size bigint, -- in bytes, before it was cut
     written_at timestamptz, -- the record's own time
     reason text NOT NULL,
     detail text NOT NULL,
