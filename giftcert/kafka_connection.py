@@ -23,7 +23,6 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
     Raises:
         NoKafkaAddressError: no address is set.
-        OSError: the file of trusted certificates cannot be read.
     """
     if settings.kafka_bootstrap_servers is None:
         raise NoKafkaAddressError
@@ -42,11 +41,7 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 
 def librdkafka_options(settings: Settings) -> dict[str, Any]:
-    """Return the same for confluent-kafka, with which topics are made and checked.
-
-    Raises:
-        NoKafkaAddressError: no address is set.
-    """
+    """Return the same for confluent-kafka, with which topics are made and checked."""
     if settings.kafka_bootstrap_servers is None:
         raise NoKafkaAddressError
     password = settings.kafka_sasl_password

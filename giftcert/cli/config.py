@@ -1,7 +1,6 @@
 """``giftcert config``: every setting and its value, or with its meaning and default, which is `.env.example`."""
 
 import json
-import textwrap
 from typing import Annotated
 
 import typer
@@ -47,7 +46,7 @@ def env_example() -> str:
     defaults = Settings.model_construct().model_dump(mode="json")
     entries = []
     for name, field in Settings.model_fields.items():
-        comment = "".join(f"# {line}\n" for line in textwrap.wrap(field.description or "", 100))
+        comment = f"# {field.description}\n" if field.description else ""
         entries.append(f"\n{comment}#{_variable(name)}={_as_text(defaults[name])}\n")
     return _HEAD + "".join(entries)
 

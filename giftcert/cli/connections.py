@@ -1,46 +1,36 @@
-"""The servers that commands use: where one cannot be used, one line names its setting."""
+"""What commands connect to: where a server cannot be used, one line names its setting."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 
+import typer
 from aiokafka.errors import KafkaError
-from asyncpg import (
-    InsufficientPrivilegeError,
-    InvalidAuthorizationSpecificationError,
-    InvalidCatalogNameError,
-)
 from confluent_kafka import KafkaException
 from temporalio.service import RPCError
 
 from giftcert.cli.errors import CommandError
-from giftcert.embedded.addresses import with_running_stack
+from giftcert.domain.policy import Policy
+from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
+from giftcert.lifecycle.change import Lifecycle
+from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
 from giftcert.storage.outages import is_database_away
+from giftcert.storage.service_policy import recorded_policy
+from giftcert.telemetry import configure_logging
+from giftcert.temporal.client import connect
+from giftcert.temporal.signals import Wake
+from giftcert.temporal.workflow_starts import send_wakes
 
-_REFUSALS = (InvalidAuthorizationSpecificationError, InvalidCatalogNameError, InsufficientPrivilegeError)
+_REFUSED_STATES = ("28", "3D000", "42501")  # not this user, no such database, without the right
+_CONNECT_SECONDS = 2.0
 
 
 def database_settings() -> Settings:
-    """Return the settings with the address of a database: that which they name, or that of the running stack.
-
-    Raises:
-        StackError: there is neither.
-    """
+    """Return the settings with the address of a database: that which they name, or that of the running stack."""
     return with_running_stack(load_settings(), ["database_url"])
-
-
-@asynccontextmanager
-async def connected(settings: Settings, command: str) -> AsyncIterator[Database]:
-    """Lend connections to the database.
-
-    Raises:
-        CommandError: PostgreSQL does not answer or refuses us.
-    """
-    with reaching_database(database_url(settings)):
-        async with Database.of(settings, f"giftcert-{command}") as database:
-            yield database
 
 
 def database_url(settings: Settings) -> str:
@@ -48,30 +38,31 @@ def database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value() if settings.database_url else ""
 
 
-@contextmanager
-def reaching_database(url: str) -> Iterator[None]:
-    """Name ``GIFTCERT_DATABASE_URL`` when PostgreSQL does not answer or refuses us.
+@asynccontextmanager
+async def connected(settings: Settings, command: str) -> AsyncIterator[Database]:
+    """Lend connections to the database."""
+    with reaching_database(settings):
+        async with Database.of(settings, f"giftcert-{command}") as database:
+            yield database
 
-    Raises:
-        CommandError: in place of what asyncpg raised.
-    """
+
+@contextmanager
+def reaching_database(settings: Settings) -> Iterator[None]:
+    """Raise a `CommandError` where PostgreSQL does not answer or refuses us."""
     try:
         yield
     except Exception as error:
-        if not (isinstance(error, _REFUSALS) or is_database_away(error)):
+        is_refused = str(getattr(error, "sqlstate", None)).startswith(_REFUSED_STATES)
+        if not (is_refused or is_database_away(error)):
             raise
-        where = urlsplit(url)
+        where = urlsplit(database_url(settings))
         address = f"{where.hostname}:{where.port or 5432}"
         raise _unusable("PostgreSQL", address, "GIFTCERT_DATABASE_URL", str(error)) from error
 
 
 @contextmanager
 def reaching_temporal(settings: Settings) -> Iterator[None]:
-    """Name ``GIFTCERT_TEMPORAL_ADDRESS`` when Temporal does not answer or refuses us.
-
-    Raises:
-        CommandError: in place of what the client raised.
-    """
+    """Raise a `CommandError` where Temporal does not answer or refuses us."""
     try:
         yield
     except (RuntimeError, RPCError) as error:
@@ -81,11 +72,7 @@ def reaching_temporal(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def reaching_kafka(settings: Settings) -> Iterator[None]:
-    """Name ``GIFTCERT_KAFKA_BOOTSTRAP_SERVERS`` when Kafka does not answer or refuses us.
-
-    Raises:
-        CommandError: in place of what the client raised.
-    """
+    """Raise a `CommandError` where Kafka does not answer or refuses us."""
     try:
         yield
     except (KafkaException, KafkaError) as error:
@@ -96,3 +83,44 @@ def reaching_kafka(settings: Settings) -> Iterator[None]:
 
 def _unusable(server: str, address: str | None, setting: str, said: str) -> CommandError:
     return CommandError(f"{server} at {address} cannot be used ({setting}): {' '.join(said.split())}")
+
+
+@asynccontextmanager
+async def opened_lifecycle(command: str) -> AsyncIterator[Lifecycle]:
+    """Open the one transaction on the database that the settings name, or on that of the running stack."""
+    settings = database_settings()
+    refuse_embedded_keys(settings)
+    # Standard output is the command's.
+    configure_logging(settings.model_copy(update={"log_level": "WARNING"}))
+    async with connected(settings, command) as database:
+        yield await lifecycle_of(settings, database)
+
+
+async def lifecycle_of(settings: Settings, database: Database) -> Lifecycle:
+    """Return the transaction of a command, which decides as the service does and not by its shell's settings."""
+    policy, keyring = await service_policy(database), keyring_of(settings)
+    return Lifecycle(database, policy, keyring, web_url=settings.workflow_url, build="command line")
+
+
+async def service_policy(database: Database) -> Policy:
+    """Return the policy that the API recorded when it started (ADR 60)."""
+    async with database.connection() as connection:
+        policy = await recorded_policy(connection)
+    if policy is None:
+        raise CommandError(
+            "the policy of the service is not known here: start its API once, which records it"
+        )
+    return policy
+
+
+async def send_if_reachable(wakes: Sequence[Wake]) -> None:
+    """Signal the workflows concerned; where Temporal is away, the sweep of ingest does it later."""
+    if not wakes:
+        return
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            client = await connect(database_settings())
+    except (RuntimeError, TimeoutError):
+        typer.echo("Temporal is away: the workflows are signalled when it is back", err=True)
+        return
+    await send_wakes(client, wakes)

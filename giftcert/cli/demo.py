@@ -35,7 +35,7 @@ def demo(
     running = running_addresses(settings)
     if running.api_url is not None:
         if sells_for_demo(settings, Path(wanted["GIFTCERT_PRODUCTS_FILE"])):
-            return to_its_end(_play)(_environment(running, settings.state_dir), context.args)
+            return to_its_end(_play)(running, settings.state_dir, context.args)
         typer.echo(
             "the stack that runs here does not have the demo's products: the demo starts one of its own"
         )
@@ -64,7 +64,7 @@ def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, 
         report = lambda part, line: typer.echo(f"{part:<10} {line}")  # noqa: E731
         async with whole_stack(Settings(), report, any_free_port=True) as ready:
             folder = ready.state_folder
-            code = await _play(_environment(ready.addresses, folder), arguments)
+            code = await _play(ready.addresses, folder, arguments)
             if keep:
                 typer.echo(f"all goes on until Ctrl-C; logs in {folder / 'logs'}; commands find it by")
                 typer.echo(f"  export GIFTCERT_STATE_DIR={folder}")
@@ -86,16 +86,13 @@ def _demo_settings(arguments: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def _environment(addresses: Addresses, state_folder: Path) -> Mapping[str, str]:
-    return {
+async def _play(addresses: Addresses, state_folder: Path, arguments: Sequence[str]) -> int:
+    environment = {
         **os.environ,
         **addresses.environment(),
         "GIFTCERT_STATE_DIR": str(state_folder),
         "SIMULATORS_API_URL": addresses.api_url or "",
     }
-
-
-async def _play(environment: Mapping[str, str], arguments: Sequence[str]) -> int:
     command = (sys.executable, "-m", "simulators.demo", *arguments)
     process = await asyncio.create_subprocess_exec(*command, env=environment)
     try:

@@ -15,15 +15,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
+"""By default asyncio's own."""
 
 
 def to_its_end(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """Make a command of work that ends by itself; a signal, or the supervisor's end, cancels it.
-
-    Raises:
-        KeyboardInterrupt: it was cancelled.
-        Exception: it failed.
-    """
+    """Make a command of work that ends by itself; a signal, or the supervisor's end, interrupts it."""
 
     @wraps(work)
     def run(*arguments: P.args, **options: P.kwargs) -> T:
@@ -38,13 +34,7 @@ def to_its_end(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 def run_until_stopped(work: Work[None], *, insist: bool = True, loop: LoopFactory | None = None) -> None:
     """Run work that goes on until it is stopped, which is its success.
 
-    Args:
-        work: is cancelled by the first SIGINT or SIGTERM and cleans up before it ends.
-        insist: a second signal ends the process at once.
-        loop: makes the event loop; asyncio's own by default.
-
-    Raises:
-        Exception: it failed.
+    The first SIGINT or SIGTERM cancels it, and it cleans up; with ``insist`` a second ends the process at once.
     """
     with asyncio.Runner(loop_factory=loop) as runner:
         task = runner.run(_until_done_or_stopped(work, insist=insist))
@@ -53,7 +43,6 @@ def run_until_stopped(work: Work[None], *, insist: bool = True, loop: LoopFactor
 
 
 async def _until_done_or_stopped(work: Work[T], *, insist: bool) -> asyncio.Task[T]:
-    """Return the work: done, failed, or cancelled from outside."""
     started, stopped = asyncio.Event(), asyncio.Event()
 
     async def work_when_started() -> T:

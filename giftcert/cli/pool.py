@@ -1,5 +1,6 @@
 """``giftcert pool``: what there is to sell."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
@@ -7,18 +8,23 @@ from uuid import UUID
 import typer
 from uuid_utils.compat import uuid7
 
-from giftcert.cli import pool_contents
-from giftcert.cli.connections import database_settings
+from giftcert.cli.connections import connected, database_settings, opened_lifecycle, send_if_reachable
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.lifecycle import OpenedLifecycle, opened_lifecycle
-from giftcert.cli.operators import By, free_text, operator
+from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.clock import utc_now
 from giftcert.embedded.addresses import refuse_embedded_keys
+from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
+from giftcert.product_file import read_products
+from giftcert.security.keys import keyring_of
+from giftcert.settings import Settings
 from giftcert.storage.certificates import UnknownCertificateError
+from giftcert.storage.database import Database
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
+from giftcert.storage.pool import PoolCount, PoolRepository
+from giftcert.storage.products import ProductRepository
 
 app = typer.Typer(name="pool", help="What there is to sell.", no_args_is_help=True)
 
@@ -33,9 +39,8 @@ async def generate(
     """Make certificates with numbers and sealed CVCs from a secure source."""
     settings = database_settings()
     refuse_embedded_keys(settings)
-    batch = await pool_contents.generate(
-        settings, product, count, lambda made: say_progress("", made, count, as_json=as_json)
-    )
+    progress = lambda made: say_progress("", made, count, as_json=as_json)  # noqa: E731
+    batch = await _generate(settings, product, count, progress)
     data = {"batchId": str(batch), "product": product, "count": count}
     say(data, f"{count:,} certificates of {product} made: batch {batch}", as_json=as_json)
 
@@ -44,19 +49,18 @@ async def generate(
 @to_its_end
 async def status(as_json: AsJson = False) -> None:
     """Count the certificates of each product by status."""
-    found = await pool_contents.counts(database_settings())
+    found = await _counts(database_settings())
     lines = []
     for one in found:
         counts = ", ".join(f"{name} {number:,}" for name, number in sorted(one.statuses.items()))
         lines.append(f"{one.product:<16} {counts}, cooling {one.cooling}")
-    data, text = [asdict(one) for one in found], "\n".join(lines) or "the pool is empty"
-    say(data, text, as_json=as_json)
+    say([asdict(one) for one in found], "\n".join(lines) or "the pool is empty", as_json=as_json)
 
 
 @app.command()
 @to_its_end
 async def retire(
-    reason: Annotated[str, typer.Option(help="Why; told on the stream, so nothing personal")],
+    reason: Why,
     batch: Annotated[UUID | None, typer.Option(help="Its batchId")] = None,
     certificate: Annotated[UUID | None, typer.Option(help="Its certificateId")] = None,
     by: By = None,
@@ -69,13 +73,13 @@ async def retire(
         operation_id=uuid7(),
         batch_id=batch,
         certificate_id=certificate,
-        reason=free_text(reason, "--reason"),
+        reason=reason,
         requested_by=operator(by),
         requested_at=utc_now(),
     )
-    async with opened_lifecycle("pool") as opened:
-        await _start(opened, operation)
-        done = await _carry_out(opened, operation.operation_id, as_json=as_json)
+    async with opened_lifecycle("pool") as lifecycle:
+        await _start(lifecycle.database, operation)
+        done = await _carry_out(lifecycle, operation.operation_id, as_json=as_json)
     data = {
         "operationId": str(done.operation_id),
         "total": done.total,
@@ -85,9 +89,39 @@ async def retire(
     say(data, f"{done.retired:,} retired, {done.blocked:,} blocked of {done.total:,}", as_json=as_json)
 
 
-async def _start(opened: OpenedLifecycle, operation: Operation) -> None:
+async def fill_empty_pool(settings: Settings) -> list[str]:
+    """Make certificates of every product that has none; return what was done, a line each."""
+    filled = {count.product for count in await _counts(settings)}
+    done = []
+    for line in read_products(settings):
+        quantity = settings.embedded_pool if line.pool is None else line.pool
+        if quantity and line.id not in filled:
+            await _generate(settings, line.id, quantity)
+            done.append(f"{quantity:,} certificates of {line.id} made")
+    return done
+
+
+async def _generate(
+    settings: Settings, product_id: str, quantity: int, progress: Callable[[int], None] = lambda _made: None
+) -> UUID:
+    keyring = keyring_of(settings)
+    async with connected(settings, "pool") as database, database.transaction() as connection:
+        products, pool = await ProductRepository(connection).all(), PoolRepository(connection)
+        if product_id not in products:
+            known = ", ".join(products) or "none; run `giftcert setup` first"
+            raise CommandError(f"there is no product {product_id}; there are: {known}")
+        await pool.check_keyring(keyring)
+        return await pool.generate(products[product_id], quantity, keyring, utc_now(), progress)
+
+
+async def _counts(settings: Settings) -> list[PoolCount]:
+    async with connected(settings, "pool") as database, database.connection() as connection:
+        return await PoolRepository(connection).counts(utc_now(), settings.cooling_period)
+
+
+async def _start(database: Database, operation: Operation) -> None:
     try:
-        async with opened.database.transaction() as connection:
+        async with database.transaction() as connection:
             await OperationRepository(connection).start(operation)
     except UnknownCertificateError:
         raise CommandError(f"there is no certificate {operation.certificate_id}") from None
@@ -95,12 +129,12 @@ async def _start(opened: OpenedLifecycle, operation: Operation) -> None:
         raise CommandError(f"there is no batch {operation.batch_id}") from None
 
 
-async def _carry_out(opened: OpenedLifecycle, operation_id: UUID, *, as_json: bool) -> Operation:
+async def _carry_out(lifecycle: Lifecycle, operation_id: UUID, *, as_json: bool) -> Operation:
     """Carry an operation out here; were this command to end, a schedule goes on with it."""
     while True:
-        step = await retire_next(opened.lifecycle, operation_id, utc_now())
-        await opened.send(step.wakes)
-        async with opened.database.connection() as connection:
+        step = await retire_next(lifecycle, operation_id, utc_now())
+        await send_if_reachable(step.wakes)
+        async with lifecycle.database.connection() as connection:
             stored = await OperationRepository(connection).find(operation_id)
         assert stored is not None  # noqa: S101 - operations are never deleted
         say_progress("", stored.done, stored.total, as_json=as_json)

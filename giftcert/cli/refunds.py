@@ -6,11 +6,10 @@ from uuid import UUID
 import typer
 
 from api.refunds import REFUSED_FIELDS, PendingRefund, PendingRefundPage, read_page, resolution_of
-from giftcert.cli.connections import connected, database_settings
+from giftcert.cli.connections import connected, database_settings, opened_lifecycle, send_if_reachable
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.lifecycle import opened_lifecycle
-from giftcert.cli.operators import By, free_text, operator
+from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, say, table
 from giftcert.clock import utc_now
 from giftcert.domain.certificate.messages import ResolveRefund
@@ -67,7 +66,7 @@ def _money(case: PendingRefund) -> str:
 @to_its_end
 async def resolve(
     case: Annotated[UUID, typer.Argument(help="Its refundCaseId")],
-    note: Annotated[str, typer.Option(help="Why; told on the stream, so nothing personal")],
+    note: Why,
     approve: Annotated[bool, typer.Option("--approve", help="The refund counts")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="The certificate works again")] = False,
     amount: Annotated[
@@ -83,7 +82,7 @@ async def resolve(
         refund_case_id=str(case),
         decision="approve" if approve else "reject",
         amount=amount,
-        note=free_text(note, "--note"),
+        note=note,
         resolved_by=operator(by),
     )
     outcome = await _resolve(request)
@@ -92,13 +91,13 @@ async def resolve(
 
 
 async def _resolve(request: ResolveRefund) -> Outcome:
-    async with opened_lifecycle("refunds") as opened:
-        async with opened.database.connection() as connection:
+    async with opened_lifecycle("refunds") as lifecycle:
+        async with lifecycle.database.connection() as connection:
             certificate_id = await RefundCaseRepository(connection).certificate_of(request.refund_case_id)
         if certificate_id is None:
             raise CommandError(f"there is no refund case {request.refund_case_id}")
-        outcome = await opened.lifecycle.act(certificate_id, request, utc_now())
-        await opened.send(outcome.wakes)
+        outcome = await lifecycle.act(certificate_id, request, utc_now())
+        await send_if_reachable(outcome.wakes)
     if outcome.refusal is None:
         return outcome
     if outcome.refusal not in REFUSED_FIELDS:

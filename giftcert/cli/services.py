@@ -60,12 +60,7 @@ def _serve(module: str, *, seals: bool = False, loop: LoopFactory | None = uvloo
 
 
 async def check_keyring(settings: Settings) -> None:
-    """Notice a keyring that did not seal the pool before it does harm; a database that is away proves nothing.
-
-    Raises:
-        SealError: it did not.
-        KeyFileError: the keyring cannot be read.
-    """
+    """Raise `SealError` where the keyring did not seal the pool; a database that is away proves nothing."""
     keyring = keyring_of(settings)
     with suppress(*DATABASE_ERRORS):  # it may have no tables yet
         async with (

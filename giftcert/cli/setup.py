@@ -1,8 +1,18 @@
 """``giftcert migrate`` and ``giftcert setup``: tables, products, topics, namespace, search attributes, schedules."""
 
 import asyncio
+from collections.abc import Iterable
 
 import typer
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them without saying so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from giftcert.cli.connections import (
     connected,
@@ -15,18 +25,20 @@ from giftcert.cli.connections import (
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.namespace import ensure_namespace
 from giftcert.cli.output import AsJson, say
-from giftcert.cli.pool_contents import fill_empty_pool
+from giftcert.cli.pool import fill_empty_pool
 from giftcert.cli.services import check_keyring
-from giftcert.cli.topics import ensure_topics
 from giftcert.embedded.addresses import check_external, running_addresses, with_running_stack
+from giftcert.kafka_connection import librdkafka_options
 from giftcert.product_file import read_products
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.migrate import migrate as upgrade
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.client import connect
 from giftcert.temporal.schedules import ensure_schedules
+from giftcert.verification.stream import STREAM_CONFIGURATION, stream_deviations
 
 app = typer.Typer()
+_ANSWER_SECONDS = 10
 
 
 @app.command()
@@ -61,31 +73,16 @@ async def prepare() -> None:
 
 
 def _migrate(settings: Settings) -> None:
-    url = database_url(settings)
-    with reaching_database(url):
-        upgrade(url)
+    with reaching_database(settings):
+        upgrade(database_url(settings))
 
 
 async def _make_missing(settings: Settings) -> list[str]:
-    """Make what is missing in Kafka, Temporal and PostgreSQL; needs the tables.
-
-    Returns:
-        What was done, a line each.
-
-    Raises:
-        CommandError: a server cannot be used; the message names its setting.
-    """
+    """Make what is missing in Kafka, Temporal and PostgreSQL, which needs its tables; return what was done."""
     topics, temporal, products = await asyncio.gather(
         asyncio.to_thread(_topics, settings), _temporal(settings), _products(settings)
     )
     return [*topics, *temporal, *products]
-
-
-def _topics(settings: Settings) -> list[str]:
-    running = running_addresses(settings)
-    embedded = settings.kafka_bootstrap_servers == running.kafka_bootstrap_servers
-    with reaching_kafka(settings):
-        return ensure_topics(settings, inputs_too=embedded, in_memory=embedded and running.kafka_in_memory)
 
 
 async def _temporal(settings: Settings) -> list[str]:
@@ -103,3 +100,50 @@ async def _products(settings: Settings) -> list[str]:
         known = await repository.all()
         await repository.put(line.product() for line in lines)
     return [f"product {line.id} added" for line in lines if line.id not in known]
+
+
+def _topics(settings: Settings) -> list[str]:
+    """Make the stream; in an embedded Kafka also the topics that Orders, Payments and CRM own elsewhere."""
+    running = running_addresses(settings)
+    embedded = settings.kafka_bootstrap_servers == running.kafka_bootstrap_servers
+    inputs = [settings.topic_orders, settings.topic_payments, settings.topic_clients] if embedded else []
+    wanted = [*inputs, settings.topic_stream]
+    with reaching_kafka(settings):
+        admin = AdminClient(librdkafka_options(settings))
+        if not (embedded and running.kafka_in_memory):
+            return _ensure_topics(admin, settings, wanted)
+        for name in wanted:  # the in-memory broker makes topics when they are first named
+            admin.list_topics(name, timeout=_ANSWER_SECONDS)
+    return []
+
+
+def _ensure_topics(admin: AdminClient, settings: Settings, wanted: Iterable[str]) -> list[str]:
+    """Make the topics that are missing, and hold the stream to the configuration that it needs."""
+    stream = settings.topic_stream
+    known = admin.list_topics(timeout=_ANSWER_SECONDS).topics
+    made = [name for name in wanted if name not in known and _make(admin, settings, name)]
+    done = [f"topic {name} made" for name in made]
+    deviations = {} if stream in made else stream_deviations(admin, stream)
+    if deviations:
+        entries = [
+            ConfigEntry(name, STREAM_CONFIGURATION[name], incremental_operation=AlterConfigOpType.SET)
+            for name in deviations
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, stream, incremental_configs=entries)
+        (altered,) = admin.incremental_alter_configs([resource], request_timeout=_ANSWER_SECONDS).values()
+        altered.result()
+        done.append(f"topic {stream} is kept for ever now")
+    return done
+
+
+def _make(admin: AdminClient, settings: Settings, name: str) -> bool:
+    configuration = STREAM_CONFIGURATION if name == settings.topic_stream else {}
+    topic = NewTopic(name, settings.topic_partitions, settings.topic_replication, config=configuration)
+    try:
+        (made,) = admin.create_topics([topic], request_timeout=_ANSWER_SECONDS).values()
+        made.result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:  # another setup was first
+            return False
+        raise
+    return True

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from giftcert.cli.connections import connected, reaching_kafka, reaching_temporal
+from giftcert.cli.connections import connected, lifecycle_of, reaching_kafka, reaching_temporal
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.lifecycle import lifecycle_of
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.security.keys import keyring_of

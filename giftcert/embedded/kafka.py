@@ -150,18 +150,13 @@ def why_not_real(cache: Path) -> str | None:
     java = shutil.which("java")
     if java is None:
         return f"Java {_OLDEST_JAVA} or newer is not installed"
-    version = _java_version(java)
-    if version < _OLDEST_JAVA:
-        return f"Java is version {version}, older than {_OLDEST_JAVA}"
+    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = re.search(r'version "(\d+)', done.stderr + done.stdout)
+    if found is None or int(found[1]) < _OLDEST_JAVA:
+        return f"Java is version {found[1] if found else 'unknown'}, older than {_OLDEST_JAVA}"
     if not _jar_folder(cache).exists() and shutil.which("mvn") is None:  # it is needed once
         return "Maven is not installed"
     return None
-
-
-def _java_version(java: str) -> int:
-    done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
-    found = re.search(r'version "(\d+)', done.stderr + done.stdout)
-    return int(found.group(1)) if found else 0
 
 
 def _jar_folder(cache: Path) -> Path:
