@@ -18,7 +18,7 @@ _REQUEST_LIMIT_SECONDS = 5
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send structlog and the standard library's loggers to standard error, redacted; as JSON unless it is a terminal."""
+    """Send structlog's and all other loggers to standard error, redacted; as JSON unless it is a terminal."""
     as_json = settings.log_json or not sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,

@@ -1,27 +1,26 @@
 """Embedded Kafka: the real broker, and an in-memory stand-in where Java or Maven is missing."""
 
 import asyncio
-import base64
 import fcntl
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from giftcert.embedded.keeper import Keeper, Program
-from giftcert.embedded.ports import LOOPBACK, accepts_connections
+from giftcert.embedded.ports import LOOPBACK, PortClaims, accepts_connections
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.settings import Settings
 
 _POM = Path(__file__).with_name("pom.xml")
 _OLDEST_JAVA = 17
 _FETCH_SECONDS = 300
+_CLUSTER_ID = "Z2lmdGNlcnQtZW1iZWRkZQ"  # 16 bytes in base64; it tells clusters apart, and this one is alone
 _SMALL_JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _LOG_LEVEL = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 _CONFIGURATION = """\
@@ -53,15 +52,16 @@ group.initial.rebalance.delay.ms=0
 class Kafka:
     """One node that is broker and controller (KRaft), its logs in the state folder, its jars fetched by Maven."""
 
-    def __init__(self, settings: Settings, state: StateFolder, port: int, controller_port: int) -> None:
+    def __init__(self, settings: Settings, state: StateFolder, ports: PortClaims) -> None:
         self._state = state
         self._folder = state.root / "kafka"
-        self._port = port
+        self._port = ports.claim("GIFTCERT_KAFKA_PORT", settings.kafka_port)
         self._jars = _jar_folder(settings.cache_dir)
-        self.addresses: Mapping[str, Any] = {"kafka_bootstrap_servers": f"{LOOPBACK}:{port}"}
+        self._address = f"{LOOPBACK}:{self._port}"
+        self.addresses: Mapping[str, Any] = {"kafka_bootstrap_servers": self._address}
         self._configuration = _CONFIGURATION.format(
-            client=f"{LOOPBACK}:{port}",
-            controller=f"{LOOPBACK}:{controller_port}",
+            client=self._address,
+            controller=f"{LOOPBACK}:{ports.free()}",
             data=self._folder / "data",
             partitions=settings.topic_partitions,
         )
@@ -79,7 +79,7 @@ class Kafka:
         return Program(
             name="kafka",
             command=(*java, "kafka.Kafka", str(properties)),
-            address=f"{LOOPBACK}:{self._port}",
+            address=self._address,
             is_ready=partial(accepts_connections, LOOPBACK, self._port),
         )
 
@@ -107,9 +107,7 @@ class Kafka:
 
     async def _format(self, *command: str) -> None:
         shutil.rmtree(self._folder / "data", ignore_errors=True)
-        # Never a "-" in front: the tool would take the id for another option, once in 64 starts.
-        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
-        program = Program("kafka-format", (*command, "-t", cluster))
+        program = Program("kafka-format", (*command, "-t", _CLUSTER_ID))
         code, output = await Keeper(program, self._state).finish()
         if code != 0:
             raise StackError(f"Kafka's storage cannot be set up: {output[-300:]}")

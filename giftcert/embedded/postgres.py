@@ -18,8 +18,9 @@ from typing import Any
 import asyncpg
 
 from giftcert.embedded.keeper import Keeper, Program
-from giftcert.embedded.ports import LOOPBACK
+from giftcert.embedded.ports import LOOPBACK, PortClaims
 from giftcert.embedded.state_folder import StackError, StateFolder
+from giftcert.settings import Settings
 
 _USER = "giftcert"
 _DATABASE = "giftcert"
@@ -36,11 +37,11 @@ _THROW_AWAY = {
 class Postgres:
     """A cluster in the state folder; ``durable=False`` is for tests that throw it away."""
 
-    def __init__(self, state: StateFolder, port: int, *, durable: bool = True) -> None:
+    def __init__(self, settings: Settings, state: StateFolder, ports: PortClaims, *, durable: bool) -> None:
         self._state = state
         self._folder = state.root / "postgres"
         self._data = self._folder / "data"
-        self._port = port
+        self._port = ports.claim("GIFTCERT_POSTGRES_PORT", settings.postgres_port)
         self._durable = durable
         self._password = _password(self._folder)
         self.addresses: Mapping[str, Any] = {"database_url": self._url(_DATABASE)}

@@ -84,7 +84,7 @@ class EmbeddedStack:
         for part in await asyncio.to_thread(end_leftovers, self.state.run):
             self.report(part, "ended: an earlier stack had left it behind")
         self._cleanup.enter_context(self.ports)
-        servers, addresses = self._servers(), Addresses.external(self.settings)
+        servers, addresses = list(self._servers()), Addresses.external(self.settings)
         await self._start_guardian()
         self._cleanup.callback(self.state.addresses.unlink, missing_ok=True)
         self._cleanup.push_async_callback(self._stop_servers)
@@ -109,29 +109,21 @@ class EmbeddedStack:
         """End whatever runs."""
         await self._cleanup.aclose()
 
-    def _servers(self) -> list[Server]:
+    def _servers(self) -> Iterator[Server]:
         """Return the servers to start, on ports that nobody else takes from now on."""
-        settings, state, claim = self.settings, self.state, self.ports.claim
-        servers: list[Server] = []
+        settings, state, ports = self.settings, self.state, self.ports
         if "kafka" in self._parts:
-            servers.append(self._broker())
+            why_in_memory = why_not_real(settings.cache_dir)
+            if why_in_memory is None:
+                yield Kafka(settings, state, ports)
+            else:
+                remedy = "for a real one install it, or set GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"
+                self.report("kafka", f"in-memory broker, its messages end with it: {why_in_memory}; {remedy}")
+                yield MemoryBroker(state)
         if "postgres" in self._parts:
-            port = claim("GIFTCERT_POSTGRES_PORT", settings.postgres_port)
-            servers.append(Postgres(state, port, durable=self._durable))
+            yield Postgres(settings, state, ports, durable=self._durable)
         if "temporal" in self._parts:
-            port = claim("GIFTCERT_TEMPORAL_PORT", settings.temporal_port)
-            ui_port = claim("GIFTCERT_TEMPORAL_UI_PORT", settings.temporal_ui_port)
-            servers.append(Temporal(settings, state, port, ui_port, durable=self._durable))
-        return servers
-
-    def _broker(self) -> Kafka | MemoryBroker:
-        why_in_memory = why_not_real(self.settings.cache_dir)
-        if why_in_memory is None:
-            port = self.ports.claim("GIFTCERT_KAFKA_PORT", self.settings.kafka_port)
-            return Kafka(self.settings, self.state, port, self.ports.free())
-        remedy = "for a real one install it, or set GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"
-        self.report("kafka", f"in-memory broker, its messages end with it: {why_in_memory}; {remedy}")
-        return MemoryBroker(self.state)
+            yield Temporal(settings, state, ports, durable=self._durable)
 
     async def _start_server(self, server: Server) -> None:
         keeper = Keeper(await server.prepare(), self.state, self.report, self._lost.put_nowait)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from giftcert.embedded.keeper import Program
-from giftcert.embedded.ports import LOOPBACK, answers_ok
+from giftcert.embedded.ports import LOOPBACK, PortClaims, answers_ok
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.settings import Settings
 
@@ -19,15 +19,14 @@ SEARCH_ATTRIBUTES = ("CertificateStatus", "Channel", "OrderId", "RefundState", "
 class Temporal:
     """A server whose state is one SQLite file; ``durable=False`` keeps it in memory, for tests."""
 
-    def __init__(
-        self, settings: Settings, state: StateFolder, port: int, ui_port: int, *, durable: bool = True
-    ) -> None:
+    def __init__(self, settings: Settings, state: StateFolder, ports: PortClaims, *, durable: bool) -> None:
         self._database = state.root / "temporal" / "temporal.db" if durable else None
-        self._port, self._ui_port = port, ui_port
+        self._port = ports.claim("GIFTCERT_TEMPORAL_PORT", settings.temporal_port)
+        self._ui_port = ports.claim("GIFTCERT_TEMPORAL_UI_PORT", settings.temporal_ui_port)
         self._namespace = settings.temporal_namespace
         self.addresses: Mapping[str, Any] = {
-            "temporal_address": f"{LOOPBACK}:{port}",
-            "temporal_ui_url": f"http://{LOOPBACK}:{ui_port}",
+            "temporal_address": f"{LOOPBACK}:{self._port}",
+            "temporal_ui_url": f"http://{LOOPBACK}:{self._ui_port}",
         }
 
     async def prepare(self) -> Program:
