@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import typer
 from aiokafka.errors import KafkaError
+from asyncpg import PostgresError
 from confluent_kafka import KafkaException
 from temporalio.service import RPCError
 
@@ -52,8 +53,8 @@ def reaching_database(settings: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        is_refused = str(getattr(error, "sqlstate", None)).startswith(_REFUSED_STATES)
-        if not (is_refused or is_database_away(error)):
+        state = error.sqlstate if isinstance(error, PostgresError) else None
+        if not ((state or "").startswith(_REFUSED_STATES) or is_database_away(error)):
             raise
         where = urlsplit(database_url(settings))
         address = f"{where.hostname}:{where.port or 5432}"

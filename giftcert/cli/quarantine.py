@@ -75,8 +75,7 @@ async def show(
     async with _opened() as (database, rules):
         stored = await _find(database, at)
         record = opened(stored, rules.keyring)
-        data = _described(stored, record, rules)
-        text = "\n".join(f"{name:<14} {value}" for name, value in data.items() if value is not None)
+        data, text = _described(stored, record, rules)
         if reveal:
             replay = Replay(database, rules, operator(by))
             async with database.transaction() as connection:
@@ -181,16 +180,22 @@ def _listed(page: Sequence[ListedRecord]) -> str:
         return "nothing lies in quarantine"
     rows = []
     for one in page:
-        closed = f"; {one.closed_how} {stamp(one.closed_at)}" if one.closed_at else ""
+        closed = f"; {_closed(one)}" if one.closed_at else ""
         since = stamp(one.quarantined_at) or ""
         rows.append((_position(one.place), since, f"{one.reason}: {one.detail}{closed}"))
     return table(("position", "since", "what is wrong"), rows)
 
 
-def _described(stored: StoredRecord, record: InputRecord, rules: IngestRules) -> dict[str, Any]:
-    """Return what is known of a record besides its content."""
+def _closed(record: ListedRecord | StoredRecord) -> str:
+    return f"{record.closed_how} {stamp(record.closed_at)}" if record.closed_at else ""
+
+
+def _described(stored: StoredRecord, record: InputRecord, rules: IngestRules) -> tuple[dict[str, Any], str]:
+    """Return what is known of a record besides its content, for programs and for people."""
     now = read_now(record, rules)
-    return {
+    is_good = isinstance(now, str)
+    reads_as = now if isinstance(now, str) else f"{now.reason}: {now.detail}"
+    data = {
         "position": _position(stored.record.place),
         "reason": stored.record.reason,
         "detail": stored.record.detail,
@@ -198,11 +203,18 @@ def _described(stored: StoredRecord, record: InputRecord, rules: IngestRules) ->
         "closedAt": stamp(stored.closed_at),
         "closedHow": stored.closed_how,
         "writtenAt": stamp(stored.record.written_at),
-        "readsNow": isinstance(now, str),
-        "readsAs": now if isinstance(now, str) else f"{now.reason}: {now.detail}",
+        "readsNow": is_good,
+        "readsAs": reads_as,
         "keyBytes": len(record.key or b""),
         "valueBytes": len(record.value or b""),
     }
+    text = (
+        f"{data['position']}: {data['reason']}: {data['detail']}\n"
+        f"  in quarantine since {data['quarantinedAt']}, {_closed(stored) or 'open'}\n"
+        f"  now {'it reads well' if is_good else 'it is still bad'}: {reads_as}\n"
+        f"  key {data['keyBytes']} bytes, value {data['valueBytes']} bytes"
+    )
+    return data, text
 
 
 def _revealed(record: InputRecord) -> tuple[dict[str, Any], str]:
@@ -214,8 +226,8 @@ def _revealed(record: InputRecord) -> tuple[dict[str, Any], str]:
         for name, content in (("key", record.key), ("value", record.value))
     }
     text = (
-        "\nthe original, which may hold personal data; that you saw it is recorded:"
-        f"\nkey            {_printable(record.key)}\nvalue          {_printable(record.value)}"
+        "\n  the original, which may hold personal data; that you saw it is recorded:"
+        f"\n  key   {_printable(record.key)}\n  value {_printable(record.value)}"
     )
     return data, text
 
