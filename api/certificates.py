@@ -318,11 +318,7 @@ async def notify_again(
 
 
 async def _act(
-    call: Call,
-    certificate_id: UUID,
-    request: messages.Request,
-    key: IdempotencyKey | None,
-    status: int = 200,
+    call: Call, certificate_id: UUID, request: messages.Request, key: IdempotencyKey | None, status: int = 200
 ) -> Response:
     """Carry a request of support or CRM out, and answer how the certificate then stands."""
     outcome = await call.services.act(str(certificate_id), request, key=key, answer=_changed)

@@ -15,8 +15,7 @@ from giftcert.clock import utc_now
 
 BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
-BODY_SECONDS = 10.0
-"""Within this time after its headers the body of a request has to be there."""
+BODY_SECONDS = 10.0  # after the headers
 _SECONDS = Histogram(
     "giftcert_http_request_seconds",
     "Requests by method, route and status",

@@ -53,17 +53,10 @@ class Problem(Enum):
     REDEMPTION_ENDED = 410, "The redemption under this Idempotency-Key was voided or lapsed; use a new key."
     BODY_TOO_LARGE = 413, "A body holds at most 64 KB."
     INVALID_REQUEST = 422, "`errors` names each field that does not fit, and why."
-    IDEMPOTENCY_MISMATCH = (
-        422,
-        "Other parameters came under this key; use a new one.",
-        "Idempotency-Key used before",
-    )
+    IDEMPOTENCY_MISMATCH = 422, "The parameters differ: use a new key.", "Idempotency-Key used before"
     IDEMPOTENCY_KEY_REQUIRED = 422, "Send an Idempotency-Key with this call.", "Idempotency-Key required"
     CURRENCY_MISMATCH = 422, "The certificate is in another currency."
-    TOO_MANY_RESERVATIONS = (
-        429,
-        "The caller holds all unordered reservations that it may; order, give back or wait.",
-    )
+    TOO_MANY_RESERVATIONS = 429, "The caller holds as many reservations as it may; order, give back or wait."
     TOO_MANY_DISCLOSURES = 429, "Ask for CVCs more slowly; see Retry-After."
     TOO_MANY_ATTEMPTS = 429, "Too many checks of numbers and CVCs, or too many wrong ones; see Retry-After."
     HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB."

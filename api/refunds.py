@@ -269,11 +269,6 @@ def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
                 amounts["taken"] = taken
             case _:
                 pass
-    standing = Standing.model_validate(state, context=state.currency)
-    view = {
-        **dict(standing),
-        "refund_case_id": case.refund_case_id,
-        "decision": message.decision,
-        **amounts,
-    }
+    standing = dict(Standing.model_validate(state, context=state.currency))
+    view = {**standing, "refund_case_id": case.refund_case_id, "decision": message.decision, **amounts}
     return ResolutionView.model_validate(view, context=state.currency)

@@ -23,8 +23,7 @@ from giftcert.redaction import is_fit_to_tell
 
 CERTIFICATE_ID = "01936f8e-5a00-7c3e-9d4b-0a1b2c3d4e5f"
 LONGEST_ID = 200
-NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL's text cannot hold NUL."""
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold it
 LARGEST_AMOUNT = 2**53
 
 CertificateId = Annotated[UUID, Path(alias="certificateId", examples=[CERTIFICATE_ID])]

@@ -34,20 +34,14 @@ _LOG = structlog.get_logger(__name__)
 CLOSE_SECONDS = 2
 CLAIM_CONNECTIONS = 4
 """Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
-RECORD_SECONDS = 1
-"""How often is recorded what no request waits for."""
+RECORD_SECONDS = 1  # how often is recorded what no request waits for
 
 
 class Services:
     """All that an endpoint may need."""
 
     def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        database: Database,
-        claims: ClaimRepository,
-        client: Client,
+        self, settings: Settings, clock: Clock, database: Database, claims: ClaimRepository, client: Client
     ) -> None:
         self.settings, self.clock, self.database = settings, clock, database
         self.keyring = keyring_of(settings)
