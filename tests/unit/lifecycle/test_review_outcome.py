@@ -90,6 +90,14 @@ def test_a_sale_is_written_with_all_that_belongs_to_it() -> None:
     assert (decision.version, decision.sequence, decision.at, decision.timer_at) == (1, 1, NOON, NOON)
 
 
+def test_a_reservation_that_a_retirement_ended_says_so() -> None:
+    review = review_of(loaded())
+    review.decide_request(make.retire())
+    decision = review.to_write(None)
+    assert decision is not None
+    assert (decision.reservation_changed, decision.resolution) == (True, "retired")
+
+
 def test_only_redemptions_that_changed_are_written() -> None:
     found = loaded(issued())
     first = review_of(found)
@@ -205,6 +213,11 @@ def test_the_first_snapshot_of_a_run_has_the_sealed_secrets() -> None:
     assert (first.sealed.number_sealed, first.sealed.cvc_sealed) == (b"number", b"cvc")
     assert snapshot(review, (), first=False).sealed is None
     assert (first.status, first.over, first.next_instant) == ("issued", False, review.next_instant)
+
+
+def test_a_snapshot_says_in_words_when_it_looks_at_itself() -> None:
+    review = reviewed(loaded(lines=rows(make.ordered())))
+    assert "Next looks at itself at 2026-11-26 12:00:00 UTC." in snapshot(review, (), first=False).details
 
 
 def test_what_is_parked_is_said_in_words() -> None:

@@ -181,3 +181,22 @@ def test_money_of_a_line_that_was_never_taken_is_no_case_either(back: tuple[o.Pa
 def issued_elsewhere() -> Certificate:
     found = Certificate().tell(make.reserve("R-2"))
     return found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
+
+
+def test_a_sale_that_comes_back_begins_anew_on_its_line_as_that_now_is() -> None:
+    found = sold().wait(3 * make.DAY)
+    [past] = found.state.past_sales
+    assert (past.ended, past.unpaid_alerts) == (e.ReleaseReason.UNPAID, 1)
+    cheaper = make.gift("7", 450_000)
+    found.tell(make.reserve("R-2"), make.ordered(cheaper, own="7", reservation_id="R-2", version=2))
+    sale = found.sale
+    assert (sale.line_id, sale.amount, sale.ended) == ("7", 450_000, None)
+    assert (sale.unpaid_alerts, sale.unpaid_alerted_at) == (0, None)
+
+
+def test_late_money_gives_no_more_time_than_the_version_that_began_to_name_it() -> None:
+    found = sold()
+    found.clock += make.DAY
+    found.tell(make.ordered(make.gift(amount=450_000), version=2)).wait(2 * make.DAY)
+    assert found.status == Status.AVAILABLE
+    assert found.tell(make.captured(100_000)).sale.unpaid_until == make.NOON + 3 * make.DAY

@@ -286,6 +286,16 @@ def test_what_a_line_was_charged_beyond_its_price_goes_back_first() -> None:
     assert (found["3"].excess, found["3"].is_paid) == (500, True)
 
 
+def test_the_smallest_excess_of_a_line_goes_back_first() -> None:
+    order = o.stated(o.TELEVISION, o.A), o.captured(501, to={"2": 501}), o.captured(250, "P-2")
+    assert sums(o.standings(*order, o.refunded(1))) == {"2": (1, 0)}
+
+
+def test_what_went_back_beyond_all_prices_is_no_goods_money_again() -> None:
+    order = o.stated(o.goods("1", 300), o.A), o.captured(1_000)
+    assert sums(o.standings(*order, o.refunded(200, "r-1"), o.refunded(500, "r-2"))) == {"2": (0, 200)}
+
+
 def test_the_excess_of_certificates_alone_goes_back_by_their_numbers() -> None:
     found = alone(o.captured(1_000, "P-2"), o.refunded(700))
     assert [(one.excess, o.back(one), one.is_paid) for one in found.values()] == [
