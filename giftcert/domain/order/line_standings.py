@@ -51,7 +51,6 @@ class _Standings:
             listed_in=line.listed_in,
             withdrawal=line.withdrawal,
             captured=captured,
-            excess=max(0, captured - price),
             is_paid=paid is not None,
             is_paid_by_any_tender=paid_by_any is not None,
             paying=self._payments(line, paid),

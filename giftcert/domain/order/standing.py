@@ -109,8 +109,7 @@ class LineStanding:
     listed: bool  # by the newest full version
     listed_in: int  # the first full version that lists it after a cancellation or return; 0: none
     withdrawal: LineWithdrawal | None
-    captured: int  # for the line, including excess
-    excess: int  # captured beyond the price
+    captured: int  # for the line, also beyond its price
     is_paid: bool  # captures less certain refunds reach the price, by tenders that may buy certificates
     is_paid_by_any_tender: bool  # the same where certificates may buy certificates
     paying: tuple[str, ...]  # the payments that first paid it

@@ -63,7 +63,7 @@ async def line_changes_and_nobody_is_told(world: World) -> None:
 
 async def line_stands_otherwise_than_its_order_says(world: World) -> None:
     await world.spoil(
-        "UPDATE order_lines SET standing = jsonb_set(standing, '{excess}', '7') WHERE order_id = :order_id",
+        "UPDATE order_lines SET standing = jsonb_set(standing, '{missing}', '7') WHERE order_id = :order_id",
         order_id=order_of(ISSUED),
     )
 

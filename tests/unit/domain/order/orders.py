@@ -200,6 +200,11 @@ def back(standing: LineStanding) -> int:
     return sum(one.certain for one in standing.refunds if one.currency == standing.currency)
 
 
+def excess(standing: LineStanding) -> int:
+    """Return what was captured beyond the price."""
+    return max(0, standing.captured - standing.price)
+
+
 def possible(standing: LineStanding) -> int:
     return sum(one.possible for one in standing.refunds if one.currency == standing.currency)
 

@@ -283,7 +283,7 @@ def test_what_a_line_was_charged_beyond_its_price_goes_back_first() -> None:
     twice = (o.captured(500, "P-2", to={"3": 500}), o.refunded(500, "r-1"))
     found = told(*twice)
     assert sums(found) == {"2": (0, 0), "3": (500, 0)}
-    assert (found["3"].excess, found["3"].is_paid) == (500, True)
+    assert (o.excess(found["3"]), found["3"].is_paid) == (500, True)
 
 
 def test_the_smallest_excess_of_a_line_goes_back_first() -> None:
@@ -298,7 +298,7 @@ def test_what_went_back_beyond_all_prices_is_no_goods_money_again() -> None:
 
 def test_the_excess_of_certificates_alone_goes_back_by_their_numbers() -> None:
     found = alone(o.captured(1_000, "P-2"), o.refunded(700))
-    assert [(one.excess, o.back(one), one.is_paid) for one in found.values()] == [
+    assert [(o.excess(one), o.back(one), one.is_paid) for one in found.values()] == [
         (500, 500, True),
         (500, 200, True),
     ]
