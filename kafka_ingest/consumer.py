@@ -17,9 +17,10 @@ from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from kafka_ingest import watermarks
-from kafka_ingest.decoder import DecodedBatch, isolate_undecodable_batches
+from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.transaction import Committed
+from kafka_ingest.undecodable_batches import isolate_undecodable_batches
 from kafka_ingest.watermarks import Watermarks
 from kafka_ingest.writer import BatchWriter, Failure, failure_of
 

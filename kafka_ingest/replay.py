@@ -11,7 +11,7 @@ from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
-from kafka_ingest.decoder import decode, decode_whole, records_in
+from kafka_ingest.decoder import decode, decode_whole
 from kafka_ingest.quarantine import (
     EARLIER_IN_QUARANTINE,
     UNDECODABLE_BATCH,
@@ -22,6 +22,7 @@ from kafka_ingest.quarantine import (
 )
 from kafka_ingest.records import InputRecord, Place, place_of
 from kafka_ingest.transaction import BatchTransaction, Committed, IngestRules
+from kafka_ingest.undecodable_batches import records_in
 from kafka_ingest.writer import Failure, entered, failure_of, outlasting_races
 
 
@@ -113,17 +114,17 @@ class Replay:
         return len(lying)
 
     async def _replay(self, record: int, place: Place, *, with_followers: bool = True) -> list[Replayed]:
-        outcomes = await outlasting_races(
-            partial(self._transaction, record, place, with_followers=with_followers)
-        )
-        if not isinstance(outcomes, Exception):
-            return outcomes
-        if isinstance(outcomes, SealError) or failure_of(outcomes) is not Failure.RECORD:
-            raise outcomes
+        try:
+            return await outlasting_races(
+                partial(self._transaction, record, place, with_followers=with_followers)
+            )
+        except Exception as error:
+            if isinstance(error, SealError) or failure_of(error) is not Failure.RECORD:
+                raise
+            rejection = failed(InputRecord(*place, key=None, value=None), error)
         if with_followers:  # perhaps one of them spoils it
             return await self._replay(record, place, with_followers=False)
         # The record spoils its transaction, as it did when it came.
-        rejection = failed(InputRecord(*place, key=None, value=None), outcomes)
         replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
         async with self._database.transaction() as connection:
             await self._note(connection, record, replayed)

@@ -59,17 +59,17 @@ class BatchWriter:
             async with entered(self._database, partitions_of(records)) as connection:
                 return await BatchTransaction(connection, self._rules, self._clock()).ingest(batch)
 
-        error = await outlasting_races(write)
-        if isinstance(error, Committed):
-            return error
-        failure = failure_of(error)
-        if failure in {Failure.AWAY, Failure.STANDING}:
-            raise error
-        if len(records) > 1:
-            return await self._by_halves(records)
-        if failure is not Failure.RECORD and not self._is_slow_again(records[0]):
-            raise error
-        return await self._isolate(records[0], error)
+        try:
+            return await outlasting_races(write)
+        except Exception as error:
+            failure = failure_of(error)
+            if failure in {Failure.AWAY, Failure.STANDING}:
+                raise
+            if len(records) == 1:
+                if failure is not Failure.RECORD and not self._is_slow_again(records[0]):
+                    raise
+                return await self._isolate(records[0], error)
+        return await self._by_halves(records)
 
     async def _by_halves(self, records: Sequence[InputRecord]) -> Committed:
         middle = len(records) // 2
@@ -118,15 +118,15 @@ async def entered(database: Database, partitions: set[tuple[str, int]]) -> Async
         yield connection
 
 
-async def outlasting_races(transaction: Callable[[], Awaitable[T]]) -> T | Exception:
-    """Return what came of a transaction, or why it fails; after a race with another one it is tried again."""
-    for attempt in range(RACES):
+async def outlasting_races(transaction: Callable[[], Awaitable[T]]) -> T:
+    """Return what came of a transaction; after a race with another one it is tried again."""
+    for _ in range(RACES - 1):
         try:
             return await transaction()
-        except Exception as error:  # noqa: BLE001 - a record may fail in any way; the caller judges
-            if failure_of(error) is not Failure.RACE or attempt == RACES - 1:
-                return error
-    raise AssertionError("unreachable: the last attempt returns")
+        except Exception as error:
+            if failure_of(error) is not Failure.RACE:
+                raise
+    return await transaction()
 
 
 # Failures -------------------------------------------------------------------------------------------

@@ -100,34 +100,24 @@ async def _search(
     begins = (await consumer.beginning_offsets([partition]))[partition]
     ends = (await consumer.end_offsets([partition]))[partition]
     left = MOST_RECORDS
-    for since, until, event_ids in _windows(sought):
-        first, last = [await _offset_at(consumer, partition, instant) for instant in (since, until)]
+    for event_id, recorded_at in sorted(sought.items(), key=lambda one: one[1]):
+        if event_id in found:
+            continue
+        first = await _offset_at(consumer, partition, recorded_at - SKEW)
+        last = await _offset_at(consumer, partition, recorded_at + LONGEST_WAIT)
         end = ends if last is None else last
         if first is None:  # nothing so young; or a broker, as the in-memory one, that cannot tell
             first = begins if ends - begins <= left else ends
         consumer.seek(partition, first)
-        while left > 0 and event_ids - found.keys() and await consumer.position(partition) < end:
+        while left > 0 and event_id not in found and await consumer.position(partition) < end:
             taken = await consumer.getmany(partition, timeout_ms=_ASK_MILLISECONDS)
             records = taken.get(partition, [])
             left -= len(records)
             for record in (one for one in records if one.key == key):
-                event_id = _NAMED.decode(record.value).event_id
-                found.setdefault(event_id, StreamPosition(partition.partition, record.offset))
+                named = _NAMED.decode(record.value).event_id
+                found.setdefault(named, StreamPosition(partition.partition, record.offset))
 
 
 async def _offset_at(consumer: AIOKafkaConsumer, partition: TopicPartition, instant: datetime) -> int | None:
     answer = await consumer.offsets_for_times({partition: int(instant.timestamp() * 1000)})
     return None if answer[partition] is None else int(answer[partition].offset)
-
-
-def _windows(sought: Mapping[str, datetime]) -> list[tuple[datetime, datetime, set[str]]]:
-    """Return spans of time that together hold all events, those that touch made one."""
-    windows: list[tuple[datetime, datetime, set[str]]] = []
-    for event_id, recorded_at in sorted(sought.items(), key=lambda one: one[1]):
-        since, until = recorded_at - SKEW, recorded_at + LONGEST_WAIT
-        if windows and since <= windows[-1][1]:
-            begun, ended, event_ids = windows.pop()
-            windows.append((begun, max(ended, until), event_ids | {event_id}))
-        else:
-            windows.append((since, until, {event_id}))
-    return windows

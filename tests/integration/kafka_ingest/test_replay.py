@@ -15,9 +15,9 @@ from giftcert.contracts.inputs import MalformedRecord
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.database import Database
-from kafka_ingest.decoder import UNDECODABLE
 from kafka_ingest.records import InputRecord, Topics, place_of
 from kafka_ingest.replay import Replay
+from kafka_ingest.undecodable_batches import UNDECODABLE
 from kafka_ingest.writer import Failure, failure_of
 from tests.conftest import new_database
 from tests.integration.kafka_ingest.cuttable import cuttable

@@ -12,9 +12,10 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from giftcert.security.keyring import Keyring
-from kafka_ingest.decoder import IsolatingRecords, decode, records_in
+from kafka_ingest.decoder import decode
 from kafka_ingest.quarantine import UNDECODABLE_BATCH, named_things
 from kafka_ingest.records import InputRecord
+from kafka_ingest.undecodable_batches import IsolatingRecords, records_in
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
 NONE, GZIP = 0, 1
