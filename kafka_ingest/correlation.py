@@ -104,14 +104,14 @@ class BatchPlan(Outcomes):
             self.events += [(source, event) for event in events]
 
 
+@dataclass(slots=True)
 class Correlation:
     """Folds a batch over what is known; what it says stands in ``plan``."""
 
-    def __init__(self, known: Known, topics: Topics, now: datetime) -> None:
-        self.plan = BatchPlan()
-        self._known = known
-        self._topics = topics
-        self._now = now
+    known: Known
+    topics: Topics
+    now: datetime
+    plan: BatchPlan = field(default_factory=BatchPlan)
 
     def fold(self, batch: DecodedBatch) -> BatchPlan:
         """Fold a batch: orders, then payments that waited for their order, then the batch's own.
@@ -120,11 +120,11 @@ class Correlation:
         """
         self.plan = BatchPlan([*batch.rejections], batch.counts.copy())
         relevant = {order_id for _, order_id, order in batch.orders if order is not None}
-        relevant.update(self._known.orders)
+        relevant.update(self.known.orders)
         for source, client in batch.clients:
             self._client(source, client)
         self._fold_orders(batch, relevant)
-        for source, payment in self._known.waited:
+        for source, payment in self.known.waited:
             self._payment(source, payment)
         for source, payment in batch.payments:
             if payment.order_id not in relevant and payment.spent_certificate_id is None:
@@ -132,7 +132,7 @@ class Correlation:
             elif self._spend(source, payment):
                 self._payment(source, payment)
         if self.plan.unmatched:
-            self.plan.counts[self._topics.payments, "unmatched"] += len(self.plan.unmatched)
+            self.plan.counts[self.topics.payments, "unmatched"] += len(self.plan.unmatched)
         for folded in self.plan.folded.values():
             if folded.order is not None and folded.said:
                 folded.order = settled(folded.order)
@@ -153,7 +153,7 @@ class Correlation:
     # Orders -------------------------------------------------------------------------------------
 
     def _fold_orders(self, batch: DecodedBatch, relevant: Collection[str]) -> None:
-        held_up, goods = dict(self._known.held_up), 0
+        held_up, goods = dict(self.known.held_up), 0
         for source, order_id, order in batch.orders:
             follows = held_up and order is None and held_up.get(order_id, source.offset) < source.offset
             if follows and self._folded(order_id).order is None:
@@ -161,14 +161,14 @@ class Correlation:
                 self.plan.reject(Rejection(source, InputUnexpected, EARLIER_IN_QUARANTINE, detail))
             elif order_id in relevant:
                 try:
-                    self._order(source, order or decode_whole(source, self._topics))
+                    self._order(source, order or decode_whole(source, self.topics))
                 except MalformedRecord as error:
                     self.plan.reject(malformed(source, error.reason, error.detail))
                     held_up.setdefault(order_id, source.offset)
             else:
                 goods += 1
         if goods:
-            self.plan.counts[self._topics.orders, "goods"] += goods
+            self.plan.counts[self.topics.orders, "goods"] += goods
 
     def _order(self, source: InputRecord, record: AnyOrder) -> None:
         """Fold a version; what comes before the first message that names a certificate leaves nothing."""
@@ -177,7 +177,7 @@ class Correlation:
             self.plan.count(source, "goods")
             return
         newest = folded.order is None or record.order_version >= folded.order.stated_version
-        message = order_message(record, self._topics.orders)
+        message = order_message(record, self.topics.orders)
         order = self._apply(folded, source, message, record)
         if order is None:
             return
@@ -210,17 +210,17 @@ class Correlation:
         if folded.order is None:
             self.plan.unmatched.append((source, record))
         else:
-            self._apply(folded, source, payment_message(record, self._topics.payments), record)
+            self._apply(folded, source, payment_message(record, self.topics.payments), record)
 
     def _spend(self, source: InputRecord, record: PaymentRecord) -> bool:
         """Give a payment to the certificate that pays, if one does, once; return whether its order is to hear of it."""
         certificate_id = record.spent_certificate_id
         if certificate_id is None:
             return True
-        message = spending_message(record, self._topics.payments)
+        message = spending_message(record, self.topics.payments)
         identity, content = spending_identity(record), spending_content(record)
         planned = self.plan.spendings.get(identity)
-        before = planned.content if planned else self._known.spendings.get(identity)
+        before = planned.content if planned else self.known.spendings.get(identity)
         if before not in (None, content):
             self._contradicts(source, record, message.cause, identity, content)
             return False
@@ -229,11 +229,11 @@ class Correlation:
             if not known:
                 self.plan.count(source, "repeat")
             return known
-        if certificate_id not in self._known.channels:
+        if certificate_id not in self.known.channels:
             detail, digest = "certificateId: no such certificate", _digest(identity, content)
             self.plan.reject(unknown_certificate(source, message.cause, detail, digest))
             return True
-        channel = self._topics.served_channel(self._known.channels[certificate_id], record.channel)
+        channel = self.topics.served_channel(self.known.channels[certificate_id], record.channel)
         self.plan.spendings[identity] = Spending(
             identity=identity,
             content=content,
@@ -247,7 +247,7 @@ class Correlation:
 
     def _folded(self, order_id: str) -> FoldedOrder:
         if order_id not in self.plan.folded:
-            stored = self._known.orders.get(order_id)
+            stored = self.known.orders.get(order_id)
             order = stored.order if stored else None
             self.plan.folded[order_id] = FoldedOrder(order, order)
         return self.plan.folded[order_id]
@@ -271,8 +271,8 @@ class Correlation:
         if found is not Novelty.NEW:
             return None
         late = isinstance(message, OrderVersion) and message.version > 1
-        unknown = late and self._known.payments_were_dropped
-        folded.order = apply(folded.order, message, self._now, earlier_payments_unknown=unknown)
+        unknown = late and self.known.payments_were_dropped
+        folded.order = apply(folded.order, message, self.now, earlier_payments_unknown=unknown)
         folded.said.append(message)
         self.plan.originals.append((source, record))
         return folded.order
@@ -290,7 +290,7 @@ class Correlation:
         if masked:
             text = f"{', '.join(masked)}: looks like a number, an address or a phone number, and was masked"
             notice = Rejection(source, InputMalformed, "maskedText", text, cause)
-            self.plan.events.append((source, notice.event(self._now)))
+            self.plan.events.append((source, notice.event(self.now)))
 
 
 def _unfit(told: object, *names: str) -> list[str]:
