@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import structlog
@@ -129,6 +129,7 @@ class Batch:
     assignment: int
 
 
+@dataclass(eq=False, slots=True)
 class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Consumes with one consumer. What comes while a batch is being committed makes the next one.
 
@@ -136,24 +137,19 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     being asked, so that it stays a member of its group.
     """
 
-    def __init__(
-        self,
-        consumer: AIOKafkaConsumer,
-        writer: BatchWriter,
-        outages: OutageReport,
-        hand_over: Callable[[Committed], None],
-    ) -> None:
-        self._consumer = consumer
-        self._writer = writer
-        self._outages = outages
-        self._hand_over = hand_over
-        self._committing: asyncio.Task[None] | None = None
-        self._outstanding: list[Batch] = []  # taken from Kafka, not committed here
-        self._uncommitted: dict[TopicPartition, int] = {}  # offsets that Kafka has still to hear of
-        self._assignment = 0
-        self._is_behind = False
-        self._retry_at: float | None = None
-        self._pause = FIRST_PAUSE
+    consumer: AIOKafkaConsumer
+    writer: BatchWriter
+    outages: OutageReport
+    hand_over: Callable[[Committed], None]
+    _committing: asyncio.Task[None] | None = field(default=None, init=False)
+    _outstanding: list[Batch] = field(default_factory=list, init=False)
+    """Taken from Kafka, not committed here."""
+    _uncommitted: dict[TopicPartition, int] = field(default_factory=dict, init=False)
+    """Offsets that Kafka has still to hear of."""
+    _assignment: int = field(default=0, init=False)
+    _is_behind: bool = field(default=False, init=False)
+    _retry_at: float | None = field(default=None, init=False)
+    _pause: float = field(default=FIRST_PAUSE, init=False)
 
     async def run(self) -> NoReturn:
         """Take batches until cancelled; one that is being committed is finished first.
@@ -164,7 +160,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         try:
             while True:
                 await self.step()
-                self._outages.beat()
+                self.outages.beat()
         finally:
             await self._end()
 
@@ -173,7 +169,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._stand_still()
         if not self._is_behind:
             await self.finished()
-        taken = await self._consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
+        taken = await self.consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
         if not taken:
             return
         batch = self._decoded(taken)
@@ -211,7 +207,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if offsets := dict(self._uncommitted):
             try:
                 async with asyncio.timeout(OFFSETS_SECONDS):
-                    await self._consumer.commit(offsets)
+                    await self.consumer.commit(offsets)
             except (CommitFailedError, IllegalStateError) as error:  # the partitions are another's by now
                 _log.info("offsets not committed", error=type(error).__name__)
             self._uncommitted = dict(self._uncommitted.items() - offsets.items())
@@ -246,7 +242,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         records = [record for of_partition in taken.values() for record in of_partition]
         batch = Batch(
             records=records,
-            decoded=self._writer.decode(records),
+            decoded=self.writer.decode(records),
             first={partition: of_partition[0].offset for partition, of_partition in taken.items()},
             after={partition: of_partition[-1].offset + 1 for partition, of_partition in taken.items()},
             assignment=self._assignment,
@@ -257,10 +253,10 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     async def _commit(self, batch: Batch) -> None:
         """Commit a batch and hand its signals over."""
         first = batch.records[0]
-        self._outages.place = (first.topic, first.partition, first.offset)
+        self.outages.place = (first.topic, first.partition, first.offset)
         began = asyncio.get_running_loop().time()
         try:
-            committed = await self._writer.commit(batch.records, batch.decoded)
+            committed = await self.writer.commit(batch.records, batch.decoded)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is lost: the batch comes again
             await self._failed(error)
             return
@@ -268,10 +264,10 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         BATCH_RECORDS.observe(len(batch.records))
         for (topic, outcome), count in committed.counts.items():
             _RECORDS.labels(topic, outcome).inc(count)
-        self._hand_over(committed)
+        self.hand_over(committed)
         self._pause = FIRST_PAUSE
-        self._outages.over(POSTGRESQL)
-        self._outages.over(INGEST)
+        self.outages.over(POSTGRESQL)
+        self.outages.over(INGEST)
         if batch in self._outstanding:
             self._outstanding.remove(batch)
             self._uncommitted |= batch.after
@@ -283,21 +279,21 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._retry_at = asyncio.get_running_loop().time() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         for batch in reversed(self._outstanding):  # so that the first of a partition's offsets counts
-            for partition in batch.first.keys() & self._consumer.assignment():
-                self._consumer.seek(partition, batch.first[partition])
+            for partition in batch.first.keys() & self.consumer.assignment():
+                self.consumer.seek(partition, batch.first[partition])
         self._outstanding.clear()
         self._stand_still()
         away = failure_of(error) is not Failure.STANDING
         if not away:
             _log.error("a batch cannot be committed", exc_info=error)
-        await self._outages.goes_on(POSTGRESQL if away else INGEST, error)
+        await self.outages.goes_on(POSTGRESQL if away else INGEST, error)
 
     def _stand_still(self) -> None:
         """Pause all partitions until it is time to try again."""
         if self._retry_at is None:
             return
         if asyncio.get_running_loop().time() < self._retry_at:
-            self._consumer.pause(*self._consumer.assignment())
+            self.consumer.pause(*self.consumer.assignment())
         else:
             self._retry_at = None
-            self._consumer.resume(*self._consumer.paused())
+            self.consumer.resume(*self.consumer.paused())

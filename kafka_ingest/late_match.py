@@ -8,6 +8,7 @@ below the fence have ended, one more look sees all that there is.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from prometheus_client import Gauge
 
@@ -19,9 +20,8 @@ from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.transaction import BatchTransaction, IngestRules
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-GATHERED_SECONDS = 0.5
-"""After something new, so that what many batches stored is looked at in one round: few miss each other."""
+PAUSE_SECONDS = 0.5
+"""Between two rounds, so that what many batches stored is looked at in one: few miss each other."""
 IDLE_SECONDS = 2.0
 """How often to look for what another process left, when this one has nothing new."""
 AT_ONCE = 1_000
@@ -31,57 +31,46 @@ _OPEN = Gauge(
 )
 
 
+@dataclass(frozen=True, slots=True)
 class LateMatch:
-    """Looks again at orders and erased clients that any process has committed."""
+    """Looks again at orders and erased clients that any process has committed.
 
-    def __init__(
-        self,
-        database: Database,
-        rules: IngestRules,
-        send: Callable[[list[Wake]], None],
-        clock: Clock = utc_now,
-    ) -> None:
-        self._database = database
-        self._rules = rules
-        self._send = send
-        self._clock = clock
-        self._something_new = asyncio.Event()
-        self._pause = FIRST_PAUSE
+    ``something_new``: this process has stored new orders, or erased clients.
+    """
 
-    def something_new(self) -> None:
-        """Say that this process has stored new orders, or erased clients."""
-        self._something_new.set()
+    database: Database
+    rules: IngestRules
+    send: Callable[[list[Wake]], None]
+    clock: Clock = utc_now
+    something_new: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self) -> float:
-        """Look again, soon after something new, ever less often while anything stays open."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause):
-                await self._something_new.wait()
-                await asyncio.sleep(GATHERED_SECONDS)
-        self._something_new.clear()
-        left = await self.round()
-        longer = min(2 * self._pause, LONGEST_PAUSE) if self._pause < IDLE_SECONDS else FIRST_PAUSE
-        self._pause = longer if left else IDLE_SECONDS
-        return 0.0
+        """Look again; where nothing is left, wait for something new."""
+        self.something_new.clear()
+        if not await self.round():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self.something_new.wait()
+        return PAUSE_SECONDS
 
     async def round(self) -> bool:
         """Set fences, look once at what has one, end what can be ended; return whether anything is left."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             await OrderRepository(connection).set_fences(AT_ONCE)
             await ClientRepository(connection).set_erasure_fences(AT_ONCE)
         wakes: list[Wake] = []
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             orders = OrderRepository(connection)
             oldest_open = await ingest_fences.oldest_open(connection)  # before the look
             if found := await orders.lock_rechecked(AT_ONCE):
-                wakes = await BatchTransaction(connection, self._rules, self._clock()).recheck(found)
+                wakes = await BatchTransaction(connection, self.rules, self.clock()).recheck(found)
                 await orders.end_recheck(list(found), oldest_open)
             orders_left = await orders.any_rechecked()
             clients_left = await ClientRepository(connection).any_erasure()
         if wakes:
-            self._send(wakes)
+            self.send(wakes)
         if clients_left:
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 oldest_open = await ingest_fences.oldest_open(connection)
                 clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
         _OPEN.set(orders_left or clients_left)

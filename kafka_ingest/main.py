@@ -68,7 +68,7 @@ async def _run(
     def hand_over(committed: Committed) -> None:
         signaller.take(committed.wakes)
         if committed.recheck:
-            rechecks.something_new()
+            rechecks.something_new.set()
 
     _log.info("ingest runs", topics=rules.topics.names, group=settings.ingest_group)
     async with signaller.running(), asyncio.TaskGroup() as tasks:

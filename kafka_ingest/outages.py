@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NoReturn
 
@@ -27,6 +28,7 @@ STANDSTILL = "ingest stands still"
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
 class OutageReport:
     """Keeps which parts fail, and since when; the parts of a process share one.
 
@@ -34,17 +36,14 @@ class OutageReport:
     soon as it is back. ``place``: the first record that is not committed, or the last that was.
     """
 
-    def __init__(
-        self, database: Database, health: Health, default_place: Place, clock: Clock = utc_now
-    ) -> None:
-        self.place = default_place
-        self._database = database
-        self._health = health
-        self._clock = clock
-        self._since: dict[str, float] = {}
-        self._reported: dict[str, float] = {}
-        self._unrecorded: dict[str, ProcessingFailed] = {}
-        self._beat = math.inf
+    database: Database
+    health: Health
+    place: Place
+    clock: Clock = utc_now
+    _since: dict[str, float] = field(default_factory=dict, init=False)
+    _reported: dict[str, float] = field(default_factory=dict, init=False)
+    _unrecorded: dict[str, ProcessingFailed] = field(default_factory=dict, init=False)
+    _beat: float = field(default=math.inf, init=False)
 
     @property
     def parts(self) -> set[str]:
@@ -101,9 +100,9 @@ class OutageReport:
 
     def _show(self) -> None:
         if self._since:
-            self._health.waits_for(", ".join(sorted(self._since)))
+            self.health.waits_for(", ".join(sorted(self._since)))
         else:
-            self._health.ready()
+            self.health.ready()
 
     async def _report(self, part: str, kind: str) -> None:
         topic, partition, offset = self.place
@@ -113,10 +112,10 @@ class OutageReport:
         await self._record(part, notice)
 
     async def _record(self, part: str, notice: ProcessingFailed) -> None:
-        now = self._clock()
+        now = self.clock()
         key = input_key(notice.topic or "", notice.partition or 0)
         try:
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 events = EventRepository(connection)
                 await events.append_once(key, about_input(notice, now), now - REPORTED_EVERY)
         except DATABASE_ERRORS as failure:
@@ -128,4 +127,4 @@ class OutageReport:
 
 def _kind(error: BaseException) -> str:
     """Only the kind of an error is told: its text may quote what was read."""
-    return type(getattr(error, "orig", None) or error).__name__
+    return type(error).__name__

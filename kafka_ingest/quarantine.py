@@ -113,8 +113,7 @@ def failed(source: InputRecord, error: Exception, names: NamedThings | None = No
 
     Only the kind of the error is told: its text may quote the record.
     """
-    kind = type(getattr(error, "orig", None) or error).__name__
-    return Rejection(source, ProcessingFailed, "recordFails", kind, names=names)
+    return Rejection(source, ProcessingFailed, "recordFails", type(error).__name__, names=names)
 
 
 # What a record names --------------------------------------------------------------------------------

@@ -75,17 +75,17 @@ def read_now(record: InputRecord, rules: IngestRules) -> str | Rejection:
     return "a message of a type that we do not know, to be skipped"
 
 
+@dataclass(frozen=True, slots=True)
 class Replay:
     """Replays or dismisses records one by one, each in a transaction of its own, in the name of somebody.
 
     What certificates have to decide is committed with the record; the sweep of a running ingest signals them.
     """
 
-    def __init__(self, database: Database, rules: IngestRules, who: str, clock: Clock = utc_now) -> None:
-        self._database = database
-        self._rules = rules
-        self._who = who
-        self._clock = clock
+    database: Database
+    rules: IngestRules
+    who: str
+    clock: Clock = utc_now
 
     async def replay(self, place: Place) -> list[Replayed]:
         """Replay what lies at a place, and with it the later records of its order that wait for it.
@@ -99,17 +99,17 @@ class Replay:
             SealError: it was sealed by another keyring; nothing has changed.
             Exception: PostgreSQL is away, or refuses for a reason that is not the record's; nothing has changed.
         """
-        async with self._database.connection() as connection:
+        async with self.database.connection() as connection:
             lying = await QuarantineRepository(connection).lying_at(place)
         return [outcome for one in lying for outcome in await self._replay(one, place)]
 
     async def dismiss(self, place: Place, why: str) -> int:
         """Close what lies at a place without applying it: it holds back nothing any more; return how many records."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             repository = QuarantineRepository(connection)
             lying = await repository.lying_at(place)
             for one in lying:
-                await repository.close(one, "dismissed", self._clock())
+                await repository.close(one, "dismissed", self.clock())
                 await self.record_act(connection, place, f"quarantine dismiss {_position(place)}: {why}")
         return len(lying)
 
@@ -126,16 +126,16 @@ class Replay:
             return await self._replay(record, place, with_followers=False)
         # The record spoils its transaction, as it did when it came.
         replayed = Replayed(place, "failed", rejection.reason, rejection.detail)
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             await self._note(connection, record, replayed)
         return [replayed]
 
     async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
-        async with entered(self._database, {place[:2]}) as connection:
+        async with entered(self.database, {place[:2]}) as connection:
             taken = await self._taken(connection, record, with_followers=with_followers)
             parts = [part for one, kept in taken for part in _parts(one, kept)]
-            batch = decode(parts, self._rules.topics, self._rules.record_limit)
-            transaction = BatchTransaction(connection, self._rules, self._clock(), replaying=True)
+            batch = decode(parts, self.rules.topics, self.rules.record_limit)
+            transaction = BatchTransaction(connection, self.rules, self.clock(), replaying=True)
             committed = await transaction.ingest(batch)
             noted = []
             for one, kept in taken:
@@ -155,13 +155,13 @@ class Replay:
             return []
         followers = await repository.followers_of(record, EARLIER_IN_QUARANTINE) if with_followers else []
         waiting = [await repository.lock(one) for one in followers]
-        return [(one, opened(one, self._rules.keyring)) for one in (stored, *waiting) if one is not None]
+        return [(one, opened(one, self.rules.keyring)) for one in (stored, *waiting) if one is not None]
 
     async def _note(self, connection: Connection, record: int, replayed: Replayed) -> None:
         """Close the record, or say why it stays; and record who replayed it."""
         repository = QuarantineRepository(connection)
         if replayed.reason is None:
-            await repository.close(record, "replayed", self._clock())
+            await repository.close(record, "replayed", self.clock())
         else:
             await repository.restate(record, replayed.reason, replayed.detail or "")
         what = f"quarantine replay {_position(replayed.place)}: {replayed.reason or replayed.outcome}"
@@ -169,7 +169,7 @@ class Replay:
 
     async def record_act(self, connection: Connection, place: Place, what: str) -> None:
         """Record what somebody does with a record, in the transaction in which it is done."""
-        event = about_input(OperatorActed(who=self._who, what=what), self._clock())
+        event = about_input(OperatorActed(who=self.who, what=what), self.clock())
         await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])
 
 

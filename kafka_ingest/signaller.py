@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from prometheus_client import Counter
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,18 +30,18 @@ _SIGNALS = Counter("giftcert_ingest_signals", "Signals that Temporal has taken, 
 Send = Callable[[Wake], Awaitable[object]]
 
 
+@dataclass(slots=True)
 class Signaller:
     """Sends what it is handed, in order for each certificate. A lost or repeated signal does no harm: it only wakes."""
 
-    def __init__(self, database: Database, send: Send, outages: OutageReport, clock: Clock = utc_now) -> None:
-        self._database = database
-        self._send = send
-        self._outages = outages
-        self._clock = clock
-        self._queues: dict[str, list[Wake]] = {}
-        self._sent: dict[str, datetime] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._senders: set[asyncio.Task[None]] = set()
+    database: Database
+    send: Send
+    outages: OutageReport
+    clock: Clock = utc_now
+    _queues: dict[str, list[Wake]] = field(default_factory=dict, init=False)
+    _sent: dict[str, datetime] = field(default_factory=dict, init=False)
+    _slots: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, AT_ONCE), init=False)
+    _senders: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     @property
     def is_idle(self) -> bool:
@@ -61,7 +63,7 @@ class Signaller:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Send while the context lasts; leaving it stops sending, the sweep finds the rest."""
-        marker = asyncio.create_task(self._outages.repeat(PART, self._mark))
+        marker = asyncio.create_task(self.outages.repeat(PART, self._mark))
         try:
             yield
         finally:
@@ -76,7 +78,7 @@ class Signaller:
         async with self._slots:
             while queue:
                 if await self._is_sent(queue[0]):
-                    self._sent[certificate_id] = self._clock()
+                    self._sent[certificate_id] = self.clock()
                 queue.pop(0)
         del self._queues[certificate_id]
 
@@ -85,26 +87,26 @@ class Signaller:
         pause = FIRST_PAUSE
         while True:
             try:
-                await self._send(wake)
+                await self.send(wake)
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
                 if _is_its_own_fault(error):
-                    await self._outages.goes_on(ONE_SIGNAL, error)
+                    await self.outages.goes_on(ONE_SIGNAL, error)
                     return False
-                await self._outages.goes_on(TEMPORAL, error)
+                await self.outages.goes_on(TEMPORAL, error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                self._outages.over(TEMPORAL)
-                self._outages.over(ONE_SIGNAL)
+                self.outages.over(TEMPORAL)
+                self.outages.over(ONE_SIGNAL)
                 _SIGNALS.labels(wake.signal.value).inc()
                 return True
 
     async def _mark(self) -> float:
         """Mark what was signalled a while ago and is pending still."""
-        before = self._clock().timestamp() - MARK_SECONDS
+        before = self.clock().timestamp() - MARK_SECONDS
         sent = {one: at for one, at in self._sent.items() if at.timestamp() <= before}
         if sent:
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 await PendingRepository(connection).mark_signalled(sent)
             for certificate_id, at in sent.items():
                 if self._sent.get(certificate_id) == at:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -31,30 +32,26 @@ Send = Callable[[Wake], Awaitable[bool]]
 """Signals, and says whether no run was known, so that one was started."""
 
 
+@dataclass(slots=True)
 class Sweeper:
     """Looks for what waits too long, and signals it; any number of processes may do so at the same time."""
 
-    def __init__(
-        self,
-        database: Database,
-        send: Send,
-        runs: CertificateRuns,
-        outages: OutageReport,
-        default_channel: str,
-        clock: Clock = utc_now,
-    ) -> None:
-        self._database = database
-        self._send = send
-        self._runs = runs
-        self._outages = outages
-        self._default_channel = default_channel
-        self._clock = clock
-        self._bounds_raised = self._asked_for_ended = clock() - ENDED_EVERY
-        self._ended: set[str] = set()
+    database: Database
+    send: Send
+    runs: CertificateRuns
+    outages: OutageReport
+    default_channel: str
+    clock: Clock = utc_now
+    _bounds_raised: datetime = field(init=False)
+    _asked_for_ended: datetime = field(init=False)
+    _ended: set[str] = field(default_factory=set, init=False)
+
+    def __post_init__(self) -> None:
+        self._bounds_raised = self._asked_for_ended = self.clock() - ENDED_EVERY
 
     async def work(self) -> float:
         """Look once; return how many seconds to wait until the next look."""
-        if TEMPORAL not in self._outages.parts:
+        if TEMPORAL not in self.outages.parts:
             await self.round()
         return EVERY_SECONDS
 
@@ -64,12 +61,12 @@ class Sweeper:
         Raises:
             temporalio.service.RPCError: Temporal is away; the next look finds the rest again.
         """
-        now, sent, more = self._clock(), 0, True
+        now, sent, more = self.clock(), 0, True
         while more:
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 repository = SweepRepository(connection)
-                pending = await repository.claim_pending(now, WINDOW, self._default_channel)
-                due = await repository.claim_due(now, WINDOW, self._default_channel)
+                pending = await repository.claim_pending(now, WINDOW, self.default_channel)
+                due = await repository.claim_due(now, WINDOW, self.default_channel)
                 _PENDING.set(await repository.count_pending())
                 if now - self._bounds_raised >= BOUNDS_EVERY:
                     await repository.raise_bounds(now)
@@ -84,11 +81,11 @@ class Sweeper:
 
     async def _restart_ended(self, now: datetime) -> int:
         """Start the runs again that were terminated or failed although their certificate has something to wait for."""
-        ended = await self._runs.ended_since(now - ENDED_WITHIN)
+        ended = await self.runs.ended_since(now - ENDED_WITHIN)
         new = {certificate_id for certificate_id, run_id in ended if run_id not in self._ended}
         if new:
-            async with self._database.transaction() as connection:
-                led = await SweepRepository(connection).led_among(sorted(new), self._default_channel)
+            async with self.database.transaction() as connection:
+                led = await SweepRepository(connection).led_among(sorted(new), self.default_channel)
             await self._signal(led)
         self._ended = {run_id for _, run_id in ended}
         return len(new)
@@ -99,7 +96,7 @@ class Sweeper:
 
         async def send(one: Neglected) -> bool:
             async with slots:
-                return await self._send(one.wake)
+                return await self.send(one.wake)
 
         results = await asyncio.gather(*map(send, neglected), return_exceptions=True)
         outcomes = list(zip(neglected, results, strict=True))
@@ -107,7 +104,7 @@ class Sweeper:
             one.wake.certificate_id: error for one, error in outcomes if isinstance(error, BaseException)
         }
         if errors:
-            async with self._database.transaction() as connection:
+            async with self.database.transaction() as connection:
                 await SweepRepository(connection).give_back(list(errors))
         for one, started in outcomes:
             if started is True and one.had_run:
@@ -123,7 +120,7 @@ class Sweeper:
             detail="no workflow led this certificate; it was started again",
             component="workflow",
         )
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             stored = await CertificateRepository(connection).load(wake.certificate_id)
-            record = about_certificate(notice, stored.state, self._clock(), wake.channel)
+            record = about_certificate(notice, stored.state, self.clock(), wake.channel)
             await EventRepository(connection).append(wake.certificate_id, [record])

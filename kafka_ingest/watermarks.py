@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,23 +20,16 @@ _LAG = Gauge(
 )
 
 
+@dataclass(slots=True)
 class Watermarks:
     """Reads the ends of the assigned partitions and, once everything below is committed, moves their marks."""
 
-    def __init__(
-        self,
-        consumer: AIOKafkaConsumer,
-        database: Database,
-        topics: Sequence[str],
-        reached: Callable[[TopicPartition, int], int],
-        clock: Clock = utc_now,
-    ) -> None:
-        self._consumer = consumer
-        self._database = database
-        self._topics = topics
-        self._reached = reached
-        self._clock = clock
-        self._ends: dict[TopicPartition, tuple[datetime, int]] = {}
+    consumer: AIOKafkaConsumer
+    database: Database
+    topics: Sequence[str]
+    reached: Callable[[TopicPartition, int], int]
+    clock: Clock = utc_now
+    _ends: dict[TopicPartition, tuple[datetime, int]] = field(default_factory=dict, init=False)
 
     async def work(self) -> float:
         """Move the marks, whether records come or not; return how many seconds to wait until the next look.
@@ -48,10 +42,10 @@ class Watermarks:
         # All partitions of the topics, ours or not: one that nobody reads yet holds back too.
         partitions = [
             (topic, partition)
-            for topic in self._topics
-            for partition in self._consumer.partitions_for_topic(topic) or ()
+            for topic in self.topics
+            for partition in self.consumer.partitions_for_topic(topic) or ()
         ]
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             repository = MarkRepository(connection)
             await repository.register(sorted(partitions))
             await repository.advance([(one.topic, one.partition, at) for one, at in marks.items()])
@@ -59,12 +53,12 @@ class Watermarks:
 
     async def _look(self) -> dict[TopicPartition, datetime]:
         """Read the ends and return the new marks of partitions that are committed beyond an end that was read."""
-        assigned = self._consumer.assignment()
-        at = self._clock()  # before the ends are read: what is written later is not below them
+        assigned = self.consumer.assignment()
+        at = self.clock()  # before the ends are read: what is written later is not below them
         async with asyncio.timeout(KAFKA_SECONDS):
-            ends = await self._consumer.end_offsets(assigned) if assigned else {}
-            reached = {one: self._reached(one, await self._consumer.position(one)) for one in ends}
-        for topic in self._topics:
+            ends = await self.consumer.end_offsets(assigned) if assigned else {}
+            reached = {one: self.reached(one, await self.consumer.position(one)) for one in ends}
+        for topic in self.topics:
             behind = (end - reached[one] for one, end in ends.items() if one.topic == topic)
             _LAG.labels(topic).set(sum(max(0, left) for left in behind))
         self._ends = {partition: end for partition, end in self._ends.items() if partition in ends}

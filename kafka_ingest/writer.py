@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
@@ -30,18 +31,18 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
+@dataclass(slots=True)
 class BatchWriter:
     """Commits batches on one process's connections."""
 
-    def __init__(self, database: Database, rules: IngestRules, clock: Clock = utc_now) -> None:
-        self._database = database
-        self._rules = rules
-        self._clock = clock
-        self._slow: Counter[Place] = Counter()
+    database: Database
+    rules: IngestRules
+    clock: Clock = utc_now
+    _slow: Counter[Place] = field(default_factory=Counter, init=False)
 
     def decode(self, records: Sequence[InputRecord]) -> DecodedBatch:
         """Decode a batch as far as filtering needs; nothing is looked up yet."""
-        return decode(records, self._rules.topics, self._rules.record_limit)
+        return decode(records, self.rules.topics, self.rules.record_limit)
 
     async def commit(self, records: Sequence[InputRecord], batch: DecodedBatch) -> Committed:
         """Commit a batch in one transaction; records that make it fail for their own sake go to quarantine.
@@ -56,8 +57,8 @@ class BatchWriter:
         """
 
         async def write() -> Committed:
-            async with entered(self._database, partitions_of(records)) as connection:
-                return await BatchTransaction(connection, self._rules, self._clock()).ingest(batch)
+            async with entered(self.database, partitions_of(records)) as connection:
+                return await BatchTransaction(connection, self.rules, self.clock()).ingest(batch)
 
         try:
             return await outlasting_races(write)
@@ -102,9 +103,9 @@ class BatchWriter:
         return Committed(counts=Counter({(topic, "failed"): 1}))
 
     async def _quarantine(self, rejection: Rejection) -> None:
-        rules, partitions = self._rules, partitions_of([rejection.source])
-        async with entered(self._database, partitions) as connection:
-            await quarantine(connection, [rejection], rules.topics, rules.keyring, self._clock())
+        rules, partitions = self.rules, partitions_of([rejection.source])
+        async with entered(self.database, partitions) as connection:
+            await quarantine(connection, [rejection], rules.topics, rules.keyring, self.clock())
 
 
 # Transactions ---------------------------------------------------------------------------------------

@@ -20,10 +20,10 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watermarks, rechecks and further attempts come as soon as a test wants them."""
     monkeypatch.setattr(watermarks, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(late_match, "IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(late_match, "GATHERED_SECONDS", 0.1)
+    monkeypatch.setattr(late_match, "PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(signaller, "MARK_SECONDS", 0.05)
     monkeypatch.setattr(outages, "RETRY_SECONDS", 0.1)
-    for retrying in (consumer, late_match, signaller):
+    for retrying in (consumer, signaller):
         monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.5)
 
 
