@@ -11,27 +11,20 @@ import asyncpg
 
 from benchmarks.http_floors import FILL_CARDS
 from benchmarks.http_stack import CHANNEL, FLOOR, SERVICE, measure
+from benchmarks.lives import Leading
 from benchmarks.measurement import options
-from giftcert.domain.cause import Cause
-from giftcert.domain.order.messages import GIFT_CERTIFICATE, OrderLine, OrderStated, PaymentCaptured
-from giftcert.domain.order.order import apply
 from giftcert.domain.products import Product
-from giftcert.lifecycle.change import Lifecycle
-from giftcert.lifecycle.order_changes import OrderChange, revise, save
 from giftcert.security.keyring import Keyring
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
-from giftcert.storage.order_lines import OrderLineRepository
-from giftcert.storage.orders import OrderRepository
+from giftcert.storage.day_partitions import make_days
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 
-NOMINAL = 500_000
-PRODUCT = Product("GC-5000", "RUB", nominal=NOMINAL)
+PRODUCT = Product("GC-5000", "RUB", nominal=500_000)
 CERTIFICATES = 10_000
 """Each is held a few times in all rounds, as a certificate is in its life."""
-ORDER = "BENCH-1"
 _CARDS = """
     SELECT certificate_id, number_sealed, cvc_sealed FROM certificate_secrets JOIN certificates USING (certificate_id)
     WHERE status = 'issued' ORDER BY certificate_id
@@ -67,55 +60,15 @@ async def _fill(settings: Settings, url: str, folder: Path) -> None:
     async with database.transaction() as connection:
         await ProductRepository(connection).put([PRODUCT])
         await PoolRepository(connection).generate(PRODUCT, CERTIFICATES, keyring, datetime.now(UTC))
-    connection = await asyncpg.connect(url)
-    certificate_id = await connection.fetchval("SELECT min(certificate_id::text) FROM certificates")
-    await _sell(database, settings, keyring, certificate_id)
+        await make_days(connection, "inbox", datetime.now(UTC).date(), 1)
+    await Leading(database, keyring, PRODUCT).sell(url, 1)
     await database.close()
+    connection = await asyncpg.connect(url)
     await connection.execute(_COPY)
     await connection.execute(FILL_CARDS.format(quantity=CERTIFICATES))
     await connection.execute("VACUUM ANALYZE")
     _write_bodies(folder, keyring, await connection.fetch(_CARDS))
     await connection.close()
-
-
-async def _sell(database: Database, settings: Settings, keyring: Keyring, certificate_id: str) -> None:
-    """Order and pay a certificate of the pool, and let it decide."""
-    now, cause = datetime.now(UTC), Cause("All_SalesOrder", "so-1", datetime.now(UTC), CHANNEL)
-    line = OrderLine(line_id="1", kind=GIFT_CERTIFICATE, amount=NOMINAL, certificate_id=certificate_id)
-    stated = OrderStated(
-        cause=cause,
-        event_type="order.created",
-        order_id=ORDER,
-        version=1,
-        channel=CHANNEL,
-        customer_id=None,
-        currency=PRODUCT.currency,
-        total=NOMINAL,
-        lines=(line,),
-    )
-    captured = PaymentCaptured(
-        cause=cause,
-        order_id=ORDER,
-        payment_id="P-1",
-        tender="card",
-        amount=NOMINAL,
-        currency=PRODUCT.currency,
-    )
-    order = apply(apply(None, stated, now), captured, now)
-    async with database.transaction() as connection:
-        reserved = """UPDATE certificates SET status = 'reserved', reservation_ended = false, sequence = 1,
-            reservation_id = uuidv7(), reservation_channel = 'im', reserved_at = now(), reserved_until = now(),
-            nominal = 500000 WHERE certificate_id = $1::uuid"""
-        await connection.execute(reserved, certificate_id)
-        change = OrderChange(order=order, is_new=True, said=(stated, captured), recipients={})
-        await OrderRepository(connection).lock([ORDER])
-        rows = await OrderLineRepository(connection).lock([ORDER])
-        revisions, products = await revise(connection, [change], rows, settings.policy)
-        await save(connection, [change], revisions, products, now)
-    lifecycle = Lifecycle(database, settings.policy, keyring, web_url=settings.workflow_url, build="bench")
-    snapshot = await lifecycle.advance(certificate_id, datetime.now(UTC))
-    if snapshot.status != "issued":
-        raise RuntimeError(f"the certificate is {snapshot.status}")
 
 
 def _write_bodies(folder: Path, keyring: Keyring, cards: list[asyncpg.Record]) -> None:

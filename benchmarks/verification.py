@@ -22,8 +22,8 @@ import asyncpg
 from confluent_kafka import Producer
 from temporalio.client import Client
 
+from benchmarks.lives import Leading, events_of, make_inbox_days, write_lives
 from benchmarks.measurement import new_folder, options, servers
-from benchmarks.verification_lives import Leading, events_of, make_inbox_days, write_lives
 from giftcert.security.keyring import Keyring
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository

@@ -8,14 +8,10 @@ from typing import Any
 import asyncpg
 from jsonschema import Draft202012Validator
 
-from giftcert.contracts.stream import StoredEvent, encode_event
+from giftcert.contracts.stream import encode_event
+from giftcert.storage.events import EVENT, stored_event
 
-_RECORDED = """
-    SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
-        occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal,
-        currency, balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events ORDER BY recorded_at, certificate_id, sequence
-"""
+_RECORDED = f"SELECT {EVENT} FROM events AS e ORDER BY recorded_at, certificate_id, sequence"  # noqa: S608 - constants
 SCHEMAS = Path(__file__).parent.parent / "specs" / "schemas"
 
 
@@ -59,5 +55,5 @@ async def validate_recorded(database_url: str) -> None:
     finally:
         await connection.close()
     for row in rows:
-        _, value, _ = encode_event(StoredEvent(**row))
+        _, value, _ = encode_event(stored_event(row))
         validate_event(json.loads(value))

@@ -10,8 +10,9 @@ from temporalio.worker import Worker
 
 from activities.maintenance import MaintenanceActivities
 from activities.payloads import Reconciled
-from giftcert.contracts.stream import StoredEvent, encode_event
+from giftcert.contracts.stream import encode_event
 from giftcert.security.keyring import Keyring, SealError
+from giftcert.storage.events import EVENT, stored_event
 from giftcert.temporal.workflow_starts import Reconciliation
 from giftcert.verification.alerts import report
 from tests.event_schemas import validate_event
@@ -21,18 +22,15 @@ from tests.sandbox import sandbox
 from workflows.maintenance import ReconciliationWorkflow
 
 pytestmark = pytest.mark.integration
-ALERTS = """
-    SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
-        occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
-        balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events WHERE event_type = 'alert.invariantViolated' ORDER BY recorded_at
-"""
+ALERTS = f"""
+    SELECT {EVENT} FROM events AS e WHERE event_type = 'alert.invariantViolated' ORDER BY recorded_at
+"""  # noqa: S608 - made of constants
 
 
 async def reported(world: World) -> list[tuple[str, int, str]]:
     """The alerts: stream key, invariant, rule. Each is as published."""
     async with world.database.connection() as connection:
-        alerts = [StoredEvent(**row) for row in await connection.fetch(ALERTS)]
+        alerts = [stored_event(row) for row in await connection.fetch(ALERTS)]
     found = []
     for alert in alerts:
         _, value, _ = encode_event(alert)

@@ -1,14 +1,13 @@
 """Findings name what they can and count all of it."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-from giftcert.contracts.stream import StoredEvent
 from giftcert.storage.verification.checks import Violation
 from giftcert.storage.verification.session import RecordedEvent
 from giftcert.verification.recorded_events import Cutoff
 from giftcert.verification.violations import KEPT, Findings
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+from tests.unit.contracts.test_envelope import EVENT, NOON
 
 
 def violation(number: int, invariant: int = 6, seen: str = "two") -> Violation:
@@ -41,27 +40,7 @@ def test_more_than_can_be_named_are_counted() -> None:
 
 
 def event(*, minutes_ago: int, waits: bool = False, waited: bool = False) -> RecordedEvent:
-    stored = StoredEvent(
-        event_id="e-1",
-        stream_key="C-1",
-        certificate_id="C-1",
-        sequence=1,
-        event_type="issue.reserved",
-        occurred_at=NOON,
-        recorded_at=NOON - timedelta(minutes=minutes_ago),
-        channel=None,
-        sale_channel=None,
-        status=None,
-        refund_state=None,
-        product=None,
-        nominal=None,
-        currency=None,
-        balance=None,
-        held=None,
-        cause_topic=None,
-        cause_event_id=None,
-        payload="{}",
-    )
+    stored = replace(EVENT, recorded_at=NOON - timedelta(minutes=minutes_ago))
     return RecordedEvent(stored, waits, waited, [])
 
 

@@ -1,4 +1,4 @@
-"""Three lives of a certificate, led by the service's own parts once, and written by SQL for as many as wanted."""
+"""Lives of a certificate, led by the service's own parts once, and written by SQL for as many as wanted."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from giftcert.clock import utc_now
-from giftcert.contracts.stream import Header, StoredEvent, encode_event
+from giftcert.contracts.stream import Header, encode_event
 from giftcert.domain.certificate.messages import AuthorizeRedemption, DiscloseCvc
 from giftcert.domain.products import Product
 from giftcert.lifecycle.change import Lifecycle
@@ -18,6 +18,7 @@ from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.day_partitions import make_days
+from giftcert.storage.events import EVENT, stored_event
 from kafka_ingest.records import InputRecord
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
@@ -51,26 +52,30 @@ class Leading:
 
     async def lead(self, url: str) -> list[Model]:
         """Return one certificate that can be spent, one that was spent, one that was refunded."""
-        async with Database(url) as database:
-            wanted = ClaimRequest(self._product, 3, "im", "shop", self._product.nominal, datetime.now(UTC))
-            [claimed] = await ClaimRepository(database).claim([wanted])
-        models = [
-            Model(claim["certificateId"], f"IM-MODEL{nth:06}", claim["reservationId"])
-            for nth, claim in enumerate(claimed.claims)
-        ]
-        for model in models:
-            await self._sell(model)
+        models = await self.sell(url, 3)
         _, spent, refunded = models
         await self._spend(spent)
         back = _payment(refunded, "payment.refunded", refundId=f"R-{refunded.order_id}")
         await self._tell(refunded, self._rules.topics.payments, back)
         return models
 
-    async def _sell(self, model: Model) -> None:
-        await self._tell(model, self._rules.topics.orders, _order(model))
-        await self._tell(model, self._rules.topics.payments, _payment(model, "payment.captured"))
-        asked = DiscloseCvc(disclosed_to="crm", purpose="notification", notification_id="N-1")
-        await self._lifecycle.act(model.certificate_id, asked, utc_now())
+    async def sell(self, url: str, count: int) -> list[Model]:
+        """Reserve certificates, order, pay and announce each."""
+        async with Database(url) as database:
+            wanted = ClaimRequest(
+                self._product, count, "im", "shop", self._product.nominal, datetime.now(UTC)
+            )
+            [claimed] = await ClaimRepository(database).claim([wanted])
+        models = [
+            Model(claim["certificateId"], f"IM-MODEL{nth:06}", claim["reservationId"])
+            for nth, claim in enumerate(claimed.claims)
+        ]
+        for model in models:
+            await self._tell(model, self._rules.topics.orders, _order(model))
+            await self._tell(model, self._rules.topics.payments, _payment(model, "payment.captured"))
+            asked = DiscloseCvc(disclosed_to="crm", purpose="notification", notification_id="N-1")
+            await self._lifecycle.act(model.certificate_id, asked, utc_now())
+        return models
 
     async def _spend(self, model: Model) -> None:
         hold = AuthorizeRedemption(
@@ -215,16 +220,11 @@ async def make_inbox_days(connection: Connection) -> None:
     await make_days(connection, "inbox", first, DAYS + 4)
 
 
-_STORED = """
-    SELECT event_id::text AS event_id, stream_key, certificate_id::text AS certificate_id, sequence, event_type,
-        occurred_at, recorded_at, channel, sale_channel, status, refund_state, product_id AS product, nominal, currency,
-        balance, held, cause_topic, cause_event_id, payload::text AS payload
-    FROM events ORDER BY certificate_id, sequence
-"""
+_STORED = f"SELECT {EVENT} FROM events AS e ORDER BY certificate_id, sequence"  # noqa: S608 - made of constants
 
 
 async def events_of(connection: Connection) -> AsyncIterator[tuple[bytes, bytes, list[Header]]]:
     """Yield every event as its record on the stream, as it was recorded."""
     async with connection.transaction():
         async for row in connection.cursor(_STORED, prefetch=5_000):
-            yield encode_event(StoredEvent(**dict(row)))
+            yield encode_event(stored_event(row))
