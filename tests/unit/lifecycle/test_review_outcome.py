@@ -222,5 +222,7 @@ def test_a_snapshot_says_in_words_when_it_looks_at_itself() -> None:
 
 def test_what_is_parked_is_said_in_words() -> None:
     found = loaded(issued(), parked=(PARKED,))
-    assert "**1 messages could not be decided**" in snapshot(reviewed(found), (), first=False).details
+    text = snapshot(reviewed(found), (), first=False).details
+    assert text.startswith("**GC-5000** is **issued**.")
+    assert text.endswith("\n\n**1 messages could not be decided**, for a fault of the service.")
     assert "decided" not in snapshot(reviewed(loaded(issued())), (), first=False).details

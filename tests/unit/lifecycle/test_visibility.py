@@ -62,6 +62,24 @@ def test_a_hold_is_told_with_whom_it_is_for() -> None:
     assert "Order POS-1 holds 100000 until 2026-11-23 12:30:00 UTC (redemption r-1)." in text
 
 
+def test_a_hold_of_which_no_end_is_known_is_told_without_one() -> None:
+    endless = replace(HOLD, expires_at=None)
+    text = details(replace(ISSUED, redemptions=(endless,), balance=0, held=100_000), NOON)
+    assert "Balance 0, held 100000, of a nominal of 500000." in text
+    assert "Order POS-1 holds 100000 (redemption r-1)." in text
+
+
+def test_all_that_support_reads_stands_in_paragraphs() -> None:
+    assert details(PENDING, NOON).split("\n\n") == [
+        "**GC-5000** is **issued**. It waits for a person to decide refund case case-1.",
+        "Order IM-1, line 2, price 450000.",
+        "Balance 500000, held 0, of a nominal of 500000.",
+        "Refund case case-1 of order IM-1 is **pendingDetails**, exceedsCaptured: amount 700000.",
+        "Next looks at itself at 2026-11-23 12:00:00 UTC.",
+        "Amounts are in minor units of RUB, as in the topics.",
+    ]
+
+
 def test_a_refund_that_needs_a_person_says_so_with_its_reason() -> None:
     text = details(PENDING, None)
     assert "It waits for a person to decide refund case case-1." in text

@@ -87,3 +87,33 @@ def test_of_two_certificates_of_an_order_one_tells_it() -> None:
     other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
     found.tell(euros())
     assert len(told(found)) + len(told(other)) == 1
+
+
+# Back before issue, and of what is not told apart ---------------------------------------------------
+
+BOTH = (make.goods(), make.gift())
+
+
+def asked(found: Certificate) -> tuple[int, str | None]:
+    event = found.only(e.RefundPendingDetails)
+    assert event.reason == e.RefundReason.CURRENCY_MISMATCH
+    return event.amount, event.foreign_currency
+
+
+def test_a_refund_in_another_currency_is_asked_about_with_all_that_may_mean_the_line() -> None:
+    assert asked(issued(*BOTH).tell(make.refunded(60, currency="EUR", to={"2": 20}))) == (60, "EUR")
+
+
+def test_money_back_in_the_own_currency_is_asked_about_first() -> None:
+    found = sold().tell(make.captured(300_000), make.refunded(1, to={"2": 1}))
+    assert asked(found.tell(make.refunded(5, currency="EUR", to={"2": 5}))) == (1, None)
+
+
+def test_what_is_approved_before_issue_waits_for_any_capture_and_asks_again_of_what_may_mean_goods() -> None:
+    def approved() -> Certificate:
+        found = sold(*BOTH).tell(make.refunded(60, "r-1", currency="EUR", to={"2": 60}))
+        return found.tell(make.resolve(found.case.refund_case_id))
+
+    assert approved().told == ["refund.resolved", "refund.requested"]
+    assert approved().tell(make.captured(1, to={"2": 1})).only(e.RefundCompleted).amount == 1
+    assert asked(approved().tell(make.refunded(70, "r-2", currency="EUR"))) == (130, "EUR")
