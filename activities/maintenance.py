@@ -16,11 +16,10 @@ from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.database import Database
-from giftcert.storage.day_partitions import drop_before
 from giftcert.storage.idempotency import IdempotencyRepository
+from giftcert.storage.inbox import drop_before
 from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
-from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import Reconciliation, send_wakes
 from giftcert.verification.alerts import report
@@ -87,7 +86,7 @@ class MaintenanceActivities:
         originals_kept = now.date() - self.settings.inbox_retention
         async with self.database.transaction() as connection:
             await CredentialRepository(connection).forget(now - self.settings.guess_policy.remembered)
-            payments = await UnmatchedPaymentRepository(connection).drop_before(payments_kept)
+            payments = await drop_before(connection, "unmatched_payments", payments_kept)
             originals = await drop_before(connection, "inbox", originals_kept)
         return len(payments) + len(originals)
 

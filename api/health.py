@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 
 from api.problems import PROBLEMS, Problem, ProblemError
 from api.schemas import Schema
-from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.database import DATABASE_ERRORS
 from giftcert.storage.products import ProductRepository
 
 if TYPE_CHECKING:

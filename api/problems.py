@@ -15,9 +15,9 @@ from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.requests import Outcome
 from giftcert.storage.certificates import UnknownCertificateError
+from giftcert.storage.database import DATABASE_ERRORS, is_database_away
 from giftcert.storage.idempotency import IdempotencyMismatchError
 from giftcert.storage.operations import UnknownBatchError
-from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
 
 _LOG = structlog.get_logger(__name__)
 

@@ -11,8 +11,7 @@ from api.openapi import may_answer
 from api.problems import InvalidFieldError
 from api.schemas import Money, Schema
 from giftcert.domain.products import Product
-from giftcert.storage.database import Database
-from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
+from giftcert.storage.database import DATABASE_ERRORS, Database, is_database_away
 from giftcert.storage.products import ProductRepository
 
 router = APIRouter(tags=["products"], route_class=AuthenticatedRoute)

@@ -19,13 +19,11 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import AnswerOf, Outcome
 from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
-from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.certificates import LoadedCertificate
 from giftcert.storage.claim_queue import ClaimQueue
-from giftcert.storage.claims import ClaimRepository
-from giftcert.storage.database import Database
+from giftcert.storage.claims import BlockedAttemptRepository, ClaimRepository
+from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.idempotency import IdempotencyKey
-from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id

@@ -12,9 +12,8 @@ from prometheus_client import Counter
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
-from giftcert.storage.database import Database
+from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.events import EventRepository
-from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.telemetry import Health
 from kafka_ingest.records import Place
 

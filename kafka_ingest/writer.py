@@ -13,8 +13,7 @@ import structlog
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
-from giftcert.storage.database import Connection, Database
-from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
+from giftcert.storage.database import DATABASE_ERRORS, Connection, Database, is_database_away
 from giftcert.storage.quarantine import NamedThings
 from kafka_ingest.decoder import DecodedBatch, decode
 from kafka_ingest.quarantine import Rejection, failed, quarantine

@@ -17,8 +17,7 @@ from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.database import Database
-from giftcert.storage.outages import is_database_away
+from giftcert.storage.database import Database, is_database_away
 from giftcert.storage.service_policy import recorded_policy
 from giftcert.telemetry import configure_logging
 from giftcert.temporal.client import connect

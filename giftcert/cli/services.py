@@ -11,8 +11,7 @@ from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.database import Database
-from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.telemetry import configure_logging
 

@@ -9,8 +9,7 @@ import structlog
 from giftcert.clock import utc_now
 from giftcert.dispatch import metrics
 from giftcert.storage import outbox
-from giftcert.storage.database import Connection, Database
-from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.telemetry import Health
 
 LOOKS = 50

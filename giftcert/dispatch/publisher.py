@@ -10,9 +10,8 @@ from giftcert.contracts.notices import ProcessingFailed, about_input
 from giftcert.dispatch import metrics
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
-from giftcert.storage.database import Database
+from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.events import EventRepository
-from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest
-from giftcert.storage.outages import is_database_away
+from giftcert.storage.database import is_database_away
 
 LARGEST_BATCH = 200
 """Certificates claimed by one statement, some 20 ms of the server; a single claim is at most half of it."""

@@ -1,9 +1,10 @@
 """Clients as CRM last described them, and the erasure of whom their certificates are for. Table ``clients``."""
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from giftcert.contracts.clients import ClientRecord
-from giftcert.storage.repository import Repository
+from giftcert.storage.repository import Repository, by_column
 
 # With every client that one of them was merged into, at any remove; UNION ends a ring of merges.
 _ERASED = """
@@ -15,20 +16,26 @@ _ERASED = """
     )
     SELECT DISTINCT chain.client_id FROM clients c JOIN chain ON c.client_id = chain.survivor WHERE c.erased
 """
-_SAVE = """
-    INSERT INTO clients AS known (client_id, locale, preferred_channel, merged_into, blocked, erased, occurred_at,
-        event_id)
+_SAVED = (
+    "client_id",
+    "locale",
+    "preferred_channel",
+    "merged_into",
+    "blocked",
+    "erased",
+    "occurred_at",
+    "event_id",
+)
+_SAVE = f"""
+    INSERT INTO clients AS known ({", ".join(_SAVED)})
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[],
         $7::timestamptz[], $8::text[]) AS new (client_id)
     ORDER BY client_id
-    ON CONFLICT (client_id) DO UPDATE
-    SET locale = excluded.locale, preferred_channel = excluded.preferred_channel, blocked = excluded.blocked,
-        merged_into = excluded.merged_into, erased = excluded.erased, occurred_at = excluded.occurred_at,
-        event_id = excluded.event_id
+    ON CONFLICT (client_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _SAVED)}
     WHERE known.occurred_at <= excluded.occurred_at AND known.event_id <> excluded.event_id
-"""
+"""  # noqa: S608 - made of constants
 _BEGIN_ERASURE = "UPDATE clients SET erasure_recheck = true, erasure_fence = NULL WHERE client_id = ANY($1)"
-# As for newly stored orders (see orders.py): whoever began before the erasure was committed has a lower id.
+# As for new orders (orders.py): whoever began before the erasure was committed has a lower id.
 _SET_FENCES = """
     UPDATE clients SET erasure_fence = pg_current_xact_id()::text::bigint
     WHERE client_id IN (
@@ -65,29 +72,18 @@ _END_ERASURE = """
         ORDER BY client_id FOR NO KEY UPDATE
     )
 """
-_ANY_ERASURE = "SELECT EXISTS (SELECT FROM clients WHERE erasure_recheck)"
 
 
 class ClientRepository(Repository):
-    """Reads and writes clients in batches."""
+    """Clients in batches."""
 
     async def erased_among(self, client_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the clients that are erased, or were merged into one who is."""
         return frozenset(row[0] for row in await self._fetch(_ERASED, list(client_ids)))
 
     async def save(self, clients: Sequence[ClientRecord]) -> None:
-        """Store clients, each once, unless what is known is newer; whose recipients have to go is remembered."""
-        await self._execute(
-            _SAVE,
-            [one.client_id for one in clients],
-            [one.locale for one in clients],
-            [one.preferred_channel for one in clients],
-            [one.merged_into for one in clients],
-            [one.blocked for one in clients],
-            [one.erased for one in clients],
-            [one.occurred_at for one in clients],
-            [one.event_id for one in clients],
-        )
+        """Store clients, each once, unless what is known is newer; remember whose recipients have to go."""
+        await self._execute(_SAVE, *by_column(map(attrgetter(*_SAVED), clients)))
         if erased := await self.erased_among(one.client_id for one in clients):
             await self._execute(_BEGIN_ERASURE, sorted(erased))
 
@@ -109,4 +105,4 @@ class ClientRepository(Repository):
 
     async def any_erasure(self) -> bool:
         """Return whether any erasure is still to be looked at again."""
-        return bool(await self._fetchval(_ANY_ERASURE))
+        return bool(await self._fetchval("SELECT EXISTS (SELECT FROM clients WHERE erasure_recheck)"))

@@ -29,6 +29,16 @@ _INDEX_PLANS = dict.fromkeys(
 of a table from a LIMIT that it does not know, and goes on scanning what was small when it planned.
 """
 
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server ended the connection just as we began to use it
+    OSError,  # TimeoutError is one
+)
+"""All that a statement may raise; ``is_database_away`` tells which mean an outage."""
+# 08: connection lost; 53: no room; 57: shutting down, not up yet, or a statement's time is over; 55P03: a lock's.
+_AWAY_STATES = ("08", "53", "57", "55P03")
+
 
 class NoDatabaseAddressError(Exception):
     """No address of PostgreSQL is set, and this process does not start one."""
@@ -99,7 +109,7 @@ class Database:
         """Lend a connection, each statement on which is a transaction of its own.
 
         Raises:
-            Exception: one of ``outages.DATABASE_ERRORS``.
+            Exception: one of ``DATABASE_ERRORS``.
         """
         pool = await self._pool  # puts itself together at first, without a trip
         async with pool.acquire(timeout=POOL_SECONDS) as connection:
@@ -131,3 +141,10 @@ def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, s
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
         **(_INDEX_PLANS if index_plans else {}),
     }
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Return whether an error means that the database cannot serve us now, rather than that we asked wrongly."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_AWAY_STATES)
+    return isinstance(error, DATABASE_ERRORS)

@@ -11,10 +11,9 @@ from giftcert.contracts.notices import (
 )
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
-from giftcert.storage.database import Connection, Database
+from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
-from giftcert.storage.outages import DATABASE_ERRORS
 from giftcert.storage.verification.checks import Violation
 from giftcert.verification.violations import INVARIANTS, Findings
 

@@ -8,9 +8,8 @@ import pytest
 from api.limits import ReservationCap
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.storage.blocked_attempts import BlockedAttemptRepository
 from giftcert.storage.claim_queue import ClaimQueue
-from giftcert.storage.claims import ClaimRepository
+from giftcert.storage.claims import BlockedAttemptRepository, ClaimRepository
 from giftcert.storage.reservations import ReservationRepository
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.api_client import Api, Stock

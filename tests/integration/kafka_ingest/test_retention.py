@@ -5,8 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from giftcert.clock import utc_now
-from giftcert.storage.day_partitions import drop_before, make_days
-from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
+from giftcert.storage.inbox import UnmatchedPaymentRepository, drop_before, make_days
 from kafka_ingest.main import DAYS_AHEAD, make_days_ahead
 from tests.integration.kafka_ingest.ingest_store import NOON, Store
 from tests.unit.contracts.topic_records import order, payment
@@ -24,7 +23,7 @@ async def days(store: Store) -> list[str]:
 
 async def drop_until(store: Store, first_kept: date) -> None:
     async with store.database.transaction() as connection:
-        await UnmatchedPaymentRepository(connection).drop_before(first_kept)
+        await drop_before(connection, "unmatched_payments", first_kept)
 
 
 async def test_days_are_made_ahead_and_dropped_whole_after_the_horizon(store: Store) -> None:
@@ -69,7 +68,7 @@ async def test_rows_of_dropped_days_are_gone_and_others_are_not(store: Store) ->
         await make_days(connection, "unmatched_payments", TODAY, 3)
         rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
         await repository.keep(rows)
-        assert await repository.drop_before(TODAY + timedelta(days=2)) == [
+        assert await drop_before(connection, "unmatched_payments", TODAY + timedelta(days=2)) == [
             "unmatched_payments_20261123",
             "unmatched_payments_20261124",
         ]
@@ -94,8 +93,10 @@ async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon
         repository = UnmatchedPaymentRepository(connection)
         rows = [(TODAY + timedelta(days=nth), f"IM-{nth}", "p", 0, nth, b"") for nth in range(3)]
         await repository.keep(rows)
-        assert await repository.drop_before(TODAY + timedelta(days=2)) == ["unmatched_payments_default"]
-        assert await repository.drop_before(TODAY + timedelta(days=2)) == []
+        first_kept = TODAY + timedelta(days=2)
+        gone = await drop_before(connection, "unmatched_payments", first_kept)
+        assert gone == ["unmatched_payments_default"]
+        assert await drop_before(connection, "unmatched_payments", first_kept) == []
         assert [row[1] for row in await repository.take(["IM-0", "IM-1", "IM-2"])] == ["IM-2"]
     assert await store.value("SELECT kept_since FROM payment_horizon") == date(2026, 11, 25)
 

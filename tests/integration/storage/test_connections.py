@@ -5,8 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from giftcert.storage.database import LOCK_TIMEOUT, Database
-from giftcert.storage.outages import DATABASE_ERRORS
+from giftcert.storage.database import DATABASE_ERRORS, LOCK_TIMEOUT, Database
 from giftcert.storage.verification.session import verification_session
 from tests.shared_servers import named
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from giftcert.contracts.notices import ClaimsRefused
 from giftcert.dispatch.main import serve as dispatch
 from giftcert.domain.certificate.messages import (
     AuthorizeRedemption,
@@ -20,8 +19,7 @@ from giftcert.domain.products import Product
 from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.blocked_attempts import BlockedAttemptRepository
-from giftcert.storage.claims import Claim, ClaimRepository, ClaimRequest
+from giftcert.storage.claims import BlockedAttemptRepository, Claim, ClaimRepository, ClaimRequest
 from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.pool import PoolRepository
@@ -200,8 +198,7 @@ class Sales:
         moment = datetime.now(UTC)
         async with self.store.database.transaction() as connection:
             attempts = BlockedAttemptRepository(connection)
-            refused = ClaimsRefused(attempts=3, first_at=moment, last_at=moment)
-            await attempts.add("GC-5000", "im", refused)
+            await attempts.add("GC-5000", "im", [moment] * 3)
             await attempts.record_due(moment)
 
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from giftcert.storage.outages import DATABASE_ERRORS, is_database_away
+from giftcert.storage.database import DATABASE_ERRORS, is_database_away
 
 AWAY = [
     ConnectionRefusedError(),
