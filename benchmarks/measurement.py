@@ -32,7 +32,7 @@ def new_folder() -> Iterator[Path]:
 def servers(folder: Path, *parts: str) -> Iterator[dict[str, str]]:
     """Start durable ``postgres``, the real ``kafka``, ``temporal``, their state in a folder; yield their addresses."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "giftcert.embedded", *parts, "--owner", str(os.getpid())],
+        [sys.executable, "-m", "tests.embedded_servers", *parts],
         env={**os.environ, "GIFTCERT_STATE_DIR": f"{folder}/state"},
         stdout=subprocess.PIPE,
         text=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from giftcert.storage.migrate import migrate
-from tests.embedded_environment import embedded_environment
+from tests.embedded_environment import ROOT, embedded_environment
 from tests.state_folders import new_state_folder
 
 TEMPLATE = "giftcert_template"
@@ -33,8 +33,9 @@ def start_server(part: str) -> str:
     run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     state = str(new_state_folder(part))
     process = subprocess.Popen(
-        [sys.executable, "-m", "giftcert.embedded", part, "--throw-away", "--owner", str(run)],
+        [sys.executable, "-m", "tests.embedded_servers", part, "--throw-away", "--owner", str(run)],
         env={**embedded_environment(), "GIFTCERT_STATE_DIR": state},
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -1,7 +1,7 @@
-"""The servers alone, without the service: ``python -m giftcert.embedded postgres kafka --owner PID``.
+"""The servers alone, without the service: ``python -m tests.embedded_servers postgres kafka --owner PID``.
 
 Prints the addresses as one line of JSON when they are ready and runs until it is told to end, or until the
-owner, a process on whose behalf it was started, is gone. For tests and benchmarks that share servers.
+owner, a process on whose behalf it was started, is gone. For tests that share servers, and for benchmarks.
 """
 
 import argparse
@@ -47,7 +47,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Run the servers; end with 1 and one line if they cannot start."""
-    parser = argparse.ArgumentParser(prog="python -m giftcert.embedded")
+    parser = argparse.ArgumentParser(prog="python -m tests.embedded_servers")
     parser.add_argument("parts", nargs="+", choices=list(PARTS))
     parser.add_argument("--owner", type=int, default=os.getppid(), help="end when this process has ended")
     parser.add_argument(
