@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,18 +15,11 @@ from giftcert.settings import load_settings
 app = typer.Typer()
 
 
-class Ports(StrEnum):
-    """What to do about a port that is taken."""
-
-    FIXED = "fixed"
-    AUTO = "auto"
-
-
 @app.command()
 def up(
     ports: Annotated[
-        Ports, typer.Option(help="auto: take a free port where the usual one is taken")
-    ] = Ports.FIXED,
+        Literal["fixed", "auto"], typer.Option(help="auto: take a free port where the usual one is taken")
+    ] = "fixed",
     as_json: AsJson = False,
 ) -> None:
     """Start everything that has no address set, and the service on top; Ctrl-C ends it."""
@@ -36,7 +28,7 @@ def up(
         typer.echo(f"{part:<10} {line}", err=as_json)
 
     async def work() -> None:
-        async with whole_stack(load_settings(), report, any_free_port=ports is Ports.AUTO) as ready:
+        async with whole_stack(load_settings(), report, any_free_port=ports == "auto") as ready:
             typer.echo(json.dumps(_described(ready)) if as_json else _summary(ready))
             await asyncio.Event().wait()
 
