@@ -103,30 +103,25 @@ async def check_external(settings: Settings) -> None:
     Raises:
         StackError: nothing answers at one of them; the message names its setting.
     """
-    async with asyncio.TaskGroup() as group:
-        for name, address in Addresses.external(settings).servers.items():
-            if address is not None:
-                servers = list(_hosts_and_ports(address, _USUAL_PORTS[name]))
-                group.create_task(_check(f"GIFTCERT_{name.upper()}", servers))
+    external = Addresses.external(settings).servers
+    checks = [_check(name, address) for name, address in external.items() if address is not None]
+    await asyncio.gather(*checks)
 
 
 def _hosts_and_ports(addresses: str, usual_port: int) -> Iterator[tuple[str, int]]:
-    if "//" in addresses:
-        url = urlsplit(addresses)
+    urls = [addresses] if "//" in addresses else [f"//{one.strip()}" for one in addresses.split(",")]
+    for url in map(urlsplit, urls):
         yield url.hostname or LOOPBACK, url.port or usual_port
-        return
-    for address in map(str.strip, addresses.split(",")):
-        host, _, port = address.rpartition(":")
-        yield (host.strip("[]"), int(port)) if host and port.isdigit() else (address, usual_port)
 
 
-async def _check(setting: str, servers: list[tuple[str, int]]) -> None:
+async def _check(name: str, addresses: str) -> None:
+    servers = list(_hosts_and_ports(addresses, _USUAL_PORTS[name]))
     for host, port in servers:
         with suppress(TimeoutError):
             if await asyncio.wait_for(accepts_connections(host, port), _PATIENCE_SECONDS):
                 return
     tried = ", ".join(f"{host}:{port}" for host, port in servers)
-    raise StackError(f"{setting}: nothing answers at {tried}")
+    raise StackError(f"GIFTCERT_{name.upper()}: nothing answers at {tried}")
 
 
 def refuse_embedded_keys(settings: Settings) -> None:
