@@ -162,6 +162,10 @@ class World:
             [row] = await query(connection, statement, **values)
             return next(iter(row.values()))
 
+    async def drop_index(self, name: str) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute(f"DROP INDEX {name}")
+
     async def drop_constraints(self, table: str, kind: str = "c") -> None:
         """Take away what the database itself would refuse."""
         names = "SELECT conname FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype::text = $2"

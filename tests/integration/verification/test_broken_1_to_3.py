@@ -45,7 +45,7 @@ async def test_2_a_reserved_certificate_without_its_reservation_is_named(world: 
 
 
 async def test_2_a_second_live_reservation_is_named(world: World) -> None:
-    await world.spoil("DROP INDEX reservations_one_live")
+    await world.drop_index("reservations_one_live")
     await world.spoil(
         "INSERT INTO reservations SELECT gen_random_uuid(), certificate_id, channel, reserved_by, reserved_at,"
         " reserved_until FROM reservations WHERE certificate_id = :id",
@@ -64,7 +64,7 @@ async def test_2_a_reservation_of_what_is_held_already_is_named(world: World) ->
 
 
 async def test_3_a_line_with_two_live_certificates_is_named(world: World) -> None:
-    await world.spoil("DROP INDEX certificates_live_line")
+    await world.drop_index("certificates_live_line")
     await world.spoil(
         "UPDATE certificates AS c SET order_id = o.order_id, line_key = o.line_key FROM certificates AS o"
         " WHERE o.certificate_id = :issued AND c.certificate_id = :ordered",
