@@ -16,7 +16,7 @@ from stdnum import luhn
 
 from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.verification.checks import Rule
-from giftcert.storage.verification.session import Session
+from giftcert.storage.verification.session import ANSWERED, SEALED_RECORDS, Session
 from giftcert.verification.violations import Findings
 
 NUMBER_IN_CLEAR = Rule(7, "numberInClear")
@@ -133,17 +133,17 @@ class SecretWatch:
 
     async def look_at(self, texts: str, of: Sequence[str] | datetime) -> None:
         """Look for numbers in stored texts, within a snapshot."""
-        async for kind, subject, about, text in self._session.texts(texts, of, self._search.digits):
+        async for kind, subject, about, text in self._session.rows(texts, of, self._search.digits):
             self.look(text, kind, subject, about)
 
     async def look_at_answers(self, since: datetime) -> None:
         """Look for CVCs in the answers that idempotency keys remember, within a snapshot."""
-        async for certificate_id, about, answer in self._session.answered(since):
+        async for certificate_id, about, answer in self._session.rows(ANSWERED, since):
             self.look_for_cvc(answer, certificate_id, about)
 
     async def look_at_seals(self, since: datetime) -> None:
         """Look for quarantined records that are not sealed, within a snapshot."""
-        async for topic, partition, offset, *sealed in self._session.sealed_records(since):
+        async for topic, partition, offset, *sealed in self._session.rows(SEALED_RECORDS, since):
             try:
                 for one in sealed:
                     if one is not None:

@@ -115,12 +115,12 @@ QUARANTINE = """
     WHERE quarantined_at > $1 AND (reason || ' ' || detail) ~ $2
 """
 # A CVC is remembered as a text of its own, an amount as a number.
-_ANSWERED = """
+ANSWERED = """
     SELECT id #>> '{}', 'the answer of ' || encode(caller_key, 'hex'), answer::text
     FROM idempotency_keys, jsonb_path_query(answer, 'lax $[*].certificateId ? (@.type() == "string")') AS id
     WHERE answered_at > $1 AND answer::text ~ '"[0-9]{3,8}"'
 """
-_SEALED_RECORDS = """
+SEALED_RECORDS = """
     SELECT topic, partition, record_offset, record_key, record_value FROM quarantine
     WHERE quarantined_at > $1 ORDER BY topic, partition, record_offset
 """
@@ -228,7 +228,7 @@ class Session:
 
     async def events(self, certificate_ids: Sequence[str]) -> AsyncIterator[RecordedEvent]:
         """Yield all events of these certificates, each one's in sequence, within a snapshot."""
-        async for row in self._connection.cursor(_EVENTS, certificate_ids, prefetch=FETCHED_AT_ONCE):
+        async for row in self.rows(_EVENTS, certificate_ids):
             yield _recorded(row)
 
     async def keyed_events(self, after: str) -> list[RecordedEvent]:
@@ -271,21 +271,11 @@ class Session:
         """Return the figures of a counting statement."""
         return tuple(await self._connection.fetchrow(statement, *parameters, timeout=QUERY_SECONDS) or ())
 
-    async def texts(
-        self, statement: str, of: Sequence[str] | datetime, digits: str
-    ) -> AsyncIterator[Sequence[str]]:
-        """Yield kind, subject, about and text of what may hold so many digits, within a snapshot."""
-        async for row in self._connection.cursor(statement, of, digits, prefetch=FETCHED_AT_ONCE):
-            yield tuple(row)
-
-    async def answered(self, since: datetime) -> AsyncIterator[Sequence[str]]:
-        """Yield answers that may hold a CVC: a certificate that one is about, what it answers, the answer."""
-        async for row in self._connection.cursor(_ANSWERED, since, prefetch=FETCHED_AT_ONCE):
-            yield tuple(row)
-
-    async def sealed_records(self, since: datetime) -> AsyncIterator[Record]:
-        """Yield the place of each record in quarantine, and its key and value as stored, within a snapshot."""
-        async for row in self._connection.cursor(_SEALED_RECORDS, since, prefetch=FETCHED_AT_ONCE):
+    async def rows(
+        self, statement: str, *parameters: Sequence[str] | datetime | str
+    ) -> AsyncIterator[Record]:
+        """Yield the rows of a statement, within a snapshot."""
+        async for row in self._connection.cursor(statement, *parameters, prefetch=FETCHED_AT_ONCE):
             yield row
 
     async def known(self, fingerprints: Collection[bytes]) -> set[bytes]:
