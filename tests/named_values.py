@@ -1,6 +1,7 @@
 """Statements with named values (``:name``), and their rows with JSON decoded."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,15 +11,21 @@ from giftcert.storage.database import Connection
 _NAME = re.compile(r"(?<!:):([a-z]\w*)")
 
 
-async def query(connection: Connection, statement: str, **values: object) -> list[dict[str, Any]]:
+def numbered(statement: str, values: Mapping[str, object]) -> list[object]:
+    """The statement with asyncpg's numbers, and its values in their order."""
     names = list(dict.fromkeys(_NAME.findall(statement)))
-    numbered = _NAME.sub(lambda name: f"${names.index(name[1]) + 1}", statement)
-    prepared = await connection.prepare(numbered)
+    as_numbers = _NAME.sub(lambda name: f"${names.index(name[1]) + 1}", statement)
+    return [as_numbers, *(values[name] for name in names)]
+
+
+async def query(connection: Connection, statement: str, **values: object) -> list[dict[str, Any]]:
+    as_numbers, *arguments = numbered(statement, values)
+    prepared = await connection.prepare(str(as_numbers))
     are_json = {one.name for one in prepared.get_attributes() or () if one.type.name in {"json", "jsonb"}}
     return [
         {
             name: msgspec.json.decode(value) if name in are_json and value else value
             for name, value in row.items()
         }
-        for row in await prepared.fetch(*(values[name] for name in names))
+        for row in await prepared.fetch(*arguments)
     ]

@@ -18,14 +18,14 @@ from giftcert.domain.products import Product
 from giftcert.storage.database import Connection
 from giftcert.storage.order_lines import LINE, LineKey, OrderLineRow, line_of
 from giftcert.storage.products import TERMS
-from giftcert.storage.repository import Repository
+from giftcert.storage.repository import Repository, of_row
 
 COLUMNS = f"""
     c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance,
-    c.held, c.reservation_id::text AS reservation_id, c.reservation_channel, c.reserved_at, c.reserved_until,
-    c.reservation_ended, c.sequence, c.version, c.decided_at, c.next_instant, c.timer_at,
-    c.parked::text AS parked, c.state::text AS state, s.number_sealed, s.cvc_sealed,
-    p.nominal AS product_nominal, {", ".join(f"p.{name}" for name in TERMS)}
+    c.held, c.reservation_id::text AS reservation_id, c.reservation_channel AS channel, c.reserved_at,
+    c.reserved_until, c.reservation_ended AS ended, c.sequence, c.version, c.decided_at, c.next_instant, c.timer_at,
+    c.parked, c.state, s.number_sealed, s.cvc_sealed, p.nominal AS product_nominal,
+    {", ".join(f"p.{name}" for name in TERMS)}
 """
 FROM = """
     certificates AS c JOIN products AS p USING (product_id) JOIN certificate_secrets AS s USING (certificate_id)
@@ -68,10 +68,10 @@ _LOAD = f"""
         EXISTS (SELECT FROM idempotency_keys WHERE caller_key = $4 AND (kept OR answered_at > $5)) AS is_repeat
     FROM {FROM} CROSS JOIN LATERAL (
         SELECT jsonb_agg(jsonb_build_object('key', jsonb_build_array(order_id, line_key), 'number', number)
-            ORDER BY number)::text AS pending
+            ORDER BY number) AS pending
         FROM pending WHERE certificate_id = c.certificate_id
     ) AS waiting CROSS JOIN LATERAL (
-        SELECT jsonb_agg(jsonb_build_array(identity, message) ORDER BY number)::text AS spendings
+        SELECT jsonb_agg(jsonb_build_array(identity, message) ORDER BY number) AS spendings
         FROM spendings WHERE certificate_id = c.certificate_id AND applied_at IS NULL
     ) AS spent CROSS JOIN LATERAL (
         WITH RECURSIVE chain AS (
@@ -85,7 +85,7 @@ _LOAD = f"""
                 SELECT * FROM clients WHERE client_id = chain.merged_into OFFSET 0
             ) AS known
         )
-        SELECT jsonb_agg(to_jsonb(chain))::text AS clients FROM chain
+        SELECT jsonb_agg(to_jsonb(chain)) AS clients FROM chain
     ) AS buyers LEFT JOIN LATERAL (
         SELECT line.* FROM needed CROSS JOIN LATERAL (SELECT {LINE} {_NEEDED}) AS line
     ) AS lines ON true
@@ -106,36 +106,28 @@ class UnknownCertificateError(LookupError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedWork:
-    """Work that could not be decided, for a fault of ours.
-
-    ``key`` is the order id of a line, the identity of a spending, the message of a deadline. ``revision`` is that of
-    the line's standing, ``build`` ours, ``error`` the class of what was raised.
-    """
+    """Work that could not be decided, for a fault of ours."""
 
     kind: Literal["line", "spending", "deadline"]
-    key: str
+    key: str  # the order id of a line, the identity of a spending, the message of a deadline
     line_key: int = 0
-    revision: int = 0
-    build: str
-    error: str
+    revision: int = 0  # of the line's standing
+    build: str  # ours
+    error: str  # the class of what was raised
     since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCertificate:
-    """A certificate with its product and its sealed secrets; ``sequence`` is that of its last public event.
-
-    ``decided_at`` is the instant of the last decision, ``next_instant`` when it next looks at itself, ``timer_at``
-    what its run's timer is set to.
-    """
+    """A certificate with its product and its sealed secrets."""
 
     state: CertificateState
     product: Product
-    sequence: int
+    sequence: int  # of its last public event
     version: int
     decided_at: datetime | None
-    next_instant: datetime | None
-    timer_at: datetime | None
+    next_instant: datetime | None  # when it next looks at itself
+    timer_at: datetime | None  # what its run's timer is set to
     parked: tuple[ParkedWork, ...]
     number_sealed: bytes
     cvc_sealed: bytes
@@ -151,31 +143,24 @@ class PendingLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedCertificate:
-    """A locked certificate with its locked lines and, as of after the locks, all that waits for it.
-
-    ``pending`` may hold lines that became known too late to be locked.
-    """
+    """A locked certificate with its locked lines and, as of after the locks, all that waits for it."""
 
     stored: StoredCertificate
     lines: tuple[OrderLineRow, ...]
-    pending: tuple[PendingLine, ...]
+    pending: tuple[PendingLine, ...]  # also of lines that became known too late to be locked
     spendings: tuple[tuple[str, SpendingReported], ...]
     clients: tuple[Client, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockRequest:
-    """What to lock a certificate for.
-
-    Where ``caller_key`` has been answered, kept or after ``answers_since``, nothing is locked or loaded. ``order_id``
-    names an order, locked already, of which all lines are locked too. ``patience``: how long to wait for each lock.
-    """
+    """What to lock a certificate for; where ``caller_key`` has an answer nothing is locked or loaded."""
 
     certificate_id: str
     caller_key: bytes | None = None
-    answers_since: datetime
-    order_id: str | None = None
-    patience: timedelta
+    answers_since: datetime  # others count no more, but for those that are kept
+    order_id: str | None = None  # an order, locked already, of which all lines are locked too
+    patience: timedelta  # for each lock
 
 
 class AlreadyAnsweredError(Exception):
@@ -186,11 +171,7 @@ class CertificateRepository(Repository):
     """Reads certificates without locks."""
 
     async def load(self, certificate_id: str) -> StoredCertificate:
-        """Return a certificate as stored.
-
-        Raises:
-            UnknownCertificateError: there is none with this id.
-        """
+        """Return a certificate as stored; raises ``UnknownCertificateError``."""
         found = await self.load_all([certificate_id])
         if not found:
             raise UnknownCertificateError(certificate_id)
@@ -206,12 +187,7 @@ class CertificateRepository(Repository):
 
 
 async def read_idle(connection: Connection, request: LockRequest, now: datetime) -> LoadedCertificate | None:
-    """Return a certificate in a buyer's hands, if nothing waits for it and nothing is due; without lines and locks.
-
-    Raises:
-        UnknownCertificateError: there is no such certificate.
-        AlreadyAnsweredError: the key was used.
-    """
+    """Return a certificate without lines and locks, if nothing waits for it and nothing is due; raises as ``lock``."""
     row = await connection.fetchrow(_READ, request.certificate_id, request.caller_key, request.answers_since)
     if row is None:
         raise UnknownCertificateError(request.certificate_id)
@@ -237,14 +213,9 @@ async def lock(connection: Connection, request: LockRequest) -> tuple[LineKey, .
         AlreadyAnsweredError: the key was used.
         asyncpg.LockNotAvailableError: others held a lock too long.
     """
-    row = await connection.fetchrow(
-        _LOCK,
-        request.certificate_id,
-        request.caller_key,
-        request.answers_since,
-        request.order_id,
-        f"{request.patience.total_seconds():.3f}s",
-    )
+    patience = f"{request.patience.total_seconds():.3f}s"
+    key = (request.caller_key, request.answers_since)
+    row = await connection.fetchrow(_LOCK, request.certificate_id, *key, request.order_id, patience)
     if row is None or row["is_repeat"]:
         raise AlreadyAnsweredError
     if not row["is_known"]:
@@ -257,17 +228,11 @@ async def load_locked(
 ) -> LoadedCertificate:
     """Return a locked certificate, these locked lines, and what waits, in one snapshot.
 
-    Raises:
-        AlreadyAnsweredError: the key was used while the lock was waited for.
+    Raises ``AlreadyAnsweredError`` where the key was used while the lock was waited for.
     """
-    rows = await connection.fetch(
-        _LOAD,
-        request.certificate_id,
-        [order_id for order_id, _ in lines],
-        [line_key for _, line_key in lines],
-        request.caller_key,
-        request.answers_since,
-    )
+    orders, keys = [order_id for order_id, _ in lines], [line_key for _, line_key in lines]
+    key = (request.caller_key, request.answers_since)
+    rows = await connection.fetch(_LOAD, request.certificate_id, orders, keys, *key)
     row = rows[0]
     if row["is_repeat"]:
         raise AlreadyAnsweredError
@@ -280,29 +245,18 @@ async def load_locked(
     )
 
 
-_PARKED: msgspec.json.Decoder[tuple[ParkedWork, ...]] = msgspec.json.Decoder(tuple[ParkedWork, ...])
-_STATE: msgspec.json.Decoder[CertificateState] = msgspec.json.Decoder(CertificateState)
-_PENDING: msgspec.json.Decoder[tuple[PendingLine, ...]] = msgspec.json.Decoder(tuple[PendingLine, ...])
-_SPENDINGS: msgspec.json.Decoder[tuple[tuple[str, SpendingReported], ...]] = msgspec.json.Decoder(
-    tuple[tuple[str, SpendingReported], ...]
-)
-_CLIENTS: msgspec.json.Decoder[tuple[Client, ...]] = msgspec.json.Decoder(tuple[Client, ...])
+_PARKED = msgspec.json.Decoder(tuple[ParkedWork, ...])
+_STATE = msgspec.json.Decoder(CertificateState)
+_PENDING = msgspec.json.Decoder(tuple[PendingLine, ...])
+_SPENDINGS = msgspec.json.Decoder(tuple[tuple[str, SpendingReported], ...])
+_CLIENTS = msgspec.json.Decoder(tuple[Client, ...])
 
 
 def stored_of(row: Record) -> StoredCertificate:
     """Return the certificate of a row of ``COLUMNS``."""
-    return StoredCertificate(
-        state=_state_of(row),
-        product=_product_of(row),
-        sequence=row["sequence"],
-        version=row["version"],
-        decided_at=row["decided_at"],
-        next_instant=row["next_instant"],
-        timer_at=row["timer_at"],
-        parked=_PARKED.decode(row["parked"] or "[]"),
-        number_sealed=row["number_sealed"],
-        cvc_sealed=row["cvc_sealed"],
-    )
+    product = of_row(Product, row, id=row["product_id"], nominal=row["product_nominal"])
+    parked = _PARKED.decode(row["parked"] or "[]")
+    return of_row(StoredCertificate, row, state=_state_of(row), product=product, parked=parked)
 
 
 def encode_state(state: CertificateState) -> str:
@@ -333,22 +287,5 @@ def _state_of(row: Record) -> CertificateState:
         blocked=row["blocked"],
         balance=row["balance"],
         held=row["held"],
-        reservation=_reservation_of(row),
+        reservation=None if row["reservation_id"] is None else of_row(Reservation, row),
     )
-
-
-def _reservation_of(row: Record) -> Reservation | None:
-    if row["reservation_id"] is None:
-        return None
-    return Reservation(
-        reservation_id=row["reservation_id"],
-        channel=row["reservation_channel"],
-        reserved_at=row["reserved_at"],
-        reserved_until=row["reserved_until"],
-        ended=row["reservation_ended"],
-    )
-
-
-def _product_of(row: Record) -> Product:
-    terms = {name: row[name] for name in TERMS}
-    return Product(id=row["product_id"], currency=row["currency"], nominal=row["product_nominal"], **terms)

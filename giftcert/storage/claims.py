@@ -72,7 +72,7 @@ class Claimed:
 
 # Of a certificate that is given now, `answer` is its claim, and `same` is NULL.
 _ANSWERED = """
-SELECT request, NULL::uuid AS certificate_id, NULL::boolean AS never_reserved, answer::text AS answer, same, EXISTS (
+SELECT request, NULL::uuid AS certificate_id, NULL::boolean AS never_reserved, answer, same, EXISTS (
         SELECT FROM jsonb_array_elements(answer) AS claim WHERE (
             SELECT resolved_at FROM reservations WHERE reservation_id = (claim ->> 'reservationId')::uuid
         ) IS NOT NULL) AS ended
@@ -138,7 +138,7 @@ WITH asked AS MATERIALIZED (
         jsonb_build_object('reservationId', reservation_id, 'reservedUntil', until_text)
     FROM claimed
 ), {RECORD}
-(SELECT request, certificate_id, never_reserved, claim::text AS answer, NULL AS same, NULL AS ended
+(SELECT request, certificate_id, never_reserved, claim AS answer, NULL AS same, NULL AS ended
     FROM claimed ORDER BY request, nth)
 UNION ALL {_ANSWERED}
 """  # noqa: S608 - made of constants

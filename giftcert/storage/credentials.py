@@ -20,7 +20,7 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'
 _WRONG = "SELECT count(*), min(failed_at) FROM wrong_credentials WHERE"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
 _FIND = f"""
-    SELECT {COLUMNS}, {IS_PENDING}, l.locked_until, l.locks, k.parameters, k.answer::text AS answer,
+    SELECT {COLUMNS}, {IS_PENDING}, l.locked_until, l.locks, k.parameters, k.answer,
         of_number.*, of_caller.*, of_end_user.*
     FROM (VALUES (1)) AS one
     LEFT JOIN idempotency_keys AS k ON k.caller_key = $7 AND k.kept

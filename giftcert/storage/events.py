@@ -12,7 +12,7 @@ from asyncpg import Record
 from uuid_utils.compat import uuid7
 
 from giftcert.contracts.stream import EventRecord, StoredEvent
-from giftcert.storage.repository import Repository
+from giftcert.storage.repository import Repository, of_row
 
 SHARDS = 32
 """Shards of the outbox, by which processes share events that must stay in order per stream key.
@@ -59,7 +59,7 @@ _NEXT_SEQUENCES = (
 EVENT = """
     e.event_id::text AS event_id, e.stream_key, e.certificate_id::text AS certificate_id, e.sequence, e.event_type,
     e.occurred_at, e.recorded_at, e.channel, e.sale_channel, e.status, e.refund_state, e.product_id AS product,
-    e.nominal, e.currency, e.balance, e.held, e.cause_topic, e.cause_event_id, e.payload::text AS payload"""
+    e.nominal, e.currency, e.balance, e.held, e.cause_topic, e.cause_event_id, e.payload"""
 """Columns of ``events AS e`` that ``stored_event`` reads."""
 _HISTORY = f"""
     SELECT {EVENT} FROM events AS e WHERE certificate_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
@@ -119,7 +119,7 @@ class EventRepository(Repository):
 
 def stored_event(row: Record) -> StoredEvent:
     """Return the event of a row of ``EVENT``."""
-    return StoredEvent(**{name: row[name] for name in StoredEvent.__dataclass_fields__})
+    return of_row(StoredEvent, row)
 
 
 def event_rows(records: Sequence[EventRecord], stream_key: str, first_sequence: int | None = None) -> str:

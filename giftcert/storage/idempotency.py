@@ -9,7 +9,7 @@ REMEMBERED_FOR = timedelta(hours=24)
 """How long an answer counts unless it is kept. Fixed by the contract with the channels."""
 
 _FIND = """
-    SELECT parameters, answer::text FROM idempotency_keys WHERE caller_key = $1 AND (kept OR answered_at > $2)
+    SELECT parameters, answer FROM idempotency_keys WHERE caller_key = $1 AND (kept OR answered_at > $2)
 """
 # One that is too old to count is written over; one that counts belongs to a call that came in between.
 REMEMBER = """remembered AS (

@@ -4,7 +4,7 @@ Ingest writes standing, recipient, unpaid_until, names, speaker and what it repo
 a certificate writes holder, waiters, counted money and a case that waits for the next holder.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -14,14 +14,13 @@ from asyncpg import Record
 
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.standing import CountedMoney, LineStanding
-from giftcert.storage.repository import Repository, Write
+from giftcert.storage.repository import Repository, Write, of_row
 
 LineKey: TypeAlias = tuple[str, int]
 """Order id, and the number of the line within it."""
 
-LINE = """order_id, line_key, standing::text, recipient::text, unpaid_until, named_certificates::text[] AS named,
-    speaker::text, holder::text, holder_status, waiters::text[] AS waiters, counted::text, open_case::text,
-    reported::text"""
+LINE = """order_id, line_key, standing, recipient, unpaid_until, named_certificates::text[] AS named, speaker::text,
+    holder::text, holder_status, waiters::text[] AS waiters, counted, open_case, reported AS report"""
 """Columns of ``order_lines`` that ``line_of`` reads."""
 # Sorted, so that two transactions that want the same lines wait for each other instead of for ever.
 _LOCK = f"""
@@ -44,15 +43,11 @@ _REVISE = """
 
 @dataclass(frozen=True, slots=True)
 class LineReport:
-    """What ingest reported of a line whose money no certificate of ours speaks for.
+    """What ingest reported of a line whose money no certificate of ours speaks for."""
 
-    ``certificate`` is the unknown id that was reported last, ``captured`` the money of the line, in the order's
-    currency, and ``foreign`` the identities of the captures in other currencies that an alert told of.
-    """
-
-    certificate: str | None = None
-    captured: int = 0
-    foreign: tuple[str, ...] = ()
+    certificate: str | None = None  # the unknown id that was reported last
+    captured: int = 0  # the money of the line, in the order's currency
+    foreign: tuple[str, ...] = ()  # identities of captures in other currencies that an alert told of
 
 
 NOTHING_COUNTED, NOTHING_REPORTED = CountedMoney(), LineReport()
@@ -60,22 +55,18 @@ NOTHING_COUNTED, NOTHING_REPORTED = CountedMoney(), LineReport()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLineRow:
-    """A certificate line with all that is stored beside its standing.
-
-    ``named``: the certificates of ours that it names or ever named, newest last. ``speaker``: of these the one that it
-    names now; it speaks for the line's money while nobody holds the line. ``open_case``: encoded as it is stored.
-    """
+    """A certificate line with all that is stored beside its standing."""
 
     standing: LineStanding
     recipient: Recipient | None = None
     unpaid_until: datetime | None = None
-    named: tuple[str, ...] = ()
-    speaker: str | None = None
+    named: tuple[str, ...] = ()  # the certificates of ours that it names or ever named, newest last
+    speaker: str | None = None  # the one that it names now: speaks for its money while nobody holds it
     holder: str | None = None
     holder_status: str | None = None
     waiters: tuple[str, ...] = ()
     counted: CountedMoney = NOTHING_COUNTED
-    open_case: str | None = None
+    open_case: str | None = None  # as JSON
     report: LineReport = NOTHING_REPORTED
 
     @property
@@ -84,10 +75,12 @@ class OrderLineRow:
         return self.standing.order_id, self.standing.line_key
 
 
-_STANDING: msgspec.json.Decoder[LineStanding] = msgspec.json.Decoder(LineStanding)
-_RECIPIENT: msgspec.json.Decoder[Recipient] = msgspec.json.Decoder(Recipient)
-_COUNTED: msgspec.json.Decoder[CountedMoney] = msgspec.json.Decoder(CountedMoney)
-_REPORT: msgspec.json.Decoder[LineReport] = msgspec.json.Decoder(LineReport)
+_JSON: dict[str, msgspec.json.Decoder[Any]] = {
+    "standing": msgspec.json.Decoder(LineStanding),
+    "recipient": msgspec.json.Decoder(Recipient),
+    "counted": msgspec.json.Decoder(CountedMoney),
+    "report": msgspec.json.Decoder(LineReport),
+}
 
 
 class OrderLineRepository(Repository):
@@ -104,18 +97,9 @@ def revised(lines: Sequence[OrderLineRow]) -> Write:
     return Write(_REVISE, [nothing, rows])
 
 
-def line_of(row: Record | Mapping[str, Any]) -> OrderLineRow:
+def line_of(row: Record) -> OrderLineRow:
     """Return the line of a row of ``LINE``."""
-    return OrderLineRow(
-        standing=_STANDING.decode(row["standing"]),
-        recipient=None if row["recipient"] is None else _RECIPIENT.decode(row["recipient"]),
-        unpaid_until=row["unpaid_until"],
-        named=tuple(row["named"]),
-        speaker=row["speaker"],
-        holder=row["holder"],
-        holder_status=row["holder_status"],
-        waiters=tuple(row["waiters"]),
-        counted=NOTHING_COUNTED if row["counted"] is None else _COUNTED.decode(row["counted"]),
-        open_case=row["open_case"],
-        report=NOTHING_REPORTED if row["reported"] is None else _REPORT.decode(row["reported"]),
-    )
+    known = {name: decoder.decode(row[name]) for name, decoder in _JSON.items() if row[name] is not None}
+    of_nothing = {"recipient": None, "counted": NOTHING_COUNTED, "report": NOTHING_REPORTED}
+    lists = {name: tuple(row[name]) for name in ("named", "waiters")}
+    return of_row(OrderLineRow, row, **{**of_nothing, **known, **lists})

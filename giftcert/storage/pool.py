@@ -25,7 +25,7 @@ _COLUMNS = ("certificate_id", "product_id", "batch_id", "last_four", "currency",
 _SECRET_COLUMNS = ("certificate_id", "number_sealed", "number_fingerprint", "cvc_sealed")
 _ADD_BATCH = "INSERT INTO batches (batch_id, product_id, quantity, source) VALUES ($1, $2, $3, 'generate')"
 _COUNTS = """
-    SELECT product_id, jsonb_object_agg(shown, certificates)::text, sum(cooling)::bigint
+    SELECT product_id, jsonb_object_agg(shown, certificates), sum(cooling)::bigint
     FROM (
         SELECT product_id, CASE WHEN blocked THEN 'blocked' ELSE status END AS shown, count(*) AS certificates,
             count(*) FILTER (WHERE status = 'available' AND NOT blocked AND available_since > $1) AS cooling

@@ -9,7 +9,7 @@ from giftcert.storage.repository import Repository
 
 # Ids of refund cases are UUIDv7, so their order is that of their opening.
 _OPEN = """
-    SELECT c.certificate_id::text, one ->> 'refund_case_id', l.standing::text
+    SELECT c.certificate_id::text, one ->> 'refund_case_id', l.standing
     FROM certificates AS c
     CROSS JOIN LATERAL (
         SELECT jsonb_path_query(c.state, '$.sale') UNION ALL SELECT jsonb_path_query(c.state, '$.past_sales[*]')

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncpg import Record
 
 from giftcert.storage.database import Connection
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+D = TypeVar("D", bound="DataclassInstance")
 
 
 class Repository:
@@ -28,6 +33,11 @@ class Repository:
         """Return how many rows were written, as the server tells it: ``UPDATE 3``."""
         done = await self._connection.execute(statement, *values)
         return int(done.rpartition(" ")[2])
+
+
+def of_row(kind: type[D], row: Record, **more: object) -> D:
+    """Return the dataclass whose fields, but for ``more``, are columns of a row under the same names."""
+    return kind(**{name: row[name] for name in kind.__dataclass_fields__ if name not in more}, **more)
 
 
 def by_column(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:

@@ -11,7 +11,7 @@ _RECORD = """
     INSERT INTO service_policy (policy, recorded_at) VALUES ($1::jsonb, $2)
     ON CONFLICT (is_only) DO UPDATE SET policy = excluded.policy, recorded_at = excluded.recorded_at
 """
-_READ = "SELECT policy::text FROM service_policy"
+_READ = "SELECT policy FROM service_policy"
 
 
 async def record_policy(connection: Connection, policy: Policy, now: datetime) -> None:

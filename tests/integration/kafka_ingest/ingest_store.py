@@ -12,7 +12,7 @@ from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.inbox import UnmatchedPaymentRepository
-from giftcert.storage.order_lines import OrderLineRow, line_of
+from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
 from giftcert.temporal.signals import Wake
 from kafka_ingest.decoder import decode
 from kafka_ingest.late_match import LateMatch
@@ -36,12 +36,7 @@ TABLES = (
     "SELECT topic, partition, record_offset, reason FROM quarantine",
     "SELECT stream_key, event_type, payload::text FROM events",
 )
-_LINES = """
-    SELECT order_id, line_key, standing::text AS standing, recipient::text AS recipient, unpaid_until,
-        named_certificates::text[] AS named, speaker::text AS speaker, holder::text AS holder, holder_status,
-        waiters::text[] AS waiters, counted::text AS counted, open_case::text AS open_case, reported::text AS reported
-    FROM order_lines WHERE order_id = $1 ORDER BY line_key
-"""
+_LINES = f"SELECT {LINE} FROM order_lines WHERE order_id = $1 ORDER BY line_key"  # noqa: S608
 _RESERVE = """
     WITH pair AS (
         SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reservations AS uuid[])) AS pair (id, reservation)

@@ -33,7 +33,7 @@ from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings
 from tests.conftest import new_database
 from tests.integration.verification.sold_world import Sales, led_certificates, publish_all
-from tests.named_values import query
+from tests.named_values import numbered, query
 from tests.processes import PATIENCE_SECONDS
 from tests.shared_servers import named, on
 from tests.waiting import until
@@ -154,8 +154,8 @@ class World:
     async def spoil(self, statement: str, **values: Any) -> None:
         """Change something behind the service's back; what would refuse it is taken away first."""
         async with self.database.transaction() as connection:
-            counted = statement if "RETURNING" in statement else f"{statement} RETURNING 1 AS one"
-            assert await query(connection, counted, **values), "nothing was spoilt"
+            done = await connection.execute(*numbered(statement, values))
+            assert not done.endswith(" 0"), "nothing was spoilt"
 
     async def value(self, statement: str, **values: Any) -> Any:
         async with self.database.connection() as connection:
