@@ -29,8 +29,7 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     sys.stderr.write(f"giftcert: {redact_text(_one_line(error))}\n")
-    code = getattr(error, "exit_code", _FAILED)
-    return code if isinstance(code, int) else _FAILED
+    return error.exit_code if isinstance(error, TyperException) else _FAILED
 
 
 def _one_line(error: BaseException) -> str:

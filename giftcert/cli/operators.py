@@ -12,11 +12,7 @@ _LONGEST = 500
 
 
 def operator(by: str | None) -> str:
-    """Return the name of who acts.
-
-    Raises:
-        CommandError: none is given and nobody is logged in, or it may not stand on the stream.
-    """
+    """Return the name of who acts: the one that is given, else of who is logged in."""
     if by is not None:
         return _free_text(by, "--by")
     try:

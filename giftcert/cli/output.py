@@ -11,10 +11,8 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
-_WIDE = 240
-"""Where there is no terminal."""
-_LEAST = 44
-"""Narrower than this the last column of a table stands beneath the others."""
+_WIDE = 240  # where there is no terminal
+_LEAST = 44  # narrower than this the last column of a table stands beneath the others
 _GAP, _INDENT = 2, 4
 
 

@@ -31,8 +31,7 @@ from kafka_ingest.transaction import IngestRules
 
 app = typer.Typer(name="quarantine", help="Records that could not be applied.", no_args_is_help=True)
 REPLAYED_AT_ONCE = 500
-NAMED_BAD = 100
-"""Records that a replay names as still bad; more are counted."""
+NAMED_BAD = 100  # more are counted
 OfTopic = Annotated[str | None, typer.Option("--topic", help="Only of this topic")]
 OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only of this partition")]
 ForReason = Annotated[str | None, typer.Option("--reason", help="Only with this reason")]

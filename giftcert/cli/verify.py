@@ -20,8 +20,7 @@ from giftcert.verification.verify import verify as look
 from giftcert.verification.violations import INVARIANTS, UNITS, Findings
 
 app = typer.Typer()
-SHOWN = 20
-"""Violations of one invariant that the table names; ``--json`` has more."""
+SHOWN = 20  # violations of one invariant; ``--json`` has more
 
 
 @app.command()

@@ -75,11 +75,7 @@ def running_addresses(settings: Settings) -> Addresses:
 
 
 def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.values())) -> Settings:
-    """Fill addresses that are not set with those of the running embedded stack, so that commands find it.
-
-    Raises:
-        StackError: an address that is needed is not set and no stack runs on the state folder.
-    """
+    """Fill addresses that are not set with those of the running stack; `StackError` where a needed one is unknown."""
     external, running = Addresses.external(settings).servers, running_addresses(settings)
     found: dict[str, object] = {
         name: SecretStr(value) if name == "database_url" else value
@@ -98,11 +94,7 @@ def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.v
 
 
 async def check_external(settings: Settings) -> None:
-    """Connect to every external address, before anything is built on it.
-
-    Raises:
-        StackError: nothing answers at one of them; the message names its setting.
-    """
+    """Connect to every external address, before anything is built on it; `StackError` where nothing answers."""
     external = Addresses.external(settings).servers
     checks = [_check(name, address) for name, address in external.items() if address is not None]
     await asyncio.gather(*checks)
@@ -125,13 +117,9 @@ async def _check(name: str, addresses: str) -> None:
 
 
 def refuse_embedded_keys(settings: Settings) -> None:
-    """Refuse to go on where keys that an embedded stack made for itself would serve anything but this machine.
+    """Raise a `StackError` where keys that an embedded stack made for itself would serve others than this machine.
 
     An address of the stack that runs on the state folder is no external one.
-
-    Raises:
-        StackError: keys of an embedded stack meet an external address or an API that others can reach.
-        KeyFileError: a key file that is set cannot be read.
     """
     exposed = _exposed_by(settings)
     if exposed is None:

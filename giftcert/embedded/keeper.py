@@ -80,11 +80,7 @@ class Keeper:
         self.process: Process | None = None
 
     async def launch(self) -> Process:
-        """Start the process; one with a lifeline loads its modules and waits for the word to start.
-
-        Raises:
-            StackError: it cannot be executed.
-        """
+        """Start the process; one with a lifeline loads its modules and waits for the word to start."""
         program = self._program
         self._launched_at = time.monotonic()
         lifeline = {LIFELINE_VARIABLE: "stdin" if program.lifeline else ""}
@@ -112,8 +108,7 @@ class Keeper:
     async def make_ready(self) -> None:
         """Let the process start its work, wait until it is ready, and keep it running from then on.
 
-        Raises:
-            StackError: it died first or took too long.
+        `StackError` where it dies first or takes too long.
         """
         process = self.process or await self.launch()
         await self._await_ready(process)

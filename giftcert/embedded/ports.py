@@ -18,13 +18,11 @@ _FREE_PORTS = range(15_000, 32_000)
 
 
 class PortClaims(ExitStack):
-    """The ports of one stack, from the choice until their release by ``close``, or by the end of the process.
+    """The ports of one stack, until ``close`` or the end of the process.
 
     Seconds pass between the choice of a port and the moment when its part listens on it. Two stacks that start
-    together would choose the same one, so a lock file tells each of the other's choice.
-
-    Args:
-        any_free: take a free port where the wanted one is taken, as ``--ports auto`` does.
+    together would choose the same one, so a lock file tells each of the other's choice. ``any_free``: take a free
+    port where the wanted one is taken, as ``--ports auto`` does.
     """
 
     def __init__(self, *, any_free: bool = False) -> None:
@@ -32,11 +30,7 @@ class PortClaims(ExitStack):
         self._any_free = any_free
 
     def claim(self, setting: str, port: int) -> int:
-        """Return the port a part shall listen on: the one that the setting wants, or a free one where that is 0.
-
-        Raises:
-            StackError: the port is taken.
-        """
+        """Return the port a part shall listen on: the one that the setting wants, or a free one where that is 0."""
         if port != 0 and self._take(port):
             return port
         if port == 0 or self._any_free:

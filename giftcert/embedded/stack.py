@@ -166,10 +166,6 @@ async def whole_stack(
     """Start servers and service, and end everything when the body is done or something cannot go on.
 
     The processes of the service load their modules while the servers start; each waits for the word to go on.
-
-    Raises:
-        StackError: something cannot start, or died and cannot be replaced; one line.
-        KeyFileError: a key file that is set cannot be used.
     """
     began = time.monotonic()
     refuse_embedded_keys(settings)
