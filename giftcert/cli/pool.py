@@ -14,6 +14,7 @@ from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.clock import utc_now
+from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
@@ -80,13 +81,11 @@ async def retire(
     async with opened_lifecycle("pool") as lifecycle:
         await _start(lifecycle.database, operation)
         done = await _carry_out(lifecycle, operation.operation_id, as_json=as_json)
-    data = {
-        "operationId": str(done.operation_id),
-        "total": done.total,
-        "retired": done.retired,
-        "blocked": done.blocked,
-    }
-    say(data, f"{done.retired:,} retired, {done.blocked:,} blocked of {done.total:,}", as_json=as_json)
+    say(
+        payload_of(done),
+        f"{done.retired:,} retired, {done.blocked:,} blocked of {done.total:,}",
+        as_json=as_json,
+    )
 
 
 async def fill_empty_pool(settings: Settings) -> list[str]:
