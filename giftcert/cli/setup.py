@@ -23,7 +23,6 @@ from giftcert.cli.connections import (
     reaching_temporal,
 )
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.cli.output import AsJson, say
 from giftcert.cli.pool import fill_empty_pool
 from giftcert.cli.services import check_keyring
@@ -34,6 +33,7 @@ from giftcert.settings import Settings, load_settings
 from giftcert.storage.migrate import migrate as upgrade
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.client import connect
+from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.schedules import ensure_schedules
 from giftcert.verification.stream import STREAM_CONFIGURATION, stream_deviations
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client, Schedule
 
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.settings import Settings
 from giftcert.temporal.client import connect
+from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.schedules import (
     RETENTION,
     RETIREMENT,

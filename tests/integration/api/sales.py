@@ -10,7 +10,6 @@ from uuid import uuid4
 import httpx
 from temporalio.client import Client
 
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import Block, Request, Retire, SpendingKind, SpendingReported
 from giftcert.domain.order.messages import (
@@ -27,6 +26,7 @@ from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.temporal.client import connect
+from giftcert.temporal.namespace import ensure_namespace
 from tests.folding import fold, report_spending
 from tests.integration.api.api_client import Api, Stock
 

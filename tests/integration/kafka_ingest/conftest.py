@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.security.keyring import Keyring
 from giftcert.storage.database import Database
 from giftcert.temporal.client import DATA_CONVERTER
+from giftcert.temporal.namespace import ensure_namespace
 from kafka_ingest import consumer, late_match, outages, signaller, watermarks
 from tests.integration.kafka_ingest.ingest_process import Neighbours, make_neighbours
 from tests.integration.kafka_ingest.ingest_store import Store, add_certificates

@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client
 
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.clock import utc_now
 from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
@@ -22,6 +21,7 @@ from giftcert.storage.sweep import SweepRepository
 from giftcert.telemetry import Health
 from giftcert.temporal import workflow_starts
 from giftcert.temporal.client import connect
+from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.runs import CertificateRuns
 from kafka_ingest.outages import OutageReport
 from kafka_ingest.records import InputRecord

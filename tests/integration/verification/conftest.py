@@ -17,13 +17,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.client import DATA_CONVERTER
+from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate

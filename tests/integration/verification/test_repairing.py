@@ -12,9 +12,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
-from giftcert.cli.namespace import ensure_namespace
 from giftcert.dispatch.main import serve as dispatch
 from giftcert.temporal.client import connect
+from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
 from giftcert.verification.repair import still_waits, until_effective
