@@ -127,7 +127,7 @@ class Review:
         for ref in dict.fromkeys(refs):
             line = self.state.line(ref)
             if line is not None:
-                self._decided(m.LineChanged(line), _Work("line", *ref, line.standing.revision))
+                self._decided(m.LineChanged(), _Work("line", *ref, line.standing.revision))
         for identity, spending in self.loaded.spendings:
             if self._decided(spending, _Work("spending", identity)):
                 self.applied.append(identity)

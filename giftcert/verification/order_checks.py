@@ -93,7 +93,7 @@ def _undecided(
         return
     refs = sorted({*known_lines(stored.state), ref} & seen.keys())
     state = replace(stored.state, lines=tuple(seen[one] for one in refs))
-    message, terms = LineChanged(seen[ref]), Terms(stored.product, policy)
+    message, terms = LineChanged(), Terms(stored.product, policy)
     decision = decide(state, message, stored.decided_at or now, terms, lambda: NO_ID)
     if decision.public or encode_state(decision.state) != encode_state(stored.state):
         follows = ", ".join(event.type for event in decision.public) or "a change of its state"

@@ -15,7 +15,6 @@ from giftcert.domain.certificate import (
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import deadlines
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.lines import with_line
 from giftcert.domain.certificate.matrix import Answer, cell
 from giftcert.domain.certificate.refunds import refund_deadline_passed
 from giftcert.domain.certificate.settlement import settle
@@ -57,7 +56,7 @@ def _still_counts(decision: Decision, message: m.Message) -> bool:
 def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR0912 - a table
     match message:
         case m.LineChanged():
-            decision.change(with_line(decision.state, message.line))
+            pass  # all lines are looked at after any message
         case m.SpendingReported():
             redemptions.spending_reported(decision, message)
         case m.ReservationLapsed():

@@ -25,12 +25,6 @@ def find_past_sale(state: CertificateState, ref: LineRef) -> Sale | None:
     return next((sale for sale in state.past_sales if sale.ref == ref), None)
 
 
-def with_line(state: CertificateState, line: Line) -> CertificateState:
-    """Put in an order line as it now stands."""
-    others = (one for one in state.lines if one.ref != line.ref)
-    return replace(state, lines=tuple(sorted((*others, line), key=lambda one: one.ref)))
-
-
 def with_changed_line(
     state: CertificateState, ref: LineRef, change: Callable[[Line], Line]
 ) -> CertificateState:

@@ -6,14 +6,11 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.state import Line
 
 
 @dataclass(frozen=True, slots=True)
 class LineChanged:
-    """An order line that concerns the certificate now stands so."""
-
-    line: Line
+    """An order line that concerns the certificate stands otherwise than before; the state has it."""
 
 
 class SpendingKind(StrEnum):

@@ -327,7 +327,7 @@ class Crowd:
         for row in loaded.lines:
             state = _with_line(state, line_as_seen(row))
             terms = Terms(loaded.stored.product, self.world.policy, None, loaded.clients)
-            decided = decide(state, m.LineChanged(line_as_seen(row)), self.world.now, terms, lambda: "new")
+            decided = decide(state, m.LineChanged(), self.world.now, terms, lambda: "new")
             assert decided.public == (), f"{certificate_id}: {decided.public} of {state}"
 
 

@@ -55,6 +55,22 @@ def test_it_is_told_at_once_and_does_not_pay() -> None:
     assert found.tell(make.captured()).told == ["issue.completed", "notification.requested"]
 
 
+def test_the_order_of_an_open_value_certificate_is_told_with_its_nominal_though_foreign_money_came_at_once() -> (
+    None
+):
+    found = reserved(terms=make.terms(make.OPEN_VALUE))
+    assert found.state.nominal == 0
+    found.hear(make.ordered(make.gift(amount=300_000), nominal=300_000, customer_id="C-9"), euros())
+    ordered = found.recorded[0].after
+    assert (found.told, ordered.nominal) == (["issue.ordered", ALERT], 300_000)
+    assert ordered.sale is not None
+    assert (ordered.sale.nominal, ordered.sale.listed_amount, ordered.sale.customer_id) == (
+        300_000,
+        300_000,
+        "C-9",
+    )
+
+
 def test_what_of_it_went_back_under_its_payment_is_settled_by_that() -> None:
     back = make.refunded(6_000, payment_id="P-7", currency="EUR")
     assert told(sold().hear(euros(), back)) == []

@@ -228,5 +228,5 @@ class Reckoning(RuleBasedStateMachine):
                 state = self.state(name)
                 lines = {**{one.ref: one for one in self.world.loaded(name).lines}, line.ref: line}
                 before = replace(state, lines=tuple(sorted(lines.values(), key=lambda one: one.ref)))
-                again = decide(before, m.LineChanged(line), self.world.clock, TERMS, lambda: "new")
+                again = decide(before, m.LineChanged(), self.world.clock, TERMS, lambda: "new")
                 assert (again.public, replace(again.state, lines=())) == ((), state)

@@ -106,7 +106,7 @@ class World:
         decisions = []
         for ref in waiting:
             self.pending.discard((name, ref))
-            decisions.append(self._decide(name, m.LineChanged(self.lines[ref]), waiting))
+            decisions.append(self._decide(name, m.LineChanged(), waiting))
         return decisions
 
     def act(self, name: str, message: m.Message) -> Decision:
