@@ -17,9 +17,8 @@ from pydantic import SecretStr
 from benchmarks.measurement import medians, new_folder, options, servers
 from benchmarks.outbox_rows import empty_outbox, record_backlog
 from giftcert.contracts.stream import Header, encode_event
-from giftcert.dispatch import metrics
 from giftcert.dispatch.main import serve
-from giftcert.dispatch.publisher import WINDOW
+from giftcert.dispatch.publisher import PUBLISHED, WINDOW
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.migrate import migrate
@@ -99,7 +98,7 @@ class Measurement:
             return len(records) / (time.perf_counter() - began)
 
     async def _dispatch(self, topic: str, events: int) -> float:
-        published = metrics.PUBLISHED._value  # noqa: SLF001 - the count of this process
+        published = PUBLISHED._value  # noqa: SLF001 - the count of this process
         before = published.get()
         task = asyncio.create_task(serve(self._settings.model_copy(update={"topic_stream": topic})))
         while (begun := published.get()) == before:  # noqa: ASYNC110 - a counter tells nobody

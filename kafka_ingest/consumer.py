@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,7 +18,7 @@ from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from kafka_ingest import watermarks
 from kafka_ingest.decoder import DecodedBatch
-from kafka_ingest.outages import OutageReport
+from kafka_ingest.outages import IngestOutages
 from kafka_ingest.transaction import Committed
 from kafka_ingest.undecodable_batches import isolate_undecodable_batches
 from kafka_ingest.watermarks import Watermarks
@@ -52,7 +52,7 @@ async def consume(
     settings: Settings,
     database: Database,
     writer: BatchWriter,
-    outages: OutageReport,
+    outages: IngestOutages,
     hand_over: Callable[[Committed], None],
     clock: Clock = utc_now,
 ) -> NoReturn:
@@ -86,7 +86,7 @@ async def consume(
         pause = min(2 * pause, 2 * LONGEST_PAUSE)
 
 
-def make_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's options
+def make_consumer(settings: Settings) -> AIOKafkaConsumer:
     """Return a consumer of the ingest group, not started, that commits only when told.
 
     Partitions are assigned by ranges, so that orders and payments of equally many partitions meet in one process.
@@ -99,7 +99,6 @@ def make_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:  # no
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         partition_assignment_strategy=(RangePartitionAssignor,),
-        **options,
     )
 
 
@@ -110,9 +109,6 @@ async def _try_briefly(farewell: Callable[[], Awaitable[object]]) -> None:
             await farewell()
     except (KafkaError, OSError) as error:
         _log.warning("left the group without a word", error=type(error).__name__)
-
-
-# Batches --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +135,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     consumer: AIOKafkaConsumer
     writer: BatchWriter
-    outages: OutageReport
+    outages: IngestOutages
     hand_over: Callable[[Committed], None]
     _committing: asyncio.Task[None] | None = field(default=None, init=False)
     _outstanding: list[Batch] = field(default_factory=list, init=False)
@@ -271,8 +267,6 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if batch in self._outstanding:
             self._outstanding.remove(batch)
             self._uncommitted |= batch.after
-
-    # PostgreSQL away ------------------------------------------------------------------------------
 
     async def _failed(self, error: Exception) -> None:
         """Have all that is not committed come again, a little later."""

@@ -138,8 +138,6 @@ class Correlation:
                 folded.order = settled(folded.order)
         return self.plan
 
-    # Clients ------------------------------------------------------------------------------------
-
     def _client(self, source: InputRecord, record: ClientRecord) -> None:
         """Keep what CRM last said of a client; an older word than the last is dropped."""
         last = self.plan.clients.get(record.client_id)
@@ -149,8 +147,6 @@ class Correlation:
             self.plan.clients[record.client_id] = masked
             self._tell_masked(source, Cause(source.topic, record.event_id, record.occurred_at), unfit)
         self.plan.count(source, "kept")
-
-    # Orders -------------------------------------------------------------------------------------
 
     def _fold_orders(self, batch: DecodedBatch, relevant: Collection[str]) -> None:
         held_up, goods = dict(self.known.held_up), 0
@@ -202,8 +198,6 @@ class Correlation:
         self._tell_masked(source, cause, sorted(masked))
         return found
 
-    # Payments -----------------------------------------------------------------------------------
-
     def _payment(self, source: InputRecord, record: PaymentRecord) -> None:
         """Fold a payment into its order, or keep it until its order names a certificate."""
         folded = self._folded(record.order_id)
@@ -242,8 +236,6 @@ class Correlation:
             message=message,
         )
         return True
-
-    # Both ---------------------------------------------------------------------------------------
 
     def _folded(self, order_id: str) -> FoldedOrder:
         if order_id not in self.plan.folded:

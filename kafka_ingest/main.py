@@ -20,7 +20,7 @@ from giftcert.temporal.workflow_starts import signal_certificate
 from kafka_ingest import late_match, sweeper
 from kafka_ingest.consumer import consume
 from kafka_ingest.late_match import LateMatch
-from kafka_ingest.outages import OutageReport
+from kafka_ingest.outages import IngestOutages
 from kafka_ingest.signaller import Signaller
 from kafka_ingest.sweeper import Sweeper
 from kafka_ingest.transaction import Committed, IngestRules
@@ -60,7 +60,9 @@ async def _run(
     rules = IngestRules.of(settings, keyring)
     temporal = await connect(settings, lazy=True)
     send = partial(signal_certificate, temporal)
-    outages = OutageReport(database, health, (settings.topic_orders, 0, 0), clock)
+    outages = IngestOutages(
+        database=database, health=health, place=(settings.topic_orders, 0, 0), clock=clock
+    )
     signaller = Signaller(database, send, outages, clock)
     rechecks = LateMatch(database, rules, signaller.take, clock)
     sweep = Sweeper(database, send, CertificateRuns(temporal), outages, settings.channels[0], clock)

@@ -116,9 +116,6 @@ def failed(source: InputRecord, error: Exception, names: NamedThings | None = No
     return Rejection(source, ProcessingFailed, "recordFails", type(error).__name__, names=names)
 
 
-# What a record names --------------------------------------------------------------------------------
-
-
 def named_things(record: InputRecord, topics: Topics, keyring: Keyring) -> NamedThings:
     """Return all that a record may name, from the whole of its bytes, so that nothing of it is released meanwhile.
 
@@ -173,9 +170,6 @@ def _walk(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any decode
             left += [(name, one) for one in value]
         elif isinstance(value, int):
             yield name, str(value)
-
-
-# Keeping them ---------------------------------------------------------------------------------------
 
 
 async def quarantine(

@@ -14,7 +14,7 @@ from giftcert.clock import Clock, utc_now
 from giftcert.storage.database import Database
 from giftcert.storage.pending import PendingRepository
 from giftcert.temporal.signals import Wake
-from kafka_ingest.outages import OutageReport
+from kafka_ingest.outages import IngestOutages
 
 AT_ONCE = 64
 BACKLOG = 20_000
@@ -36,7 +36,7 @@ class Signaller:
 
     database: Database
     send: Send
-    outages: OutageReport
+    outages: IngestOutages
     clock: Clock = utc_now
     _queues: dict[str, list[Wake]] = field(default_factory=dict, init=False)
     _sent: dict[str, datetime] = field(default_factory=dict, init=False)

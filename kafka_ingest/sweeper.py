@@ -16,7 +16,7 @@ from giftcert.storage.events import EventRepository
 from giftcert.storage.sweep import Neglected, SweepRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
-from kafka_ingest.outages import OutageReport
+from kafka_ingest.outages import IngestOutages
 from kafka_ingest.signaller import TEMPORAL
 
 EVERY_SECONDS = 1.0
@@ -39,7 +39,7 @@ class Sweeper:
     database: Database
     send: Send
     runs: CertificateRuns
-    outages: OutageReport
+    outages: IngestOutages
     default_channel: str
     clock: Clock = utc_now
     _bounds_raised: datetime = field(init=False)

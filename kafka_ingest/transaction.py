@@ -102,8 +102,6 @@ class BatchTransaction:
         plan = Correlation(known, self.rules.topics, self.now).fold(DecodedBatch())
         return (await self._write(plan)).wakes
 
-    # Look-ups -----------------------------------------------------------------------------------
-
     async def _look_up(self, batch: DecodedBatch, orders: Mapping[str, StoredOrder]) -> Known:
         """Return what is known of the batch, with the payments that waited for its orders taken."""
         named = [order for _, _, order in batch.orders if order is not None]
@@ -152,8 +150,6 @@ class BatchTransaction:
             payments.append((source, record))
         return payments
 
-    # Writes -------------------------------------------------------------------------------------
-
     async def _write(self, plan: BatchPlan) -> Committed:
         """Write a plan, and what the changed orders mean for their lines and certificates."""
         connection, now, rules = self.connection, self.now, self.rules
@@ -196,9 +192,6 @@ class BatchTransaction:
             )
             for one in spent
         ]
-
-
-# Lines whose certificate nobody knows -----------------------------------------------------------------
 
 
 def report_unknown(
@@ -276,9 +269,6 @@ def _report_too_large(plan: BatchPlan, now: datetime) -> None:
                 order_id=order_id, certificate_lines=order.certificate_lines, payments=order.payment_count
             )
             plan.record_of(order_id, [about_input(alert, now, order.channel)])
-
-
-# Rows -----------------------------------------------------------------------------------------------
 
 
 def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:

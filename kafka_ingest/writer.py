@@ -107,9 +107,6 @@ class BatchWriter:
             await quarantine(connection, [rejection], rules.topics, rules.keyring, self.clock())
 
 
-# Transactions ---------------------------------------------------------------------------------------
-
-
 @asynccontextmanager
 async def entered(database: Database, partitions: set[tuple[str, int]]) -> AsyncIterator[Connection]:
     """Begin a transaction that ingests records of these partitions; see ``ingest_fences.enter``."""
@@ -128,8 +125,6 @@ async def outlasting_races(transaction: Callable[[], Awaitable[T]]) -> T:
                 raise
     return await transaction()
 
-
-# Failures -------------------------------------------------------------------------------------------
 
 # SQLSTATE classes: 22 bad data, 23 a constraint, 54 too large for the database.
 _RECORD_CLASSES = ("22", "23", "54")

@@ -6,7 +6,7 @@ import structlog
 
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import StreamProducer
-from giftcert.dispatch.publisher import OutageReport, ShardPublisher
+from giftcert.dispatch.publisher import DispatchOutages, ShardPublisher
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
@@ -29,10 +29,10 @@ async def serve(settings: Settings) -> None:
     options = connection_options(settings)
     opened = Database.of(settings, "giftcert-dispatch", index_plans=True)
     async with metrics_server(settings) as health, opened as database:
-        poller = Poller(database, health)
-        outage = OutageReport(database, settings.topic_stream)
+        outages = DispatchOutages(database=database, health=health, topic=settings.topic_stream)
+        poller = Poller(database, outages)
         publishers = [
-            ShardPublisher(database, StreamProducer(settings.topic_stream, options), poller, outage, health)
+            ShardPublisher(database, StreamProducer(settings.topic_stream, options), poller, outages)
             for _ in range(PUBLISHERS)
         ]
         _log.info("dispatch runs", topic=settings.topic_stream, publishers=PUBLISHERS)

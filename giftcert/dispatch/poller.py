@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
-import structlog
+from prometheus_client import Gauge
 
 from giftcert.clock import utc_now
-from giftcert.dispatch import metrics
+from giftcert.outage_report import OutageReport
 from giftcert.storage import outbox
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
-from giftcert.telemetry import Health
 
 LOOKS = 50
 """Of the server, five milliseconds apart, before it answers that nothing waits."""
@@ -19,33 +19,31 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.025
 MEASURED_EVERY_SECONDS = 5.0
 RAISED_EVERY = 1_000
 """Positions after which the bounds of the shards are raised: a look passes over no more deleted rows than these."""
+KAFKA, POSTGRESQL = "Kafka", "PostgreSQL"
+OLDEST = Gauge("giftcert_dispatch_oldest_unpublished_seconds", "Age of the event that waits longest")
 
-_log = structlog.get_logger(__name__)
 
-
+@dataclass(slots=True)
 class Poller:
-    """Looks for all publishers of a process, and wakes one of them as long as something waits."""
+    """Looks for all publishers of a process, and wakes one of them as long as something waits.
 
-    def __init__(self, database: Database, health: Health) -> None:
-        self._database = database
-        self._health = health
-        self._work: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
-        self._at_work = 0
-        self._all_finished = asyncio.Event()
-        self._over = asyncio.Event()
-        self._watermark = outbox.Watermark()
-        self._empty_at = -1
-        self._raised_to = 0
-        self._last_measured = 0.0
+    ``over``: the publishers shall end after what they are doing.
+    """
 
-    @property
-    def over(self) -> bool:
-        """Whether the publishers shall end after what they are doing."""
-        return self._over.is_set()
+    database: Database
+    outages: OutageReport
+    over: bool = field(default=False, init=False)
+    _work: asyncio.Queue[None] = field(default_factory=lambda: asyncio.Queue(maxsize=1), init=False)
+    _at_work: int = field(default=0, init=False)
+    _all_finished: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _watermark: outbox.Watermark = field(default_factory=outbox.Watermark, init=False)
+    _empty_at: int = field(default=-1, init=False)
+    _raised_to: int = field(default=0, init=False)
+    _last_measured: float = field(default=0.0, init=False)
 
     def end(self) -> None:
         """Let the publishers finish their cycle and end."""
-        self._over.set()
+        self.over = True
         self.offer_work()
 
     def offer_work(self) -> None:
@@ -75,19 +73,15 @@ class Poller:
         """Look until all is over."""
         while not self.over:
             try:
-                await self._poll_connected()
+                async with self.database.connection() as connection:
+                    self.outages.over(POSTGRESQL)
+                    while not self.over:
+                        await self._look(connection)
+                        await self._raise_bounds(connection)
+                        await self._measure(connection)
             except DATABASE_ERRORS as error:
-                _log.warning("cannot look for events", error=str(error))
-                self._health.waits_for("PostgreSQL")
+                await self.outages.goes_on(POSTGRESQL, error)
                 await asyncio.sleep(1)
-
-    async def _poll_connected(self) -> None:
-        async with self._database.connection() as connection:
-            self._health.ready()
-            while not self.over:
-                await self._look(connection)
-                await self._raise_bounds(connection)
-                await self._measure(connection)
 
     async def _look(self, connection: Connection) -> None:
         found = await outbox.look(connection, self._empty_at, LOOKS)
@@ -95,8 +89,10 @@ class Poller:
         if found.event_waits:
             self.offer_work()
             await self._published()
-        elif self._watermark.position == found.last_position:
-            self._empty_at = found.last_position
+        else:
+            self.outages.over(KAFKA)  # perhaps another process published what we could not
+            if self._watermark.position == found.last_position:
+                self._empty_at = found.last_position
         ahead = found.last_position - self._watermark.position
         if not self._watermark.is_sought and (ahead >= RAISED_EVERY or (ahead and not found.event_waits)):
             self._watermark.seek(found.last_position, await outbox.next_transaction(connection))
@@ -111,7 +107,7 @@ class Poller:
         if now - self._last_measured > MEASURED_EVERY_SECONDS:
             self._last_measured = now
             oldest = await outbox.oldest_waiting(connection)
-            metrics.OLDEST.set((utc_now() - oldest).total_seconds() if oldest else 0)
+            OLDEST.set((utc_now() - oldest).total_seconds() if oldest else 0)
 
     async def _published(self) -> None:
         """Wait until what is under way is published, but no longer than a while."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -25,16 +26,14 @@ class PublishError(Exception):
     """The stream did not acknowledge everything; what arrived is unknown."""
 
 
+@dataclass(slots=True)
 class StreamProducer:
     """Publishes windows with an idempotent producer, made at need and dropped at the first doubt."""
 
-    def __init__(
-        self, topic: str, connection_options: dict[str, Any], limit: timedelta = PUBLISH_LIMIT
-    ) -> None:
-        self._topic = topic
-        self._options = connection_options
-        self._limit = limit
-        self._producer: AIOKafkaProducer | None = None
+    topic: str
+    connection_options: dict[str, Any]
+    limit: timedelta = PUBLISH_LIMIT
+    _producer: AIOKafkaProducer | None = field(default=None, init=False)
 
     async def publish(self, events: Sequence[StoredEvent]) -> None:
         """Publish in order and await every acknowledgement.
@@ -43,7 +42,7 @@ class StreamProducer:
             PublishError: not all were acknowledged in time; the producer is gone with all that it still held.
         """
         try:
-            async with asyncio.timeout(self._limit.total_seconds()):
+            async with asyncio.timeout(self.limit.total_seconds()):
                 await self._send(await self._started(), events)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.drop()
@@ -64,7 +63,7 @@ class StreamProducer:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             self._producer = AIOKafkaProducer(
-                **self._options,
+                **self.connection_options,
                 enable_idempotence=True,
                 max_batch_size=_BATCH_BYTES,
                 request_timeout_ms=_EXPIRY_MILLISECONDS,
@@ -74,7 +73,7 @@ class StreamProducer:
 
     async def _send(self, producer: AIOKafkaProducer, events: Iterable[StoredEvent]) -> None:
         """Send batches made here: handed over one by one, each event costs aiokafka a future and a task's turn."""
-        partitions = sorted(await producer.partitions_for(self._topic))
+        partitions = sorted(await producer.partitions_for(self.topic))
         batches: dict[int, list[BatchBuilder]] = {}
         for event in events:
             key, value, headers = encode_event(event)
@@ -92,7 +91,7 @@ class StreamProducer:
         acknowledgements = []
         for batch in batches:
             batch.close()
-            acknowledgements.append(await producer.send_batch(batch, self._topic, partition=partition))
+            acknowledgements.append(await producer.send_batch(batch, self.topic, partition=partition))
         await asyncio.gather(*acknowledgements)
 
 

@@ -18,7 +18,7 @@ from giftcert.domain.order.messages import OrderMessage
 from giftcert.telemetry import Health
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
-from kafka_ingest.outages import OutageReport
+from kafka_ingest.outages import IngestOutages
 from kafka_ingest.sweeper import Sweeper
 from tests.folding import fold
 from tests.integration.api.api_client import Stock, open_api, settings_for
@@ -92,7 +92,7 @@ class Sold:
 
         await until(is_listed)
         database = self.stock.database
-        outages = OutageReport(database, Health(), ("orders", 0, 0))
+        outages = IngestOutages(database=database, health=Health(), place=("orders", 0, 0))
         assert (
             await Sweeper(database, partial(signal_certificate, self.client), runs, outages, "im").round() > 0
         )

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from giftcert.dispatch.poller import Poller
+from giftcert import outage_report
+from giftcert.dispatch.poller import KAFKA, Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
-from giftcert.dispatch.publisher import OutageReport, ShardPublisher
+from giftcert.dispatch.publisher import DispatchOutages, ShardPublisher
 from giftcert.storage.database import Database
 from giftcert.storage.outbox import OutboxRepository
 from giftcert.telemetry import Health
@@ -39,14 +40,20 @@ async def stoppable(stoppable_kafka: StoppableKafka) -> OwnTopic:
     return OwnTopic(stoppable_kafka, await new_topic(stoppable_kafka.address))
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is reported at once."""
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.0)
+
+
 @asynccontextmanager
 async def hasty_dispatcher(database: Database, topic: OwnTopic) -> AsyncIterator[Health]:
-    """A dispatcher of one publisher that gives up after half a second and reports it at once."""
+    """A dispatcher of one publisher that gives up after half a second."""
     health = Health()
-    poller = Poller(database, health)
+    outages = DispatchOutages(database=database, health=health, topic=topic.name)
+    poller = Poller(database, outages)
     producer = StreamProducer(topic.name, {"bootstrap_servers": topic.address}, timedelta(seconds=0.5))
-    outage = OutageReport(database, topic.name, patience=timedelta())
-    publisher = ShardPublisher(database, producer, poller, outage, health)
+    publisher = ShardPublisher(database, producer, poller, outages)
     tasks = [asyncio.create_task(poller.poll()), asyncio.create_task(publisher.run())]
     try:
         yield health
@@ -67,6 +74,7 @@ PUBLISHING = """EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_dat
 ALL_PUBLISHED = "NOT EXISTS (SELECT FROM outbox)"
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
     database: Database, certificates: list[str], stoppable: OwnTopic
 ) -> None:
@@ -104,7 +112,7 @@ async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
         events = window.events
     hasty = StreamProducer(stoppable.name, {"bootstrap_servers": stoppable.address})
     await hasty.publish(events[:1])
-    hasty._limit = timedelta(seconds=0.5)
+    hasty.limit = timedelta(seconds=0.5)
     stoppable.kafka.hang()
 
     with pytest.raises(PublishError, match="TimeoutError"):
@@ -146,21 +154,21 @@ async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
     assert first_sequences(told)[certificate] == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_outage_that_goes_on_is_reported_once_a_minute_by_all_processes_together(
     database: Database,
 ) -> None:
-    first = OutageReport(database, "stream", patience=timedelta())
-    second = OutageReport(database, "stream", patience=timedelta())
+    first, second = (DispatchOutages(database=database, health=Health(), topic="stream") for _ in range(2))
     for outage in (first, second, first):
-        await outage.goes_on(PublishError("away"))
+        await outage.goes_on(KAFKA, PublishError("away"))
 
     assert len(await event_ids(database)) == 1
 
 
 async def test_an_outage_that_soon_ends_is_not_reported(database: Database) -> None:
-    outage = OutageReport(database, "stream", patience=timedelta(hours=1))
-    await outage.goes_on(PublishError("away"))
-    outage.over()
-    await outage.goes_on(PublishError("away"))
+    outage = DispatchOutages(database=database, health=Health(), topic="stream")
+    await outage.goes_on(KAFKA, PublishError("away"))
+    outage.over(KAFKA)
+    await outage.goes_on(KAFKA, PublishError("away"))
 
     assert not await event_ids(database)

@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from giftcert.settings import Settings
 from giftcert.temporal.workflow_starts import workflow_id
 from kafka_ingest.main import serve
-from kafka_ingest.outages import FAILURES
+from kafka_ingest.outages import IngestOutages
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS
 from tests.unit.contracts.topic_records import order, payment, raw
@@ -39,7 +39,7 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
 
 async def until_fails_again(part: str, times: int = 2) -> None:
     """Wait until ingest has noticed once more, and so often, that something is away."""
-    failures = FAILURES.labels(part)
+    failures = IngestOutages.failures.labels(part)
     seen = failures._value.get()
 
     async def has_noticed() -> bool:

@@ -23,7 +23,7 @@ from giftcert.temporal import workflow_starts
 from giftcert.temporal.client import connect
 from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.runs import CertificateRuns
-from kafka_ingest.outages import OutageReport
+from kafka_ingest.outages import IngestOutages
 from kafka_ingest.records import InputRecord
 from kafka_ingest.signaller import Signaller
 from kafka_ingest.sweeper import Sweeper
@@ -65,7 +65,9 @@ class Shop:
     async def process(self, batch: list[InputRecord], crashed: asyncio.Event | None = None) -> None:
         """What a process does that gets this batch: until it crashes, else until nothing is left to be signalled."""
         self.ahead += timedelta(minutes=1)  # the sweep finds all that waits
-        outages = OutageReport(self.store.database, Health(), ("orders", 0, 0), self.clock)
+        outages = IngestOutages(
+            database=self.store.database, health=Health(), place=("orders", 0, 0), clock=self.clock
+        )
         signaller = Signaller(self.store.database, self.send, outages, self.clock)
         sweeper = Sweeper(
             self.store.database, self.send, CertificateRuns(self.client), outages, "im", self.clock

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.common import TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from giftcert import outage_report
 from giftcert.clock import utc_now
 from giftcert.storage.database import Database
 from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
@@ -20,8 +21,8 @@ from giftcert.temporal import search_attributes
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
 from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
-from kafka_ingest import outages as outages_module
-from kafka_ingest.outages import OutageReport
+from kafka_ingest import outages as ingest_outages
+from kafka_ingest.outages import IngestOutages
 from kafka_ingest.signaller import TEMPORAL, Signaller
 from kafka_ingest.sweeper import Sweeper
 from tests.integration.kafka_ingest.cuttable import cuttable
@@ -76,7 +77,7 @@ class Scene:
     store: Store
     temporal: Temporal
     clock: Clock
-    outages: OutageReport
+    outages: IngestOutages
     signaller: Signaller
     sweeper: Sweeper
 
@@ -109,7 +110,7 @@ async def scene(store: Store) -> Scene:
     temporal, clock = Temporal(), Clock()
     temporal.open.set()
     store.clock = clock
-    outages = OutageReport(store.database, Health(), ("orders", 0, 7), clock)
+    outages = IngestOutages(database=store.database, health=Health(), place=("orders", 0, 7), clock=clock)
     signaller = Signaller(store.database, temporal.send, outages, clock)
     sweeper = Sweeper(store.database, temporal.send, temporal, outages, "im", clock)  # type: ignore[arg-type]
     return Scene(store, temporal, clock, outages, signaller, sweeper)
@@ -291,7 +292,7 @@ async def pages_of_a_look(store: Store, scene: Scene) -> int:
 async def test_an_outage_that_lasts_is_told_once_a_minute_with_its_place(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.0)
     for _ in range(3):
         await scene.outages.goes_on("Temporal", ValueError("4000 1234 5678 9010"))
     [(event_type, payload)] = await scene.store.events()
@@ -303,8 +304,8 @@ async def test_an_outage_that_lasts_is_told_once_a_minute_with_its_place(
 
 
 async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(outages_module, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(ingest_outages, "WATCH_SECONDS", 0.02)
     scene.outages.beat()
     watching = asyncio.create_task(scene.outages.watch())
 
@@ -322,11 +323,11 @@ async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytes
 async def test_an_outage_of_postgresql_is_told_when_it_is_back(
     scene: Scene, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages_module, "PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(outages_module, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(ingest_outages, "WATCH_SECONDS", 0.02)
     async with cuttable(fresh_database_url) as (way, url):
         database = Database(url, pool_size=1)
-        outages = OutageReport(database, Health(), ("orders", 2, 5), scene.clock)
+        outages = IngestOutages(database=database, health=Health(), place=("orders", 2, 5), clock=scene.clock)
         way.cut()
         await outages.goes_on("PostgreSQL", OSError("away"))
         assert await scene.store.events() == []
