@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
@@ -151,13 +151,15 @@ class World:
             found.setdefault(one.invariant, set()).add(one.rule)
         return found
 
-    async def spoil(self, statement: str, **values: Any) -> None:
-        """Change something behind the service's back; what would refuse it is taken away first."""
+    async def spoil(self, statement: str, of: int | None = None, **values: Any) -> None:
+        """Change something behind the service's back, of the certificate ``:id``; what would refuse it goes first."""
+        values |= {} if of is None else {"id": UUID(self.ids[of])}
         async with self.database.transaction() as connection:
             done = await connection.execute(*numbered(statement, values))
             assert not done.endswith(" 0"), "nothing was spoilt"
 
-    async def value(self, statement: str, **values: Any) -> Any:
+    async def value(self, statement: str, of: int | None = None, **values: Any) -> Any:
+        values |= {} if of is None else {"id": UUID(self.ids[of])}
         async with self.database.connection() as connection:
             [row] = await query(connection, statement, **values)
             return next(iter(row.values()))

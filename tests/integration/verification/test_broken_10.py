@@ -1,7 +1,6 @@
 """Causes, spoilt behind the service's back: what nobody said, asked for or waited for is named."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
@@ -18,7 +17,7 @@ async def test_10_an_event_of_a_message_that_nobody_received_is_named(world: Wor
 
 
 async def test_10_a_purchase_of_a_payment_that_nobody_received_is_named(world: World) -> None:
-    await world.spoil("DELETE FROM spendings WHERE certificate_id = :id", id=UUID(world.ids[SPENT]))
+    await world.spoil("DELETE FROM spendings WHERE certificate_id = :id", of=SPENT)
     assert await world.broken() == {10: {"causeUnknown"}}
 
 
@@ -50,7 +49,7 @@ async def test_10_money_that_no_message_told_of_is_named(world: World) -> None:
     await world.spoil(
         "UPDATE events SET cause_topic = NULL, cause_event_id = NULL WHERE certificate_id = :id"
         " AND event_type = 'issue.completed'",
-        id=UUID(world.ids[ISSUED]),
+        of=ISSUED,
     )
     await publish_as_recorded(world)
     assert await world.broken() == {10: {"causeMissing"}}
@@ -59,7 +58,7 @@ async def test_10_money_that_no_message_told_of_is_named(world: World) -> None:
 async def test_10_a_reservation_that_ran_out_before_its_time_is_named(world: World) -> None:
     await world.spoil(
         "UPDATE reservations SET reserved_until = now() + interval '1 h' WHERE certificate_id = :id",
-        id=UUID(world.ids[LAPSED]),
+        of=LAPSED,
     )
     assert await world.broken() == {10: {"tooEarly"}}
 
@@ -68,7 +67,7 @@ async def test_10_a_validity_that_ended_before_its_time_is_named(world: World) -
     await world.spoil(
         "UPDATE events SET payload = jsonb_set(payload, '{validUntil}', '\"2999-01-01T00:00:00Z\"')"
         " WHERE certificate_id = :id AND event_type = 'issue.completed'",
-        id=UUID(world.ids[EXPIRED]),
+        of=EXPIRED,
     )
     await publish_as_recorded(world)
     assert await world.broken() == {10: {"tooEarly"}}
@@ -80,7 +79,6 @@ async def test_10_a_hold_that_lapsed_before_its_time_is_named(world: World) -> N
     await publish_all(world.database, world.settings)
     assert await world.broken() == {}
     await world.spoil(
-        "UPDATE redemptions SET expires_at = now() + interval '1 day' WHERE certificate_id = :id",
-        id=UUID(world.ids[HELD]),
+        "UPDATE redemptions SET expires_at = now() + interval '1 day' WHERE certificate_id = :id", of=HELD
     )
     assert await world.broken() == {10: {"tooEarly"}}

@@ -39,7 +39,7 @@ async def test_1_a_batch_that_was_recorded_otherwise_is_named(world: World) -> N
 async def test_2_a_reserved_certificate_without_its_reservation_is_named(world: World) -> None:
     await world.spoil(
         "UPDATE reservations SET resolved_at = now(), resolution = 'retired' WHERE certificate_id = :id",
-        id=UUID(world.ids[RESERVED]),
+        of=RESERVED,
     )
     assert await world.broken() == {2: {"reservedWithoutReservation"}}
 
@@ -49,7 +49,7 @@ async def test_2_a_second_live_reservation_is_named(world: World) -> None:
     await world.spoil(
         "INSERT INTO reservations SELECT gen_random_uuid(), certificate_id, channel, reserved_by, reserved_at,"
         " reserved_until FROM reservations WHERE certificate_id = :id",
-        id=UUID(world.ids[RESERVED]),
+        of=RESERVED,
     )
     assert await world.broken() == {2: {"strayReservation"}}
 

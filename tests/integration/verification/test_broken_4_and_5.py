@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -34,9 +33,7 @@ pytestmark = pytest.mark.integration
 
 async def test_4_more_than_the_nominal_is_named_and_is_not_what_the_stream_says(world: World) -> None:
     await world.drop_constraints("certificates")
-    await world.spoil(
-        "UPDATE certificates SET held = 1 WHERE certificate_id = :id", id=UUID(world.ids[ISSUED])
-    )
+    await world.spoil("UPDATE certificates SET held = 1 WHERE certificate_id = :id", of=ISSUED)
     assert await world.broken() == {4: {"moneyOutOfBounds"}, 5: {"foldDiffers"}}
 
 
@@ -74,7 +71,7 @@ async def test_5_certificates_that_are_not_what_their_events_say_are_named(world
         REFUNDED: "UPDATE certificates SET refund_state = 'rejected' WHERE certificate_id = :id",
     }
     for nth, change in changes.items():
-        await world.spoil(change, id=UUID(world.ids[nth]))
+        await world.spoil(change, of=nth)
     found = [one for one in (await world.verify()).violations if one.invariant == 5]
     assert {one.rule for one in found} == {"foldDiffers"}
     assert {one.subject for one in found} == {world.ids[nth] for nth in changes}
@@ -83,7 +80,7 @@ async def test_5_certificates_that_are_not_what_their_events_say_are_named(world
 async def test_5_an_event_that_says_other_than_the_fold_is_named(world: World) -> None:
     await world.spoil(
         "UPDATE events SET balance = balance - 1 WHERE certificate_id = :id AND event_type = 'issue.completed'",
-        id=UUID(world.ids[ISSUED]),
+        of=ISSUED,
     )
     await publish_as_recorded(world)
     assert await world.broken() == {5: {"eventDiffers"}}

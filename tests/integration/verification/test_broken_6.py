@@ -1,7 +1,6 @@
 """Sequences, spoilt on the stream or in the database: the right check says so, and no other."""
 
 import json
-from uuid import UUID
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -53,17 +52,13 @@ async def test_6_a_lost_event_is_named(world: World) -> None:
 
 async def test_6_a_gap_in_what_is_recorded_is_named(world: World) -> None:
     await world.spoil(
-        "DELETE FROM events WHERE certificate_id = :id AND event_type = 'issue.ordered'",
-        id=UUID(world.ids[ISSUED]),
+        "DELETE FROM events WHERE certificate_id = :id AND event_type = 'issue.ordered'", of=ISSUED
     )
     assert await world.broken() == {6: {"gap", "publishedUnrecorded"}}
 
 
 async def test_6_a_count_that_runs_ahead_of_its_events_is_named(world: World) -> None:
-    await world.spoil(
-        "UPDATE certificates SET sequence = sequence + 1 WHERE certificate_id = :id",
-        id=UUID(world.ids[ISSUED]),
-    )
+    await world.spoil("UPDATE certificates SET sequence = sequence + 1 WHERE certificate_id = :id", of=ISSUED)
     assert await world.broken() == {6: {"gap"}}
 
 

@@ -1,7 +1,5 @@
 """Secrets in clear, wherever they may stand: named, without being said again."""
 
-from uuid import UUID
-
 import pytest
 
 from tests.integration.verification.conftest import World
@@ -74,7 +72,7 @@ async def test_7_a_number_in_a_stored_state_is_named(world: World) -> None:
         "UPDATE certificates SET state = state || jsonb_build_object('note', CAST(:number AS text))"
         " WHERE certificate_id = :id",
         number=number,
-        id=UUID(world.ids[ISSUED]),
+        of=ISSUED,
     )
     assert await world.broken() == {7: {"numberInClear"}}
 

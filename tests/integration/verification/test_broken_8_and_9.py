@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
@@ -46,7 +45,7 @@ async def test_8_a_disclosure_while_a_refund_is_open_is_named(world: World) -> N
         """INSERT INTO disclosures (certificate_id, disclosed_to, purpose, notification_id, disclosed_at, sequence)
             SELECT certificate_id, 'crm', 'notification', 'N-2', now(), sequence
             FROM certificates WHERE certificate_id = :id""",
-        id=UUID(world.ids[PARTLY]),
+        of=PARTLY,
     )
     assert await world.broken() == {8: {"disclosureNotAllowed"}}
 
@@ -90,21 +89,19 @@ async def work_cannot_be_decided(world: World) -> None:
         """UPDATE certificates SET parked = jsonb_build_array(jsonb_build_object('kind', 'line', 'key', order_id,
             'line_key', line_key, 'revision', 2, 'build', 'b', 'error', 'KeyError', 'since', now()))
             WHERE certificate_id = :id""",
-        id=UUID(world.ids[ISSUED]),
+        of=ISSUED,
     )
 
 
 async def instant_passes(world: World) -> None:
     await world.spoil(
         "UPDATE certificates SET next_instant = now() - interval '2 min' WHERE certificate_id = :id",
-        id=UUID(world.ids[ISSUED]),
+        of=ISSUED,
     )
 
 
 async def certificate_sleeps_for_ever(world: World) -> None:
-    await world.spoil(
-        "UPDATE certificates SET next_instant = NULL WHERE certificate_id = :id", id=UUID(world.ids[ISSUED])
-    )
+    await world.spoil("UPDATE certificates SET next_instant = NULL WHERE certificate_id = :id", of=ISSUED)
 
 
 async def nobody_decides(world: World) -> None:

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from temporalio.worker import Worker
@@ -48,9 +48,7 @@ async def reconcile(world: World, sample: int | None = None) -> int:
 
 async def break_fold(world: World, by: int) -> None:
     await world.spoil(
-        "UPDATE certificates SET balance = balance - :by WHERE certificate_id = :id",
-        by=by,
-        id=UUID(world.ids[ISSUED]),
+        "UPDATE certificates SET balance = balance - :by WHERE certificate_id = :id", by=by, of=ISSUED
     )
 
 
@@ -96,9 +94,7 @@ async def test_each_is_reported_under_what_it_is_about(world: World) -> None:
 
 
 async def test_what_cannot_be_reported_under_its_certificate_is_reported_all_the_same(world: World) -> None:
-    await world.spoil(
-        "UPDATE certificates SET sequence = 0 WHERE certificate_id = :id", id=UUID(world.ids[RESERVED])
-    )
+    await world.spoil("UPDATE certificates SET sequence = 0 WHERE certificate_id = :id", of=RESERVED)
     assert await reconcile(world) == 1
     assert await reported(world) == [(f"{world.settings.topic_stream}-0", 6, "gap")]
 

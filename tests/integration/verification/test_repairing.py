@@ -81,7 +81,7 @@ async def test_a_payment_that_was_left_behind_is_folded(world: World) -> None:
     await publish_all(world.database, world.settings)
     assert (await world.verify()).hold
     status = "SELECT status FROM certificates WHERE certificate_id = :id"
-    assert await world.value(status, id=UUID(world.ids[ORDERED])) == "issued"
+    assert await world.value(status, of=ORDERED) == "issued"
 
 
 async def test_what_could_not_be_decided_is_tried_again(world: World) -> None:
@@ -89,7 +89,7 @@ async def test_what_could_not_be_decided_is_tried_again(world: World) -> None:
         """UPDATE certificates SET parked = jsonb_build_array(jsonb_build_object('kind', 'line', 'key', order_id,
             'line_key', line_key, 'revision', 2, 'build', 'command line', 'error', 'KeyError', 'since', now()))
             WHERE certificate_id = :id""",
-        id=UUID(world.ids[ISSUED]),
+        of=ISSUED,
     )
 
     assert await world.repair() == ["1 certificates tried again what could not be decided", WOKEN]
@@ -185,10 +185,9 @@ async def instant_was_missed(world: World, nth: int) -> None:
     await world.client.get_workflow_handle(workflow_id(world.ids[nth])).terminate()
     lapsed = """UPDATE certificates SET next_instant = now() - interval '2 min', state = jsonb_set(state,
         '{redemptions,0,expires_at}', to_jsonb(now() - interval '2 min')) WHERE certificate_id = :id"""
-    await world.spoil(lapsed, id=UUID(world.ids[nth]))
+    await world.spoil(lapsed, of=nth)
     await world.spoil(
-        "UPDATE redemptions SET expires_at = now() - interval '2 min' WHERE certificate_id = :id",
-        id=UUID(world.ids[nth]),
+        "UPDATE redemptions SET expires_at = now() - interval '2 min' WHERE certificate_id = :id", of=nth
     )
 
 

@@ -12,9 +12,8 @@ from giftcert.storage.verification.session import CertificateRow
 from giftcert.verification.recorded_events import FoldCheck
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate
-from tests.unit.domain.certificate.lives import Move, lives
+from tests.unit.domain.certificate.lives import Move, led, lives
 from tests.unit.domain.profiles import searched
-from tests.unit.verification.led_lives import led
 
 
 def row_of(state: CertificateState, sequence: int) -> CertificateRow:

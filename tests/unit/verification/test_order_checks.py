@@ -14,10 +14,9 @@ from giftcert.storage.verification.session import StoredOrders
 from giftcert.verification.order_checks import violations
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import issued
-from tests.unit.domain.certificate.lives import Move, lives
+from tests.unit.domain.certificate.lives import Move, led, lives
 from tests.unit.domain.certificate.world import World
 from tests.unit.domain.profiles import searched
-from tests.unit.verification.led_lives import led
 
 
 def row_of(line: Line, order: Order, world: World) -> OrderLineRow:

@@ -175,6 +175,16 @@ def begin() -> Certificate:
     return found
 
 
+def led(life: tuple[Move, ...]) -> Certificate:
+    """Lead a certificate through a life."""
+    found = begin()
+    for step in life:
+        message = message_of(found, step)
+        if message is not None:
+            found.tell(message)
+    return found
+
+
 def message_of(found: Certificate, step: Move) -> Message | None:
     """Return what a step tells the certificate; the clock goes on."""
     match step:

@@ -15,7 +15,7 @@ from giftcert.domain.certificate.state import CertificateState, Line, RefundCase
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
 from tests.unit.domain.certificate.certificates_of_one_order import Together
-from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
+from tests.unit.domain.certificate.lives import Move, begin, led, lives, message_of
 from tests.unit.domain.certificate.world import Decided, counting_ids
 from tests.unit.domain.profiles import searched
 
@@ -34,15 +34,6 @@ class Shown:
         return cls(state.shown_status, state.balance, state.held, state.refund_state.value)
 
 
-def lived(life: tuple[Move, ...]) -> Certificate:
-    found = begin()
-    for step in life:
-        message = message_of(found, step)
-        if message is not None:
-            found.tell(message)
-    return found
-
-
 def of_certificate(found: Certificate) -> list[Decided]:
     return [one for one in found.world.decided if one.before.certificate_id == found.name]
 
@@ -59,7 +50,7 @@ def told(public: CertificateState, one: Decided) -> CertificateState:
 @searched(300)
 @given(lives)
 def test_public_events_alone_give_status_balance_held_and_refund_state(life: tuple[Move, ...]) -> None:
-    found, public = lived(life), make.certificate(make.FREE)
+    found, public = led(life), make.certificate(make.FREE)
     for one in of_certificate(found):
         public = told(public, one)
         assert Shown.of(public) == Shown.of(one.decision.state)
@@ -68,7 +59,7 @@ def test_public_events_alone_give_status_balance_held_and_refund_state(life: tup
 @searched(200)
 @given(lives)
 def test_money_stays_within_the_nominal_and_statuses_mean_what_they_say(life: tuple[Move, ...]) -> None:
-    for one in lived(life).world.decided:
+    for one in led(life).world.decided:
         state = one.decision.state
         assert state.balance >= 0
         assert state.held >= 0
@@ -104,7 +95,7 @@ def test_looking_again_tells_nothing_again(life: tuple[Move, ...]) -> None:
 @searched(200)
 @given(lives)
 def test_a_decision_depends_on_nothing_but_its_arguments(life: tuple[Move, ...]) -> None:
-    found = lived(life)
+    found = led(life)
     for one in found.world.decided:
         both = [
             decide(one.before, one.message, one.decision.now, found.terms, counting_ids()) for _ in range(2)
@@ -116,7 +107,7 @@ def test_a_decision_depends_on_nothing_but_its_arguments(life: tuple[Move, ...])
 @searched(200)
 @given(lives)
 def test_a_deadline_that_came_is_not_due_again_at_once(life: tuple[Move, ...]) -> None:
-    found = lived(life)
+    found = led(life)
     for _ in range(40):
         due = found.next_deadline
         if due is None or due.at > found.clock + 3 * make.DAY:
@@ -128,7 +119,7 @@ def test_a_deadline_that_came_is_not_due_again_at_once(life: tuple[Move, ...]) -
 @searched(200)
 @given(lives)
 def test_a_line_has_at_most_one_holder(life: tuple[Move, ...]) -> None:
-    found = lived(life)
+    found = led(life)
     assert all(len(found.world.holders(ref)) <= 1 for ref in found.world.lines)
 
 

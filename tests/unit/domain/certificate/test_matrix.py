@@ -15,7 +15,7 @@ from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, Message, issued, reserved, sold, spent
 from tests.unit.domain.certificate.lifecycle_diagram import drawn
-from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
+from tests.unit.domain.certificate.lives import Move, led, lives
 from tests.unit.domain.profiles import searched
 
 CLASSES: tuple[MessageType, ...] = get_args(m.Message)
@@ -34,12 +34,7 @@ def test_every_class_of_message_has_an_example() -> None:
 @searched(400)
 @given(lives)
 def test_a_message_leads_only_to_the_statuses_that_its_cell_names(life: tuple[Move, ...]) -> None:
-    found = begin()
-    for step in life:
-        message = message_of(found, step)
-        if message is not None:
-            found.tell(message)
-    for one in found.world.decided:
+    for one in led(life).world.decided:
         before = one.before.status
         assert one.decision.state.status in {before, *cell(before, one.message).to}
 

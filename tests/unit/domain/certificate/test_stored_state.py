@@ -5,18 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 
 from giftcert.storage.certificates import decode_state, encode_state
-from tests.unit.domain.certificate.lives import Move, begin, lives, message_of
+from tests.unit.domain.certificate.lives import Move, led, lives
 from tests.unit.domain.profiles import searched
 
 
 @searched(100)
 @given(lives)
 def test_states_survive_storage(life: tuple[Move, ...]) -> None:
-    found = begin()
-    for step in life:
-        message = message_of(found, step)
-        if message is not None:
-            found.tell(message)
-    for one in found.world.decided:
+    for one in led(life).world.decided:
         state = one.decision.state
         assert decode_state(encode_state(state)) == replace(state, lines=())
