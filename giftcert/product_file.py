@@ -11,7 +11,7 @@ from giftcert.settings import Settings
 
 SAMPLES = Path(__file__).parent / "embedded" / "products.json"
 _Positive = Annotated[int, msgspec.Meta(gt=0)]
-_OF_DOMAIN = Product("", "")
+_USUAL = Product("", "")
 
 
 class ProductFileError(Exception):
@@ -26,19 +26,15 @@ class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     nominal: _Positive | None = None
     least_nominal: _Positive | None = None
     greatest_nominal: _Positive | None = None
-    validity: timedelta = _OF_DOMAIN.validity
-    reservation: timedelta = _OF_DOMAIN.reservation
-    reservation_limit: timedelta = _OF_DOMAIN.reservation_limit
-    hold: timedelta = _OF_DOMAIN.hold
-    hold_limit: timedelta = _OF_DOMAIN.hold_limit
-    greatest_discount_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = (
-        _OF_DOMAIN.greatest_discount_percent
-    )
-    number_length: Annotated[int, msgspec.Meta(ge=12, le=19)] = _OF_DOMAIN.number_length
-    cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8)] = _OF_DOMAIN.cvc_length
-    pool: Annotated[int, msgspec.Meta(ge=0)] | None = (
-        None  # an embedded stack makes so many where it finds none
-    )
+    validity: timedelta = _USUAL.validity
+    reservation: timedelta = _USUAL.reservation
+    reservation_limit: timedelta = _USUAL.reservation_limit
+    hold: timedelta = _USUAL.hold
+    hold_limit: timedelta = _USUAL.hold_limit
+    greatest_discount_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = _USUAL.greatest_discount_percent
+    number_length: Annotated[int, msgspec.Meta(ge=12, le=19)] = _USUAL.number_length
+    cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8)] = _USUAL.cvc_length
+    pool: Annotated[int, msgspec.Meta(ge=0)] | None = None  # made by an embedded stack that finds none
 
     def __post_init__(self) -> None:
         """Check what the fields must be together; msgspec says where in the file it is."""
