@@ -28,7 +28,8 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
         traceback.print_exception(error)
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    sys.stderr.write(f"giftcert: {redact_text(_one_line(error))}\n")
+    if line := _one_line(error):  # a group named without a command has shown its help
+        sys.stderr.write(f"giftcert: {redact_text(line)}\n")
     return error.exit_code if isinstance(error, TyperException) else _FAILED
 
 
@@ -44,6 +45,6 @@ def _one_line(error: BaseException) -> str:
         )
     # A usage error names the option only in its formatted message.
     said = error.format_message() if isinstance(error, TyperException) else str(error)
-    text = " ".join(said.split()) or type(error).__name__
+    text = " ".join(said.split())
     ours = type(error).__module__.startswith(("giftcert.", "typer."))
-    return text if ours else f"{type(error).__name__}: {text}"
+    return text if ours else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -75,3 +75,9 @@ def test_help_names_every_command_of_the_contract(giftcert: RunCommand) -> None:
         "keys",
     ):
         assert f" {command} " in said
+
+
+def test_a_group_without_a_command_shows_its_help_and_nothing_else(giftcert: RunCommand) -> None:
+    done = giftcert("pool")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert " generate " in done.stdout
