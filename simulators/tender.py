@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from simulators.clock import now
-from simulators.messages import Order, PaymentMessage, new_event_id
+from simulators.messages import Order, PaymentMessage, new_event_id, now
 
 
 @dataclass(frozen=True, slots=True)
