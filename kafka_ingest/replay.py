@@ -47,12 +47,11 @@ def opened(stored: StoredRecord, keyring: Keyring) -> InputRecord:
     Raises:
         SealError: it was sealed by another keyring.
     """
-    record = stored.record
-    written_at = record.written_at or stored.quarantined_at
+    written_at = stored.written_at or stored.quarantined_at
     return InputRecord(
-        *record.place,
-        key=open_bytes(record.sealed_key, record.place, keyring),
-        value=open_bytes(record.sealed_value, record.place, keyring),
+        *stored.place,
+        key=open_bytes(stored.sealed_key, stored.place, keyring),
+        value=open_bytes(stored.sealed_value, stored.place, keyring),
         timestamp=round(written_at.timestamp() * 1000),
     )
 
@@ -175,7 +174,7 @@ class Replay:
 
 def _parts(stored: StoredRecord, record: InputRecord) -> list[InputRecord]:
     """Return the records of what may stand for a whole batch, each at its own place; one that still fails as it is."""
-    if stored.record.reason != UNDECODABLE_BATCH or record.value is None:
+    if stored.reason != UNDECODABLE_BATCH or record.value is None:
         return [record]
     try:
         found = records_in(record.value)

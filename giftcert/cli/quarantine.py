@@ -195,13 +195,13 @@ def _described(stored: StoredRecord, record: InputRecord, rules: IngestRules) ->
     is_good = isinstance(now, str)
     reads_as = now if isinstance(now, str) else f"{now.reason}: {now.detail}"
     data = {
-        "position": _position(stored.record.place),
-        "reason": stored.record.reason,
-        "detail": stored.record.detail,
+        "position": _position(stored.place),
+        "reason": stored.reason,
+        "detail": stored.detail,
         "quarantinedAt": stamp(stored.quarantined_at),
         "closedAt": stamp(stored.closed_at),
         "closedHow": stored.closed_how,
-        "writtenAt": stamp(stored.record.written_at),
+        "writtenAt": stamp(stored.written_at),
         "readsNow": is_good,
         "readsAs": reads_as,
         "keyBytes": len(record.key or b""),

@@ -208,10 +208,7 @@ def idle(row: Record, now: datetime) -> LoadedCertificate | None:
 async def lock(connection: Connection, request: LockRequest) -> tuple[LineKey, ...]:
     """Lock a certificate, then the lines that it needs, sorted; return these lines.
 
-    Raises:
-        UnknownCertificateError: there is no such certificate.
-        AlreadyAnsweredError: the key was used.
-        asyncpg.LockNotAvailableError: others held a lock too long.
+    Raises ``UnknownCertificateError``, ``AlreadyAnsweredError``, or asyncpg's where others hold a lock too long.
     """
     patience = f"{request.patience.total_seconds():.3f}s"
     key = (request.caller_key, request.answers_since)
@@ -226,10 +223,7 @@ async def lock(connection: Connection, request: LockRequest) -> tuple[LineKey, .
 async def load_locked(
     connection: Connection, request: LockRequest, lines: Sequence[LineKey]
 ) -> LoadedCertificate:
-    """Return a locked certificate, these locked lines, and what waits, in one snapshot.
-
-    Raises ``AlreadyAnsweredError`` where the key was used while the lock was waited for.
-    """
+    """Return a locked certificate, these locked lines, and what waits, in one snapshot; raises as ``lock``."""
     orders, keys = [order_id for order_id, _ in lines], [line_key for _, line_key in lines]
     key = (request.caller_key, request.answers_since)
     rows = await connection.fetch(_LOAD, request.certificate_id, orders, keys, *key)

@@ -33,10 +33,8 @@ class ClaimQueue:
     async def claim(self, request: ClaimRequest) -> Claimed:
         """Reserve as many certificates as asked, or none; a repeat under the same key is answered as at first.
 
-        One call at a time may come under a key: no statement serves it twice.
-
-        Raises:
-            Exception: what the database raised; then nothing was claimed, or the same key tells what was.
+        One call at a time may come under a key: no statement serves it twice. After an error of the database nothing
+        was claimed, or the same key tells what was.
         """
         product = request.product.id
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()

@@ -94,7 +94,7 @@ class ClientRepository(Repository):
     async def erase_recipients(self, limit: int, oldest_open: int) -> bool:
         """Erase whom the certificates of erased clients are for; return whether any client has to be looked at again.
 
-        ``oldest_open`` is the lowest transaction id that was in progress before this.
+        ``oldest_open``: as of before.
         """
         erased = [row[0] for row in await self._fetch(_ERASED_NOW, limit)]
         if erased:

@@ -32,9 +32,9 @@ _FIND = f"""
     CROSS JOIN LATERAL ({_WRONG} end_user = $5 AND failed_at > $6)
         AS of_end_user (failed_of_end_user, since_of_end_user)
 """  # noqa: S608 - made of constants
-_COUNT = """
-    INSERT INTO wrong_credentials (number_fingerprint, caller, end_user, failed_at) VALUES ($1, $2, $3, $4)
-"""
+_COUNT = (
+    "INSERT INTO wrong_credentials (number_fingerprint, caller, end_user, failed_at) VALUES ($1, $2, $3, $4)"
+)
 _LOCK = """
     INSERT INTO verification_locks (number_fingerprint, attempts, locks, since, channel, locked_at, locked_until)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -47,52 +47,35 @@ _UNRECORDED = """
     FROM verification_locks AS l LEFT JOIN certificate_secrets AS s USING (number_fingerprint)
     WHERE NOT l.recorded ORDER BY l.locked_at LIMIT 100
 """
-_RECORDED = "UPDATE verification_locks SET recorded = true WHERE number_fingerprint = $1 AND locked_at = $2"
 _IS_LOCKED = """
     SELECT l.locked_until > $2 FROM verification_locks AS l JOIN certificate_secrets AS s USING (number_fingerprint)
     WHERE s.certificate_id = $1
 """
-_FORGET_WRONG = "DELETE FROM wrong_credentials WHERE failed_at < $1"
-_FORGET_LOCKS = "DELETE FROM verification_locks WHERE recorded AND locked_until < $1"
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Somebody says to know a number's CVC; ``fingerprint`` is that of the number, ``end_user`` a keyed hash."""
+    """Somebody says to know a number's CVC."""
 
-    fingerprint: bytes
+    fingerprint: bytes  # of the number
     caller: str
-    end_user: bytes | None
+    end_user: bytes | None  # a keyed hash
     channel: str
     now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCredentials:
-    """What is stored of a number: its certificate if there is one, and what was wrong before.
+    """What is stored of a number: its certificate if there is one, and what was wrong before."""
 
-    ``remembered`` is the answer that the caller's key has, ``of_number`` the wrong pairs since the number's last lock.
-    The certificate is decoded when somebody asks for it: that takes time which a number that does not exist would not.
-    """
-
-    row: Record
-    remembered: bytes | None
+    certificate_id: UUID | None
+    cvc_sealed: bytes | None
+    row: Record  # decoded when somebody asks: that takes time which a number that does not exist would not
+    remembered: bytes | None  # the answer that the caller's key has
     lock: NumberLock | None
-    of_number: Guesses
+    of_number: Guesses  # since its last lock
     of_caller: Guesses
     of_end_user: Guesses
-
-    @property
-    def certificate_id(self) -> UUID | None:
-        """The certificate's id."""
-        found = self.row["certificate_id"]
-        return UUID(found) if found is not None else None
-
-    @property
-    def cvc_sealed(self) -> bytes | None:
-        """The certificate's CVC."""
-        sealed: bytes | None = self.row["cvc_sealed"]
-        return sealed
 
     def idle(self, now: datetime) -> LoadedCertificate | None:
         """Return the certificate, if nothing waits for it and nothing is due."""
@@ -126,11 +109,7 @@ class CredentialRepository(Repository):
     async def find(
         self, guess: Guess, policy: GuessPolicy, key: IdempotencyKey | None = None
     ) -> StoredCredentials:
-        """Return what is stored of a number, and under a key whose answers are kept.
-
-        Raises:
-            IdempotencyMismatchError: the parameters of the answered call were others.
-        """
+        """Return what is stored of a number, and under a key whose answers are kept; raises as its ``answer_of``."""
         [row] = await self._fetch(
             _FIND,
             guess.fingerprint,
@@ -141,8 +120,10 @@ class CredentialRepository(Repository):
             guess.now - policy.per_end_user.window,
             key.caller_key if key else None,
         )
-        answer, locked_until = row["answer"], row["locked_until"]
+        answer, locked_until, certificate_id = row["answer"], row["locked_until"], row["certificate_id"]
         return StoredCredentials(
+            certificate_id=None if certificate_id is None else UUID(certificate_id),
+            cvc_sealed=row["cvc_sealed"],
             row=row,
             remembered=key.answer_of(row["parameters"], answer) if key and answer is not None else None,
             lock=None if locked_until is None else NumberLock(locked_until, row["locks"]),
@@ -165,16 +146,16 @@ class CredentialRepository(Repository):
 
     async def lock_recorded(self, lock: UnrecordedLock) -> None:
         """Note that the stream has heard of a lock; of a newer one of the number it has not."""
-        await self._execute(_RECORDED, lock.fingerprint, lock.locked_at)
+        recorded = (
+            "UPDATE verification_locks SET recorded = true WHERE number_fingerprint = $1 AND locked_at = $2"
+        )
+        await self._execute(recorded, lock.fingerprint, lock.locked_at)
 
     async def is_locked(self, certificate_id: UUID, now: datetime) -> bool:
         """Return whether the number of a certificate is locked."""
         return bool(await self._fetchval(_IS_LOCKED, certificate_id, now))
 
     async def forget(self, before: datetime) -> None:
-        """Delete wrong pairs, and locks that were over and recorded, from before then.
-
-        Wrong pairs from before a lock do not count after it, so a lock has to be remembered for as long as they are.
-        """
-        await self._execute(_FORGET_WRONG, before)
-        await self._execute(_FORGET_LOCKS, before)
+        """Delete wrong pairs, and recorded locks that were over, from before then; keep a lock as long as its pairs."""
+        await self._execute("DELETE FROM wrong_credentials WHERE failed_at < $1", before)
+        await self._execute("DELETE FROM verification_locks WHERE recorded AND locked_until < $1", before)

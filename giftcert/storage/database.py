@@ -80,11 +80,7 @@ class Database:
         pool_size: int | None = None,
         index_plans: bool = False,
     ) -> "Database":
-        """Return the database of the settings.
-
-        Raises:
-            NoDatabaseAddressError: no address is set.
-        """
+        """Return the database of the settings; raises ``NoDatabaseAddressError``."""
         if settings.database_url is None:
             raise NoDatabaseAddressError
         return cls(
@@ -106,11 +102,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection, each statement on which is a transaction of its own.
-
-        Raises:
-            Exception: one of ``DATABASE_ERRORS``.
-        """
+        """Lend a connection, each statement on which is a transaction of its own; raises ``DATABASE_ERRORS``."""
         pool = await self._pool  # puts itself together at first, without a trip
         async with pool.acquire(timeout=POOL_SECONDS) as connection:
             try:

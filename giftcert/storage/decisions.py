@@ -95,49 +95,41 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosure:
-    """A CVC that is about to be given out; ``sequence`` is that of its event."""
+    """A CVC that is about to be given out."""
 
     disclosed_to: str
     purpose: str
     notification_id: str | None
-    sequence: int
+    sequence: int  # of its event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionWrite:
-    """All that a decision changes of a certificate and of what belongs to it.
-
-    ``version`` and ``sequence`` are those of the row on which it was decided; ``records`` follow ``sequence``.
-    ``lines`` are those whose holder, waiters or counted money changed, with what ingest reported of each. ``pending``
-    was decided, as far as nothing new was written meanwhile.
-    ``resolution`` says how the reservation ended, if it did now; ``reservation_changed`` that it ended or was extended.
-    ``is_unlocked``: the certificate's number may be checked again.
-    """
+    """All that a decision changes of a certificate and of what belongs to it."""
 
     state: CertificateState
     at: datetime
-    version: int
+    version: int  # this and the sequence are those of the row on which it was decided
     sequence: int
     records: Sequence[EventRecord]
     next_instant: datetime | None
     timer_at: datetime | None
     parked: Sequence[ParkedWork]
-    lines: Sequence[tuple[Line, LineReport]]
-    pending: Sequence[PendingLine]
+    lines: Sequence[tuple[Line, LineReport]]  # whose holder, waiters or counted money changed
+    pending: Sequence[PendingLine]  # deleted as far as nothing new was written meanwhile
     spendings: Sequence[str]
     redemptions: Sequence[Redemption]
-    reservation_changed: bool
-    resolution: str | None
+    reservation_changed: bool  # ended or extended
+    resolution: str | None  # how it ended now
     disclosures: Sequence[Disclosure]
-    is_unlocked: bool
+    is_unlocked: bool  # the number may be checked again
     answer: Answer | None
 
 
 async def write(connection: Connection, decision: DecisionWrite) -> bool:
     """Write a decision, whole or not at all; in the transaction that holds the locks, or in none.
 
-    Returns:
-        ``False`` where another decision, or a call under the same key, came in between: a transaction must be undone.
+    Returns ``False`` where another decision, or a call under the same key, came in between: undo a transaction then.
     """
     values = _certificate(decision) | _beside(decision)
     sql, names = _statement(tuple(part for part in _PARTS if part in values))

@@ -79,8 +79,7 @@ class EventRepository(Repository):
     async def append(self, certificate_id: str, records: Sequence[EventRecord]) -> int | None:
         """Append events that do not change their certificate, under its next sequence numbers, and lock its row.
 
-        Returns:
-            The sequence number of the last of them, or ``None`` if there is no such certificate.
+        Returns the sequence number of the last, or ``None`` if there is no such certificate.
         """
         last: int | None = await self._fetchval(_NEXT_SEQUENCES, len(records), certificate_id)
         if last is not None:
@@ -89,18 +88,11 @@ class EventRepository(Repository):
         return last
 
     async def append_keyed(self, stream_key: str, records: Sequence[EventRecord]) -> None:
-        """Append events that belong to no certificate.
-
-        ``stream_key`` is a product, or ``<topic>-<partition>`` of the input that an error is about.
-        """
+        """Append events of a product, or, as ``<topic>-<partition>``, of the input that an error is about."""
         await self._execute(_APPEND, event_rows(records, stream_key))
 
     async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
-        """Append an event unless one of its type and key was recorded after ``since`` and is not published yet.
-
-        Returns:
-            Whether it was appended.
-        """
+        """Append an event and return ``True``, unless one of its type and key was recorded since and still waits."""
         if await self._fetchval(_WAITS_SINCE, stream_key, record.event_type, since):
             return False
         await self.append_keyed(stream_key, [record])

@@ -22,7 +22,7 @@ REMEMBER = """remembered AS (
 )"""
 """CTE that writes an ``Answer``, whose fields are its parameters; it returns no row where the key has been answered."""
 
-_PARAMETERS = {"caller_key": "$1", "parameters": "$2", "answer": "$3", "kept": "$4", "answered_at": "$5"}
+_PARAMETERS = {"caller_key": "$1", "parameters": "$2", "kept": "$3", "answer": "$4", "answered_at": "$5"}
 _REMEMBER = f"WITH {REMEMBER.format_map(_PARAMETERS)} SELECT EXISTS (SELECT FROM remembered)"  # noqa: S608 - constants
 _FORGET = """
     DELETE FROM idempotency_keys WHERE caller_key IN (
@@ -35,59 +35,38 @@ class IdempotencyMismatchError(Exception):
     """The key has been used for a call with other parameters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a caller is told again under the same key, as JSON text. ``kept``: for ever."""
-
-    caller_key: bytes
-    parameters: bytes
-    answer: str
-    kept: bool
-    answered_at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A caller's key for one call.
+    """A caller's key for one call."""
 
-    ``caller_key`` is a keyed hash of caller, call and key, ``parameters`` a digest of what makes two calls the same;
-    ``kept``: the answer is never forgotten.
-    """
+    caller_key: bytes  # a keyed hash of caller, call and key
+    parameters: bytes  # a digest of what makes two calls the same
+    kept: bool = False  # the answer is never forgotten
 
-    caller_key: bytes
-    parameters: bytes
-    kept: bool = False
-
-    def answered(self, answer: bytes, at: datetime) -> Answer:
+    def answered(self, answer: bytes, at: datetime) -> "Answer":
         """Return what to remember of the call: its answer as JSON."""
-        return Answer(
-            caller_key=self.caller_key,
-            parameters=self.parameters,
-            answer=answer.decode(),
-            kept=self.kept,
-            answered_at=at,
-        )
+        return Answer(self.caller_key, self.parameters, self.kept, answer=answer.decode(), answered_at=at)
 
     def answer_of(self, parameters: bytes, answer: str) -> bytes:
-        """Return the answer that was found under the key, as JSON.
-
-        Raises:
-            IdempotencyMismatchError: the parameters that it was given for were others.
-        """
+        """Return the JSON that was found under the key; raises ``IdempotencyMismatchError``."""
         if parameters != self.parameters:
             raise IdempotencyMismatchError
         return answer.encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(IdempotencyKey):
+    """What a caller is told again under the same key, as JSON text."""
+
+    answer: str
+    answered_at: datetime
 
 
 class IdempotencyRepository(Repository):
     """Reads and writes answers."""
 
     async def find(self, key: IdempotencyKey, now: datetime) -> bytes | None:
-        """Return what the first call under a key was answered, as JSON, if that counts still.
-
-        Raises:
-            IdempotencyMismatchError: its parameters were others.
-        """
+        """Return what the first call under a key was answered, if that counts still; raises as ``answer_of``."""
         row = await self._fetchrow(_FIND, key.caller_key, now - REMEMBERED_FOR)
         return None if row is None else key.answer_of(*row)
 

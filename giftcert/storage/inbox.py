@@ -57,11 +57,7 @@ class UnmatchedPaymentRepository(Repository):
 
 
 async def make_days(connection: Connection, table: Table, first: date, count: int) -> None:
-    """Make the partitions of so many days, as far as they are not there.
-
-    Raises:
-        asyncpg.LockNotAvailableError: the table was too busy; try again.
-    """
+    """Make the partitions of so many days, as far as they are not there; raises where the table is too busy."""
     there = await _lock_days(connection, table)
     for day in (first + timedelta(days=nth) for nth in range(count)):
         if _name(table, day) not in there:
@@ -71,11 +67,7 @@ async def make_days(connection: Connection, table: Table, first: date, count: in
 async def drop_before(connection: Connection, table: Table, first_kept: date) -> list[str]:
     """Drop the partitions of all days before this one, whole, and remember that payments are gone.
 
-    Returns:
-        The names of those dropped, and of the default partition if any of its rows were so old.
-
-    Raises:
-        asyncpg.LockNotAvailableError: the table was too busy; try again.
+    Returns their names, and that of the default partition if any of its rows were so old. Raises as ``make_days``.
     """
     days = await _lock_days(connection, table)
     gone = [name for name in days if f"{table}_2" < name < _name(table, first_kept)]

@@ -31,10 +31,7 @@ class OutdatedDatabaseError(Exception):
 def migrate(database_url: str) -> None:
     """Upgrade the database to the newest revision; several at once wait for each other and do it once.
 
-    Runs an event loop of its own: from another loop, ``await asyncio.to_thread(migrate, database_url)``.
-
-    Raises:
-        OutdatedDatabaseError: the tables are of a release that this one cannot upgrade.
+    Runs an event loop of its own: elsewhere, ``asyncio.to_thread(migrate, …)``. Raises ``OutdatedDatabaseError``.
     """
     asyncio.run(_upgrade(database_url))
 

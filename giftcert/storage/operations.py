@@ -73,11 +73,7 @@ class UnknownBatchError(LookupError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What operations asked to be retired, a batch or one certificate, and how far it has come.
-
-    Of ``total`` certificates ``done`` were looked at; of those so many were then ``retired`` and ``blocked``. All up to
-    ``reached`` are done, by certificate id.
-    """
+    """What operations asked to be retired, a batch or one certificate, and how far it has come."""
 
     operation_id: UUID
     batch_id: UUID | None
@@ -86,31 +82,26 @@ class Operation:
     requested_by: str
     requested_at: datetime
     total: int = 0
-    done: int = 0
+    done: int = 0  # were looked at; of those so many were then retired, or blocked
     retired: int = 0
     blocked: int = 0
-    reached: UUID | None = None
+    reached: UUID | None = None  # all up to this certificate are done
     finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Certificates of one step; those ``left`` are to be decided one by one."""
+    """Certificates of one step."""
 
     certificate_ids: tuple[UUID, ...]
-    left: tuple[UUID, ...]
+    left: tuple[UUID, ...]  # to be decided one by one
 
 
 class OperationRepository(Repository):
     """Starts operations and tells how far they have come."""
 
     async def start(self, asked: Operation) -> Operation:
-        """Remember what is to be retired.
-
-        Raises:
-            UnknownBatchError: there is no such batch.
-            UnknownCertificateError: there is no such certificate.
-        """
+        """Remember what is to be retired; raises ``UnknownBatchError``, ``UnknownCertificateError``."""
         what = (asked.operation_id, asked.batch_id, asked.certificate_id)
         row = await self._fetchrow(_START, *what, asked.reason, asked.requested_by, asked.requested_at)
         if row is not None:
@@ -129,10 +120,7 @@ class OperationRepository(Repository):
         return [row[0] for row in await self._fetch(_UNFINISHED)]
 
     async def retire_unsold(self, operation: Operation, now: datetime) -> Chunk:
-        """Retire what the next certificates of an operation have nothing open of, for sale or reserved.
-
-        Passes over what is locked; whatever else may be to do is left.
-        """
+        """Retire those of the next certificates that are for sale or reserved, not locked and have nothing open."""
         if operation.certificate_id is not None:
             return Chunk((operation.certificate_id,), (operation.certificate_id,))
         after, why = operation.reached or UUID(int=0), (operation.reason, operation.requested_by)

@@ -16,8 +16,6 @@ commit in another order than they draw positions:
 from dataclasses import dataclass
 from datetime import datetime
 
-from asyncpg import Record
-
 from giftcert.contracts.stream import StoredEvent
 from giftcert.storage.database import Connection
 from giftcert.storage.events import EVENT, stored_event
@@ -74,10 +72,10 @@ SELECT min(e.recorded_at) FROM outbox_shards AS s, {_FIRST} JOIN events AS e USI
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The last position drawn, the id of the oldest running transaction, and whether an event waits."""
+    """What a look at the outbox finds."""
 
-    last_position: int
-    oldest_running: int
+    last_position: int  # that was drawn
+    oldest_running: int  # transaction
     event_waits: bool
 
 
@@ -105,14 +103,11 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The next events of some shards in the order in which they must be published; nobody else does until unlocked.
+    """The next events of some locked shards, in the order in which they must be published."""
 
-    ``places``: the shard and position of each. ``more_wait``: there are others, in these shards or in other ones.
-    """
-
-    places: tuple[tuple[int, int], ...]
+    places: tuple[tuple[int, int], ...]  # shard and position of each
     events: tuple[StoredEvent, ...]
-    more_wait: bool
+    more_wait: bool  # in these shards or in others
 
 
 async def look(connection: Connection, empty_at: int, times: int = 1) -> Look:
@@ -149,16 +144,13 @@ class OutboxRepository(Repository):
         Events of one certificate are written under its row's lock, so their positions rise with their sequence and
         none can appear below one already seen. Between other keys the order does not matter.
         """
-        locked = await self._lock(shards)
+        locked = await self._fetch(_LOCK_SHARDS, shards)
         if not locked:
             return None
         numbers, bounds, others_wait, _ = zip(*locked, strict=True)
         rows = await self._fetch(_WINDOW, numbers, bounds, limit)
         places = tuple((row["shard"], row["position"]) for row in rows)
         return Window(places, tuple(map(stored_event, rows)), others_wait[0] or len(rows) == limit)
-
-    async def _lock(self, shards: int) -> list[Record]:
-        return await self._fetch(_LOCK_SHARDS, shards)
 
     async def delete(self, window: Window) -> None:
         """Forget what is on the stream."""

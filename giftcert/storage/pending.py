@@ -51,30 +51,24 @@ _ADD_SPENDINGS = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """A payment by a certificate of ours: what repeats of it share, and what they must not differ in.
+    """A payment by a certificate of ours."""
 
-    ``channel`` names the task queue of the certificate's workflow; it is not stored.
-    """
-
-    identity: str
-    content: bytes
+    identity: str  # what repeats of it share
+    content: bytes  # what they must not differ in
     certificate_id: str
-    channel: str
+    channel: str  # the task queue of the certificate's workflow, which is not stored
     message: SpendingReported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRow:
-    """A row to write: by line, or with an empty order id for spendings.
-
-    ``channel`` names the task queue of a workflow that the signal may have to start.
-    """
+    """A row to write."""
 
     certificate_id: str
-    order_id: str = ""
+    order_id: str = ""  # of a line; empty for spendings
     line_key: int = 0
     kind: Signal
-    channel: str
+    channel: str  # the task queue of a workflow that the signal may have to start
     cause: Cause | None
 
 

@@ -23,7 +23,6 @@ CHUNK = 5_000
 
 _COLUMNS = ("certificate_id", "product_id", "batch_id", "last_four", "currency", "nominal")
 _SECRET_COLUMNS = ("certificate_id", "number_sealed", "number_fingerprint", "cvc_sealed")
-_ADD_BATCH = "INSERT INTO batches (batch_id, product_id, quantity, source) VALUES ($1, $2, $3, 'generate')"
 _COUNTS = """
     SELECT product_id, jsonb_object_agg(shown, certificates), sum(cooling)::bigint
     FROM (
@@ -32,16 +31,15 @@ _COUNTS = """
         FROM certificates GROUP BY product_id, shown
     ) AS counts GROUP BY product_id ORDER BY product_id
 """
-_SAMPLE = "SELECT certificate_id, number_sealed FROM certificate_secrets LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
 class PoolCount:
-    """How many certificates of a product stand in each status; ``cooling`` of the available ones rest."""
+    """How many certificates of a product stand in each status."""
 
     product: str
     statuses: dict[str, int]
-    cooling: int
+    cooling: int  # of the available ones
 
     @property
     def available(self) -> int:
@@ -60,12 +58,13 @@ class PoolRepository(Repository):
         now: datetime,
         progress: Callable[[int], None] = lambda _made: None,
     ) -> UUID:
-        """Make certificates with numbers and CVCs from the system's secure source; return the id of the batch.
+        """Make certificates of a known product from the system's secure source; return the id of their batch.
 
-        The product must be known to the database; ``progress`` is called with the sum made so far.
+        ``progress`` is called with the sum made so far.
         """
         batch_id = uuid7()
-        await self._execute(_ADD_BATCH, batch_id, product.id, quantity)
+        add = "INSERT INTO batches (batch_id, product_id, quantity, source) VALUES ($1, $2, $3, 'generate')"
+        await self._execute(add, batch_id, product.id, quantity)
         for made in range(0, quantity, CHUNK):
             count = min(CHUNK, quantity - made)
             await self._copy_new(product, batch_id, count, keyring)
@@ -75,20 +74,14 @@ class PoolRepository(Repository):
         return batch_id
 
     async def check_keyring(self, keyring: Keyring) -> None:
-        """Open one sealed number of the pool, if there is any.
-
-        Raises:
-            SealError: another keyring sealed it.
-        """
-        sample = await self._fetchrow(_SAMPLE)
-        if sample is None:
-            return
+        """Open one sealed number of the pool, if there is any; raises ``SealError``."""
+        sample = await self._fetchrow("SELECT number_sealed, certificate_id FROM certificate_secrets LIMIT 1")
         try:
-            keyring.open(sample["number_sealed"], sample["certificate_id"].bytes)
+            if sample is not None:
+                keyring.open(sample[0], sample[1].bytes)
         except SealError:
-            raise SealError(
-                "GIFTCERT_KEYRING: the certificates in this database were sealed by another keyring"
-            ) from None
+            wrong = "GIFTCERT_KEYRING: the certificates in this database were sealed by another keyring"
+            raise SealError(wrong) from None
 
     async def counts(self, now: datetime, cooling_period: timedelta) -> list[PoolCount]:
         """Return the counts of every product that has certificates."""
@@ -99,15 +92,13 @@ class PoolRepository(Repository):
 
     async def _copy_new(self, product: Product, batch_id: UUID, count: int, keyring: Keyring) -> None:
         """COPY fresh certificates; a number that exists already makes the whole chunk be drawn again."""
+        connection = self._connection
         while True:
+            rows, secrets = zip(*_new_certificates(product, batch_id, count, keyring), strict=True)
             try:
-                async with self._connection.transaction():  # a savepoint within the caller's transaction
-                    made = list(_new_certificates(product, batch_id, count, keyring))
-                    rows, secrets = [one for one, _ in made], [one for _, one in made]
-                    await self._connection.copy_records_to_table(
-                        "certificates", records=rows, columns=_COLUMNS
-                    )
-                    await self._connection.copy_records_to_table(
+                async with connection.transaction():  # a savepoint within the caller's transaction
+                    await connection.copy_records_to_table("certificates", records=rows, columns=_COLUMNS)
+                    await connection.copy_records_to_table(
                         "certificate_secrets", records=secrets, columns=_SECRET_COLUMNS
                     )
             except UniqueViolationError:

@@ -31,11 +31,7 @@ class ProductRepository(Repository):
     """Reads and writes ``products``."""
 
     async def put(self, products: Iterable[Product]) -> None:
-        """Add products, or give those that exist new terms. None is ever removed.
-
-        Raises:
-            ProductChangedError: an existing product comes with another currency or nominal.
-        """
+        """Add products, or give those that exist new terms; none is ever removed. Raises ``ProductChangedError``."""
         for product in products:
             if await self._fetchval(_PUT, *astuple(product)) is None:
                 raise ProductChangedError(product.id)

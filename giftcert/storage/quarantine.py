@@ -1,6 +1,6 @@
 """Quarantine: records that could not be applied, kept sealed for support to look at, replay or dismiss.
 
-An open record holds back the release of whatever it names; see ``release_gate``.
+An open record holds back the release of whatever it names (ADR 17).
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,6 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 from uuid import UUID
-
-from asyncpg import Record
 
 from giftcert.security.keyring import Keyring
 from giftcert.storage.repository import Repository, by_column
@@ -58,15 +56,13 @@ _LYING_AT = """
     SELECT quarantine_id FROM quarantine
     WHERE topic = $1 AND partition = $2 AND record_offset = $3 AND closed_at IS NULL ORDER BY quarantine_id
 """
-_ONE = f"SELECT quarantine_id, quarantined_at, closed_at, closed_how, {_RECORD} FROM quarantine"  # noqa: S608
+_ONE = f"SELECT {_RECORD}, quarantine_id, quarantined_at, closed_at, closed_how FROM quarantine"  # noqa: S608
 # Of several at one place the one that a replay takes next; if all are closed, the last.
 _SHOW = f"""
     {_ONE} WHERE topic = $1 AND partition = $2 AND record_offset = $3
     ORDER BY closed_at DESC NULLS FIRST, quarantine_id LIMIT 1
 """
 _LOCK = f"{_ONE} WHERE quarantine_id = $1 AND closed_at IS NULL FOR NO KEY UPDATE"
-_CLOSE = "UPDATE quarantine SET closed_at = $3, closed_how = $2 WHERE quarantine_id = $1"
-_RESTATE = "UPDATE quarantine SET reason = $2, detail = $3 WHERE quarantine_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +76,18 @@ class NamedThings:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRecord:
-    """A record by its place, in the order of the columns; key and value are sealed, ``None`` where the record has none.
-
-    ``fingerprint`` is that of key and value: where a topic was made anew, another record stands at the same place.
-    ``written_at`` is the record's own time; ``contradiction`` tells a
-    message that contradicts an earlier one again, whatever its place and event id.
-    """
+    """A record by its place, in the order of the columns."""
 
     topic: str
     partition: int
     offset: int
     sealed_key: bytes | None
     sealed_value: bytes | None
-    fingerprint: bytes
+    fingerprint: bytes  # a topic that was made anew has other records at the same places
     reason: str
     detail: str
-    written_at: datetime | None = None
-    contradiction: bytes | None = None
+    written_at: datetime | None  # the record's own time
+    contradiction: bytes | None  # by which a message that contradicts an earlier one is known again
 
     @property
     def place(self) -> Place:
@@ -135,11 +126,10 @@ class ListedRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRecord:
-    """A record whole, key and value sealed; ``quarantine_id`` tells several of one place apart."""
+class StoredRecord(QuarantinedRecord):
+    """A record as it is stored."""
 
-    quarantine_id: int
-    record: QuarantinedRecord
+    quarantine_id: int  # tells several of one place apart
     quarantined_at: datetime
     closed_at: datetime | None
     closed_how: Closing | None
@@ -150,7 +140,15 @@ class QuarantineRepository(Repository):
 
     async def add(self, records: Sequence[tuple[QuarantinedRecord, NamedThings]], at: datetime) -> set[Place]:
         """Add records, those already there left out; return the places of those that are new."""
-        rows = ((*astuple(record), *_joined(names)) for record, names in records)
+        rows = (
+            (
+                *astuple(record),
+                ",".join(map(str, names.ids)),
+                ",".join(digest.hex() for digest in names.orders),
+                names.searchable,
+            )
+            for record, names in records
+        )
         return {(row[0], row[1], row[2]) for row in await self._fetch(_ADD, at, *by_column(rows))}
 
     async def any_open(self) -> bool:
@@ -164,10 +162,7 @@ class QuarantineRepository(Repository):
         return {digests[row["digest"]]: row["first"] for row in rows}
 
     async def page(self, wanted: Wanted, after: Place, limit: int) -> list[ListedRecord]:
-        """Return the next records behind a place, by topic, partition and offset.
-
-        A page is longer than the limit where several records of its last place would not fit.
-        """
+        """Return the next records by place; more than the limit where several of the last place would not fit."""
         rows = await self._fetch(_PAGE, *astuple(wanted), *after, limit)
         return [ListedRecord(*row) for row in rows]
 
@@ -181,31 +176,23 @@ class QuarantineRepository(Repository):
 
     async def find(self, place: Place) -> StoredRecord | None:
         """Return a record, or ``None`` where there is none at this place."""
-        return _stored(await self._fetchrow(_SHOW, *place))
+        row = await self._fetchrow(_SHOW, *place)
+        return None if row is None else StoredRecord(*row)
 
     async def lock(self, quarantine_id: int) -> StoredRecord | None:
         """Return an open record and hold it until the transaction ends."""
-        return _stored(await self._fetchrow(_LOCK, quarantine_id))
+        row = await self._fetchrow(_LOCK, quarantine_id)
+        return None if row is None else StoredRecord(*row)
 
     async def close(self, quarantine_id: int, how: Closing, at: datetime) -> None:
         """Remember that the record was applied, or that somebody gave it up: it holds nothing back any more."""
-        await self._execute(_CLOSE, quarantine_id, how, at)
+        statement = "UPDATE quarantine SET closed_at = $3, closed_how = $2 WHERE quarantine_id = $1"
+        await self._execute(statement, quarantine_id, how, at)
 
     async def restate(self, quarantine_id: int, reason: str, detail: str) -> None:
         """Say why the record still cannot be applied."""
-        await self._execute(_RESTATE, quarantine_id, reason, detail)
-
-
-def _joined(names: NamedThings) -> tuple[str, str, bool]:
-    ids, orders = map(str, names.ids), (digest.hex() for digest in names.orders)
-    return ",".join(ids), ",".join(orders), names.searchable
-
-
-def _stored(row: Record | None) -> StoredRecord | None:
-    if row is None:
-        return None
-    quarantine_id, quarantined_at, closed_at, closed_how, *record = row
-    return StoredRecord(quarantine_id, QuarantinedRecord(*record), quarantined_at, closed_at, closed_how)
+        statement = "UPDATE quarantine SET reason = $2, detail = $3 WHERE quarantine_id = $1"
+        await self._execute(statement, quarantine_id, reason, detail)
 
 
 def order_digest(keyring: Keyring, order_id: str) -> bytes:

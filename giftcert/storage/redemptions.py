@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.certificate.state import RedemptionState
-from giftcert.storage.repository import Repository
+from giftcert.storage.repository import Repository, of_row
 
 # A payment may name an id that is another certificate's: what was asked for over HTTP, which alone expires, goes first.
 _FIND = """
@@ -18,21 +18,18 @@ _FIND = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRedemption:
-    """A redemption, and its certificate's balance; amounts in minor units of ``currency``.
-
-    What payments alone told of was never held: it has no ``expires_at``, and its ``amount`` is what was spent.
-    """
+    """A redemption, and its certificate's balance; amounts in minor units of ``currency``."""
 
     redemption_id: str
     certificate_id: str
     channel: str
     order_id: str
     state: RedemptionState
-    amount: int
+    amount: int  # of what payments alone told of: what was spent
     held: int
     spent: int
     restored: int
-    expires_at: datetime | None
+    expires_at: datetime | None  # of a hold
     currency: str
     balance: int
 
@@ -43,4 +40,4 @@ class RedemptionRepository(Repository):
     async def find(self, redemption_id: str) -> StoredRedemption | None:
         """Return a redemption, asked for over HTTP or told by payments, whatever became of it."""
         row = await self._fetchrow(_FIND, redemption_id)
-        return None if row is None else StoredRedemption(**{**row, "state": RedemptionState(row["state"])})
+        return None if row is None else of_row(StoredRedemption, row, state=RedemptionState(row["state"]))

@@ -69,13 +69,13 @@ SELECT count(*) FROM released
 
 @dataclass(frozen=True, slots=True)
 class StoredReservation:
-    """A reservation of a certificate; ``resolution`` is ``None`` while it lives."""
+    """A reservation of a certificate."""
 
     reservation_id: str
     certificate_id: str
     channel: str
     reserved_until: datetime
-    resolution: str | None
+    resolution: str | None  # while it lives
     last_four: str
 
 
@@ -121,12 +121,9 @@ class ReservationRepository(Repository):
         )
 
     async def release_lapsed(self, limit: int, now: datetime) -> int:
-        """End at most so many reservations whose time is over and whose order cannot be on its way any more.
+        """End at most so many reservations whose time is over and whose order cannot be on its way; return how many.
 
         Passes over what is locked, what something waits for, and what has a case of an earlier sale open: ``advance``
         releases that one.
-
-        Returns:
-            How many were released.
         """
         return int(await self._fetchval(_RELEASE_LAPSED, now, limit))
