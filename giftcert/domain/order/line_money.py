@@ -199,7 +199,7 @@ class LineMoney:
         each = sum(line.price for line in lines)
         rounds = self.rest // each if each else 0
         for more in (rounds, 1):
-            for line in lines if more else ():
+            for line in lines:
                 self._take(line, self.captured[line.key] + more * line.price)
         if lines:
             self._take(lines[0], self.captured[lines[0].key] + self.rest)

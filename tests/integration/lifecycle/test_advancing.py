@@ -60,6 +60,21 @@ async def test_whatever_came_while_nobody_looked_is_decided_at_once(world: World
     assert await world.pending() == []
 
 
+async def test_what_waits_is_known_by_its_newest_news(world: World) -> None:
+    certificate_id = await world.reserved()
+    paid = captured("IM-1")
+    await world.say(stated("IM-1", 1, sold(certificate_id)), paid)
+    waiting = "SELECT kind, channel, cause_topic, cause_event_id FROM pending"
+    assert await world.rows(waiting) == [
+        {
+            "kind": Signal.PAYMENT_CAPTURED,
+            "channel": "im",
+            "cause_topic": paid.cause.topic,
+            "cause_event_id": paid.cause.event_id,
+        }
+    ]
+
+
 async def test_looking_again_writes_nothing(world: World) -> None:
     certificate_id = await world.issued()
     version = "SELECT version, xmin::text FROM certificates"

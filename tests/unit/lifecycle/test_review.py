@@ -18,6 +18,7 @@ from giftcert.domain.certificate.state import (
     LineRef,
     RefundCase,
     RefundState,
+    Sale,
     Status,
 )
 from giftcert.domain.clients import Recipient
@@ -30,7 +31,7 @@ from giftcert.storage.certificates import ParkedWork, PendingLine
 from giftcert.storage.order_lines import LineReport
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON, ORDER
-from tests.unit.lifecycle.reviews import allowed, loaded, review_of, rows, told
+from tests.unit.lifecycle.reviews import allowed, loaded, reserved, review_of, rows, told
 
 NOBODY = "nobody"
 UNPAID_AFTER = Policy().unpaid_after_order
@@ -178,6 +179,25 @@ async def test_a_deadline_that_stands_still_is_parked(monkeypatch: pytest.Monkey
     assert (parked.kind, parked.error) == ("deadline", "StandingStillError")
     assert review.next_instant is None
     assert told(review) == ["error.processingFailed"]
+
+
+async def test_a_deadline_that_stands_still_behind_one_that_is_held_back_is_parked_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def idle(state: CertificateState, _: m.Message, *more: Any) -> Any:
+        return decide(state, make.unblock(), *more)
+
+    monkeypatch.setattr(review_module, "decide", idle)
+    case = RefundCase(
+        refund_case_id="case-1", state=RefundState.PENDING_DETAILS, amount=100, pending_since=NOON
+    )
+    past = Sale(order_id=ORDER, line_key=1, line_id="2", amount=100, cases=(case,))
+    review = review_of(loaded(replace(reserved(), past_sales=(past,))), NOON + 48 * HOUR)
+    await review.pass_deadlines()
+    assert [(one.key, one.error) for one in review.parked] == [
+        (repr(m.RefundDeadlinePassed("case-1")), "StandingStillError")
+    ]
+    assert review.look_again is not None
 
 
 # Faults of ours -----------------------------------------------------------------------------------
