@@ -11,23 +11,10 @@ _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
 
-class NoKafkaAddressError(Exception):
-    """No address of Kafka is set, and this process does not start one."""
-
-    def __init__(self) -> None:
-        super().__init__("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS is not set")
-
-
 def connection_options(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments that aiokafka's producer, consumer and admin client share.
-
-    Raises:
-        NoKafkaAddressError: no address is set.
-    """
-    if settings.kafka_bootstrap_servers is None:
-        raise NoKafkaAddressError
+    """Return the keyword arguments that aiokafka's producer, consumer and admin client share."""
     options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "bootstrap_servers": settings.kafka_address,
         "security_protocol": settings.kafka_security_protocol,
     }
     if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
@@ -42,11 +29,9 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 def librdkafka_options(settings: Settings) -> dict[str, Any]:
     """Return the same for confluent-kafka, with which topics are made and checked."""
-    if settings.kafka_bootstrap_servers is None:
-        raise NoKafkaAddressError
     password = settings.kafka_sasl_password
     options: dict[str, Any] = {
-        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "bootstrap.servers": settings.kafka_address,
         "security.protocol": settings.kafka_security_protocol,
         "logger": _quiet,  # what fails is raised; librdkafka would write it to standard error as well
     }

@@ -39,6 +39,13 @@ def _checked_rate(text: str) -> str:
 Rate: TypeAlias = Annotated[str, AfterValidator(_checked_rate)]
 
 
+class AddressNotSetError(Exception):
+    """The address of a server is not set, and this process does not start one."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(f"GIFTCERT_{setting.upper()} is not set")
+
+
 class Settings(BaseSettings):
     """All that can be set, with the values of the embedded stack as defaults.
 
@@ -164,6 +171,20 @@ class Settings(BaseSettings):
     pool_low_threshold: int = Field(1_000, ge=0)
     log_level: str = "INFO"
     log_json: bool = False
+
+    @property
+    def database_address(self) -> str:
+        """The address of PostgreSQL, password included; raises `AddressNotSetError`."""
+        if self.database_url is None:
+            raise AddressNotSetError("database_url")
+        return self.database_url.get_secret_value()
+
+    @property
+    def kafka_address(self) -> str:
+        """The addresses of Kafka's brokers; raises `AddressNotSetError`."""
+        if self.kafka_bootstrap_servers is None:
+            raise AddressNotSetError("kafka_bootstrap_servers")
+        return self.kafka_bootstrap_servers
 
     @property
     def policy(self) -> Policy:

@@ -42,8 +42,7 @@ async def serve(settings: Settings, clock: Clock = utc_now) -> None:
     """Read the input topics and signal the certificates until cancelled.
 
     Raises:
-        NoDatabaseAddressError: no address of PostgreSQL is set.
-        NoKafkaAddressError: no address of Kafka is set.
+        AddressNotSetError: the address of PostgreSQL or Kafka is not set.
         KeyFileError: the keyring cannot be read.
     """
     connection_options(settings)  # says at once what is not set

@@ -33,11 +33,6 @@ def database_settings() -> Settings:
     return with_running_stack(load_settings(), ["database_url"])
 
 
-def database_url(settings: Settings) -> str:
-    """Return the address of the database, which is set."""
-    return settings.database_url.get_secret_value() if settings.database_url else ""
-
-
 @asynccontextmanager
 async def connected(settings: Settings, command: str) -> AsyncIterator[Database]:
     """Lend connections to the database."""
@@ -55,7 +50,7 @@ def reaching_database(settings: Settings) -> Iterator[None]:
         state = error.sqlstate if isinstance(error, PostgresError) else None
         if not ((state or "").startswith(_REFUSED_STATES) or is_database_away(error)):
             raise
-        where = urlsplit(database_url(settings))
+        where = urlsplit(settings.database_address)
         address = f"{where.hostname}:{where.port or 5432}"
         raise _unusable("PostgreSQL", address, "GIFTCERT_DATABASE_URL", str(error)) from error
 

@@ -17,7 +17,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
 from giftcert.cli.connections import (
     connected,
     database_settings,
-    database_url,
     reaching_database,
     reaching_kafka,
     reaching_temporal,
@@ -66,7 +65,7 @@ async def prepare() -> None:
     await asyncio.to_thread(_migrate, settings)
     await check_keyring(settings)
     done = await _make_missing(settings)
-    if database_url(settings) == running_addresses(settings).database_url:
+    if settings.database_address == running_addresses(settings).database_url:
         done += await fill_empty_pool(settings)
     for line in (*done, "tables, topics, namespace, schedules and products are in place"):
         typer.echo(line)
@@ -74,7 +73,7 @@ async def prepare() -> None:
 
 def _migrate(settings: Settings) -> None:
     with reaching_database(settings):
-        upgrade(database_url(settings))
+        upgrade(settings.database_address)
 
 
 async def _make_missing(settings: Settings) -> list[str]:

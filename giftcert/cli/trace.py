@@ -17,8 +17,8 @@ from giftcert.cli.output import AsJson, say, stamp, table
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
-from giftcert.kafka_connection import NoKafkaAddressError, connection_options
-from giftcert.settings import Settings
+from giftcert.kafka_connection import connection_options
+from giftcert.settings import AddressNotSetError, Settings
 from giftcert.storage.certificates import (
     CertificateRepository,
     ParkedWork,
@@ -81,7 +81,7 @@ async def _positions(
     sought = {one.event_id: one.recorded_at for one in events if one.event_id not in unpublished}
     try:
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
-    except (NoKafkaAddressError, StreamAwayError) as error:
+    except (AddressNotSetError, StreamAwayError) as error:
         return {}, f"no stream positions, Kafka is away: {error}"
     missing = len(sought) - len(found)
     return found, f"{missing} published events were not found near their time" if missing else None

@@ -20,12 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Publish recorded events until cancelled.
-
-    Raises:
-        NoDatabaseAddressError: no address of PostgreSQL is set.
-        NoKafkaAddressError: no address of Kafka is set.
-    """
+    """Publish recorded events until cancelled; raises `AddressNotSetError`."""
     options = connection_options(settings)
     opened = Database.of(settings, "giftcert-dispatch", index_plans=True)
     async with metrics_server(settings) as health, opened as database:

@@ -40,13 +40,6 @@ DATABASE_ERRORS = (
 _AWAY_STATES = ("08", "53", "57", "55P03")
 
 
-class NoDatabaseAddressError(Exception):
-    """No address of PostgreSQL is set, and this process does not start one."""
-
-    def __init__(self) -> None:
-        super().__init__("GIFTCERT_DATABASE_URL is not set")
-
-
 class Database:
     """A pool of connections, which are made as they are needed, and anew where the server has gone.
 
@@ -80,11 +73,9 @@ class Database:
         pool_size: int | None = None,
         index_plans: bool = False,
     ) -> "Database":
-        """Return the database of the settings; raises ``NoDatabaseAddressError``."""
-        if settings.database_url is None:
-            raise NoDatabaseAddressError
+        """Return the database of the settings; raises `AddressNotSetError`."""
         return cls(
-            settings.database_url.get_secret_value(),
+            settings.database_address,
             application_name,
             pool_size=pool_size or settings.database_pool_size,
             index_plans=index_plans,
