@@ -68,7 +68,7 @@ async def look_at_certificates(
     async for event in session.events(list(folds)):
         stored, certificate_id = event.stored, event.stored.certificate_id or ""
         findings.add_all(folds[certificate_id].take(stored))
-        _look_at_event(event, cutoff, secrets, findings)
+        look_at_event(event, cutoff, secrets, findings)
         about = f"the {stored.event_type} of sequence {stored.sequence}"
         secrets.look_for_cvc(stored.payload, certificate_id, about)
         taken += 1
@@ -80,17 +80,8 @@ async def look_at_certificates(
     findings.check(taken, 6)
 
 
-def look_at_keyed_events(
-    page: Sequence[RecordedEvent], cutoff: Cutoff, secrets: SecretWatch, findings: Findings
-) -> None:
-    """Look at events of products and of inputs: they have no sequence; the stream holds each as recorded."""
-    for event in page:
-        _look_at_event(event, cutoff, secrets, findings)
-    findings.check(len(page), 6)
-
-
-def _look_at_event(event: RecordedEvent, cutoff: Cutoff, secrets: SecretWatch, findings: Findings) -> None:
-    """What was read of the stream was searched for numbers there."""
+def look_at_event(event: RecordedEvent, cutoff: Cutoff, secrets: SecretWatch, findings: Findings) -> None:
+    """Hold an event against the stream; look for numbers in it, unless that was done when it was read there."""
     stored = event.stored
     kind = "certificate" if stored.certificate_id else "event"
     subject, about = stored.certificate_id or stored.event_id, stored.event_type

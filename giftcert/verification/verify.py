@@ -29,7 +29,7 @@ from giftcert.storage.verification.session import (
 )
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.verification.order_checks import violations
-from giftcert.verification.recorded_events import Cutoff, look_at_certificates, look_at_keyed_events
+from giftcert.verification.recorded_events import Cutoff, look_at_certificates, look_at_event
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.stream import StreamIndex, look_at_topic, read_stream
 from giftcert.verification.violations import Findings
@@ -37,7 +37,7 @@ from giftcert.verification.violations import Findings
 SAMPLE_RECORDS = 200_000
 """Of a sample's verification at most about so many records of the stream are read, the latest."""
 ASKED_AT_ONCE = 16
-EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Is told what is looked at, how much of it is done, and how much there is."""
 _T = TypeVar("_T")
@@ -164,10 +164,12 @@ class _Verification:
     async def _look_at_rest(self, *, is_sample: bool) -> None:
         """Look at all that belongs to no certificate and came since what was read of the stream; and at counts."""
         since = self.cutoff.read_since or EARLIEST
-        first_event = BEGINNING if since == EARLIEST else uuid7(since - timedelta(minutes=1), 0)
+        first_event = uuid7(since - timedelta(minutes=1), 0)
 
         async def look(page: Sequence[RecordedEvent]) -> None:
-            look_at_keyed_events(page, self.cutoff, self.secrets, self.findings)
+            for event in page:
+                look_at_event(event, self.cutoff, self.secrets, self.findings)
+            self.findings.check(len(page), 6)
 
         await self._page_by_page(
             "other events",

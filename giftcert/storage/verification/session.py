@@ -187,9 +187,8 @@ class Session:
 
     def __init__(self, connection: Connection, *, sampled: bool) -> None:
         self._connection = connection
-        self._certificates, self._is_wanted = (
-            (_SAMPLED, _OF_SAMPLED) if sampled else ("certificates AS c", "true")
-        )
+        self._certificates = _SAMPLED if sampled else "certificates AS c"
+        self._is_wanted = _OF_SAMPLED if sampled else "true"
 
     def snapshot(self) -> Transaction:
         """Let all questions see the same moment; nothing can be written meanwhile."""
