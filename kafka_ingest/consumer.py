@@ -12,10 +12,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter, Histogram
 
-from giftcert.clock import Clock, utc_now
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
-from giftcert.storage.database import Database
 from kafka_ingest import watermarks
 from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.outages import IngestOutages
@@ -49,12 +47,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def consume(
-    settings: Settings,
-    database: Database,
-    writer: BatchWriter,
-    outages: IngestOutages,
-    hand_over: Callable[[Committed], None],
-    clock: Clock = utc_now,
+    settings: Settings, writer: BatchWriter, outages: IngestOutages, hand_over: Callable[[Committed], None]
 ) -> NoReturn:
     """Read the input topics as a member of the group for ever.
 
@@ -64,8 +57,8 @@ async def consume(
     while True:
         consumer = make_consumer(settings)
         loop = BatchLoop(consumer, writer, outages, hand_over)
-        topics = (settings.topic_orders, settings.topic_payments, settings.topic_clients)
-        marks = Watermarks(consumer, database, topics, loop.reached, clock)
+        topics = writer.rules.topics.names
+        marks = Watermarks(consumer, writer.database, topics, loop.reached, writer.clock)
         consumer.subscribe(topics=topics, listener=loop)
         try:
             await consumer.start()
@@ -148,11 +141,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     _pause: float = field(default=FIRST_PAUSE, init=False)
 
     async def run(self) -> NoReturn:
-        """Take batches until cancelled; one that is being committed is finished first.
-
-        Raises:
-            aiokafka.errors.KafkaError: the consumer cannot go on and has to be made anew.
-        """
+        """Take batches until cancelled; one that is being committed is finished first."""
         try:
             while True:
                 await self.step()
@@ -184,9 +173,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     def reached(self, partition: TopicPartition, position: int) -> int:
         """Return the offset below which everything of a partition is committed in PostgreSQL.
 
-        Args:
-            partition: an assigned partition.
-            position: the consumer's own position, which is ahead while a batch is under way.
+        ``position`` is the consumer's own, which is ahead while a batch is under way.
         """
         return min([position, *(one.first[partition] for one in self._outstanding if partition in one.first)])
 
@@ -195,10 +182,6 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
         After a crash what it has not heard of comes as repeats, so it is not told of every batch. aiokafka tries it
         until the broker answers, so one that takes long is not waited for.
-
-        Raises:
-            aiokafka.errors.KafkaError: it did not hear; it is told again.
-            TimeoutError: it did not answer.
         """
         if offsets := dict(self._uncommitted):
             try:

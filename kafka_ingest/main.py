@@ -77,9 +77,7 @@ async def _run(
         tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, database, clock)))
         tasks.create_task(outages.repeat(sweeper.PART, sweep.work))
         tasks.create_task(outages.repeat(late_match.PART, rechecks.work))
-        tasks.create_task(
-            consume(settings, database, BatchWriter(database, rules, clock), outages, hand_over, clock)
-        )
+        tasks.create_task(consume(settings, BatchWriter(database, rules, clock), outages, hand_over))
 
 
 async def make_days_ahead(database: Database, clock: Clock) -> float:

@@ -43,11 +43,6 @@ class Signaller:
     _slots: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, AT_ONCE), init=False)
     _senders: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether all that was taken is sent, and marked where it is pending still."""
-        return not self._queues and not self._sent
-
     def take(self, wakes: Iterable[Wake]) -> None:
         """Take signals to be sent from now on; one of a kind that still waits for its certificate says enough."""
         for wake in wakes:
@@ -63,14 +58,13 @@ class Signaller:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Send while the context lasts; leaving it stops sending, the sweep finds the rest."""
-        marker = asyncio.create_task(self.outages.repeat(PART, self._mark))
+        self._senders.add(asyncio.create_task(self.outages.repeat(PART, self._mark)))
         try:
             yield
         finally:
-            tasks = [marker, *self._senders]
-            for task in tasks:
+            for task in self._senders:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._senders, return_exceptions=True)
 
     async def _send_all(self, certificate_id: str) -> None:
         """Send all that waits for a certificate; while Temporal is away, only those that hold a slot ask for it."""
@@ -108,14 +102,12 @@ class Signaller:
         if sent:
             async with self.database.transaction() as connection:
                 await PendingRepository(connection).mark_signalled(sent)
-            for certificate_id, at in sent.items():
-                if self._sent.get(certificate_id) == at:
-                    del self._sent[certificate_id]
+            self._sent = dict(self._sent.items() - sent.items())
         return MARK_SECONDS / 2
 
 
 def _is_its_own_fault(error: Exception) -> bool:
-    """Whether this signal is refused, rather than Temporal away (which a first connection says by RuntimeError)."""
+    """Whether this signal is refused, rather than Temporal away, of which a first connection raises RuntimeError."""
     if isinstance(error, RPCError):
         return error.status in _REFUSALS
     return isinstance(error, ValueError | TypeError | LookupError)

@@ -1,4 +1,4 @@
-"""Sweeper: signals again whatever nobody looks at: lost signals, ended runs, instants that have no timer."""
+"""Sweeper: signals whatever nobody looks at: lost signals, ended runs, instants that have no timer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -56,11 +56,7 @@ class Sweeper:
         return EVERY_SECONDS
 
     async def round(self) -> int:
-        """Signal all that nobody looks at; return how many signals were sent.
-
-        Raises:
-            temporalio.service.RPCError: Temporal is away; the next look finds the rest again.
-        """
+        """Signal all that nobody looks at; return how many signals were sent."""
         now, sent, more = self.clock(), 0, True
         while more:
             async with self.database.transaction() as connection:

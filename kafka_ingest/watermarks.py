@@ -32,12 +32,7 @@ class Watermarks:
     _ends: dict[TopicPartition, tuple[datetime, int]] = field(default_factory=dict, init=False)
 
     async def work(self) -> float:
-        """Move the marks, whether records come or not; return how many seconds to wait until the next look.
-
-        Raises:
-            aiokafka.errors.KafkaError: the ends could not be read.
-            TimeoutError: Kafka did not answer.
-        """
+        """Move the marks, whether records come or not; return how many seconds to wait until the next look."""
         marks = await self._look()
         # All partitions of the topics, ours or not: one that nobody reads yet holds back too.
         partitions = [

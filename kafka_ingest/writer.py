@@ -46,13 +46,9 @@ class BatchWriter:
     async def commit(self, records: Sequence[InputRecord], batch: DecodedBatch) -> Committed:
         """Commit a batch in one transaction; records that make it fail for their own sake go to quarantine.
 
-        Args:
-            records: the batch.
-            batch: the same, decoded.
-
         Raises:
-            Exception: PostgreSQL is away, or refuses for a reason that is none of the records'; nothing is lost,
-                the batch has to come again.
+            Exception: PostgreSQL is away, or refuses for a reason that is none of the records'; the batch has to come
+                again.
         """
 
         async def write() -> Committed:

@@ -78,7 +78,9 @@ class Shop:
             signaller.take(committed.wakes)
 
             async def is_over() -> bool:
-                return crashed.is_set() if crashed else signaller.is_idle and await self.none_waits()
+                if crashed:
+                    return crashed.is_set()
+                return not signaller._queues and not signaller._sent and await self.none_waits()
 
             await until(is_over)
 

@@ -117,7 +117,7 @@ async def scene(store: Store) -> Scene:
 
 
 async def is_idle(scene: Scene) -> bool:
-    return scene.signaller.is_idle
+    return not scene.signaller._queues and not scene.signaller._sent
 
 
 # Signaller ------------------------------------------------------------------------------------------
