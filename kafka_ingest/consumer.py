@@ -49,10 +49,7 @@ _log = structlog.get_logger(__name__)
 async def consume(
     settings: Settings, writer: BatchWriter, outages: IngestOutages, hand_over: Callable[[Committed], None]
 ) -> NoReturn:
-    """Read the input topics as a member of the group for ever.
-
-    aiokafka itself outlasts a broker's absence; at what it gives up, a new consumer begins anew.
-    """
+    """Read the input topics for ever; where aiokafka, which outlasts a broker's absence, gives up, begin anew."""
     pause = FIRST_PAUSE
     while True:
         consumer = make_consumer(settings)
@@ -96,7 +93,6 @@ def make_consumer(settings: Settings) -> AIOKafkaConsumer:
 
 
 async def _try_briefly(farewell: Callable[[], Awaitable[object]]) -> None:
-    """Take leave of the group, unless the broker does not answer."""
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await farewell()
@@ -230,7 +226,6 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         return batch
 
     async def _commit(self, batch: Batch) -> None:
-        """Commit a batch and hand its signals over."""
         first = batch.records[0]
         self.outages.place = (first.topic, first.partition, first.offset)
         began = asyncio.get_running_loop().time()
@@ -266,7 +261,6 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         await self.outages.goes_on(POSTGRESQL if away else INGEST, error)
 
     def _stand_still(self) -> None:
-        """Pause all partitions until it is time to try again."""
         if self._retry_at is None:
             return
         if asyncio.get_running_loop().time() < self._retry_at:

@@ -139,7 +139,6 @@ class Correlation:
         return self.plan
 
     def _client(self, source: InputRecord, record: ClientRecord) -> None:
-        """Keep what CRM last said of a client; an older word than the last is dropped."""
         last = self.plan.clients.get(record.client_id)
         if last is None or last.occurred_at <= record.occurred_at:
             unfit = _unfit(record, "locale", "preferred_channel")
@@ -189,7 +188,6 @@ class Correlation:
             }
 
     def _recipients(self, source: InputRecord, record: StatedOrder, cause: Cause) -> Mapping[str, Recipient]:
-        """Return whom the lines of the newest version are for, by lineId."""
         found, masked = recipients(record), set()
         for line_id, recipient in found.items():
             unfit = _unfit(recipient, "ref", "locale")
@@ -199,7 +197,6 @@ class Correlation:
         return found
 
     def _payment(self, source: InputRecord, record: PaymentRecord) -> None:
-        """Fold a payment into its order, or keep it until its order names a certificate."""
         folded = self._folded(record.order_id)
         if folded.order is None:
             self.plan.unmatched.append((source, record))
@@ -272,7 +269,6 @@ class Correlation:
     def _contradicts(
         self, source: InputRecord, record: AnyOrder | PaymentRecord, cause: Cause, *said: object
     ) -> None:
-        """Reject a message that says something else than an earlier one of the same identity."""
         detail = f"another {record.event_type} of the same identity was received before, with other content"
         digest = _digest(*said)
         self.plan.reject(Rejection(source, InputUnexpected, "contradictsEarlier", detail, cause, digest))

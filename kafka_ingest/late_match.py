@@ -33,10 +33,7 @@ _OPEN = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class LateMatch:
-    """Looks again at orders and erased clients that any process has committed.
-
-    ``something_new``: this process has stored new orders, or erased clients.
-    """
+    """Looks again at orders and erased clients that any process has committed; ``something_new``: this one has."""
 
     database: Database
     rules: IngestRules

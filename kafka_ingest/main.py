@@ -27,10 +27,8 @@ from kafka_ingest.transaction import Committed, IngestRules
 from kafka_ingest.writer import BatchWriter
 
 YOUNG_OBJECTS = 100_000
-"""So many new objects, instead of 700, before garbage is looked for in cycles.
-
-A batch makes tens of thousands of objects that live until it is committed and form no cycles; looking through them
-again and again costs a quarter of the rate.
+"""Before garbage is looked for in cycles, instead of 700: a batch makes tens of thousands, without cycles, and looking
+through them again and again costs a quarter of the rate.
 """
 DAYS_AHEAD, DAYS_MADE_EVERY_SECONDS = 7, 3_600.0
 DAYS = "days of payments and originals"
@@ -39,12 +37,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings, clock: Clock = utc_now) -> None:
-    """Read the input topics and signal the certificates until cancelled.
-
-    Raises:
-        AddressNotSetError: the address of PostgreSQL or Kafka is not set.
-        KeyFileError: the keyring cannot be read.
-    """
+    """Read the input topics and signal until cancelled; raises `AddressNotSetError` and `KeyFileError`."""
     connection_options(settings)  # says at once what is not set
     keyring = keyring_of(settings)
     gc.set_threshold(YOUNG_OBJECTS)
@@ -81,10 +74,7 @@ async def _run(
 
 
 async def make_days_ahead(database: Database, clock: Clock) -> float:
-    """Have a partition ready for each day (UTC) before it begins; meanwhile the default partition takes the rest.
-
-    They are dropped by a maintenance workflow. Returns how many seconds to wait until it is to be done again.
-    """
+    """Have a partition ready for each day (UTC) before it begins; a maintenance workflow drops them."""
     for table in ("unmatched_payments", "inbox"):
         async with database.transaction() as connection:
             await make_days(connection, table, clock().date(), DAYS_AHEAD)

@@ -205,11 +205,7 @@ def seal_bytes(data: bytes | None, place: Place, keyring: Keyring) -> bytes | No
 
 
 def open_bytes(sealed: bytes | None, place: Place, keyring: Keyring) -> bytes | None:
-    """Return the bytes that were sealed.
-
-    Raises:
-        SealError: they were sealed by another keyring or for another place.
-    """
+    """Return the bytes; a ``SealError`` says that they were sealed by another keyring or for another place."""
     return None if sealed is None else keyring.open(sealed, _context(place)).encode("latin-1")
 
 

@@ -16,10 +16,7 @@ Place: TypeAlias = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """A record at its place in its topic; ``timestamp`` in milliseconds since 1970.
-
-    While it comes from Kafka it is aiokafka's ``ConsumerRecord``, whose fields have the same names.
-    """
+    """A record, or aiokafka's ``ConsumerRecord`` of the same fields; ``timestamp`` in milliseconds since 1970."""
 
     topic: str
     partition: int

@@ -42,11 +42,7 @@ class Replayed:
 
 
 def opened(stored: StoredRecord, keyring: Keyring) -> InputRecord:
-    """Return a quarantined record as it stood in its topic.
-
-    Raises:
-        SealError: it was sealed by another keyring.
-    """
+    """Return a quarantined record as it stood in its topic; a ``SealError`` says that it was another keyring's."""
     written_at = stored.written_at or stored.quarantined_at
     return InputRecord(
         *stored.place,
@@ -87,12 +83,9 @@ class Replay:
     clock: Clock = utc_now
 
     async def replay(self, place: Place) -> list[Replayed]:
-        """Replay what lies at a place, and with it the later records of its order that wait for it.
+        """Replay what lies at a place, with the later records of its order that wait for it; return what came of each.
 
         Where a topic was made anew, several records may lie at one place.
-
-        Returns:
-            What came of each; nothing if there is no such record, or it is closed.
 
         Raises:
             SealError: it was sealed by another keyring; nothing has changed.
@@ -157,7 +150,6 @@ class Replay:
         return [(one, opened(one, self.rules.keyring)) for one in (stored, *waiting) if one is not None]
 
     async def _note(self, connection: Connection, record: int, replayed: Replayed) -> None:
-        """Close the record, or say why it stays; and record who replayed it."""
         repository = QuarantineRepository(connection)
         if replayed.reason is None:
             await repository.close(record, "replayed", self.clock())

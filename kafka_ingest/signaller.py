@@ -96,7 +96,6 @@ class Signaller:
                 return True
 
     async def _mark(self) -> float:
-        """Mark what was signalled a while ago and is pending still."""
         before = self.clock().timestamp() - MARK_SECONDS
         sent = {one: at for one, at in self._sent.items() if at.timestamp() <= before}
         if sent:

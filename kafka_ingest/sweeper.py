@@ -109,7 +109,6 @@ class Sweeper:
             raise error
 
     async def _report_missing(self, wake: Wake) -> None:
-        """Say on the stream that a run was gone which should have waited, and was started again."""
         _log.warning("a workflow was missing", certificate_id=wake.certificate_id)
         notice = ProcessingFailed(
             reason="workflowMissing",

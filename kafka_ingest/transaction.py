@@ -26,7 +26,7 @@ from giftcert.settings import Settings
 from giftcert.storage import inbox, pending
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.database import Connection
-from giftcert.storage.inbox import InboxRow, UnmatchedPaymentRepository, UnmatchedRow
+from giftcert.storage.inbox import InboxRow, UnmatchedPaymentRepository
 from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow, Spending
@@ -121,7 +121,7 @@ class BatchTransaction:
         )
 
     async def _held_up(self, batch: DecodedBatch, orders: Collection[str]) -> dict[str, int]:
-        """Look up which orders, of those that nothing is known of, have a message in quarantine."""
+        """Return which orders that nothing is known of have a message in quarantine, and its offset."""
         topic, keyring = self.rules.topics.orders, self.rules.keyring
         held_up = {
             order_id: one.source.offset
@@ -136,10 +136,7 @@ class BatchTransaction:
         return held_up
 
     async def _waiting(self, order_ids: Collection[str]) -> list[Payment]:
-        """Remove and return the payments that were kept for these orders, in the order of their topic.
-
-        The original bytes are gone; what was decoded of them stands in for them.
-        """
+        """Take the payments that were kept for these orders; what was decoded stands in for their original bytes."""
         if not order_ids:
             return []
         payments: list[Payment] = []
@@ -151,14 +148,17 @@ class BatchTransaction:
         return payments
 
     async def _write(self, plan: BatchPlan) -> Committed:
-        """Write a plan, and what the changed orders mean for their lines and certificates."""
         connection, now, rules = self.connection, self.now, self.rules
         wakes = await self._write_orders(plan)
         if plan.clients:
             await ClientRepository(connection).save(list(plan.clients.values()))
         if plan.unmatched:
-            rows = [_unmatched(one, now) for one in plan.unmatched]
-            await UnmatchedPaymentRepository(connection).keep(rows)
+            await UnmatchedPaymentRepository(connection).keep(
+                [
+                    (now.date(), record.order_id, *place_of(source), encode_payment(record))
+                    for source, record in plan.unmatched
+                ]
+            )
         await record_events(connection, plan.events)
         if plan.rejections:
             await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
@@ -195,21 +195,12 @@ class BatchTransaction:
 
 
 def report_unknown(
-    plan: BatchPlan,
-    rows: dict[LineKey, OrderLineRow],
-    revisions: Sequence[LineRevision],
-    *,
-    replaying: bool,
+    plan: BatchPlan, rows: dict[LineKey, OrderLineRow], revisions: Sequence[LineRevision], *, replaying: bool
 ) -> list[LineRevision]:
-    """Report lines that newly name certificates that we never made, and the money that comes for such lines.
+    """Report, in the plan, lines that newly name certificates that we never made, and the money that comes for them.
 
-    No certificate of ours speaks for that money, so ingest does; what was reported is remembered in the line. Pure.
-
-    Args:
-        plan: where it is recorded, one rejection for each order.
-        rows: the lines as they were stored.
-        revisions: those that stand otherwise; they are returned with what is reported of them.
-        replaying: whether somebody replays a record and waits to hear whether it is good now.
+    No certificate of ours speaks for that money, so ingest does; what was reported is remembered in the revisions that
+    are returned. Pure.
     """
     unknown: dict[str, list[LineStanding]] = {}
     for line in (rows | {one.line.key: one.line for one in revisions}).values():
@@ -261,7 +252,6 @@ def _alert(
 
 
 def _report_too_large(plan: BatchPlan, now: datetime) -> None:
-    """Report orders that have outgrown their bounds in this batch."""
     for order_id, folded in plan.folded.items():
         order, before = folded.order, folded.before
         if order is not None and order.size_exceeded and not (before and before.size_exceeded):
@@ -285,17 +275,15 @@ def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:
     ]
 
 
-def _unmatched(payment: Payment, now: datetime) -> UnmatchedRow:
-    source, record = payment
-    return (now.date(), record.order_id, *place_of(source), encode_payment(record))
-
-
 def _original(
     source: InputRecord, record: AnyOrder | PaymentRecord, now: datetime, keyring: Keyring
 ) -> InboxRow:
     value = source.value or b""  # a message was decoded from it, so it is there
-    if isinstance(record, StatedOrder):
-        value = _without_recipients(value)
+    if isinstance(record, StatedOrder):  # whom a certificate is for stands in its line alone, to be erased
+        order = msgspec.json.decode(value)
+        for line in order["lines"]:
+            line.pop("recipient", None)
+        value = _ENCODER.encode(order)
     return (
         now.date(),
         record.order_id,
@@ -304,11 +292,3 @@ def _original(
         record.event_type,
         seal_bytes(value, place_of(source), keyring) or b"",
     )
-
-
-def _without_recipients(value: bytes) -> bytes:
-    """Whom a certificate is for stands in its line alone, so that it can be erased."""
-    order = msgspec.json.decode(value)
-    for line in order["lines"]:
-        line.pop("recipient", None)
-    return _ENCODER.encode(order)

@@ -70,11 +70,7 @@ def isolate_undecodable_batches() -> None:
 
 
 def records_in(data: bytes) -> list[Any]:
-    """Return the records of a batch that could not be decoded before.
-
-    Raises:
-        Exception: it still cannot.
-    """
+    """Return the records of a batch that could not be decoded before; raises anything where it still cannot."""
     batch: Any = MemoryRecords(data).next_batch()
     return list(batch)
 

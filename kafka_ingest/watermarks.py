@@ -47,7 +47,7 @@ class Watermarks:
         return EVERY_SECONDS
 
     async def _look(self) -> dict[TopicPartition, datetime]:
-        """Read the ends and return the new marks of partitions that are committed beyond an end that was read."""
+        """Read the ends; return the marks of partitions that have reached the one that was last waited for."""
         assigned = self.consumer.assignment()
         at = self.clock()  # before the ends are read: what is written later is not below them
         async with asyncio.timeout(KAFKA_SECONDS):
@@ -56,15 +56,8 @@ class Watermarks:
         for topic in self.topics:
             behind = (end - reached[one] for one, end in ends.items() if one.topic == topic)
             _LAG.labels(topic).set(sum(max(0, left) for left in behind))
-        self._ends = {partition: end for partition, end in self._ends.items() if partition in ends}
-        marks = self._caught_up(reached)
-        for partition, end in ends.items():
-            self._ends.setdefault(partition, (at, end))
-        return marks | self._caught_up(reached)
-
-    def _caught_up(self, reached: dict[TopicPartition, int]) -> dict[TopicPartition, datetime]:
-        """Return the marks of those that have reached the end last read, and forget that end."""
-        marks = {partition: at for partition, (at, end) in self._ends.items() if reached[partition] >= end}
-        for partition in marks:
-            del self._ends[partition]
+        self._ends = {one: self._ends.get(one, (at, end)) for one, end in ends.items()}
+        marks = {one: at for one, (at, end) in self._ends.items() if reached[one] >= end}
+        for one in marks:
+            del self._ends[one]
         return marks

@@ -34,13 +34,6 @@ class StreamPosition:
     offset: int
 
 
-class _Named(msgspec.Struct, rename="camel"):
-    event_id: str
-
-
-_NAMED: msgspec.json.Decoder[_Named] = msgspec.json.Decoder(_Named)
-
-
 async def find_positions(
     options: dict[str, Any], topic: str, key: str, sought: Mapping[str, datetime]
 ) -> dict[str, StreamPosition]:
@@ -48,12 +41,7 @@ async def find_positions(
 
     Only the partition that the key belongs to is read, only from the times at which the events were recorded, and at
     most ``MOST_RECORDS`` of it: an event published before the topic was given more partitions is not found.
-
-    Args:
-        options: how to reach Kafka, see ``connection_options``.
-        topic: the stream.
-        key: of the events, their certificate id.
-        sought: when each event was recorded, by event id.
+    ``sought``: when each event was recorded, by event id.
 
     Raises:
         StreamAwayError: Kafka does not answer, or has no such topic.
@@ -75,7 +63,6 @@ async def find_positions(
 
 
 async def _partition(options: dict[str, Any], topic: str, key: str) -> TopicPartition:
-    """The partition that our producers choose for the key."""
     admin = AIOKafkaAdminClient(**options)
     try:
         await admin.start()
@@ -95,7 +82,6 @@ async def _search(
     sought: Mapping[str, datetime],
     found: dict[str, StreamPosition],
 ) -> None:
-    """Read around the events' times until all are found or the bound is reached."""
     consumer.assign([partition])
     begins = (await consumer.beginning_offsets([partition]))[partition]
     ends = (await consumer.end_offsets([partition]))[partition]
@@ -114,7 +100,7 @@ async def _search(
             records = taken.get(partition, [])
             left -= len(records)
             for record in (one for one in records if one.key == key):
-                named = _NAMED.decode(record.value).event_id
+                named = msgspec.json.decode(record.value)["eventId"]
                 found.setdefault(named, StreamPosition(partition.partition, record.offset))
 
 

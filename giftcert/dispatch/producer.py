@@ -57,8 +57,16 @@ class StreamProducer:
         A flush would send the rest of a failed window, and so a later event before an earlier one.
         """
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await _abandon(producer)
+        if producer is None:
+            return
+        # aiokafka offers only a stop that flushes, so its parts are ended here, one by one.
+        producer._closed = True  # noqa: SLF001 - or it warns of not having been stopped
+        task = producer._sender.sender_task  # noqa: SLF001
+        if task is not None:
+            task.cancel()
+        await producer.client.close()  # requests in flight end with an error, so the task can end
+        if task is not None:
+            await asyncio.wait([task], timeout=_CLOSE_SECONDS)
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -93,14 +101,3 @@ class StreamProducer:
             batch.close()
             acknowledgements.append(await producer.send_batch(batch, self.topic, partition=partition))
         await asyncio.gather(*acknowledgements)
-
-
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    """Stop sending at once. aiokafka offers only a stop that flushes, so its parts are ended here, one by one."""
-    producer._closed = True  # noqa: SLF001 - or it warns of not having been stopped
-    task = producer._sender.sender_task  # noqa: SLF001
-    if task is not None:
-        task.cancel()
-    await producer.client.close()  # requests in flight end with an error, so the task can end
-    if task is not None:
-        await asyncio.wait([task], timeout=_CLOSE_SECONDS)

@@ -59,7 +59,7 @@ class ShardPublisher:
             await self.producer.drop()
 
     async def _attempt(self) -> bool:
-        """Do one cycle; return whether there is more to do. A failure is waited out."""
+        """Do one cycle, or wait out its failure; return whether there is more to do."""
         if self.poller.over:
             return False
         try:
