@@ -265,8 +265,7 @@ class Till:
 @asynccontextmanager
 async def open_stock(settings: Settings) -> AsyncIterator[Stock]:
     """A filled database that settings lead to."""
-    assert settings.database_url is not None
-    database = Database(settings.database_url.get_secret_value())
+    database = Database(settings.database_address)
     stock = Stock(database, settings)
     await stock.fill(0)
     yield stock

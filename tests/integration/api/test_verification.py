@@ -119,8 +119,7 @@ async def work_of(settings: Settings, number: str, cvc: str) -> tuple[list[str],
     keyring = CountingKeyring.of(settings)
     caller = Caller("till", frozenset({"channel"}), frozenset({"pos"}))
     shown = Credentials.model_validate({"channel": "pos", "number": number, "cvc": cvc})
-    assert settings.database_url is not None
-    async with LoggedDatabase(settings.database_url.get_secret_value()) as database:
+    async with LoggedDatabase(settings.database_address) as database:
         check = CredentialCheck(database, keyring, settings)
         try:
             found = await check.check(check.guess(caller, shown, None, datetime.now(UTC)), shown.cvc)

@@ -24,11 +24,7 @@ class Office(Desk):
     own_keys: dict[str, str]
 
     async def run(self, *arguments: str) -> "CompletedProcess[str]":
-        url = self.api.settings.database_url
-        chosen = {
-            "database_url": url.get_secret_value() if url else "",
-            "temporal_address": NOWHERE,
-        }
+        chosen = {"database_url": self.api.settings.database_address, "temporal_address": NOWHERE}
         return await asyncio.to_thread(self.giftcert, *arguments, **chosen, **self.own_keys)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:

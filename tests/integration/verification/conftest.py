@@ -52,8 +52,7 @@ class Clean:
 
     @property
     def database_url(self) -> str:
-        assert self.settings.database_url is not None
-        return self.settings.database_url.get_secret_value()
+        return self.settings.database_address
 
 
 async def new_topic(bootstrap: str, configuration: dict[str, str] | None = None) -> str:
@@ -179,7 +178,7 @@ class World:
         """Run ``giftcert verify`` as a person does, in a process of its own."""
         settings = self.settings
         chosen = {
-            "DATABASE_URL": settings.database_url.get_secret_value() if settings.database_url else "",
+            "DATABASE_URL": settings.database_address,
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
             "TEMPORAL_ADDRESS": settings.temporal_address,
             "TEMPORAL_NAMESPACE": settings.temporal_namespace,
