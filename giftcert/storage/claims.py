@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from itertools import groupby
+from enum import StrEnum
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -36,13 +35,13 @@ Claim: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """What a channel asks of the pool. ``nominal`` in minor units; ``None`` if open-value and not chosen yet."""
+    """What a channel asks of the pool."""
 
     product: Product
     quantity: int
     channel: str
     caller: str
-    nominal: int | None
+    nominal: int | None  # in minor units; of an open-value one perhaps not chosen yet
     now: datetime
     key: IdempotencyKey | None = None
 
@@ -52,30 +51,29 @@ class ClaimRequest:
         return self.now + self.product.reservation
 
 
-class ClaimResult(Enum):
+class ClaimResult(StrEnum):
     """What became of a claim."""
 
-    GIVEN = auto()
-    REPEATED = auto()  # answered before under the same key
-    ENDED = auto()  # answered before, and a reservation of the answer has ended since
-    OTHER_PARAMETERS = auto()  # the key was used for something else
-    EXHAUSTED = auto()  # the pool holds too few
+    GIVEN = "given"
+    REPEATED = "repeated"  # answered before under the same key
+    ENDED = "ended"  # answered before, and a reservation of the answer has ended since
+    OTHER_PARAMETERS = "otherParameters"  # the key was used for something else
+    EXHAUSTED = "exhausted"  # the pool holds too few
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The answer to a claim, with its certificates where they were given now or before."""
+    """The answer to a claim, and what was given under its key now or before."""
 
     result: ClaimResult
     claims: Sequence[Claim] = ()
 
 
-# Of a certificate that is given now, `answer` is its claim, and `same` is NULL.
 _ANSWERED = """
-SELECT request, NULL::uuid AS certificate_id, NULL::boolean AS never_reserved, answer, same, EXISTS (
+SELECT request, CASE WHEN NOT same THEN 'otherParameters' WHEN EXISTS (
         SELECT FROM jsonb_array_elements(answer) AS claim WHERE (
             SELECT resolved_at FROM reservations WHERE reservation_id = (claim ->> 'reservationId')::uuid
-        ) IS NOT NULL) AS ended
+        ) IS NOT NULL) THEN 'ended' ELSE 'repeated' END AS result, answer, NULL::uuid AS last_new
 FROM answered
 """
 # $1 product, $2 currency, $3 masked part of the number, $4 where to begin, $5 keys older than this are forgotten;
@@ -138,8 +136,9 @@ WITH asked AS MATERIALIZED (
         jsonb_build_object('reservationId', reservation_id, 'reservedUntil', until_text)
     FROM claimed
 ), {RECORD}
-(SELECT request, certificate_id, never_reserved, claim AS answer, NULL AS same, NULL AS ended
-    FROM claimed ORDER BY request, nth)
+SELECT request, 'given' AS result, jsonb_agg(claim ORDER BY nth) AS answer,
+    (array_agg(certificate_id ORDER BY certificate_id DESC) FILTER (WHERE never_reserved))[1] AS last_new
+FROM claimed GROUP BY request
 UNION ALL {_ANSWERED}
 """  # noqa: S608 - made of constants
 _SKIPPING, _WAITING = (_CLAIM.format(skip_locked=how) for how in ("SKIP LOCKED", ""))
@@ -185,10 +184,7 @@ class ClaimRepository:
         self._starts: dict[str, _Start] = {}
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
-        """Reserve for each request as many certificates of its product, the same for all, as it asks; or none.
-
-        Those that get none are counted before they are answered (ADR 27).
-        """
+        """Reserve for each request, all of one product, what it asks or nothing; count those refused first (ADR 27)."""
         answers: dict[int, Claimed] = {}
         # Where another process used the same key in that instant, its answer is seen only by the second attempt.
         for attempt in (self._claim, self._claim, self._claim_patiently):
@@ -205,22 +201,18 @@ class ClaimRepository:
         horizon = now - REMEMBERED_FOR
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_REPEAT, key.caller_key, key.parameters, horizon)
-        return None if row is None else _answer_before(row)
+        return None if row is None else _claimed(row)
 
     async def _claim(self, requests: Mapping[int, ClaimRequest]) -> dict[int, Claimed]:
         product = next(iter(requests.values())).product
         start = self._starts.setdefault(product.id, _Start())
         async with self._database.connection() as connection:
             rows = await connection.fetch(_SKIPPING, *_parameters(requests, start.after()))
-        answers = _answers(rows)
-        start.passed(rows, found_all=len(answers) == len(requests))
-        return answers
+        start.passed(rows, found_all=len(rows) == len(requests))
+        return {row["request"]: _claimed(row) for row in rows}
 
     async def _claim_patiently(self, requests: Mapping[int, ClaimRequest]) -> dict[int, Claimed]:
-        """Claim for as many requests as there seem to be certificates for, and wait a little for those locked.
-
-        Where the pool is nearly empty the claim that holds a lock may yet be undone, and its certificate be free.
-        """
+        """Claim for as many as there seem to be certificates for; who holds one locked may yet give it up."""
         product = next(iter(requests.values())).product
         quantity = sum(one.quantity for one in requests.values())
         async with self._database.transaction() as connection:
@@ -233,7 +225,7 @@ class ClaimRepository:
                     rows = await connection.fetch(_WAITING, *_parameters(fitting, _BEGINNING))
             except asyncpg.LockNotAvailableError:
                 return {}
-        return _answers(rows)
+        return {row["request"]: _claimed(row) for row in rows}
 
     async def _count_refused(self, requests: Sequence[ClaimRequest]) -> None:
         async with self._database.transaction() as connection:
@@ -265,7 +257,7 @@ class _Start:
         if not found_all:
             self._forget()
             return
-        taken = (row["certificate_id"] for row in rows if row["never_reserved"])
+        taken = (row["last_new"] for row in rows if row["last_new"] is not None)
         self._after = max((self._after, *taken), key=lambda one: one.int)
 
     def _forget(self) -> None:
@@ -304,24 +296,8 @@ def _parameters(requests: Mapping[int, ClaimRequest], after: UUID) -> list[Any]:
     return [product.id, product.currency, mask("", product.number_length - 4), after, oldest, *columns]
 
 
-def _answers(rows: Iterable[asyncpg.Record]) -> dict[int, Claimed]:
-    answers = {}
-    for number, group in groupby(rows, key=lambda row: row["request"]):
-        first, *others = group
-        if first["same"] is not None:
-            answers[number] = _answer_before(first)
-        else:
-            claims = [msgspec.json.decode(row["answer"]) for row in (first, *others)]
-            answers[number] = Claimed(ClaimResult.GIVEN, claims)
-    return answers
-
-
-def _answer_before(row: asyncpg.Record) -> Claimed:
-    if not row["same"]:
-        return Claimed(ClaimResult.OTHER_PARAMETERS)
-    if row["ended"]:
-        return Claimed(ClaimResult.ENDED)
-    return Claimed(ClaimResult.REPEATED, msgspec.json.decode(row["answer"]))
+def _claimed(row: asyncpg.Record) -> Claimed:
+    return Claimed(ClaimResult(row["result"]), msgspec.json.decode(row["answer"]))
 
 
 class BlockedAttemptRepository(Repository):

@@ -11,23 +11,21 @@ from asyncpg.pool import PoolConnectionProxy
 from giftcert.settings import Settings
 
 CONNECT_SECONDS = 5
-POOL_SECONDS = 10
-"""How long to wait for a connection that nobody else uses; then the database counts as away."""
-LOCK_TIMEOUT = "5s"
-"""Our transactions take milliseconds, so whoever waits longer for a lock waits for something that went wrong."""
-STATEMENT_TIMEOUT = "20s"
-"""Many times the longest statement of ours; what needs longer, as verification does, sets its own."""
-COMMAND_SECONDS = 25
-"""Above the server's own limits, whose errors say more: this one is for a server that does not answer at all."""
-IDLE_IN_TRANSACTION_TIMEOUT = "10s"
-"""A process that stops in the middle of a transaction loses its locks after this."""
+POOL_SECONDS = 10  # for a connection that nobody else uses; then the database counts as away
+LOCK_TIMEOUT = "5s"  # our transactions take milliseconds, so who holds a lock for longer has gone wrong
+STATEMENT_TIMEOUT = (
+    "20s"  # many times the longest of ours; what needs longer, as verification does, sets its own
+)
+COMMAND_SECONDS = (
+    25  # above the server's own limits, whose errors say more: for a server that does not answer at all
+)
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"  # then a process that stops in a transaction loses its locks
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+# For statements that find rows one by one. Else the server expects a tenth of a table from a LIMIT that it does not
+# know, and goes on scanning what was small when it planned.
 _INDEX_PLANS = dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
-"""For statements that find rows one by one: along an index, whatever statistics say. Else the server expects a tenth
-of a table from a LIMIT that it does not know, and goes on scanning what was small when it planned.
-"""
 
 DATABASE_ERRORS = (
     asyncpg.PostgresError,

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from giftcert.contracts.stream import EventRecord
 from giftcert.domain.certificate.state import (
@@ -21,6 +20,7 @@ from giftcert.storage.database import Connection
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
+from giftcert.storage.repository import as_json
 
 _CERTIFICATE = """changed AS (
     UPDATE certificates SET status = {status}, blocked = {blocked}, nominal = {nominal}, balance = {balance},
@@ -180,9 +180,9 @@ def _certificate(decision: DecisionWrite) -> dict[str, Any]:
         "events_count": len(decision.records),
         "next_instant": decision.next_instant,
         "timer_at": decision.timer_at,
-        "known_lines": _json(sorted(lines)) if lines else None,
+        "known_lines": as_json(sorted(lines)) if lines else None,
         "waits": bool(state.waits_for),
-        "parked": _json(decision.parked) if decision.parked else None,
+        "parked": as_json(decision.parked) if decision.parked else None,
         "state": encode_state(state),
     }
 
@@ -194,7 +194,7 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
         first = decision.sequence + 1
         values["events"] = event_rows(decision.records, decision.state.certificate_id, first)
     if decision.lines:
-        values["lines"] = _json([_line(line, report) for line, report in decision.lines])
+        values["lines"] = as_json([_line(line, report) for line, report in decision.lines])
     if decision.pending:
         values["pending_orders"] = [one.key[0] for one in decision.pending]
         values["pending_lines"] = [one.key[1] for one in decision.pending]
@@ -202,12 +202,12 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
     if decision.spendings:
         values["spendings"] = list(decision.spendings)
     if decision.redemptions:
-        values["redemptions"] = _json(decision.redemptions)
+        values["redemptions"] = as_json(decision.redemptions)
     if decision.reservation_changed and decision.state.reservation is not None:
         values["reservation_id"] = decision.state.reservation.reservation_id
         values["resolution"] = decision.resolution
     if decision.disclosures:
-        values["disclosures"] = _json(decision.disclosures)
+        values["disclosures"] = as_json(decision.disclosures)
     if decision.is_unlocked:
         values["unlocked_at"] = decision.at
     if decision.answer is not None:
@@ -227,7 +227,3 @@ def _line(line: Line, report: LineReport) -> dict[str, Any]:
         "open_case": line.open_case,
         "reported": None if reported == LineReport() else reported,
     }
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from asyncpg import Record
 from uuid_utils.compat import uuid7
 
 from giftcert.contracts.stream import EventRecord, StoredEvent
-from giftcert.storage.repository import Repository, of_row
+from giftcert.storage.repository import Repository, as_json, of_row
 
 SHARDS = 32
 """Shards of the outbox, by which processes share events that must stay in order per stream key.
@@ -120,4 +119,4 @@ def event_rows(records: Sequence[EventRecord], stream_key: str, first_sequence: 
     if first_sequence is not None:
         for sequence, row in enumerate(rows, first_sequence):
             row |= {"certificate_id": stream_key, "sequence": sequence}
-    return msgspec.json.encode(rows).decode()
+    return as_json(rows)

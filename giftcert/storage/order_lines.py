@@ -14,7 +14,7 @@ from asyncpg import Record
 
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.standing import CountedMoney, LineStanding
-from giftcert.storage.repository import Repository, Write, of_row
+from giftcert.storage.repository import Repository, Write, as_json, of_row
 
 LineKey: TypeAlias = tuple[str, int]
 """Order id, and the number of the line within it."""
@@ -93,8 +93,7 @@ class OrderLineRepository(Repository):
 
 def revised(lines: Sequence[OrderLineRow]) -> Write:
     """Insert or update what ingest writes of lines, of orders that the caller has locked."""
-    nothing, rows = (msgspec.json.encode(one).decode() for one in (NOTHING_REPORTED, lines))
-    return Write(_REVISE, [nothing, rows])
+    return Write(_REVISE, [as_json(NOTHING_REPORTED), as_json(lines)])
 
 
 def line_of(row: Record) -> OrderLineRow:

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.storage.repository import Repository, Write, by_column
+from giftcert.storage.repository import Repository, Write, as_json, by_column
 from giftcert.temporal.signals import Signal
 
 # Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a
@@ -82,7 +80,7 @@ class PendingRepository(Repository):
 
 def waiting(rows: Sequence[PendingRow], since: datetime) -> Write:
     """Write rows, each key once; one that is there already gets another number and the newest kind."""
-    return Write(_ADD, [since, msgspec.json.encode(rows).decode()])
+    return Write(_ADD, [since, as_json(rows)])
 
 
 class SpendingRepository(Repository):
@@ -99,8 +97,5 @@ class SpendingRepository(Repository):
 
 def spent(spendings: Sequence[Spending], now: datetime) -> Write:
     """Store spendings in this order; fails if another transaction has stored one of them meanwhile."""
-    rows = (
-        (one.identity, one.content, one.certificate_id, msgspec.json.encode(one.message).decode())
-        for one in spendings
-    )
+    rows = ((one.identity, one.content, one.certificate_id, as_json(one.message)) for one in spendings)
     return Write(_ADD_SPENDINGS, [now, *by_column(rows)])

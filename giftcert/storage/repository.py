@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from asyncpg import Record
 
 from giftcert.storage.database import Connection
@@ -33,6 +34,11 @@ class Repository:
         """Return how many rows were written, as the server tells it: ``UPDATE 3``."""
         done = await self._connection.execute(statement, *values)
         return int(done.rpartition(" ")[2])
+
+
+def as_json(value: object) -> str:
+    """Return a value as a parameter of type ``jsonb``."""
+    return msgspec.json.encode(value).decode()
 
 
 def of_row(kind: type[D], row: Record, **more: object) -> D:

@@ -6,6 +6,7 @@ import msgspec
 
 from giftcert.domain.policy import Policy
 from giftcert.storage.database import Connection
+from giftcert.storage.repository import as_json
 
 _RECORD = """
     INSERT INTO service_policy (policy, recorded_at) VALUES ($1::jsonb, $2)
@@ -16,7 +17,7 @@ _READ = "SELECT policy FROM service_policy"
 
 async def record_policy(connection: Connection, policy: Policy, now: datetime) -> None:
     """Record the policy of the service that starts, in place of that of the one before."""
-    await connection.execute(_RECORD, msgspec.json.encode(policy).decode(), now)
+    await connection.execute(_RECORD, as_json(policy), now)
 
 
 async def recorded_policy(connection: Connection) -> Policy | None:
