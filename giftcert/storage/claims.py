@@ -19,7 +19,7 @@ from giftcert.contracts.notices import ClaimsRefused, about_product
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
 from giftcert.storage.database import Database
-from giftcert.storage.events import COLUMNS, RECORD, EventRepository
+from giftcert.storage.events import EventRepository, events_of
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from giftcert.storage.repository import Repository, by_column
 from giftcert.storage.reservations import NOTHING_WAITS
@@ -79,6 +79,7 @@ FROM answered
 # $1 product, $2 currency, $3 masked part of the number, $4 where to begin, $5 keys older than this are forgotten;
 # of each request: $6 number, $7 quantity, $8 channel, $9 caller, $10 now, $11 reserved until, $12 the same as the
 # stream writes it, $13 nominal (0: not chosen), $14 caller key or NULL, $15 digest of the parameters.
+_RESERVED = "'reservationId', reservation_id, 'reservedUntil', until_text"
 _CLAIM = f"""
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($6::integer[], $7::integer[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],
@@ -125,17 +126,11 @@ WITH asked AS MATERIALIZED (
         next_instant = CASE WHEN next_instant IS NOT NULL THEN least(next_instant, until) END -- of an open case
     FROM given WHERE c.certificate_id = given.certificate_id
         AND (caller_key IS NULL OR caller_key IN (SELECT caller_key FROM remembered))
-    RETURNING request, c.certificate_id, c.sequence, c.refund_state, never_reserved, nth, c.reservation_id, channel,
-        caller, at, until, until_text, c.nominal, claim
+    RETURNING c.*, request, never_reserved, nth, channel, caller, at, until, until_text, claim
 ), reserved AS (
     INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
     SELECT reservation_id, certificate_id, channel, caller, at, until FROM claimed
-), new_events ({COLUMNS}) AS (
-    SELECT uuidv7(), certificate_id::text, certificate_id, sequence, 'issue.reserved', at, channel, channel,
-        'reserved', refund_state, $1, nullif(nominal, 0), $2, 0, 0, NULL, NULL,
-        jsonb_build_object('reservationId', reservation_id, 'reservedUntil', until_text)
-    FROM claimed
-), {RECORD}
+), {events_of("claimed", "issue.reserved", "at", "channel", _RESERVED)}
 SELECT request, 'given' AS result, jsonb_agg(claim ORDER BY nth) AS answer,
     (array_agg(certificate_id ORDER BY certificate_id DESC) FILTER (WHERE never_reserved))[1] AS last_new
 FROM claimed GROUP BY request

@@ -51,6 +51,16 @@ def new_events(parameter: str) -> str:
 )"""  # noqa: S608 - made of constants
 
 
+def events_of(changed: str, event_type: str, at: str, channel: str, payload: str) -> str:
+    """Return CTEs that record an event of each row of ``certificates`` that the CTE ``changed`` returns."""
+    return f"""new_events ({COLUMNS}) AS (
+    SELECT uuidv7(), certificate_id::text, certificate_id, sequence, '{event_type}', {at}, {channel}, {channel},
+        CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id, nullif(nominal, 0), currency,
+        balance, held, NULL, NULL, jsonb_build_object({payload})
+    FROM {changed}
+), {RECORD}"""  # noqa: S608 - made of constants
+
+
 _APPEND = f"WITH {new_events('$1')}, {RECORD} SELECT"
 _NEXT_SEQUENCES = (
     "UPDATE certificates SET sequence = sequence + $1 WHERE certificate_id = $2 RETURNING sequence"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from giftcert.domain.certificate.state import ENDED, FOR_SALE
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.events import COLUMNS, RECORD
+from giftcert.storage.events import events_of
 from giftcert.storage.repository import Repository
 from giftcert.storage.reservations import NOTHING_WAITS
 
@@ -23,8 +23,6 @@ _START = f"""
     ) AS wanted
     RETURNING {_COLUMNS}
 """  # noqa: S608 - made of constants
-_FIND = f"SELECT {_COLUMNS} FROM operations WHERE operation_id = $1"  # noqa: S608
-_UNFINISHED = "SELECT operation_id FROM operations WHERE finished_at IS NULL ORDER BY requested_at"
 _FOR_SALE, _ENDED = (", ".join(f"'{one}'" for one in sorted(statuses)) for statuses in (FOR_SALE, ENDED))
 # $1 batch, $2 behind which certificate, $3 how many, $4 now, $5 reason, $6 by whom.
 _RETIRE = f"""
@@ -44,12 +42,7 @@ WITH chunk AS MATERIALIZED (
 ), resolved AS (
     UPDATE reservations AS r SET resolved_at = $4, resolution = 'retired'
     FROM retired WHERE r.reservation_id = retired.reservation_id AND r.resolved_at IS NULL
-), new_events ({COLUMNS}) AS (
-    SELECT uuidv7(), certificate_id::text, certificate_id, sequence, 'audit.retired', $4, sold_by, sold_by,
-        CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id, nullif(nominal, 0), currency,
-        balance, held, NULL, NULL, jsonb_build_object('reason', $5::text, 'by', $6::text, 'breakage', NULL)
-    FROM retired
-), {RECORD}
+), {events_of("retired", "audit.retired", "$4", "sold_by", "'reason', $5::text, 'by', $6::text, 'breakage', NULL")}
 SELECT chunk.certificate_id, c.status NOT IN ({_ENDED}) AND NOT (c.blocked AND c.status NOT IN ({_FOR_SALE}))
     AND NOT EXISTS (SELECT FROM retired WHERE retired.certificate_id = chunk.certificate_id) AS is_left
 FROM chunk JOIN certificates AS c USING (certificate_id) ORDER BY chunk.certificate_id
@@ -112,12 +105,13 @@ class OperationRepository(Repository):
 
     async def find(self, operation_id: UUID) -> Operation | None:
         """Return an operation."""
-        row = await self._fetchrow(_FIND, operation_id)
+        row = await self._fetchrow(f"SELECT {_COLUMNS} FROM operations WHERE operation_id = $1", operation_id)  # noqa: S608
         return None if row is None else Operation(**row)
 
     async def unfinished(self) -> list[UUID]:
         """Return the operations that are not finished, the oldest first."""
-        return [row[0] for row in await self._fetch(_UNFINISHED)]
+        statement = "SELECT operation_id FROM operations WHERE finished_at IS NULL ORDER BY requested_at"
+        return [row[0] for row in await self._fetch(statement)]
 
     async def retire_unsold(self, operation: Operation, now: datetime) -> Chunk:
         """Retire those of the next certificates that are for sale or reserved, not locked and have nothing open."""

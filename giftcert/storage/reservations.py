@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from giftcert.domain.certificate.state import CertificateState
-from giftcert.storage.events import COLUMNS, RECORD
+from giftcert.storage.events import events_of
 from giftcert.storage.repository import Repository
 
 _FIND = """
@@ -14,7 +14,6 @@ _FIND = """
         r.reserved_until, r.resolution, c.last_four
     FROM reservations AS r JOIN certificates AS c USING (certificate_id) WHERE r.reservation_id = $1
 """
-_LIVE = "SELECT count(*) FROM reservations WHERE reserved_by = $1 AND resolved_at IS NULL"
 
 NOTHING_WAITS = """NOT c.waits AND c.parked IS NULL
     AND NOT EXISTS (SELECT FROM pending AS p WHERE p.certificate_id = c.certificate_id OFFSET 0)
@@ -37,6 +36,7 @@ _MAY_RELEASE = """
         AND NOT EXISTS (SELECT FROM quarantine WHERE closed_at IS NULL AND NOT searchable
             AND quarantined_at >= coalesce($8::timestamptz, '-infinity'))
 """
+_RELEASED = "'reservationId', reservation_id, 'orderId', NULL, 'reason', 'reservationExpired'"
 _RELEASE_LAPSED = f"""
 WITH lapsed AS MATERIALIZED (
     SELECT c.certificate_id FROM certificates AS c
@@ -56,13 +56,7 @@ WITH lapsed AS MATERIALIZED (
 ), resolved AS (
     UPDATE reservations AS r SET resolved_at = $1, resolution = 'reservationExpired'
     FROM released WHERE r.reservation_id = released.reservation_id
-), new_events ({COLUMNS}) AS (
-    SELECT uuidv7(), certificate_id::text, certificate_id, sequence, 'issue.released', $1, reservation_channel,
-        reservation_channel, CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id,
-        nullif(nominal, 0), currency, balance, held, NULL, NULL,
-        jsonb_build_object('reservationId', reservation_id, 'orderId', NULL, 'reason', 'reservationExpired')
-    FROM released
-), {RECORD}
+), {events_of("released", "issue.released", "$1", "reservation_channel", _RELEASED)}
 SELECT count(*) FROM released
 """  # noqa: S608 - made of constants
 
@@ -75,7 +69,7 @@ class StoredReservation:
     certificate_id: str
     channel: str
     reserved_until: datetime
-    resolution: str | None  # while it lives
+    resolution: str | None  # None: it lives
     last_four: str
 
 
@@ -89,7 +83,8 @@ class ReservationRepository(Repository):
 
     async def live_of(self, caller: str) -> int:
         """Return how many reservations of a caller are neither ordered nor ended."""
-        return int(await self._fetchval(_LIVE, caller))
+        statement = "SELECT count(*) FROM reservations WHERE reserved_by = $1 AND resolved_at IS NULL"
+        return int(await self._fetchval(statement, caller))
 
     async def may_release(
         self,

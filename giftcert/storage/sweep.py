@@ -1,7 +1,6 @@
 """What the sweep looks for: pending rows that nobody decides, certificates that nobody looks at when they are due.
 
-A look begins at a lower bound, below which nothing waits nor can come, so that it passes over no dead entries. The
-bound stays behind the clock by more than any transaction lasts.
+A look begins at a lower bound, below which nothing waits nor can come, so that it passes over no dead entries.
 """
 
 from dataclasses import dataclass
@@ -9,19 +8,18 @@ from datetime import datetime, timedelta
 
 from asyncpg import Record
 
-from giftcert.storage.repository import Repository
+from giftcert.storage.repository import Repository, of_row
 from giftcert.temporal.signals import Signal, Wake
 
-UNSIGNALLED = timedelta(seconds=5)
-"""Younger rows are most likely in the memory of the process that committed them."""
+UNSIGNALLED = timedelta(seconds=5)  # younger rows are most likely in the memory of who committed them
 UNDECIDED = timedelta(seconds=20)
 OVERDUE = timedelta(seconds=15)
 LONGEST = timedelta(minutes=10)
 """While nobody decides, each signal comes after a wait as long as all before it together, up to this."""
-BOUND_BEHIND = timedelta(minutes=2)
+BOUND_BEHIND = timedelta(minutes=2)  # longer than any transaction
 
 _OF_CERTIFICATE = f"""c.certificate_id::text, '{Signal.REQUEST_DECIDED.value}' AS kind,
-    coalesce(sale_channel, reservation_channel) AS channel, product_id, order_id, NULL AS cause_event_id, timer_at"""
+    coalesce(sale_channel, reservation_channel) AS channel, product_id AS product, order_id, NULL AS cause, timer_at"""
 # Rows that others hold are being worked on. What is claimed here is signalled at once, or given back.
 _CLAIM_PENDING = """
     WITH due AS (
@@ -36,8 +34,8 @@ _CLAIM_PENDING = """
     )
     UPDATE pending AS p SET signalled_at = $1 FROM due
     WHERE (p.certificate_id, p.order_id, p.line_key) = (due.certificate_id, due.order_id, due.line_key)
-    RETURNING p.certificate_id::text, p.kind, p.channel, due.product_id, nullif(p.order_id, '') AS order_id,
-        p.cause_event_id, due.timer_at
+    RETURNING p.certificate_id::text, p.kind, p.channel, due.product_id AS product,
+        nullif(p.order_id, '') AS order_id, p.cause_event_id AS cause, due.timer_at
 """
 _CLAIM_DUE = f"""
     WITH due AS (
@@ -53,16 +51,15 @@ _CLAIM_DUE = f"""
     UPDATE certificates AS c SET swept_at = $1 FROM due WHERE c.certificate_id = due.certificate_id
     RETURNING {_OF_CERTIFICATE}
 """  # noqa: S608 - made of constants
-_GIVE_BACK_PENDING = """
+_GIVE_BACK = """
+    WITH due AS (
+        UPDATE certificates SET swept_at = NULL WHERE certificate_id IN (
+            SELECT certificate_id FROM certificates WHERE certificate_id = ANY($1::uuid[])
+            FOR NO KEY UPDATE SKIP LOCKED)
+    )
     UPDATE pending SET signalled_at = NULL WHERE (certificate_id, order_id, line_key) IN (
         SELECT certificate_id, order_id, line_key FROM pending WHERE certificate_id = ANY($1::uuid[])
-        FOR NO KEY UPDATE SKIP LOCKED
-    )
-"""
-_GIVE_BACK_DUE = """
-    UPDATE certificates SET swept_at = NULL WHERE certificate_id IN (
-        SELECT certificate_id FROM certificates WHERE certificate_id = ANY($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
-    )
+        FOR NO KEY UPDATE SKIP LOCKED)
 """
 # Rarely, so that the row of the bound does not grow versions.
 _RAISE_BOUNDS = """
@@ -92,10 +89,10 @@ _COUNT = """
 
 @dataclass(frozen=True, slots=True)
 class Neglected:
-    """A signal to send again. ``had_run``: a workflow should be waiting on its timer."""
+    """A signal to send again."""
 
     wake: Wake
-    had_run: bool
+    had_run: bool  # a workflow should be waiting on its timer
 
 
 class SweepRepository(Repository):
@@ -113,8 +110,7 @@ class SweepRepository(Repository):
 
     async def give_back(self, certificate_ids: list[str]) -> None:
         """Have the next look find these again: they could not be signalled."""
-        await self._execute(_GIVE_BACK_DUE, certificate_ids)
-        await self._execute(_GIVE_BACK_PENDING, certificate_ids)
+        await self._execute(_GIVE_BACK, certificate_ids)
 
     async def led_among(self, certificate_ids: list[str], default_channel: str) -> list[Neglected]:
         """Return signals to those of the certificates that still have something to wait for."""
@@ -130,13 +126,5 @@ class SweepRepository(Repository):
 
 
 def _neglected(row: Record, default_channel: str) -> Neglected:
-    certificate_id, kind, channel, product, order_id, cause, timer_at = row
-    wake = Wake(
-        certificate_id=certificate_id,
-        signal=Signal(kind),
-        channel=channel or default_channel,
-        product=product,
-        order_id=order_id,
-        cause=cause,
-    )
-    return Neglected(wake, had_run=timer_at is not None)
+    channel, signal = row["channel"] or default_channel, Signal(row["kind"])
+    return Neglected(of_row(Wake, row, channel=channel, signal=signal), row["timer_at"] is not None)
