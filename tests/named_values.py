@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from giftcert.storage.database import Connection
+from giftcert.storage.database import Connection, Database
 
 _NAME = re.compile(r"(?<!:):([a-z]\w*)")
 
@@ -29,3 +29,17 @@ async def query(connection: Connection, statement: str, **values: object) -> lis
         }
         for row in await prepared.fetch(*arguments)
     ]
+
+
+class Statements:
+    """Runs statements for a class that has a database."""
+
+    database: Database
+
+    async def run(self, statement: str, **values: Any) -> None:
+        async with self.database.transaction() as connection:
+            await query(connection, statement, **values)
+
+    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        async with self.database.connection() as connection:
+            return await query(connection, statement, **values)

@@ -18,7 +18,7 @@ from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
-from tests.named_values import query
+from tests.named_values import Statements
 
 NOWHERE = "127.0.0.1:1"
 """Nobody listens here: Temporal is away."""
@@ -95,7 +95,7 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
 
 
 @dataclass
-class Stock:
+class Stock(Statements):
     """Fills the pool and looks into the tables."""
 
     database: Database
@@ -107,14 +107,6 @@ class Stock:
             if quantity:
                 pool = PoolRepository(connection)
                 await pool.generate(product, quantity, keyring_of(self.settings), datetime.now(UTC))
-
-    async def run(self, statement: str, **values: Any) -> None:
-        async with self.database.transaction() as connection:
-            await query(connection, statement, **values)
-
-    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        async with self.database.connection() as connection:
-            return await query(connection, statement, **values)
 
     async def events(self, certificate_id: str | None = None) -> list[dict[str, Any]]:
         condition = "certificate_id = :id" if certificate_id else "certificate_id IS NULL"

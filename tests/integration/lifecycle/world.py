@@ -28,12 +28,10 @@ from giftcert.domain.order.messages import (
     PaymentRefunded,
     PaymentVoided,
 )
-from giftcert.domain.order.order import Novelty, apply, novelty, settled
 from giftcert.domain.policy import Policy
 from giftcert.domain.products import Product
 from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.change import Lifecycle, Outcome
-from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.lifecycle.snapshot import Snapshot
 from giftcert.storage import ingest_fences
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
@@ -41,13 +39,14 @@ from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
-from giftcert.storage.orders import OrderRepository, StoredOrder
+from giftcert.storage.orders import OrderRepository
 from giftcert.storage.pending import PendingRow
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.signals import Signal, Wake
+from tests.folding import folded
 from tests.integration.storage.pool_rows import PlainSealer
-from tests.named_values import query
+from tests.named_values import Statements
 
 GIFT = Product("GC-5000", "RUB", nominal=500_000)
 WORTH = 500_000
@@ -185,7 +184,7 @@ def spent(
 
 
 @dataclass
-class World:
+class World(Statements):
     """Everything on one database. ``now`` is everybody's clock."""
 
     database: Database
@@ -258,7 +257,7 @@ class World:
             await ingest_fences.enter(connection, [(PAYMENTS if spendings else ORDERS, 0)])
             stored = await OrderRepository(connection).lock(said)
             changes = [
-                _folded(stored.get(order_id), messages, recipients, self.now)
+                folded(stored.get(order_id), messages, self.now, recipients)
                 for order_id, messages in sorted(said.items())
             ]
             rows = await OrderLineRepository(connection).lock([one for one in said if one in stored])
@@ -325,42 +324,11 @@ class World:
         )
         return [(row["id"], row["order_id"], row["line_key"]) for row in rows]
 
-    async def run(self, statement: str, **values: Any) -> None:
-        async with self.database.transaction() as connection:
-            await query(connection, statement, **values)
-
-    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        async with self.database.connection() as connection:
-            return await query(connection, statement, **values)
-
 
 _SPENDING = """
     INSERT INTO spendings (identity, content, certificate_id, message) VALUES ($1, '', $2::uuid, $3::jsonb)
     ON CONFLICT DO NOTHING
 """
-
-
-def _folded(
-    stored: StoredOrder | None,
-    messages: Sequence[OrderMessage],
-    recipients: Mapping[str, Recipient] | None,
-    now: datetime,
-) -> OrderChange:
-    order = stored.order if stored else None
-    new: list[OrderMessage] = []
-    for message in messages:
-        if novelty(order, message) is Novelty.NEW:
-            new.append(message)
-        order = apply(order, message, now)
-    assert order is not None
-    order = settled(order)
-    lines = order.lines if any(isinstance(message, OrderStated) for message in new) else ()
-    by_key = {
-        line.key: (recipients or {}).get(line.line_id)
-        for line in lines
-        if line.naming is not None and line.listed
-    }
-    return OrderChange(order=order, is_new=stored is None, said=tuple(new), recipients=by_key)
 
 
 def _spent_row(certificate_id: str) -> PendingRow:

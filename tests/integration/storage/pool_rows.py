@@ -13,7 +13,7 @@ from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
-from tests.named_values import query
+from tests.named_values import Statements
 
 GIFT = Product("GC-5000", "RUB", nominal=500_000)
 
@@ -29,7 +29,7 @@ class PlainSealer:
 
 
 @dataclass
-class Tables:
+class Tables(Statements):
     database: Database
     url: str
 
@@ -51,14 +51,6 @@ class Tables:
         """Claims as the API makes them."""
         async with Database(self.url, index_plans=True) as database:
             yield ClaimRepository(database)
-
-    async def run(self, statement: str, **values: Any) -> None:
-        async with self.database.transaction() as connection:
-            await query(connection, statement, **values)
-
-    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        async with self.database.connection() as connection:
-            return await query(connection, statement, **values)
 
     async def until(self, condition: str) -> None:
         """Wait for what a table comes to say."""
