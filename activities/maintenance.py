@@ -16,8 +16,8 @@ from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.database import Database
+from giftcert.storage.day_partitions import drop_before
 from giftcert.storage.idempotency import IdempotencyRepository
-from giftcert.storage.inbox import drop_before
 from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.temporal.runs import CertificateRuns

@@ -17,8 +17,8 @@ from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Connection, Database
+from giftcert.storage.day_partitions import make_days
 from giftcert.storage.events import EVENT, stored_event
-from giftcert.storage.inbox import make_days
 from kafka_ingest.records import InputRecord
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter

@@ -18,7 +18,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
-from giftcert.storage.inbox import make_days
+from giftcert.storage.day_partitions import make_days
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 

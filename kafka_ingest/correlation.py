@@ -26,7 +26,7 @@ from giftcert.domain.order.order import Novelty, Order, apply, novelty, settled
 from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.redaction import REDACTED, is_fit_to_tell
 from giftcert.storage.orders import StoredOrder
-from giftcert.storage.pending import Spending
+from giftcert.storage.spendings import Spending
 from kafka_ingest.decoder import DecodedBatch, decode_whole
 from kafka_ingest.decoder import Payment as PaymentOfBatch
 from kafka_ingest.quarantine import (

@@ -14,8 +14,8 @@ from prometheus_client import Gauge
 
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
-from giftcert.storage.clients import ClientRepository
 from giftcert.storage.database import Database
+from giftcert.storage.erasures import ErasureRepository
 from giftcert.storage.orders import OrderRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.transaction import BatchTransaction, IngestRules
@@ -54,7 +54,7 @@ class LateMatch:
         """Set fences, look once at what has one, end what can be ended; return whether anything is left."""
         async with self.database.transaction() as connection:
             await OrderRepository(connection).set_fences(AT_ONCE)
-            await ClientRepository(connection).set_erasure_fences(AT_ONCE)
+            await ErasureRepository(connection).set_fences(AT_ONCE)
         wakes: list[Wake] = []
         async with self.database.transaction() as connection:
             orders = OrderRepository(connection)
@@ -63,12 +63,12 @@ class LateMatch:
                 wakes = await BatchTransaction(connection, self.rules, self.clock()).recheck(found)
                 await orders.end_recheck(list(found), oldest_open)
             orders_left = await orders.any_rechecked()
-            clients_left = await ClientRepository(connection).any_erasure()
+            clients_left = await ErasureRepository(connection).are_any()
         if wakes:
             self.send(wakes)
         if clients_left:
             async with self.database.transaction() as connection:
                 oldest_open = await ingest_fences.oldest_open(connection)
-                clients_left = await ClientRepository(connection).erase_recipients(AT_ONCE, oldest_open)
+                clients_left = await ErasureRepository(connection).erase_recipients(AT_ONCE, oldest_open)
         _OPEN.set(orders_left or clients_left)
         return orders_left or clients_left

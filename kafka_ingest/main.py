@@ -12,7 +12,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
-from giftcert.storage.inbox import make_days
+from giftcert.storage.day_partitions import make_days
 from giftcert.telemetry import Health, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns

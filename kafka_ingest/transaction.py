@@ -23,14 +23,16 @@ from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.order_changes import LineRevision, is_certificate_id
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage import inbox, pending
+from giftcert.storage import inbox, spendings
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.database import Connection
-from giftcert.storage.inbox import InboxRow, UnmatchedPaymentRepository
+from giftcert.storage.inbox import InboxRow
 from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
 from giftcert.storage.orders import OrderRepository, StoredOrder
-from giftcert.storage.pending import PendingRow, Spending
+from giftcert.storage.pending import PendingRow
 from giftcert.storage.quarantine import QuarantineRepository
+from giftcert.storage.spendings import Spending
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.signals import Signal, Wake
 from kafka_ingest.correlation import BatchPlan, Correlation, Known
 from kafka_ingest.decoder import DecodedBatch, Payment
@@ -109,7 +111,7 @@ class BatchTransaction:
         looked_at_again = {one for one, stored in orders.items() if stored.recheck}
         spending = [one for _, one in batch.payments if one.spent_certificate_id is not None]
         spent = {one.spent_certificate_id or "" for one in spending}
-        repository = pending.SpendingRepository(self.connection)
+        repository = spendings.SpendingRepository(self.connection)
         payments = UnmatchedPaymentRepository(self.connection)
         return Known(
             orders=orders,
@@ -175,7 +177,7 @@ class BatchTransaction:
         reported = report_unknown(plan, rows, revisions, replaying=self.replaying)
         _report_too_large(plan, self.now)
         spent, keyring = list(plan.spendings.values()), self.rules.keyring
-        writes = [pending.spent(spent, self.now)] if spent else []
+        writes = [spendings.spent(spent, self.now)] if spent else []
         if plan.originals:
             originals = [_original(source, record, self.now, keyring) for source, record in plan.originals]
             writes.append(inbox.received(originals))

@@ -9,12 +9,13 @@ from giftcert.domain.order.messages import OrderMessage, OrderStated
 from giftcert.domain.order.order import Novelty, apply, novelty, settled
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
-from giftcert.storage import pending
+from giftcert.storage import pending, spendings
 from giftcert.storage.database import Connection
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository, StoredOrder
-from giftcert.storage.pending import PendingRow, Spending, SpendingRepository
+from giftcert.storage.pending import PendingRow
 from giftcert.storage.repository import write_together
+from giftcert.storage.spendings import Spending, SpendingRepository
 from giftcert.temporal.signals import Signal, Wake
 
 
@@ -69,7 +70,7 @@ async def report_spending(
     row = PendingRow(
         certificate_id=certificate_id, kind=Signal.CERTIFICATE_SPENT, channel=channel, cause=message.cause
     )
-    await write_together(connection, pending.spent([spending], now), pending.waiting([row], now))
+    await write_together(connection, spendings.spent([spending], now), pending.waiting([row], now))
     return [
         Wake(
             certificate_id=certificate_id,

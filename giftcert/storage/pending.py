@@ -1,12 +1,11 @@
 """Work that waits for a certificate: a line whose standing changed, or payments that spend it. Table ``pending``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.cause import Cause
-from giftcert.domain.certificate.messages import SpendingReported
-from giftcert.storage.repository import Repository, Write, as_json, by_column
+from giftcert.storage.repository import Repository, Write, as_json
 from giftcert.temporal.signals import Signal
 
 # Sorted, so that two transactions that want the same rows wait for each other instead of for ever. Each write draws a
@@ -33,30 +32,6 @@ _MARK = """
     WHERE (p.certificate_id, p.order_id, p.line_key) = (held.certificate_id, held.order_id, held.line_key)
 """
 
-_CONTENTS = "SELECT identity, content FROM spendings WHERE identity = ANY($1)"
-_CHANNELS = """
-    SELECT certificate_id::text, coalesce(sale_channel, reservation_channel) FROM certificates
-    WHERE certificate_id = ANY($1::uuid[])
-"""
-_ADD_SPENDINGS = """
-    INSERT INTO spendings (identity, content, certificate_id, message, received_at)
-    SELECT identity, content, certificate_id, message::jsonb, {}
-    FROM unnest({}::text[], {}::bytea[], {}::uuid[], {}::text[]) WITH ORDINALITY
-        AS new (identity, content, certificate_id, message, nth)
-    ORDER BY nth
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
-    """A payment by a certificate of ours."""
-
-    identity: str  # what repeats of it share
-    content: bytes  # what they must not differ in
-    certificate_id: str
-    channel: str  # the task queue of the certificate's workflow, which is not stored
-    message: SpendingReported
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRow:
@@ -81,21 +56,3 @@ class PendingRepository(Repository):
 def waiting(rows: Sequence[PendingRow], since: datetime) -> Write:
     """Write rows, each key once; one that is there already gets another number and the newest kind."""
     return Write(_ADD, [since, as_json(rows)])
-
-
-class SpendingRepository(Repository):
-    """Reads spendings in batches."""
-
-    async def contents(self, identities: Iterable[str]) -> dict[str, bytes]:
-        """Return the content of those that are stored, by identity."""
-        return {row[0]: row[1] for row in await self._fetch(_CONTENTS, list(identities))}
-
-    async def channels(self, certificate_ids: Iterable[str]) -> dict[str, str | None]:
-        """Return which of these certificates are ours, each with the channel that sells it, if one does."""
-        return {row[0]: row[1] for row in await self._fetch(_CHANNELS, list(certificate_ids))}
-
-
-def spent(spendings: Sequence[Spending], now: datetime) -> Write:
-    """Store spendings in this order; fails if another transaction has stored one of them meanwhile."""
-    rows = ((one.identity, one.content, one.certificate_id, as_json(one.message)) for one in spendings)
-    return Write(_ADD_SPENDINGS, [now, *by_column(rows)])

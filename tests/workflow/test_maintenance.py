@@ -13,7 +13,8 @@ from workflow_support import Deployment
 from activities.maintenance import MaintenanceActivities
 from activities.payloads import Reconciled
 from giftcert.settings import Settings
-from giftcert.storage.inbox import UnmatchedPaymentRepository, make_days
+from giftcert.storage.day_partitions import make_days
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.schedules import schedules
 from giftcert.temporal.workflow_starts import Reconciliation
 from tests.sandbox import sandbox

@@ -11,8 +11,8 @@ from giftcert.contracts.payments import encode_payment
 from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
 from giftcert.storage.database import Connection, Database
-from giftcert.storage.inbox import UnmatchedPaymentRepository
 from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.signals import Wake
 from kafka_ingest.decoder import decode
 from kafka_ingest.late_match import LateMatch

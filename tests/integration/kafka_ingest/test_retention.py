@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from giftcert.clock import utc_now
-from giftcert.storage.inbox import UnmatchedPaymentRepository, drop_before, make_days
+from giftcert.storage.day_partitions import drop_before, make_days
+from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from kafka_ingest.main import DAYS_AHEAD, make_days_ahead
 from tests.integration.kafka_ingest.ingest_store import NOON, Store
 from tests.unit.contracts.topic_records import order, payment

@@ -31,6 +31,7 @@ from giftcert.storage.certificates import LockRequest, load_locked
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.clients import ClientRepository
 from giftcert.storage.database import Database
+from giftcert.storage.erasures import ErasureRepository
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
@@ -223,10 +224,10 @@ class Crowd:
 
     async def erase_recipients(self) -> bool:
         async with self.world.database.transaction() as connection:
-            await ClientRepository(connection).set_erasure_fences(10)
+            await ErasureRepository(connection).set_fences(10)
         async with self.world.database.transaction() as connection:
             oldest = await ingest_fences.oldest_open(connection)
-            return await ClientRepository(connection).erase_recipients(10, oldest)
+            return await ErasureRepository(connection).erase_recipients(10, oldest)
 
     async def sweep(self, random: Random) -> None:
         """Look for what waits too long or is due, and remember what was signalled; now and then Temporal is away."""

@@ -13,7 +13,7 @@ from giftcert.domain.policy import Policy
 from giftcert.lifecycle.order_changes import LineRevision, revised_lines, wakes_of
 from giftcert.storage.order_lines import LineKey, OrderLineRow
 from giftcert.storage.orders import StoredOrder
-from giftcert.storage.pending import Spending
+from giftcert.storage.spendings import Spending
 from giftcert.temporal.signals import Signal
 from kafka_ingest.correlation import BatchPlan, Correlation, Known
 from kafka_ingest.decoder import Payment, decode
