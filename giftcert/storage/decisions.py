@@ -42,11 +42,9 @@ _LINES = """line_changes AS (
 )"""
 # Whatever was written meanwhile has another number, and stays.
 _PENDING = """decided AS (
-    DELETE FROM pending AS p
-    USING unnest({pending_orders}::text[], {pending_lines}::integer[], {pending_numbers}::bigint[])
-        AS seen (order_id, line_key, number)
+    DELETE FROM pending AS p USING jsonb_to_recordset({pending}::jsonb) AS seen (key jsonb, number bigint)
     WHERE p.certificate_id = {certificate_id}::uuid
-        AND (p.order_id, p.line_key, p.number) = (seen.order_id, seen.line_key, seen.number)
+        AND (p.order_id, p.line_key, p.number) = (key ->> 0, (key ->> 1)::integer, seen.number)
 )"""
 _SPENDINGS = """applied AS (
     UPDATE spendings SET applied_at = {at} WHERE identity = ANY({spendings}::text[])
@@ -82,7 +80,7 @@ _PARTS = {
     "certificate_id": _CERTIFICATE,
     "events": _EVENTS,
     "lines": _LINES,
-    "pending_orders": _PENDING,
+    "pending": _PENDING,
     "spendings": _SPENDINGS,
     "redemptions": _REDEMPTIONS,
     "reservation_id": _RESERVATION,
@@ -132,7 +130,7 @@ async def write(connection: Connection, decision: DecisionWrite) -> bool:
     Returns ``False`` where another decision, or a call under the same key, came in between: undo a transaction then.
     """
     values = _certificate(decision) | _beside(decision)
-    sql, names = _statement(tuple(part for part in _PARTS if part in values))
+    sql, names = _statement(tuple(part for part in _PARTS if values[part]))
     try:
         await connection.fetchrow(sql, *(values[name] for name in names))
     except asyncpg.DivisionByZeroError:
@@ -188,31 +186,22 @@ def _certificate(decision: DecisionWrite) -> dict[str, Any]:
 
 
 def _beside(decision: DecisionWrite) -> dict[str, Any]:
-    """Return the parameters of the parts that this decision has."""
-    values: dict[str, Any] = {}
-    if decision.records:
-        first = decision.sequence + 1
-        values["events"] = event_rows(decision.records, decision.state.certificate_id, first)
-    if decision.lines:
-        values["lines"] = as_json([_line(line, report) for line, report in decision.lines])
-    if decision.pending:
-        values["pending_orders"] = [one.key[0] for one in decision.pending]
-        values["pending_lines"] = [one.key[1] for one in decision.pending]
-        values["pending_numbers"] = [one.number for one in decision.pending]
-    if decision.spendings:
-        values["spendings"] = list(decision.spendings)
-    if decision.redemptions:
-        values["redemptions"] = as_json(decision.redemptions)
-    if decision.reservation_changed and decision.state.reservation is not None:
-        values["reservation_id"] = decision.state.reservation.reservation_id
-        values["resolution"] = decision.resolution
-    if decision.disclosures:
-        values["disclosures"] = as_json(decision.disclosures)
-    if decision.is_unlocked:
-        values["unlocked_at"] = decision.at
-    if decision.answer is not None:
-        values |= asdict(decision.answer)
-    return values
+    """Return the parameters of the other parts; the first of those that this decision lacks is nothing."""
+    state, answer = decision.state, decision.answer
+    reservation = state.reservation if decision.reservation_changed else None
+    events = event_rows(decision.records, state.certificate_id, decision.sequence + 1)
+    return {
+        "events": events if decision.records else None,
+        "lines": as_json([_line(*one) for one in decision.lines]) if decision.lines else None,
+        "pending": as_json(decision.pending) if decision.pending else None,
+        "spendings": list(decision.spendings),
+        "redemptions": as_json(decision.redemptions) if decision.redemptions else None,
+        "reservation_id": reservation.reservation_id if reservation else None,
+        "resolution": decision.resolution,
+        "disclosures": as_json(decision.disclosures) if decision.disclosures else None,
+        "unlocked_at": decision.at if decision.is_unlocked else None,
+        **(asdict(answer) if answer else {"caller_key": None}),
+    }
 
 
 def _line(line: Line, report: LineReport) -> dict[str, Any]:

@@ -20,14 +20,11 @@ async def enter(connection: Connection, partitions: Iterable[tuple[str, int]]) -
     Gives the transaction its id, and waits for others that still write of the same partitions: a process that lost
     a partition without noticing must not commit a message between two of its successor's.
     """
-    keys = sorted({_lock_key(topic, partition) for topic, partition in partitions})
+    names = (f"{topic}-{partition}".encode() for topic, partition in partitions)
+    keys = sorted({_LOCK_CLASS << 32 | crc32(name) for name in names})
     await connection.execute(_ENTER, keys)
 
 
 async def oldest_open(connection: Connection) -> int:
     """Return the lowest transaction id that may still be in progress: all below have ended."""
     return int(await connection.fetchval(_OLDEST_OPEN))
-
-
-def _lock_key(topic: str, partition: int) -> int:
-    return _LOCK_CLASS << 32 | crc32(f"{topic}-{partition}".encode())

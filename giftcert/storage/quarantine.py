@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from giftcert.security.keyring import Keyring
-from giftcert.storage.repository import Repository, by_column
+from giftcert.storage.repository import Repository
 
 Place: TypeAlias = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -20,15 +20,9 @@ Closing: TypeAlias = Literal["replayed", "dismissed"]
 
 _RECORD = """topic, partition, record_offset, record_key, record_value, fingerprint, reason, detail, written_at,
     contradiction"""
-# Lists of names are arrays in the table, which unnest would flatten: they come joined.
 _ADD = f"""
     INSERT INTO quarantine ({_RECORD}, named_ids, named_orders, searchable, quarantined_at)
-    SELECT {_RECORD}, string_to_array(named_ids, ',')::uuid[],
-        ARRAY(SELECT decode(digest, 'hex') FROM unnest(string_to_array(named_orders, ',')) AS digest), searchable, $1
-    FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[],
-        $8::text[], $9::text[], $10::timestamptz[], $11::bytea[], $12::text[], $13::text[], $14::boolean[])
-        AS new ({_RECORD}, named_ids, named_orders, searchable)
-    ON CONFLICT DO NOTHING
+    VALUES ({", ".join(f"${nth}" for nth in range(1, 15))}) ON CONFLICT DO NOTHING
     RETURNING topic, partition, record_offset
 """  # noqa: S608 - made of constants
 # Ordered as the index of open records, so that it is read whatever the statistics say.
@@ -140,16 +134,8 @@ class QuarantineRepository(Repository):
 
     async def add(self, records: Sequence[tuple[QuarantinedRecord, NamedThings]], at: datetime) -> set[Place]:
         """Add records, those already there left out; return the places of those that are new."""
-        rows = (
-            (
-                *astuple(record),
-                ",".join(map(str, names.ids)),
-                ",".join(digest.hex() for digest in names.orders),
-                names.searchable,
-            )
-            for record, names in records
-        )
-        return {(row[0], row[1], row[2]) for row in await self._fetch(_ADD, at, *by_column(rows))}
+        rows = [(*astuple(record), *astuple(names), at) for record, names in records]
+        return {(row[0], row[1], row[2]) for row in await self._connection.fetchmany(_ADD, rows)}
 
     async def any_open(self) -> bool:
         """Return whether anything lies in quarantine; mostly nothing does."""
