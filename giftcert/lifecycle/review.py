@@ -255,7 +255,7 @@ class Review:
 
     def _check_progress(self, decision: Decision, deadline: Deadline | None) -> None:
         if deadline and next_deadline(decision.state, self._policy, self._passed_over) == deadline:
-            raise StandingStillError(deadline.message)
+            raise StandingStillError
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
         self.records += stamp(self.state, decision.recorded, at=self.now, channel=channel)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from giftcert.domain.certificate.messages import SpendingKind
+from giftcert.domain.clients import Recipient
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.temporal.signals import Signal
 from tests.integration.lifecycle.world import (
@@ -73,6 +74,21 @@ async def test_what_waits_is_known_by_its_newest_news(world: World) -> None:
             "cause_event_id": paid.cause.event_id,
         }
     ]
+
+
+@pytest.mark.parametrize(("customer_id", "kept"), [("C-erased", None), ("C-1", "anna")])
+async def test_of_a_buyer_who_is_erased_nothing_is_kept_of_whom_it_is_for(
+    world: World, customer_id: str, kept: str | None
+) -> None:
+    await world.run(
+        "INSERT INTO clients (client_id, erased, occurred_at, event_id) VALUES ('C-erased', true, :at, 'e')",
+        at=START,
+    )
+    certificate_id = await world.reserved()
+    version = stated("IM-1", 1, sold(certificate_id), customer_id=customer_id)
+    await world.say(version, recipients={"1": Recipient("anna")})
+    [line] = await world.rows("SELECT recipient ->> 'ref' AS ref FROM order_lines")
+    assert line == {"ref": kept}
 
 
 async def test_looking_again_writes_nothing(world: World) -> None:

@@ -156,6 +156,10 @@ def test_certificates_imported_since_are_told_of_the_order_that_named_them() -> 
     _, [known] = revised(before=order, rows=stored(lines))
     assert (known.line.named, known.line.speaker) == ((B,), B)
     assert known.to_decide == ((Signal.ORDER_CHANGED, TWO.cause),)
+    replaced = o.stated(o.A), o.stated(o.gift("2", certificate="unknown"), version=2)
+    order, lines = revised(*replaced, ours=())
+    _, [known] = revised(before=order, rows=stored(lines), ours=(A,))
+    assert (known.line.named, known.line.speaker) == ((A,), None)
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,7 @@ def test_rejecting_money_in_another_currency_leaves_the_most_that_it_may_be_wort
 def test_a_person_may_say_what_rejected_money_in_another_currency_is_worth() -> None:
     found = issued().tell(make.refunded(600, currency="EUR"))
     assert refusal(found, "reject", 500_001) == ResolutionRefusal.AMOUNT_TOO_HIGH
+    assert refusal(issued().tell(make.refunded(600, currency="EUR")), "reject", 500_000) is None
     assert counted(decide(found, "reject", 50_000)) == (50_000, 0, 50_000)
 
 

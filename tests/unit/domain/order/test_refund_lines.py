@@ -293,7 +293,8 @@ def test_the_smallest_excess_of_a_line_goes_back_first() -> None:
 
 def test_what_went_back_beyond_all_prices_is_no_goods_money_again() -> None:
     order = o.stated(o.goods("1", 300), o.A), o.captured(1_000)
-    assert sums(o.standings(*order, o.refunded(200, "r-1"), o.refunded(500, "r-2"))) == {"2": (0, 200)}
+    beyond = o.refunded(100, "r-1"), o.refunded(100, "r-2")
+    assert sums(o.standings(*order, *beyond, o.refunded(500, "r-3"))) == {"2": (0, 200)}
 
 
 def test_the_excess_of_certificates_alone_goes_back_by_their_numbers() -> None:
