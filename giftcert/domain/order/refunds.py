@@ -71,15 +71,11 @@ class Refund:
         """What was counted for a line stays with it, even where others are said to have it."""
         for key, amount in self.counted.items():
             self.give(key, amount - self.given[key])
-        too_much = self.given.total() + self.rest - self.amount
-        if too_much > 0:
-            cut = min(too_much, self.rest)
-            self.rest -= cut
+        too_much = self.given.total() - self.amount
+        for key, amount in self.given.items():
+            cut = max(0, min(too_much, amount - self.counted[key]))
+            self.given[key] -= cut
             too_much -= cut
-            for key, amount in self.given.items():
-                cut = max(0, min(too_much, amount - self.counted[key]))
-                self.given[key] -= cut
-                too_much -= cut
 
 
 def refunds_of(order: Order, bearers: Bearers, counted: Mapping[int, CountedMoney]) -> list[Refund]:

@@ -209,6 +209,7 @@ def test_no_more_is_taken_than_the_money_that_came_is_worth() -> None:
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.taken, event.uncovered) == (200_000, 200_000, 0)
     assert (found.status, found.state.balance) == (Status.ISSUED, 300_000)
+    assert found.sale.cases[-1].amount == 200_000
 
 
 def test_all_is_taken_when_the_full_price_comes_whatever_was_approved() -> None:

@@ -371,6 +371,21 @@ def test_parts_of_one_refund_over_two_payments_are_one_refund_whichever_comes_fi
         assert [(one.certain, one.possible) for one in found.refunds] == [(300, 200)]
 
 
+def test_allocations_of_a_part_count_up_to_that_part() -> None:
+    parts = (
+        o.refunded(500, "r-1", to={"2": 300, "3": 300}),
+        o.refunded(100, "r-1", payment_id="P-2"),
+    )
+    assert sums(alone(*parts)) == {"2": (300, 100), "3": (200, 100)}
+    nobodys = o.refunded(300, "r-1", to={"9": 100}), o.refunded(200, "r-1", to={"9": 50}, payment_id="P-2")
+    assert sums(alone(*nobodys)) == {"2": (0, 350), "3": (0, 350)}
+
+
+def test_the_smallest_refund_that_no_line_lacks_is_back_of_the_last_once() -> None:
+    both = o.refunded(500, "r-1", to={"2": 500}), o.refunded(500, "r-2", to={"3": 500})
+    assert certain(alone(*both, o.refunded(1, "r-3"))) == [500, 501]
+
+
 def test_a_refund_in_parts_stays_with_goods_only_as_a_whole() -> None:
     whole = told(o.refunded(300, "r-1"))
     parts = told(o.refunded(100, "r-1", payment_id="P-1"), o.refunded(200, "r-1", payment_id="P-2"))

@@ -63,6 +63,12 @@ def test_what_no_line_took_is_left_to_the_one_of_which_was_spoken_last() -> None
     assert (possible(found), certain(found)) == ([0, 0, 0], [0, 400, 100])
 
 
+def test_what_no_line_took_is_left_to_the_last_though_another_line_has_all_its_money_back() -> None:
+    back = o.refunded(500, "r-0", to={"3": 500}), o.refunded(400, "r-1")
+    found = o.standings(o.stated(o.A, o.B), o.captured(1_000), *back, o.share(1, 0))
+    assert [(o.back(one), o.possible(one)) for one in found.values()] == [(0, 400), (500, 0)]
+
+
 def test_persons_never_give_more_than_the_refund() -> None:
     found = in_doubt(o.share(1, 400), o.share(2, 400))
     assert (sum(certain(found)), certain(found)[0]) == (500, 400)
@@ -163,6 +169,24 @@ def test_more_counted_than_a_refund_has_is_kept_and_takes_from_nobody_twice() ->
     counted = {2: CountedMoney(captured=500, refunds=(("r-1", "RUB", 500),))}
     found = o.standings(*PAID, o.refunded(300, "r-1"), counted=counted)
     assert [o.back(one) for one in found.values()] == [500, 0]
+
+
+def test_what_was_counted_is_taken_from_the_first_who_are_said_to_have_it() -> None:
+    counted = {1: CountedMoney(captured=300, refunds=(("r-1", "RUB", 300),))}
+    said = o.share(2, 350), o.share(3, 150)
+    paid = o.stated(o.A, o.B, o.gift("4")), o.captured(1_500), o.refunded(500, "r-1")
+    assert [o.back(one) for one in o.standings(*paid, *said).values()] == [0, 350, 150]
+    found = o.standings(*paid, *said, counted=counted)
+    assert [o.back(one) for one in found.values()] == [300, 50, 150]
+    found = o.standings(*paid, o.share(2, 200), o.share(3, 300), counted=counted)
+    assert [o.back(one) for one in found.values()] == [300, 0, 200]
+
+
+def test_a_refund_of_which_a_part_was_counted_fits_the_goods_only_as_a_whole() -> None:
+    counted = {2: CountedMoney(captured=200, refunds=(("r-1", "RUB", 200),))}
+    refund = o.refunded(300, "r-1", at=o.NOON - o.MINUTE)
+    found = o.standings(*PAID, refund, o.returned("3", at=LATER), counted=counted)
+    assert [o.back(one) for one in found.values()] == [200, 100]
 
 
 # Other currencies ---------------------------------------------------------------------------------
