@@ -260,7 +260,7 @@ class Review:
     def _take(self, decision: Decision, channel: str | None = None) -> None:
         self.records += stamp(self.state, decision.recorded, at=self.now, channel=channel)
         before, self.state = self.state.reservation, decision.state
-        if before is not None and not before.ended and decision.state.reservation != before:
+        if decision.state.reservation != before:
             self.resolution = _resolution(decision) or self.resolution
 
     def _park(self, work: _Work, message: m.Fact | m.DeadlinePassed, error: str) -> None:

@@ -92,9 +92,8 @@ def _by_number(lines: Iterable[KnownLine]) -> dict[str, KnownLine]:
     return {line.line_id: line for line in sorted(lines, key=_recency)}
 
 
-def _recency(line: KnownLine) -> tuple[bool, bool, int, int]:
-    withdrawal = line.withdrawal
-    return line.listed, withdrawal is None, withdrawal.said_in if withdrawal else 0, line.key
+def _recency(line: KnownLine) -> tuple[bool, int, int]:
+    return line.listed, line.withdrawal.said_in if line.withdrawal else 0, line.key
 
 
 def _unlisted(line: KnownLine, version: OrderStated) -> KnownLine:

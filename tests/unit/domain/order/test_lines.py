@@ -77,6 +77,16 @@ def test_all_that_a_line_ever_named_is_known_newest_last() -> None:
     assert [line.certificates for line in order.lines] == [("a", "c", "b")]
 
 
+def test_a_number_means_the_line_that_was_removed_last() -> None:
+    """A certificate had it, then goods, then the certificate again: so it is the certificate's line."""
+    goods, nothing = o.stated(o.goods("2"), version=2), o.stated(o.B, version=4)
+    new = o.stated(o.B, o.gift("2", certificate="new"), version=5)
+    assert names(o.stated(o.A), goods, o.stated(o.A, version=3), nothing, new) == {
+        1: ("2", "new", True),
+        3: ("3", "certificate-3", True),
+    }
+
+
 def test_a_line_that_becomes_goods_is_removed_and_the_goods_are_new() -> None:
     found = by_key(o.stated(o.A), o.stated(o.goods("2", 500), version=2))
     assert (how(found[1]), found[1].listed) == (Withdrawal.REMOVED, False)
@@ -234,6 +244,18 @@ def test_a_cancellation_of_lines_that_nobody_knows_changes_no_line() -> None:
     assert how(by_key(o.stated(o.A), o.cancelled("9"))[1]) is None
 
 
+def test_a_cancellation_makes_a_line_only_of_a_number_and_a_certificate_that_nobody_knows() -> None:
+    for known in ({"2": "other"}, {"9": "certificate-2"}):
+        assert list(by_key(o.stated(o.A), o.cancelled("9", certificates=known))) == [1]
+
+
+def test_what_a_cancellation_named_first_stays_cancelled_whatever_the_order_then_says() -> None:
+    first = o.cancelled("2", certificates={"2": "certificate-2"})
+    assert o.fold(first).channel == "im"
+    found = by_key(first, o.stated(o.TELEVISION, version=3))[1]
+    assert (how(found), found.withdrawal and found.withdrawal.said_in) == (Withdrawal.CANCELLED, 2)
+
+
 def test_a_pos_that_takes_a_line_back_does_not_become_the_order_s_channel() -> None:
     order = o.fold(
         o.stated(o.A),
@@ -258,6 +280,12 @@ def test_what_was_allocated_to_the_old_number_stays_the_line_s_money() -> None:
     assert captures(old, o.stated(o.A, o.B, at=MORNING), moved) == {1: 300, 2: 0}
     late = o.captured(200, to={"7": 200}, at=NIGHT)
     assert captures(o.stated(o.A, o.B, at=MORNING), moved, old, late) == {1: 500, 2: 0}
+
+
+def test_allocations_to_two_numbers_of_one_line_are_its_money_together() -> None:
+    moved = o.stated(o.gift("7", certificate="certificate-2"), o.B, version=2, at=EVENING)
+    both = o.captured(150, to={"2": 100, "7": 50}, at=o.NOON)
+    assert captures(o.stated(o.A, o.B, at=MORNING), moved, both) == {1: 150, 2: 0}
 
 
 def test_an_allocation_means_the_line_that_bore_the_number_when_the_payment_occurred() -> None:

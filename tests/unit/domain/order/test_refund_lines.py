@@ -419,6 +419,13 @@ def test_a_payment_that_gives_back_more_than_it_brought_is_overdrawn() -> None:
     assert not o.refund(found["2"]).overdrawn
 
 
+def test_a_payment_is_overdrawn_by_what_it_brought_and_gave_back_in_the_order_s_currency() -> None:
+    other = o.captured(1, "P-2", currency="EUR"), o.refunded(1, "r-1", to={"2": 1}, payment_id="P-2")
+    assert o.refund(alone(*other)["2"], "r-1").overdrawn
+    back = o.refunded(500, "r-1", to={"2": 500}), o.refunded(60, "r-2", to={"2": 60}, currency="EUR")
+    assert not o.refund(o.standings(o.stated(o.A), o.captured(), *back)["2"], "r-1").overdrawn
+
+
 def test_what_a_cancelled_line_was_charged_twice_is_its_own_and_no_goods_money() -> None:
     sale = o.stated(o.TELEVISION, o.A), o.captured(250, to={"1": 250}), o.captured(700, "P-2", to={"2": 700})
     left = o.cancelled("2", version=2, at=o.NOON + o.HOUR)
