@@ -11,6 +11,7 @@ from giftcert.domain.certificate import (
     reservation,
     sale,
     support_requests,
+    validity,
 )
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import deadlines
@@ -68,7 +69,7 @@ def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR09
         case m.HoldLapsed():
             redemptions.hold_lapsed(decision, message)
         case m.ValidityEnded():
-            redemptions.validity_ended(decision)
+            validity.ended(decision)
         case m.Reserve():
             reservation.reserve(decision, message)
         case m.ExtendReservation():

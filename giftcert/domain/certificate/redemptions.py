@@ -82,11 +82,6 @@ def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
             _give_back(decision, hold, HOLD_LAPSED)
 
 
-def validity_ended(decision: Decision) -> None:
-    """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
-    decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
-
-
 def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:
     """Why the certificate cannot pay so much now; the first reason that applies."""
     state = decision.state

@@ -19,6 +19,7 @@ from giftcert.domain.certificate.lines import (
 )
 from giftcert.domain.certificate.sale_money import SaleMoney
 from giftcert.domain.certificate.state import FOR_SALE, Line, Refusal, Reservation, Sale, Status
+from giftcert.domain.certificate.validity import valid_until
 from giftcert.domain.clients import find_client, survivor_of
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
@@ -209,7 +210,7 @@ def issue(decision: Decision, sale: Sale, standing: LineStanding) -> None:
             line_id=standing.line_id,
             amount=sale.amount,
             payment_ids=standing.paying_by_any_tender if any_tender else standing.paying,
-            valid_until=decision.now + decision.product.validity,
+            valid_until=valid_until(decision),
         ),
         cause=cause,
     )
