@@ -97,30 +97,29 @@ def returned(order_id: str, version: int, *line_ids: str, at: datetime = START) 
     )
 
 
+def _payment(
+    order_id: str, amount: int, payment_id: str, at: datetime, currency: str = "RUB"
+) -> dict[str, Any]:
+    return {
+        "cause": cause(PAYMENTS, at),
+        "order_id": order_id,
+        "payment_id": payment_id,
+        "tender": "card",
+        "amount": amount,
+        "currency": currency,
+    }
+
+
 def authorized(
     order_id: str, amount: int = WORTH, payment_id: str = "P-1", at: datetime = START
 ) -> PaymentAuthorized:
-    return PaymentAuthorized(
-        cause=cause(PAYMENTS, at),
-        order_id=order_id,
-        payment_id=payment_id,
-        tender="card",
-        amount=amount,
-        currency="RUB",
-    )
+    return PaymentAuthorized(**_payment(order_id, amount, payment_id, at))
 
 
 def voided(
     order_id: str, amount: int = WORTH, payment_id: str = "P-1", at: datetime = START
 ) -> PaymentVoided:
-    return PaymentVoided(
-        cause=cause(PAYMENTS, at),
-        order_id=order_id,
-        payment_id=payment_id,
-        tender="card",
-        amount=amount,
-        currency="RUB",
-    )
+    return PaymentVoided(**_payment(order_id, amount, payment_id, at))
 
 
 def captured(
@@ -132,15 +131,8 @@ def captured(
     at: datetime = START,
     currency: str = "RUB",
 ) -> PaymentCaptured:
-    return PaymentCaptured(
-        cause=cause(PAYMENTS, at),
-        order_id=order_id,
-        payment_id=payment_id,
-        tender="card",
-        amount=amount,
-        currency=currency,
-        allocations=(Allocation(line_id, amount),) if line_id else (),
-    )
+    allocations = (Allocation(line_id, amount),) if line_id else ()
+    return PaymentCaptured(**_payment(order_id, amount, payment_id, at, currency), allocations=allocations)
 
 
 def refunded(
@@ -152,16 +144,9 @@ def refunded(
     line_id: str | None = None,
     at: datetime = START,
 ) -> PaymentRefunded:
-    return PaymentRefunded(
-        cause=cause(PAYMENTS, at),
-        order_id=order_id,
-        payment_id=payment_id,
-        refund_id=refund_id,
-        tender="card",
-        amount=amount,
-        currency="RUB",
-        allocations=(Allocation(line_id, amount),) if line_id else (),
-    )
+    allocations = (Allocation(line_id, amount),) if line_id else ()
+    said = _payment(order_id, amount, payment_id, at)
+    return PaymentRefunded(**said, refund_id=refund_id, allocations=allocations)
 
 
 def spent(
