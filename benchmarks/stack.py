@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.measurement import new_folder
 
@@ -84,43 +86,21 @@ def token_of(environment: dict[str, str], role: str) -> str:
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:
     """Return the processor time that each part of a stack has taken so far; what has ended is left out."""
-    processes = {int(path.name): path for path in Path("/proc").iterdir() if path.name.isdigit()}
-    stats = {pid: stat for pid, path in processes.items() if (stat := _stat(path)) is not None}
     spent: dict[str, float] = {}
-    for pid, (_, seconds) in stats.items():
-        if part := _part(pid, stack, stats):
-            spent[part] = spent.get(part, 0.0) + seconds
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if part := _part(process, stack):
+                times = process.cpu_times()
+                spent[part] = spent.get(part, 0.0) + times.user + times.system
     return spent
 
 
-def _stat(process: Path) -> tuple[int, float] | None:
-    """Return a process's parent and the seconds that it has run."""
-    try:
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has just ended
-        return None
-    return int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _part(pid: int, stack: Stack, stats: dict[int, tuple[int, float]]) -> str | None:
+def _part(process: psutil.Process, stack: Stack) -> str | None:
     """Return which part of the stack a process belongs to: its own command line says it, or that of an ancestor."""
-    while pid > 1 and pid in stats:
-        command = _command(pid)
+    family = [process, *process.parents()]
+    for nth, one in enumerate(family):
+        command = " ".join(one.cmdline())
         found = _PART.search(command)
-        if found and (str(stack.folder) in command or _is_below(pid, stack.process_id, stats)):
+        if found and (str(stack.folder) in command or stack.process_id in {it.pid for it in family[nth:]}):
             return next(name for name in found.groups() if name)
-        pid = stats[pid][0]
     return None
-
-
-def _is_below(pid: int, ancestor: int, stats: dict[int, tuple[int, float]]) -> bool:
-    while pid in stats and pid != ancestor:
-        pid = stats[pid][0]
-    return pid == ancestor
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
