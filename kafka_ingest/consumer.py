@@ -27,6 +27,8 @@ BATCH = 8_000
 BACKLOG = 500
 """A batch of so many records was waiting for us: the next one is decoded while it is being committed."""
 WAIT_MILLISECONDS = 200
+SEVERAL, GATHER_SECONDS = 3, 0.05
+"""After a batch of so many records more are soon to come: they are waited for, to share a transaction."""
 OFFSETS_EVERY_SECONDS, OFFSETS_SECONDS = 0.2, 5.0
 FINISH_SECONDS, STOP_SECONDS = 3.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
@@ -132,7 +134,8 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     _uncommitted: dict[TopicPartition, int] = field(default_factory=dict, init=False)
     """Offsets that Kafka has still to hear of."""
     _assignment: int = field(default=0, init=False)
-    _is_behind: bool = field(default=False, init=False)
+    _last: int = field(default=0, init=False)
+    """Records of the last batch."""
     _retry_at: float | None = field(default=None, init=False)
     _pause: float = field(default=FIRST_PAUSE, init=False)
 
@@ -146,15 +149,17 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             await self._end()
 
     async def step(self) -> None:
-        """Take the next batch, if there is one, and begin to commit it as soon as the one before is committed."""
+        """Take the next batch, if there is one, and begin to commit it; of a backlog, decode it while one commits."""
         self._stand_still()
-        if not self._is_behind:
+        if self._last < BACKLOG:
             await self.finished()
+            if self._last >= SEVERAL:
+                await asyncio.sleep(GATHER_SECONDS)
         taken = await self.consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
+        self._last = sum(map(len, taken.values()))
         if not taken:
             return
         batch = self._decoded(taken)
-        self._is_behind = len(batch.records) >= BACKLOG
         await self.finished()
         if batch in self._outstanding and batch.assignment == self._assignment:  # else it comes again
             self._committing = asyncio.create_task(self._commit(batch))

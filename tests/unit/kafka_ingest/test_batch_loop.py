@@ -141,6 +141,21 @@ async def test_what_comes_while_a_batch_is_committed_is_read_when_that_is_done(s
     assert scene.writer.batches == [[0], [1]]
 
 
+@pytest.mark.parametrize(("records", "waits"), [((0, 1), False), ((0, 1, 2), True)])
+async def test_after_a_batch_of_several_records_more_are_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, records: tuple[int, ...], *, waits: bool
+) -> None:
+    monkeypatch.setattr(consumer, "GATHER_SECONDS", 3600)
+    scene.writer.may_commit.set()
+    scene.consumer.gives(*records)
+    await scene.loop.step()
+    scene.consumer.gives(9)
+    second = asyncio.create_task(scene.loop.step())
+    done, _ = await asyncio.wait({second}, timeout=0.05)
+    assert (not done) == waits
+    second.cancel()
+
+
 @pytest.mark.usefixtures("backlog")
 async def test_of_a_backlog_the_next_batch_is_read_while_one_is_committed(scene: Scene) -> None:
     scene.consumer.gives(0)
