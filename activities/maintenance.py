@@ -14,9 +14,9 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
-from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import drop_before
+from giftcert.storage.guesses import GuessRepository
 from giftcert.storage.idempotency import IdempotencyRepository
 from giftcert.storage.operations import OperationRepository
 from giftcert.storage.reservations import ReservationRepository
@@ -85,7 +85,7 @@ class MaintenanceActivities:
         payments_kept = now.date() - self.settings.payment_horizon
         originals_kept = now.date() - self.settings.inbox_retention
         async with self.database.transaction() as connection:
-            await CredentialRepository(connection).forget(now - self.settings.guess_policy.remembered)
+            await GuessRepository(connection).forget(now - self.settings.guess_policy.remembered)
             payments = await drop_before(connection, "unmatched_payments", payments_kept)
             originals = await drop_before(connection, "inbox", originals_kept)
         return len(payments) + len(originals)

@@ -33,8 +33,8 @@ from giftcert.lifecycle.requests import Outcome
 from giftcert.security.tokens import Role
 from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
 from giftcert.storage.certificates import CertificateRepository
-from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.events import EventRepository
+from giftcert.storage.guesses import GuessRepository
 from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["certificates"], route_class=AuthenticatedRoute)
@@ -299,7 +299,7 @@ async def unlock_certificate(
     """Have number and CVC checked again after too many wrong ones; where nothing is locked nothing changes."""
     used = key_of(call, "unlock", key, {"certificateId": certificate_id, "reason": body.reason})
     async with call.services.database.connection() as connection:
-        is_locked = await CredentialRepository(connection).is_locked(certificate_id, call.services.clock())
+        is_locked = await GuessRepository(connection).is_locked(certificate_id, call.services.clock())
     request = messages.UnlockVerification(reason=body.reason, by=call.caller.subject, is_locked=is_locked)
     return await _act(call, certificate_id, request, used)
 

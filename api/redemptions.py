@@ -21,7 +21,7 @@ from giftcert.domain.certificate.redemptions import VoidRefusal
 from giftcert.domain.certificate.state import CertificateState, RedemptionState, Status
 from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.lifecycle.requests import Outcome
-from giftcert.storage.credentials import Guess, StoredCredentials
+from giftcert.storage.guesses import Guess, StoredCredentials
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.redemptions import RedemptionRepository, StoredRedemption
 

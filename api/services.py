@@ -21,9 +21,10 @@ from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.certificates import LoadedCertificate
 from giftcert.storage.claim_queue import ClaimQueue
-from giftcert.storage.claims import BlockedAttemptRepository, ClaimRepository
+from giftcert.storage.claims import ClaimRepository
 from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.idempotency import IdempotencyKey
+from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id
@@ -116,7 +117,7 @@ async def _record(subject: str, record: Callable[[], Awaitable[None]], *, once: 
 async def _record_refused_claims(services: Services) -> None:
     """Of what no later refusal records, or a crash left."""
     async with services.database.transaction() as connection:
-        await BlockedAttemptRepository(connection).record_due(services.clock())
+        await RefusedClaimRepository(connection).record_due(services.clock())
 
 
 async def _record_policy(services: Services) -> None:

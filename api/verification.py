@@ -22,8 +22,8 @@ from giftcert.lifecycle.idempotency import idempotency_key
 from giftcert.security.keyring import Keyring
 from giftcert.security.tokens import Caller
 from giftcert.settings import Settings
-from giftcert.storage.credentials import CredentialRepository, Guess, StoredCredentials
 from giftcert.storage.database import Database
+from giftcert.storage.guesses import Guess, GuessRepository, StoredCredentials
 from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
@@ -134,7 +134,7 @@ class CredentialCheck:
         in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
         async with in_turn:
             async with self._database.connection() as connection:
-                stored = await CredentialRepository(connection).find(guess, self._policy, key)
+                stored = await GuessRepository(connection).find(guess, self._policy, key)
             if stored.remembered is not None:
                 return stored
             self._check_may_guess(stored, guess)
@@ -145,7 +145,7 @@ class CredentialCheck:
 
     async def _count_wrong(self, guess: Guess) -> None:
         async with self._database.transaction() as connection:
-            credentials = CredentialRepository(connection)
+            credentials = GuessRepository(connection)
             await credentials.lock(guess)
             stored = await credentials.find(guess, self._policy)
             self._check_may_guess(stored, guess)
@@ -172,7 +172,7 @@ async def record_locks(database: Database, lifecycle: Lifecycle, keyring: Keyrin
     Only a number that exists has an event.
     """
     async with database.connection() as connection:
-        locks = await CredentialRepository(connection).unrecorded_locks()
+        locks = await GuessRepository(connection).unrecorded_locks()
     for lock in locks:
         if lock.certificate_id is not None:
             once = f"{lock.fingerprint.hex()} {lock.locked_at.isoformat()}"
@@ -180,4 +180,4 @@ async def record_locks(database: Database, lifecycle: Lifecycle, keyring: Keyrin
             message = LockVerification(attempts=lock.attempts, since=lock.since, channel=lock.channel)
             await lifecycle.act(lock.certificate_id, message, lock.locked_at, key=key)
         async with database.transaction() as connection:
-            await CredentialRepository(connection).lock_recorded(lock)
+            await GuessRepository(connection).lock_recorded(lock)

@@ -18,7 +18,8 @@ import msgspec
 from giftcert.domain.cause import Cause
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
-from giftcert.domain.order.order import Order, apply, novelty
+from giftcert.domain.order.novelty import novelty
+from giftcert.domain.order.order import Order, apply
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LINES, CERTIFICATES, CAPTURES, REFUNDS, ROUNDS = 100, 60, 1_500, 50, 20

@@ -22,7 +22,8 @@ from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.messages import OrderVersion, Payment, content_of, identity_of
-from giftcert.domain.order.order import Novelty, Order, apply, novelty, settled
+from giftcert.domain.order.novelty import Novelty, novelty
+from giftcert.domain.order.order import Order, apply, settled
 from giftcert.lifecycle.order_changes import OrderChange
 from giftcert.redaction import REDACTED, is_fit_to_tell
 from giftcert.storage.orders import StoredOrder

@@ -6,7 +6,8 @@ from datetime import datetime
 from giftcert.domain.certificate.messages import SpendingReported
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.messages import OrderMessage, OrderStated
-from giftcert.domain.order.order import Novelty, apply, novelty, settled
+from giftcert.domain.order.novelty import Novelty, novelty
+from giftcert.domain.order.order import apply, settled
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.storage import pending, spendings

@@ -7,7 +7,7 @@ still cools is taken only when nothing else is left, because those that cool are
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -15,13 +15,13 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from giftcert.contracts.notices import ClaimsRefused, about_product
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
 from giftcert.storage.database import Database
-from giftcert.storage.events import EventRepository, events_of
+from giftcert.storage.events import events_of
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
-from giftcert.storage.repository import Repository, by_column
+from giftcert.storage.refused_claims import RefusedClaimRepository
+from giftcert.storage.repository import by_column
 from giftcert.storage.reservations import NOTHING_WAITS
 
 LOCK_WAIT = "150ms"
@@ -151,25 +151,6 @@ WITH answered AS (
 {_ANSWERED}
 """  # noqa: S608 - made of constants
 
-RECORDED_EVERY = timedelta(seconds=1)
-"""At most one ``issue.blocked`` per product and channel in this time."""
-
-_ADD_REFUSED = """
-    INSERT INTO blocked_attempts AS known (product_id, channel, attempts, first_at, last_at)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (product_id, channel) DO UPDATE SET attempts = known.attempts + excluded.attempts,
-        first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at)
-"""
-_REFUSED_DUE = """
-    WITH due AS (
-        SELECT product_id, channel, attempts, first_at, last_at FROM blocked_attempts
-        WHERE attempts > 0 AND recorded_at <= $2 FOR NO KEY UPDATE SKIP LOCKED -- whoever adds to a row records it
-    )
-    UPDATE blocked_attempts AS b SET attempts = 0, first_at = NULL, last_at = NULL, recorded_at = $1
-    FROM due WHERE b.product_id = due.product_id AND b.channel = due.channel
-    RETURNING due.product_id, due.channel, due.attempts, due.first_at, due.last_at
-"""
-
 
 class ClaimRepository:
     """Claims certificates on connections that nobody else waits for, each statement a transaction of its own."""
@@ -224,7 +205,7 @@ class ClaimRepository:
 
     async def _count_refused(self, requests: Sequence[ClaimRequest]) -> None:
         async with self._database.transaction() as connection:
-            attempts = BlockedAttemptRepository(connection)
+            attempts = RefusedClaimRepository(connection)
             for channel in sorted({one.channel for one in requests}):
                 times = [one.now for one in requests if one.channel == channel]
                 await attempts.add(requests[0].product.id, channel, times)
@@ -293,20 +274,3 @@ def _parameters(requests: Mapping[int, ClaimRequest], after: UUID) -> list[Any]:
 
 def _claimed(row: asyncpg.Record) -> Claimed:
     return Claimed(ClaimResult(row["result"]), msgspec.json.decode(row["answer"]))
-
-
-class BlockedAttemptRepository(Repository):
-    """Refused claims (409) on their way to the stream: the first at once, the rest at most once a second."""
-
-    async def add(self, product: str, channel: str, times: Sequence[datetime]) -> None:
-        """Add to what is not recorded as an event yet; the row stays locked until the transaction ends."""
-        await self._execute(_ADD_REFUSED, product, channel, len(times), min(times), max(times))
-
-    async def record_due(self, now: datetime) -> None:
-        """Append ``issue.blocked`` for all that is due."""
-        for product, channel, attempts, first, last in await self._fetch(
-            _REFUSED_DUE, now, now - RECORDED_EVERY
-        ):
-            refused = ClaimsRefused(attempts=attempts, first_at=first, last_at=last)
-            record = about_product(refused, product, last, channel)
-            await EventRepository(self._connection).append_keyed(product, [record])

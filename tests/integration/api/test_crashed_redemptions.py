@@ -7,7 +7,7 @@ from api import redemptions
 from api.verification import CredentialCheck
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.storage.credentials import CredentialRepository
+from giftcert.storage.guesses import GuessRepository
 from giftcert.storage.redemptions import RedemptionRepository
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.sales import WORTH, Till, assert_problem, key
@@ -29,7 +29,7 @@ OF_THE_TRANSACTION = (
 
 
 @around_each(
-    (CredentialRepository, "find"),
+    (GuessRepository, "find"),
     (CredentialCheck, "check"),
     *OF_A_HOLD,
     (redemptions, "_hold"),
@@ -81,9 +81,7 @@ async def test_a_crash_around_a_refusal_leaves_the_key_good(
     assert await till.purse(certificate_id) == (300_000, 200_000)
 
 
-@around_each(
-    (CredentialRepository, "lock"), (CredentialRepository, "count_wrong"), (CredentialCheck, "_count_wrong")
-)
+@around_each((GuessRepository, "lock"), (GuessRepository, "count_wrong"), (CredentialCheck, "_count_wrong"))
 async def test_no_wrong_cvc_is_answered_that_is_not_counted(
     till: Till, monkeypatch: pytest.MonkeyPatch, step: Step, moment: str
 ) -> None:

@@ -9,7 +9,8 @@ from api.limits import ReservationCap
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.claim_queue import ClaimQueue
-from giftcert.storage.claims import BlockedAttemptRepository, ClaimRepository
+from giftcert.storage.claims import ClaimRepository
+from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.reservations import ReservationRepository
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.api_client import Api, Stock
@@ -91,7 +92,7 @@ async def test_a_claim_without_a_key_is_whole_and_what_nobody_heard_of_comes_bac
 
 @around_each(
     (ClaimRepository, "_claim_patiently"),
-    (BlockedAttemptRepository, "add"),
+    (RefusedClaimRepository, "add"),
     *COUNTED,
 )
 async def test_no_refusal_is_answered_that_is_not_counted(
@@ -100,7 +101,7 @@ async def test_no_refusal_is_answered_that_is_not_counted(
     crash(monkeypatch, step, moment)
     assert_crashed(await api.next(key="k"))
     assert (await api.next(key="k")).status_code == 409
-    [counted] = await stock.rows("""SELECT (SELECT coalesce(sum(attempts), 0) FROM blocked_attempts)
+    [counted] = await stock.rows("""SELECT (SELECT coalesce(sum(attempts), 0) FROM refused_claims)
         + sum(CAST(payload ->> 'attempts' AS integer)) AS attempts FROM events WHERE event_type = 'issue.blocked'""")
     assert counted["attempts"] == (2 if moment == AFTER and step in COUNTED else 1)
 

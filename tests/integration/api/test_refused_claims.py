@@ -42,7 +42,7 @@ async def test_what_a_crash_left_unrecorded_is_told_at_the_next_start(
     settings: Settings, stock: Stock
 ) -> None:
     await stock.run(
-        "INSERT INTO blocked_attempts VALUES ('GC-5000', 'im', 7, now(), now(), now() - interval '1 h')"
+        "INSERT INTO refused_claims VALUES ('GC-5000', 'im', 7, now(), now(), now() - interval '1 h')"
     )
     async with open_api(settings):
         while not (events := await told(stock)):  # noqa: ASYNC110 - told by the start
@@ -51,9 +51,9 @@ async def test_what_a_crash_left_unrecorded_is_told_at_the_next_start(
 
 
 async def test_a_refusal_that_cannot_be_counted_is_not_answered(api: Api, stock: Stock) -> None:
-    await stock.run("ALTER TABLE blocked_attempts RENAME TO elsewhere")
+    await stock.run("ALTER TABLE refused_claims RENAME TO elsewhere")
     replies = await asyncio.gather(*(api.next() for _ in range(5)))
     assert {reply.status_code for reply in replies} == {500}
-    await stock.run("ALTER TABLE elsewhere RENAME TO blocked_attempts")
+    await stock.run("ALTER TABLE elsewhere RENAME TO refused_claims")
     assert (await api.next()).status_code == 409
     assert [event["payload"]["attempts"] for event in await told(stock)] == [1]

@@ -16,8 +16,8 @@ from giftcert.security.keyring import Keyring
 from giftcert.security.keys import keyring_of
 from giftcert.security.tokens import Caller
 from giftcert.settings import Settings
-from giftcert.storage.credentials import CredentialRepository
 from giftcert.storage.database import Connection, Database
+from giftcert.storage.guesses import GuessRepository
 from tests.integration.api.api_client import Api, Stock, open_api
 from tests.integration.api.sales import Till, orders_of
 from tests.waiting import until
@@ -350,10 +350,10 @@ async def test_what_counts_no_more_is_forgotten(strict: Settings, stock: Stock) 
         await told(stock, certificate_id)
     horizon = datetime.now(UTC) + strict.guess_policy.longest_lock
     async with stock.database.transaction() as connection:
-        await CredentialRepository(connection).forget(datetime.now(UTC) - timedelta(minutes=1))
+        await GuessRepository(connection).forget(datetime.now(UTC) - timedelta(minutes=1))
     assert len(await stock.rows("SELECT 1 FROM wrong_credentials")) == 3
     async with stock.database.transaction() as connection:
-        await CredentialRepository(connection).forget(horizon)
+        await GuessRepository(connection).forget(horizon)
     assert (
         await stock.rows("SELECT 1 FROM wrong_credentials UNION ALL SELECT 1 FROM verification_locks") == []
     )

@@ -19,11 +19,12 @@ from giftcert.domain.products import Product
 from giftcert.lifecycle.change import Lifecycle, Outcome
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
-from giftcert.storage.claims import BlockedAttemptRepository, Claim, ClaimRepository, ClaimRequest
+from giftcert.storage.claims import Claim, ClaimRepository, ClaimRequest
 from giftcert.storage.database import Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
+from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.reservations import ReservationRepository
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.unit.contracts.topic_records import certificate_line, client, order, payment, withdrawal
@@ -197,7 +198,7 @@ class Sales:
     async def refuse_claims(self) -> None:
         moment = datetime.now(UTC)
         async with self.store.database.transaction() as connection:
-            attempts = BlockedAttemptRepository(connection)
+            attempts = RefusedClaimRepository(connection)
             await attempts.add("GC-5000", "im", [moment] * 3)
             await attempts.record_due(moment)
 

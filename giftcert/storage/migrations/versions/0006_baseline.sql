@@ -289,7 +289,7 @@ CREATE FUNCTION look_for_event(
 $$;
 
 -- Claims that were refused (409) and are not recorded as an event yet: the first is at once, the rest once a second.
-CREATE TABLE blocked_attempts (
+CREATE TABLE refused_claims (
     product_id text NOT NULL,
     channel text NOT NULL,
     attempts bigint NOT NULL DEFAULT 0,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giftcert.domain.order import messages as m
-from giftcert.domain.order.order import Novelty, apply, novelty
+from giftcert.domain.order.novelty import Novelty, novelty
+from giftcert.domain.order.order import apply
 from giftcert.domain.order.standing import Withdrawal
 from tests.unit.domain.order import orders as o
 from tests.unit.domain.profiles import searched

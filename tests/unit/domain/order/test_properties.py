@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
-from giftcert.domain.order.order import Novelty, Order, apply, novelty
+from giftcert.domain.order.novelty import Novelty, novelty
+from giftcert.domain.order.order import Order, apply
 from giftcert.domain.order.standing import CountedMoney, LineStanding
 from tests.unit.domain.order import orders as o
 from tests.unit.domain.order.any_orders import interleaved, plain_sales, sales_gone_wrong, topics_of

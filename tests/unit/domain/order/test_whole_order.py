@@ -5,7 +5,8 @@ import pytest
 
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
-from giftcert.domain.order.order import Novelty, Order, apply, novelty
+from giftcert.domain.order.novelty import Novelty, novelty
+from giftcert.domain.order.order import Order, apply
 from giftcert.domain.order.state import MOST_CERTIFICATE_LINES, MOST_PAYMENTS
 from giftcert.domain.policy import Policy
 from tests.unit.domain.order import orders as o

@@ -99,7 +99,7 @@ class UnrecordedLock:
     certificate_id: str | None
 
 
-class CredentialRepository(Repository):
+class GuessRepository(Repository):
     """Looks numbers up, counts what is wrong, and locks numbers."""
 
     async def lock(self, guess: Guess) -> None:
