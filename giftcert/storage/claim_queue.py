@@ -1,7 +1,4 @@
-"""Group commit of claims: those of one product that come while the connections are busy are served by one statement.
-
-Without it each claim is a trip and a commit of its own, and the server spends more time on those than on claims.
-"""
+"""Group commit of claims: those of a product that come while its statements run go with the next (ADR 26)."""
 
 import asyncio
 from collections import defaultdict

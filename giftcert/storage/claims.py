@@ -1,8 +1,4 @@
-"""Claims on the pool: a set statement, so one transaction and one trip for all channels that wait for it.
-
-The order of the pool's index is the rule: never reserved certificates come first, then the longest released. One that
-still cools is taken only when nothing else is left, because those that cool are the last of that order.
-"""
+"""Claims on the pool: one statement for all channels that wait, in the order of the pool's index (ADR 26)."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -161,15 +157,14 @@ class ClaimRepository:
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
         """Reserve for each request, all of one product, what it asks or nothing; count those refused first (ADR 27)."""
-        answers: dict[int, Claimed] = {}
+        left, answers = dict(enumerate(requests)), dict[int, Claimed]()
         # Where another process used the same key in that instant, its answer is seen only by the second attempt.
         for attempt in (self._claim, self._claim, self._claim_patiently):
-            left = {number: one for number, one in enumerate(requests) if number not in answers}
             if left:
                 answers |= await attempt(left)
-        refused = [one for number, one in enumerate(requests) if number not in answers]
-        if refused:
-            await self._count_refused(refused)
+                left = {number: one for number, one in left.items() if number not in answers}
+        if left:
+            await self._count_refused(list(left.values()))
         return [answers.get(number, Claimed(ClaimResult.EXHAUSTED)) for number in range(len(requests))]
 
     async def repeat(self, key: IdempotencyKey, now: datetime) -> Claimed | None:
@@ -213,11 +208,9 @@ class ClaimRepository:
 
 
 class _Start:
-    """Behind which never reserved certificate to look next.
+    """Behind which never reserved certificate to look next, for a second: then for what was locked before.
 
-    Claimed certificates leave dead entries at the head of the index, which every claim would step over until
-    vacuum: after 50,000 of them a claim took twice as long. So for a second each claim begins where the one before
-    ended; then one begins at the beginning, for what was passed over because somebody held it locked.
+    Claimed certificates leave dead entries at the head of the index: after 50,000 a claim took twice as long.
     """
 
     def __init__(self) -> None:

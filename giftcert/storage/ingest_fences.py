@@ -15,10 +15,9 @@ _OLDEST_OPEN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 async def enter(connection: Connection, partitions: Iterable[tuple[str, int]]) -> None:
-    """Begin a transaction that ingests records of these partitions; must come before its first look-up.
+    """Give a transaction its id before its first look-up, and wait for others that write of the same partitions.
 
-    Gives the transaction its id, and waits for others that still write of the same partitions: a process that lost
-    a partition without noticing must not commit a message between two of its successor's.
+    A process that lost a partition without noticing must not commit a message between two of its successor's.
     """
     names = (f"{topic}-{partition}".encode() for topic, partition in partitions)
     keys = sorted({_LOCK_CLASS << 32 | crc32(name) for name in names})

@@ -1,11 +1,10 @@
-"""How far ingest has caught up: our clock's instant up to which each partition is committed here."""
+"""How far ingest has caught up: our clock's instant up to which each partition is committed here (ADR 20)."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from giftcert.storage.repository import Repository, by_column
 
-# A partition without a row would not hold anything back, so each gets one before any is caught up.
 _REGISTER = """
     INSERT INTO ingest_marks (topic, partition, caught_up_to)
     SELECT topic, partition, '-infinity' FROM unnest($1::text[], $2::integer[]) AS new (topic, partition)

@@ -14,7 +14,6 @@ _LOCK = """
     SELECT order_id, aggregate, recheck FROM orders WHERE order_id = ANY($1)
     ORDER BY order_id FOR NO KEY UPDATE
 """
-# Looks for these begin at a lower bound, so that they pass over no dead entries of the index; see sweep.py.
 _RECHECKED = "recheck AND mapped_at >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'orders')"
 _LOCK_RECHECKED = f"""
     SELECT order_id, aggregate, recheck FROM orders WHERE {_RECHECKED} AND recheck_fence IS NOT NULL
@@ -30,8 +29,7 @@ _CHANGE = """
     FROM unnest({}::text[], {}::text[], {}::bytea[], {}::boolean[]) AS new (order_id, customer_id, aggregate, too_large)
     WHERE orders.order_id = new.order_id
 """
-# Our own transaction id, given after the mapping's commit: whoever looked before that commit took an id below it.
-# The snapshot's xmax would not do: it may equal the id of a transaction that looked before and is still open.
+# Our own transaction id, given after the mapping's commit: whoever looked before took an id below it (ADR 19).
 _SET_FENCES = f"""
     UPDATE orders SET recheck_fence = pg_current_xact_id()::text::bigint
     WHERE order_id IN (
@@ -74,10 +72,7 @@ class OrderRepository(Repository):
         return _stored(await self._fetch(_LOCK_RECHECKED, limit))
 
     async def end_recheck(self, order_ids: Sequence[str], oldest_open: int) -> None:
-        """Look no more at locked orders whose fence all open transactions have passed.
-
-        ``oldest_open`` was read before the orders' payments were last looked for.
-        """
+        """Look no more at locked orders whose fence is passed; ``oldest_open`` is as of before their last look."""
         await self._execute(_END_RECHECK, order_ids, oldest_open)
 
     async def any_rechecked(self) -> bool:

@@ -1,16 +1,7 @@
 """Transactional outbox: events that are recorded and not yet published, shard by shard.
 
-A published row is deleted, and until vacuum a deleted row costs every look that passes over it. So each shard has a
-lower bound, ``emptied_to``: no row lies at or below it, nor can come. Why it may be raised, although transactions
-commit in another order than they draw positions:
-
-- Whoever draws a position has a transaction id before (``events.RECORD`` sees to that), and positions rise. So once
-  position p is seen drawn, everyone who drew p or less has a lower id than one that is given from then on. (The end of
-  a snapshot does not do: it is the id behind the last that ended, and higher ones may be running.)
-- When all transactions with lower ids than that have ended, all rows at or below p that will ever be are visible. Below
-  the first of them that is still there, nothing can come.
-
-``Watermark`` follows the first part; ``raise_bounds`` does the second.
+A look begins behind ``emptied_to`` of each shard, where no row lies below or can come (ADR 14). ``Watermark`` finds
+a position up to which everyone who drew one has ended, ``raise_bounds`` moves the bounds behind what is published.
 """
 
 from dataclasses import dataclass
@@ -111,7 +102,7 @@ class Window:
 
 
 async def look(connection: Connection, empty_at: int, times: int = 1) -> Look:
-    """Return whether any event waits, in whatever shard, after as many looks of the server, or as soon as one does.
+    """Have the server look so many times, or until an event waits in whatever shard.
 
     ``empty_at`` is the watermark at which a look found nothing: while it is also the last position, nothing can wait.
     """
@@ -141,8 +132,7 @@ class OutboxRepository(Repository):
     async def lock_window(self, limit: int, shards: int = 1) -> Window | None:
         """Lock so many shards with waiting events that ran longest ago, and return the next; ``None`` if none is free.
 
-        Events of one certificate are written under its row's lock, so their positions rise with their sequence and
-        none can appear below one already seen. Between other keys the order does not matter.
+        Positions of a certificate's events rise with their sequence, as they are drawn under its lock.
         """
         locked = await self._fetch(_LOCK_SHARDS, shards)
         if not locked:
