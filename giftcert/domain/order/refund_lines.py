@@ -86,14 +86,12 @@ class OrderMoney:
                 self._fill_lines_that_left(refund, out)
             self._give_goods(refund, min(refund.rest, max(0, self._goods_money())))
             self._give_what_no_line_lacks(refund)
-        before = refund.newest.captures_before
         inferred = [key for key, amount in refund.given.items() if amount > refund.said[key]]
         for key in inferred:
-            self.back.inferred_at.setdefault(key, before)
+            self.back.inferred_at.setdefault(key, refund.newest.captures_before)
         # A line's money may then exceed its price, or goods may ask for theirs again.
         may_change = self.lines.has_rest or self.claims.replaced
-        is_news = may_change and any(map(self._came_again_since, inferred))
-        if is_news and self.claims.captures.unallocated_since(before) > 0:
+        if may_change and any(map(self._came_again_since, inferred)):
             self._fill()
 
     def _came_again_since(self, key: int) -> bool:

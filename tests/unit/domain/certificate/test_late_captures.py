@@ -3,6 +3,7 @@
 import pytest
 
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.evolve import fold
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
@@ -192,6 +193,9 @@ def test_a_sale_that_comes_back_begins_anew_on_its_line_as_that_now_is() -> None
     sale = found.sale
     assert (sale.line_id, sale.amount, sale.ended) == ("7", 450_000, None)
     assert (sale.unpaid_alerts, sale.unpaid_alerted_at) == (0, None)
+    told = fold(make.certificate(), found.events, make.NOON).sale
+    assert told is not None
+    assert (told.line_id, told.amount) == ("7", 450_000)
 
 
 def test_late_money_gives_no_more_time_than_the_version_that_began_to_name_it() -> None:
