@@ -8,14 +8,9 @@ from typing import TypeAlias
 from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest
 from giftcert.storage.database import is_database_away
 
-LARGEST_BATCH = 200
-"""Certificates claimed by one statement, some 20 ms of the server; a single claim is at most half of it."""
-STATEMENTS_AT_ONCE = 2
-"""While one waits for the disk the next runs. With more each would serve fewer claims, for the same price."""
-TURNS = 3
-"""Of the event loop, before a statement begins: requests that have arrived come as far as their claims, and join it."""
-
-
+LARGEST_BATCH = 200  # certificates, some 20 ms of the server; a single claim is at most half of it
+STATEMENTS_AT_ONCE = 2  # while one waits for the disk the next runs; with more each would serve fewer claims
+TURNS = 3  # of the event loop, before a statement begins: requests that have arrived come to their claims, and join
 _Waiting: TypeAlias = tuple[ClaimRequest, "asyncio.Future[Claimed]"]
 
 

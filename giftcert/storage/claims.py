@@ -20,13 +20,11 @@ from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.repository import by_column
 from giftcert.storage.reservations import NOTHING_WAITS
 
-LOCK_WAIT = "150ms"
-"""How long claims on a near-empty pool wait for certificates that others hold locked."""
+LOCK_WAIT = "150ms"  # of claims on a near-empty pool, for certificates that others hold locked
 START_SECONDS = 1.0
 _BEGINNING = UUID(int=0)
 
-Claim: TypeAlias = dict[str, Any]
-"""One certificate given, as the channel is answered and, on a repeat, answered again."""
+Claim: TypeAlias = dict[str, Any]  # a certificate given, as the channel is answered now and on a repeat
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,10 @@ from uuid_utils.compat import uuid7
 from giftcert.contracts.stream import EventRecord, StoredEvent
 from giftcert.storage.repository import Repository, as_json, of_row
 
-SHARDS = 32
-"""Shards of the outbox, by which processes share events that must stay in order per stream key.
-
-As many as the rows that the first migration makes in ``outbox_shards``.
-"""
-SHARD = f"crc32(convert_to({{}}, 'UTF8')) % {SHARDS}"
-"""The shard of a stream key: the same for ever."""
+SHARDS = (
+    32  # of the outbox, by which processes share what must stay in order per key: rows of ``outbox_shards``
+)
+SHARD = f"crc32(convert_to({{}}, 'UTF8')) % {SHARDS}"  # of a stream key: the same for ever
 COLUMNS = """event_id, stream_key, certificate_id, sequence, event_type, occurred_at, channel, sale_channel, status,
     refund_state, product_id, nominal, currency, balance, held, cause_topic, cause_event_id, payload"""
 """Of an event, and of the CTE ``new_events`` that ``RECORD`` reads."""

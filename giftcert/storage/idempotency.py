@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 from giftcert.storage.repository import Repository
 
-REMEMBERED_FOR = timedelta(hours=24)
-"""How long an answer counts unless it is kept. Fixed by the contract with the channels."""
+REMEMBERED_FOR = timedelta(hours=24)  # by the contract with the channels, unless the answer is kept
 
 _FIND = """
     SELECT parameters, answer FROM idempotency_keys WHERE caller_key = $1 AND (kept OR answered_at > $2)

@@ -10,8 +10,7 @@ from giftcert.storage.events import events_of
 from giftcert.storage.repository import Repository
 from giftcert.storage.reservations import NOTHING_WAITS
 
-CHUNK = 500
-"""Certificates of one step, whose orders and claims wait for some 50 ms."""
+CHUNK = 500  # certificates of one step, whose orders and claims wait for some 50 ms
 
 _COLUMNS = """operation_id, batch_id, certificate_id, reason, requested_by, requested_at, total, done, retired, blocked,
     reached, finished_at"""

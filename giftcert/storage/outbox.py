@@ -12,8 +12,7 @@ from giftcert.storage.database import Connection
 from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.repository import Repository
 
-_LOOK_SECONDS = 5.0
-"""Then the server is taken for gone."""
+_LOOK_SECONDS = 5.0  # then the server is taken for gone
 # The probe of a shard is ordered and limited, so that it is one descent of the index whatever the statistics say.
 _FIRST = """LATERAL (
     SELECT o.position, o.event_id FROM outbox AS o

@@ -18,8 +18,7 @@ from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.events import EventRepository
 from giftcert.storage.repository import Repository
 
-CHUNK = 5_000
-"""Certificates between two reports of progress: about a quarter of a second of sealing."""
+CHUNK = 5_000  # certificates between two reports of progress: about a quarter of a second of sealing
 
 _COLUMNS = ("certificate_id", "product_id", "batch_id", "last_four", "currency", "nominal")
 _SECRET_COLUMNS = ("certificate_id", "number_sealed", "number_fingerprint", "cvc_sealed")

@@ -14,8 +14,7 @@ from giftcert.temporal.signals import Signal, Wake
 UNSIGNALLED = timedelta(seconds=5)  # younger rows are most likely in the memory of who committed them
 UNDECIDED = timedelta(seconds=20)
 OVERDUE = timedelta(seconds=15)
-LONGEST = timedelta(minutes=10)
-"""While nobody decides, each signal comes after a wait as long as all before it together, up to this."""
+LONGEST = timedelta(minutes=10)  # each further signal comes after a wait as long as all before it, up to this
 BOUND_BEHIND = timedelta(minutes=2)  # longer than any transaction
 
 _OF_CERTIFICATE = f"""c.certificate_id::text, '{Signal.REQUEST_DECIDED.value}' AS kind,
