@@ -8,6 +8,7 @@ import pytest
 from giftcert.domain.cause import Cause
 from tests.integration.verification.conftest import World
 from tests.integration.verification.sold_world import (
+    BLOCKED,
     CANCELLED,
     ISSUED,
     ORDERED,
@@ -63,13 +64,14 @@ async def test_2_a_reservation_of_what_is_held_already_is_named(world: World) ->
     assert await world.broken() == {2: {"heldTwice"}}
 
 
-async def test_3_a_line_with_two_live_certificates_is_named(world: World) -> None:
+@pytest.mark.parametrize("other", [ORDERED, BLOCKED])
+async def test_3_a_line_with_two_live_certificates_is_named(world: World, other: int) -> None:
     await world.drop_index("certificates_live_line")
     await world.spoil(
         "UPDATE certificates AS c SET order_id = o.order_id, line_key = o.line_key FROM certificates AS o"
-        " WHERE o.certificate_id = :issued AND c.certificate_id = :ordered",
-        issued=UUID(world.ids[ISSUED]),
-        ordered=UUID(world.ids[ORDERED]),
+        " WHERE o.certificate_id = :id AND c.certificate_id = :other",
+        of=ISSUED,
+        other=UUID(world.ids[other]),
     )
     assert await world.broken() == {3: {"holderDiffers"}}
 
