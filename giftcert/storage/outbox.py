@@ -7,6 +7,8 @@ a position up to which everyone who drew one has ended, ``raise_bounds`` moves t
 from dataclasses import dataclass
 from datetime import datetime
 
+from asyncpg import Record
+
 from giftcert.contracts.stream import StoredEvent
 from giftcert.storage.database import Connection
 from giftcert.storage.events import EVENT, stored_event
@@ -133,13 +135,16 @@ class OutboxRepository(Repository):
 
         Positions of a certificate's events rise with their sequence, as they are drawn under its lock.
         """
-        locked = await self._fetch(_LOCK_SHARDS, shards)
+        locked = await self._lock(shards)
         if not locked:
             return None
         numbers, bounds, others_wait, _ = zip(*locked, strict=True)
         rows = await self._fetch(_WINDOW, numbers, bounds, limit)
         places = tuple((row["shard"], row["position"]) for row in rows)
         return Window(places, tuple(map(stored_event, rows)), others_wait[0] or len(rows) == limit)
+
+    async def _lock(self, shards: int) -> list[Record]:
+        return await self._fetch(_LOCK_SHARDS, shards)
 
     async def delete(self, window: Window) -> None:
         """Forget what is on the stream."""
