@@ -13,12 +13,8 @@ from giftcert.settings import Settings
 CONNECT_SECONDS = 5
 POOL_SECONDS = 10  # for a connection that nobody else uses; then the database counts as away
 LOCK_TIMEOUT = "5s"  # our transactions take milliseconds, so who holds a lock for longer has gone wrong
-STATEMENT_TIMEOUT = (
-    "20s"  # many times the longest of ours; what needs longer, as verification does, sets its own
-)
-COMMAND_SECONDS = (
-    25  # above the server's own limits, whose errors say more: for a server that does not answer at all
-)
+STATEMENT_TIMEOUT = "20s"  # many times the longest of ours; verification, which needs longer, sets its own
+COMMAND_SECONDS = 25  # for a server that does not answer at all; its own limits, which say more, come first
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"  # then a process that stops in a transaction loses its locks
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 # For statements that find rows one by one. Else the server expects a tenth of a table from a LIMIT that it does not

@@ -13,9 +13,7 @@ from uuid_utils.compat import uuid7
 from giftcert.contracts.stream import EventRecord, StoredEvent
 from giftcert.storage.repository import Repository, as_json, of_row
 
-SHARDS = (
-    32  # of the outbox, by which processes share what must stay in order per key: rows of ``outbox_shards``
-)
+SHARDS = 32  # rows of ``outbox_shards``, by which processes share what stays in order per key
 SHARD = f"crc32(convert_to({{}}, 'UTF8')) % {SHARDS}"  # of a stream key: the same for ever
 COLUMNS = """event_id, stream_key, certificate_id, sequence, event_type, occurred_at, channel, sale_channel, status,
     refund_state, product_id, nominal, currency, balance, held, cause_topic, cause_event_id, payload"""
