@@ -249,7 +249,7 @@ class Correlation:
         message: OrderVersion | Payment,
         record: AnyOrder | PaymentRecord,
     ) -> Order | None:
-        """Return the order after a message that is new to it; a repeat has it looked at for later imports."""
+        """Return the order after a message that is new to it; a repeat has it looked at again, for later imports."""
         found = novelty(folded.order, message)
         if found is Novelty.CONTRADICTION:
             said = (message.order_id, identity_of(message), content_of(message))

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from giftcert import outage_report
 from giftcert.contracts.notices import ProcessingFailed
 from giftcert.outage_report import OutageReport
-from kafka_ingest.records import Place
+from giftcert.storage.quarantine import Place
 
 WATCH_SECONDS, RETRY_SECONDS = 1.0, 1.0
 STANDSTILL = "ingest stands still"

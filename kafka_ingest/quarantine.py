@@ -26,11 +26,12 @@ from giftcert.storage.database import Connection
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import (
     NamedThings,
+    Place,
     QuarantinedRecord,
     QuarantineRepository,
     order_digest,
 )
-from kafka_ingest.records import InputRecord, Place, Topics, place_of, written_at
+from kafka_ingest.records import InputRecord, Topics, place_of, written_at
 
 EARLIER_IN_QUARANTINE, UNDECODABLE_BATCH, TOO_LARGE = "earlierInQuarantine", "undecodableBatch", "tooLarge"
 KEPT_OF_TOO_LARGE = 65_536

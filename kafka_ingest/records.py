@@ -3,15 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
 
 from giftcert.settings import Settings
+from giftcert.storage.quarantine import Place
 
 _LATEST_MILLISECONDS = 4_102_444_800_000
 """The year 2100: beyond it a record's own time is a producer's mistake, and datetime ends with the year 9999."""
-
-Place: TypeAlias = tuple[str, int, int]
-"""Topic, partition, offset."""
 
 
 @dataclass(frozen=True, slots=True)

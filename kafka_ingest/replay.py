@@ -10,7 +10,7 @@ from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
-from giftcert.storage.quarantine import QuarantineRepository, StoredRecord
+from giftcert.storage.quarantine import Place, QuarantineRepository, StoredRecord
 from kafka_ingest.decoder import decode, decode_whole
 from kafka_ingest.quarantine import (
     EARLIER_IN_QUARANTINE,
@@ -20,7 +20,7 @@ from kafka_ingest.quarantine import (
     malformed,
     open_bytes,
 )
-from kafka_ingest.records import InputRecord, Place, place_of
+from kafka_ingest.records import InputRecord, place_of
 from kafka_ingest.transaction import BatchTransaction, Committed, IngestRules
 from kafka_ingest.undecodable_batches import records_in
 from kafka_ingest.writer import Failure, entered, failure_of, outlasting_races

@@ -14,10 +14,10 @@ import structlog
 from giftcert.clock import Clock, utc_now
 from giftcert.storage import ingest_fences
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database, is_database_away
-from giftcert.storage.quarantine import NamedThings
+from giftcert.storage.quarantine import NamedThings, Place
 from kafka_ingest.decoder import DecodedBatch, decode
 from kafka_ingest.quarantine import Rejection, failed, quarantine
-from kafka_ingest.records import InputRecord, Place, partitions_of, place_of
+from kafka_ingest.records import InputRecord, partitions_of, place_of
 from kafka_ingest.transaction import BatchTransaction, Committed, IngestRules
 
 TRANSACTION_SECONDS = 60

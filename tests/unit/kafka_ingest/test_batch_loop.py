@@ -8,10 +8,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from giftcert.storage.quarantine import Place
 from kafka_ingest import consumer
 from kafka_ingest.consumer import BatchLoop
 from kafka_ingest.decoder import DecodedBatch
-from kafka_ingest.records import InputRecord, Place
+from kafka_ingest.records import InputRecord
 from kafka_ingest.transaction import Committed
 
 PARTITION = TopicPartition("orders", 0)
