@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -59,6 +60,20 @@ async def test_whatever_came_while_nobody_looked_is_decided_at_once(world: World
     assert [one["cause_event_id"] for one in events] == [captured_first.cause.event_id]
     assert await world.rows("SELECT 1 FROM spendings WHERE applied_at IS NULL") == []
     assert await world.pending() == []
+
+
+async def test_a_notification_has_an_id_of_its_own_and_speaks_the_client_s_language(world: World) -> None:
+    await world.run(
+        "INSERT INTO clients (client_id, locale, occurred_at, event_id) VALUES ('C-1', 'ru-RU', :at, 'e')",
+        at=START,
+    )
+    payloads = []
+    for order_id in ("IM-1", "IM-2"):
+        certificate_id = await world.issued(order_id)
+        [event] = await world.events(certificate_id, "notification.requested")
+        payloads.append(event["payload"])
+    assert [one["locale"] for one in payloads] == ["ru-RU", "ru-RU"]
+    assert len({UUID(one["notificationId"]) for one in payloads}) == 2
 
 
 async def test_what_waits_is_known_by_its_newest_news(world: World) -> None:

@@ -33,6 +33,8 @@ async def test_an_unpaid_certificate_is_released_when_ingest_has_read_past_its_d
     seen = await world.advance(certificate_id)
     assert (seen.status, seen.over) == ("available", True)
     assert (await world.told(certificate_id))[-2:] == ["alert.unpaid", "issue.released"]
+    [alert] = await world.events(certificate_id, "alert.unpaid")
+    assert alert["payload"]["webUrl"] == f"http://temporal/{certificate_id}"
     [row] = await world.rows("SELECT available_since FROM certificates")
     assert row["available_since"] == world.now
 
