@@ -14,7 +14,7 @@ import msgspec
 from giftcert.domain.numbers import mask
 from giftcert.domain.products import Product
 from giftcert.storage.database import Database
-from giftcert.storage.events import events_of
+from giftcert.storage.events import CHANGED, events_of
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.repository import by_column
@@ -120,7 +120,7 @@ WITH asked AS MATERIALIZED (
         next_instant = CASE WHEN next_instant IS NOT NULL THEN least(next_instant, until) END -- of an open case
     FROM given WHERE c.certificate_id = given.certificate_id
         AND (caller_key IS NULL OR caller_key IN (SELECT caller_key FROM remembered))
-    RETURNING c.*, request, never_reserved, nth, channel, caller, at, until, until_text, claim
+    RETURNING {CHANGED}, request, never_reserved, nth, channel, caller, at, until, until_text, claim
 ), reserved AS (
     INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
     SELECT reservation_id, certificate_id, channel, caller, at, until FROM claimed

@@ -89,12 +89,15 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection, each statement on which is a transaction of its own; raises ``DATABASE_ERRORS``."""
         pool = await self._pool  # puts itself together at first, without a trip
-        async with pool.acquire(timeout=POOL_SECONDS) as connection:
-            try:
-                yield connection
-            except asyncio.CancelledError:
-                connection.terminate()  # nobody knows whether its BEGIN or COMMIT was carried out
-                raise
+        async with asyncio.timeout(POOL_SECONDS):  # the pool's own limit would make a task each time
+            connection = await pool.acquire()
+        try:
+            yield connection
+        except asyncio.CancelledError:
+            connection.terminate()  # nobody knows whether its BEGIN or COMMIT was carried out
+            raise
+        finally:
+            await pool.release(connection, timeout=POOL_SECONDS)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -46,8 +46,14 @@ def new_events(parameter: str) -> str:
 )"""  # noqa: S608 - made of constants
 
 
+CHANGED = """
+    c.certificate_id, c.sequence, c.status, c.blocked, c.refund_state, c.product_id, c.nominal, c.currency, c.balance,
+    c.held, c.reservation_id"""
+"""Columns of ``certificates AS c`` that an event says; whole rows made claims a twentieth slower."""
+
+
 def events_of(changed: str, event_type: str, at: str, channel: str, payload: str) -> str:
-    """Return CTEs that record an event of each row of ``certificates`` that the CTE ``changed`` returns."""
+    """Return CTEs that record an event of each certificate whose ``CHANGED`` the CTE ``changed`` returns."""
     return f"""new_events ({COLUMNS}) AS (
     SELECT uuidv7(), certificate_id::text, certificate_id, sequence, '{event_type}', {at}, {channel}, {channel},
         CASE WHEN blocked THEN 'blocked' ELSE status END, refund_state, product_id, nullif(nominal, 0), currency,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from giftcert.domain.certificate.state import ENDED, FOR_SALE
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.events import events_of
+from giftcert.storage.events import CHANGED, events_of
 from giftcert.storage.repository import Repository
 from giftcert.storage.reservations import NOTHING_WAITS
 
@@ -37,7 +37,7 @@ WITH chunk AS MATERIALIZED (
     UPDATE certificates AS c SET status = 'retired', balance = 0, reservation_ended = true, sequence = sequence + 1,
         version = version + 1, decided_at = greatest(decided_at, $4), next_instant = NULL
     FROM unsold WHERE c.certificate_id = unsold.certificate_id
-    RETURNING c.*, unsold.sold_by
+    RETURNING {CHANGED}, unsold.sold_by
 ), resolved AS (
     UPDATE reservations AS r SET resolved_at = $4, resolution = 'retired'
     FROM retired WHERE r.reservation_id = retired.reservation_id AND r.resolved_at IS NULL

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from giftcert.domain.certificate.state import CertificateState
-from giftcert.storage.events import events_of
+from giftcert.storage.events import CHANGED, events_of
 from giftcert.storage.repository import Repository
 
 _FIND = """
@@ -52,7 +52,7 @@ WITH lapsed AS MATERIALIZED (
     UPDATE certificates AS c SET status = 'available', reservation_ended = true, available_since = $1,
         sequence = sequence + 1, version = version + 1, decided_at = greatest(decided_at, $1), next_instant = NULL
     FROM lapsed WHERE c.certificate_id = lapsed.certificate_id
-    RETURNING c.*
+    RETURNING {CHANGED}, c.reservation_channel
 ), resolved AS (
     UPDATE reservations AS r SET resolved_at = $1, resolution = 'reservationExpired'
     FROM released WHERE r.reservation_id = released.reservation_id
