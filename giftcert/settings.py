@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field("default", description="Namespace of the workflows")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
     kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
-    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL")
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
     kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
@@ -100,10 +102,14 @@ class Settings(BaseSettings):
     temporal_ui_port: int = Field(8233, ge=0, le=65535, description="Embedded Temporal Web UI")
     kafka_port: int = Field(9092, ge=0, le=65535, description="Embedded Kafka")
 
-    embedded_pool: int = Field(2_000, ge=0, description="Made by `giftcert up` of a product that has none")
+    embedded_pool: int = Field(
+        2_000, ge=0, description="Certificates that `giftcert up` makes of a product that has none"
+    )
 
     channels: tuple[str, ...] = Field(("im", "pos"), description="Sales channels; one task queue each")
-    worker_channels: tuple[str, ...] | None = Field(None, description="Those of one worker; unset: all")
+    worker_channels: tuple[str, ...] | None = Field(
+        None, description="Channels one worker serves; unset: all"
+    )
     products_file: Path | None = Field(None, description="Products as JSON; unset means the built-in samples")
     default_product: str | None = Field("GC-5000", description="Given where a request names no product")
 
@@ -115,15 +121,19 @@ class Settings(BaseSettings):
 
     disclosures_per_caller: Rate = Field("6000/minute", description="Requests for CVCs of one caller")
     disclosures_per_certificate: Rate = Field("10/hour", description="Requests for one certificate's CVC")
-    verifications_per_caller: Rate = Field("6000/minute", description="Checks of a CVC by one caller")
+    verifications_per_caller: Rate = Field(
+        "6000/minute", description="Checks of number and CVC of one caller"
+    )
     wrong_cvcs_per_caller: Rate = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
-    wrong_cvcs_per_end_user: Rate = Field("20/hour", description="Wrong numbers and CVCs of one end user")
+    wrong_cvcs_per_end_user: Rate = Field(
+        "20/hour", description="Wrong numbers and CVCs of one end user that a channel names"
+    )
     wrong_cvcs_per_certificate: Rate = Field("5/day", description="Wrong CVCs that lock a number")
     verification_lock: timedelta = Field(
         15 * _MINUTE, description="How long a number is locked at first, unless support unlocks it"
     )
     verification_lock_longest: timedelta = Field(
-        24 * _HOUR, description="Each lock lasts twice as long, up to this"
+        24 * _HOUR, description="Each further lock lasts twice as long, up to this"
     )
     serve_metrics: bool = Field(default=True, description="Whether the API answers /metrics")
     serve_docs: bool = Field(default=True, description="Whether the API answers /docs and /openapi.json")
@@ -149,8 +159,10 @@ class Settings(BaseSettings):
         30 * _DAY, gt=timedelta(0), description="Longest wait between repeated alerts"
     )
     certificates_buy_certificates: bool = False
-    direct_spend_channels: tuple[str, ...] = Field((), description="Channels that may spend without a hold")
-    direct_spend_cap: int = Field(0, ge=0, description="Most that they spend so at once, minor units")
+    direct_spend_channels: tuple[str, ...] = Field(
+        (), description="Channels that may spend a certificate without having held the amount"
+    )
+    direct_spend_cap: int = Field(0, ge=0, description="Most that they may spend so at once, minor units")
     refund_four_eyes_over: int | None = Field(
         None, ge=0, description="Refunds of more take two persons, minor units; unset: none does"
     )
