@@ -53,16 +53,26 @@ class Problem(Enum):
     REDEMPTION_ENDED = 410, "The redemption under this Idempotency-Key was voided or lapsed; use a new key."
     BODY_TOO_LARGE = 413, "A body holds at most 64 KB."
     INVALID_REQUEST = 422, "`errors` names each field that does not fit, and why."
-    IDEMPOTENCY_MISMATCH = 422, "The parameters differ: use a new key.", "Idempotency-Key used before"
+    IDEMPOTENCY_MISMATCH = (
+        422,
+        "It came with other parameters before; use a new key.",
+        "Idempotency-Key used before",
+    )
     IDEMPOTENCY_KEY_REQUIRED = 422, "Send an Idempotency-Key with this call.", "Idempotency-Key required"
     CURRENCY_MISMATCH = 422, "The certificate is in another currency."
-    TOO_MANY_RESERVATIONS = 429, "The caller holds as many reservations as it may; order, give back or wait."
+    TOO_MANY_RESERVATIONS = (
+        429,
+        "The caller holds as many unordered reservations as it may; order, give back or wait.",
+    )
     TOO_MANY_DISCLOSURES = 429, "Ask for CVCs more slowly; see Retry-After."
     TOO_MANY_ATTEMPTS = 429, "Too many checks of numbers and CVCs, or too many wrong ones; see Retry-After."
     HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB."
     INTERNAL_ERROR = 500, "The service failed; the call may be repeated with its key."
     PART_UNAVAILABLE = 503, "A part of the service is away; repeat after Retry-After."
-    REQUEST_IN_PROGRESS = 503, "The first call under this Idempotency-Key still runs; see Retry-After."
+    REQUEST_IN_PROGRESS = (
+        503,
+        "The first call under this Idempotency-Key still runs; repeat after Retry-After.",
+    )
 
     def __init__(self, status: int, explanation: str, title: str = "") -> None:
         self.status = status
