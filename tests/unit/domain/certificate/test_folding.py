@@ -153,6 +153,12 @@ def test_a_case_that_closes_takes_no_other_case_off_its_lines() -> None:
     assert [line.open_case is None for line in without_case(state, "case-1").lines] == [True, False]
 
 
+def test_a_reservation_is_told_with_its_id_and_its_end() -> None:
+    found = fold(make.certificate(), reserved().events, make.NOON).reservation
+    assert found is not None
+    assert (found.reservation_id, found.reserved_until) == (make.RESERVATION, make.NOON + 30 * make.MINUTE)
+
+
 def test_a_release_folds_without_the_row_of_its_line() -> None:
     found = sold().tell(make.cancelled())
     alone = fold(make.certificate(), found.events, make.NOON)

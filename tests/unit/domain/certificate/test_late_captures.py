@@ -7,7 +7,7 @@ from giftcert.domain.certificate.evolve import fold
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
-from tests.unit.domain.certificate.certificates import Certificate, sold
+from tests.unit.domain.certificate.certificates import Certificate, reserved, sold
 
 BOTH = (make.goods(), make.gift())
 
@@ -182,6 +182,12 @@ def test_money_of_a_line_that_was_never_taken_is_no_case_either(back: tuple[o.Pa
 def issued_elsewhere() -> Certificate:
     found = Certificate().tell(make.reserve("R-2"))
     return found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
+
+
+def test_money_of_a_line_that_was_never_taken_is_awaited_as_long_as_that_of_a_cancelled_one() -> None:
+    policy = make.terms(cancelled_without_refund_after=2 * make.DAY)
+    found = reserved(terms=policy).hear(make.ordered(), make.captured(), make.cancelled())
+    assert found.only(e.RefundRequested).waits_until == make.NOON + 2 * make.DAY
 
 
 def test_a_sale_that_comes_back_begins_anew_on_its_line_as_that_now_is() -> None:

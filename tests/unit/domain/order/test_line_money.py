@@ -250,6 +250,24 @@ def test_allocated_captures_pay_a_line_before_the_order_is_paid() -> None:
     assert (found.is_paid, found.paying) == (True, ("P-1", "P-3"))
 
 
+def test_the_smallest_capture_counts_like_any() -> None:
+    first, rest = o.captured(499, "P-1", to={"2": 499}), o.captured(1, "P-2", to={"2": 1})
+    alone = o.stated(o.A)
+    assert a(alone, first, rest).paying == ("P-1", "P-2")
+    assert a(alone, first, o.captured(1, "P-2")).paying == ("P-1", "P-2")
+    assert a(alone, rest).captured_cause == rest.cause
+    by_certificate = o.captured(500, "P-9", to={"2": 500}, tender=m.GIFT_CERTIFICATE)
+    found = a(alone, by_certificate, first)
+    assert (found.is_paid, found.is_paid_by_any_tender) == (False, True)
+
+
+def test_a_line_that_is_paid_lacks_nothing_though_its_order_does() -> None:
+    found = a(TWO, o.captured(500, to={"2": 500}))
+    assert (found.is_paid, found.missing) == (True, 0)
+    back = a(TWO, o.captured(500, to={"2": 500}), o.refunded(200, to={"2": 200}))
+    assert (back.is_paid, back.is_paid_by_any_tender, back.missing) == (False, False, 200)
+
+
 def test_what_is_allocated_to_no_line_of_the_order_pays_none() -> None:
     found = a(TWO, o.captured(500, "P-9", to={"9": 500}), o.captured(750, "P-1"))
     assert (found.captured, found.is_paid, found.paying) == (500, True, ("P-9", "P-1"))

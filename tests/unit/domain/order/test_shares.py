@@ -1,5 +1,7 @@
 """A refund that names no line and must be certificate money: what persons say of it, and what cases have counted."""
 
+from dataclasses import replace
+
 from giftcert.domain.order import messages as m
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.standing import CountedMoney, LineRefund, LineStanding
@@ -259,6 +261,13 @@ def test_money_captured_in_another_currency_pays_nothing_and_stands_on_one_line(
     of_goods = o.captured(80, "P-9", currency="EUR", to={"1": 80})
     found = o.standings(o.stated(o.TELEVISION, o.A, o.B), of_goods)
     assert [len(one.foreign_captures) for one in found.values()] == [0, 0]
+
+
+def test_a_foreign_capture_without_a_capture_id_is_known_by_its_amount_and_time() -> None:
+    one, other = (replace(o.captured(amount, "P-9", currency="EUR"), capture_id=None) for amount in (80, 90))
+    found = o.standings(o.stated(o.A), one, other)["2"].foreign_captures
+    at = o.NOON.isoformat()
+    assert [capture.identity for capture in found] == [f"P-9 80 {at}", f"P-9 90 {at}"]
 
 
 def test_a_foreign_capture_stays_on_its_line_when_that_is_cancelled() -> None:
