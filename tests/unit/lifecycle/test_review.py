@@ -133,6 +133,12 @@ async def test_a_deadline_that_has_passed_is_decided() -> None:
     assert review.next_instant is None
 
 
+async def test_a_deadline_is_due_from_its_very_instant() -> None:
+    review = review_of(loaded(), NOON + HOUR / 2, may_release=allowed)
+    await review.pass_deadlines()
+    assert told(review) == ["issue.released"]
+
+
 async def test_a_deadline_that_has_not_passed_is_the_next_instant() -> None:
     review = review_of(loaded(lines=rows(make.ordered())), NOON)
     review.decide_pending()

@@ -85,7 +85,11 @@ def test_a_sale_is_written_with_all_that_belongs_to_it() -> None:
     assert decision is not None
     assert [record.event_type for record in decision.records][:2] == ["issue.ordered", "issue.completed"]
     assert decision.pending == list(found.pending)
-    assert (decision.reservation_changed, decision.resolution) == (True, "ordered")
+    assert (decision.reservation_changed, decision.resolution, decision.is_unlocked) == (
+        True,
+        "ordered",
+        False,
+    )
     assert len(decision.lines) == 1
     assert (decision.version, decision.sequence, decision.at, decision.timer_at) == (1, 1, NOON, NOON)
 
