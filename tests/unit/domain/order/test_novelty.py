@@ -231,3 +231,10 @@ def test_a_version_that_comes_late_names_a_line_that_a_newer_cancellation_then_w
     (line,) = order.lines
     assert line.certificates == ("certificate-2", "another")
     assert (line.withdrawal and line.withdrawal.said_in) == 4
+
+
+def test_an_authorisation_and_a_capture_are_two_messages_whatever_they_are_known_by() -> None:
+    for known_by in ("K-1", None):
+        authorization = replace(o.authorized(500), capture_id=known_by)
+        capture = replace(o.captured(500), capture_id=known_by)
+        assert novelty(o.fold(authorization), capture) is Novelty.NEW
