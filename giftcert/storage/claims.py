@@ -156,8 +156,9 @@ class ClaimRepository:
     async def claim(self, requests: Sequence[ClaimRequest]) -> list[Claimed]:
         """Reserve for each request, all of one product, what it asks or nothing; count those refused first (ADR 27)."""
         left, answers = dict(enumerate(requests)), dict[int, Claimed]()
-        # Where another process used the same key in that instant, its answer is seen only by the second attempt.
-        for attempt in (self._claim, self._claim, self._claim_patiently):
+        # Where another process used the same key in that instant, its answer is seen only by the next attempt: by the
+        # second, or by the last where it took all that was left.
+        for attempt in (self._claim, self._claim, self._claim_patiently, self._claim):
             if left:
                 answers |= await attempt(left)
                 left = {number: one for number, one in left.items() if number not in answers}

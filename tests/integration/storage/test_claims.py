@@ -253,7 +253,7 @@ async def test_a_key_is_forgotten_after_a_day(tables: Tables, claims: ClaimRepos
 
 async def test_repeats_in_many_processes_claim_once(tables: Tables) -> None:
     """Each on connections of its own; batches with the same keys in opposite orders cannot lock each other out."""
-    await tables.fill(60)
+    await tables.fill(6 * 24)
 
     async def process(nth: int) -> list[list[str]]:
         keys = [f"k{number}" for number in range(12)]
@@ -264,7 +264,22 @@ async def test_repeats_in_many_processes_claim_once(tables: Tables) -> None:
     first, *others = await asyncio.gather(*(process(nth) for nth in range(6)))
     assert all(other == first for other in others)
     assert len({each for given in first for each in given}) == 24
-    assert await in_pool(tables) == 36
+    assert await in_pool(tables) == 5 * 24
+
+
+async def test_a_repeat_in_another_process_is_no_second_claim_on_the_last_certificates(
+    tables: Tables,
+) -> None:
+    await tables.fill(2)
+
+    async def process() -> list[str]:
+        async with tables.claims() as claims:
+            [answer] = await claims.claim([wanted(2, "k")])
+        return ids(answer)
+
+    first, *others = await asyncio.gather(*(process() for _ in range(6)))
+    assert len(first) == 2
+    assert all(other == first for other in others)
 
 
 async def test_whoever_comes_just_as_the_last_statement_ends_is_served(
