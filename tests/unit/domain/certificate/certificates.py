@@ -7,8 +7,16 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, next_deadline
 from giftcert.domain.certificate.decision import Decision, Recorded
-from giftcert.domain.certificate.events import PublicEvent
-from giftcert.domain.certificate.state import SPENDABLE, CertificateState, Line, RefundCase, Sale, Status
+from giftcert.domain.certificate.events import PublicEvent, RefundPendingDetails, RefundReason
+from giftcert.domain.certificate.state import (
+    SPENDABLE,
+    CertificateState,
+    Line,
+    RefundCase,
+    RefundState,
+    Sale,
+    Status,
+)
 from giftcert.domain.order import messages as o
 from giftcert.domain.policy import Terms
 from tests.unit.domain.certificate import factories as make
@@ -180,3 +188,12 @@ def spent(amount: int, **given: Any) -> Certificate:
 def spendable(found: Certificate) -> bool:
     """Whether a shop would take it: issued, not blocked, no refund open."""
     return found.status in SPENDABLE and not found.state.blocked and found.sale.open_case is None
+
+
+def pending(found: Certificate) -> RefundReason:
+    """Return why its refund waits for a person; no shop takes it meanwhile."""
+    assert found.state.refund_state == RefundState.PENDING_DETAILS
+    assert not spendable(found)
+    reason = found.only(RefundPendingDetails).reason
+    assert found.case.reason == reason
+    return reason

@@ -7,101 +7,18 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
-from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable, spent
+from tests.unit.domain.certificate.certificates import (
+    Certificate,
+    issued,
+    pending,
+    reserved,
+    sold,
+    spendable,
+    spent,
+)
 
 BOTH = (make.goods(), make.gift())
 TO_THE_LINE = {"2": 500_000}
-
-
-def pending(found: Certificate) -> e.RefundReason:
-    assert found.state.refund_state == RefundState.PENDING_DETAILS
-    assert not spendable(found)
-    reason = found.only(e.RefundPendingDetails).reason
-    assert found.case.reason == reason
-    return reason
-
-
-# Not issued ---------------------------------------------------------------------------------------
-
-
-def test_a_refund_known_before_its_capture_never_sends_a_notification() -> None:
-    found = sold().tell(make.refunded(to=TO_THE_LINE))
-    assert (found.told, found.case.state) == (["refund.requested"], RefundState.AWAITING_CAPTURE)
-    found.tell(make.captured())
-    assert found.told == ["refund.completed", "issue.released"]
-    assert found.all(e.NotificationRequested) == []
-
-
-def test_a_refund_without_capture_asks_a_person_after_a_day_who_may_only_approve() -> None:
-    found = sold().tell(make.refunded(to=TO_THE_LINE)).wait(make.DAY)
-    assert pending(found) == e.RefundReason.NOT_CAPTURED
-    assert found.only(e.RefundPendingDetails).allowed_decisions == ("approve",)
-
-
-def test_capture_and_refund_known_before_the_order_release_it_at_once() -> None:
-    found = reserved().tell(make.captured(), make.refunded(), make.ordered())
-    assert found.told == ["issue.ordered", "refund.completed", "issue.released"]
-    assert found.status == Status.AVAILABLE
-
-
-def test_more_back_than_captured_before_issue_asks_a_person() -> None:
-    found = sold().tell(make.captured(300_000), make.refunded(400_000, to={"2": 400_000}))
-    assert pending(found) == e.RefundReason.EXCEEDS_CAPTURED
-
-
-def test_a_refund_before_issue_in_another_currency_asks_a_person() -> None:
-    found = sold().tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
-    assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
-
-
-@pytest.mark.parametrize(
-    ("messages", "awaited", "amount"),
-    [
-        ((make.refunded(1, to={"2": 1}),), e.Awaited.CAPTURE, 1),
-        ((make.refunded(1),), e.Awaited.CAPTURE, 1),
-        ((make.refunded(7, to={"2": 7}), make.refunded(5)), e.Awaited.CAPTURE, 7),
-        ((make.captured(2), make.refunded(1, to={"2": 1})), e.Awaited.REST, 1),
-        ((make.captured(2), make.refunded(1)), e.Awaited.ALLOCATION, 1),
-        ((make.captured(1), make.cancelled()), e.Awaited.PAYMENT, 1),
-    ],
-)
-def test_the_smallest_money_before_issue_is_awaited_like_any(
-    messages: tuple[m.Message, ...], awaited: e.Awaited, amount: int
-) -> None:
-    requested = sold().tell(*messages).only(e.RefundRequested)
-    assert (requested.awaiting, requested.amount) == (awaited, amount)
-
-
-def test_the_smallest_capture_before_issue_is_refunded_like_any() -> None:
-    found = sold().tell(make.captured(1), make.refunded(1))
-    assert (found.told, found.only(e.RefundCompleted).amount) == (["refund.completed", "issue.released"], 1)
-
-
-def test_a_part_back_before_issue_waits_seven_days_for_the_rest() -> None:
-    found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
-    assert found.only(e.RefundRequested).awaiting == e.Awaited.REST
-    assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
-    found.tell(make.refunded(200_000, to={"2": 200_000}))
-    assert found.told == ["refund.completed", "issue.released"]
-
-
-def test_a_refund_that_names_no_line_waits_a_day_for_its_allocation() -> None:
-    found = sold().tell(make.captured(300_000), make.refunded(100_000))
-    assert found.only(e.RefundRequested).awaiting == e.Awaited.ALLOCATION
-    assert pending(found.wait(make.DAY)) == e.RefundReason.ALLOCATION_MISSING
-
-
-def test_a_case_closes_by_itself_when_the_refund_turns_out_to_mean_another_line() -> None:
-    two = (make.gift("2"), make.gift("3"))
-    found = sold(*two).tell(make.captured(400_000), make.refunded(100_000))
-    assert found.case.is_open
-    found.tell(make.captured(100_000, to={"3": 100_000}), make.cancelled("3"))
-    assert found.told[0] == "refund.resolved"
-    assert found.only(e.RefundResolved).resolved_by == "system"
-    assert found.state.refund_state == RefundState.REJECTED
-
-
-# Issued -------------------------------------------------------------------------------------------
 
 
 def test_the_whole_price_back_refunds_the_certificate() -> None:
@@ -422,66 +339,6 @@ def test_capture_refund_and_return_looked_at_once_refund_it() -> None:
     found = sold().hear(make.captured(), make.refunded(to=TO_THE_LINE))
     assert found.told == ["refund.completed", "issue.released"]
     assert found.all(e.NotificationRequested) == []
-
-
-# Deadlines ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("looked_after", [0 * make.DAY, 3 * make.DAY])
-def test_a_refund_waits_from_when_it_came_however_late_it_is_looked_at(looked_after: make.timedelta) -> None:
-    found = issued(*BOTH)
-    found.world.say(make.refunded(200_000, to={"2": 200_000}))
-    found.clock += looked_after
-    assert found.look().case.waits_until == make.NOON + 7 * make.DAY
-
-
-def test_a_case_that_waits_for_a_person_is_told_of_ever_less_often() -> None:
-    found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
-    found.wait(make.DAY - make.MINUTE)
-    assert found.told == []
-    found.wait(60 * make.DAY)
-    alerts = found.all(e.RefundStuckAlerted)
-    assert [alert.attempt for alert in alerts] == list(range(1, len(alerts) + 1))
-    assert alerts[0].reason == e.RefundReason.EXCEEDS_CAPTURED
-    assert alerts[0].since == make.NOON
-    assert 4 <= len(alerts) <= 7
-
-
-def test_a_further_message_about_the_refund_starts_its_clock_anew() -> None:
-    found = issued(*BOTH).tell(make.returned()).wait(7 * make.DAY)
-    found.tell(make.refunded(200_000, to={"2": 200_000}))
-    assert (found.told, found.case.state) == (["refund.requested"], RefundState.REQUESTED)
-    assert (found.case.pending_since, found.case.alerts) == (None, 0)
-    assert found.case.opened_at == make.NOON
-
-
-def test_the_deadline_of_a_case_that_is_closed_or_not_due_does_nothing() -> None:
-    found = issued(*BOTH).tell(make.returned())
-    early = m.RefundDeadlinePassed(found.case.refund_case_id)
-    assert found.tell(early).last == ()
-    found.tell(make.refunded(to=TO_THE_LINE))
-    found.clock += 8 * make.DAY
-    assert found.tell(early).last == ()
-
-
-def test_unrelated_messages_do_not_ask_a_person_again() -> None:
-    found = issued(*BOTH).tell(make.refunded(600_000, to={"2": 600_000}))
-    assert found.told == ["refund.pendingDetails"]
-    assert found.tell(make.authorized()).told == []
-    found = issued(*BOTH).tell(make.returned())
-    assert found.tell(make.authorized()).told == []
-
-
-def test_a_case_that_waits_for_years_goes_on_being_told_of() -> None:
-    found = issued().tell(make.refunded(600_000, to={"2": 600_000})).wait(3650 * make.DAY)
-    assert len(found.all(e.RefundStuckAlerted)) > 100
-
-
-def test_alerts_that_an_outage_kept_back_do_not_come_all_at_once() -> None:
-    found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
-    found.clock += 100 * make.DAY
-    found.wait(make.HOUR)
-    assert found.told == ["alert.refundStuck"]
 
 
 def test_a_case_knows_since_when_it_is_open_whatever_became_of_it() -> None:
