@@ -15,7 +15,7 @@ from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 
 PRODUCT = Product("GC-5000", "RUB", nominal=500_000)
-PER_SECOND = 6_000
+PER_SECOND = 8_000
 """Certificates to have ready for each second of a run; the pool must not run dry."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TypeAlias
 
@@ -10,8 +11,30 @@ from giftcert.storage.database import is_database_away
 
 LARGEST_BATCH = 200  # certificates, some 20 ms of the server; a single claim is at most half of it
 STATEMENTS_AT_ONCE = 2  # while one waits for the disk the next runs; with more each would serve fewer claims
-TURNS = 3  # of the event loop, before a statement begins: requests that have arrived come to their claims, and join
+WORTH_SHARING = 8  # claims; fewer go in one statement
 _Waiting: TypeAlias = tuple[ClaimRequest, "asyncio.Future[Claimed]"]
+
+
+@dataclass(slots=True)
+class _ProductQueue:
+    """The claims of one product."""
+
+    waiting: list[_Waiting] = field(default_factory=list)
+    being_served: int = 0
+    statements: set[asyncio.Task[None] | None] = field(default_factory=set)
+
+    def next_batch(self) -> list[_Waiting]:
+        """Remove and return what the next statement serves, first come first served.
+
+        Half of all claims there are, so that the other half is read and answered meanwhile: callers who ask again at
+        once would otherwise all come to wait for one statement, and the process with them.
+        """
+        share = -(-(len(self.waiting) + self.being_served) // STATEMENTS_AT_ONCE)
+        quantities = accumulate(request.quantity for request, _ in self.waiting)
+        end = min(max(share, WORTH_SHARING), sum(1 for quantity in quantities if quantity <= LARGEST_BATCH))
+        batch = self.waiting[:end]
+        del self.waiting[:end]
+        return batch
 
 
 class ClaimQueue:
@@ -19,8 +42,7 @@ class ClaimQueue:
 
     def __init__(self, claims: ClaimRepository) -> None:
         self._claims = claims
-        self._waiting: defaultdict[str, list[_Waiting]] = defaultdict(list)
-        self._serving: defaultdict[str, set[asyncio.Task[None] | None]] = defaultdict(set)
+        self._queues: defaultdict[str, _ProductQueue] = defaultdict(_ProductQueue)
 
     async def claim(self, request: ClaimRequest) -> Claimed:
         """Reserve as many certificates as asked, or none; a repeat under the same key is answered as at first.
@@ -28,22 +50,23 @@ class ClaimQueue:
         One call at a time may come under a key: no statement serves it twice. After an error of the database nothing
         was claimed, or the same key tells what was.
         """
-        product = request.product.id
+        queue = self._queues[request.product.id]
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
-        self._waiting[product].append((request, answer))
-        if len(self._serving[product]) < STATEMENTS_AT_ONCE:
-            self._serving[product].add(asyncio.create_task(self._serve_all(product)))
+        queue.waiting.append((request, answer))
+        if len(queue.statements) < STATEMENTS_AT_ONCE:
+            queue.statements.add(asyncio.create_task(self._serve_all(queue)))
         return await answer
 
-    async def _serve_all(self, product: str) -> None:
+    async def _serve_all(self, queue: _ProductQueue) -> None:
         try:
-            while self._waiting[product]:
-                for _ in range(TURNS):
-                    await asyncio.sleep(0)
-                if batch := _next_batch(self._waiting[product]):
+            while queue.waiting:
+                await asyncio.sleep(0)  # requests that have arrived come to their claims, and join
+                if batch := queue.next_batch():
+                    queue.being_served += len(batch)
                     await self._serve(batch)
+                    queue.being_served -= len(batch)
         finally:  # at once, not when the task is seen to be done: whoever comes in between would wait for nobody
-            self._serving[product].discard(asyncio.current_task())
+            queue.statements.discard(asyncio.current_task())
 
     async def _serve(self, batch: list[_Waiting]) -> None:
         try:
@@ -60,12 +83,3 @@ class ClaimQueue:
             for (_, answer), result in zip(batch, claimed, strict=True):
                 if not answer.done():
                     answer.set_result(result)
-
-
-def _next_batch(waiting: list[_Waiting]) -> list[_Waiting]:
-    """Remove and return as many claims, first come first served, as one statement may serve."""
-    quantities = accumulate(request.quantity for request, _ in waiting)
-    end = sum(1 for quantity in quantities if quantity <= LARGEST_BATCH)
-    batch = waiting[:end]
-    del waiting[:end]
-    return batch

@@ -155,8 +155,13 @@ async def test_a_claim_that_is_too_large_takes_nothing_from_those_behind_it(
     assert await tables.rows("SELECT 1 FROM idempotency_keys") == []
 
 
-async def test_claims_that_come_while_a_statement_runs_are_served_by_the_next_one(
-    tables: Tables, claims: ClaimRepository, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("waiting", "statements"), [(25, [13, 12]), (claim_queue.WORTH_SHARING, [8])])
+async def test_claims_that_wait_are_served_by_one_statement_or_two_halves(
+    tables: Tables,
+    claims: ClaimRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: int,
+    statements: list[int],
 ) -> None:
     await tables.fill(50)
     batches: list[int] = []
@@ -168,9 +173,9 @@ async def test_claims_that_come_while_a_statement_runs_are_served_by_the_next_on
 
     monkeypatch.setattr(claims, "claim", counted)
     queue = ClaimQueue(claims)
-    answers = await asyncio.gather(*(queue.claim(wanted(2)) for _ in range(25)))
-    assert len({each for answer in answers for each in ids(answer)}) == 50
-    assert len(batches) <= 2
+    answers = await asyncio.gather(*(queue.claim(wanted(2)) for _ in range(waiting)))
+    assert len({each for answer in answers for each in ids(answer)}) == 2 * waiting
+    assert batches == statements
 
 
 async def test_products_are_served_apart(tables: Tables, claims: ClaimRepository) -> None:
