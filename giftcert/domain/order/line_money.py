@@ -114,7 +114,7 @@ class GivenBack:
     goods: int = 0  # sum over goods
     beyond_prices: int = 0  # what no price had lacked
     # How many captures came before the line's first refund that only follows from the rules.
-    inferred_at: dict[int, int] = field(default_factory=dict)
+    inferred_at: Counter[int] = field(default_factory=Counter)
 
     def may_have_come_again(self, key: int, captures: Captures) -> int:
         """Return how much beyond its price may have been captured because the line's money went back."""
@@ -122,9 +122,7 @@ class GivenBack:
             return captures.total
         # A refund that names the line proves it for all captures; one that only the rules gave to it, for later ones.
         inferred = self.of[key] - self.said[key]
-        if inferred <= 0:
-            return self.said[key]
-        return self.said[key] + min(inferred, captures.unallocated_since(self.inferred_at.get(key, 0)))
+        return self.said[key] + min(inferred, captures.unallocated_since(self.inferred_at[key]))
 
 
 class LineMoney:
@@ -147,7 +145,7 @@ class LineMoney:
         goods_lack, gone_goods_lack = self._goods_lack(claims)
         goods_allocated = sum(captures.allocated[line.key] for line in claims.goods)
         goods_back = self._draw(min(back.goods - goods_allocated, goods_lack + gone_goods_lack))
-        for line in lines if back.of else ():
+        for line in lines:
             self._take(line, min(back.of[line.key], line.price))
         # Unallocated money for goods in the order's total, and for those that left it.
         self.goods = min(goods_back, goods_lack)
