@@ -55,15 +55,19 @@ def test_a_repeat_may_come_after_newer_versions() -> None:
     [
         (o.stated(o.A), {"total": 501}),
         (o.stated(o.A), {"lines": (replace(o.A, amount=400),)}),
+        (o.stated(o.A), {"channel": "pos"}),
         (o.stated(o.A), {"customer_id": "C-78"}),
         (o.stated(o.A), {"currency": "EUR"}),
         (o.stated(o.A), {"recipients_digest": "another"}),
         (o.cancelled("2"), {"line_ids": ("3",)}),
         (o.cancelled("2"), {"line_ids": None}),
+        (o.cancelled("2"), {"certificates": (("2", "another"),)}),
+        (o.cancelled("2"), {"channel": "pos"}),
         (o.returned("2"), {"line_ids": ("2", "3")}),
         (o.captured(capture_id="K"), {"amount": 501}),
         (o.captured(capture_id="K"), {"tender": "giftCertificate"}),
         (o.captured(capture_id="K"), {"currency": "EUR"}),
+        (o.captured(capture_id="K"), {"cause": o.cause("All_Payments", channel="pos")}),
         (o.captured(capture_id="K"), {"allocations": (m.Allocation("2", 1),)}),
         (o.refunded(), {"amount": 499}),
         (o.authorized(), {"amount": 499}),
@@ -77,6 +81,26 @@ def test_the_same_identity_with_other_content_contradicts(
     contradicting = replace(message, **other)  # type: ignore[arg-type]
     assert novelty(order, contradicting) is Novelty.CONTRADICTION
     assert apply(order, contradicting, LATER) is order
+
+
+@pytest.mark.parametrize(
+    ("message", "identity", "content"),
+    [
+        (o.stated(o.TELEVISION, o.A), "7ccd39b184ad66841862feee", "4fe90ac39b17cd04"),
+        (o.cancelled(), "ed8a667b4f03765155a3dc7f", "73a7e786909b7e97"),
+        (o.cancelled("3", "2", certificates={"2": "C"}), "ed8a667b4f03765155a3dc7f", "9d1922463396bb02"),
+        (o.returned("3", "2"), "2e5887c9d16574b928b3c558", "5663d1511a205ae8"),
+        (o.captured(capture_id="K", to={"3": 200, "2": 300}), "cf9636193e41daf5bfa0af7e", "dd1e0362c87201b6"),
+        (replace(o.authorized(), capture_id=None), "b85f6ef043cd08bd0ffa5b30", "8d14a454aaa43755"),
+        (o.refunded(500, "r-1"), "a541db6baca49cd6ea0c2c89", "8d14a454aaa43755"),
+        (o.share(1, 300), "8ca47f6c69c3e42ff647c359", "ace859c4411f8b10"),
+    ],
+)
+def test_what_an_order_remembers_of_a_message_is_the_same_in_every_release(
+    message: m.OrderMessage, identity: str, content: str
+) -> None:
+    """Orders are stored with it: remembered otherwise, a repeat of an older message would be news or contradict it."""
+    assert o.fold(message).contents == {bytes.fromhex(identity): bytes.fromhex(content)}
 
 
 def test_lines_and_allocations_in_another_order_are_the_same_content() -> None:
