@@ -288,6 +288,19 @@ def test_what_gives_back_a_foreign_capture_of_the_same_payment_settles_it() -> N
     assert euros(found["2"]) == [(0, 50, None, False)]
 
 
+def test_all_refunds_of_a_payment_together_settle_its_foreign_captures_in_turn() -> None:
+    captures = [o.captured(80, "P-9", currency="EUR") for _ in range(2)]
+    refunds = [o.refunded(amount, payment_id="P-9", currency="EUR") for amount in (60, 40)]
+    found = o.standings(*PAID, *captures, *refunds)["2"]
+    assert [one.refunded for one in found.foreign_captures] == [80, 20]
+
+
+def test_no_money_is_foreign_to_an_order_whose_currency_is_not_known_yet() -> None:
+    first = o.cancelled("2", certificates={"2": "certificate-2"})
+    found = o.standings(first, o.captured(500), o.refunded(200, "r-1"))["2"]
+    assert (found.captured, found.foreign_captures, o.refund(found).certain) == (500, (), 200)
+
+
 def test_counting_money_in_another_currency_changes_no_standing() -> None:
     for refund in (
         o.refunded(60, "r-1", currency="EUR", to={"2": 60}),
