@@ -198,6 +198,14 @@ def test_certificates_alone_charged_twice_have_each_its_price_twice() -> None:
     assert [one.captured for one in found.values()] == [1_000, 700]
 
 
+def test_goods_that_cost_nothing_leave_a_second_charge_to_certificates_and_the_cheapest_do_not() -> None:
+    twice = o.captured(501), o.captured(501, "P-2")
+    free, cheap = o.stated(o.goods("1", 0), o.A), o.stated(o.goods("1", 1), o.A)
+    assert a(free, *twice).captured == 1_002
+    for versions in ((cheap,), (cheap, o.cancelled("1"))):
+        assert a(*versions, *twice).captured == 500
+
+
 def test_certificates_alone_charged_three_times_have_each_its_price_three_times() -> None:
     found = o.standings(BOTH, *(o.captured(1_000, f"P-{nth}") for nth in range(3)))
     assert [one.captured for one in found.values()] == [1_500, 1_500]
@@ -281,6 +289,51 @@ def test_several_captures_reach_the_total_together_and_later_ones_are_not_named(
         assert a(*messages).paying == ("P-1", "P-2", "P-3")
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        [o.captured(250, "P-1", to={"1": 250}), o.captured(250, "P-2", to={"1": 250})],  # charged twice
+        [o.captured(250, "P-1"), o.captured(1, "P-2", to={"0": 1})],  # a discount costs nothing
+        [o.captured(100, "P-1", to={"9": 100}), o.captured(350, "P-2", to={"9": 100, "1": 250})],
+    ],
+)
+def test_what_pays_for_no_line_of_the_order_leaves_the_rest_to_later_captures(
+    first: list[m.OrderMessage],
+) -> None:
+    lines = o.stated(o.goods("0", -50, "discount"), o.TELEVISION, o.A, o.goods("4", 100))
+    rest = o.captured(549, "P-3"), o.captured(1, "P-4")
+    assert not a(lines, *first, rest[0]).is_paid
+    assert a(lines, *first, *rest).paying == ("P-1", "P-2", "P-3", "P-4")
+
+
+def test_what_is_allocated_to_a_discount_is_still_lacking() -> None:
+    lines = o.stated(o.goods("0", -50, "discount"), o.A, o.B)
+    for first in ([], [o.captured(1, to={"0": 1})]):
+        found = o.standings(lines, *first, o.captured(600))
+        assert [one.missing for one in found.values()] == [350, 400]
+
+
+def test_of_two_certificates_each_keeps_what_its_allocations_lack() -> None:
+    found = o.standings(BOTH, o.captured(300, "P-1", to={"2": 300}), o.captured(700, "P-2"))
+    assert [(one.captured, one.is_paid, one.paying) for one in found.values()] == [
+        (500, True, ("P-1", "P-2"))
+    ] * 2
+
+
+def test_what_went_back_must_come_again_before_a_line_is_paid() -> None:
+    part = o.stated(o.A), o.captured(300, "P-1", to={"2": 300}), o.refunded(100, to={"2": 100})
+    again = o.captured(200, "P-2", to={"2": 200}), o.captured(100, "P-3", to={"2": 100})
+    assert not a(*part, again[0]).is_paid
+    assert a(*part, *again).paying == ("P-1", "P-2", "P-3")
+    part = o.stated(o.A), o.captured(300, "P-1"), o.refunded(100)
+    found = a(*part, o.captured(200, "P-2"), o.captured(100, "P-3"))
+    assert found.paying == found.paying_by_any_tender == ("P-1", "P-2", "P-3")
+    bought = o.stated(o.A), o.captured(300, "P-1", tender="giftCertificate"), o.refunded(100)
+    found = a(*bought, o.captured(400, "P-2"))
+    assert (found.is_paid, found.paying_by_any_tender) == (False, ("P-1", "P-2"))
+    assert a(*bought, o.captured(400, "P-2"), o.captured(200, "P-3")).paying == ("P-1", "P-2", "P-3")
+
+
 def test_an_order_is_paid_by_its_sum_where_a_discount_stands_in_a_line_of_its_own() -> None:
     lines = o.stated(o.goods("0", -50, "discount"), o.TELEVISION, o.A)
     for capture in (o.captured(700), o.captured(700, to={"1": 250, "2": 450})):
@@ -303,6 +356,19 @@ def test_a_certificate_may_buy_the_goods_beside_a_certificate() -> None:
     assert (found.is_paid, found.is_paid_by_any_tender) == (False, True)
 
 
+def test_a_certificate_buys_not_the_smallest_part_of_a_certificate() -> None:
+    lines = o.stated(o.goods("1", 500), o.A)
+    by_certificate = o.captured(1, "P-2", tender="giftCertificate")
+    found = a(lines, o.captured(999, "P-1", to={"1": 500}), by_certificate)
+    assert (found.captured, found.is_paid, found.is_paid_by_any_tender) == (500, False, True)
+
+
+def test_a_line_that_a_certificate_bought_keeps_nothing_of_the_money_that_pays_the_order_after_it() -> None:
+    by_certificate = o.captured(500, "P-1", to={"2": 500}, tender="giftCertificate")
+    found = a(TWO, by_certificate, o.captured(750, "P-2"))
+    assert (found.captured, found.is_paid, found.paying) == (500, True, ("P-1", "P-2"))
+
+
 def test_other_tenders_cover_all_certificate_lines_together() -> None:
     by_certificate = o.captured(300, "P-1", tender="giftCertificate")
     assert not any(one.is_paid for one in o.standings(BOTH, by_certificate, o.captured(700, "P-2")).values())
@@ -316,9 +382,16 @@ def test_paid_first_by_a_certificate_and_then_by_money_names_each_run() -> None:
     assert (found.paying_by_any_tender, found.paying) == (("P-1",), ("P-1", "P-2"))
 
 
+def test_how_a_line_was_first_paid_by_any_tender_is_remembered_once() -> None:
+    by_certificate = o.captured(500, "P-1", tender="giftCertificate")
+    order = o.fold(o.stated(o.A), by_certificate, o.stated(o.A, version=2), o.captured(500, "P-2"))
+    assert [(one.captures, one.any_tender) for one in order.lines[0].paid] == [(1, True), (2, False)]
+
+
 def test_amount_0_is_paid_when_ordered_and_1_is_not() -> None:
     found = a(o.stated(o.gift("2", 0)))
     assert (found.is_paid, found.paying, found.missing) == (True, (), 0)
+    assert a(o.stated(o.gift("2", 0)), o.captured(1, to={"2": 1})).paying == ()
     assert not a(o.stated(o.gift("2", 1))).is_paid
 
 
@@ -333,6 +406,38 @@ def test_a_line_once_paid_keeps_its_price_and_money_when_the_order_grows() -> No
         found = a(*messages)
         assert (found.captured, found.is_paid, found.paying) == (500, True, ("P-1",))
     assert not a(TWO, more, o.captured(750)).is_paid
+
+
+def test_a_line_paid_beside_a_discount_stays_paid_when_the_order_grows() -> None:
+    lines = o.goods("0", -50, "discount"), o.TELEVISION, o.A
+    more = o.stated(*lines, o.goods("4", 300), version=2)
+    for capture in (o.captured(700), o.captured(700, to={"1": 250, "2": 450})):
+        found = a(o.stated(*lines), capture, more)
+        assert (found.captured, found.is_paid) == (500, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (BOTH, (o.gift("2", 600), o.gift("3", 600))),
+        (o.stated(o.A), (o.A, o.gift("3", 100), o.gift("4", 100))),
+    ],
+)
+def test_certificates_paid_by_several_captures_keep_each_its_price_when_the_order_grows(
+    first: m.OrderStated, then: tuple[m.OrderLine, ...]
+) -> None:
+    changed, grown = o.stated(*then, version=2), o.stated(*then, o.goods("5", 300), version=3)
+    more = o.captured(changed.total - first.total, "P-2")
+    found = o.standings(first, o.captured(first.total), changed, more, grown)
+    assert [(one.captured, one.is_paid) for one in found.values()] == [(line.amount, True) for line in then]
+
+
+def test_unallocated_money_that_two_lines_may_keep_is_kept_by_one_alone() -> None:
+    """Of the first capture 500 stay with the certificate that it paid; the other two have their own allocations."""
+    paid = o.stated(o.gift("4")), o.captured(750)
+    own = o.captured(250, "P-2", to={"2": 250}), o.captured(250, "P-3", to={"3": 250})
+    found = o.standings(*paid, *own, o.stated(o.gift("2", 250), o.gift("3", 250), version=2))
+    assert {number: one.captured for number, one in found.items()} == {"4": 500, "2": 500, "3": 250}
 
 
 def test_a_line_once_paid_keeps_the_price_that_was_paid() -> None:
@@ -395,6 +500,17 @@ def test_a_part_paid_again_after_a_refund_is_not_mistaken_for_it() -> None:
     assert (found.captured, o.back(found), found.is_paid, found.missing) == (500, 300, False, 300)
     found = o.standings(*part, o.captured(500, "P-2"), counted=counted)["2"]
     assert (found.captured, o.back(found), found.is_paid, found.paying) == (800, 300, True, ("P-1", "P-2"))
+
+
+def test_what_went_back_of_a_certificate_was_its_own_though_goods_lack_theirs() -> None:
+    paid = o.captured(500, to={"1": 250})
+    found = a(o.stated(o.goods("1", 500), o.A), paid, o.refunded(250, to={"2": 250}))
+    assert (found.captured, o.back(found)) == (250, 250)
+
+
+def test_what_went_back_of_goods_that_left_was_theirs_though_certificates_lack_theirs() -> None:
+    found = a(TWO, o.captured(300), o.cancelled("1"), o.refunded(250, to={"1": 250}))
+    assert (found.captured, o.back(found)) == (50, 0)
 
 
 def test_money_that_went_back_and_came_again_pays_again() -> None:

@@ -199,6 +199,13 @@ def test_goods_that_left_lack_only_what_went_back_of_no_goods_before() -> None:
     assert sums(found) == {"2": (300, 0)}
 
 
+@pytest.mark.parametrize("left", [o.returned("0", "1", "2"), o.cancelled()])
+def test_goods_that_left_have_their_own_money_beside_goods_that_got_theirs_back(left: m.OrderMessage) -> None:
+    order = o.stated(o.goods("0", 100), o.TELEVISION, o.A), o.captured(850)
+    said = o.refunded(100, "r-1", to={"0": 100})
+    assert sums(o.standings(*order, said, left, o.refunded(300, at=LATER))) == {"2": (50, 0)}
+
+
 def test_what_went_back_beyond_all_prices_is_not_there_for_goods_that_left() -> None:
     order = o.stated(o.goods("1", 300), o.A), o.captured(1_000)
     unsaid = o.refunded(350, "r-1", at=o.NOON - o.MINUTE)
