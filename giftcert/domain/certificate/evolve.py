@@ -66,7 +66,7 @@ def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> Cert
         case e.Unblocked():
             return replace(state, blocked=False)
         case e.Retired():
-            return replace(_end_reservation(state), status=Status.RETIRED, balance=0)
+            return replace(_end_reservation(state), status=Status.RETIRED)
         case (
             e.NotificationRequested()
             | e.RedemptionRejected()

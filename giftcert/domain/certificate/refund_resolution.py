@@ -73,17 +73,16 @@ class _Case:
     def parts(self, amount: int | None) -> list[tuple[LineRefund, int]]:
         """How much of each refund that named no line an approval of ``amount`` gives to this line."""
         found: list[tuple[LineRefund, int]] = []
-        owed = self.money.owed
-        budget = max(0, owed)
+        owed = budget = max(0, self.money.owed)
         if amount is not None and not self.before_issue:  # what so much of the nominal had cost
             budget = -(-amount * self.sale.amount // self.sale.nominal)
         for refund in self._unassigned():
-            most = min(refund.possible, max(0, owed))
+            most = min(refund.possible, owed)
             # The last candidate takes all that was captured for it; what no line can take stays uncovered.
             part = most if refund.last_candidate else min(most, budget)
             if refund.decided is not None:
                 part = refund.possible
-            budget, owed = max(0, budget - part), owed - part
+            budget, owed = max(0, budget - part), max(0, owed - part)
             found.append((refund, part))
         return found
 

@@ -102,7 +102,7 @@ def _first_paid(line: KnownLine, price: int, *, any_tender: bool) -> PaidPrice |
 
 def _refunds_by_line(order: Order, money: OrderMoney) -> dict[int, tuple[LineRefund, ...]]:
     """Return what each refund gives back of each line, in the order in which refunds last grew."""
-    overdrawn = _overdrawn_payments(order) if order.refunds else set()
+    overdrawn = _overdrawn_payments(order)
     found = defaultdict[int, list[LineRefund]](list)
     for refund in sorted(money.refunds, key=lambda one: one.place):
         is_overdrawn = refund.currency == order.currency and not overdrawn.isdisjoint(refund.payment_ids)

@@ -64,7 +64,7 @@ def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
     price_of = {line.line_id: line.amount for line in lines}
     positive = [line for line in lines if line.amount > 0]
     discount, base = sum(price_of.values()) - total, sum(line.amount for line in positive)
-    if discount <= 0 or base == 0:
+    if discount <= 0:
         return price_of
     for line in positive:
         price_of[line.line_id] -= discount * line.amount // base
@@ -76,9 +76,11 @@ def prices(lines: Sequence[OrderLine], total: int) -> dict[str, int]:
 
 
 def _match(known: Sequence[KnownLine], stated: Sequence[OrderLine]) -> list[KnownLine | None]:
-    of_certificate = {line.naming.certificate_id: line for line in known if line.naming is not None}
+    of_certificate: dict[str | None, KnownLine] = {
+        line.naming.certificate_id: line for line in known if line.naming is not None
+    }
     of_number = _by_number(line for line in known if not line.is_final)
-    found = [of_certificate.get(line.certificate_id or "") for line in stated]
+    found = [of_certificate.get(line.certificate_id) for line in stated]
     taken = {line.key for line in found if line is not None}
     for place, line in enumerate(stated):
         candidate = of_number.get(line.line_id)

@@ -51,7 +51,7 @@ class OrderMoney:
                 self._add(key, refund.said_given(key))
                 self.back.said[key] += refund.said_given(key)
         self._fill()
-        all_back = sum(refund.amount for refund in refunds) == self.claims.captures.total > 0
+        all_back = sum(refund.amount for refund in refunds) == self.claims.captures.total
         for refund in refunds[:-1] if all_back else refunds:
             self._infer(refund)
         if all_back:
@@ -100,8 +100,7 @@ class OrderMoney:
         return known is not None and known != self.back.may_have_come_again(key, self.claims.captures)
 
     def _give(self, refund: Refund, key: int, amount: int) -> int:
-        if amount <= 0:
-            return 0
+        amount = max(0, amount)
         refund.give(key, amount)
         self._add(key, amount)
         return amount

@@ -95,7 +95,7 @@ def refunds_of(order: Order, bearers: Bearers, counted: Mapping[int, CountedMone
             refund.said[share.line_key] += share.amount
     for key, money in counted.items():
         for refund_id, currency, amount in money.refunds:
-            if amount > 0 and (refund := found.get((refund_id, currency))):
+            if refund := found.get((refund_id, currency)):
                 refund.counted[key] += amount
     for refund in found.values():
         refund.give_what_is_said()
