@@ -109,9 +109,11 @@ def test_money_of_a_cancelled_line_that_does_not_go_back_is_reported_after_seven
 
 
 def test_how_long_money_of_a_cancelled_line_is_awaited_can_be_set() -> None:
-    found = sold(terms=make.terms(cancelled_without_refund_after=make.DAY))
-    found.tell(make.cancelled(), make.captured()).wait(make.DAY)
-    assert found.told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
+    terms = make.terms(cancelled_without_refund_after=make.DAY)
+    released = sold(terms=terms).tell(make.cancelled(), make.captured())
+    never_taken = Certificate(terms=terms).hear(make.ordered(), make.captured(), make.cancelled())
+    for found in (released, never_taken):
+        assert found.wait(make.DAY).told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
 
 
 def test_a_refund_of_an_earlier_sale_runs_on_under_its_own_order_and_freezes_nothing() -> None:

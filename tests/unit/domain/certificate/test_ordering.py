@@ -239,6 +239,11 @@ def test_a_withdrawn_line_gets_no_certificate() -> None:
     assert found.tell(make.ordered(make.gift(), make.goods(), version=4)).told == []
 
 
+def test_a_version_that_itself_cancels_a_line_does_not_name_it_in_vain() -> None:
+    found = sold().tell(make.cancelled(), make.cancelled(version=3), make.ordered(version=3))
+    assert (found.told, found.status) == ([], Status.AVAILABLE)
+
+
 def test_a_line_withdrawn_and_named_again_is_a_conflict_whatever_the_certificate_is() -> None:
     both = (make.gift(), make.goods())
     for found in (sold(*both).tell(make.captured(600_000)), issued(*both)):

@@ -25,6 +25,26 @@ def test_a_refund_without_capture_asks_a_person_after_a_day_who_may_only_approve
     assert found.only(e.RefundPendingDetails).allowed_decisions == ("approve",)
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (make.refunded(to=TO_THE_LINE),),  # without capture
+        (make.refunded(1, to={"2": 1}),),
+        (make.captured(1), make.refunded(1, currency="EUR")),
+    ],
+)
+def test_an_approved_refund_before_issue_leaves_nothing_to_ask(messages: tuple[m.Message, ...]) -> None:
+    found = sold().tell(*messages).wait(make.DAY)
+    found.tell(make.resolve(found.case.refund_case_id))
+    assert found.told == ["refund.resolved", "refund.completed", "issue.released"]
+
+
+def test_an_approved_refund_in_another_currency_waits_for_a_capture() -> None:
+    found = sold().tell(make.refunded(300_000, currency="EUR"))
+    found.tell(make.resolve(found.case.refund_case_id))
+    assert found.only(e.RefundRequested).awaiting == e.Awaited.CAPTURE
+
+
 def test_capture_and_refund_known_before_the_order_release_it_at_once() -> None:
     found = reserved().tell(make.captured(), make.refunded(), make.ordered())
     assert found.told == ["issue.ordered", "refund.completed", "issue.released"]

@@ -85,7 +85,7 @@ def test_a_purchased_card_already_spent_is_not_refunded_by_itself() -> None:
 def test_an_expired_card_is_not_announced_or_refunded_by_itself() -> None:
     found = issued().wait(366 * make.DAY)
     found.tell(make.refunded())
-    assert found.status == Status.EXPIRED
+    assert (found.status, found.state.balance) == (Status.EXPIRED, 0)
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
 
 
