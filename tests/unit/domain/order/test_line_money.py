@@ -34,17 +34,17 @@ def a(*messages: m.OrderMessage) -> LineStanding:
         ((o.TELEVISION, o.A), 0, {"1": 0, "2": 0}),
         ((o.gift("3"), o.gift("2"), o.gift("1")), 1_400, {"3": 467, "2": 467, "1": 466}),
         ((o.gift("a", 1), o.gift("b", 1), o.gift("c", 1)), 1, {"a": 0, "b": 0, "c": 1}),
-        ((o.gift("a", 3), o.goods("b", 2), o.goods("c", 2)), 6, {"a": 3, "b": 2, "c": 2}),
+        ((o.gift("a", 3), o.goods("b", 2), o.goods("c", 2)), 6, {"a": 2, "b": 2, "c": 2}),  # 3 of 7 is most
+        ((o.gift("a", 5), o.goods("b", 3), o.goods("c", 2)), 6, {"a": 3, "b": 2, "c": 1}),  # 0.8 is most
         ((o.goods("d", -50, "discount"), o.TELEVISION, o.A), 700, {"d": -50, "1": 250, "2": 500}),
         ((o.goods("d", -50, "discount"), o.TELEVISION, o.A), 625, {"d": -50, "1": 225, "2": 450}),
         ((o.gift("2", 0),), 0, {"2": 0}),
+        ((o.gift("2", 1),), 0, {"2": 0}),
     ],
 )
 def test_a_discount_of_the_whole_order_is_shared_by_amount(
     lines: tuple[m.OrderLine, ...], total: int, expected: dict[str, int]
 ) -> None:
-    if expected == {"a": 3, "b": 2, "c": 2}:  # 1 of 7: the largest remainder is that of the largest line
-        expected = {"a": 2, "b": 2, "c": 2}
     assert prices(lines, total) == expected
     assert prices(lines[::-1], total) == expected
 
@@ -258,6 +258,11 @@ def test_allocated_captures_pay_a_line_before_the_order_is_paid() -> None:
     assert (found.is_paid, found.paying) == (True, ("P-1", "P-3"))
 
 
+def test_a_capture_that_allocates_nothing_to_a_line_is_not_among_those_that_pay_it() -> None:
+    found = a(TWO, o.captured(250, "P-1", to={"1": 250, "2": 0}), o.captured(500, "P-2", to={"2": 500}))
+    assert found.paying == ("P-2",)
+
+
 def test_the_smallest_capture_counts_like_any() -> None:
     first, rest = o.captured(499, "P-1", to={"2": 499}), o.captured(1, "P-2", to={"2": 1})
     alone = o.stated(o.A)
@@ -344,7 +349,7 @@ def test_an_order_is_paid_by_its_sum_where_a_discount_stands_in_a_line_of_its_ow
 def test_a_certificate_does_not_buy_a_certificate() -> None:
     found = a(o.stated(o.A), o.captured(tender="giftCertificate"))
     assert (found.captured, found.is_paid, found.is_paid_by_any_tender) == (500, False, True)
-    assert (found.paying, found.paying_by_any_tender) == ((), ("P-1",))
+    assert (found.paying, found.paying_by_any_tender, found.missing) == ((), ("P-1",), 0)
     found = a(o.stated(o.A), o.captured(to={"2": 500}, tender="giftCertificate"))
     assert (found.is_paid, found.is_paid_by_any_tender) == (False, True)
 

@@ -135,6 +135,12 @@ def test_a_version_by_itself_changes_no_standing() -> None:
     assert replace(stands, revision=stood.revision) == stood
 
 
+def test_versions_that_say_the_same_do_not_make_the_order_larger() -> None:
+    order = o.fold(o.stated(o.TELEVISION, o.A))
+    later = o.fold(o.stated(o.TELEVISION, o.A, version=2), order=order)
+    assert (later.lines, later.bearings) == (order.lines, order.bearings)
+
+
 # Leaving and coming back --------------------------------------------------------------------------
 
 
@@ -166,6 +172,13 @@ def test_cancelled_or_returned_is_for_good() -> None:
         found = by_key(o.stated(o.A), left, o.stated(o.A, version=3), o.stated(o.A, version=4))
         assert list(found) == [1]
         assert (how(found[1]), found[1].listed, found[1].listed_in) == (kind, True, 3)
+
+
+def test_a_line_that_is_cancelled_again_by_the_version_that_lists_it_in_vain_is_listed_in_the_next() -> None:
+    cancelled_twice = o.stated(o.A), o.cancelled("2"), o.stated(o.A, version=3), o.cancelled("2", version=3)
+    found = by_key(*cancelled_twice, o.stated(o.A, version=4))[1]
+    assert (how(found), found.withdrawal and found.withdrawal.said_in) == (Withdrawal.CANCELLED, 3)
+    assert found.listed_in == 4
 
 
 def test_a_new_certificate_on_a_cancelled_line_s_number_is_a_new_line() -> None:
@@ -227,11 +240,8 @@ def test_a_cancellation_names_a_listed_line_before_one_that_left_under_the_numbe
 def test_a_cancellation_that_names_its_certificates_may_be_the_first_of_its_order() -> None:
     order = o.fold(o.cancelled("2", version=2, certificates={"2": "certificate-2"}))
     found = line_standings(order, {})[1]
-    assert (found.naming.certificate_id, how(found), found.listed) == (
-        "certificate-2",
-        Withdrawal.CANCELLED,
-        False,
-    )
+    assert (found.naming.certificate_id, how(found)) == ("certificate-2", Withdrawal.CANCELLED)
+    assert (found.listed, found.currency) == (False, "")
     order = o.fold(o.captured(), order=order)
     assert line_standings(order, {})[1].captured == 500
     order = o.fold(o.stated(o.TELEVISION, o.A, version=3), order=order)
@@ -252,8 +262,10 @@ def test_a_cancellation_makes_a_line_only_of_a_number_and_a_certificate_that_nob
 def test_what_a_cancellation_named_first_stays_cancelled_whatever_the_order_then_says() -> None:
     first = o.cancelled("2", certificates={"2": "certificate-2"})
     assert o.fold(first).channel == "im"
-    found = by_key(first, o.stated(o.TELEVISION, version=3))[1]
-    assert (how(found), found.withdrawal and found.withdrawal.said_in) == (Withdrawal.CANCELLED, 2)
+    moved = o.gift("7", certificate="certificate-2")
+    for then in (o.stated(o.TELEVISION, version=3), o.stated(moved), o.stated(moved, version=3)):
+        found = by_key(first, then)[1]
+        assert (how(found), found.withdrawal and found.withdrawal.said_in) == (Withdrawal.CANCELLED, 2)
 
 
 def test_a_pos_that_takes_a_line_back_does_not_become_the_order_s_channel() -> None:
@@ -315,3 +327,9 @@ def test_a_withdrawn_line_is_still_meant_until_another_bears_its_number() -> Non
 def test_the_replacing_certificate_finds_the_money_of_the_line() -> None:
     found = by_key(o.stated(o.A), o.captured(), o.stated(o.gift("2", certificate="new"), version=2))[1]
     assert (found.captured, found.is_paid, found.paying) == (500, True, ("P-1",))
+
+
+def test_a_line_was_first_paid_when_it_was_whatever_certificate_it_named_then() -> None:
+    new = o.stated(o.gift("2", certificate="a"), version=2)
+    found = by_key(o.stated(o.A), o.captured(), o.refunded(to={"2": 500}), o.captured(500, "P-2"), new)[1]
+    assert (found.captured, found.is_paid, found.paying) == (1_000, True, ("P-1",))

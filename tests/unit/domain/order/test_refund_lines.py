@@ -120,6 +120,11 @@ def test_what_allocations_gave_back_of_the_goods_is_not_there_again() -> None:
     assert sums(found) == {"2": (0, 50), "3": (0, 50)}
 
 
+def test_what_was_captured_for_a_line_that_nobody_knows_is_not_there_for_goods() -> None:
+    nobodys = o.captured(300, "P-2", to={"9": 300})
+    assert sums(told(nobodys, o.refunded(300))) == {"2": (0, 50), "3": (0, 50)}
+
+
 def test_goods_give_back_what_they_cost_once() -> None:
     found = told(o.refunded(150), o.refunded(100), o.refunded(1))
     assert sums(found) == {"2": (0, 1), "3": (0, 1)}
@@ -269,6 +274,24 @@ def test_a_line_that_left_unpaid_has_no_money_in_the_captures() -> None:
     assert (o.back(found), o.possible(found)) == (0, 0)
 
 
+def test_all_that_refunds_say_is_back_of_a_line_may_have_come_again() -> None:
+    """The smallest refund that only the rules give it, told last, changes nothing of that."""
+    named = o.refunded(300, to={"2": 300}), o.refunded(200, to={"2": 200})
+    again = o.captured(500, "P-2"), o.cancelled("2"), o.refunded(1, at=LATER)
+    found = o.standings(o.stated(o.TELEVISION, o.A), o.captured(750), *named, *again)["2"]
+    assert (found.captured, o.back(found)) == (1_000, 501)
+
+
+def test_money_between_a_refund_that_names_a_line_and_one_that_only_the_rules_give_it_is_not_the_line_s() -> (
+    None
+):
+    """That money came before the second refund, and in place of what the first gave back only 100 can have come."""
+    order = o.stated(o.TELEVISION, o.A), o.captured(750), o.refunded(100, to={"2": 100})
+    left = o.captured(400, "P-2"), o.cancelled("2"), o.refunded(400, at=LATER)
+    found = o.standings(*order, *left)["2"]
+    assert (found.captured, o.back(found)) == (600, 500)
+
+
 def test_money_captured_again_for_a_line_that_left_is_owed_again() -> None:
     messages = (
         o.stated(o.TELEVISION, o.A),
@@ -302,6 +325,16 @@ def test_what_went_back_beyond_all_prices_is_no_goods_money_again() -> None:
     order = o.stated(o.goods("1", 300), o.A), o.captured(1_000)
     beyond = o.refunded(100, "r-1"), o.refunded(100, "r-2")
     assert sums(o.standings(*order, *beyond, o.refunded(500, "r-3"))) == {"2": (0, 200)}
+
+
+def test_what_went_back_beyond_all_prices_leaves_what_a_line_was_paid_again() -> None:
+    """Of 151 that no price lacks 150 went back in two refunds, and 500 are the second payment of "2"."""
+    order = o.stated(o.goods("1", 300), o.A, o.B), o.captured(1_300)
+    again = o.refunded(500, to={"2": 500}), o.captured(650, "P-2")
+    beyond = o.refunded(100), o.refunded(100)
+    left = o.cancelled("3", at=o.NOON + o.MINUTE), o.refunded(500, at=LATER), o.captured(1, "P-3", at=LATER)
+    found = o.standings(*order, *again, *beyond, *left)
+    assert [(one.captured, o.back(one)) for one in found.values()] == [(1_000, 500), (500, 500)]
 
 
 def test_the_excess_of_certificates_alone_goes_back_by_their_numbers() -> None:

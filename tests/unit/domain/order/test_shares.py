@@ -71,6 +71,12 @@ def test_what_no_line_took_is_left_to_the_last_though_another_line_has_all_its_m
     assert [(o.back(one), o.possible(one)) for one in found.values()] == [(0, 400), (500, 0)]
 
 
+def test_what_a_person_gives_to_a_line_is_beside_what_is_allocated_to_it() -> None:
+    paid = o.stated(o.A, o.B), o.captured(1_000), o.refunded(300, "r-1", to={"2": 100})
+    found = o.standings(*paid, o.share(1, 50))
+    assert [(o.back(one), o.possible(one)) for one in found.values()] == [(150, 0), (0, 150)]
+
+
 def test_persons_never_give_more_than_the_refund() -> None:
     found = in_doubt(o.share(1, 400), o.share(2, 400))
     assert (sum(certain(found)), certain(found)[0]) == (500, 400)
@@ -161,6 +167,12 @@ def test_what_was_counted_of_a_part_stays_when_all_is_back_and_the_rest_goes_whe
     ]
 
 
+def test_what_several_cases_counted_of_one_refund_stays_with_the_line_together() -> None:
+    counted = {2: CountedMoney(captured=100, refunds=(("r-1", "RUB", 60), ("r-1", "RUB", 40)))}
+    found = o.standings(*PAID, o.refunded(300, "r-1"), counted=counted)
+    assert [o.back(one) for one in found.values()] == [100, 0]
+
+
 def test_what_was_counted_of_a_refund_that_is_not_known_changes_nothing() -> None:
     order = o.fold(*PAID, o.refunded(300, "r-1"))
     counted = {2: CountedMoney(captured=500, refunds=(("r-9", "RUB", 500),))}
@@ -182,6 +194,14 @@ def test_what_was_counted_is_taken_from_the_first_who_are_said_to_have_it() -> N
     assert [o.back(one) for one in found.values()] == [300, 50, 150]
     found = o.standings(*paid, o.share(2, 200), o.share(3, 300), counted=counted)
     assert [o.back(one) for one in found.values()] == [300, 0, 200]
+
+
+def test_a_refund_of_which_all_that_a_line_was_given_is_another_s_gives_it_nothing_back() -> None:
+    counted = {3: CountedMoney(captured=300, refunds=(("r-1", "RUB", 300),))}
+    paid = o.stated(o.A, o.B, o.gift("4")), o.captured(1_500)
+    found = o.standings(*paid, o.refunded(500, "r-1", to={"2": 200, "3": 300}), counted=counted)
+    assert found["2"].refunds == ()
+    assert [o.back(one) for one in found.values()] == [0, 200, 300]
 
 
 def test_a_refund_of_which_a_part_was_counted_fits_the_goods_only_as_a_whole() -> None:
@@ -263,6 +283,12 @@ def test_money_captured_in_another_currency_pays_nothing_and_stands_on_one_line(
     assert [len(one.foreign_captures) for one in found.values()] == [0, 0]
 
 
+def test_a_foreign_capture_is_known_by_its_capture_id() -> None:
+    twice = [o.captured(80, "P-9", currency="EUR", capture_id=name) for name in ("K-1", "K-2")]
+    found = o.standings(o.stated(o.A), *twice)["2"].foreign_captures
+    assert [capture.identity for capture in found] == ["P-9 K-1", "P-9 K-2"]
+
+
 def test_a_foreign_capture_without_a_capture_id_is_known_by_its_amount_and_time() -> None:
     one, other = (replace(o.captured(amount, "P-9", currency="EUR"), capture_id=None) for amount in (80, 90))
     found = o.standings(o.stated(o.A), one, other)["2"].foreign_captures
@@ -299,6 +325,13 @@ def test_no_money_is_foreign_to_an_order_whose_currency_is_not_known_yet() -> No
     first = o.cancelled("2", certificates={"2": "certificate-2"})
     found = o.standings(first, o.captured(500), o.refunded(200, "r-1"))["2"]
     assert (found.captured, found.foreign_captures, o.refund(found).certain) == (500, (), 200)
+
+
+def test_what_a_foreign_capture_does_not_settle_of_refunds_in_its_currency_is_back_of_the_line() -> None:
+    """Of r-1 all is settled, of r-2 all but 1, of r-3 nothing."""
+    back = [o.refunded(40, f"r-{nth}", payment_id="P-9", currency="EUR") for nth in (1, 2, 3)]
+    found = o.standings(o.stated(o.A), o.captured(79, "P-9", currency="EUR"), *back)["2"]
+    assert [(one.refund_id, one.certain) for one in found.refunds] == [("r-2", 1), ("r-3", 40)]
 
 
 def test_counting_money_in_another_currency_changes_no_standing() -> None:
