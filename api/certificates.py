@@ -10,7 +10,7 @@ from pydantic import Field, Json
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, Call, CrmCall, CrmOrSupportCall, ReadingCall, SupportCall
-from api.idempotency import SentKey, key_of, reply
+from api.idempotency_header import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, refused
 from api.refunds import RefundCaseView, case_view

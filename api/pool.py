@@ -10,7 +10,7 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from api.authentication import AuthenticatedRoute, Call, OpsCall
-from api.idempotency import SentKey, key_of, reply
+from api.idempotency_header import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import FreeText, Schema

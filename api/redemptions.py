@@ -11,7 +11,7 @@ from starlette.responses import Response
 from uuid_utils.compat import uuid7
 
 from api.authentication import AuthenticatedRoute, Call, ChannelCall
-from api.idempotency import LONGEST_KEY, RequiredKey, SentKey, key_of, reply
+from api.idempotency_header import LONGEST_KEY, RequiredKey, SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import Problem, ProblemError, refused, standing_of
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, LONGEST_ID, NO_NUL, Money, Schema

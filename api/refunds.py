@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, CrmOrSupportCall
-from api.idempotency import SentKey, key_of, reply
+from api.idempotency_header import SentKey, key_of, reply
 from api.openapi import keyed, may_answer
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, Call, ChannelCall
-from api.idempotency import LONGEST_KEY, SentKey, key_of, reply
+from api.idempotency_header import LONGEST_KEY, SentKey, key_of, reply
 from api.openapi import keyed
 from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LARGEST_AMOUNT, Money, Schema

@@ -20,7 +20,7 @@ from giftcert.lifecycle.requests import AnswerOf, Outcome
 from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.certificates import LoadedCertificate
-from giftcert.storage.claim_queue import ClaimQueue
+from giftcert.storage.claim_batching import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
 from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.idempotency import IdempotencyKey

@@ -8,7 +8,7 @@ import pytest
 from api.limits import ReservationCap
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.storage.claim_queue import ClaimQueue
+from giftcert.storage.claim_batching import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
 from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.reservations import ReservationRepository

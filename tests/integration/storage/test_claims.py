@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from giftcert.domain.products import Product
-from giftcert.storage import claim_queue
-from giftcert.storage.claim_queue import ClaimQueue
+from giftcert.storage import claim_batching
+from giftcert.storage.claim_batching import ClaimQueue
 from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest, ClaimResult
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from tests.integration.storage.pool_rows import GIFT, Tables
@@ -155,7 +155,7 @@ async def test_a_claim_that_is_too_large_takes_nothing_from_those_behind_it(
     assert await tables.rows("SELECT 1 FROM idempotency_keys") == []
 
 
-@pytest.mark.parametrize(("waiting", "statements"), [(25, [13, 12]), (claim_queue.WORTH_SHARING, [8])])
+@pytest.mark.parametrize(("waiting", "statements"), [(25, [13, 12]), (claim_batching.WORTH_SHARING, [8])])
 async def test_claims_that_wait_are_served_by_one_statement_or_two_halves(
     tables: Tables,
     claims: ClaimRepository,
@@ -290,7 +290,7 @@ async def test_a_repeat_in_another_process_is_no_second_claim_on_the_last_certif
 async def test_whoever_comes_just_as_the_last_statement_ends_is_served(
     tables: Tables, claims: ClaimRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim_queue, "STATEMENTS_AT_ONCE", 1)
+    monkeypatch.setattr(claim_batching, "STATEMENTS_AT_ONCE", 1)
     await tables.fill(5)
     queue = ClaimQueue(claims)
     for _ in range(5):
