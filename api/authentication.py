@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from api.problems import InvalidFieldError, Problem, ProblemError
 from giftcert.clock import utc_now
-from giftcert.redaction import is_fit_to_tell
 from giftcert.security.tokens import Caller, Role, TokenError
+from giftcert.sensitive_text import is_sensitive
 
 if TYPE_CHECKING:
     from api.services import Services  # it is made of what the resources define, which import this module
@@ -62,7 +62,7 @@ class Bearer(SecurityBase):
             caller = services.tokens.verify(token, utc_now())
         except TokenError as error:
             raise ProblemError(Problem.UNAUTHENTICATED, {"detail": str(error)}) from None
-        if caller.roles - {Role.CHANNEL} and not is_fit_to_tell(caller.subject):
+        if caller.roles - {Role.CHANNEL} and is_sensitive(caller.subject):
             raise InvalidFieldError("sub", "goes to the stream: an opaque id, no address and no number")
         if self._roles.isdisjoint(caller.roles):
             raise ProblemError(Problem.ROLE_NOT_ALLOWED)

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from giftcert.domain.certificate.state import RefundState as DomainRefundState
 from giftcert.domain.certificate.state import Status as DomainStatus
-from giftcert.redaction import is_fit_to_tell
+from giftcert.sensitive_text import is_sensitive
 
 CERTIFICATE_ID = "01936f8e-5a00-7c3e-9d4b-0a1b2c3d4e5f"
 LONGEST_ID = 200
@@ -69,7 +69,7 @@ class Standing(Schema):
 
 def _fit_for_the_stream(text: str) -> str:
     """The stream, on which free text stands, is kept for ever."""
-    if not is_fit_to_tell(text):
+    if is_sensitive(text):
         raise PydanticCustomError(
             "personal", "goes to the stream: leave numbers, e-mail addresses and telephones out"
         )

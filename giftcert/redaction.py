@@ -1,22 +1,17 @@
-"""Keeps CVCs, numbers, keys and passwords out of whatever is logged."""
+"""Keeps CVCs, numbers, keys and passwords out of whatever is logged or told of an error."""
 
 import re
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
-from stdnum import luhn
+from giftcert.sensitive_text import redact_numbers
 
 REDACTED = "[redacted]"
 # Whatever stands under a key of these names is never shown.
 _SECRET_KEY = re.compile(
     r"cvc|cvv|secret|passw|token|authorization|cookie|api_?key|database_?url|^number$|(card|certificate|full)_?number",
     re.IGNORECASE,
-)
-# In any other text a certificate's or a card's number: 13 to 19 digits, spaced or not, whose check digit holds.
-_DIGITS = re.compile(r"(?<![\w-])(?:\d[ -]?){12,18}\d(?![\w-])")
-# An e-mail address; a telephone number as people write them, with the country's code or Russia's 8.
-_PERSON = re.compile(
-    r"[^\s@]+@[^\s@]+\.\w+|\+\d(?:[ ()-]{0,2}\d){8,14}(?!\d)|(?<![\w-])8[ (-]{1,2}\d{3}[ )-]{1,2}[\d -]{7,9}"
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]+@")
 
@@ -27,13 +22,25 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def redact_text(text: str) -> str:
-    """Return the text without anything that looks like a number of a certificate or a password in an address."""
-    return _URL_PASSWORD.sub(r"\1:***@", _DIGITS.sub(_unless_no_number, text))
+    """Return a text of ours without what looks like a number, a CVC beside one, or a password in an address."""
+    return redact_numbers(_URL_PASSWORD.sub(r"\1:***@", text), REDACTED)
 
 
-def is_fit_to_tell(text: str) -> bool:
-    """Return whether words of a person may stand in an event: no certificate's number, e-mail address or telephone."""
-    return redact_text(text) == text and _PERSON.search(text) is None
+def redacted_trace(error: BaseException) -> str:
+    """Return the whole trace of an error, as it may be shown."""
+    return printable(redact_text("".join(traceback.format_exception(error))))
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    """Return a text with what a terminal would obey instead of showing, as an escape sequence, written out."""
+    if text.isprintable():
+        return text
+    shown = (one if one.isprintable() or one in keep else _written_out(one) for one in text)
+    return "".join(shown)
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def _redacted(key: str, value: object) -> object:
@@ -55,9 +62,4 @@ def _shown(value: object) -> object:
         case int():
             return REDACTED if redact_text(str(value)) == REDACTED else value
         case _:
-            return redact_text(str(value))
-
-
-def _unless_no_number(found: re.Match[str]) -> str:
-    digits = re.sub(r"[ -]", "", found.group())
-    return REDACTED if luhn.is_valid(digits) else found.group()
+            return printable(redact_text(str(value)))

@@ -25,7 +25,8 @@ from giftcert.domain.order.messages import OrderVersion, Payment, content_of, id
 from giftcert.domain.order.novelty import Novelty, novelty
 from giftcert.domain.order.order import Order, apply, settled
 from giftcert.lifecycle.order_changes import OrderChange
-from giftcert.redaction import REDACTED, is_fit_to_tell
+from giftcert.redaction import REDACTED
+from giftcert.sensitive_text import is_sensitive
 from giftcert.storage.orders import StoredOrder
 from giftcert.storage.spendings import Spending
 from kafka_ingest.decoder import DecodedBatch, decode_whole
@@ -142,9 +143,10 @@ class Correlation:
     def _client(self, source: InputRecord, record: ClientRecord) -> None:
         last = self.plan.clients.get(record.client_id)
         if last is None or last.occurred_at <= record.occurred_at:
-            unfit = _unfit(record, "locale", "preferred_channel")
+            unfit = _sensitive(record, "locale", "preferred_channel")
             masked = structs.replace(record, **dict.fromkeys(unfit, REDACTED))
             self.plan.clients[record.client_id] = masked
+            unfit += _sensitive(record, "event_id")
             self._tell_masked(source, Cause(source.topic, record.event_id, record.occurred_at), unfit)
         self.plan.count(source, "kept")
 
@@ -191,7 +193,7 @@ class Correlation:
     def _recipients(self, source: InputRecord, record: StatedOrder, cause: Cause) -> Mapping[str, Recipient]:
         found, masked = recipients(record), set()
         for line_id, recipient in found.items():
-            unfit = _unfit(recipient, "ref", "locale")
+            unfit = _sensitive(recipient, "ref", "locale")
             found[line_id] = replace(recipient, **dict.fromkeys(unfit, REDACTED))
             masked |= {f"recipient.{name}" for name in unfit}
         self._tell_masked(source, cause, sorted(masked))
@@ -226,6 +228,7 @@ class Correlation:
             self.plan.reject(unknown_certificate(source, message.cause, detail, digest))
             return True
         channel = self.topics.served_channel(self.known.channels[certificate_id], record.channel)
+        self._tell_masked(source, message.cause, _sensitive_in(record))
         self.plan.spendings[identity] = Spending(
             identity=identity,
             content=content,
@@ -264,6 +267,8 @@ class Correlation:
         unknown = late and self.known.payments_were_dropped
         folded.order = apply(folded.order, message, self.now, earlier_payments_unknown=unknown)
         folded.said.append(message)
+        if not isinstance(record, PaymentRecord) or record.spent_certificate_id is None:
+            self._tell_masked(source, message.cause, _sensitive_in(record))
         self.plan.originals.append((source, record))
         return folded.order
 
@@ -275,17 +280,26 @@ class Correlation:
         self.plan.reject(Rejection(source, InputUnexpected, "contradictsEarlier", detail, cause, digest))
 
     def _tell_masked(self, source: InputRecord, cause: Cause, masked: list[str]) -> None:
-        """Report texts that were masked; the input is applied all the same."""
+        """Report texts that no event says, and whose input is applied all the same."""
         if masked:
             text = f"{', '.join(masked)}: looks like a number, an address or a phone number, and was masked"
             notice = Rejection(source, InputMalformed, "maskedText", text, cause)
             self.plan.events.append((source, notice.event(self.now)))
 
 
-def _unfit(told: object, *names: str) -> list[str]:
-    """Return the free texts, among these fields, that the stream must not tell."""
-    texts = [(name, getattr(told, name)) for name in names]
-    return [name for name, text in texts if text is not None and not is_fit_to_tell(text)]
+def _sensitive(said: object, *names: str) -> list[str]:
+    """Return which of these fields say what no event may."""
+    texts = [(name, getattr(said, name)) for name in names]
+    return [name for name, text in texts if text is not None and is_sensitive(text)]
+
+
+def _sensitive_in(record: AnyOrder | PaymentRecord) -> list[str]:
+    """The same of what events say of a message under the ids of others, those of its order and payment not counted."""
+    if isinstance(record, PaymentRecord):
+        return _sensitive(record, "event_id", "channel", "refund_id", "redemption_id")
+    found = _sensitive(record, "event_id")
+    lines = record.certificate_lines if isinstance(record, StatedOrder) else ()
+    return found + sorted({f"lines.{name}" for line in lines for name in _sensitive(line, "line_id")})
 
 
 def _digest(*said: object) -> bytes:

@@ -20,8 +20,9 @@ from giftcert.contracts.notices import (
 )
 from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
-from giftcert.redaction import redact_text
+from giftcert.redaction import REDACTED
 from giftcert.security.keyring import Keyring
+from giftcert.sensitive_text import redact_sensitive
 from giftcert.storage.database import Connection
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import (
@@ -62,7 +63,7 @@ class Rejection:
     @property
     def detail(self) -> str:
         """What is wrong, as it may be published."""
-        return redact_text(self.text).replace("\0", "")[:LONGEST_DETAIL]
+        return redact_sensitive(self.text, REDACTED).replace("\0", "")[:LONGEST_DETAIL]
 
     def event(self, now: datetime) -> EventRecord:
         """Return the event that reports it."""
@@ -188,16 +189,18 @@ async def quarantine(
     ]
     new = await QuarantineRepository(connection).add(records, now)
     reported = [first[place] for place in sorted(new)]
-    await record_events(connection, [(one.source, one.event(now)) for one in reported])
+    await record_events(connection, [(one.source, one.event(now)) for one in reported], keyring)
 
 
-async def record_events(connection: Connection, events: Iterable[tuple[InputRecord, EventRecord]]) -> None:
+async def record_events(
+    connection: Connection, events: Iterable[tuple[InputRecord, EventRecord]], keyring: Keyring
+) -> None:
     """Record events about inputs, each under the key of its input's partition."""
     by_key: dict[str, list[EventRecord]] = defaultdict(list)
     for source, event in events:
         by_key[input_key(source.topic, source.partition)].append(event)
     for stream_key, of_key in by_key.items():
-        await EventRepository(connection).append_keyed(stream_key, of_key)
+        await EventRepository(connection, keyring).append_keyed(stream_key, of_key)
 
 
 def seal_bytes(data: bytes | None, place: Place, keyring: Keyring) -> bytes | None:

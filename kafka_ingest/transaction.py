@@ -161,7 +161,7 @@ class BatchTransaction:
                     for source, record in plan.unmatched
                 ]
             )
-        await record_events(connection, plan.events)
+        await record_events(connection, plan.events, rules.keyring)
         if plan.rejections:
             await quarantine(connection, plan.rejections, rules.topics, rules.keyring, now)
         new_orders = any(one.before is None and one.order is not None for one in plan.folded.values())

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from giftcert.cli.errors import CommandError
-from giftcert.redaction import is_fit_to_tell
+from giftcert.sensitive_text import is_sensitive
 
 _LONGEST = 500
 
@@ -16,7 +16,7 @@ def operator(by: str | None) -> str:
     if by is not None:
         return _free_text(by, "--by")
     try:
-        return getpass.getuser()
+        return _free_text(getpass.getuser(), "--by, here the name of who is logged in")
     except (KeyError, OSError, ImportError):
         raise CommandError("name who acts: --by NAME") from None
 
@@ -25,7 +25,7 @@ def _free_text(text: str, option: str) -> str:
     text = text.strip()
     if not 0 < len(text) <= _LONGEST or "\x00" in text:
         raise CommandError(f"{option}: must have 1 to {_LONGEST} characters")
-    if not is_fit_to_tell(text):
+    if is_sensitive(text):
         raise CommandError(
             f"{option}: goes to the stream, leave numbers, e-mail addresses and telephones out"
         )

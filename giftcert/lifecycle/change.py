@@ -145,7 +145,7 @@ class Lifecycle:
             review = self._review(connection, loaded, call.now)
             outcome, answer = call.conclude(review, review.decide_request(call.request))
             decision = review.to_write(loaded.stored.timer_at, answer)
-            if decision is not None and not await write(connection, decision):
+            if decision is not None and not await write(connection, decision, self.keyring):
                 return None
         return outcome
 
@@ -218,6 +218,6 @@ class Lifecycle:
         """Write what came of a review; return whom the commit concerns."""
         freed = review.freed()
         wakes = await order_changes.save(connection, *folded, review.now, also=freed)
-        if decision is not None and not await write(connection, decision):
+        if decision is not None and not await write(connection, decision, self.keyring):
             raise AlreadyAnsweredError
         return [*map(order_changes.wake_of, freed), *wakes]

@@ -15,8 +15,10 @@ from giftcert.domain.certificate.state import (
     Redemption,
     known_lines,
 )
+from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import ParkedWork, PendingLine, encode_state
 from giftcert.storage.database import Connection
+from giftcert.storage.event_texts import EventTextRepository
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
@@ -124,11 +126,17 @@ class DecisionWrite:
     answer: Answer | None
 
 
-async def write(connection: Connection, decision: DecisionWrite) -> bool:
+async def write(connection: Connection, decision: DecisionWrite, keyring: Keyring | None = None) -> bool:
     """Write a decision, whole or not at all; in the transaction that holds the locks, or in none.
+
+    Its events get masks in the place of sensitive texts.
 
     Returns ``False`` where another decision, or a call under the same key, came in between: undo a transaction then.
     """
+    if decision.records:
+        texts = EventTextRepository(connection, keyring)
+        records = await texts.masked(decision.records, decision.state.certificate_id)
+        decision = replace(decision, records=records)
     values = _certificate(decision) | _beside(decision)
     sql, names = _statement(tuple(part for part in _PARTS if values[part]))
     try:

@@ -11,6 +11,9 @@ from asyncpg import Record
 from uuid_utils.compat import uuid7
 
 from giftcert.contracts.stream import EventRecord, StoredEvent
+from giftcert.security.keyring import Keyring
+from giftcert.storage.database import Connection
+from giftcert.storage.event_texts import EventTextRepository
 from giftcert.storage.repository import Repository, as_json, of_row
 
 SHARDS = 32  # rows of ``outbox_shards``, by which processes share what stays in order per key
@@ -84,7 +87,14 @@ _WAITS_SINCE = f"""
 
 
 class EventRepository(Repository):
-    """Appends events and reads a certificate's."""
+    """Appends events and reads a certificate's.
+
+    Without a keyring, events say nothing that others wrote.
+    """
+
+    def __init__(self, connection: Connection, keyring: Keyring | None = None) -> None:
+        super().__init__(connection)
+        self._keyring = keyring
 
     async def append(self, certificate_id: str, records: Sequence[EventRecord]) -> int | None:
         """Append events that do not change their certificate, under its next sequence numbers, and lock its row.
@@ -93,13 +103,13 @@ class EventRepository(Repository):
         """
         last: int | None = await self._fetchval(_NEXT_SEQUENCES, len(records), certificate_id)
         if last is not None:
-            rows = event_rows(records, certificate_id, last - len(records) + 1)
-            await self._execute(_APPEND, rows)
+            records = await self._masked(records, certificate_id)
+            await self._execute(_APPEND, event_rows(records, certificate_id, last - len(records) + 1))
         return last
 
     async def append_keyed(self, stream_key: str, records: Sequence[EventRecord]) -> None:
         """Append events of a product, or, as ``<topic>-<partition>``, of the input that an error is about."""
-        await self._execute(_APPEND, event_rows(records, stream_key))
+        await self._execute(_APPEND, event_rows(await self._masked(records), stream_key))
 
     async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
         """Append an event and return ``True``, unless one of its type and key was recorded since and still waits."""
@@ -118,6 +128,12 @@ class EventRepository(Repository):
         """Return the ids of a certificate's events that the stream has not acknowledged."""
         return {row[0] for row in await self._fetch(_UNPUBLISHED, certificate_id)}
 
+    async def _masked(
+        self, records: Sequence[EventRecord], certificate_id: str | None = None
+    ) -> Sequence[EventRecord]:
+        texts = EventTextRepository(self._connection, self._keyring)
+        return await texts.masked(records, certificate_id)
+
 
 def stored_event(row: Record) -> StoredEvent:
     """Return the event of a row of ``EVENT``."""
@@ -125,7 +141,10 @@ def stored_event(row: Record) -> StoredEvent:
 
 
 def event_rows(records: Sequence[EventRecord], stream_key: str, first_sequence: int | None = None) -> str:
-    """Return the JSON of events of one stream key; with a first sequence number they are a certificate's."""
+    """Return the JSON of events, with masks already, of one stream key.
+
+    With a first sequence number they are a certificate's.
+    """
     rows = [{"event_id": uuid7(), "stream_key": stream_key, "record": record} for record in records]
     if first_sequence is not None:
         for sequence, row in enumerate(rows, first_sequence):

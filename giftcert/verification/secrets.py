@@ -1,20 +1,19 @@
 """Invariant 7: numbers and CVCs in clear. A number is known by its fingerprint, a CVC by opening the seal of its own.
 
-Digits that are a number of ours are found wherever they stand, with blanks or hyphens between them or not. A CVC is
-too short for that: any six digits are somebody's. It is looked for in what is said of its own certificate, as a word of
-its own, and not where amounts, counts, instants and ids stand.
+Texts are read by the check that whoever lets them in asks (``sensitive_text``): digits that are a number of ours are
+found wherever and however they are written. A CVC is too short for that: any six digits are somebody's. It is looked
+for in what is said of its own certificate, as a word of its own, and not where amounts, counts, instants and ids stand.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import msgspec
-from stdnum import luhn
 
 from giftcert.security.keyring import Keyring, SealError
+from giftcert.sensitive_text import cvc_words, number_candidates, plain, texts_of
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import ANSWERED, SEALED_RECORDS, Session
 from giftcert.verification.violations import Findings
@@ -23,74 +22,56 @@ NUMBER_IN_CLEAR = Rule(7, "numberInClear")
 CVC_IN_CLEAR = Rule(7, "cvcInClear")
 RECORD_UNSEALED = Rule(7, "recordUnsealed", "input")
 _EXPECTED = "no secret in clear"
+# Everything but letters and digits may stand between the digits of a number.
 _ONLY_DIGITS = bytes(b"0"[0] if one in b"0123456789" else b" "[0] for one in range(256))
-_SEPARATORS = b" -"
-_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # mostly digits now and then
-_WORD = re.compile(r"(?<![\w.-])\d{3,8}(?![\w-])(?!\.\d)")
+_SEPARATORS = bytes(one for one in range(128) if not chr(one).isalnum())
 # As jsonb writes an amount: nearly every payload has one.
 _WORD_BESIDE_AMOUNTS = re.compile(r'(?<![\w.-])(?<!"amount": )\d{3,8}(?![\w-])(?!\.\d)')
-_NO_SECRET = re.compile(r"(?:Ids?|At|Until|Url)$|^(?:since|webUrl)$")
-_COUNTS = frozenset(
-    {"amount", "offset", "partition", "count", "attempts", "attempt", "available", "threshold"}
-)
+# An input is processed under its true ids, which stored states and lines therefore hold; no event does.
+_ID = re.compile(r"_ids?$|^(?:paying|identity|foreign|refunds|waits_for|counted)")
 
 
 class NumberSearch:
     """Finds what can be certificate numbers in any bytes, nearly as fast as they can be read."""
 
     def __init__(self, lengths: tuple[int, ...]) -> None:
-        self._lengths = lengths
+        self._lengths = frozenset(lengths)
         shortest = min(lengths, default=16)
         self._run = b"0" * shortest
-        self.digits = rf"[0-9](?:[ -]?[0-9]){{{shortest - 1},}}"
-        self._digits = re.compile(self.digits.encode())
+        self.digits = rf"[0-9](?:[^0-9A-Za-z]{{0,4}}[0-9]){{{shortest - 1},}}"
 
-    def candidates(self, data: bytes) -> set[str]:
-        """Return every run of as many digits as a number has, whose last is its check digit."""
-        if self._run not in data.translate(_ONLY_DIGITS, _SEPARATORS):
+    def candidates(self, data: bytes, *, but_ids: bool = False) -> set[str]:
+        """Return every run of as many digits as a number has, whose last is its check digit; of JSON in any text."""
+        if not self._may_hold_number(data):
             return set()
-        found: set[str] = set()
-        for run in self._digits.findall(_UUID.sub(b"", data)):
-            digits = run.translate(None, _SEPARATORS).decode()
-            found.update(self._windows(digits))
-        return found
+        texts = texts_of(_json(data))
+        found = (number_candidates(text) for name, text in texts if not (but_ids and _ID.search(name)))
+        return {number for numbers in found for number in numbers if len(number) in self._lengths}
 
-    def _windows(self, digits: str) -> Iterator[str]:
-        for length in self._lengths:
-            for start in range(len(digits) - length + 1):
-                window = digits[start : start + length]
-                if luhn.is_valid(window):
-                    yield window
+    def _may_hold_number(self, data: bytes) -> bool:
+        if b"\\" in data:  # JSON may have escaped anything
+            return True
+        if not data.isascii():
+            data = plain(data.decode(errors="replace")).encode()
+        return self._run in data.translate(_ONLY_DIGITS, _SEPARATORS)
 
 
 def may_hold_cvc(payload: str) -> bool:
     """Return whether it is worth reading a payload for words of a few digits: quick, and seldom true."""
-    return _WORD_BESIDE_AMOUNTS.search(payload) is not None
+    return not payload.isascii() or _WORD_BESIDE_AMOUNTS.search(payload) is not None
 
 
 def short_words(payload: str) -> frozenset[str]:
     """Return the words of three to eight digits that a payload says where a CVC could be said."""
+    return frozenset(word for one in texts_of(_json(payload.encode())) for word in cvc_words(*one))
+
+
+def _json(data: bytes) -> object:
+    """Return what JSON says; what is none is a text."""
     try:
-        value = msgspec.json.decode(payload)
-    except msgspec.DecodeError:
-        value = payload
-    return frozenset(_words(value, ""))
-
-
-def _words(value: Any, name: str) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    match value:
-        case dict():
-            for key, one in value.items():
-                yield from _words(one, key)
-        case list():
-            for one in value:
-                yield from _words(one, name)
-        case str() if not _NO_SECRET.search(name):
-            yield from _WORD.findall(value)
-        case int() if not isinstance(value, bool) and name not in _COUNTS:
-            yield from _WORD.findall(str(value))
-        case _:
-            return
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.decode(errors="replace")
 
 
 class SecretWatch:
@@ -106,9 +87,10 @@ class SecretWatch:
         self._numbers: dict[bytes, tuple[str, str, str]] = {}  # where each stands: kind, subject, about
         self._words: list[tuple[str, frozenset[str], str]] = []
 
-    def look(self, text: str | bytes, kind: str, subject: str, about: str) -> None:
+    def look(self, text: str | bytes, kind: str, subject: str, about: str, *, but_ids: bool = False) -> None:
         """Look for numbers in a text that stands in this place."""
-        for number in self._search.candidates(text if isinstance(text, bytes) else text.encode()):
+        data = text if isinstance(text, bytes) else text.encode()
+        for number in self._search.candidates(data, but_ids=but_ids):
             self._numbers.setdefault(self._keyring.fingerprint(number), (kind, subject, about))
 
     def look_for_cvc(self, payload: str, certificate_id: str, about: str) -> None:
@@ -131,10 +113,10 @@ class SecretWatch:
                 seen = f"its CVC at {about}"
                 self._findings.add(CVC_IN_CLEAR.broken(certificate_id, about, _EXPECTED, seen))
 
-    async def look_at(self, texts: str, of: Sequence[str] | datetime) -> None:
+    async def look_at(self, texts: str, of: Sequence[str] | datetime, *, but_ids: bool = False) -> None:
         """Look for numbers in stored texts, within a snapshot."""
         async for kind, subject, about, text in self._session.rows(texts, of, self._search.digits):
-            self.look(text, kind, subject, about)
+            self.look(text, kind, subject, about, but_ids=but_ids)
 
     async def look_at_answers(self, since: datetime) -> None:
         """Look for CVCs in the answers that idempotency keys remember, within a snapshot."""

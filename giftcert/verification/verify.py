@@ -119,8 +119,8 @@ class _Verification:
         async for page in self.sources.runs.pages(wanted):
             await self.session.add_open_runs([one.certificate_id for one in page])
             for one in page:
-                texts = "\n".join(one.texts)
-                self.secrets.look(texts, "certificate", one.certificate_id, "its search attributes")
+                for text in one.texts:
+                    self.secrets.look(text, "certificate", one.certificate_id, "its search attributes")
             self.findings.check(len(page), 7)
             listed += len(page)
             self.progress("workflows", listed, listed)
@@ -134,7 +134,7 @@ class _Verification:
         async def look(page: Sequence[CertificateRow]) -> None:
             await look_at_certificates(session, page, self.cutoff, self.secrets, self.findings)
             ids = [row.certificate_id for row in page]
-            await self.secrets.look_at(STATES, ids)
+            await self.secrets.look_at(STATES, ids, but_ids=True)
             for check in checks.OF_PAGE:
                 await self._ask(check, ids)
             await self._ask(checks.OVERDUE, ids, self.cutoff.patient_until)
@@ -156,7 +156,7 @@ class _Verification:
             stored = await self.session.stored(page)
             self.findings.check(len(stored.lines), 9)
             self.findings.add_all(violations(stored, self.policy, self.cutoff.read_until))
-            await self.secrets.look_at(LINES, [order.order_id for order in page])
+            await self.secrets.look_at(LINES, [order.order_id for order in page], but_ids=True)
 
         total = await self.session.count_orders()
         await self._page_by_page("orders", total, self.session.orders, look, lambda order: order.order_id, "")

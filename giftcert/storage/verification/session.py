@@ -103,7 +103,7 @@ STATES = """
     WHERE certificate_id = ANY($1::uuid[]) AND state::text ~ $2
 """
 LINES = """
-    SELECT 'order', order_id, 'standing of line ' || line_key, standing::text || coalesce(recipient::text, '')
+    SELECT 'order', order_id, 'standing of line ' || line_key, jsonb_build_array(standing, recipient)::text
     FROM order_lines WHERE order_id = ANY($1) AND (standing::text ~ $2 OR recipient::text ~ $2)
 """
 ANSWERS = """

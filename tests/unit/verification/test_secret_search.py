@@ -19,6 +19,11 @@ SEARCH = NumberSearch((16,))
         f"{NUMBER}99",
         "4539 5787 6362 1486",
         "4539-5787-6362-1486.",
+        "4539.5787 / 6362 _ 1486",
+        "number4539578763621486cvc",
+        "\uff14\uff15\uff13\uff19\uff15\uff17\uff18\uff17\uff16\uff13\uff16\uff12\uff11\uff14\uff18\uff16",
+        "\u0664\u0665\u0663\u0669578763621486",
+        '{"note": "4539\\n5787\\u00a06362\\t1486"}',
         f"\u0446\u0438\u0444\u0440\u044b {NUMBER}",
     ],
 )
@@ -33,9 +38,8 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
         "************1486",
         "4539578763621487",  # its last digit is no check digit
         "453957876362148",
-        "4539 5787  6362 1486",  # two blanks: other columns
+        '{"paymentIds": ["45395787", "63621486"]}',  # two texts
         "019ab0f1-7c00-7abc-8def-0123456789ab at 2026-11-23T12:00:00.123456Z",
-        "4539578763\u0669621486",
     ],
 )
 def test_what_cannot_be_a_number_is_not_looked_up(text: str) -> None:
