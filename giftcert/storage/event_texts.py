@@ -90,10 +90,10 @@ def _texts(record: EventRecord) -> list[FieldText]:
 
 
 def _masked(record: EventRecord, masks: Mapping[FieldText, str]) -> EventRecord:
-    cause = record.cause
+    cause, channel = record.cause, _with_masks(record.channel, "channel", masks)
     if cause is not None:
-        cause = replace(cause, event_id=_with_masks(cause.event_id, "eventId", masks))
-    channel = _with_masks(record.channel, "channel", masks)
+        event_id = _with_masks(cause.event_id, "eventId", masks)
+        cause = replace(cause, event_id=event_id, channel=_with_masks(cause.channel, "channel", masks))
     return replace(record, channel=channel, cause=cause, payload=_with_masks(record.payload, "", masks))
 
 
