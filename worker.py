@@ -16,7 +16,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
-from giftcert.telemetry import metrics_server
+from giftcert.telemetry import configure_logging, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
@@ -82,8 +82,10 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Start one worker with the settings of the environment."""
+    settings = load_settings()
+    configure_logging(settings)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(load_settings()))
+        asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     state_dir: Path = Field(Path(".giftcert"), description="All state of the embedded stack; may be deleted")

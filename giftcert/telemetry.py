@@ -11,14 +11,18 @@ from functools import partial
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from giftcert.redaction import redact
+from giftcert.redaction import redact, redacted_trace
 from giftcert.settings import Settings
 
 _REQUEST_LIMIT_SECONDS = 5
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send structlog's and all other loggers to standard error, redacted; as JSON unless it is a terminal."""
+    """Send structlog's and all other loggers to standard error, redacted; as JSON unless it is a terminal.
+
+    What nobody caught goes there too.
+    """
+    sys.excepthook = lambda _kind, error, _trace: print(redacted_trace(error), file=sys.stderr, end="")
     as_json = settings.log_json or not sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,

@@ -2,13 +2,12 @@
 
 import re
 import sys
-import traceback
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from typer.exceptions import TyperException
 
-from giftcert.redaction import redact_text
+from giftcert.redaction import printable, redact_text, redacted_trace
 
 INTERRUPTED = 130
 _FAILED = 1
@@ -25,11 +24,11 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(redacted_trace(error))
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if line := _one_line(error):  # a group named without a command has shown its help
-        sys.stderr.write(f"giftcert: {redact_text(line)}\n")
+        sys.stderr.write(f"giftcert: {printable(redact_text(line))}\n")
     return error.exit_code if isinstance(error, TyperException) else _FAILED
 
 

@@ -76,6 +76,7 @@ class Postgres:
             "shared_buffers": "256MB" if self._durable else "64MB",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "log_error_verbosity": "terse",  # DETAIL quotes rows and keys
             "jit": "off",  # compiling costs more than our short statements take
             **({} if self._durable else _THROW_AWAY),
         }

@@ -96,6 +96,9 @@ class Database:
         except asyncio.CancelledError:
             connection.terminate()  # nobody knows whether its BEGIN or COMMIT was carried out
             raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            forget_values(error)
+            raise
         finally:
             await pool.release(connection, timeout=POOL_SECONDS)
 
@@ -104,6 +107,22 @@ class Database:
         """Lend a connection within a transaction, which commits where nothing is raised."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+
+def forget_values(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> None:
+    """Take what a statement was given, or found, out of an error of the database, wherever its text may go.
+
+    DETAIL quotes rows and keys; what does not fit (class 22, or asyncpg's own refusal) is quoted in the message itself.
+    """
+    error.__cause__ = error.__context__ = None  # why something does not fit quotes it too
+    if isinstance(error, asyncpg.InterfaceError):
+        if isinstance(error, ValueError):
+            error.args = ("a value does not fit its parameter",)
+        return
+    error.detail = error.hint = error.context = None
+    if (error.sqlstate or "").startswith("22"):
+        error.message = f"SQLSTATE {error.sqlstate}"
+        error.args = (error.message,)
 
 
 async def _keep(_: Any) -> None:  # noqa: ANN401 - a connection of asyncpg

@@ -38,7 +38,9 @@ def migrate(database_url: str) -> None:
 
 async def _upgrade(database_url: str) -> None:
     connect = partial(asyncpg.connect, database_url)
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=connect, poolclass=NullPool, hide_parameters=True
+    )
     try:
         async with engine.begin() as connection:
             # Held until the transaction ends: a second migration waits here, then finds nothing left to do.

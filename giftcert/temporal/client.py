@@ -8,15 +8,19 @@ from typing import Any
 
 import msgspec
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
+    DefaultFailureConverter,
     DefaultPayloadConverter,
     JSONPlainPayloadConverter,
 )
+from temporalio.converter import PayloadConverter as TemporalPayloadConverter
 from temporalio.envconfig import ClientConfigProfile
 
+from giftcert.redaction import redact_text
 from giftcert.settings import Settings
 
 _ENCODER = msgspec.json.Encoder()
@@ -47,7 +51,20 @@ class PayloadConverter(CompositePayloadConverter):
         )
 
 
-DATA_CONVERTER = DataConverter(payload_converter_class=PayloadConverter)
+class FailureConverter(DefaultFailureConverter):
+    """Tells of a failed activity or workflow, in its history, as logs would."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: TemporalPayloadConverter, failure: Failure
+    ) -> None:
+        """Describe an exception and its causes without secrets."""
+        super().to_failure(exception, payload_converter, failure)
+        failure.message, failure.stack_trace = redact_text(failure.message), redact_text(failure.stack_trace)
+
+
+DATA_CONVERTER = DataConverter(
+    payload_converter_class=PayloadConverter, failure_converter_class=FailureConverter
+)
 """Of every client and worker of the service."""
 
 

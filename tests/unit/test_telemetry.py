@@ -1,5 +1,6 @@
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,9 @@ SEEN = Counter("giftcert_test_seen", "Something seen in a test")
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, hook = list(root.handlers), root.level, sys.excepthook
     yield
+    sys.excepthook = hook
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -43,6 +45,16 @@ def test_log_lines_are_json_without_secrets_where_nobody_watches(
     assert ours["cvc"] == "[redacted]"
     assert theirs["event"] == "record [redacted]"
     assert theirs["logger"] == "aiokafka"
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_what_nobody_caught_is_written_without_secrets(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(settings)
+    error = ValueError("no 4000 0000 0000 0002 here, \x1b[2J")
+    sys.excepthook(ValueError, error, None)
+    assert capsys.readouterr().err == "ValueError: no [redacted] here, \\x1b[2J\n"
 
 
 @pytest.mark.usefixtures("restored_logging")

@@ -1,6 +1,7 @@
 """Connections that are lent, and what is raised where the server gives none."""
 
 import asyncio
+import traceback
 
 import asyncpg
 import pytest
@@ -34,6 +35,36 @@ async def test_what_is_raised_within_a_transaction_undoes_it(fresh_database_url:
     async with database.transaction() as connection:
         assert await connection.fetchval("SELECT to_regclass('gone')") is None
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        ("INSERT INTO kept VALUES ($1)", ["4000000000000002"]),  # there already: DETAIL quotes it
+        ("INSERT INTO kept VALUES ($1)", [None]),
+        ("INSERT INTO kept VALUES ($1)", ["a secret that is too long to be kept"]),
+        ("SELECT $1::text::uuid", ["a secret that is no UUID"]),
+        ("SELECT $1::text::jsonb", ['{"a secret": that is no JSON}']),
+        ("SELECT $1::integer", ["a secret that asyncpg refuses"]),
+        ("SELECT $1::timestamptz", ["a secret that is no instant"]),
+        ("SELECT 1", ["a secret too many"]),
+    ],
+)
+async def test_no_error_of_the_database_says_a_value(
+    fresh_database_url: str, statement: str, values: list[object]
+) -> None:
+    async with Database(fresh_database_url, pool_size=1) as database:
+        async with database.transaction() as connection:
+            await connection.execute(
+                "CREATE TABLE kept (number varchar(20) PRIMARY KEY CHECK (number <> 'no'))"
+            )
+            await connection.execute("INSERT INTO kept VALUES ('4000000000000002')")
+        with pytest.raises(DATABASE_ERRORS) as refused:
+            async with database.transaction() as connection:
+                await connection.execute(statement, *values)
+    told = "".join(traceback.format_exception(refused.value)) + repr(refused.value.__dict__)
+    assert "4000000000000002" not in told
+    assert "secret" not in told
 
 
 async def test_a_connection_whose_task_is_cancelled_is_closed(fresh_database_url: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 
 from giftcert.domain.certificate.state import CertificateState, Status
 from giftcert.temporal.client import DATA_CONVERTER
@@ -81,3 +82,11 @@ def test_a_field_added_since_gets_its_default() -> None:
 def test_a_payload_of_another_shape_is_refused() -> None:
     with pytest.raises(RuntimeError):
         CONVERTER.from_payload(CONVERTER.to_payload({"name": 1}), Inner)
+
+
+async def test_a_failure_is_told_without_numbers() -> None:
+    failure, error = Failure(), ValueError("no 4000 0000 0000 0002")
+    error.__cause__ = KeyError("4000000000000002")
+    await DATA_CONVERTER.encode_failure(error, failure)
+    assert failure.message == "no [redacted]"
+    assert "0002" not in str(failure)
