@@ -22,7 +22,7 @@ def configure_logging(settings: Settings) -> None:
 
     What nobody caught goes there too.
     """
-    sys.excepthook = lambda _kind, error, _trace: print(redacted_trace(error), file=sys.stderr, end="")
+    sys.excepthook = lambda _kind, error, _trace: sys.stderr.write(redacted_trace(error))
     as_json = settings.log_json or not sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,

@@ -22,7 +22,7 @@ from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import Snapshot
-from giftcert.lifecycle.visibility import own_wake, snapshot
+from giftcert.lifecycle.visibility import names, own_wake, snapshot
 from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import (
     AlreadyAnsweredError,
@@ -36,6 +36,7 @@ from giftcert.storage.certificates import (
 )
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.decisions import DecisionWrite, write
+from giftcert.storage.event_texts import EventTextRepository
 from giftcert.storage.idempotency import IdempotencyKey, IdempotencyRepository
 from giftcert.storage.order_lines import OrderLineRepository
 from giftcert.storage.orders import OrderRepository
@@ -84,7 +85,8 @@ class Lifecycle:
         async with self.database.transaction() as connection:
             review = await self._review_locked(connection, wanted, now, retry_parked=retry_parked)
             wakes = await self._write(connection, review, review.to_write(review.timer(timer_at)))
-        return snapshot(review, tuple(wakes), first=first)
+            masks = await EventTextRepository(connection, self.keyring).masks(names(review.state))
+        return snapshot(review, tuple(wakes), first=first, masks=masks)
 
     async def act(
         self,

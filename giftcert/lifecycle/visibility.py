@@ -1,7 +1,9 @@
 """What support sees of a certificate in the Web UI, and when its run has to look anew."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from giftcert.domain.certificate.messages import Request
 from giftcert.domain.certificate.state import (
@@ -15,16 +17,27 @@ from giftcert.domain.certificate.state import (
 )
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
+from giftcert.storage.event_texts import FieldText
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Signal, Wake
+from giftcert.temporal.web_ui import literal
 
+_NONE: Mapping[FieldText, str] = MappingProxyType({})
 _ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})  # saying so is not worth a billed action
 
 
-def snapshot(review: Review, wakes: tuple[Wake, ...], *, first: bool) -> Snapshot:
-    """Return what a run shows after a review; the sealed secrets come with its first look."""
+def snapshot(
+    review: Review, wakes: tuple[Wake, ...], *, first: bool, masks: Mapping[FieldText, str] = _NONE
+) -> Snapshot:
+    """Return what a run shows after a review; the sealed secrets come with its first look.
+
+    ``masks`` are shown instead of those of its ``names`` that may not be told.
+    """
     state, parked = review.state, len(review.parked)
-    said = details(state, review.next_instant)
+    said, seen = details(state, review.next_instant), visibility(state)
+    for (_, name), mask in masks.items():
+        said = said.replace(literal(name), literal(mask))
+    order_id = masks.get(("orderId", seen.order_id or ""), seen.order_id)
     if parked:
         said += f"\n\n**{parked} messages could not be decided**, for a fault of the service."
     return Snapshot(
@@ -33,10 +46,20 @@ def snapshot(review: Review, wakes: tuple[Wake, ...], *, first: bool) -> Snapsho
         next_instant=review.next_instant,
         details=said,
         waiting_for=waiting_for(state),
-        visibility=visibility(state),
+        visibility=replace(seen, order_id=order_id),
         sealed=sealed_secrets(review) if first else None,
         wakes=wakes,
     )
+
+
+def names(state: CertificateState) -> set[FieldText]:
+    """Return what others call the things that details tell of."""
+    ids = {("orderId", sale.order_id) for sale in state.sales} | {
+        ("lineId", sale.line_id) for sale in state.sales
+    }
+    for hold in _holds(state):
+        ids |= {("orderId", hold.order_id), ("redemptionId", hold.redemption_id)}
+    return ids
 
 
 def sealed_secrets(review: Review) -> SealedSecrets:
@@ -89,12 +112,16 @@ def details(state: CertificateState, next_instant: datetime | None) -> str:
     awaited = waiting_for(state) if waits else "nothing"
     lines = [f"**{state.product}** is **{state.shown_status}**. It waits for {awaited}."]
     if state.sale is not None:
-        lines.append(f"Order {state.sale.order_id}, line {state.sale.line_id}, price {state.sale.amount}.")
+        lines.append(
+            f"Order {literal(state.sale.order_id)}, line {literal(state.sale.line_id)}, price {state.sale.amount}."
+        )
     if state.balance or state.held:
         lines.append(f"Balance {state.balance}, held {state.held}, of a nominal of {state.nominal}.")
     for hold in _holds(state):
         until = f" until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC" if hold.expires_at else ""
-        lines.append(f"Order {hold.order_id} holds {hold.held}{until} (redemption {hold.redemption_id}).")
+        lines.append(
+            f"Order {literal(hold.order_id)} holds {hold.held}{until} (redemption {literal(hold.redemption_id)})."
+        )
     lines += [_case_line(sale, case) for sale in state.sales for case in sale.cases if case.is_open]
     if next_instant is not None:
         lines.append(f"Next looks at itself at {next_instant:%Y-%m-%d %H:%M:%S} UTC.")
@@ -129,6 +156,6 @@ def _case_line(sale: Sale, case: RefundCase) -> str:
     reason = f", {case.reason.value}" if case.reason else ""
     amount = f"{case.amount} {case.foreign_currency or ''}".rstrip()
     return (
-        f"Refund case {case.refund_case_id} of order {sale.order_id} is **{case.state.value}**{reason}:"
+        f"Refund case {case.refund_case_id} of order {literal(sale.order_id)} is **{case.state.value}**{reason}:"
         f" amount {amount}."
     )

@@ -1,5 +1,6 @@
 """The one registry of search attributes: what support filters by in the Temporal Web UI."""
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from temporalio.common import (
@@ -8,6 +9,8 @@ from temporalio.common import (
     SearchAttributeUpdate,
     TypedSearchAttributes,
 )
+
+from giftcert.temporal.web_ui import keyword
 
 CERTIFICATE_STATUS = SearchAttributeKey.for_keyword("CertificateStatus")
 CHANNEL = SearchAttributeKey.for_keyword("Channel")
@@ -38,9 +41,8 @@ class Visibility:
 
 def pairs(visibility: Visibility) -> TypedSearchAttributes:
     """Return the search attributes to start a workflow with."""
-    values = zip(ALL, astuple(visibility), strict=True)
     return TypedSearchAttributes(
-        [SearchAttributePair(key, value) for key, value in values if value is not None]
+        [SearchAttributePair(key, value) for key, value in _values(visibility) if value is not None]
     )
 
 
@@ -48,6 +50,11 @@ def updates(visibility: Visibility, shown: TypedSearchAttributes) -> list[Search
     """Return what to upsert where ``shown`` is set: only what differs; what does not apply is taken away."""
     return [
         key.value_unset() if value is None else key.value_set(value)
-        for key, value in zip(ALL, astuple(visibility), strict=True)
+        for key, value in _values(visibility)
         if shown.get(key) != value
     ]
+
+
+def _values(visibility: Visibility) -> Iterator[tuple[SearchAttributeKey[str], str | None]]:
+    for key, value in zip(ALL, astuple(visibility), strict=True):
+        yield key, None if value is None else keyword(value)

@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.temporal.search_attributes import Visibility, pairs
 from giftcert.temporal.signals import Signal, Wake, Woken
+from giftcert.temporal.web_ui import brief, unrevealing
 
 CERTIFICATE_WORKFLOW = "CertificateWorkflow"
 MAINTENANCE_QUEUE = "maintenance"
@@ -56,7 +57,8 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
     An order's first message most likely meets none, so it starts and signals in one call. Where Temporal is away
     ``RPCError`` is raised, and the sweep signals later.
     """
-    argument = Woken(wake.cause, wake.order_id)
+    cause, order_id = unrevealing(wake.cause), unrevealing(wake.order_id)
+    argument = Woken(cause, order_id)
     if wake.signal is not Signal.ORDER_CREATED:
         handle = client.get_workflow_handle(workflow_id(wake.certificate_id))
         try:
@@ -73,12 +75,10 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
         task_queue=task_queue(wake.channel),
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        search_attributes=pairs(
-            Visibility(channel=wake.channel, product=wake.product, order_id=wake.order_id)
-        ),
+        search_attributes=pairs(Visibility(channel=wake.channel, product=wake.product, order_id=order_id)),
         start_signal=wake.signal,
         start_signal_args=[argument],
-        static_summary=f"Gift certificate {wake.product or ''}, order {wake.order_id or 'unknown yet'}",
+        static_summary=f"Gift certificate {wake.product or ''}, order {brief(order_id or 'unknown yet')}",
         rpc_timeout=RPC_LIMIT,
     )
     return True

@@ -16,7 +16,7 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
-from giftcert.lifecycle.visibility import details, visibility
+from giftcert.lifecycle.visibility import details, names, visibility
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SALE = Sale(order_id="IM-1", line_key=1, line_id="2", amount=450_000, channel="im")
@@ -138,3 +138,24 @@ def test_a_case_of_an_earlier_sale_is_found_under_its_order() -> None:
     shown = visibility(released)
     assert (shown.order_id, shown.channel) == ("IM-1", "im")
     assert (shown.refund_state, shown.refund_reason) == ("pendingDetails", "exceedsCaptured")
+
+
+@pytest.mark.parametrize(
+    ("order_id", "shown"),
+    [
+        ("[free](https://evil.example)", "`[free](https://evil.example)`"),
+        ("![x](https://evil.example/x.png)", "`![x](https://evil.example/x.png)`"),
+        ("www.evil.example", "`www.evil.example`"),
+        ("**paid**", "`**paid**`"),
+        ("<b>IM_1</b>", "`<b>IM_1</b>`"),
+        ("a`b", "`` a`b ``"),
+        ("IM-1\n\n# paid\x1b[2J", "`IM-1\\n\\n# paid\\x1b[2J`"),
+    ],
+)
+def test_what_others_call_their_things_is_no_markdown(order_id: str, shown: str) -> None:
+    sale = replace(SALE, order_id=order_id, line_id=order_id, cases=(CASE,))
+    hold = replace(HOLD, order_id=order_id, redemption_id=order_id)
+    text = details(replace(ISSUED, sale=sale, redemptions=(hold,), held=100_000), NOON)
+    assert text.count(shown) == 5
+    assert order_id not in text.replace(shown, "")
+    assert ("orderId", order_id) in names(replace(ISSUED, sale=sale))
