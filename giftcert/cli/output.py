@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from giftcert.redaction import printable
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
 _WIDE = 240  # where there is no terminal
 _LEAST = 44  # narrower than this the last column of a table stands beneath the others
@@ -17,8 +19,8 @@ _GAP, _INDENT = 2, 4
 
 
 def say(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - any JSON
-    """Print the data as one line of JSON, or the text."""
-    typer.echo(json.dumps(data, ensure_ascii=False, default=str) if as_json else text)
+    """Print the data as one line of JSON, or the text; nothing of it does a terminal obey."""
+    typer.echo(_in_json(json.dumps(data, ensure_ascii=False, default=str)) if as_json else printable(text))
 
 
 def say_progress(what: str, done: int, total: int, *, as_json: bool) -> None:
@@ -37,7 +39,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
     Nothing is ever cut: ids and positions are copied from it into the next command.
     """
-    lines_of = [columns, *rows]
+    lines_of = [columns, *([printable(cell, keep="") for cell in row] for row in rows)]
     widths = [max(len(row[nth]) for row in lines_of) for nth in range(len(columns) - 1)]
     left = sum(widths) + _GAP * len(widths)
     beside = _width() - left >= _LEAST
@@ -50,6 +52,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
             first, last = first + "".join(last[:1]), last[1:]
         lines += [first.rstrip(), *(" " * indent + line for line in last)]
     return "\n".join(lines)
+
+
+def _in_json(text: str) -> str:
+    """Escape what is not printable, as JSON lets any character be: within texts alone, for outside there is none."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def _width() -> int:

@@ -15,6 +15,7 @@ from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, say, stamp, table
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import refuse_embedded_keys
+from giftcert.redaction import printable
 from giftcert.security.keys import keyring_of
 from giftcert.storage.database import Database
 from giftcert.storage.quarantine import (
@@ -208,9 +209,9 @@ def _described(stored: StoredRecord, record: InputRecord, rules: IngestRules) ->
         "valueBytes": len(record.value or b""),
     }
     text = (
-        f"{data['position']}: {data['reason']}: {data['detail']}\n"
+        f"{data['position']}: {data['reason']}: {printable(stored.detail, keep='')}\n"
         f"  in quarantine since {data['quarantinedAt']}, {_closed(stored) or 'open'}\n"
-        f"  now {'it reads well' if is_good else 'it is still bad'}: {reads_as}\n"
+        f"  now {'it reads well' if is_good else 'it is still bad'}: {printable(reads_as, keep='')}\n"
         f"  key {data['keyBytes']} bytes, value {data['valueBytes']} bytes"
     )
     return data, text
@@ -235,14 +236,13 @@ def _printable(content: bytes | None) -> str:
     """Text as it stands, but for what a terminal would obey instead of showing."""
     if content is None:
         return "none"
-    text = content.decode(errors="backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return printable(content.decode(errors="backslashreplace"), keep="")
 
 
 def _replayed(applied: int, bad: Sequence[Replayed]) -> tuple[dict[str, Any], str]:
     """Return what came of a replay, for programs and for people; of records that are still bad the first are named."""
     named = [{"position": _position(one.place), "reason": one.reason, "detail": one.detail} for one in bad]
     named = named[:NAMED_BAD]
-    lines = ["{position} is still bad: {reason}: {detail}".format(**one) for one in named]
+    lines = [printable("{position} is still bad: {reason}: {detail}".format(**one), keep="") for one in named]
     text = "\n".join([*lines, f"{applied} applied, {len(bad)} still bad"])
     return {"applied": applied, "stillBad": len(bad), "reasons": named}, text

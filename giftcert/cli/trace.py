@@ -18,6 +18,7 @@ from giftcert.contracts.payload import payload_of
 from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
 from giftcert.kafka_connection import connection_options
+from giftcert.redaction import printable
 from giftcert.settings import AddressNotSetError, Settings
 from giftcert.storage.certificates import (
     CertificateRepository,
@@ -155,7 +156,8 @@ def _standing(found: StoredCertificate) -> dict[str, object]:
 
 def _title(found: StoredCertificate) -> str:
     state = found.state
-    order = f"order {state.sale.order_id}, line {state.sale.line_id}" if state.sale else "no order"
+    names = (state.sale.order_id, state.sale.line_id) if state.sale else ()
+    order = "order {}, line {}".format(*(printable(one, keep="") for one in names)) if names else "no order"
     later = f", looks again at {stamp(found.next_instant)}" if found.next_instant else ""
     return (
         f"{state.certificate_id}  {state.product}: {state.shown_status}, refund {state.refund_state}\n"

@@ -10,6 +10,7 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.embedded.addresses import with_running_stack
+from giftcert.redaction import printable
 from giftcert.security.keys import keyring_of
 from giftcert.settings import load_settings
 from giftcert.temporal.client import connect
@@ -82,7 +83,7 @@ def _as_lines(findings: Findings) -> list[str]:
         lines += [f"{number:>2}  {says}", f"    {checked:,} {unit} checked, {broken}"]
     for number, count in findings.counts.items():
         named = [one for one in findings.violations if one.invariant == number][:SHOWN]
-        lines += [f"{number} {one.rule}: {one}" for one in named]
+        lines += [printable(f"{number} {one.rule}: {one}", keep="") for one in named]
         lines += [f"{number} and {count - len(named):,} more"] * (count > len(named))
     lines += [f"not checked: {one}" for one in findings.unchecked]
     return [*lines, "All invariants hold." if findings.hold else "Not all invariants hold."]

@@ -50,6 +50,32 @@ async def test_a_refund_that_waited_for_the_block_is_carried_out_when_it_is_lift
     )
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "4539.5787.6362.1486",
+        "4539 - 5787 - 6362 - 1486",
+        "x4539578763621486y",
+        "994539578763621486",
+        "\uff14\uff15\uff13\uff19\uff15\uff17\uff18\uff17\uff16\uff13\uff16\uff12\uff11\uff14\uff18\uff16",
+        "\u0664\u0665\u0663\u0669\u0665\u0667\u0668\u0667\u0666\u0663\u0666\u0662\u0661\u0664\u0668\u0666",
+        "4539578763621486 654321",
+        "her cvc is 654321... cvc: 654321",
+        "anna\uff20example.com",
+        "8-921-123-45-67",
+    ],
+)
+async def test_a_reason_with_a_number_however_it_is_written_is_refused_and_told_nobody(
+    desk: Desk, reason: str
+) -> None:
+    sold = await desk.sell()
+    refused = await desk.act(sold, "block", reason=reason)
+    assert_problem(refused, 422, "invalid-request")
+    assert [error["field"] for error in refused.json()["errors"]] == ["reason"]
+    assert reason not in refused.text
+    assert await desk.told(sold, "audit.") == []
+
+
 async def test_blocking_twice_is_told_once(desk: Desk) -> None:
     sold = await desk.sell()
     replies = [await desk.act(sold, "block", reason=STOLEN) for _ in range(2)]

@@ -1,5 +1,7 @@
 """Tables are as wide as the terminal, and nothing in them is cut."""
 
+import json
+
 import pytest
 
 from giftcert.cli import output
@@ -34,3 +36,27 @@ def test_an_id_is_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     text = output.table(("position", "detail"), [("All_SalesOrder/0/15", f"event {ID}")])
     assert "All_SalesOrder/0/15" in text
     assert ID in text
+
+
+OBEYED = "\x1b[2Jgone\x9b1A\u202e\r\nall invariants hold"
+WRITTEN_OUT = "\\x1b[2Jgone\\x9b1A\\u202e\\r\\nall invariants hold"
+
+
+def test_nothing_that_others_wrote_forges_a_line_of_a_table() -> None:
+    [_, line] = output.table(("order", "what"), [(OBEYED, OBEYED)]).splitlines()
+    assert line.startswith(WRITTEN_OUT)
+    assert line.isprintable()
+
+
+def test_no_terminal_obeys_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say({}, f"order {OBEYED}", as_json=False)
+    assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+
+def test_no_terminal_obeys_json_which_still_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"orderId": OBEYED, "note": "\u0437\u0430\u043a\u0430\u0437 \U000e0001"}
+    output.say(said, "", as_json=True)
+    out = capsys.readouterr().out
+    assert out.rstrip("\n").isprintable()
+    assert "\u0437\u0430\u043a\u0430\u0437" in out
+    assert json.loads(out) == said
