@@ -10,10 +10,9 @@ from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.responses import Response
 
-from api.problems import InvalidFieldError, Problem, ProblemError
+from api.problems import RETRY_AFTER, InvalidFieldError, Problem, ProblemError
 from giftcert.clock import utc_now
-from giftcert.security.tokens import Caller, Role, TokenError
-from giftcert.sensitive_text import is_sensitive
+from giftcert.security.tokens import Caller, Role, TokenError, UnknownKeyError
 
 if TYPE_CHECKING:
     from api.services import Services  # it is made of what the resources define, which import this module
@@ -45,7 +44,7 @@ class Bearer(SecurityBase):
         described = HTTPBearer(bearerFormat="JWT", description="Roles: channel, crm, support, ops")
         self.model = described.model
         self.scheme_name = "bearer"
-        self._roles = frozenset(roles)
+        self.roles = frozenset(roles)
 
     async def __call__(self, request: Request) -> Call:
         """Return the call, whose token the route has checked."""
@@ -56,18 +55,25 @@ class Bearer(SecurityBase):
         """Check the token: 401 where it is not valid, 403 without the role, 422 where its subject may not be told."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise ProblemError(Problem.UNAUTHENTICATED)
+            raise TokenError("no-token", Problem.UNAUTHENTICATED.explanation)
         services: Services = request.app.state.services
-        try:
-            caller = services.tokens.verify(token, utc_now())
-        except TokenError as error:
-            raise ProblemError(Problem.UNAUTHENTICATED, {"detail": str(error)}) from None
-        if caller.roles - {Role.CHANNEL} and is_sensitive(caller.subject):
+        caller = services.tokens.verify(token, utc_now())
+        if not caller.is_fit_to_tell:
+            request.state.refusal = "subject"
             raise InvalidFieldError("sub", "goes to the stream: an opaque id, no address and no number")
-        if self._roles.isdisjoint(caller.roles):
+        request.state.caller = caller
+        if self.roles.isdisjoint(caller.roles):
             raise ProblemError(Problem.ROLE_NOT_ALLOWED)
         request.state.call = call = Call(caller, services)
         return call
+
+    async def check_again(self, request: Request) -> Call:
+        """Check a token whose key is unknown once more, after a look for new keys of the issuer."""
+        services: Services = request.app.state.services
+        await services.tokens.keys.look()
+        if not services.tokens.keys.version:
+            raise ProblemError(Problem.PART_UNAVAILABLE, {"part": "keys of the issuer"}, RETRY_AFTER)
+        return self.check(request)
 
 
 class AuthenticatedRoute(APIRoute):
@@ -75,6 +81,12 @@ class AuthenticatedRoute(APIRoute):
 
     FastAPI itself would read and parse the body first, and ignore a misspelt parameter.
     """
+
+    @property
+    def bearer(self) -> Bearer:
+        """What checks the token."""
+        [bearer] = [part.call for part in self.dependant.dependencies if isinstance(part.call, Bearer)]
+        return bearer
 
     async def plain_arguments(self, request: Request) -> dict[str, Any] | None:
         """Return what the endpoint takes besides the call, if the request is plainly in order.
@@ -86,11 +98,14 @@ class AuthenticatedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         answer_declared = super().get_route_handler()
-        [bearer] = [part.call for part in self.dependant.dependencies if isinstance(part.call, Bearer)]
+        bearer = self.bearer
         known = frozenset(parameter.alias for parameter in self.dependant.query_params)
 
         async def answer(request: Request) -> Response:
-            call = bearer.check(request)
+            try:
+                call = bearer.check(request)
+            except UnknownKeyError:
+                call = await bearer.check_again(request)
             arguments = await self.plain_arguments(request)
             if arguments is not None:
                 response: Response = await self.endpoint(call, **arguments)

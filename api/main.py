@@ -3,21 +3,30 @@
 import asyncio
 import gc
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from pydantic.alias_generators import to_camel
 
 from api import certificates, health, pool, products, redemptions, refunds, reservations, verification
+from api.connections import KEEP_ALIVE_SECONDS, BoundedConnection
+from api.documentation import serve_documentation
 from api.middleware import RequestMiddleware
 from api.openapi import document
 from api.problems import handle_problems
+from api.server import Server, raise_file_limit
 from api.services import open_services
 from giftcert.settings import Settings
 
 SHUTDOWN_SECONDS = 5
+_CROSS_ORIGIN: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Giftcert-End-User"],
+    "expose_headers": ["Retry-After", "Idempotency-Hit"],
+}
 YOUNG_OBJECTS = 5_000
 """How many come before the garbage collector looks: by default it does twice a request, and takes 6 % of it."""
 _DESCRIPTION = """Gift certificates: channels reserve them, CRM discloses them, support looks into them.
@@ -27,12 +36,16 @@ Errors are problem documents (RFC 9457); their `type` is stable. Money is in min
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application; it answers once its ``state.services`` are opened."""
+    serves_docs, serves_metrics = (
+        settings.is_api_local if chosen is None else chosen
+        for chosen in (settings.serve_docs, settings.serve_metrics)
+    )
     app = FastAPI(
         title="Gift certificates",
         version="1",
         description=_DESCRIPTION,
-        openapi_url="/openapi.json" if settings.serve_docs else None,
-        docs_url="/docs" if settings.serve_docs else None,
+        openapi_url="/openapi.json" if serves_docs else None,
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: to_camel(route.name),
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
@@ -42,27 +55,35 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(redemptions.redeem_router)
     for resource in (reservations, verification, redemptions, certificates, products, pool, refunds, health):
         app.include_router(resource.router)
-    if settings.serve_metrics:
+    if serves_metrics:
         app.include_router(health.metrics_router)
     document(app)
-    app.add_middleware(RequestMiddleware, log=settings.access_log)
+    if serves_docs:
+        serve_documentation(app)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CROSS_ORIGIN)
+    app.add_middleware(RequestMiddleware, log=settings.access_log, most=settings.api_requests)
     return app
 
 
 async def serve(settings: Settings) -> None:
     """Serve the API until cancelled; requests under way are finished first."""
     app = create_app(settings)
+    connection: Any = partial(BoundedConnection, most=raise_file_limit(settings.api_connections))
     options = uvicorn.Config(
         app,
+        http=connection,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         lifespan="off",  # a failure to start is ours to tell, in one line
         ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = _Server(options)
+    server = Server(options, connection, settings.api_drain)
     async with open_services(settings) as app.state.services:
         gc.collect()
         gc.freeze()  # what is loaded by now stays; looking through it again would hold up requests
@@ -75,14 +96,6 @@ async def serve(settings: Settings) -> None:
                 server.should_exit = True
                 await serving
                 raise
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the runner of the process, which turns them into cancellation."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _listen(settings: Settings) -> socket.socket:

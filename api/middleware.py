@@ -1,4 +1,4 @@
-"""Outermost ASGI middleware: size and time limits of a request, access log, request metrics, ``no-store``."""
+"""Outermost ASGI middleware: limits of a request, access log, metrics, refusals, and headers that browsers obey."""
 
 import asyncio
 import sys
@@ -6,32 +6,50 @@ import time
 from typing import Any
 
 import msgspec
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, ProblemError, answer
+from api.problems import RETRY_AFTER, Problem, ProblemError, answer
 from giftcert.clock import utc_now
+from giftcert.security.tokens import Caller
 
 BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
-BODY_SECONDS = 10.0  # after the headers
+HEADER_EXTRA = 4  # bytes that stand around a header's name and value
+BODY_SECONDS = 10.0  # after the headers, where the connection gives no deadline
 _SECONDS = Histogram(
     "giftcert_http_request_seconds",
     "Requests by method, route and status",
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+_REFUSALS = Counter(
+    "giftcert_http_refusals_total",
+    "Calls that a caller may not make, or not so often: why, and which call",
+    ["reason", "method", "route"],
+)
 _ENCODER = msgspec.json.Encoder()
 _NO_STORE = (b"cache-control", b"no-store")
+_CONTENT_POLICY = b"content-security-policy"
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),  # browsers heed it over TLS alone
+]
+_NO_CONTENT_POLICY = (_CONTENT_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 
 
 class RequestMiddleware:
     """Passes requests on within their limits; neither path parameters, query, body nor token reach the log."""
 
-    def __init__(self, app: ASGIApp, *, log: bool) -> None:
+    def __init__(self, app: ASGIApp, *, log: bool, most: int) -> None:
         self._app = app
-        self._log = sys.stderr if log else None
+        self._logs_all = log
+        self._most = most
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, then log and measure it."""
@@ -45,25 +63,41 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message.setdefault("headers", [])
-                if not any(name == b"cache-control" for name, _ in headers):
+                headers = message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
+                names = {name for name, _ in headers}
+                if b"cache-control" not in names:
                     headers.append(_NO_STORE)
+                if _CONTENT_POLICY not in names:
+                    headers.append(_NO_CONTENT_POLICY)
             await send(message)
 
+        self._under_way += 1
         try:
-            if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
-                error = ProblemError(Problem.HEADERS_TOO_LARGE)
+            error = self._refusal(scope)
+            if error is not None:
                 await answer(error)(scope, receive, send_on)
             else:
-                await self._app(scope, _limited(receive), send_on)
+                await self._app(scope, _limited(scope, receive), send_on)
         finally:
+            self._under_way -= 1
             self._record(scope, status, time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope) -> ProblemError | None:
+        if sum(len(name) + len(value) + HEADER_EXTRA for name, value in scope["headers"]) > HEADER_BYTES:
+            return ProblemError(Problem.HEADERS_TOO_LARGE)
+        if self._under_way > self._most:
+            return ProblemError(Problem.OVERLOADED, retry_after=RETRY_AFTER)
+        return None
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         _SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
-        if self._log is not None:
-            call = scope.get("state", {}).get("call")
+        state = scope.get("state", {})
+        refusal: str | None = state.get("refusal")
+        if refusal is not None:
+            _REFUSALS.labels(refusal, scope["method"], route).inc()
+        if self._logs_all or refusal is not None:
+            caller: Caller | None = state.get("caller")
             line: dict[str, Any] = {
                 "timestamp": utc_now(),
                 "logger": "giftcert.access",
@@ -71,18 +105,20 @@ class RequestMiddleware:
                 "route": route,
                 "status": status,
                 "milliseconds": round(seconds * 1000, 1),
-                "caller": call.caller.subject if call else None,
+                "caller": caller.subject if caller else None,
             }
+            if refusal is not None:
+                line |= {"refusal": refusal, "client": (scope.get("client") or (None,))[0]}
             # Not by logging: its processors take as long as the request, and nothing here has to be redacted.
-            self._log.write(_ENCODER.encode(line).decode() + "\n")
+            sys.stderr.write(_ENCODER.encode(line).decode() + "\n")
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(scope: Scope, receive: Receive) -> Receive:
     """Return what receives a request's body and refuses it when it is too large or too slow.
 
     It raises HTTPException, 413 or 408: FastAPI passes no other error of a body on.
     """
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    deadline = scope.get("state", {}).get("deadline") or asyncio.get_running_loop().time() + BODY_SECONDS
     left, is_complete = BODY_BYTES, False
 
     async def receive_limited() -> Message:

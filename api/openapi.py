@@ -2,15 +2,18 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
+from api.authentication import AuthenticatedRoute
 from api.problems import MEDIA_TYPE, Problem
 from api.schemas import ProblemView
+from giftcert.security.tokens import Role
 from giftcert.settings import Settings
 
 _ALWAYS = (
@@ -19,6 +22,7 @@ _ALWAYS = (
     Problem.INVALID_REQUEST,
     Problem.HEADERS_TOO_LARGE,
     Problem.PART_UNAVAILABLE,
+    Problem.OVERLOADED,
 )
 _WITH_BODY = (Problem.REQUEST_TIMEOUT, Problem.BODY_TOO_LARGE)
 _WITH_KEY = (
@@ -35,6 +39,12 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     "status-not-allowed": {"certificateStatus": "refunded"},
     "part-unavailable": {"part": "database"},
 }
+_ROLES = f"""
+
+Who may make which call; a token with several roles may make the calls of each. Others are answered 403.
+
+| call | {" | ".join(Role)} |
+|---|{"---|" * len(Role)}"""
 _STATUS = attrgetter("status")
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
 _HIT_HEADER: dict[str, Any] = {
@@ -82,18 +92,35 @@ def _response(kinds: tuple[Problem, ...]) -> dict[str, Any]:
 
 
 def document(app: FastAPI) -> None:
-    """Have the application's document define the problems that its responses refer to."""
+    """Have the application's document define the problems that it refers to, and say which role may make which call."""
     plain = app.openapi
 
     def complete() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
         described = plain()
         problem = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = described["components"]["schemas"]
         schemas.update(problem.pop("$defs"))
         schemas["ProblemView"] = problem
+        lines = []
+        for path, method, roles in calls(app):
+            described["paths"][path][method.lower()]["security"] = [{"bearer": [role]} for role in roles]
+            marks = " | ".join("yes" if role in roles else "" for role in Role)
+            lines.append(f"| `{method} {path}` | {marks} |")
+        described["info"]["description"] += "\n".join((_ROLES, *lines, ""))
         return described
 
     app.openapi = complete  # type: ignore[method-assign] # as FastAPI's documentation has it
+
+
+def calls(app: FastAPI) -> Iterator[tuple[str, str, list[Role]]]:
+    """Return path, method and roles of each call that takes a token."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, AuthenticatedRoute):
+            for method in sorted(route.methods or ()):
+                yield route.path, method, [role for role in Role if role in route.bearer.roles]
 
 
 def render() -> str:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.requests import Outcome
+from giftcert.security.tokens import TokenError
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.database import DATABASE_ERRORS, is_database_away
 from giftcert.storage.idempotency import IdempotencyMismatchError
@@ -22,11 +23,13 @@ from giftcert.storage.operations import UnknownBatchError
 _LOG = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds
 
 
 class Problem(Enum):
     """Every kind of problem: its status, what a caller is to do, and its title where that is not its name in words."""
 
+    MALFORMED_REQUEST = 400, "The request is no HTTP/1.1, or more were sent at once than are answered."
     UNAUTHENTICATED = 401, "Send Authorization: Bearer with a token that has not expired.", "No valid token"
     ROLE_NOT_ALLOWED = 403, "The token has none of the roles that may make this call."
     CHANNEL_NOT_ALLOWED = 403, "The token is not for this channel."
@@ -62,13 +65,14 @@ class Problem(Enum):
     CURRENCY_MISMATCH = 422, "The certificate is in another currency."
     TOO_MANY_RESERVATIONS = (
         429,
-        "The caller holds as many unordered reservations as it may; order, give back or wait.",
+        "The caller holds as many unordered reservations as it may, of this product or in all; order or wait.",
     )
     TOO_MANY_DISCLOSURES = 429, "Ask for CVCs more slowly; see Retry-After."
     TOO_MANY_ATTEMPTS = 429, "Too many checks of numbers and CVCs, or too many wrong ones; see Retry-After."
     HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB."
     INTERNAL_ERROR = 500, "The service failed; the call may be repeated with its key."
     PART_UNAVAILABLE = 503, "A part of the service is away; repeat after Retry-After."
+    OVERLOADED = 503, "More is asked of the service at this moment than it answers; repeat after Retry-After."
     REQUEST_IN_PROGRESS = (
         503,
         "The first call under this Idempotency-Key still runs; repeat after Retry-After.",
@@ -144,7 +148,7 @@ def answer(error: ProblemError) -> Response:
     return Response(content, problem.status, headers, media_type=MEDIA_TYPE)
 
 
-_RETRY_AFTER = 2
+_REFUSALS = {401, 403, 429}
 _BY_STATUS = {
     404: Problem.NOT_FOUND,
     405: Problem.METHOD_NOT_ALLOWED,
@@ -155,20 +159,23 @@ _FIXED: Mapping[type[Exception], ProblemError] = {
     UnknownBatchError: ProblemError(Problem.UNKNOWN_BATCH),
     UnknownCertificateError: ProblemError(Problem.UNKNOWN_CERTIFICATE),
     IdempotencyMismatchError: ProblemError(Problem.IDEMPOTENCY_MISMATCH),
-    IdempotencyBusyError: ProblemError(Problem.REQUEST_IN_PROGRESS, retry_after=_RETRY_AFTER),
+    IdempotencyBusyError: ProblemError(Problem.REQUEST_IN_PROGRESS, retry_after=RETRY_AFTER),
 }
 
 
 def handle_problems(app: FastAPI) -> None:
     """Have every error of the application answered as a problem."""
 
-    async def answer_known(_: Request, error: Exception) -> Response:
-        return answer(_problem_of(error))
+    async def answer_known(request: Request, error: Exception) -> Response:
+        problem = _problem_of(error)
+        if problem.problem.status in _REFUSALS:  # the log and the figures say so
+            request.state.refusal = error.reason if isinstance(error, TokenError) else problem.problem.slug
+        return answer(problem)
 
     async def answer_unexpected(_: Request, __: Exception) -> Response:
         return answer(ProblemError(Problem.INTERNAL_ERROR))
 
-    known: list[type[Exception]] = [ProblemError, RequestValidationError, HTTPException]
+    known: list[type[Exception]] = [ProblemError, TokenError, RequestValidationError, HTTPException]
     known += [*_FIXED, *DATABASE_ERRORS]
     for kind in known:
         app.exception_handler(kind)(answer_known)
@@ -181,6 +188,8 @@ def _problem_of(error: Exception) -> ProblemError:
     match error:
         case ProblemError():
             return error
+        case TokenError():
+            return ProblemError(Problem.UNAUTHENTICATED, {"detail": str(error)})
         case RequestValidationError():
             return _invalid(error.errors())
         case HTTPException():
@@ -188,7 +197,7 @@ def _problem_of(error: Exception) -> ProblemError:
         case _ if is_database_away(error):
             # Nobody's mistake: one line in the log, without the trace that a mistake gets.
             _LOG.warning("database away", error=type(error).__name__)
-            return ProblemError(Problem.PART_UNAVAILABLE, {"part": "database"}, _RETRY_AFTER)
+            return ProblemError(Problem.PART_UNAVAILABLE, {"part": "database"}, RETRY_AFTER)
         case _:
             raise error
 

@@ -165,7 +165,7 @@ async def _claim(call: Call, wanted: ReservationOrder, name: str, key: str | Non
         now=services.clock(),
         key=used,
     )
-    if not await services.cap.allows(claim.caller, claim.quantity):
+    if not await services.cap.allows(claim.caller, product.id, claim.quantity):
         # A call that went through before is still answered.
         before = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
         if before is None:
@@ -184,7 +184,7 @@ def _checked(call: Call, claim: ClaimRequest, claimed: Claimed) -> Claimed:
         case ClaimResult.EXHAUSTED:
             raise ProblemError(Problem.POOL_EXHAUSTED)
         case ClaimResult.GIVEN:
-            call.services.cap.add(claim.caller, claim.quantity)
+            call.services.cap.add(claim.caller, claim.product.id, claim.quantity)
         case ClaimResult.REPEATED:
             pass
     return claimed

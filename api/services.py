@@ -51,7 +51,7 @@ class Services:
         self.workflows = CertificateWorkflows(client, settings.query_timeout)
         self.catalogue = Catalogue(database, settings.default_product)
         self.past_claims, self.claims = claims, ClaimQueue(claims)
-        self.cap = ReservationCap(database, settings.reservation_cap)
+        self.cap = ReservationCap(database, settings.reservation_cap, settings.reservation_share)
         self.credentials = CredentialCheck(database, self.keyring, settings)
         self.disclosures_by_caller, self.disclosures_by_certificate = (
             CallLimit(rate, Problem.TOO_MANY_DISCLOSURES)
@@ -92,6 +92,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
             asyncio.create_task(_record("refused claims", partial(_record_refused_claims, services))),
             asyncio.create_task(_record("locks of numbers", record_new_locks)),
             asyncio.create_task(_record("the policy", partial(_record_policy, services), once=True)),
+            asyncio.create_task(services.tokens.keys.keep_renewing()),
         ]
         try:
             yield services

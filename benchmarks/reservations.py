@@ -42,6 +42,7 @@ def main() -> None:
         chosen.rounds,
         chosen.seconds,
         GIFTCERT_RESERVATION_CAP="10000000",
+        GIFTCERT_RESERVATION_SHARE="1",
     )
 
 

@@ -39,7 +39,8 @@ class Stack:
 def running_stack(pool: int, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Start everything with these settings, fill the pool, and end everything."""
     with new_folder() as folder:
-        ours = {"GIFTCERT_STATE_DIR": str(folder), "GIFTCERT_RESERVATION_CAP": "10000000"}
+        limits = {"GIFTCERT_RESERVATION_CAP": "10000000", "GIFTCERT_RESERVATION_SHARE": "1"}
+        ours = {"GIFTCERT_STATE_DIR": str(folder), **limits}
         environment = {**os.environ, **ours, **(settings or {})}
         command = [*GIFTCERT, "up", "--ports", "auto", "--json"]
         with (

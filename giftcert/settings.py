@@ -1,13 +1,15 @@
 """The one settings class: environment variables prefixed ``GIFTCERT_``; nothing set means embedded."""
 
+import ipaddress
 import logging
+import re
 from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from giftcert.domain.guessing import GuessLimit, GuessPolicy
@@ -90,10 +92,24 @@ class Settings(BaseSettings):
     keyring: Path | None = Field(None, description="Tink keyset file; unset means the embedded key")
     jwt_issuer: str = "giftcert-embedded"
     jwt_audience: str = "giftcert"
-    jwt_jwks: Path | None = Field(None, description="The issuer's public JWK set; unset means embedded")
+    jwt_jwks: str | None = Field(
+        None, description="The issuer's public JWK set, a file or an https:// address; unset means embedded"
+    )
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=0, le=65535)
+    api_connections: int = Field(8_000, ge=1, description="Connections at once; more are answered 503")
+    api_requests: int = Field(1_000, ge=1, description="Requests at once; more are answered 503")
+    api_drain: timedelta = Field(
+        timedelta(seconds=5), description="After SIGTERM, for clients to hear that their connections close"
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="Addresses or networks whose X-Forwarded-For and -Proto are believed"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins, such as https://crm.example.com, whose pages may call the API from a browser",
+    )
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="/metrics and /healthz of worker, ingest or dispatch; unset: none"
@@ -116,6 +132,9 @@ class Settings(BaseSettings):
 
     require_idempotency_key: bool = False
     reservation_cap: int = Field(10_000, ge=1, description="Unordered reservations one caller may hold")
+    reservation_share: float = Field(
+        0.5, gt=0, le=1, description="Share of a product's pool one caller may hold; 100 may always be"
+    )
     query_timeout: timedelta = Field(
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
@@ -136,8 +155,12 @@ class Settings(BaseSettings):
     verification_lock_longest: timedelta = Field(
         24 * _HOUR, description="Each further lock lasts twice as long, up to this"
     )
-    serve_metrics: bool = Field(default=True, description="Whether the API answers /metrics")
-    serve_docs: bool = Field(default=True, description="Whether the API answers /docs and /openapi.json")
+    serve_metrics: bool | None = Field(
+        None, description="Whether the API answers /metrics; unset: on a loopback address only"
+    )
+    serve_docs: bool | None = Field(
+        None, description="Whether the API answers /docs and /openapi.json; unset: on a loopback address only"
+    )
     access_log: bool = Field(default=True, description="One line per request, without query, body or token")
 
     # Deadlines of the lifecycle.
@@ -186,6 +209,14 @@ class Settings(BaseSettings):
     log_json: bool = False
 
     @property
+    def is_api_local(self) -> bool:
+        """Whether the API listens to this machine alone."""
+        try:
+            return self.api_host == "localhost" or ipaddress.ip_address(self.api_host).is_loopback
+        except ValueError:
+            return False
+
+    @property
     def database_address(self) -> str:
         """The address of PostgreSQL, password included; raises `AddressNotSetError`."""
         if self.database_url is None:
@@ -226,6 +257,22 @@ class Settings(BaseSettings):
         if name.upper() not in logging.getLevelNamesMapping():
             raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
         return name
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _is_safe_address(cls, source: str | None) -> str | None:
+        if source is None or "://" not in source or source.startswith("https://"):
+            return source
+        if source.startswith(("http://127.0.0.1:", "http://127.0.0.1/", "http://localhost:")):
+            return source
+        raise ValueError("must be a file or begin with https://; anybody on the way could exchange the keys")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"https?://[\w.-]+(:\d+)?", origin) for origin in origins):
+            raise ValueError("must be origins such as https://crm.example.com")
+        return origins
 
     @field_validator("database_url")
     @classmethod

@@ -1,6 +1,7 @@
 """``giftcert keys`` and ``giftcert token``: the keyring that seals CVCs, and bearer tokens of an embedded stack."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,7 +60,7 @@ def token(
     unknown = [name for name in role if name not in set(Role)]
     if unknown:
         raise CommandError(f"there is no role {unknown[0]}; there are {', '.join(Role)}")
-    if settings.jwt_jwks is not None and settings.jwt_jwks.resolve() != embedded.jwks:
+    if settings.jwt_jwks is not None and Path(settings.jwt_jwks).resolve() != embedded.jwks:
         raise CommandError("GIFTCERT_JWT_JWKS names another issuer's keys: tokens come from that issuer")
     if not embedded.private_key.exists():
         raise CommandError(

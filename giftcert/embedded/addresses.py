@@ -1,7 +1,6 @@
 """Where the servers of the service are: those that the settings name, and those of a stack that runs here."""
 
 import asyncio
-import ipaddress
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,7 +125,7 @@ def refuse_embedded_keys(settings: Settings) -> None:
         return
     for setting, embedded in (
         ("GIFTCERT_KEYRING", settings.keyring is None or keyring_of(settings).origin == "embedded"),
-        ("GIFTCERT_JWT_JWKS", settings.jwt_jwks is None or token_verifier_of(settings).trusts_embedded_keys),
+        ("GIFTCERT_JWT_JWKS", settings.jwt_jwks is None or token_verifier_of(settings).keys.are_embedded),
     ):
         if embedded:
             raise StackError(
@@ -135,17 +134,10 @@ def refuse_embedded_keys(settings: Settings) -> None:
 
 
 def _exposed_by(settings: Settings) -> str | None:
-    if not _is_loopback(settings.api_host):
+    if not settings.is_api_local:
         return f"GIFTCERT_API_HOST={settings.api_host} can be reached by others"
     running = running_addresses(settings).servers
     for name, address in Addresses.external(settings).servers.items():
         if address not in {None, running[name]}:
             return f"GIFTCERT_{name.upper()} is external"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from giftcert.security.key_files import KeyFileError
 from giftcert.security.keyring import Keyring
+from giftcert.security.signing_keys import SigningKeys
 from giftcert.security.tokens import TokenVerifier, create_signing_keys
 from giftcert.settings import Settings
 
@@ -43,9 +44,9 @@ def keyring_of(settings: Settings) -> Keyring:
 
 def token_verifier_of(settings: Settings) -> TokenVerifier:
     """Return the token check of these settings; a ``KeyFileError`` names the setting."""
-    jwks = settings.jwt_jwks or EmbeddedKeys.of(settings).jwks
+    source = settings.jwt_jwks or str(EmbeddedKeys.of(settings).jwks)
     with _naming("GIFTCERT_JWT_JWKS"):
-        return TokenVerifier(jwks, settings.jwt_issuer, settings.jwt_audience)
+        return TokenVerifier(SigningKeys(source), settings.jwt_issuer, settings.jwt_audience)
 
 
 def check_key_files(settings: Settings) -> None:

@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
+import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, import_key
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import ECKey, import_key
 from joserfc.jwt import JWTClaimsRegistry
 
 from giftcert.security.key_files import KeyFileError, read_json, write_secret
+from giftcert.security.signing_keys import EMBEDDED_KEY_PREFIX, SigningKeys
+from giftcert.sensitive_text import is_sensitive
 
 # Signatures with a public key only: a shared secret would let every reader of tokens make some.
 _ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
@@ -20,12 +23,18 @@ _OUR_ALGORITHM = "ES256"
 _LEEWAY_SECONDS = 30
 _REMEMBERED_SECONDS = 5
 """So much later than it says a token may still be good; other clocks differ by more."""
-EMBEDDED_KEY_PREFIX = "embedded-"
-"""How the ids of keys of an embedded stack begin, so that they are known wherever they are copied."""
 
 
 class TokenError(Exception):
-    """A token is malformed, not signed by the issuer, expired, or meant for somebody else; the caller may know why."""
+    """A token is refused; the caller may know why. ``reason`` is one of few words, for figures and logs."""
+
+    def __init__(self, reason: str, message: str | None = None) -> None:
+        super().__init__(message or f"the token is refused: {reason}")
+        self.reason = reason
+
+
+class UnknownKeyError(TokenError):
+    """No key that we have is the one that the token names; the issuer may have a new one."""
 
 
 class Role(StrEnum):
@@ -44,6 +53,8 @@ class Caller:
     subject: str
     roles: frozenset[str]
     channels: frozenset[str]
+    is_fit_to_tell: bool = True
+    """Whether the subject may stand on the stream and in logs."""
 
 
 def issue_token(
@@ -70,31 +81,38 @@ def issue_token(
     return jwt.encode(header, claims, key, algorithms=[_OUR_ALGORITHM])
 
 
+ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
+Names: TypeAlias = Annotated[list[ShortText], msgspec.Meta(max_length=100)]
+Instant: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=2**53)]
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    """What a token may claim, by type: joserfc fails at some others, or lets a token live for ever."""
+
+    iss: ShortText
+    aud: ShortText | Names
+    sub: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,200}\Z")]
+    exp: Instant
+    nbf: Instant = 0
+    iat: Instant = 0
+    roles: Names = []
+    channels: Names = []
+
+
 class TokenVerifier:
     """Checks tokens against the public keys of the issuer, each once in a while: it costs as much as a request."""
 
-    def __init__(self, jwks: Path, issuer: str, audience: str) -> None:
-        """Read the public keys (JWK set, RFC 7517), or raise ``KeyFileError``."""
-        try:
-            self._keys = KeySet.import_key_set(read_json(jwks))  # type: ignore[arg-type] # checked by what it raises
-        except (JoseError, ValueError, KeyError, TypeError):
-            raise KeyFileError(f"{jwks} is no JWK set") from None
-        if not self._keys.keys:
-            raise KeyFileError(f"{jwks} holds no key")
+    def __init__(self, keys: SigningKeys, issuer: str, audience: str) -> None:
+        self.keys = keys
         self._issuer = issuer
         self._audience = audience
         self._checked = lru_cache(maxsize=4096)(self._check)
 
-    @property
-    def trusts_embedded_keys(self) -> bool:
-        """Whether any of the keys was made by an embedded stack."""
-        return any((key.kid or "").startswith(EMBEDDED_KEY_PREFIX) for key in self._keys)
-
     def verify(self, token: str, now: datetime) -> Caller:
         """Return who calls, or raise ``TokenError``."""
-        return self._checked(token, int(now.timestamp()) // _REMEMBERED_SECONDS)
+        return self._checked(token, int(now.timestamp()) // _REMEMBERED_SECONDS, self.keys.version)
 
-    def _check(self, token: str, period: int) -> Caller:
+    def _check(self, token: str, period: int, version: int) -> Caller:  # noqa: ARG002 - makes the memory forget
         registry = JWTClaimsRegistry(
             now=period * _REMEMBERED_SECONDS,
             leeway=_LEEWAY_SECONDS,
@@ -104,19 +122,19 @@ class TokenVerifier:
             exp={"essential": True},
         )
         try:
-            claims = jwt.decode(token, self._keys, algorithms=_ALGORITHMS).claims
-            registry.validate(claims)
-        except (JoseError, ValueError) as error:
-            reason = error.error if isinstance(error, JoseError) else "malformed"
-            raise TokenError(f"the token is refused: {reason}") from None
-        return Caller(str(claims["sub"]), _names(claims, "roles"), _names(claims, "channels"))
-
-
-def _names(claims: dict[str, Any], claim: str) -> frozenset[str]:
-    values = claims.get(claim, [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TokenError(f"the token is refused: {claim} is no list of names")
-    return frozenset(values)
+            content = jwt.decode(token, self.keys.current, algorithms=_ALGORITHMS).claims
+            claims = msgspec.convert(content, _Claims)
+            registry.validate(content)
+        except InvalidKeyIdError:
+            raise UnknownKeyError("unknown-key") from None
+        except JoseError as error:
+            raise TokenError(error.error.replace("_", "-")) from None
+        except msgspec.ValidationError as error:
+            raise TokenError("wrong-claim", f"the token is refused: {error}") from None
+        except Exception as error:  # joserfc fails in many ways at what nobody in good faith sends
+            raise TokenError("malformed") from error
+        is_fit = not is_sensitive(claims.sub)  # here, as what is returned is remembered
+        return Caller(claims.sub, frozenset(claims.roles), frozenset(claims.channels), is_fit)
 
 
 def create_signing_keys(private_key: Path, jwks: Path, *, embedded: bool) -> None:

@@ -60,6 +60,17 @@ WITH lapsed AS MATERIALIZED (
 SELECT count(*) FROM released
 """  # noqa: S608 - made of constants
 
+_SHARE = """
+SELECT (
+    SELECT count(*) FROM reservations JOIN certificates USING (certificate_id)
+    WHERE reserved_by = $1 AND resolved_at IS NULL AND product_id = $2
+), (
+    SELECT count(*) FROM (
+        SELECT FROM certificates WHERE product_id = $2 AND status = 'available' AND NOT blocked LIMIT $3
+    ) AS free
+)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredReservation:
@@ -85,6 +96,11 @@ class ReservationRepository(Repository):
         """Return how many reservations of a caller are neither ordered nor ended."""
         statement = "SELECT count(*) FROM reservations WHERE reserved_by = $1 AND resolved_at IS NULL"
         return int(await self._fetchval(statement, caller))
+
+    async def share_of(self, caller: str, product_id: str, most: int) -> tuple[int, int]:
+        """Return how many reservations of a product a caller holds, and how many, up to ``most``, are free."""
+        [(held, free)] = await self._fetch(_SHARE, caller, product_id, most)
+        return held, free
 
     async def may_release(
         self,

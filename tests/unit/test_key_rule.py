@@ -23,10 +23,10 @@ def embedded(tmp_path: Path) -> EmbeddedKeys:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> dict[str, Path]:
+def own(tmp_path: Path) -> dict[str, Path | str]:
     Keyring.create(tmp_path / "own.json")
     create_signing_keys(tmp_path / "private.json", tmp_path / "own-jwks.json", embedded=False)
-    return {"keyring": tmp_path / "own.json", "jwt_jwks": tmp_path / "own-jwks.json"}
+    return {"keyring": tmp_path / "own.json", "jwt_jwks": str(tmp_path / "own-jwks.json")}
 
 
 def settings_of(state_dir: Path, **changes: object) -> Settings:
@@ -52,7 +52,7 @@ def test_anything_external_refuses_embedded_keys_in_one_line(
 ) -> None:
     with pytest.raises(StackError, match=named) as unset:
         refuse_embedded_keys(settings_of(tmp_path, **changes))
-    copied = settings_of(tmp_path, keyring=embedded.keyring, jwt_jwks=embedded.jwks, **changes)
+    copied = settings_of(tmp_path, keyring=embedded.keyring, jwt_jwks=str(embedded.jwks), **changes)
     with pytest.raises(StackError, match=named):
         refuse_embedded_keys(copied)
     assert "GIFTCERT_KEYRING" in str(unset.value)
@@ -61,15 +61,15 @@ def test_anything_external_refuses_embedded_keys_in_one_line(
 
 @pytest.mark.parametrize("missing", ["keyring", "jwt_jwks"])
 def test_each_of_the_two_keys_must_be_of_ones_own(
-    tmp_path: Path, embedded: EmbeddedKeys, own: dict[str, Path], missing: str
+    tmp_path: Path, embedded: EmbeddedKeys, own: dict[str, Path | str], missing: str
 ) -> None:
-    embedded_ones = {"keyring": embedded.keyring, "jwt_jwks": embedded.jwks}
+    embedded_ones = {"keyring": embedded.keyring, "jwt_jwks": str(embedded.jwks)}
     keys = {**own, missing: embedded_ones[missing]}
     with pytest.raises(StackError, match=f"set GIFTCERT_{missing.upper()} to keys of your own"):
         refuse_embedded_keys(settings_of(tmp_path, database_url=DATABASE, **keys))
 
 
-def test_ones_own_keys_serve_everywhere(tmp_path: Path, own: dict[str, Path]) -> None:
+def test_ones_own_keys_serve_everywhere(tmp_path: Path, own: dict[str, Path | str]) -> None:
     refuse_embedded_keys(settings_of(tmp_path, database_url=DATABASE, api_host="192.0.2.1", **own))
 
 

@@ -64,16 +64,19 @@ async def assert_told(stock: Stock, certificate_id: str, expected: Any) -> None:
     assert told["product_id"] == expected.product
 
 
-async def test_no_certificate_is_given_twice_to_many_callers_at_once(api: Api, stock: Stock) -> None:
+async def test_no_certificate_is_given_twice_to_many_callers_at_once(
+    settings: Settings, stock: Stock
+) -> None:
     await stock.fill(200)
     given: list[str] = []
 
-    async def buy() -> None:
+    async def buy(api: Api) -> None:
         while (reply := await api.next()).status_code == 200:
             given.append(reply.json()["certificateId"])
         assert reply.json()["type"].endswith("pool-exhausted")
 
-    await asyncio.gather(*(buy() for _ in range(32)))
+    async with open_api(settings.model_copy(update={"reservation_share": 1.0})) as api:
+        await asyncio.gather(*(buy(api) for _ in range(32)))
     assert len(given) == len(set(given)) == 200
     [row] = await stock.rows("SELECT count(*), count(DISTINCT certificate_id) AS different FROM reservations")
     assert row == {"count": 200, "different": 200}
@@ -208,6 +211,23 @@ async def test_a_caller_at_its_cap_is_told_to_come_later(settings: Settings, sto
     assert reply.status_code == 429
     assert int(reply.headers["retry-after"]) > 0
     assert again.status_code == 201
+
+
+async def test_no_caller_gets_more_than_its_share_of_a_pool(settings: Settings, stock: Stock) -> None:
+    await stock.fill(300)
+    await stock.fill(120, OPEN)
+    shared = settings.model_copy(update={"reservation_share": 0.4})
+    async with open_api(shared) as api:
+        first = [await api.reserve(quantity=60), await api.reserve(quantity=60)]
+        refused = await api.next()
+        smaller_pool = await api.reserve(quantity=100, product="GC-OPEN", nominal=50_000)
+        other = await api.client.get(
+            "/certificates/next", params={"channel": "im"}, headers=api.headers(subject="another shop")
+        )
+    assert [reply.status_code for reply in first] == [201, 201]
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-reservations")
+    assert smaller_pool.status_code == 201  # one call's quantity is always allowed
+    assert other.status_code == 200
 
 
 async def test_a_key_can_be_made_obligatory(settings: Settings, stock: Stock) -> None:

@@ -10,6 +10,7 @@ from joserfc.jwk import OctKey, import_key
 
 from giftcert.security.key_files import KeyFileError
 from giftcert.security.keys import EmbeddedKeys
+from giftcert.security.signing_keys import SigningKeys
 from giftcert.security.tokens import Caller, TokenError, TokenVerifier, issue_token
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -25,7 +26,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedKeys:
 
 
 def verifier(keys: EmbeddedKeys) -> TokenVerifier:
-    return TokenVerifier(keys.jwks, "us", "giftcert")
+    return TokenVerifier(SigningKeys(str(keys.jwks)), "us", "giftcert")
 
 
 def token_of(
@@ -115,7 +116,7 @@ def test_keys_of_an_embedded_stack_are_known_as_such_wherever_they_are_copied(
 ) -> None:
     copy = tmp_path / "company.json"
     copy.write_bytes(keys.jwks.read_bytes())
-    assert TokenVerifier(copy, "us", "giftcert").trusts_embedded_keys
+    assert SigningKeys(str(copy)).are_embedded
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"keys": []}', '{"keys": [{"kty": "EC"}]}', "[]"])
@@ -123,4 +124,4 @@ def test_a_file_that_is_no_key_set_is_named(tmp_path: Path, content: str) -> Non
     path = tmp_path / "jwks.json"
     path.write_text(content)
     with pytest.raises(KeyFileError, match=r"jwks\.json"):
-        TokenVerifier(path, "us", "giftcert")
+        SigningKeys(str(path))

@@ -1,0 +1,88 @@
+"""The HTTP server: uvicorn's, which gives up connections whose time is over and loses no request when it ends."""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+
+import structlog
+import uvicorn
+
+from api.connections import MOST_LINGERING, BoundedConnection
+
+DRAIN_LOOK_SECONDS = 0.05
+TICKS_PER_SECOND = 10  # of uvicorn
+OTHER_FILES = MOST_LINGERING + 500
+"""Open files beside the connections that are served: those that are being refused, the database, libraries."""
+_LOG = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Leaves signals to the runner of the process, which turns them into cancellation."""
+
+    def __init__(
+        self, config: uvicorn.Config, connection: Callable[..., BoundedConnection], drain: timedelta
+    ) -> None:
+        super().__init__(config)
+        self._connection = connection
+        self._drain = drain.total_seconds()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Give up, once a second, the connections whose time is over: cheaper than a timer for each request."""
+        if counter % TICKS_PER_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in [one for one in self._connections() if one.expires <= now]:
+                connection.expire()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and let those there are end with an answer that says so.
+
+        uvicorn closes the idle ones at once, and loses the request that is on its way on one of them.
+        """
+        for listener in sockets or []:
+            await self._take_waiting(listener)
+        for server in self.servers:
+            server.close()
+        for connection in self._connections():
+            connection.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._drain):
+                while self.server_state.connections:  # noqa: ASYNC110 - as uvicorn looks, which has no event for it
+                    await asyncio.sleep(DRAIN_LOOK_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _take_waiting(self, listener: socket.socket) -> None:
+        """Take the connections that the kernel has accepted; it resets what waits when the listener closes."""
+        make = partial(self._connection, self.config, self.server_state, self.lifespan.state)
+        loop = asyncio.get_running_loop()
+        listener.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                await loop.connect_accepted_socket(make, listener.accept()[0])
+
+    def _connections(self) -> list[BoundedConnection]:
+        return list(self.server_state.connections)  # type: ignore[arg-type] # the protocol of our options
+
+
+def raise_file_limit(connections: int) -> int:
+    """Allow as many files as so many connections take, and return how many fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            _LOG.warning(
+                "fewer connections than GIFTCERT_API_CONNECTIONS: the limit of open files is lower",
+                files=soft,
+            )
+    return connections if soft == resource.RLIM_INFINITY else min(connections, max(1, soft - OTHER_FILES))
