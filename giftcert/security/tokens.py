@@ -21,6 +21,7 @@ from giftcert.sensitive_text import is_sensitive
 _ALGORITHMS = ("ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519")
 _OUR_ALGORITHM = "ES256"
 _LEEWAY_SECONDS = 30
+LONGEST_TOKEN = 8 * 1024
 _REMEMBERED_SECONDS = 5
 """So much later than it says a token may still be good; other clocks differ by more."""
 
@@ -110,6 +111,8 @@ class TokenVerifier:
 
     def verify(self, token: str, now: datetime) -> Caller:
         """Return who calls, or raise ``TokenError``."""
+        if len(token) > LONGEST_TOKEN:
+            raise TokenError("too-long")
         return self._checked(token, int(now.timestamp()) // _REMEMBERED_SECONDS, self.keys.version)
 
     def _check(self, token: str, period: int, version: int) -> Caller:  # noqa: ARG002 - makes the memory forget
@@ -122,9 +125,9 @@ class TokenVerifier:
             exp={"essential": True},
         )
         try:
-            content = jwt.decode(token, self.keys.current, algorithms=_ALGORITHMS).claims
-            claims = msgspec.convert(content, _Claims)
-            registry.validate(content)
+            decoded = jwt.decode(token, self.keys.current, algorithms=_ALGORITHMS)
+            claims = msgspec.convert(decoded.claims, _Claims)
+            registry.validate(decoded.claims)
         except InvalidKeyIdError:
             raise UnknownKeyError("unknown-key") from None
         except JoseError as error:
@@ -133,6 +136,10 @@ class TokenVerifier:
             raise TokenError("wrong-claim", f"the token is refused: {error}") from None
         except Exception as error:  # joserfc fails in many ways at what nobody in good faith sends
             raise TokenError("malformed") from error
+        if "crit" in decoded.header:
+            raise TokenError(
+                "unsupported-header"
+            )  # joserfc lets pass what names nothing, or what everybody knows
         is_fit = not is_sensitive(claims.sub)  # here, as what is returned is remembered
         return Caller(claims.sub, frozenset(claims.roles), frozenset(claims.channels), is_fit)
 

@@ -53,10 +53,11 @@ class Api:
         subject: str = "shop",
         channels: Iterable[str] = ("im", "pos"),
         key: str | None = None,
+        roles: Iterable[str] | None = None,
     ) -> dict[str, str]:
         token = issue_token(
             EmbeddedKeys.of(self.settings).private_key,
-            Caller(subject, frozenset({role}), frozenset(channels)),
+            Caller(subject, frozenset({role} if roles is None else roles), frozenset(channels)),
             issuer=self.settings.jwt_issuer,
             audience=self.settings.jwt_audience,
             now=datetime.now(UTC),
