@@ -76,8 +76,7 @@ async def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        **trusted_by(settings),
         lifespan="off",  # a failure to start is ours to tell, in one line
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -96,6 +95,12 @@ async def serve(settings: Settings) -> None:
                 server.should_exit = True
                 await serving
                 raise
+
+
+def trusted_by(settings: Settings) -> dict[str, Any]:
+    """Return the options by which uvicorn believes the proxies that the settings name, and nobody else."""
+    networks = [str(network) for network in settings.trusted_proxies]
+    return {"proxy_headers": bool(networks), "forwarded_allow_ips": networks}
 
 
 def _listen(settings: Settings) -> socket.socket:

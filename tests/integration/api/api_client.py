@@ -54,9 +54,10 @@ class Api:
         channels: Iterable[str] = ("im", "pos"),
         key: str | None = None,
         roles: Iterable[str] | None = None,
+        private_key: Path | None = None,
     ) -> dict[str, str]:
         token = issue_token(
-            EmbeddedKeys.of(self.settings).private_key,
+            private_key or EmbeddedKeys.of(self.settings).private_key,
             Caller(subject, frozenset({role} if roles is None else roles), frozenset(channels)),
             issuer=self.settings.jwt_issuer,
             audience=self.settings.jwt_audience,

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,12 +52,6 @@ class Served:
             return await wire.answer()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    while not holds():  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.005)
-
-
 @dataclass
 class Wire:
     """One connection, as its client holds it."""
@@ -89,11 +83,10 @@ async def served(
         RequestMiddleware(app, log=False, most=requests),
         http=connection,
         log_config=None,
-        proxy_headers=False,
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
-        **others,
+        **{"proxy_headers": False, **others},
     )
     server = Server(options, connection, timedelta(seconds=drain))
     with socket.create_server(("127.0.0.1", 0)) as listener:

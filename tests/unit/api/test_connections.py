@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from api import connections, server
 from api.connections import HEAD_BYTES, MOST_PIPELINED
 from api.server import OTHER_FILES, raise_file_limit
-from tests.unit.api.served import answer_all, answer_body, served, until
+from tests.unit.api.served import answer_all, answer_body, served
+from tests.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
