@@ -65,27 +65,30 @@ class Answers:
     lost: list[str] = field(default_factory=list)
 
     async def ask_again_and_again(self, request: bytes, ports: list[int]) -> None:
-        reader = writer = None
         while True:
-            if reader is None or writer is None:
-                try:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
-                except ConnectionRefusedError:
-                    ports.reverse()
-                    continue
             try:
-                writer.write(request)
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
-                self.statuses.append(int(head.split()[1]))
+                reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
+            except ConnectionRefusedError:
+                ports.reverse()
+                continue
+            try:
+                while await self.ask(request, reader, writer):
+                    pass
+                self.closed += 1
             except (OSError, asyncio.IncompleteReadError) as error:
                 self.lost.append(repr(error))
-                head = b"connection: close"
-            if b"connection: close" in head:
-                self.closed += 1
-                writer.close()
-                reader = writer = None
-            await asyncio.sleep(0.002)
+            finally:
+                writer.transport.abort()
+                await asyncio.sleep(0)
+
+    async def ask(self, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask once, and return whether the connection may be used again."""
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        self.statuses.append(int(head.split()[1]))
+        await asyncio.sleep(0.002)
+        return b"connection: close" not in head
 
     async def more(self) -> None:
         wanted = len(self.statuses) + SEVERAL
@@ -122,7 +125,8 @@ async def test_no_request_on_a_kept_connection_is_lost_when_processes_are_replac
     own = {"keyring": tmp_path / "keyring.json", "jwt_jwks": str(tmp_path / "jwks.json")}
     settings = settings.model_copy(update=own)
     await stock.fill(0)
-    token = Api(httpx.AsyncClient(), settings).headers(private_key=tmp_path / "private.json")["Authorization"]
+    async with httpx.AsyncClient() as client:
+        token = Api(client, settings).headers(private_key=tmp_path / "private.json")["Authorization"]
     request = f"GET /products HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode()
     answers = Answers()
     async with two_processes(settings, tmp_path) as balancer:
@@ -137,8 +141,9 @@ async def test_no_request_on_a_kept_connection_is_lost_when_processes_are_replac
             await answers.more()
             await balancer.start(port)
         await answers.more()
-        for client in clients:
-            client.cancel()
+        for asking in clients:
+            asking.cancel()
+        await asyncio.wait(clients)
     assert answers.lost == []
     assert set(answers.statuses) == {200}
     assert answers.closed >= CLIENTS  # each was told at least once
