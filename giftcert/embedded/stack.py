@@ -212,12 +212,14 @@ def _service_programs(
     yield Program("prepare", (*command, "prepare"), environment=environment, lifeline=True)
     for name, port in ports.items():
         own = {"GIFTCERT_METRICS_PORT": str(port), "GIFTCERT_METRICS_HOST": LOOPBACK}
+        if name == "api":  # its clients end with the stack, and need not hear that their connections close
+            own = {"GIFTCERT_API_PORT": str(port), "GIFTCERT_API_DRAIN": "PT0S"}
         yield Program(
             name,
             (*command, name),
             address=_url(port) if name == "api" else f"{_url(port)}/metrics",
             is_ready=partial(answers_ok, port, "/healthz"),
-            environment={**environment, **({"GIFTCERT_API_PORT": str(port)} if name == "api" else own)},
+            environment={**environment, **own},
             lifeline=True,
         )
 
