@@ -12,7 +12,6 @@ from fastapi import APIRouter, Header
 from pydantic import Field, Secret, StringConstraints
 
 from api.authentication import AuthenticatedRoute, ChannelCall
-from api.limits import CallLimit
 from api.openapi import may_answer
 from api.problems import Problem, ProblemError
 from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
@@ -28,6 +27,8 @@ from giftcert.storage.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 NOBODY = UUID(int=0)
+AT_ONCE = 16
+"""Checks of one caller that a process makes at once: so few right pairs may come behind its last allowed wrong one."""
 EndUser: TypeAlias = Annotated[
     str | None,
     Header(
@@ -98,26 +99,26 @@ async def verify_certificate(call: ChannelCall, body: Credentials, end_user: End
 class CredentialCheck:
     """Checks number and CVC, and counts in the database what is wrong: for all processes, and across restarts (ADR 32).
 
-    A right pair is looked up without a lock. A wrong one is judged again under the lock of its number, so that no more
-    are counted than the limit. One process checks a number's pairs in turn, else many sent at once would all be
-    compared before the first is counted.
+    A right pair is looked up without a lock. A wrong one is judged again under the locks of its number and its guesser,
+    so that no more are answered than the limits. One process checks the pairs of a number, and of an end user, in turn,
+    else many sent at once would all be compared before the first is counted.
     """
 
     def __init__(self, database: Database, keyring: Keyring, settings: Settings) -> None:
         self._database = database
         self._keyring = keyring
         self._policy = settings.guess_policy
-        self._calls = CallLimit(settings.verifications_per_caller, Problem.TOO_MANY_ATTEMPTS)
         self._nobodys_cvc = keyring.seal("0" * 6, NOBODY.bytes)
-        self._in_turn: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._in_turn: WeakValueDictionary[bytes, asyncio.Semaphore] = WeakValueDictionary()
 
     def guess(self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime) -> Guess:
-        """Return what is looked up and counted of a holder's pair: number and end user as keyed hashes."""
-        of_caller = f"{caller.subject}\n{end_user}"
+        """Return what is looked up and counted of a holder's pair: number and guesser as keyed hashes."""
+        guesser = caller.subject if end_user is None else f"{caller.subject}\n{end_user}"
         return Guess(
             fingerprint=self._keyring.fingerprint(shown.number.get_secret_value()),
             caller=caller.subject,
-            end_user=self._keyring.fingerprint(of_caller) if end_user is not None else None,
+            guesser=self._keyring.fingerprint(guesser),
+            is_end_user=end_user is not None,
             channel=shown.channel,
             now=now,
         )
@@ -127,12 +128,13 @@ class CredentialCheck:
     ) -> StoredCredentials | None:
         """Return what is stored of the certificate with this number and CVC, or ``None`` if the pair is wrong.
 
-        429 where the number is locked, or caller or end user ask or err too often. A call whose key has an answer is
-        not checked again: that answer is in what is returned.
+        429 where the number is locked, or caller or end user err too often. A call whose key has an answer is not
+        checked again: that answer is in what is returned.
         """
-        self._calls.hit(guess.caller)
-        in_turn = self._in_turn.setdefault(guess.fingerprint, asyncio.Lock())
-        async with in_turn:
+        of_number = self._in_turn.setdefault(guess.fingerprint, asyncio.Semaphore(1))
+        most = 1 if guess.is_end_user else AT_ONCE
+        of_guesser = self._in_turn.setdefault(guess.guesser, asyncio.Semaphore(most))
+        async with of_number, of_guesser:
             async with self._database.connection() as connection:
                 stored = await GuessRepository(connection).find(guess, self._policy, key)
             if stored.remembered is not None:
@@ -153,7 +155,9 @@ class CredentialCheck:
 
     def _check_may_guess(self, stored: StoredCredentials, guess: Guess) -> None:
         """Refuse right and wrong pairs alike, so that the answer says nothing about the CVC."""
-        wait = self._policy.retry_after(stored.lock, stored.of_caller, stored.of_end_user, guess.now)
+        wait = self._policy.retry_after(
+            stored.lock, stored.of_guesser, guess.now, is_end_user=guess.is_end_user
+        )
         if wait is not None:
             seconds = max(1, math.ceil(wait.total_seconds()))
             raise ProblemError(Problem.TOO_MANY_ATTEMPTS, retry_after=seconds)

@@ -91,8 +91,7 @@ def main() -> None:
     """Print the comparison."""
     chosen = options(rounds=5, seconds=3.0)
     lines = "POST /redemptions", "POST /redemptions"
-    unlimited = {"GIFTCERT_VERIFICATIONS_PER_CALLER": "1000000/second"}
-    measure(_fill, lines, chosen.rounds, chosen.seconds, **unlimited)
+    measure(_fill, lines, chosen.rounds, chosen.seconds)
 
 
 if __name__ == "__main__":

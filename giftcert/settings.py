@@ -141,10 +141,9 @@ class Settings(BaseSettings):
 
     disclosures_per_caller: Rate = Field("6000/minute", description="Requests for CVCs of one caller")
     disclosures_per_certificate: Rate = Field("10/hour", description="Requests for one certificate's CVC")
-    verifications_per_caller: Rate = Field(
-        "6000/minute", description="Checks of number and CVC of one caller"
+    wrong_cvcs_per_caller: Rate = Field(
+        "1000/hour", description="Wrong numbers and CVCs of one caller that names no end user with them"
     )
-    wrong_cvcs_per_caller: Rate = Field("1000/hour", description="Wrong numbers and CVCs of one caller")
     wrong_cvcs_per_end_user: Rate = Field(
         "20/hour", description="Wrong numbers and CVCs of one end user that a channel names"
     )

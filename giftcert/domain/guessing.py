@@ -1,4 +1,7 @@
-"""How many wrong pairs of number and CVC are allowed, per number (ours or not), caller and end user: "Guessing"."""
+"""How many wrong pairs of number and CVC are allowed: per number, ours or not, and per guesser ("Guessing").
+
+The guesser is the end user that a channel names, else the caller: so one buyer who guesses never stops a whole shop.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,13 +52,17 @@ class GuessPolicy:
         return max(*windows, self.longest_lock)
 
     def retry_after(
-        self, lock: NumberLock | None, of_caller: Guesses, of_end_user: Guesses, now: datetime
+        self, lock: NumberLock | None, of_guesser: Guesses, now: datetime, *, is_end_user: bool
     ) -> timedelta | None:
-        """Return how long this caller has to wait before the number is checked again, right or wrong."""
-        waits = [self.per_caller.retry_after(of_caller, now), self.per_end_user.retry_after(of_end_user, now)]
+        """Return how long this guesser has to wait before the number is checked again, right or wrong."""
+        waits = [self.of_guesser(is_end_user=is_end_user).retry_after(of_guesser, now)]
         if lock is not None and now < lock.locked_until:
             waits.append(lock.locked_until - now)
         return max((wait for wait in waits if wait is not None), default=None)
+
+    def of_guesser(self, *, is_end_user: bool) -> GuessLimit:
+        """Return the limit of an end user, or of a caller that names none."""
+        return self.per_end_user if is_end_user else self.per_caller
 
     def lock_after(self, of_number: Guesses, last: NumberLock | None, now: datetime) -> NumberLock | None:
         """Return the lock that one more wrong pair brings, if any, after those since the last lock."""

@@ -15,25 +15,27 @@ from giftcert.storage.certificates import COLUMNS, FROM, IS_PENDING, LoadedCerti
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.repository import Repository
 
-# Not a row's lock: a number that does not exist has none. It keeps wrong pairs of a number from being judged at once.
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2))"
+# No row locks: a number that does not exist has no row. They keep wrong pairs of a number, or of a guesser, from being
+# judged at once; whoever waits for a guesser's has its number's already, so nobody waits in a circle.
+_ONE_AT_A_TIME = """
+    SELECT pg_advisory_xact_lock(hashtextextended(encode($1, 'hex'), 2)),
+        pg_advisory_xact_lock(hashtextextended(encode($2, 'hex'), 3))
+"""
 _WRONG = "SELECT count(*), min(failed_at) FROM wrong_credentials WHERE"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
 _FIND = f"""
     SELECT {COLUMNS}, {IS_PENDING}, l.locked_until, l.locks, k.parameters, k.answer,
-        of_number.*, of_caller.*, of_end_user.*
+        of_number.*, of_guesser.*
     FROM (VALUES (1)) AS one
-    LEFT JOIN idempotency_keys AS k ON k.caller_key = $7 AND k.kept
+    LEFT JOIN idempotency_keys AS k ON k.caller_key = $5 AND k.kept
     LEFT JOIN verification_locks AS l ON l.number_fingerprint = $1
     LEFT JOIN ({FROM}) ON s.number_fingerprint = $1
     CROSS JOIN LATERAL ({_WRONG} number_fingerprint = $1 AND failed_at > greatest($2::timestamptz, l.locked_until))
         AS of_number (failed_of_number, since_of_number)
-    CROSS JOIN LATERAL ({_WRONG} caller = $3 AND failed_at > $4) AS of_caller (failed_of_caller, since_of_caller)
-    CROSS JOIN LATERAL ({_WRONG} end_user = $5 AND failed_at > $6)
-        AS of_end_user (failed_of_end_user, since_of_end_user)
+    CROSS JOIN LATERAL ({_WRONG} guesser = $3 AND failed_at > $4) AS of_guesser (failed_of_guesser, since_of_guesser)
 """  # noqa: S608 - made of constants
 _COUNT = (
-    "INSERT INTO wrong_credentials (number_fingerprint, caller, end_user, failed_at) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO wrong_credentials (number_fingerprint, caller, guesser, failed_at) VALUES ($1, $2, $3, $4)"
 )
 _LOCK = """
     INSERT INTO verification_locks (number_fingerprint, attempts, locks, since, channel, locked_at, locked_until)
@@ -59,7 +61,8 @@ class Guess:
 
     fingerprint: bytes  # of the number
     caller: str
-    end_user: bytes | None  # a keyed hash
+    guesser: bytes  # keyed hash of the caller and the end user, if it names one
+    is_end_user: bool
     channel: str
     now: datetime
 
@@ -74,8 +77,7 @@ class StoredCredentials:
     remembered: bytes | None  # the answer that the caller's key has
     lock: NumberLock | None
     of_number: Guesses  # since its last lock
-    of_caller: Guesses
-    of_end_user: Guesses
+    of_guesser: Guesses
 
     def idle(self, now: datetime) -> LoadedCertificate | None:
         """Return the certificate, if nothing waits for it and nothing is due."""
@@ -103,8 +105,8 @@ class GuessRepository(Repository):
     """Looks numbers up, counts what is wrong, and locks numbers."""
 
     async def lock(self, guess: Guess) -> None:
-        """Let nobody else count a wrong pair of this number until the transaction ends."""
-        await self._execute(_ONE_AT_A_TIME, guess.fingerprint)
+        """Let nobody else count a wrong pair of this number or guesser until the transaction ends."""
+        await self._execute(_ONE_AT_A_TIME, guess.fingerprint, guess.guesser)
 
     async def find(
         self, guess: Guess, policy: GuessPolicy, key: IdempotencyKey | None = None
@@ -114,10 +116,8 @@ class GuessRepository(Repository):
             _FIND,
             guess.fingerprint,
             guess.now - policy.per_number.window,
-            guess.caller,
-            guess.now - policy.per_caller.window,
-            guess.end_user,
-            guess.now - policy.per_end_user.window,
+            guess.guesser,
+            guess.now - policy.of_guesser(is_end_user=guess.is_end_user).window,
             key.caller_key if key else None,
         )
         answer, locked_until, certificate_id = row["answer"], row["locked_until"], row["certificate_id"]
@@ -128,13 +128,12 @@ class GuessRepository(Repository):
             remembered=key.answer_of(row["parameters"], answer) if key and answer is not None else None,
             lock=None if locked_until is None else NumberLock(locked_until, row["locks"]),
             of_number=Guesses(row["failed_of_number"], row["since_of_number"]),
-            of_caller=Guesses(row["failed_of_caller"], row["since_of_caller"]),
-            of_end_user=Guesses(row["failed_of_end_user"], row["since_of_end_user"]),
+            of_guesser=Guesses(row["failed_of_guesser"], row["since_of_guesser"]),
         )
 
     async def count_wrong(self, guess: Guess, before: StoredCredentials, policy: GuessPolicy) -> None:
         """Count a pair as wrong, and lock the number if it was one too many."""
-        await self._execute(_COUNT, guess.fingerprint, guess.caller, guess.end_user, guess.now)
+        await self._execute(_COUNT, guess.fingerprint, guess.caller, guess.guesser, guess.now)
         if lock := policy.lock_after(before.of_number, before.lock, guess.now):
             attempts, since = before.of_number.count + 1, before.of_number.since or guess.now
             about = (guess.fingerprint, attempts, lock.in_a_row, since, guess.channel)

@@ -52,21 +52,22 @@ def test_a_number_that_was_left_alone_for_the_longest_lock_begins_anew(
 
 
 @pytest.mark.parametrize(
-    ("lock", "of_caller", "of_end_user", "wait"),
+    ("lock", "of_guesser", "is_end_user", "wait"),
     [
-        (None, Guesses(), Guesses(), None),
-        (None, Guesses(99, NOON), Guesses(9, NOON), None),
-        (None, Guesses(100, NOON - 20 * MINUTE), Guesses(), 40 * MINUTE),
-        (None, Guesses(), Guesses(10, NOON - 50 * MINUTE), 10 * MINUTE),
-        (NumberLock(NOON + 5 * MINUTE), Guesses(), Guesses(), 5 * MINUTE),
-        (NumberLock(NOON), Guesses(), Guesses(), None),
-        (NumberLock(NOON + 5 * MINUTE), Guesses(100, NOON), Guesses(10, NOON - MINUTE), HOUR),
+        (None, Guesses(), False, None),
+        (None, Guesses(99, NOON), False, None),
+        (None, Guesses(100, NOON - 20 * MINUTE), False, 40 * MINUTE),
+        (None, Guesses(9, NOON), True, None),
+        (None, Guesses(10, NOON - 50 * MINUTE), True, 10 * MINUTE),
+        (NumberLock(NOON + 5 * MINUTE), Guesses(), False, 5 * MINUTE),
+        (NumberLock(NOON), Guesses(), False, None),
+        (NumberLock(NOON + 5 * MINUTE), Guesses(10, NOON - MINUTE), True, 59 * MINUTE),
     ],
 )
 def test_whoever_is_stopped_hears_when_all_that_stops_it_is_over(
-    lock: NumberLock | None, of_caller: Guesses, of_end_user: Guesses, wait: timedelta | None
+    lock: NumberLock | None, of_guesser: Guesses, is_end_user: bool, wait: timedelta | None
 ) -> None:
-    assert POLICY.retry_after(lock, of_caller, of_end_user, NOON) == wait
+    assert POLICY.retry_after(lock, of_guesser, NOON, is_end_user=is_end_user) == wait
 
 
 def test_what_is_wrong_is_remembered_as_long_as_anything_counts_it() -> None:

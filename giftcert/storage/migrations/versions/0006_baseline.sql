@@ -393,17 +393,16 @@ CREATE INDEX quarantine_unsearchable ON quarantine (quarantined_at) WHERE closed
 
 -- Guessing ----------------------------------------------------------------------------------------------------------
 
--- A row per check that failed, whether the number exists or not: else the time of the answer would tell. `end_user` is
--- a keyed hash of what the channel calls its own customer.
+-- A row per check that failed, whether the number exists or not: else the time of the answer would tell. `guesser` is
+-- a keyed hash of the caller and what it calls its own customer, or of the caller alone.
 CREATE TABLE wrong_credentials (
     number_fingerprint bytea NOT NULL,
-    caller text NOT NULL,
-    end_user bytea,
+    caller text NOT NULL, -- for whoever looks into it
+    guesser bytea NOT NULL,
     failed_at timestamptz NOT NULL
 );
 CREATE INDEX wrong_credentials_number ON wrong_credentials (number_fingerprint, failed_at);
-CREATE INDEX wrong_credentials_caller ON wrong_credentials (caller, failed_at);
-CREATE INDEX wrong_credentials_end_user ON wrong_credentials (end_user, failed_at) WHERE end_user IS NOT NULL;
+CREATE INDEX wrong_credentials_guesser ON wrong_credentials (guesser, failed_at);
 CREATE INDEX wrong_credentials_age ON wrong_credentials (failed_at);
 
 -- The last lock of a number, over or not. `locks` in a row: each lasts twice as long as the one before. `recorded` once
