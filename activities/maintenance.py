@@ -10,12 +10,15 @@ from temporalio.client import Client
 
 from activities.payloads import Reconciled
 from giftcert.clock import Clock, utc_now
+from giftcert.contracts.notices import DisclosureAlertReason, DisclosureUnusual, input_key
+from giftcert.domain.rate_limits import is_unusual
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import drop_before
+from giftcert.storage.disclosures import DisclosureRepository
 from giftcert.storage.guesses import GuessRepository
 from giftcert.storage.idempotency import IdempotencyRepository
 from giftcert.storage.operations import OperationRepository
@@ -50,6 +53,7 @@ class MaintenanceActivities:
             self.drop_days,
             self.reconcile,
             self.retire_batch,
+            self.report_unusual_disclosures,
         ]
 
     @activity.defn
@@ -89,6 +93,25 @@ class MaintenanceActivities:
             payments = await drop_before(connection, "unmatched_payments", payments_kept)
             originals = await drop_before(connection, "inbox", originals_kept)
         return len(payments) + len(originals)
+
+    @activity.defn
+    async def report_unusual_disclosures(self) -> int:
+        """Report callers that got far more CVCs in an hour than in any of the week before; return how many."""
+        now, usual = self.clock(), self.settings.disclosures_never_unusual
+        async with self.database.transaction() as connection:
+            disclosures, reported = DisclosureRepository(connection), 0
+            for one in await disclosures.busy_hours(now, usual):
+                if is_unusual(one.disclosed, one.busiest, usual):
+                    alert = DisclosureUnusual(
+                        disclosed_to=one.disclosed_to,
+                        reason=DisclosureAlertReason.FAR_MORE_THAN_USUAL,
+                        count=one.disclosed,
+                        since=one.hour,
+                        usual=one.busiest,
+                    )
+                    key = input_key(self.settings.topic_stream, 0)
+                    reported += await disclosures.report(alert, one.hour, now, key)
+        return reported
 
     @activity.defn
     async def reconcile(self, what: Reconciliation) -> Reconciled:

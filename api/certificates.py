@@ -229,15 +229,14 @@ async def disclose_cvc(
     The disclosure is recorded and told on the stream before the reply; so is every refusal.
     """
     services, caller = call.services, call.caller.subject
-    services.disclosures_by_certificate.hit(str(certificate_id))
-    services.disclosures_by_caller.hit(caller)
-    sealed = await services.workflows.sealed_secrets(str(certificate_id))
     request = messages.DiscloseCvc(
         disclosed_to=caller,
         purpose=purpose,
         notification_id=str(notification_id) if notification_id else None,
     )
-    outcome = await services.act(str(certificate_id), request)
+    async with services.disclosure_limits.within(caller, str(certificate_id), services.clock()):
+        sealed = await services.workflows.sealed_secrets(str(certificate_id))
+        outcome = await services.act(str(certificate_id), request)
     if outcome.refusal is not None or outcome.sealed is None:
         raise refused(outcome, Problem.NOT_ACTIVE)
     source = "storage" if sealed is None else "workflow"

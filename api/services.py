@@ -8,8 +8,7 @@ from functools import partial
 import structlog
 from temporalio.client import Client
 
-from api.limits import CallLimit, ReservationCap
-from api.problems import Problem
+from api.limits import DisclosureLimits, ReservationCap
 from api.products import Catalogue
 from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows
@@ -53,10 +52,7 @@ class Services:
         self.past_claims, self.claims = claims, ClaimQueue(claims)
         self.cap = ReservationCap(database, settings.reservation_cap, settings.reservation_share)
         self.credentials = CredentialCheck(database, self.keyring, settings)
-        self.disclosures_by_caller, self.disclosures_by_certificate = (
-            CallLimit(rate, Problem.TOO_MANY_DISCLOSURES)
-            for rate in (settings.disclosures_per_caller, settings.disclosures_per_certificate)
-        )
+        self.disclosure_limits = DisclosureLimits(database, settings)
 
     async def act(
         self,

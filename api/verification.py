@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import math
 from datetime import datetime
 from typing import Annotated, TypeAlias
 from uuid import UUID
@@ -12,8 +11,9 @@ from fastapi import APIRouter, Header
 from pydantic import Field, Secret, StringConstraints
 
 from api.authentication import AuthenticatedRoute, ChannelCall
+from api.limits import too_many
 from api.openapi import may_answer
-from api.problems import Problem, ProblemError
+from api.problems import Problem
 from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
 from giftcert.domain.certificate.messages import LockVerification
 from giftcert.lifecycle.change import Lifecycle
@@ -159,8 +159,7 @@ class CredentialCheck:
             stored.lock, stored.of_guesser, guess.now, is_end_user=guess.is_end_user
         )
         if wait is not None:
-            seconds = max(1, math.ceil(wait.total_seconds()))
-            raise ProblemError(Problem.TOO_MANY_ATTEMPTS, retry_after=seconds)
+            raise too_many(Problem.TOO_MANY_ATTEMPTS, wait)
 
     def _is_right(self, stored: StoredCredentials, cvc: str) -> bool:
         """Open a seal and compare in any case: of a number that does not exist, nobody's."""

@@ -12,13 +12,14 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from giftcert.domain.guessing import GuessLimit, GuessPolicy
+from giftcert.domain.guessing import GuessPolicy
 from giftcert.domain.policy import Policy
+from giftcert.domain.rate_limits import RateLimit
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-def rate_of(text: str) -> GuessLimit:
+def rate_of(text: str) -> RateLimit:
     """Return how many in which time a text such as ``100/minute`` allows.
 
     Raises:
@@ -30,7 +31,7 @@ def rate_of(text: str) -> GuessLimit:
         parsed = parse(text)
     except ValueError:
         raise ValueError("must be a number per time, such as 100/minute") from None
-    return GuessLimit(parsed.amount, timedelta(seconds=parsed.get_expiry()))
+    return RateLimit(parsed.amount, timedelta(seconds=parsed.get_expiry()))
 
 
 def _checked_rate(text: str) -> str:
@@ -139,8 +140,13 @@ class Settings(BaseSettings):
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
 
-    disclosures_per_caller: Rate = Field("6000/minute", description="Requests for CVCs of one caller")
-    disclosures_per_certificate: Rate = Field("10/hour", description="Requests for one certificate's CVC")
+    disclosures_per_caller: Rate = Field("6000/minute", description="CVCs that one caller gets")
+    disclosures_per_certificate: Rate = Field(
+        "10/hour", description="Answers and refusals to requests for one certificate's CVC"
+    )
+    disclosures_never_unusual: int = Field(
+        1_000, ge=0, description="CVCs that a caller may get in an hour without alert.disclosureUnusual"
+    )
     wrong_cvcs_per_caller: Rate = Field(
         "1000/hour", description="Wrong numbers and CVCs of one caller that names no end user with them"
     )

@@ -5,6 +5,7 @@ Each is a dataclass of its payload, like the events of the domain.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
 from giftcert.contracts.payload import payload_of
@@ -90,6 +91,27 @@ class OrderTooLarge:
     payments: int
 
 
+class DisclosureAlertReason(StrEnum):
+    """What is unusual about a caller's requests for CVCs."""
+
+    CALLER_LIMIT = "callerLimit"
+    CERTIFICATE_LIMIT = "certificateLimit"
+    FAR_MORE_THAN_USUAL = "farMoreThanUsual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosureUnusual:
+    """A caller passed a limit of disclosures, or got far more CVCs than is usual; told once for each of its hours."""
+
+    type: ClassVar[str] = "alert.disclosureUnusual"
+    disclosed_to: str
+    reason: DisclosureAlertReason
+    count: int
+    since: datetime
+    usual: int  # the limit, or the count of its busiest hour within seven days
+    certificate_id: str | None = None  # whose limit was passed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvariantViolated:
     """What must always be true is not; reported once while that lasts. ``subject`` names what it is about."""
@@ -104,7 +126,12 @@ class InvariantViolated:
 
 ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
 InputNotice: TypeAlias = (
-    InputMalformed | CertificateUnknown | InputUnexpected | ProcessingFailed | OrderTooLarge
+    InputMalformed
+    | CertificateUnknown
+    | InputUnexpected
+    | ProcessingFailed
+    | OrderTooLarge
+    | DisclosureUnusual
 )
 Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated
 # An event of the domain may be told without its certificate: money for a line whose certificate nobody knows.

@@ -6,25 +6,7 @@ The guesser is the end user that a channel names, else the caller: so one buyer 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-
-@dataclass(frozen=True, slots=True)
-class Guesses:
-    """Wrong pairs within a window."""
-
-    count: int = 0
-    since: datetime | None = None  # of the first
-
-
-@dataclass(frozen=True, slots=True)
-class GuessLimit:
-    """How many pairs may be wrong within a window that moves with the time."""
-
-    count: int
-    window: timedelta
-
-    def retry_after(self, wrong: Guesses, now: datetime) -> timedelta | None:
-        """Return how long to wait until the first wrong pair no longer counts; ``None``: no need to wait."""
-        return (wrong.since or now) + self.window - now if wrong.count >= self.count else None
+from giftcert.domain.rate_limits import Counted, RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +21,9 @@ class NumberLock:
 class GuessPolicy:
     """What may be wrong, and how long a number is locked: at first ``lock``, each further time twice as long."""
 
-    per_number: GuessLimit
-    per_caller: GuessLimit
-    per_end_user: GuessLimit
+    per_number: RateLimit
+    per_caller: RateLimit
+    per_end_user: RateLimit
     lock: timedelta
     longest_lock: timedelta
 
@@ -52,7 +34,7 @@ class GuessPolicy:
         return max(*windows, self.longest_lock)
 
     def retry_after(
-        self, lock: NumberLock | None, of_guesser: Guesses, now: datetime, *, is_end_user: bool
+        self, lock: NumberLock | None, of_guesser: Counted, now: datetime, *, is_end_user: bool
     ) -> timedelta | None:
         """Return how long this guesser has to wait before the number is checked again, right or wrong."""
         waits = [self.of_guesser(is_end_user=is_end_user).retry_after(of_guesser, now)]
@@ -60,11 +42,11 @@ class GuessPolicy:
             waits.append(lock.locked_until - now)
         return max((wait for wait in waits if wait is not None), default=None)
 
-    def of_guesser(self, *, is_end_user: bool) -> GuessLimit:
+    def of_guesser(self, *, is_end_user: bool) -> RateLimit:
         """Return the limit of an end user, or of a caller that names none."""
         return self.per_end_user if is_end_user else self.per_caller
 
-    def lock_after(self, of_number: Guesses, last: NumberLock | None, now: datetime) -> NumberLock | None:
+    def lock_after(self, of_number: Counted, last: NumberLock | None, now: datetime) -> NumberLock | None:
         """Return the lock that one more wrong pair brings, if any, after those since the last lock."""
         if of_number.count + 1 < self.per_number.count:
             return None

@@ -10,7 +10,8 @@ from uuid import UUID
 from asyncpg import Record
 
 from giftcert.domain.certificate.state import CertificateState
-from giftcert.domain.guessing import Guesses, GuessPolicy, NumberLock
+from giftcert.domain.guessing import GuessPolicy, NumberLock
+from giftcert.domain.rate_limits import Counted
 from giftcert.storage.certificates import COLUMNS, FROM, IS_PENDING, LoadedCertificate, idle, stored_of
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.repository import Repository
@@ -76,8 +77,8 @@ class StoredCredentials:
     row: Record  # decoded when somebody asks: that takes time which a number that does not exist would not
     remembered: bytes | None  # the answer that the caller's key has
     lock: NumberLock | None
-    of_number: Guesses  # since its last lock
-    of_guesser: Guesses
+    of_number: Counted  # since its last lock
+    of_guesser: Counted
 
     def idle(self, now: datetime) -> LoadedCertificate | None:
         """Return the certificate, if nothing waits for it and nothing is due."""
@@ -127,8 +128,8 @@ class GuessRepository(Repository):
             row=row,
             remembered=key.answer_of(row["parameters"], answer) if key and answer is not None else None,
             lock=None if locked_until is None else NumberLock(locked_until, row["locks"]),
-            of_number=Guesses(row["failed_of_number"], row["since_of_number"]),
-            of_guesser=Guesses(row["failed_of_guesser"], row["since_of_guesser"]),
+            of_number=Counted(row["failed_of_number"], row["since_of_number"]),
+            of_guesser=Counted(row["failed_of_guesser"], row["since_of_guesser"]),
         )
 
     async def count_wrong(self, guess: Guess, before: StoredCredentials, policy: GuessPolicy) -> None:

@@ -16,7 +16,7 @@ from specs.generator.event_schemas import EventKind, catalogue, event_schema
 from specs.generator.input_schemas import input_schemas
 
 # Of the document: the middle number rises with each addition, the first never without a new schemaVersion.
-CONTRACT_VERSION = "1.0.0"
+CONTRACT_VERSION = "1.1.0"
 _TOPICS = {
     "orders": ("All_SalesOrder", "Orders of all channels, written through Orders. Key: the order id."),
     "payments": ("All_Payments", "Payments of all channels, written through Payments. Key: the order id."),

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from api.limits import CallLimit
+from api.limits import DisclosureLimits
 from api.workflows import CertificateWorkflows
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 COMMITS = (change, "write")
 OPENING = (Keyring, "open")
 UP_TO_THE_COMMIT = (
-    (CallLimit, "hit"),
+    (DisclosureLimits, "_check"),
     (CertificateWorkflows, "sealed_secrets"),
     (change, "read_idle"),
     COMMITS,

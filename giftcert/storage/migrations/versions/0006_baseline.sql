@@ -205,6 +205,17 @@ CREATE TABLE disclosures (
     sequence integer NOT NULL,
     PRIMARY KEY (certificate_id, sequence)
 );
+CREATE INDEX disclosures_of_caller ON disclosures (disclosed_to, disclosed_at);
+CREATE INDEX disclosures_age ON disclosures USING brin (disclosed_at);
+
+-- How many CVCs a caller got in each hour of the last week. `reported`: of this hour is told that it is unusual.
+CREATE TABLE disclosure_hours (
+    disclosed_to text NOT NULL,
+    hour timestamptz NOT NULL,
+    disclosed integer NOT NULL DEFAULT 0,
+    reported boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (disclosed_to, hour)
+);
 
 -- One mechanism for Idempotency-Key: written last, on success, in the transaction of what it answers. `caller_key` is
 -- a keyed hash of the caller, the call and the key. `kept` answers (redemptions) are never forgotten.
