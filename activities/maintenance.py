@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from activities.payloads import Reconciled
 from giftcert.clock import Clock, utc_now
-from giftcert.contracts.notices import DisclosureAlertReason, DisclosureUnusual, input_key
+from giftcert.contracts.notices import DisclosureAlertReason, DisclosureUnusual
 from giftcert.domain.rate_limits import is_unusual
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
@@ -109,7 +109,7 @@ class MaintenanceActivities:
                         since=one.hour,
                         usual=one.busiest,
                     )
-                    key = input_key(self.settings.topic_stream, 0)
+                    key = self.settings.general_stream_key
                     reported += await disclosures.report(alert, one.hour, now, key)
         return reported
 

@@ -114,7 +114,9 @@ async def _start(call: Call, operation: Operation, key: IdempotencyKey | None) -
         before = await IdempotencyRepository(connection).find(key, operation.requested_at) if key else None
         if before is not None:
             return before, True
-        stored = await OperationRepository(connection).start(operation)
+        stored = await OperationRepository(connection).start(
+            operation, call.services.settings.general_stream_key
+        )
         body = OperationView.model_validate(stored).model_dump_json(by_alias=True).encode()
         if key is not None:
             answer = key.answered(body, operation.requested_at)

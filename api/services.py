@@ -8,7 +8,8 @@ from functools import partial
 import structlog
 from temporalio.client import Client
 
-from api.limits import DisclosureLimits, ReservationCap
+from api.disclosure_limits import DisclosureLimits
+from api.limits import ReservationCap
 from api.products import Catalogue
 from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows

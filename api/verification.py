@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header
 from pydantic import Field, Secret, StringConstraints
 
 from api.authentication import AuthenticatedRoute, ChannelCall
-from api.limits import too_many
+from api.disclosure_limits import too_many
 from api.openapi import may_answer
 from api.problems import Problem
 from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status

@@ -236,6 +236,11 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap_servers
 
     @property
+    def general_stream_key(self) -> str:
+        """The stream key of what is about no certificate, product or input."""
+        return f"{self.topic_stream}-0"
+
+    @property
     def policy(self) -> Policy:
         """The deadlines of the lifecycle as the domain takes them."""
         return Policy(**{field.name: getattr(self, field.name) for field in fields(Policy)})

@@ -5,8 +5,7 @@ from functools import partial
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.inputs import MalformedRecord
-from giftcert.contracts.notices import about_input, input_key
-from giftcert.domain.certificate.events import OperatorActed
+from giftcert.contracts.notices import input_key
 from giftcert.security.keyring import Keyring, SealError
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
@@ -160,8 +159,7 @@ class Replay:
 
     async def record_act(self, connection: Connection, place: Place, what: str) -> None:
         """Record what somebody does with a record, in the transaction in which it is done."""
-        event = about_input(OperatorActed(who=self.who, what=what), self.clock())
-        await EventRepository(connection).append_keyed(input_key(*place[:2]), [event])
+        await EventRepository(connection).append_act(input_key(*place[:2]), self.who, what, self.clock())
 
 
 def _parts(stored: StoredRecord, record: InputRecord) -> list[InputRecord]:

@@ -23,6 +23,7 @@ from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.database import Database
+from giftcert.storage.events import EventRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolCount, PoolRepository
 from giftcert.storage.products import ProductRepository
@@ -35,13 +36,14 @@ app = typer.Typer(name="pool", help="What there is to sell.", no_args_is_help=Tr
 async def generate(
     product: Annotated[str, typer.Option(help="Of which product")],
     count: Annotated[int, typer.Option(min=1, max=5_000_000, help="How many")],
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Make certificates with numbers and sealed CVCs from a secure source."""
     settings = database_settings()
     refuse_embedded_keys(settings)
     progress = lambda made: say_progress("", made, count, as_json=as_json)  # noqa: E731
-    batch = await _generate(settings, product, count, progress)
+    batch = await _generate(settings, product, count, operator(by), progress)
     data = {"batchId": str(batch), "product": product, "count": count}
     say(data, f"{count:,} certificates of {product} made: batch {batch}", as_json=as_json)
 
@@ -79,7 +81,7 @@ async def retire(
         requested_at=utc_now(),
     )
     async with opened_lifecycle("pool") as lifecycle:
-        await _start(lifecycle.database, operation)
+        await _start(lifecycle.database, operation, database_settings().general_stream_key)
         done = await _carry_out(lifecycle, operation.operation_id, as_json=as_json)
     say(
         payload_of(done),
@@ -101,16 +103,24 @@ async def fill_empty_pool(settings: Settings) -> list[str]:
 
 
 async def _generate(
-    settings: Settings, product_id: str, quantity: int, progress: Callable[[int], None] = lambda _made: None
+    settings: Settings,
+    product_id: str,
+    quantity: int,
+    who: str | None = None,  # nobody fills the pool of an embedded stack
+    progress: Callable[[int], None] = lambda _made: None,
 ) -> UUID:
-    keyring = keyring_of(settings)
+    keyring, now = keyring_of(settings), utc_now()
     async with connected(settings, "pool") as database, database.transaction() as connection:
         products, pool = await ProductRepository(connection).all(), PoolRepository(connection)
         if product_id not in products:
             known = ", ".join(products) or "none; run `giftcert setup` first"
             raise CommandError(f"there is no product {product_id}; there are: {known}")
         await pool.check_keyring(keyring)
-        return await pool.generate(products[product_id], quantity, keyring, utc_now(), progress)
+        batch = await pool.generate(products[product_id], quantity, keyring, now, progress)
+        if who is not None:
+            acted = f"made {quantity} certificates of {product_id}: batch {batch}"
+            await EventRepository(connection).append_act(settings.general_stream_key, who, acted, now)
+        return batch
 
 
 async def _counts(settings: Settings) -> list[PoolCount]:
@@ -118,10 +128,10 @@ async def _counts(settings: Settings) -> list[PoolCount]:
         return await PoolRepository(connection).counts(utc_now(), settings.cooling_period)
 
 
-async def _start(database: Database, operation: Operation) -> None:
+async def _start(database: Database, operation: Operation, stream_key: str) -> None:
     try:
         async with database.transaction() as connection:
-            await OperationRepository(connection).start(operation)
+            await OperationRepository(connection).start(operation, stream_key)
     except UnknownCertificateError:
         raise CommandError(f"there is no certificate {operation.certificate_id}") from None
     except UnknownBatchError:

@@ -8,11 +8,15 @@ import typer
 from giftcert.cli.connections import connected, lifecycle_of, reaching_kafka, reaching_temporal
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.operators import By, operator
 from giftcert.cli.output import AsJson, say, say_progress
+from giftcert.clock import utc_now
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.redaction import printable
 from giftcert.security.keys import keyring_of
 from giftcert.settings import load_settings
+from giftcert.storage.database import Database
+from giftcert.storage.events import EventRepository
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.verification import repair as repairs
@@ -31,6 +35,7 @@ async def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Set off again what got lost on its way, and look once more")
     ] = False,
+    by: By = None,
     as_json: AsJson = False,
 ) -> int:
     """Hold database, stream and workflows against the ten invariants; ends with 1 if one does not hold."""
@@ -51,6 +56,7 @@ async def verify(
             if repair:
                 done = await repairs.repair(sources, client, await lifecycle_of(settings, database), found)
             if done:
+                await _record(database, settings.general_stream_key, operator(by), done)
                 await repairs.until_effective(database, found)
                 findings = await look(sources, progress)
     data, lines = _as_data(findings), _as_lines(findings)
@@ -59,6 +65,12 @@ async def verify(
         lines += _about_repair(found, findings, done)
     say(data, "\n".join(lines), as_json=as_json)
     return 0 if findings.hold else 1
+
+
+async def _record(database: Database, stream_key: str, who: str, done: list[str]) -> None:
+    async with database.transaction() as connection:
+        what = f"verify --repair: {'; '.join(done)}"
+        await EventRepository(connection).append_act(stream_key, who, what, utc_now())
 
 
 def _as_data(findings: Findings) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from giftcert.domain.certificate.deadlines import Deadline, is_over, next_deadli
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.state import CertificateState, Holder, Line, LineRef, RefundCase, Status
+from giftcert.domain.certificate.support_requests import record_act
 from giftcert.domain.identifiers import NewId
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.release_gate import look_again_after
@@ -156,6 +157,7 @@ class Review:
     def decide_request(self, request: m.Request) -> Decision:
         """Decide a request, and return the decision about it alone. What that raises is raised."""
         decision = decide(self.state, request, self.now, self._terms, self._new_id)
+        record_act(decision, request)
         self._take(decision, channel=getattr(request, "channel", None))
         self.is_unlocked = isinstance(request, m.UnlockVerification) and decision.refusal is None
         self.disclosures = [

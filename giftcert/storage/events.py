@@ -10,7 +10,9 @@ from uuid import UUID
 from asyncpg import Record
 from uuid_utils.compat import uuid7
 
+from giftcert.contracts.notices import about_input
 from giftcert.contracts.stream import EventRecord, StoredEvent
+from giftcert.domain.certificate.events import OperatorActed
 from giftcert.security.keyring import Keyring
 from giftcert.storage.database import Connection
 from giftcert.storage.event_texts import EventTextRepository
@@ -110,6 +112,10 @@ class EventRepository(Repository):
     async def append_keyed(self, stream_key: str, records: Sequence[EventRecord]) -> None:
         """Append events of a product, or, as ``<topic>-<partition>``, of the input that an error is about."""
         await self._execute(_APPEND, event_rows(await self._masked(records), stream_key))
+
+    async def append_act(self, stream_key: str, who: str, what: str, at: datetime) -> None:
+        """Append what a person did that is about no single certificate, in the transaction in which it is done."""
+        await self.append_keyed(stream_key, [about_input(OperatorActed(who=who, what=what), at)])
 
     async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
         """Append an event and return ``True``, unless one of its type and key was recorded since and still waits."""

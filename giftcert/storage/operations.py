@@ -6,7 +6,7 @@ from uuid import UUID
 
 from giftcert.domain.certificate.state import ENDED, FOR_SALE
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.events import CHANGED, events_of
+from giftcert.storage.events import CHANGED, EventRepository, events_of
 from giftcert.storage.repository import Repository
 from giftcert.storage.reservations import NOTHING_WAITS
 
@@ -80,6 +80,11 @@ class Operation:
     reached: UUID | None = None  # all up to this certificate are done
     finished_at: datetime | None = None
 
+    @property
+    def subject(self) -> str:
+        """What is to be retired, in words."""
+        return f"certificate {self.certificate_id}" if self.batch_id is None else f"batch {self.batch_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -92,11 +97,17 @@ class Chunk:
 class OperationRepository(Repository):
     """Starts operations and tells how far they have come."""
 
-    async def start(self, asked: Operation) -> Operation:
-        """Remember what is to be retired; raises ``UnknownBatchError``, ``UnknownCertificateError``."""
+    async def start(self, asked: Operation, stream_key: str) -> Operation:
+        """Remember what is to be retired, and tell who asked.
+
+        Raises ``UnknownBatchError``, ``UnknownCertificateError``.
+        """
         what = (asked.operation_id, asked.batch_id, asked.certificate_id)
         row = await self._fetchrow(_START, *what, asked.reason, asked.requested_by, asked.requested_at)
         if row is not None:
+            acted = f"retire {asked.subject}: {asked.reason}"
+            events = EventRepository(self._connection)
+            await events.append_act(stream_key, asked.requested_by, acted, asked.requested_at)
             return Operation(**row)
         if asked.batch_id is not None:
             raise UnknownBatchError(asked.batch_id)

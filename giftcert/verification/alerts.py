@@ -7,7 +7,6 @@ from giftcert.contracts.notices import (
     about_certificate,
     about_input,
     about_product,
-    input_key,
 )
 from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
@@ -62,7 +61,7 @@ async def _append(connection: Connection, settings: Settings, violation: Violati
     if violation.kind == "product":
         await events.append_keyed(subject, [about_product(notice, subject, now)])
     else:
-        key = subject if violation.kind == "input" else input_key(settings.topic_stream, 0)
+        key = subject if violation.kind == "input" else settings.general_stream_key
         await events.append_keyed(key, [about_input(notice, now)])
 
 

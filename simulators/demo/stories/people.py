@@ -26,6 +26,7 @@ async def spent_and_refunded_approved(play: Play) -> None:
         "redemption.rejected refundInProgress",
         "refund.resolved approve",
         "refund.completed",
+        "audit.operatorActed",
         status="refunded",
         refund_state="completed",
         left=0,
@@ -42,6 +43,7 @@ async def spent_and_refunded_rejected(play: Play) -> None:
     outcome = WAITING.then(
         "refund.resolved reject",
         "refund.completed",
+        "audit.operatorActed",
         HELD,
         TAKEN,
         status="redeemed",
@@ -58,8 +60,10 @@ async def blocked_for_a_while(play: Play) -> None:
     """A client lost the letter: nothing can be spent until support knows more, and CRM writes once more."""
     outcome = ISSUED.then(
         "audit.blocked",
+        "audit.operatorActed",
         "redemption.rejected blocked",
         "audit.unblocked",
+        "audit.operatorActed",
         "audit.operatorActed",
         "notification.requested",
         HELD,

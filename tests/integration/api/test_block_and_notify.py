@@ -80,7 +80,7 @@ async def test_blocking_twice_is_told_once(desk: Desk) -> None:
     sold = await desk.sell()
     replies = [await desk.act(sold, "block", reason=STOLEN) for _ in range(2)]
     assert [reply.status_code for reply in replies] == [200, 200]
-    assert await desk.told(sold, "audit.") == ["audit.blocked"]
+    assert await desk.told(sold, "audit.") == ["audit.blocked", "audit.operatorActed"]
 
 
 async def test_a_finished_certificate_is_not_blocked(desk: Desk) -> None:
@@ -108,9 +108,10 @@ async def test_a_reserved_certificate_is_blocked(desk: Desk) -> None:
     claim = (await desk.api.next()).json()
     certificate_id = claim["certificateId"]
     assert (await desk.act(certificate_id, "block", reason=STOLEN)).json()["status"] == "blocked"
-    [_, blocked] = await desk.stock.events(certificate_id)
+    [_, blocked, acted] = await desk.stock.events(certificate_id)
     assert (blocked["sequence"], blocked["event_type"], blocked["status"]) == (2, "audit.blocked", "blocked")
     assert blocked["payload"] == {"reason": STOLEN, "by": "anna", "breakage": None}
+    assert acted["payload"] == {"who": "anna", "what": f"blocked the certificate: {STOLEN}"}
     await desk.api.client.delete(f"/reservations/{claim['reservationId']}", headers=desk.api.headers())
     assert (await desk.api.next()).status_code == 409
     unblocked = await desk.act(certificate_id, "unblock", reason="found again")
@@ -125,11 +126,14 @@ async def test_one_never_reserved_is_blocked_and_given_only_after_the_block_is_l
     assert (await desk.api.next()).status_code == 409
     assert (await desk.act(row["id"], "unblock", reason="found again")).json()["status"] == "available"
     assert (await desk.api.next()).status_code == 200
-    told = [(one["sequence"], one["event_type"]) for one in await desk.stock.events(row["id"])]
-    assert told == [(1, "audit.blocked"), (2, "audit.unblocked"), (3, "issue.reserved")]
+    assert [one["event_type"] for one in await desk.stock.events(row["id"])] == [
+        *("audit.blocked", "audit.operatorActed", "audit.unblocked", "audit.operatorActed"),
+        "issue.reserved",
+    ]
 
 
 async def test_a_block_counts_once_under_its_key(desk: Desk) -> None:
+    acted = "audit.operatorActed"
     await desk.stock.fill(1)
     certificate_id = (await desk.api.next()).json()["certificateId"]
     await desk.act(certificate_id, "block", reason=STOLEN, key="k")
@@ -137,7 +141,8 @@ async def test_a_block_counts_once_under_its_key(desk: Desk) -> None:
     again = await desk.act(certificate_id, "block", reason=STOLEN, key="k")
     assert (again.json()["status"], again.headers["idempotency-hit"]) == ("blocked", "true")
     assert (await desk.act(certificate_id, "block", reason=STOLEN)).json()["status"] == "blocked"
-    assert len(await desk.stock.events(certificate_id)) == 4
+    told = [one["event_type"] for one in await desk.stock.events(certificate_id)]
+    assert told[1:] == ["audit.blocked", acted, "audit.unblocked", acted, "audit.blocked", acted]
 
 
 async def test_the_client_is_written_to_again(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from api.limits import DisclosureLimits
+from api.disclosure_limits import DisclosureLimits
 from api.workflows import CertificateWorkflows
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle

@@ -51,6 +51,7 @@ async def test_an_approval_takes_what_is_left_and_says_what_is_not_covered(desk:
     assert (body["decision"], body["status"], body["refundState"]) == ("approve", "refunded", "completed")
     assert amounts(reply) == {"taken": 400_000, "uncovered": 100_000, "balance": 0}
     assert (await desk.told(sold))[-2:] == ["refund.resolved", "refund.completed"]
+    assert await desk.told(sold, "audit.") == ["audit.operatorActed"]
     resolved = [one for one in await desk.stock.events(sold.certificate_id) if "resolvedBy" in one["payload"]]
     assert [(one["payload"]["resolvedBy"], one["payload"]["note"]) for one in resolved] == [
         ("anna", "agreed with the buyer")
@@ -205,7 +206,8 @@ async def test_a_large_refund_takes_two_persons(desk: Desk) -> None:
     second = await desk.resolve(case, amount=400_000, by="anna")
     assert (second.status_code, second.json()["balance"]["amount"]) == (200, 100_000)
     acts = [one["payload"] for one in await desk.stock.events(sold.certificate_id) if "who" in one["payload"]]
-    assert [act["who"] for act in acts] == ["anna", "bert"]
+    assert [act["who"] for act in acts] == ["anna", "bert", "anna"]
+    assert acts[-1]["what"] == f"decided to approve refund case {case}: agreed with the buyer"
 
 
 async def test_a_refund_and_a_redemption_that_race_have_one_outcome(desk: Desk) -> None:

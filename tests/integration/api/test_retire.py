@@ -116,10 +116,11 @@ async def test_withdrawing_again_changes_nothing_and_says_how_it_stands(desk: De
     await desk.sell()
     batch_id = await batch_of(desk.stock)
     await carry_out(desk, batchId=batch_id)
-    told = await desk.stock.rows("SELECT count(*) AS events FROM events")
+    of_certificates = "SELECT count(*) AS events FROM events WHERE certificate_id IS NOT NULL"
+    told = await desk.stock.rows(of_certificates)
     again = await carry_out(desk, batchId=batch_id)
     assert (again["retired"], again["blocked"], again["done"]) == (0, 1, 1)
-    assert await desk.stock.rows("SELECT count(*) AS events FROM events") == told
+    assert await desk.stock.rows(of_certificates) == told
 
 
 async def test_a_repeat_under_the_same_key_gets_the_first_operation(api: Api, stock: Stock) -> None:

@@ -9,6 +9,12 @@ pytestmark = pytest.mark.integration
 UNKNOWN = "0198c0de-0000-7000-8000-00000000dead"
 
 
+async def acts(office: Office) -> list[dict[str, str]]:
+    """What the stream tells of persons, about no certificate."""
+    told = "SELECT payload FROM events WHERE event_type = 'audit.operatorActed' AND certificate_id IS NULL"
+    return [row["payload"] for row in await office.rows(f"{told} ORDER BY event_id")]
+
+
 async def test_a_batch_is_retired_from_the_command_line(office: Office) -> None:
     await office.stock.fill(3)
     await office.api.next()
@@ -24,6 +30,17 @@ async def test_a_batch_is_retired_from_the_command_line(office: Office) -> None:
     assert again["operationId"] in {row["id"] for row in operations}
     assert all(row["done"] == 3 and row["finished_at"] for row in operations)
     assert len(await office.rows("SELECT 1 FROM events WHERE event_type = 'audit.retired'")) == 3
+    retired = {"who": "olga", "what": f"retire batch {batch['batch_id']}: misprinted"}
+    assert await acts(office) == [retired, retired]
+
+
+async def test_who_made_certificates_is_told(office: Office) -> None:
+    await office.stock.fill(0)
+    done = await office.run("pool", "generate", "--product", "GC-5000", "--count", "2", "--by", "olga")
+    assert done.returncode == 0, done.stderr
+    [batch] = await office.rows("SELECT batch_id FROM batches")
+    what = f"made 2 certificates of GC-5000: batch {batch['batch_id']}"
+    assert await acts(office) == [{"who": "olga", "what": what}]
 
 
 async def test_what_is_sold_is_blocked_and_keeps_its_refund(office: Office) -> None:

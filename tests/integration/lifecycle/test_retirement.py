@@ -43,7 +43,7 @@ async def start(world: World, batch_id: UUID | None = None, certificate_id: UUID
         requested_at=world.now,
     )
     async with world.database.transaction() as connection:
-        return await OperationRepository(connection).start(operation)
+        return await OperationRepository(connection).start(operation, "GiftCertificates.Stream-0")
 
 
 async def start_all(world: World) -> Operation:

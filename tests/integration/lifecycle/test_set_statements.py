@@ -125,7 +125,8 @@ async def retire(world: World, certificate_id: str) -> tuple[UUID, ...]:
                 reason=RETIRE.reason,
                 requested_by=RETIRE.by,
                 requested_at=world.now,
-            )
+            ),
+            "GiftCertificates.Stream-0",
         )
         return (await operations.retire_unsold(operation, world.now)).left
 

@@ -74,10 +74,15 @@ async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(w
     await sales.act(1, Unblock(reason="found", by="olga"))
     await publish_all(world.database, world.settings)
     told = "SELECT array_agg(event_type || ' ' || status ORDER BY sequence) FROM events WHERE certificate_id = :id"
-    refused = ["audit.cvcRefused", "error.orderConflict"]
+    refused, acted = ["audit.cvcRefused", "error.orderConflict"], "audit.operatorActed"
     for certificate_id, status, before, after in (
         (untouched, "available", [], []),
-        (blocked, "blocked", ["audit.blocked blocked"], ["audit.unblocked available"]),
+        (
+            blocked,
+            "blocked",
+            [f"{one} blocked" for one in ("audit.blocked", acted)],
+            [f"{one} available" for one in ("audit.unblocked", acted)],
+        ),
         (retired, "retired", ["audit.retired retired"], []),
     ):
         expected = [*before, *(f"{one} {status}" for one in refused), *after]
@@ -91,7 +96,7 @@ async def retire(world: World, **what: UUID) -> Operation:
     wanted = {"batch_id": None, "certificate_id": None, "reason": "lost", "requested_by": "olga"}
     operation = Operation(operation_id=uuid4(), requested_at=moment, **wanted | what)
     async with world.database.transaction() as connection:
-        await OperationRepository(connection).start(operation)
+        await OperationRepository(connection).start(operation, "GiftCertificates.Stream-0")
     while not (await retire_next(world.lifecycle, operation.operation_id, moment)).finished:
         pass
     async with world.database.connection() as connection:

@@ -1,0 +1,76 @@
+"""The list of what persons can do: each act is told by audit.operatorActed, and a new one has to be put here."""
+
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from typing import get_args
+
+import click
+import typer
+from fastapi.routing import APIRoute
+from typer.main import get_command
+
+from api import certificates, pool, products, redemptions, refunds, reservations, verification
+from api.authentication import Bearer
+from giftcert.cli import COMMANDS
+from giftcert.security.tokens import Role
+
+HTTP_ACTS = {
+    "/certificates/{certificateId}/block",
+    "/certificates/{certificateId}/unblock",
+    "/certificates/{certificateId}/unlock",
+    "/certificates/{certificateId}/notifications",
+    "/pool/retire",
+    "/refunds/{refundCaseId}/resolution",
+}
+"""``tests/integration/api/test_operator_acts.py`` does each."""
+COMMAND_ACTS = {
+    "pool generate",
+    "pool retire",
+    "refunds resolve",
+    "quarantine show",  # of an original
+    "quarantine replay",
+    "quarantine dismiss",
+    "verify",  # with --repair
+}
+NO_ACTS = {
+    *("up", "demo", "api", "worker", "ingest", "dispatch", "migrate", "setup", "prepare"),
+    *("token", "keys init", "config"),  # no database is there, or need be
+    *("pool status", "keys status", "refunds list", "quarantine list", "trace"),  # these only read
+}
+
+
+def roles_of(route: APIRoute) -> frozenset[Role]:
+    """Who may call."""
+    annotation = inspect.signature(route.endpoint).parameters["call"].annotation
+    bearers = [part.dependency for part in get_args(annotation)[1:]]
+    return frozenset(bearer.roles for bearer in bearers if isinstance(bearer, Bearer)).pop()
+
+
+def commands(group: click.Command, *names: str) -> Iterator[tuple[str, click.Command]]:
+    """All commands with their whole names."""
+    if not isinstance(group, click.Group):
+        yield " ".join(names), group
+        return
+    for name, command in group.commands.items():
+        yield from commands(command, *names, name)
+
+
+def test_every_call_by_which_a_person_changes_anything_is_an_act() -> None:
+    resources = (certificates, pool, products, redemptions, refunds, reservations, verification)
+    routes = [route for one in resources for route in one.router.routes if isinstance(route, APIRoute)]
+    changing = [route for route in routes if not route.methods <= {"GET", "HEAD"}]
+    assert len(changing) > len(HTTP_ACTS)
+    assert {route.path for route in changing if Role.CHANNEL not in roles_of(route)} == HTTP_ACTS
+
+
+def test_every_command_by_which_a_person_changes_anything_asks_who_it_is() -> None:
+    app = typer.Typer()
+    for module in COMMANDS:
+        app.add_typer(import_module(f"giftcert.cli.{module}").app)
+    asking = {
+        name: any("--by" in parameter.opts for parameter in command.params)
+        for name, command in commands(get_command(app))
+    }
+    assert {name for name, asks in asking.items() if asks} == COMMAND_ACTS
+    assert {name for name, asks in asking.items() if not asks} == NO_ACTS
