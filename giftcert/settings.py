@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -71,16 +71,30 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
     database_pool_size: int = Field(16, ge=2, description="Connections of one process")
     temporal_address: str | None = Field(None, description="host:port of the Temporal frontend")
-    temporal_namespace: str = Field("default", description="Namespace of the workflows")
+    temporal_namespace: str = Field(
+        "default",
+        description="Namespace of the workflows; unset means that of Temporal's own configuration, if any",
+    )
+    temporal_envconfig: bool = Field(
+        default=True,
+        description="Whether TEMPORAL_* and Temporal's configuration file count; for the embedded server they do not",
+    )
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
     kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
-    kafka_security_protocol: str = Field(
-        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; beyond one host SSL or SASL_SSL"
     )
-    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="CA certificates (PEM) that vouch for the brokers; unset means the system's"
+    )
+    kafka_ssl_certfile: Path | None = Field(None, description="Our certificate with its chain (PEM)")
+    kafka_ssl_keyfile: Path | None = Field(None, description="Its key (PEM); unset means in the same file")
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="Of an encrypted key")
 
     topic_orders: str = "All_SalesOrder"
     topic_payments: str = "All_Payments"

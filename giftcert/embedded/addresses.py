@@ -16,6 +16,7 @@ from giftcert.embedded.ports import LOOPBACK, accepts_connections
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
+from giftcert.temporal.client import temporal_configuration
 
 PARTS = {"postgres": "database_url", "temporal": "temporal_address", "kafka": "kafka_bootstrap_servers"}
 """Each server, and the setting whose address makes it external."""
@@ -30,6 +31,7 @@ class Addresses:
     database_url: str | None = None
     temporal_address: str | None = None
     temporal_ui_url: str | None = None
+    temporal_embedded: bool = False
     kafka_bootstrap_servers: str | None = None
     kafka_in_memory: bool = False
     api_url: str | None = None
@@ -89,7 +91,16 @@ def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.v
             )
     if "temporal_address" in found and running.temporal_ui_url is not None:
         found["temporal_ui_url"] = running.temporal_ui_url
+    if running.temporal_embedded and external["temporal_address"] in {None, running.temporal_address}:
+        found["temporal_envconfig"] = False
+    elif "temporal_namespace" not in settings.model_fields_set:
+        found |= _namespace(settings)
     return settings.model_copy(update=found)
+
+
+def _namespace(settings: Settings) -> dict[str, object]:
+    named = temporal_configuration(settings).get("namespace")
+    return {"temporal_namespace": named} if named else {}
 
 
 async def check_external(settings: Settings) -> None:

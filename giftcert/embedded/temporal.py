@@ -27,6 +27,7 @@ class Temporal:
         self.addresses: Mapping[str, Any] = {
             "temporal_address": f"{LOOPBACK}:{self._port}",
             "temporal_ui_url": f"http://{LOOPBACK}:{self._ui_port}",
+            "temporal_embedded": True,
         }
 
     async def prepare(self) -> Program:

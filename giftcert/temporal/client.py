@@ -18,7 +18,7 @@ from temporalio.converter import (
     JSONPlainPayloadConverter,
 )
 from temporalio.converter import PayloadConverter as TemporalPayloadConverter
-from temporalio.envconfig import ClientConfigProfile
+from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
 from giftcert.redaction import redact_text
 from giftcert.settings import Settings
@@ -68,19 +68,40 @@ DATA_CONVERTER = DataConverter(
 """Of every client and worker of the service."""
 
 
-async def connect(settings: Settings, *, lazy: bool = False) -> Client:
-    """Return a client of the settings' namespace: address, TLS and API key as Temporal's own configuration has them.
+class TemporalSettingsError(Exception):
+    """Temporal's own configuration cannot be used; the message is one line and says where it stands."""
 
-    ``GIFTCERT_TEMPORAL_ADDRESS`` wins over ``TEMPORAL_ADDRESS``. Raises ``RuntimeError`` where the server cannot be
-    reached, with ``lazy`` not before the first call.
+
+def temporal_configuration(settings: Settings) -> ClientConnectConfig:
+    """Return namespace, TLS, API key and headers as Temporal's own environment configuration has them.
+
+    Those are the variables ``TEMPORAL_*`` and a profile of a TOML file (``TEMPORAL_CONFIG_FILE``), meant for another
+    server than the embedded one: its clients leave them out. Raises `TemporalSettingsError`.
     """
-    found = ClientConfigProfile.load().to_client_connect_config()
-    address = settings.temporal_address or found.get("target_host") or f"127.0.0.1:{settings.temporal_port}"
+    if not settings.temporal_envconfig:
+        return {}
+    try:
+        return ClientConfigProfile.load().to_client_connect_config()
+    except OSError as error:
+        said = f"{error.filename} cannot be read: {error.strerror}"
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+    raise TemporalSettingsError(f"TEMPORAL_CONFIG_FILE or another of Temporal's own variables: {said}")
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """Return a client of the settings' namespace: TLS and API key as Temporal's own configuration has them.
+
+    Raises ``RuntimeError`` where the server cannot be reached, with ``lazy`` not before the first call, and
+    `TemporalSettingsError`.
+    """
+    found = temporal_configuration(settings)
     return await Client.connect(
-        address,
+        settings.temporal_address or f"127.0.0.1:{settings.temporal_port}",
         namespace=settings.temporal_namespace,
         api_key=found.get("api_key"),
         tls=found.get("tls"),
+        rpc_metadata=found.get("rpc_metadata", {}),
         data_converter=DATA_CONVERTER,
         lazy=lazy,
     )
