@@ -1,44 +1,118 @@
-"""How every client of ours reaches Kafka: addresses, TLS and SASL of the settings, for aiokafka."""
+"""How every client of ours reaches Kafka: addresses, TLS and SASL of the settings."""
 
 import logging
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+from pydantic import SecretStr
 
 from giftcert.settings import Settings
 
+_ANSWER_MILLISECONDS = 5_000
 _quiet = logging.getLogger("giftcert.librdkafka")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
 
+class KafkaSettingsError(Exception):
+    """A file or a value that Kafka's settings name cannot be used; the message is one line and names the setting."""
+
+
 def connection_options(settings: Settings) -> dict[str, Any]:
-    """Return the keyword arguments that aiokafka's producer, consumer and admin client share."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_address,
-        "security_protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
-        options["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-    if settings.kafka_security_protocol.startswith("SASL_"):
-        password = settings.kafka_sasl_password
+    """Return the keyword arguments that aiokafka's producer, consumer and admin client share.
+
+    Raises:
+        KafkaSettingsError: a file of the settings cannot be used, or a user has no name.
+    """
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {"bootstrap_servers": settings.kafka_address, "security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        options["ssl_context"] = _tls(settings)
+    if protocol.startswith("SASL_"):
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        options["sasl_plain_password"] = password.get_secret_value() if password else None
+        options["sasl_plain_username"], options["sasl_plain_password"] = _user(settings)
     return options
 
 
 def librdkafka_options(settings: Settings) -> dict[str, Any]:
-    """Return the same for confluent-kafka, with which topics are made and checked."""
-    password = settings.kafka_sasl_password
+    """Return the same for confluent-kafka, with which topics are made and checked; raises `KafkaSettingsError`."""
+    protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_address,
-        "security.protocol": settings.kafka_security_protocol,
+        "security.protocol": protocol,
         "logger": _quiet,  # what fails is raised; librdkafka would write it to standard error as well
     }
-    if settings.kafka_ssl_cafile is not None:
-        options["ssl.ca.location"] = str(settings.kafka_ssl_cafile)
-    if settings.kafka_security_protocol.startswith("SASL_"):
+    if protocol.endswith("SSL"):
+        _tls(settings)  # says better than librdkafka what cannot be used
+        files = {
+            "ssl.ca.location": settings.kafka_ssl_cafile,
+            "ssl.certificate.location": settings.kafka_ssl_certfile,
+            "ssl.key.location": settings.kafka_ssl_keyfile or settings.kafka_ssl_certfile,
+        }
+        options |= {name: str(path) for name, path in files.items() if path is not None}
+        options["ssl.key.password"] = _value(settings.kafka_ssl_key_password)
+    if protocol.startswith("SASL_"):
         options["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl.username"] = settings.kafka_sasl_username or ""
-        options["sasl.password"] = password.get_secret_value() if password else ""
+        options["sasl.username"], options["sasl.password"] = _user(settings)
     return options
+
+
+async def reach_kafka(settings: Settings) -> None:
+    """Have one of the brokers serve us, as the clients will, which themselves do not say why none does.
+
+    Raises:
+        KafkaSettingsError, KafkaError, OSError: what the last of them came to.
+    """
+    options = connection_options(settings)
+    brokers = collect_hosts(options.pop("bootstrap_servers"))
+    for left, (host, port, _) in reversed(list(enumerate(brokers))):
+        try:
+            broker = await create_conn(host, port, request_timeout_ms=_ANSWER_MILLISECONDS, **options)
+            try:
+                await broker.send(MetadataRequest([]))  # the first that a broker refuses to strangers
+            finally:
+                broker.close()
+        except (KafkaError, OSError):
+            if not left:
+                raise
+        else:
+            return
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    """Return who is trusted, and our certificate; host names are always checked."""
+    with _naming("GIFTCERT_KAFKA_SSL_CAFILE", settings.kafka_ssl_cafile):
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    if settings.kafka_ssl_certfile is not None:
+        password = _value(settings.kafka_ssl_key_password)
+        with _naming("GIFTCERT_KAFKA_SSL_CERTFILE, GIFTCERT_KAFKA_SSL_KEYFILE", settings.kafka_ssl_certfile):
+            # As a function, or OpenSSL would ask at the terminal for a password that is not set.
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile, lambda: password)
+    return context
+
+
+@contextmanager
+def _naming(setting: str, path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # ssl.SSLError is one
+        raise KafkaSettingsError(f"{setting}: {path} cannot be used: {error.strerror}") from error
+
+
+def _user(settings: Settings) -> tuple[str, str]:
+    if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
+        raise KafkaSettingsError(
+            f"GIFTCERT_KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol} needs "
+            "GIFTCERT_KAFKA_SASL_USERNAME and GIFTCERT_KAFKA_SASL_PASSWORD"
+        )
+    return settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
+
+
+def _value(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

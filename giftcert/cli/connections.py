@@ -1,31 +1,50 @@
 """What commands connect to: where a server cannot be used, one line names its setting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
+import asyncpg
+import structlog
 import typer
 from aiokafka.errors import KafkaError
-from asyncpg import PostgresError
 from confluent_kafka import KafkaException
 from temporalio.service import RPCError
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.faults import (
+    Fault,
+    database_fault,
+    kafka_fault,
+    refuses_database_user,
+    temporal_fault,
+)
 from giftcert.domain.policy import Policy
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
+from giftcert.kafka_connection import reach_kafka
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database, is_database_away
 from giftcert.storage.service_policy import recorded_policy
 from giftcert.telemetry import configure_logging
-from giftcert.temporal.client import connect
+from giftcert.temporal.client import connect, temporal_configuration
 from giftcert.temporal.signals import Wake
 from giftcert.temporal.workflow_starts import send_wakes
 
-_REFUSED_STATES = ("28", "3D000", "42501")  # not this user, no such database, without the right
 _CONNECT_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
+_LOG = structlog.get_logger(__name__)
+
+
+class ServerUnusableError(CommandError):
+    """A server does not answer or refuses us; the message names the setting to change."""
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 def database_settings() -> Settings:
@@ -47,12 +66,12 @@ def reaching_database(settings: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        state = error.sqlstate if isinstance(error, PostgresError) else None
-        if not ((state or "").startswith(_REFUSED_STATES) or is_database_away(error)):
+        if not (refuses_database_user(error) or is_database_away(error)):
             raise
         where = urlsplit(settings.database_address)
         address = f"{where.hostname}:{where.port or 5432}"
-        raise _unusable("PostgreSQL", address, "GIFTCERT_DATABASE_URL", str(error)) from error
+        fault = database_fault(error, settings.database_address)
+        raise _unusable("PostgreSQL", address, fault) from error
 
 
 @contextmanager
@@ -60,9 +79,10 @@ def reaching_temporal(settings: Settings) -> Iterator[None]:
     """Raise a `CommandError` where Temporal does not answer or refuses us."""
     try:
         yield
-    except (RuntimeError, RPCError) as error:
-        address, said = settings.temporal_address, str(error)[:200]
-        raise _unusable("Temporal", address, "GIFTCERT_TEMPORAL_ADDRESS", said) from error
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        over_tls = bool(temporal_configuration(settings).get("tls"))
+        fault = temporal_fault(error, over_tls=over_tls)
+        raise _unusable("Temporal", settings.temporal_address, fault) from error
 
 
 @contextmanager
@@ -70,14 +90,54 @@ def reaching_kafka(settings: Settings) -> Iterator[None]:
     """Raise a `CommandError` where Kafka does not answer or refuses us."""
     try:
         yield
-    except (KafkaException, KafkaError) as error:
-        said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        servers = settings.kafka_bootstrap_servers
-        raise _unusable("Kafka", servers, "GIFTCERT_KAFKA_BOOTSTRAP_SERVERS", said) from error
+    except (KafkaException, KafkaError, OSError) as error:
+        fault = kafka_fault(error, settings.kafka_security_protocol)
+        raise _unusable("Kafka", settings.kafka_bootstrap_servers, fault) from error
 
 
-def _unusable(server: str, address: str | None, setting: str, said: str) -> CommandError:
-    return CommandError(f"{server} at {address} cannot be used ({setting}): {' '.join(said.split())}")
+def _unusable(server: str, address: str | None, fault: Fault) -> ServerUnusableError:
+    return ServerUnusableError(f"{server} at {address} cannot be used ({fault.setting}): {fault.says}", fault)
+
+
+async def check_database(settings: Settings) -> None:
+    """Raise a `ServerUnusableError` where PostgreSQL does not answer or refuses us."""
+    with reaching_database(settings):
+        connection = await asyncpg.connect(settings.database_address, timeout=_ANSWER_SECONDS)
+        await connection.close()
+
+
+async def check_temporal(settings: Settings) -> None:
+    """Raise a `ServerUnusableError` where Temporal does not answer or refuses us."""
+    with reaching_temporal(settings):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await connect(settings)
+
+
+async def check_kafka(settings: Settings) -> None:
+    """Raise a `ServerUnusableError` where Kafka does not answer or refuses us."""
+    with reaching_kafka(settings):
+        await reach_kafka(settings)
+
+
+Check: TypeAlias = Callable[[Settings], Awaitable[None]]
+
+
+async def refuse_if_refused(settings: Settings, needs: Sequence[Check], uses: Sequence[Check] = ()) -> None:
+    """Connect to what a process needs and to what it merely uses, before it begins to wait for them.
+
+    A server that is away may come back, but one that refuses us as we are set up will not: then a
+    `ServerUnusableError` is raised, or a line logged where it is only used.
+    """
+
+    async def look(check: Check) -> None:
+        try:
+            await check(settings)
+        except ServerUnusableError as error:
+            if error.fault.refused and check in needs:
+                raise
+            _LOG.warning("a server cannot be used yet", reason=str(error))
+
+    await asyncio.gather(*map(look, (*needs, *uses)))
 
 
 @asynccontextmanager

@@ -1,12 +1,19 @@
 """The four services as processes: each runs until it is stopped."""
 
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import typer
 import uvloop
 
+from giftcert.cli.connections import (
+    Check,
+    check_database,
+    check_kafka,
+    check_temporal,
+    refuse_if_refused,
+)
 from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security.keys import keyring_of
@@ -21,28 +28,35 @@ app = typer.Typer()
 @app.command()
 def api() -> None:
     """Answer channels, CRM and support over HTTP."""
-    _serve("api.main", seals=True)
+    _serve("api.main", needs=[check_database], uses=[check_temporal], seals=True)
 
 
 @app.command()
 def worker() -> None:
     """Run the certificates' workflows and their activities."""
-    _serve("worker", loop=None)
+    _serve("worker", needs=[check_database, check_temporal], uses=[check_kafka], loop=None)
 
 
 @app.command()
 def ingest() -> None:
     """Read orders, payments and clients from Kafka and tell the certificates."""
-    _serve("kafka_ingest.main", seals=True)
+    _serve("kafka_ingest.main", needs=[check_database, check_temporal, check_kafka], seals=True)
 
 
 @app.command()
 def dispatch() -> None:
     """Publish what is committed to the stream."""
-    _serve("giftcert.dispatch.main")
+    _serve("giftcert.dispatch.main", needs=[check_database, check_kafka])
 
 
-def _serve(module: str, *, seals: bool = False, loop: LoopFactory | None = uvloop.new_event_loop) -> None:
+def _serve(
+    module: str,
+    *,
+    needs: Sequence[Check],
+    uses: Sequence[Check] = (),
+    seals: bool = False,
+    loop: LoopFactory | None = uvloop.new_event_loop,
+) -> None:
     """Run a service. uvloop is faster for many small requests and messages; a worker gained nothing from it."""
     # Loaded before the word to start, so that in `giftcert up` it costs no time after the servers are ready.
     serve: Callable[[Settings], Awaitable[None]] = importlib.import_module(module).serve
@@ -50,9 +64,10 @@ def _serve(module: str, *, seals: bool = False, loop: LoopFactory | None = uvloo
     async def work() -> None:
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
+        configure_logging(settings)
+        await refuse_if_refused(settings, needs, uses)
         if seals:  # it opens CVCs, or seals what goes into quarantine
             await check_keyring(settings)
-        configure_logging(settings)
         await serve(settings)
 
     run_until_stopped(work, loop=loop)

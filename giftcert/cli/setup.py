@@ -15,6 +15,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
 )
 
 from giftcert.cli.connections import (
+    check_database,
+    check_kafka,
+    check_temporal,
     connected,
     database_settings,
     reaching_database,
@@ -78,6 +81,7 @@ def _migrate(settings: Settings) -> None:
 
 async def _make_missing(settings: Settings) -> list[str]:
     """Make what is missing in Kafka, Temporal and PostgreSQL, which needs its tables; return what was done."""
+    await asyncio.gather(check_database(settings), check_temporal(settings), check_kafka(settings))
     topics, temporal, products = await asyncio.gather(
         asyncio.to_thread(_topics, settings), _temporal(settings), _products(settings)
     )

@@ -10,14 +10,14 @@ from uuid import UUID
 import msgspec
 import typer
 
-from giftcert.cli.connections import connected, database_settings
+from giftcert.cli.connections import ServerUnusableError, check_kafka, connected, database_settings
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.output import AsJson, say, stamp, table
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
-from giftcert.kafka_connection import connection_options
+from giftcert.kafka_connection import KafkaSettingsError, connection_options
 from giftcert.redaction import printable
 from giftcert.settings import AddressNotSetError, Settings
 from giftcert.storage.certificates import (
@@ -81,8 +81,9 @@ async def _positions(
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what fails is said in our own words
     sought = {one.event_id: one.recorded_at for one in events if one.event_id not in unpublished}
     try:
+        await check_kafka(settings)
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
-    except (AddressNotSetError, StreamAwayError) as error:
+    except (AddressNotSetError, KafkaSettingsError, ServerUnusableError, StreamAwayError) as error:
         return {}, f"no stream positions, Kafka is away: {error}"
     missing = len(sought) - len(found)
     return found, f"{missing} published events were not found near their time" if missing else None

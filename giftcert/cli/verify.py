@@ -5,7 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from giftcert.cli.connections import connected, lifecycle_of, reaching_kafka, reaching_temporal
+from giftcert.cli.connections import (
+    check_kafka,
+    connected,
+    lifecycle_of,
+    reaching_kafka,
+    reaching_temporal,
+)
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.operators import By, operator
@@ -51,6 +57,7 @@ async def verify(
             database=database, settings=settings, keyring=keyring_of(settings), runs=CertificateRuns(client)
         )
         done: list[str] = []
+        await check_kafka(settings)
         with reaching_kafka(settings):
             found = findings = await look(sources, progress, sample)
             if repair:

@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from command_runs import RunCommand
@@ -14,6 +15,8 @@ from warm_start import WarmStart
 from giftcert.security.tokens import create_signing_keys
 from tests.embedded_environment import ROOT, embedded_environment
 from tests.processes import PATIENCE_SECONDS
+from tests.state_folders import new_state_folder
+from tests.tls_servers.certificates import Certificates, make_certificates
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +42,13 @@ def warm_start(
 
 @pytest.fixture
 def giftcert(warm_start: WarmStart, tmp_path: Path) -> RunCommand:
-    """Run a command in an empty folder, with no settings but those given."""
+    """Run a command in an empty folder, with no settings but those given, and variables of others."""
 
-    def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        return warm_start.run(arguments, as_variables(settings), tmp_path, PATIENCE_SECONDS)
+    def run(
+        *arguments: str, variables: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> "subprocess.CompletedProcess[str]":
+        given = {**as_variables(settings), **variables}
+        return warm_start.run(arguments, given, tmp_path, PATIENCE_SECONDS)
 
     return run
 
@@ -84,3 +90,8 @@ async def office(
 ) -> AsyncIterator[Office]:
     async with open_office(fresh_database_url, tmp_path / "keys", giftcert, own_keys) as office:
         yield office
+
+
+@pytest.fixture(scope="session")
+def certificates() -> Certificates:
+    return make_certificates(new_state_folder("certificates"))
