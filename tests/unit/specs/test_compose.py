@@ -81,6 +81,31 @@ def test_the_compose_file_holds_no_password_of_its_own() -> None:
     assert all(re.fullmatch(r'"?\$\{\w+:\?[^}]+\}"?', secret) for secret in secrets), secrets
 
 
+def published(compose: dict[str, Any]) -> list[str]:
+    return [port for service in compose["services"].values() for port in service.get("ports", [])]
+
+
+def beyond_loopback(compose: dict[str, Any]) -> list[str]:
+    """Return what other machines could reach; all that is published may be written by whoever reaches it."""
+    open_services = [name for name, one in compose["services"].items() if "network_mode" in one]
+    return open_services + [port for port in published(compose) if not port.startswith("127.0.0.1:")]
+
+
+def test_nothing_is_published_beyond_loopback(compose: dict[str, Any]) -> None:
+    assert published(compose)
+    assert beyond_loopback(compose) == []
+
+
+@pytest.mark.parametrize("port", ["7233:7233", "0.0.0.0:9092:9092", "[::]:5432:5432", "8233"])
+def test_a_port_that_is_published_beyond_loopback_is_found(compose: dict[str, Any], port: str) -> None:
+    compose["services"]["temporal"]["ports"].append(port)
+    assert beyond_loopback(compose) == [port]
+
+
+def test_the_web_ui_only_shows(compose: dict[str, Any]) -> None:
+    assert compose["services"]["temporal-ui"]["environment"]["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
+
+
 def test_files_that_compose_mounts_exist(compose: dict[str, Any]) -> None:
     mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
     sources = [mount.split(":")[0] for mount in mounts if mount.startswith("./")]
