@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         default=True,
         description="Whether TEMPORAL_* and Temporal's configuration file count; for the embedded server they do not",
     )
+    temporal_payload_keys: Path | None = Field(
+        None, description="Keyset that encrypts payloads on their way to Temporal; unset: they go in clear"
+    )
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
     kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -124,6 +127,10 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         (),
         description="Origins, such as https://crm.example.com, whose pages may call the API from a browser",
+    )
+    codec_host: str = "127.0.0.1"
+    codec_port: int = Field(
+        8234, ge=0, le=65535, description="Where `giftcert codec serve` opens payloads for the Web UI"
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(

@@ -21,6 +21,7 @@ COMMANDS = {
     "setup": ("migrate", "setup", "prepare"),
     "pool": ("pool",),
     "keys": ("keys", "token"),
+    "codec": ("codec",),
     "refunds": ("refunds",),
     "quarantine": ("quarantine",),
     "trace": ("trace",),

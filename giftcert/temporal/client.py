@@ -4,6 +4,7 @@ Payloads are plain JSON, so that the Web UI shows them, typed by msgspec (ADR 47
 dataclasses cannot be decoded: annotate one dataclass with optional fields instead.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
 from giftcert.redaction import redact_text
 from giftcert.settings import Settings
+from giftcert.temporal.payload_codec import payload_codec_of
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -62,10 +64,31 @@ class FailureConverter(DefaultFailureConverter):
         failure.message, failure.stack_trace = redact_text(failure.message), redact_text(failure.stack_trace)
 
 
+class EncodedFailureConverter(FailureConverter):
+    """The same where payloads are encrypted: what it tells becomes a payload."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: TemporalPayloadConverter, failure: Failure
+    ) -> None:
+        """Describe an exception and its causes without secrets, for those who have the keys."""
+        super().to_failure(exception, payload_converter, failure)
+        told = {"message": failure.message, "stack_trace": failure.stack_trace}
+        failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([told])[0])
+        failure.message, failure.stack_trace = "Encoded failure", ""
+
+
 DATA_CONVERTER = DataConverter(
     payload_converter_class=PayloadConverter, failure_converter_class=FailureConverter
 )
-"""Of every client and worker of the service."""
+"""Of every client and worker of the service, where payloads are not encrypted."""
+
+
+def data_converter_of(settings: Settings) -> DataConverter:
+    """Return how values travel: with encrypted payloads and failures where the settings have keys for that."""
+    codec = payload_codec_of(settings)
+    if codec is None:
+        return DATA_CONVERTER
+    return replace(DATA_CONVERTER, payload_codec=codec, failure_converter_class=EncodedFailureConverter)
 
 
 class TemporalSettingsError(Exception):
@@ -93,7 +116,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
     """Return a client of the settings' namespace: TLS and API key as Temporal's own configuration has them.
 
     Raises ``RuntimeError`` where the server cannot be reached, with ``lazy`` not before the first call, and
-    `TemporalSettingsError`.
+    `TemporalSettingsError` and ``KeyFileError``.
     """
     found = temporal_configuration(settings)
     return await Client.connect(
@@ -102,6 +125,6 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         api_key=found.get("api_key"),
         tls=found.get("tls"),
         rpc_metadata=found.get("rpc_metadata", {}),
-        data_converter=DATA_CONVERTER,
+        data_converter=data_converter_of(settings),
         lazy=lazy,
     )

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -69,9 +71,16 @@ RECORD = "GIFTCERT_RECORD_HISTORIES" in os.environ
 
 @pytest.fixture
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    async with start_environment(DATA_CONVERTER) as started:
+        yield started
+
+
+@asynccontextmanager
+async def start_environment(converter: DataConverter) -> AsyncIterator[WorkflowEnvironment]:
+    """Start a server that skips time, whose client sends values so."""
     server = Path(sys.executable).parent / "temporal-test-server"  # of the requirements
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server), data_converter=DATA_CONVERTER, identity="test-client"
+        test_server_existing_path=str(server), data_converter=converter, identity="test-client"
     ) as started:
         await started.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
