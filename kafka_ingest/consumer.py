@@ -18,7 +18,7 @@ from kafka_ingest import watermarks
 from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.outages import IngestOutages
 from kafka_ingest.transaction import Committed
-from kafka_ingest.undecodable_batches import isolate_undecodable_batches
+from kafka_ingest.undecodable_batches import begin_taking, isolate_undecodable_batches
 from kafka_ingest.watermarks import Watermarks
 from kafka_ingest.writer import BatchWriter, Failure, failure_of
 
@@ -83,7 +83,7 @@ def make_consumer(settings: Settings) -> AIOKafkaConsumer:
 
     Partitions are assigned by ranges, so that orders and payments of equally many partitions meet in one process.
     """
-    isolate_undecodable_batches()
+    isolate_undecodable_batches(settings.record_limit)
     return AIOKafkaConsumer(
         **connection_options(settings),
         client_id="giftcert-ingest",
@@ -155,6 +155,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             await self.finished()
             if self._last >= SEVERAL:
                 await asyncio.sleep(GATHER_SECONDS)
+        begin_taking()
         taken = await self.consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
         self._last = sum(map(len, taken.values()))
         if not taken:

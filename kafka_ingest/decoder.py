@@ -9,7 +9,7 @@ from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError, re
 from giftcert.contracts.orders import STATED_TYPES, AnyOrder, decode_order, probe_order
 from giftcert.contracts.payments import PaymentRecord, decode_payment
 from kafka_ingest.quarantine import TOO_LARGE, UNDECODABLE_BATCH, Outcomes, failed, malformed
-from kafka_ingest.records import InputRecord, Topics, written_at
+from kafka_ingest.records import InputRecord, Topics, size_of, written_at
 from kafka_ingest.undecodable_batches import UNDECODABLE
 
 Payment: TypeAlias = tuple[InputRecord, PaymentRecord]
@@ -36,13 +36,14 @@ def decode(records: Iterable[InputRecord], topics: Topics, record_limit: int) ->
     """Decode records in their order; what cannot be decoded becomes a rejection, an unknown type is counted."""
     batch = DecodedBatch()
     for record in records:
-        value = record.value
-        if value is not None and len(value) > record_limit:
-            batch.reject(malformed(record, TOO_LARGE, f"the record has more than {record_limit} bytes"))
-            continue
         if record.timestamp_type == UNDECODABLE:
             [(error, _)] = record.headers
             batch.reject(malformed(record, UNDECODABLE_BATCH, f"the batch cannot be decoded: {error}"))
+            continue
+        size = size_of(record.key) + size_of(record.value)
+        if size > record_limit:
+            detail = f"key and value have {size} bytes, and the limit is {record_limit}"
+            batch.reject(malformed(record, TOO_LARGE, detail))
             continue
         try:
             _decode(record, batch, topics)

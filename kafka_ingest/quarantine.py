@@ -32,11 +32,9 @@ from giftcert.storage.quarantine import (
     QuarantineRepository,
     order_digest,
 )
-from kafka_ingest.records import InputRecord, Topics, place_of, written_at
+from kafka_ingest.records import CutBytes, InputRecord, Topics, place_of, written_at
 
 EARLIER_IN_QUARANTINE, UNDECODABLE_BATCH, TOO_LARGE = "earlierInQuarantine", "undecodableBatch", "tooLarge"
-KEPT_OF_TOO_LARGE = 65_536
-"""Bytes kept of a record above the size limit."""
 LONGEST_DETAIL = 500
 MOST_NAMES = 10_000
 """Above so many names a record counts as one that cannot be searched."""
@@ -127,7 +125,7 @@ def named_things(record: InputRecord, topics: Topics, keyring: Keyring) -> Named
     if record.topic == topics.clients:
         return NamedThings()
     texts, orders, is_json = _searched(record)
-    ids = list(dict.fromkeys(UUID(found) for text in texts for found in _UUID.findall(text)))
+    ids = list({UUID(found) for found in {one for text in texts for one in _UUID.findall(text)}})
     named = list(dict.fromkeys(orders))
     searchable = is_json or (record.topic == topics.payments and bool(named))
     return NamedThings(
@@ -150,6 +148,8 @@ def _searched(record: InputRecord) -> tuple[list[str], list[str], bool]:
         key = []
     if record.value is None:
         return key, key, True
+    if isinstance(record.value, CutBytes):  # what was cut off may name anything
+        return [record.value.decode("latin-1"), *key], key, False
     try:
         found = list(_walk(msgspec.json.decode(record.value)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -219,18 +219,26 @@ def _context(place: Place) -> bytes:
 
 def _kept(rejection: Rejection, keyring: Keyring) -> QuarantinedRecord:
     source, place = rejection.source, place_of(rejection.source)
-    value = source.value
-    if value is not None and rejection.reason == TOO_LARGE:
-        value = value[:KEPT_OF_TOO_LARGE]
+    key, value = source.key, source.value
+    if rejection.reason == TOO_LARGE:
+        key, value = _cut(key), _cut(value)
     return QuarantinedRecord(
         topic=source.topic,
         partition=source.partition,
         offset=source.offset,
-        sealed_key=seal_bytes(source.key, place, keyring),
+        sealed_key=seal_bytes(key, place, keyring),
         sealed_value=seal_bytes(value, place, keyring),
-        fingerprint=keyring.fingerprint(f"record {source.key!r} {source.value!r}"),
+        fingerprint=keyring.fingerprint(f"record {_identity(key)!r} {_identity(value)!r}"),
         reason=rejection.reason,
         detail=rejection.detail,
         written_at=written_at(source) if source.timestamp > 0 else None,
         contradiction=rejection.contradiction,
     )
+
+
+def _cut(data: bytes | None) -> bytes | None:
+    return data if data is None or isinstance(data, CutBytes) else CutBytes.of([data])
+
+
+def _identity(data: bytes | None) -> bytes | None:
+    return data.sha256 if isinstance(data, CutBytes) else data

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Self
 
 from giftcert.settings import Settings
 from giftcert.storage.quarantine import Place
@@ -24,6 +26,34 @@ class InputRecord:
     timestamp_type: int = 0
     headers: tuple[tuple[str, bytes], ...] = ()
     checksum: None = None
+
+
+KEPT_OF_TOO_LARGE = 65_536
+"""Bytes kept of what is above the size limit."""
+
+
+class CutBytes(bytes):
+    """The beginning of a key or value that is too large to be kept, with its whole size and SHA-256."""
+
+    size: int
+    sha256: bytes
+
+    @classmethod
+    def of(cls, pieces: Iterable[bytes | memoryview]) -> Self:
+        """Keep what is kept of bytes that come in pieces."""
+        beginning, digest, size = bytearray(), sha256(), 0
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            beginning += piece[: KEPT_OF_TOO_LARGE - len(beginning)]
+        cut = cls(beginning)
+        cut.size, cut.sha256 = size, digest.digest()
+        return cut
+
+
+def size_of(data: bytes | None) -> int:
+    """Return how many bytes there were, whatever is kept of them."""
+    return data.size if isinstance(data, CutBytes) else len(data or b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Replay:
     async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
         async with entered(self.database, {place[:2]}) as connection:
             taken = await self._taken(connection, record, with_followers=with_followers)
-            parts = [part for one, kept in taken for part in _parts(one, kept)]
+            parts = [part for one, kept in taken for part in _parts(one, kept, self.rules.record_limit)]
             batch = decode(parts, self.rules.topics, self.rules.record_limit)
             transaction = BatchTransaction(connection, self.rules, self.clock(), replaying=True)
             committed = await transaction.ingest(batch)
@@ -162,12 +162,12 @@ class Replay:
         await EventRepository(connection).append_act(input_key(*place[:2]), self.who, what, self.clock())
 
 
-def _parts(stored: StoredRecord, record: InputRecord) -> list[InputRecord]:
+def _parts(stored: StoredRecord, record: InputRecord, record_limit: int) -> list[InputRecord]:
     """Return the records of what may stand for a whole batch, each at its own place; one that still fails as it is."""
     if stored.reason != UNDECODABLE_BATCH or record.value is None:
         return [record]
     try:
-        found = records_in(record.value)
+        found = records_in(record.value, record_limit)
     except Exception:  # noqa: BLE001 - as when it came
         return [record]
     return [

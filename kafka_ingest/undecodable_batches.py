@@ -1,36 +1,45 @@
 """Isolates a batch of the broker that cannot be decoded: it becomes a single record, which is quarantined.
 
 aiokafka decodes batches deep inside its fetcher, where an unknown compression or broken bytes end the consumer, and
-would end every one after it. So its reader of batches is replaced by one that outlasts them.
+would end every one after it. So its reader of batches is replaced by one that outlasts them, and what it hands over
+by one that stops after so many bytes: it counts records alone.
 """
 
 import struct
-from collections import Counter, deque
-from collections.abc import Iterator
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from kafka_ingest.records import InputRecord
+from kafka_ingest.batch_reader import UnpacksTooFarError, read_records
+from kafka_ingest.records import InputRecord, size_of
 
 UNDECODABLE = -1
 """The ``timestamp_type`` of such a record, which no producer can give to one of its own."""
+TAKEN_AT_ONCE = 16 * 2**20
+"""Bytes of keys and values after which a batch of ours ends, however few records they are."""
 _HEADER = struct.Struct(">qi")
 """Base offset, and the length of what follows."""
-_LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 23, 35
-"""Where they stand in a batch of format 2."""
+_FORMAT, _LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 16, 23, 35
+"""Where they stand in a batch of format 2; the first is in batches of every format."""
 _CORRUPT_TIMES = 3
 """Bytes that fail their checksum are fetched again: the network may have changed them, and not the disk."""
 _corrupt: Counter[tuple[int, int]] = Counter()
+_left: ContextVar[list[int] | None] = ContextVar("bytes that may still be taken", default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One batch, in what aiokafka asks of it: its records, none of a control batch, or the one that stands for all."""
 
-    records: list[Any]
+    records: Iterable[Any]
     next_offset: int
     is_intact: bool = True
     is_control_batch: ClassVar[bool] = False
@@ -47,9 +56,11 @@ class Batch:
 class IsolatingRecords:
     """Takes the place of aiokafka's ``MemoryRecords``."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, record_limit: int = 2**20) -> None:
         self._size = len(data)
-        self._batches = deque(_batches(data))
+        self._limit = record_limit
+        self._batches = _batches(data)
+        self._next = next(self._batches, None)
 
     def size_in_bytes(self) -> int:
         """How many bytes were fetched."""
@@ -57,22 +68,57 @@ class IsolatingRecords:
 
     def has_next(self) -> bool:
         """Whether a whole batch is left."""
-        return bool(self._batches)
+        return self._next is not None
 
     def next_batch(self) -> Batch:
-        """Decode the next batch as a whole."""
-        return _decoded(self._batches.popleft())
+        """Return the next batch, whose records are decoded as they are asked for."""
+        data, self._next = self._next or b"", next(self._batches, None)
+        return _decoded(data, self._limit)
 
 
-def isolate_undecodable_batches() -> None:
-    """Have every consumer of this process outlast what it cannot decode."""
-    fetcher.MemoryRecords = IsolatingRecords
+class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has no types
+    """Takes the place of aiokafka's own, which would hand over thousands of records whatever they unpack to."""
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """Return the next records: so many at most, and no more once all bytes of ``begin_taking`` are used up."""
+        left = _left.get() or [sys.maxsize]
+        if left[0] <= 0 or not (self.check_assignment(self._topic_partition) and self.has_more()):
+            return []
+        taken: list[Any] = []
+        records: Iterable[Any] = self._partition_records
+        for record in records:
+            if record.timestamp_type != UNDECODABLE:
+                record.headers = ()  # they mean nothing to us, and may be millions
+            taken.append(record)
+            left[0] -= size_of(record.key) + size_of(record.value)
+            if len(taken) == max_records or left[0] <= 0:
+                self._update_position()
+                return taken
+        self._update_position()
+        self._partition_records = None
+        return taken
 
 
-def records_in(data: bytes) -> list[Any]:
+def begin_taking() -> None:
+    """Allow what this task takes from now on to hold ``TAKEN_AT_ONCE`` bytes, of all partitions together."""
+    _left.set([TAKEN_AT_ONCE])
+
+
+def isolate_undecodable_batches(record_limit: int) -> None:
+    """Have every consumer of this process outlast what it cannot decode, in little memory."""
+    fetcher.MemoryRecords = partial(IsolatingRecords, record_limit=record_limit)
+    fetcher.FetchResult = BoundedResult
+
+
+def records_in(data: bytes, record_limit: int) -> list[Any]:
     """Return the records of a batch that could not be decoded before; raises anything where it still cannot."""
-    batch: Any = MemoryRecords(data).next_batch()
-    return list(batch)
+    records, left = [], TAKEN_AT_ONCE
+    for record in _records(data, record_limit):
+        records.append(record)
+        left -= size_of(record.key) + size_of(record.value)
+        if left < 0:
+            raise UnpacksTooFarError
+    return records
 
 
 def _batches(data: bytes) -> Iterator[bytes]:
@@ -87,29 +133,45 @@ def _batches(data: bytes) -> Iterator[bytes]:
         position = end
 
 
-def _decoded(data: bytes) -> Batch:
+def _decoded(data: bytes, record_limit: int) -> Batch:
     offset: int = _HEADER.unpack_from(data)[0]
     try:
         batch: Any = MemoryRecords(data).next_batch()
         if batch.validate_crc():
-            return Batch([] if batch.is_control_batch else list(batch), int(batch.next_offset))
+            records = () if batch.is_control_batch else _isolating(data, record_limit)
+            return Batch(records, int(batch.next_offset))
     except Exception as error:  # noqa: BLE001 - whatever is in it, it must not stop the partition
-        return _isolated(data, offset, type(error).__name__)
+        return Batch([_isolated(data, offset, error)], _offset_after(data))
     place = (offset, hash(data))
     _corrupt[place] += 1
     if _corrupt[place] < _CORRUPT_TIMES:
         return Batch([], offset, is_intact=False)
     del _corrupt[place]
-    return _isolated(data, offset, "checksum")
+    return Batch([_isolated(data, offset, CorruptRecordException())], _offset_after(data))
 
 
-def _isolated(data: bytes, offset: int, error: str) -> Batch:
-    """Return the record that stands for the whole batch; its one header names the error."""
-    timestamp = later = 0
+def _records(data: bytes, record_limit: int) -> Iterator[Any]:
+    is_old = data[_FORMAT] < 2  # no broker since Kafka 4 has any
+    return iter(MemoryRecords(data).next_batch()) if is_old else read_records(data, record_limit)
+
+
+def _isolating(data: bytes, record_limit: int) -> Iterator[Any]:
+    """Yield the records as far as they can be decoded, and one that stands for the others."""
+    offset = _HEADER.unpack_from(data)[0]
+    try:
+        for record in _records(data, record_limit):
+            yield record
+            offset = record.offset + 1
+    except Exception as error:  # noqa: BLE001 - whatever is in it, it must not stop the partition
+        yield _isolated(data, offset, error)
+
+
+def _isolated(data: bytes, offset: int, error: Exception) -> InputRecord:
+    """Return the record that stands for a batch, or what follows in it; its one header names the error."""
+    timestamp = 0
     if len(data) >= _MAX_TIMESTAMP + 8:
-        [later] = struct.unpack_from(">i", data, _LAST_OFFSET_DELTA)
         [timestamp] = struct.unpack_from(">q", data, _MAX_TIMESTAMP)
-    record = InputRecord(
+    return InputRecord(
         topic="",  # aiokafka adds topic and partition
         partition=0,
         offset=offset,
@@ -117,6 +179,13 @@ def _isolated(data: bytes, offset: int, error: str) -> Batch:
         value=data,
         timestamp=timestamp,
         timestamp_type=UNDECODABLE,
-        headers=((error, b""),),
+        headers=((type(error).__name__, b""),),
     )
-    return Batch([record], offset + 1 + max(0, later))
+
+
+def _offset_after(data: bytes) -> int:
+    later = 0
+    if len(data) >= _LAST_OFFSET_DELTA + 4:
+        [later] = struct.unpack_from(">i", data, _LAST_OFFSET_DELTA)
+    offset: int = _HEADER.unpack_from(data)[0]
+    return offset + 1 + max(0, later)
