@@ -42,7 +42,7 @@ def create_codec_app(settings: Settings) -> Starlette:
     codec, tokens = payload_codec_of(settings), token_verifier_of(settings)
     if codec is None:
         raise KeyFileError("GIFTCERT_TEMPORAL_PAYLOAD_KEYS is not set: there is nothing to open")
-    if tokens.trusts_embedded_keys and settings.codec_host not in _LOCAL:
+    if tokens.keys.are_embedded and settings.codec_host not in _LOCAL:
         where = f"GIFTCERT_CODEC_HOST={settings.codec_host} can be reached by others"
         raise KeyFileError(f"{where}: set GIFTCERT_JWT_JWKS to keys of your own")
 

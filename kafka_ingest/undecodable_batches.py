@@ -79,14 +79,15 @@ class IsolatingRecords:
 class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has no types
     """Takes the place of aiokafka's own, which would hand over thousands of records whatever they unpack to."""
 
+    _partition_records: Any
+
     def getall(self, max_records: int | None = None) -> list[Any]:
         """Return the next records: so many at most, and no more once all bytes of ``begin_taking`` are used up."""
         left = _left.get() or [sys.maxsize]
         if left[0] <= 0 or not (self.check_assignment(self._topic_partition) and self.has_more()):
             return []
         taken: list[Any] = []
-        records: Iterable[Any] = self._partition_records
-        for record in records:
+        for record in self._partition_records:
             if record.timestamp_type != UNDECODABLE:
                 record.headers = ()  # they mean nothing to us, and may be millions
             taken.append(record)
