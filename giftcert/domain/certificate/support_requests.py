@@ -1,7 +1,5 @@
 """What support, CRM and operations do with a certificate: "Time and people" in the lifecycle."""
 
-from typing import assert_never
-
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decision import Decision
@@ -9,37 +7,22 @@ from giftcert.domain.certificate.sale import notification
 from giftcert.domain.certificate.state import FOR_SALE
 
 
-def record_act(decision: Decision, request: m.Request) -> None:
-    """Tell who acted and why, where a person's request did anything and that is not told yet."""
-    act = _act_of(request)
-    if act is None or not decision.public:
-        return
-    if not any(isinstance(event, e.OperatorActed) for event in decision.public):
-        decision.record(act)
+def record_act(decision: Decision, message: m.Message) -> None:
+    """Tell who acted and why, where a person's request changed anything and nothing tells of the act yet.
 
-
-def _act_of(request: m.Request) -> e.OperatorActed | None:  # noqa: PLR0911 - a table
-    """Return what a person did by a request; ``None`` where no person asked, or what follows from it tells."""
-    match request:
-        case m.Block(reason=reason, by=by):
-            return e.OperatorActed(who=by, what=f"blocked the certificate: {reason}")
-        case m.Unblock(reason=reason, by=by):
-            return e.OperatorActed(who=by, what=f"unblocked the certificate: {reason}")
-        case m.ResolveRefund():
-            what = f"decided to {request.decision} refund case {request.refund_case_id}: {request.note}"
-            return e.OperatorActed(who=request.resolved_by, what=what)
-        case m.Retire():
-            return None  # told once, when the operation is started, of all its certificates
-        case m.RequestNotification() | m.UnlockVerification():
-            return None  # record it themselves
-        case m.DiscloseCvc() | m.LockVerification():
-            return None
-        case m.Reserve() | m.ExtendReservation() | m.ReleaseReservation():
-            return None
-        case m.AuthorizeRedemption() | m.VoidRedemption():
-            return None
+    What is retired is told once of a whole batch, when that is ordered.
+    """
+    match message:
+        case m.Block(reason=reason, by=who):
+            what = f"blocked the certificate: {reason}"
+        case m.Unblock(reason=reason, by=who):
+            what = f"unblocked the certificate: {reason}"
+        case m.ResolveRefund(resolved_by=who):
+            what = f"decided to {message.decision} refund case {message.refund_case_id}: {message.note}"
         case _:
-            assert_never(request)
+            return
+    if decision.public and not any(isinstance(event, e.OperatorActed) for event in decision.public):
+        decision.record(e.OperatorActed(who=who, what=what))
 
 
 def retire(decision: Decision, message: m.Retire) -> None:

@@ -38,7 +38,7 @@ def test_every_test_that_the_threat_model_names_exists(test: str) -> None:
     assert is_there(test)
 
 
-@pytest.mark.parametrize("row", rows_of_defences())
+@pytest.mark.parametrize("row", list(rows_of_defences()))
 def test_every_defence_names_a_test(row: str) -> None:
     assert named(row.rstrip("| ").rpartition("|")[2]), row
 

@@ -1,8 +1,11 @@
 """Validity, block, unblock, retirement, writing to the client again, locked numbers."""
 
+import pytest
+
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import Status
+from giftcert.domain.certificate.support_requests import record_act
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
@@ -150,3 +153,40 @@ def test_a_locked_number_is_told_and_its_release_names_who_and_why() -> None:
     )
     found.tell(m.UnlockVerification(reason="again", by="support-1", is_locked=False))
     assert (found.told, found.decision.refusal) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("message", "who", "what"),
+    [
+        (m.Block(reason="fraud", by="anna"), "anna", "blocked the certificate: fraud"),
+        (m.Unblock(reason="cleared", by="boris"), "boris", "unblocked the certificate: cleared"),
+    ],
+)
+def test_an_act_is_told_with_who_and_why_and_only_once(message: m.Request, who: str, what: str) -> None:
+    found = issued() if isinstance(message, m.Block) else issued().tell(make.block())
+    found.tell(message)
+    record_act(found.decision, message)
+    record_act(found.decision, message)
+    assert found.decision.public[1:] == (e.OperatorActed(who=who, what=what),)
+
+
+def test_an_act_that_changed_nothing_or_is_no_person_s_is_not_told() -> None:
+    found = issued().tell(make.block()).tell(make.block())
+    record_act(found.decision, make.block())
+    assert found.decision.public == ()
+    found = issued().tell(make.retire())
+    record_act(found.decision, make.retire())
+    assert [type(event) for event in found.decision.public] == [e.Blocked]
+
+
+def test_what_a_person_decides_of_a_refund_is_told_with_the_note_and_an_agreement_once() -> None:
+    for limit in (None, 400_000):
+        found = spent(100_000, terms=make.terms(refund_four_eyes_over=limit))
+        found.tell(make.refunded(500_000, to={"2": 500_000}))
+        message = make.resolve(found.case.refund_case_id, "reject", None, by="anna")
+        found.tell(message)
+        record_act(found.decision, message)
+        acts = [event for event in found.decision.public if isinstance(event, e.OperatorActed)]
+        decided = f"decided to reject refund case {message.refund_case_id}: agreed by telephone"
+        assert [act.who for act in acts] == ["anna"]
+        assert (acts[0].what == decided) == (limit is None)
