@@ -94,8 +94,11 @@ class Broker:
     async def read(self, principal: str, topic: str, group: str | None) -> int:
         options = connection_options(self.settings_of(principal))
         consumer = AIOKafkaConsumer(topic, **options, group_id=group, auto_offset_reset="earliest")
-        async with consumer:
+        try:  # a context manager would leave open what is refused while it starts
+            await consumer.start()
             return (await consumer.getone()).offset
+        finally:
+            await consumer.stop()
 
 
 @pytest.fixture(scope="module")
