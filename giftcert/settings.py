@@ -76,7 +76,13 @@ class Settings(BaseSettings):
     state_dir: Path = Field(Path(".giftcert"), description="All state of the embedded stack; may be deleted")
     cache_dir: Path = Field(Path(".build"), description="Where the jars of the embedded Kafka are kept")
 
-    database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host:port/name, a user of the role giftcert_service"
+    )
+    database_owner_url: SecretStr | None = Field(
+        None,
+        description="The same as the owner of the tables, for `giftcert migrate` alone; unset: as the service",
+    )
     database_pool_size: int = Field(16, ge=2, description="Connections of one process")
     temporal_address: str | None = Field(None, description="host:port of the Temporal frontend")
     temporal_namespace: str = Field(
@@ -258,6 +264,13 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value()
 
     @property
+    def database_owner_address(self) -> str:
+        """The address of PostgreSQL for who may change tables; raises `AddressNotSetError`."""
+        if self.database_owner_url is None:
+            return self.database_address
+        return self.database_owner_url.get_secret_value()
+
+    @property
     def kafka_address(self) -> str:
         """The addresses of Kafka's brokers; raises `AddressNotSetError`."""
         if self.kafka_bootstrap_servers is None:
@@ -313,7 +326,7 @@ class Settings(BaseSettings):
             raise ValueError("must be origins such as https://crm.example.com")
         return origins
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_owner_url")
     @classmethod
     def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
