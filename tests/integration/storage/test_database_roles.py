@@ -14,7 +14,7 @@ from tests.integration.storage.pool_rows import Tables
 from tests.shared_servers import as_owner, named, on, owning
 
 pytestmark = pytest.mark.integration
-EVIDENCE = ("events", "disclosures", "inbox", "inbox_default")
+EVIDENCE = ("events", "disclosures", "audit_links", "inbox", "inbox_default")
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
 CHANGE, LOCK, LOOK = "UPDATE {0} SET {1} = {1}", "SELECT FROM {} FOR UPDATE", "SELECT FROM {} LIMIT 1"
 REFUSED = asyncpg.InsufficientPrivilegeError
@@ -103,7 +103,7 @@ async def test_the_service_makes_and_drops_days_of_ingest_alone(
         await service.execute("DELETE FROM inbox_20261123")
     with pytest.raises(REFUSED):
         await service.execute("DROP TABLE inbox_20261123")
-    for table in ("events", "pg_catalog.pg_class"):
+    for table in ("events", "audit_links", "pg_catalog.pg_class"):
         with pytest.raises(REFUSED, match="is not kept in days"):
             await service.execute("SELECT make_days($1, $2, 1)", table, day)
         with pytest.raises(REFUSED, match="is not kept in days"):

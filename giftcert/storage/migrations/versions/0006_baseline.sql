@@ -299,6 +299,20 @@ CREATE FUNCTION look_for_event(
     END
 $$;
 
+-- Hash chain over `events`. Each link holds keyed hashes of some events and, in `seal`, one of itself and of the seal
+-- before it. Written by maintenance, which empties `unlinked_events`; checked by `verify`.
+CREATE TABLE audit_links (
+    number bigint PRIMARY KEY CHECK (number > 0), -- without gaps
+    linked_at timestamptz NOT NULL,
+    event_ids uuid[] NOT NULL,
+    event_macs bytea[] NOT NULL,
+    seal bytea NOT NULL,
+    CHECK (cardinality(event_ids) = cardinality(event_macs))
+);
+-- Without an index: recording an event costs little more, and whoever links takes any.
+CREATE TABLE unlinked_events (event_id uuid NOT NULL);
+ALTER TABLE unlinked_events SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
 -- Claims that were refused (409) and are not recorded as an event yet: the first is at once, the rest once a second.
 CREATE TABLE refused_claims (
     product_id text NOT NULL,
@@ -561,5 +575,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO giftcert_
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO giftcert_service;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO giftcert_read_only;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO giftcert_read_only;
-REVOKE UPDATE, DELETE ON events, disclosures, inbox, inbox_default FROM giftcert_service;
+REVOKE UPDATE, DELETE ON events, disclosures, audit_links, inbox, inbox_default FROM giftcert_service;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM giftcert_service;
