@@ -4,12 +4,14 @@ aiokafka unpacks a batch whole, and a batch below 1 MB may unpack to gigabytes. 
 piece and read record by record; of a key or value far above the limit only the beginning and a hash are kept.
 """
 
+import gzip
+import io
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from functools import partial
+from itertools import chain, islice
+from typing import Any, Protocol
 
 import lz4.frame
 import zstandard
@@ -20,26 +22,35 @@ from kafka_ingest.records import CutBytes, InputRecord
 
 MOST_UNPACKED = 2**30
 """A batch that unpacks to more bytes holds nobody's orders: it counts as undecodable."""
+MOST_RECORDS = 100_000
+"""More than fit into a batch of 1 MB that is not compressed; each might become a row in quarantine."""
 _CHUNK = 256 * 1024
-_SEVERAL = 2
+SEVERAL = 2
+"""Records of the limit that are held at once."""
 _BATCH = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length, epoch, format, checksum, attributes, delta of the last offset, first and greatest time, the
 producer's id, epoch and sequence, number of records.
 """
 _ATTRIBUTES = 21
+"""Where they stand."""
 _CODEC, _LOG_APPEND_TIME = 0x07, 0x08
 _NONE, _GZIP, _SNAPPY, _LZ4, _ZSTANDARD = range(5)
 _GREATEST_WINDOW = 8 * 2**20
 """Of zstandard, unpacked piece by piece: what every decoder must have, and more than producers ask for by default."""
-
-
 _MOST_OF_SNAPPY = 32
 """Bytes that a byte may unpack to; the format allows 22."""
 _XERIAL, _XERIAL_HEADER = b"\x82SNAPPY\0", 16
 
 
 class UnpacksTooFarError(Exception):
-    """A batch unpacks to more than ``MOST_UNPACKED``, or takes more memory to unpack than we give."""
+    """A batch unpacks to more bytes or records than we read, or takes more memory to unpack than we give."""
+
+
+class Readable(Protocol):
+    """What unpacks as much as is asked for."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, none at the end."""
 
 
 def read_records(data: bytes, record_limit: int) -> Iterator[Any]:
@@ -47,20 +58,34 @@ def read_records(data: bytes, record_limit: int) -> Iterator[Any]:
 
     What unpacks to no more than two records of the limit is left to aiokafka's decoder, which is in C.
     """
-    [attributes] = struct.unpack_from(">h", data, _ATTRIBUTES)
+    *_, attributes, _, _, _, _, _, _, count = _BATCH.unpack_from(data)
+    if count > MOST_RECORDS:
+        raise UnpacksTooFarError
     codec = attributes & _CODEC
-    if codec == _NONE and len(data) <= _SEVERAL * record_limit:
-        return iter(DefaultRecordBatch(data))
+    if codec == _NONE and len(data) <= SEVERAL * record_limit:
+        return _at_once(data)
     chunks = _bounded(_UNPACKERS[codec](memoryview(data)[_BATCH.size :]))
     plain = bytearray(data[: _BATCH.size])
     for chunk in chunks:
         plain += chunk
-        if len(plain) > _SEVERAL * record_limit:
+        if len(plain) > SEVERAL * record_limit:
             _check_window(codec, data)
             unpacked = chain([bytes(plain[_BATCH.size :])], chunks)
-            return _one_by_one(_Stream(unpacked, _SEVERAL * record_limit), data)
+            return _one_by_one(_Stream(unpacked, SEVERAL * record_limit), data)
     struct.pack_into(">h", plain, _ATTRIBUTES, attributes & ~_CODEC)
-    return iter(DefaultRecordBatch(plain))
+    return _at_once(plain)
+
+
+def _at_once(plain: bytes | bytearray) -> Iterator[Any]:
+    """Yield records that are not compressed; from where aiokafka fails, at a header that is no UTF-8, by our reader."""
+    read = 0
+    try:
+        for record in DefaultRecordBatch(plain):
+            yield record
+            read += 1
+    except Exception:  # noqa: BLE001 - ours raises it again where it is no matter of headers
+        stream = _Stream(iter([bytes(plain[_BATCH.size :])]), len(plain))
+        yield from islice(_one_by_one(stream, bytes(plain)), read, None)
 
 
 def _one_by_one(stream: "_Stream", data: bytes) -> Iterator[InputRecord]:
@@ -79,6 +104,8 @@ def _one_by_one(stream: "_Stream", data: bytes) -> Iterator[InputRecord]:
             timestamp=greatest_time if attributes & _LOG_APPEND_TIME else time,
         )
         stream.skip(end - stream.position)  # the headers, which nobody here reads
+    if not stream.is_at_end:
+        raise ValueError("more than the records of the batch")
 
 
 @dataclass(slots=True)
@@ -90,6 +117,15 @@ class _Stream:
     position: int = 0
     _chunk: bytes = b""
     _next: int = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing is left."""
+        try:
+            self._look_ahead()
+        except EOFError:
+            return True
+        return False
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """Yield the next bytes as they were unpacked, none of them copied."""
@@ -133,7 +169,9 @@ class _Stream:
 
     def _look_ahead(self) -> None:
         if self._next == len(self._chunk):
-            self._chunk, self._next = next(self.chunks), 0
+            self._chunk, self._next = next(self.chunks, b""), 0
+            if not self._chunk:
+                raise EOFError
 
 
 def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -152,16 +190,7 @@ def _plain(packed: memoryview) -> Iterator[bytes]:
 
 
 def _gzip(packed: memoryview) -> Iterator[bytes]:
-    left: bytes | memoryview = packed
-    while left:  # one member after the other
-        unpacker = zlib.decompressobj(wbits=31)
-        while not unpacker.eof:
-            chunk = unpacker.decompress(left, _CHUNK)
-            left = unpacker.unconsumed_tail
-            if not (chunk or left or unpacker.eof):
-                raise EOFError
-            yield chunk
-        left = unpacker.unused_data
+    return _chunks(gzip.GzipFile(fileobj=io.BytesIO(packed)))
 
 
 def _snappy(packed: memoryview) -> Iterator[bytes]:
@@ -181,17 +210,16 @@ def _snappy(packed: memoryview) -> Iterator[bytes]:
 
 
 def _lz4(packed: memoryview) -> Iterator[bytes]:
-    unpacker = lz4.frame.LZ4FrameDecompressor()
-    yield unpacker.decompress(packed, _CHUNK)
-    while not unpacker.eof:
-        if unpacker.needs_input:
-            raise EOFError
-        yield unpacker.decompress(b"", _CHUNK)
+    return _chunks(lz4.frame.LZ4FrameFile(io.BytesIO(packed)))
 
 
 def _zstandard(packed: memoryview) -> Iterator[bytes]:
-    reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(packed, read_across_frames=True)
-    return iter(lambda: reader.read(_CHUNK), b"")
+    unpacker = zstandard.ZstdDecompressor(max_window_size=2**27)
+    return _chunks(unpacker.stream_reader(packed, read_across_frames=True))
+
+
+def _chunks(unpacked: Readable) -> Iterator[bytes]:
+    return iter(partial(unpacked.read, _CHUNK), b"")
 
 
 def _check_window(codec: int, data: bytes) -> None:

@@ -7,6 +7,7 @@ by one that stops after so many bytes: it counts records alone.
 
 import struct
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+import structlog
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from kafka_ingest.batch_reader import UnpacksTooFarError, read_records
-from kafka_ingest.records import InputRecord, size_of
+from kafka_ingest.batch_reader import SEVERAL, UnpacksTooFarError, read_records
+from kafka_ingest.records import CutBytes, InputRecord, size_of
 
 UNDECODABLE = -1
 """The ``timestamp_type`` of such a record, which no producer can give to one of its own."""
@@ -29,8 +31,10 @@ _HEADER = struct.Struct(">qi")
 """Base offset, and the length of what follows."""
 _FORMAT, _LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 16, 23, 35
 """Where they stand in a batch of format 2; the first is in batches of every format."""
+FETCHED_AGAIN_SECONDS = 1.0
 _CORRUPT_TIMES = 3
 """Bytes that fail their checksum are fetched again: the network may have changed them, and not the disk."""
+_log = structlog.get_logger(__name__)
 _corrupt: Counter[tuple[int, int]] = Counter()
 _left: ContextVar[list[int] | None] = ContextVar("bytes that may still be taken", default=None)
 
@@ -80,24 +84,45 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
     """Takes the place of aiokafka's own, which would hand over thousands of records whatever they unpack to."""
 
     _partition_records: Any
+    _failed_at: float | None = None
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """Return the next records: so many at most, and no more once all bytes of ``begin_taking`` are used up."""
+        """Return the next records: so many at most, and no more once all bytes of ``begin_taking`` are used up.
+
+        An error would take with it what other partitions have handed over. So it is logged, and the partition fetched
+        again a little later; if that does not help, it is reported as one that stands still.
+        """
         left = _left.get() or [sys.maxsize]
+        if self._failed_at is not None:
+            if time.monotonic() - self._failed_at >= FETCHED_AGAIN_SECONDS:
+                self._partition_records = None
+            return []
         if left[0] <= 0 or not (self.check_assignment(self._topic_partition) and self.has_more()):
             return []
         taken: list[Any] = []
+        try:
+            if self._take(taken, left, max_records or sys.maxsize):
+                self._update_position()
+                self._partition_records = None
+                return taken
+        except Exception as error:  # noqa: BLE001 - the other partitions go on
+            topic, partition = self._topic_partition
+            offset, kind = self._partition_records.next_fetch_offset, type(error).__name__
+            _log.exception("cannot be read", topic=topic, partition=partition, offset=offset, error=kind)
+            self._failed_at = time.monotonic()
+        self._update_position()
+        return taken
+
+    def _take(self, taken: list[Any], left: list[int], max_records: int) -> bool:
+        """Take records; return whether these were all."""
         for record in self._partition_records:
             if record.timestamp_type != UNDECODABLE:
                 record.headers = ()  # they mean nothing to us, and may be millions
             taken.append(record)
             left[0] -= size_of(record.key) + size_of(record.value)
             if len(taken) == max_records or left[0] <= 0:
-                self._update_position()
-                return taken
-        self._update_position()
-        self._partition_records = None
-        return taken
+                return False
+        return True
 
 
 def begin_taking() -> None:
@@ -142,13 +167,13 @@ def _decoded(data: bytes, record_limit: int) -> Batch:
             records = () if batch.is_control_batch else _isolating(data, record_limit)
             return Batch(records, int(batch.next_offset))
     except Exception as error:  # noqa: BLE001 - whatever is in it, it must not stop the partition
-        return Batch([_isolated(data, offset, error)], _offset_after(data))
+        return Batch([_isolated(data, offset, error, record_limit)], _offset_after(data))
     place = (offset, hash(data))
     _corrupt[place] += 1
     if _corrupt[place] < _CORRUPT_TIMES:
         return Batch([], offset, is_intact=False)
     del _corrupt[place]
-    return Batch([_isolated(data, offset, CorruptRecordException())], _offset_after(data))
+    return Batch([_isolated(data, offset, CorruptRecordException(), record_limit)], _offset_after(data))
 
 
 def _records(data: bytes, record_limit: int) -> Iterator[Any]:
@@ -158,17 +183,22 @@ def _records(data: bytes, record_limit: int) -> Iterator[Any]:
 
 def _isolating(data: bytes, record_limit: int) -> Iterator[Any]:
     """Yield the records as far as they can be decoded, and one that stands for the others."""
-    offset = _HEADER.unpack_from(data)[0]
+    offset, after = _HEADER.unpack_from(data)[0], _offset_after(data)
     try:
         for record in _records(data, record_limit):
+            if not offset <= record.offset < after:
+                raise CorruptRecordException  # noqa: TRY301 - as any other fault of the batch
             yield record
             offset = record.offset + 1
     except Exception as error:  # noqa: BLE001 - whatever is in it, it must not stop the partition
-        yield _isolated(data, offset, error)
+        yield _isolated(data, offset, error, record_limit)
 
 
-def _isolated(data: bytes, offset: int, error: Exception) -> InputRecord:
-    """Return the record that stands for a batch, or what follows in it; its one header names the error."""
+def _isolated(data: bytes, offset: int, error: Exception, record_limit: int) -> InputRecord:
+    """Return the record that stands for a batch, or what follows in it; its one header names the error.
+
+    A batch of ordinary size is kept whole, to be read once it can be; of a larger one only the beginning.
+    """
     timestamp = 0
     if len(data) >= _MAX_TIMESTAMP + 8:
         [timestamp] = struct.unpack_from(">q", data, _MAX_TIMESTAMP)
@@ -177,7 +207,7 @@ def _isolated(data: bytes, offset: int, error: Exception) -> InputRecord:
         partition=0,
         offset=offset,
         key=None,
-        value=data,
+        value=data if len(data) <= SEVERAL * record_limit else CutBytes.of([data]),
         timestamp=timestamp,
         timestamp_type=UNDECODABLE,
         headers=((type(error).__name__, b""),),

@@ -70,7 +70,8 @@ def varint(value: int) -> bytes:
 
 def _pieces(records: list[Written]) -> Iterator[bytes]:
     for nth, one in enumerate(records):
-        before = b"\0" + varint(one.timestamp - records[0].timestamp) + varint(nth) + _field(one.key)
+        later = (one.timestamp - records[0].timestamp + 2**63) % 2**64 - 2**63  # as 64 bits overflow
+        before = b"\0" + varint(later) + varint(nth) + _field(one.key)
         after = varint(len(one.headers)) + b"".join(_field(half) for header in one.headers for half in header)
         if isinstance(one.value, int):
             before += varint(one.value)

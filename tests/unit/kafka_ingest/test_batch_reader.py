@@ -1,15 +1,15 @@
 """Whatever a batch unpacks to, memory stays flat; what is in it comes as it was written."""
 
 import struct
+import subprocess
+import sys
 import tracemalloc
-from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
-from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 
 from kafka_ingest import batch_reader
 from kafka_ingest.decoder import decode
@@ -18,45 +18,12 @@ from kafka_ingest.records import KEPT_OF_TOO_LARGE, CutBytes, size_of
 from kafka_ingest.undecodable_batches import (
     TAKEN_AT_ONCE,
     UNDECODABLE,
-    BoundedResult,
-    IsolatingRecords,
-    begin_taking,
 )
-from tests.hostile_batches import CODECS, HEADER, Written, batch, sealed
+from tests.hostile_batches import ATTRIBUTES, CODECS, HEADER, Written, batch, sealed
+from tests.unit.kafka_ingest.fetched_batches import LIMIT, takings
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
-LIMIT = 100_000
 MEGABYTE = 2**20
-
-
-class Assignment:
-    """Stands in for aiokafka's, of one partition."""
-
-    active = True
-
-    def __init__(self) -> None:
-        self.paused, self.position = False, 0
-
-    def state_value(self, _: object) -> "Assignment":
-        return self
-
-    def consumed_to(self, position: int) -> None:
-        self.position = position
-
-
-def fetched(data: bytes) -> BoundedResult:
-    partition = TopicPartition(TOPICS.orders, 0)
-    reader = IsolatingRecords(data, LIMIT)
-    records = PartitionRecords(partition, reader, None, 0, None, None, True, READ_UNCOMMITTED)
-    return BoundedResult(partition, assignment=Assignment(), partition_records=records, backoff=0)
-
-
-def takings(data: bytes) -> Iterator[list[Any]]:
-    """What each batch of ours takes of what was fetched."""
-    result = fetched(data)
-    while result.has_more():
-        begin_taking()
-        yield result.getall(8_000)
 
 
 def all_of(data: bytes) -> list[Any]:
@@ -104,6 +71,15 @@ def test_a_bomb_takes_no_memory_and_no_record_is_lost(
     assert peak < TAKEN_AT_ONCE + 8 * MEGABYTE
 
 
+def test_a_process_stays_small_while_it_reads_batches_of_600_mb(tmp_path: Path) -> None:
+    """What codecs allocate beside Python counts here too."""
+    for codec in ("gzip", "lz4", "zstd"):
+        (tmp_path / codec).write_bytes(batch([Written(600 * MEGABYTE)], codec))
+    command = [sys.executable, "-m", "tests.unit.kafka_ingest.reading_memory", *map(str, tmp_path.iterdir())]
+    grown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 16 * MEGABYTE
+
+
 def test_many_empty_records_are_taken_some_at_a_time() -> None:
     taken = takings(batch([Written(None, key=None)] * 30_000, "gzip"))
     assert [len(one) for one in taken] == [8_000, 8_000, 8_000, 6_000]
@@ -119,6 +95,41 @@ def test_what_is_cut_is_known_by_its_size_and_hash() -> None:
 def test_headers_are_not_kept() -> None:
     headers = ((b"h", b"x" * 1_000),) * 50
     assert {one.headers for one in all_of(batch([Written(b"{", headers=headers)] * 9, "lz4"))} == {()}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("header", [b"\xff\xfe", b"", b"k" * 10_000], ids=["no UTF-8", "empty", "long"])
+def test_a_header_of_any_name_costs_no_record(codec: str, header: bytes) -> None:
+    written = [Written(b"%d" % nth, headers=((header, None),) * (nth == 1)) for nth in range(3)]
+    found = all_of(batch(written, codec, offset=4))
+    assert [(one.offset, one.value, one.headers) for one in found] == [
+        (4, b"0", ()),
+        (5, b"1", ()),
+        (6, b"2", ()),
+    ]
+
+
+def test_a_batch_of_more_records_than_fit_into_a_plain_one_is_isolated() -> None:
+    data = batch([Written(None, key=None)] * (batch_reader.MOST_RECORDS + 1), "gzip")
+    assert [one.timestamp_type for one in all_of(data)] == [UNDECODABLE]
+
+
+@pytest.mark.parametrize("last_offset", [0, 1], ids=["fewer offsets", "more records than it says"])
+def test_records_beyond_what_their_batch_says_are_isolated(last_offset: int) -> None:
+    data = bytearray(batch([Written(b"{")] * 3))
+    struct.pack_into(">i", data, 23, last_offset)
+    if last_offset:
+        struct.pack_into(">i", data, HEADER - 4, 2)
+    found = all_of(sealed(bytes(data)))
+    assert [one.offset for one in found] == list(range(len(found)))
+    assert found[-1].timestamp_type == UNDECODABLE
+
+
+def test_of_an_undecodable_batch_above_the_limit_only_the_beginning_is_kept() -> None:
+    data = bytearray(batch([Written(3 * MEGABYTE)]))
+    data[ATTRIBUTES + 1] |= 7
+    [record] = all_of(sealed(bytes(data)))
+    assert (len(record.value), size_of(record.value)) == (KEPT_OF_TOO_LARGE, len(data))
 
 
 @pytest.mark.parametrize("limit", [MEGABYTE, 4 * MEGABYTE])
