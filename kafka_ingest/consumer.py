@@ -16,7 +16,8 @@ from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
 from kafka_ingest import watermarks
 from kafka_ingest.decoder import DecodedBatch
-from kafka_ingest.outages import IngestOutages
+from kafka_ingest.outages import HEALTHY_SECONDS, IngestOutages
+from kafka_ingest.records import place_of
 from kafka_ingest.transaction import Committed
 from kafka_ingest.undecodable_batches import begin_taking, isolate_undecodable_batches
 from kafka_ingest.watermarks import Watermarks
@@ -54,28 +55,39 @@ async def consume(
     """Read the input topics for ever; where aiokafka, which outlasts a broker's absence, gives up, begin anew."""
     pause = FIRST_PAUSE
     while True:
-        consumer = make_consumer(settings)
-        loop = BatchLoop(consumer, writer, outages, hand_over)
-        topics = writer.rules.topics.names
-        marks = Watermarks(consumer, writer.database, topics, loop.reached, writer.clock)
-        consumer.subscribe(topics=topics, listener=loop)
-        try:
-            await consumer.start()
-            outages.over(KAFKA)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(loop.run())
-                tasks.create_task(outages.repeat(KAFKA, loop.commit_offsets))
-                tasks.create_task(outages.repeat(watermarks.PART, marks.work))
-        except* (KafkaError, OSError) as errors:
-            await outages.goes_on(KAFKA, errors.exceptions[0])
-        except* Exception as errors:  # noqa: BLE001 - a new consumer may do what the old one could not
-            _log.exception("the consumer is made anew")
-            await outages.goes_on(INGEST, errors.exceptions[0])
-        finally:
-            await _try_briefly(loop.commit_offsets)
-            await _try_briefly(consumer.stop)
+        began = asyncio.get_running_loop().time()
+        await _consume_until_failure(settings, writer, outages, hand_over)
+        if asyncio.get_running_loop().time() - began >= HEALTHY_SECONDS:
+            pause = FIRST_PAUSE
         await asyncio.sleep(pause)
         pause = min(2 * pause, 2 * LONGEST_PAUSE)
+
+
+async def _consume_until_failure(
+    settings: Settings, writer: BatchWriter, outages: IngestOutages, hand_over: Callable[[Committed], None]
+) -> None:
+    consumer = make_consumer(settings)
+    loop = BatchLoop(consumer, writer, outages, hand_over)
+    topics = writer.rules.topics.names
+    marks = Watermarks(consumer, writer.database, topics, loop.reached, outages.wait_at, writer.clock)
+    consumer.subscribe(topics=topics, listener=loop)
+    try:
+        try:
+            await consumer.start()
+        except (KafkaError, OSError) as error:
+            await outages.goes_on(KAFKA, error)
+            return
+        outages.over(KAFKA)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(loop.run())
+            tasks.create_task(outages.repeat(KAFKA, loop.commit_offsets))
+            tasks.create_task(outages.repeat(watermarks.PART, marks.work))
+    except* Exception as errors:  # noqa: BLE001 - a new consumer may do what the old one could not
+        _log.exception("the consumer is made anew")
+        await outages.restarts(errors.exceptions[0])
+    finally:
+        await _try_briefly(loop.commit_offsets)
+        await _try_briefly(consumer.stop)
 
 
 def make_consumer(settings: Settings) -> AIOKafkaConsumer:
@@ -221,6 +233,8 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     def _decoded(self, taken: Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]) -> Batch:
         records = [record for of_partition in taken.values() for record in of_partition]
+        if not self._outstanding:
+            self.outages.place = place_of(records[0])
         batch = Batch(
             records=records,
             decoded=self.writer.decode(records),
@@ -232,8 +246,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         return batch
 
     async def _commit(self, batch: Batch) -> None:
-        first = batch.records[0]
-        self.outages.place = (first.topic, first.partition, first.offset)
+        self.outages.place = place_of(batch.records[0])
         began = asyncio.get_running_loop().time()
         try:
             committed = await self.writer.commit(batch.records, batch.decoded)

@@ -1,8 +1,8 @@
-"""Outages of ingest: what it waits for, and a consumer that hangs, with the place where ingest stands."""
+"""Outages of ingest: what it waits for, and a consumer that hangs or fails again and again, with the place."""
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, NoReturn
 
@@ -14,7 +14,10 @@ from giftcert.outage_report import OutageReport
 from giftcert.storage.quarantine import Place
 
 WATCH_SECONDS, RETRY_SECONDS = 1.0, 1.0
-STANDSTILL = "ingest stands still"
+HEALTHY_SECONDS = 60.0
+"""A new consumer that has gone on for so long counts as one that works."""
+STANDSTILL, STUCK = "ingest stands still", "a partition stands still"
+RESTARTS = "the consumer is made anew again and again"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,11 +27,13 @@ class IngestOutages(OutageReport):
     failures: ClassVar = Counter("giftcert_ingest_failures", "Attempts that failed, by what failed", ["part"])
     place: Place
     _beat: float = field(default=math.inf, init=False)
+    _restarted_at: float = field(default=-math.inf, init=False)
+    _waiting: dict[Place, float] = field(default_factory=dict, init=False)
 
     def notice(self, part: str, kind: str) -> ProcessingFailed:
         """Say where ingest stands."""
         topic, partition, offset = self.place
-        reason = part if part == STANDSTILL else f"{part} fails"
+        reason = part if part in {STANDSTILL, STUCK, RESTARTS} else f"{part} fails"
         return ProcessingFailed(topic=topic, partition=partition, offset=offset, reason=reason, detail=kind)
 
     async def repeat(self, part: str, work: Callable[[], Awaitable[float]]) -> NoReturn:
@@ -48,11 +53,38 @@ class IngestOutages(OutageReport):
         self._beat = asyncio.get_running_loop().time()
         self.over(STANDSTILL)
 
+    async def restarts(self, error: BaseException) -> None:
+        """Say that the consumer failed and is made anew, whether it did some work before or not."""
+        self._restarted_at = asyncio.get_running_loop().time()
+        await self.goes_on(RESTARTS, error)
+
+    def wait_at(self, places: Iterable[Place]) -> None:
+        """Say where partitions wait that have more to be read; all others have been read."""
+        now = asyncio.get_running_loop().time()
+        self._waiting = {place: self._waiting.get(place, now) for place in places}
+
     async def watch(self) -> NoReturn:
-        """Report a consumer that hangs, and what could not be recorded when it happened."""
+        """Report a consumer that hangs, a partition that stands still, and what could not be recorded before."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if asyncio.get_running_loop().time() - self._beat >= outage_report.PATIENCE_SECONDS:
-                self._since.setdefault(STANDSTILL, self._beat)
-                await self.goes_on(STANDSTILL, TimeoutError())
+            now = asyncio.get_running_loop().time()
+            if now - self._restarted_at >= HEALTHY_SECONDS:
+                self.over(RESTARTS)
+            if now - self._beat >= outage_report.PATIENCE_SECONDS:
+                await self._stands_still(STANDSTILL, self._beat)
+            await self._look_for_stuck(now)
             await self.record()
+
+    async def _look_for_stuck(self, now: float) -> None:
+        """Report the partition that waits longest at one record; others may go on meanwhile."""
+        if self._waiting:
+            place, since = min(self._waiting.items(), key=lambda waiting: waiting[1])
+            if now - since >= outage_report.PATIENCE_SECONDS:
+                self.place = place
+                await self._stands_still(STUCK, since)
+                return
+        self.over(STUCK)
+
+    async def _stands_still(self, part: str, since: float) -> None:
+        self._since.setdefault(part, since)
+        await self.goes_on(part, TimeoutError())

@@ -1,7 +1,7 @@
 """Watermarks: for each partition, the instant of our clock up to which all of it is committed here."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from giftcert.clock import Clock, utc_now
 from giftcert.storage.database import Database
 from giftcert.storage.marks import MarkRepository
+from giftcert.storage.quarantine import Place
 
 EVERY_SECONDS = 1.0
 KAFKA_SECONDS = 5.0
@@ -28,6 +29,7 @@ class Watermarks:
     database: Database
     topics: Sequence[str]
     reached: Callable[[TopicPartition, int], int]
+    wait_at: Callable[[Iterable[Place]], None]
     clock: Clock = utc_now
     _ends: dict[TopicPartition, tuple[datetime, int]] = field(default_factory=dict, init=False)
 
@@ -56,6 +58,7 @@ class Watermarks:
         for topic in self.topics:
             behind = (end - reached[one] for one, end in ends.items() if one.topic == topic)
             _LAG.labels(topic).set(sum(max(0, left) for left in behind))
+        self.wait_at([(*one, reached[one]) for one, end in ends.items() if reached[one] < end])
         self._ends = {one: self._ends.get(one, (at, end)) for one, end in ends.items()}
         marks = {one: at for one, (at, end) in self._ends.items() if reached[one] >= end}
         for one in marks:

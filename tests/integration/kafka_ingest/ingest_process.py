@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.protocol.produce import ProduceRequest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
@@ -21,6 +22,7 @@ from giftcert.settings import Settings
 from giftcert.temporal.workflow_starts import workflow_id
 from kafka_ingest.main import serve
 from kafka_ingest.outages import IngestOutages
+from tests.hostile_batches import Written, batch
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS
 from tests.unit.contracts.topic_records import order, payment, raw
@@ -80,6 +82,16 @@ class Neighbours:
         )
         producer.produce(topic, raw(value), value["orderId"], partition)
         await asyncio.to_thread(producer.flush)
+
+    async def hostile(self, topic: str, partition: int, records: list[Written], codec: str) -> None:
+        """Write a batch that no producer would make."""
+        await self.producer.partitions_for(topic)
+        client = self.producer.client
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        request = ProduceRequest(None, -1, 30_000, [(topic, [(partition, batch(records, codec))])])
+        response = await client.send(leader, request)
+        [(_, [(_, error, *_)])] = response.topics
+        assert error == 0
 
     async def _write(self, topic: str, value: Any, key: str) -> None:
         await self.producer.send_and_wait(topic, raw(value), key.encode())

@@ -1,14 +1,24 @@
 """The process on real servers: from the topics to the workflows, through outages and rebalances."""
 
+from collections import Counter
 from contextlib import AsyncExitStack
+from typing import Any, NoReturn
 
 import pytest
-from aiokafka import codec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnsupportedCodecError
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from kafka_ingest.consumer import KAFKA, POSTGRESQL
+from giftcert import outage_report
+from kafka_ingest import batch_reader, undecodable_batches
+from kafka_ingest.consumer import KAFKA, POSTGRESQL, BatchLoop
+from kafka_ingest.outages import RESTARTS, STUCK
+from kafka_ingest.quarantine import open_bytes
+from kafka_ingest.records import KEPT_OF_TOO_LARGE
 from kafka_ingest.signaller import TEMPORAL
+from kafka_ingest.undecodable_batches import BoundedResult
+from tests.hostile_batches import Written
 from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_process import (
     PARTITIONS,
@@ -18,7 +28,7 @@ from tests.integration.kafka_ingest.ingest_process import (
     until,
     until_fails_again,
 )
-from tests.unit.contracts.topic_records import goods_line, order
+from tests.unit.contracts.topic_records import goods_line, order, raw
 
 pytestmark = pytest.mark.integration
 
@@ -143,11 +153,29 @@ async def test_kafka_is_away_when_the_process_starts(neighbours: Neighbours, kaf
             await neighbours.paid("IM-0")
 
 
-async def test_a_batch_of_an_unknown_codec_stops_nothing(
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_every_codec_is_read_from_every_producer(neighbours: Neighbours, codec: str) -> None:
+    """librdkafka packs snappy in one block, aiokafka and Java in several, framed."""
+    topic = neighbours.settings.topic_orders
+    producer = AIOKafkaProducer(
+        bootstrap_servers=neighbours.settings.kafka_bootstrap_servers, compression_type=codec
+    )
+    async with neighbours.process(), producer:
+        for nth, name in enumerate(("librdkafka", "aiokafka")):
+            sold = order(orderId=name, lines=[neighbours.store.line(nth)], total=500_000)
+            if name == "librdkafka":
+                await neighbours.in_codec(codec, topic, sold, partition=0)
+            else:
+                await producer.send_and_wait(topic, raw(sold), name.encode())
+            await neighbours.ordered(name)
+    assert await neighbours.store.rows("SELECT reason FROM quarantine") == []
+
+
+async def test_a_batch_that_cannot_be_decoded_stops_nothing(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a producer may write that we cannot decode is quarantined, and the records behind it are read."""
-    monkeypatch.setattr(codec, "cramjam", None)
+    """It is quarantined, and the records behind it are read."""
+    monkeypatch.setitem(batch_reader._UNPACKERS, 4, _unknown)  # type: ignore[index]
     for partition in range(PARTITIONS):
         await neighbours.in_codec("zstd", neighbours.settings.topic_orders, order(), partition)
     async with neighbours.process():
@@ -156,3 +184,83 @@ async def test_a_batch_of_an_unknown_codec_stops_nothing(
         await neighbours.paid("IM-0")
     reasons = await neighbours.store.rows("SELECT reason, searchable FROM quarantine")
     assert reasons == [("undecodableBatch", False)] * PARTITIONS
+
+
+async def test_a_batch_that_unpacks_to_600_mb_stops_nothing(neighbours: Neighbours) -> None:
+    """What is above the limit is kept as hash and first bytes."""
+    topic = neighbours.settings.topic_orders
+    await neighbours.hostile(topic, 0, [Written(600 * 2**20)], "gzip")
+    async with neighbours.process():
+        await neighbours.sell(0, "IM-0")
+        await neighbours.caught_up()
+        await neighbours.paid("IM-0")
+    [(reason, sealed)] = await neighbours.store.rows("SELECT reason, record_value FROM quarantine")
+    kept = open_bytes(sealed, (topic, 0, 0), neighbours.store.keyring)
+    assert (reason, kept) == ("tooLarge", bytes(KEPT_OF_TOO_LARGE))
+
+
+async def test_a_partition_that_cannot_be_read_is_told_of_and_holds_up_no_other(
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(undecodable_batches, "FETCHED_AGAIN_SECONDS", 0.1)
+    topic = neighbours.settings.topic_orders
+    await neighbours.in_codec("none", topic, order(orderId="bad", lines=[neighbours.store.line(3)]), 2)
+    take = BoundedResult._take
+
+    def fail_at_the_bad_one(result: BoundedResult, *limits: Any) -> bool:
+        if result._topic_partition == (topic, 2):
+            raise MemoryError
+        return take(result, *limits)
+
+    monkeypatch.setattr(BoundedResult, "_take", fail_at_the_bad_one)
+    async with neighbours.process():
+        await sell_beside(neighbours)
+        assert await place_told(neighbours, STUCK) == (topic, 2, 0)
+        monkeypatch.setattr(BoundedResult, "_take", take)
+        await neighbours.ordered("bad")
+        await neighbours.caught_up()
+
+
+async def test_a_consumer_that_fails_again_and_again_is_told_of_although_each_new_one_looks_well(
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.6)
+    steps = Counter[BatchLoop]()
+    step = BatchLoop.step
+
+    async def fail_at_the_third(loop: BatchLoop) -> None:
+        steps[loop] += 1
+        if steps[loop] == 3:
+            raise MemoryError
+        await step(loop)
+
+    monkeypatch.setattr(BatchLoop, "step", fail_at_the_third)
+    topic = neighbours.settings.topic_orders
+    async with neighbours.process():
+        await neighbours.in_codec("none", topic, order(lines=[neighbours.store.line()]), 2)
+        assert await place_told(neighbours, RESTARTS) == (topic, 2, 0)
+
+
+async def sell_beside(neighbours: Neighbours) -> None:
+    """Order in the other partitions."""
+    for nth in range(3):
+        sold = order(orderId=f"IM-{nth}", lines=[neighbours.store.line(nth)], total=500_000)
+        await neighbours.in_codec("none", neighbours.settings.topic_orders, sold, nth % 2)
+        await neighbours.ordered(f"IM-{nth}")
+
+
+async def place_told(neighbours: Neighbours, reason: str) -> tuple[Any, ...]:
+    """Wait for the event of this reason; return the place that it names."""
+    told: list[dict[str, Any]] = []
+
+    async def is_told() -> bool:
+        told.extend(said for _, said in await neighbours.store.events() if said["reason"] == reason)
+        return bool(told)
+
+    await until(is_told)
+    return told[0]["topic"], told[0]["partition"], told[0]["offset"]
+
+
+def _unknown(_: memoryview) -> NoReturn:
+    raise UnsupportedCodecError

@@ -1,6 +1,7 @@
 """Signaller and sweep: one signal per kind, patience with one certificate, no waiting for it by the others."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +29,7 @@ from kafka_ingest.sweeper import Sweeper
 from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_process import signals_of, until
 from tests.integration.kafka_ingest.ingest_store import Store
-from tests.shared_servers import owning
+from tests.processes import PATIENCE_SECONDS
 from tests.unit.contracts.topic_records import order, payment
 
 pytestmark = pytest.mark.integration
@@ -262,8 +263,7 @@ async def test_two_processes_share_what_is_left(scene: Scene) -> None:
 
 async def test_a_look_reads_a_few_pages_whatever_went_through_without_vacuum(scene: Scene) -> None:
     store = scene.store
-    async with owning(store.database) as owner:
-        await owner.execute("ALTER TABLE pending SET (autovacuum_enabled = false)")
+    await store.rows_changed("ALTER TABLE pending SET (autovacuum_enabled = false)")
     many = """
         INSERT INTO pending (certificate_id, order_id, kind, channel, since)
         SELECT gen_random_uuid(), 'IM', 'order_created', 'im', :at FROM generate_series(1, 20000)
@@ -320,6 +320,29 @@ async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytes
     assert payload["reason"] == "ingest stands still"
     scene.outages.beat()
     assert scene.outages.parts == set()
+
+
+async def test_a_partition_that_stands_still_is_told_of_while_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(ingest_outages, "WATCH_SECONDS", 0.02)
+    watching = asyncio.create_task(scene.outages.watch())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for read in itertools.count():
+            scene.outages.beat()
+            scene.outages.wait_at([("payments", 0, read), ("orders", 2, 5)])
+            if told := await scene.store.events():
+                break
+    assert told[0][1]["reason"] == "a partition stands still"
+    assert [told[0][1][part] for part in ("topic", "partition", "offset")] == ["orders", 2, 5]
+    scene.outages.wait_at([])
+
+    async def is_well() -> bool:
+        return scene.outages.parts == set()
+
+    await until(is_well)
+    watching.cancel()
 
 
 async def test_an_outage_of_postgresql_is_told_when_it_is_back(
