@@ -16,12 +16,10 @@ from tests.event_schemas import validate_recorded
 from tests.shared_servers import (
     POSTGRES_OF_MUTANTS,
     TEMPLATE,
-    as_service,
     named,
     on,
     only_one,
     prepare_template,
-    remember_owner,
     start_server,
 )
 from tests.state_folders import new_state_folder
@@ -88,30 +86,27 @@ def server(shared_folder: Path) -> ServerAddresses:
 
 @pytest.fixture(scope="session")
 def postgres_url(server: ServerAddresses, shared_folder: Path) -> str:
-    """A PostgreSQL whose template database is migrated, as its owner reaches it."""
+    """A PostgreSQL whose template database is migrated."""
     if POSTGRES_OF_MUTANTS in os.environ:
-        return remember_owner(os.environ[POSTGRES_OF_MUTANTS])
-    url: str = server("postgres")["database_owner_url"]
+        return os.environ[POSTGRES_OF_MUTANTS]
+    url: str = server("postgres")["database_url"]
     done = shared_folder / "migrated"
     with only_one(shared_folder / "migrated.lock"):
         if not done.exists():
             prepare_template(url)
             done.touch()
-    return remember_owner(url)
+    return url
 
 
 async def new_database(postgres_url: str) -> str:
     name = f"test_{uuid4().hex[:12]}"
     await on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY FILE_COPY')
-    return as_service(named(postgres_url, name))
+    return named(postgres_url, name)
 
 
 @pytest.fixture
 async def fresh_database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A migrated database that no other test has touched, as the service reaches it.
-
-    The events left in it are as their schemas say.
-    """
+    """A migrated database that no other test has touched; the events left in it are as their schemas say."""
     url = await new_database(postgres_url)
     yield url
     if request.node.get_closest_marker("made_up_events") is None:

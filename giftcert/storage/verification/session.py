@@ -18,7 +18,6 @@ from asyncpg.transaction import Transaction
 from giftcert.contracts.stream import StoredEvent
 from giftcert.domain.certificate.state import LineRef, known_lines
 from giftcert.domain.order.order import Order
-from giftcert.storage.audit_chain import Link, links_after
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EVENT, stored_event
@@ -30,7 +29,7 @@ QUERY_SECONDS = 600.0
 MOST_ROWS = 1_000
 """Of one check; more are counted."""
 FETCHED_AT_ONCE = 2_000
-PAGE, ORDER_PAGE, EVENT_PAGE, LINK_PAGE = 1_000, 200, 2_000, 20
+PAGE, ORDER_PAGE, EVENT_PAGE = 1_000, 200, 2_000
 BEGINNING = str(UUID(int=0))
 
 # A page is folded while its snapshot is open.
@@ -41,25 +40,16 @@ _PATIENCE = """
 _TABLES = """
     CREATE TEMPORARY TABLE stream_events (subject uuid NOT NULL, sequence integer NOT NULL, digest bytea NOT NULL);
     CREATE TEMPORARY TABLE waiting_events (event_id uuid PRIMARY KEY);
-    CREATE TEMPORARY TABLE unlinked_before (event_id uuid NOT NULL);
-    CREATE TEMPORARY TABLE linked_events (event_id uuid NOT NULL, link bigint NOT NULL, mac bytea NOT NULL);
     CREATE TEMPORARY TABLE open_runs (certificate_id uuid NOT NULL);
     CREATE TEMPORARY TABLE sampled (certificate_id uuid PRIMARY KEY);
 """
 _INDEX = """
     CREATE INDEX ON stream_events (subject, sequence);
     ANALYZE stream_events;
-    CREATE INDEX ON linked_events (event_id);
-    ANALYZE linked_events;
-    CREATE INDEX ON unlinked_before (event_id);
-    ANALYZE unlinked_before;
     CREATE INDEX ON open_runs (certificate_id);
     ANALYZE open_runs;
 """
-_NOTE_WAITING = """
-    INSERT INTO waiting_events SELECT event_id FROM outbox;
-    INSERT INTO unlinked_before SELECT event_id FROM unlinked_events
-"""
+_NOTE_WAITING = "INSERT INTO waiting_events SELECT event_id FROM outbox"
 # Half of the sample by chance, half of what happened last: that is where something new can be wrong.
 _DRAW_SAMPLE = """
     INSERT INTO sampled
@@ -87,9 +77,7 @@ _EVENT = f"""{EVENT},
     ARRAY(
         SELECT digest FROM stream_events AS s
         WHERE s.subject = coalesce(e.certificate_id, e.event_id) AND s.sequence = coalesce(e.sequence, 0)
-    ) AS published,
-    EXISTS (SELECT FROM unlinked_before AS u WHERE u.event_id = e.event_id) AS unlinked,
-    ARRAY(SELECT mac FROM linked_events AS l WHERE l.event_id = e.event_id) AS macs"""  # noqa: S608 - made of constants
+    ) AS published"""  # noqa: S608 - made of constants
 _EVENTS = f"""
     SELECT {_EVENT} FROM events AS e WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
 """  # noqa: S608 - made of constants
@@ -170,16 +158,13 @@ class CertificateRow:
 class RecordedEvent:
     """An event as stored, and the digests of what the stream holds in its place.
 
-    ``waits``: it is in the outbox; ``waited``: it was, before the stream was read. ``unlinked``: no link of the audit
-    chain had it then; ``macs`` are what its links say of it.
+    ``waits``: it is in the outbox; ``waited``: it was, before the stream was read.
     """
 
     stored: StoredEvent
     waits: bool
     waited: bool
     published: Sequence[bytes]
-    unlinked: bool
-    macs: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,19 +207,6 @@ class Session:
     async def add_published(self, rows: Sequence[StreamRow]) -> None:
         """Take in records of the stream."""
         await self._connection.copy_records_to_table("stream_events", records=rows)
-
-    async def links(self, after: int) -> list[Link]:
-        """Return the links of the audit chain behind this one."""
-        return await links_after(self._connection, after, LINK_PAGE)
-
-    async def add_linked(self, links: Iterable[Link]) -> None:
-        """Take in which events links hold, and their hashes."""
-        rows = [
-            (event_id, link.number, mac)
-            for link in links
-            for event_id, mac in zip(link.event_ids, link.event_macs, strict=True)
-        ]
-        await self._connection.copy_records_to_table("linked_events", records=rows)
 
     async def add_open_runs(self, certificate_ids: Iterable[str]) -> None:
         """Take in certificates whose workflow is open."""
@@ -347,8 +319,5 @@ def concerned_by(row: OrderLineRow) -> set[str]:
     return {one for one in (*row.named, row.holder) if one is not None}
 
 
-_ABOUT_EVENT = ("waits", "waited", "published", "unlinked", "macs")
-
-
 def _recorded(row: Record) -> RecordedEvent:
-    return RecordedEvent(stored_event(row), *(row[name] for name in _ABOUT_EVENT))
+    return RecordedEvent(stored_event(row), row["waits"], row["waited"], row["published"])
