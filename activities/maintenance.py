@@ -16,6 +16,7 @@ from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
+from giftcert.storage.audit_chain import AuditChainRepository
 from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import drop_before
 from giftcert.storage.disclosures import DisclosureRepository
@@ -30,6 +31,7 @@ from giftcert.verification.verify import Sources, verify
 
 RESERVATIONS_AT_ONCE = 500
 KEYS_AT_ONCE = 5_000
+EVENTS_AT_ONCE = 2_000
 
 _log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class MaintenanceActivities:
             self.reconcile,
             self.retire_batch,
             self.report_unusual_disclosures,
+            self.link_events,
         ]
 
     @activity.defn
@@ -93,6 +96,20 @@ class MaintenanceActivities:
             payments = await drop_before(connection, "unmatched_payments", payments_kept)
             originals = await drop_before(connection, "inbox", originals_kept)
         return len(payments) + len(originals)
+
+    @activity.defn
+    async def link_events(self) -> int:
+        """Link one batch of events into the audit chain; return how many.
+
+        The newest seal is logged: who shortens the chain cannot change the logs that are kept elsewhere.
+        """
+        async with self.database.transaction() as connection:
+            chain = AuditChainRepository(connection, keyring_of(self.settings))
+            link = await chain.link_next(EVENTS_AT_ONCE, self.clock())
+        if link is None:
+            return 0
+        _log.info("events linked", link=link.number, events=len(link.event_ids), seal=link.seal.hex())
+        return len(link.event_ids)
 
     @activity.defn
     async def report_unusual_disclosures(self) -> int:

@@ -130,7 +130,7 @@ def main() -> None:
     """Print the comparison."""
     chosen = options(rounds=5, events=60_000)
     with new_folder() as folder, servers(folder, "postgres", "kafka") as addresses:
-        migrate(addresses["database_url"])
+        migrate(addresses["database_owner_url"])
         found = uvloop.run(_measure(addresses, chosen.rounds, chosen.events))
     print(json.dumps(asdict(found), indent=1))
 

@@ -51,10 +51,11 @@ def measure(
     ``lines`` are the first lines of the floor's requests and of the service's; ``environment`` is the service's.
     """
     with new_folder() as folder, servers(folder, "postgres") as addresses:
-        url = addresses["database_url"]
+        url, owner_url = addresses["database_url"], addresses["database_owner_url"]
+        migrate(owner_url)
         settings = _prepare(url, folder)
-        asyncio.run(fill(settings, url, folder))
-        with _floor(url) as floor_port, _service(url, folder, environment) as port:
+        asyncio.run(fill(settings, owner_url, folder))
+        with _floor(owner_url) as floor_port, _service(url, folder, environment) as port:
             headers = (_authorization(settings), "Idempotency-Key: {n}")
             floor = _load(folder / FLOOR, floor_port, seconds, lines[0])
             service = _load(folder / SERVICE, port, seconds, lines[1], *headers)
@@ -84,8 +85,7 @@ def _median(rates: Sequence[Rate]) -> Rate:
 
 
 def _prepare(url: str, folder: Path) -> Settings:
-    """Make tables and keys, and return the settings that lead to them."""
-    migrate(url)
+    """Make keys, and return the settings that lead to them and to the tables."""
     settings = Settings(_env_file=None, database_url=url, state_dir=folder / "keys")
     EmbeddedKeys.of(settings).ensure()
     return settings

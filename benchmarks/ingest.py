@@ -45,7 +45,7 @@ class Comparison:
 
 def settings_for(addresses: dict[str, str], folder: Path) -> Settings:
     """Return settings of a stack that is ready to be filled."""
-    migrate(addresses["database_url"])
+    migrate(addresses["database_owner_url"])
     keyring = folder / "keyring.json"
     Keyring.create(keyring)
     return Settings(

@@ -87,7 +87,7 @@ def main() -> None:
     """Print the pages."""
     published = options(published=400_000).published
     with new_folder() as folder, servers(folder, "postgres") as addresses:
-        url = addresses["database_url"]
+        url = addresses["database_owner_url"]
         migrate(url)
         print(json.dumps(asdict(asyncio.run(measure(url, published))), indent=1))
 

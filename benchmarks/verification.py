@@ -24,8 +24,10 @@ from temporalio.client import Client
 
 from benchmarks.lives import Leading, events_of, make_inbox_days, write_lives
 from benchmarks.measurement import new_folder, options, servers
+from giftcert.clock import utc_now
 from giftcert.security.keyring import Keyring
-from giftcert.storage.database import Database
+from giftcert.storage.audit_chain import AuditChainRepository
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.client import DATA_CONVERTER
@@ -33,6 +35,7 @@ from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate
 
 STARTED_AT_ONCE = 50
+EVENTS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def stack(folder: Path) -> Iterator[dict[str, str]]:
     with servers(folder, "postgres", "temporal", "kafka") as addresses:
         keyring = folder / "keyring.json"
         Keyring.create(keyring)
-        names = ("database_url", "temporal_address", "kafka_bootstrap_servers")
+        names = ("database_url", "database_owner_url", "temporal_address", "kafka_bootstrap_servers")
         yield {f"GIFTCERT_{name.upper()}": addresses[name] for name in names} | {
             "GIFTCERT_KEYRING": str(keyring),
             "GIFTCERT_STATE_DIR": f"{folder}/nothing",
@@ -83,12 +86,23 @@ async def fill(environment: dict[str, str], count: int, live: int) -> int:
     models = await Leading(database, keyring, product).lead(url)
     await database.close()
     ended = max(0, count * 3 // 10 - live)
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(environment["GIFTCERT_DATABASE_OWNER_URL"])
     try:
         await write_lives(connection, list(zip(models, (live, ended * 2 // 3, ended // 3), strict=True)))
+        await link(connection, keyring)
         return await publish(connection, environment["GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"])
     finally:
         await connection.close()
+
+
+async def link(connection: Connection, keyring: Keyring) -> None:
+    """Link every event into the audit chain."""
+    await connection.execute("TRUNCATE unlinked_events, audit_links")
+    await connection.execute("INSERT INTO unlinked_events SELECT event_id FROM events ORDER BY event_id")
+    while True:
+        async with connection.transaction():
+            if await AuditChainRepository(connection, keyring).link_next(EVENTS_AT_ONCE, utc_now()) is None:
+                return
 
 
 async def publish(connection: "asyncpg.Connection[asyncpg.Record]", bootstrap: str) -> int:

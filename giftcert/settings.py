@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from giftcert.domain.guessing import GuessPolicy
@@ -42,6 +42,14 @@ def _checked_rate(text: str) -> str:
 Rate: TypeAlias = Annotated[str, AfterValidator(_checked_rate)]
 
 
+def _seconds_or_text(given: object) -> object:
+    """Return plain seconds as a number, which pydantic takes; in a variable of the environment they are a text."""
+    return float(given) if isinstance(given, str) and re.fullmatch(r"\d{1,12}(\.\d+)?", given) else given
+
+
+Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds_or_text)]
+
+
 class AddressNotSetError(Exception):
     """The address of a server is not set, and this process does not start one."""
 
@@ -68,7 +76,13 @@ class Settings(BaseSettings):
     state_dir: Path = Field(Path(".giftcert"), description="All state of the embedded stack; may be deleted")
     cache_dir: Path = Field(Path(".build"), description="Where the jars of the embedded Kafka are kept")
 
-    database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:port/name")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host:port/name, a user of the role giftcert_service"
+    )
+    database_owner_url: SecretStr | None = Field(
+        None,
+        description="The same as the owner of the tables, for `giftcert migrate` alone; unset: as the service",
+    )
     database_pool_size: int = Field(16, ge=2, description="Connections of one process")
     temporal_address: str | None = Field(None, description="host:port of the Temporal frontend")
     temporal_namespace: str = Field(
@@ -118,7 +132,7 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535)
     api_connections: int = Field(8_000, ge=1, description="Connections at once; more are answered 503")
     api_requests: int = Field(1_000, ge=1, description="Requests at once; more are answered 503")
-    api_drain: timedelta = Field(
+    api_drain: Duration = Field(
         timedelta(seconds=5), description="After SIGTERM, for clients to hear that their connections close"
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
@@ -157,7 +171,7 @@ class Settings(BaseSettings):
     reservation_share: float = Field(
         0.5, gt=0, le=1, description="Share of a product's pool one caller may hold; 100 may always be"
     )
-    query_timeout: timedelta = Field(
+    query_timeout: Duration = Field(
         timedelta(seconds=2), description="Wait for a workflow before the stored value"
     )
 
@@ -175,10 +189,10 @@ class Settings(BaseSettings):
         "20/hour", description="Wrong numbers and CVCs of one end user that a channel names"
     )
     wrong_cvcs_per_certificate: Rate = Field("5/day", description="Wrong CVCs that lock a number")
-    verification_lock: timedelta = Field(
+    verification_lock: Duration = Field(
         15 * _MINUTE, description="How long a number is locked at first, unless support unlocks it"
     )
-    verification_lock_longest: timedelta = Field(
+    verification_lock_longest: Duration = Field(
         24 * _HOUR, description="Each further lock lasts twice as long, up to this"
     )
     serve_metrics: bool | None = Field(
@@ -190,22 +204,22 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=True, description="One line per request, without query, body or token")
 
     # Deadlines of the lifecycle.
-    clock_skew: timedelta = Field(5 * _MINUTE, description="Allowed between channels' clocks and ours")
-    cooling_period: timedelta = Field(72 * _HOUR, description="Rest of a released certificate")
-    unpaid_after_order: timedelta = Field(72 * _HOUR)
-    unpaid_after_authorization: timedelta = Field(7 * _DAY)
-    unpaid_after_void: timedelta = Field(2 * _HOUR)
-    refund_capture_wait: timedelta = Field(24 * _HOUR, description="awaitingCapture to notCaptured")
-    refund_allocation_wait: timedelta = Field(24 * _HOUR, description="requested to allocationMissing")
-    refund_payment_wait: timedelta = Field(
+    clock_skew: Duration = Field(5 * _MINUTE, description="Allowed between channels' clocks and ours")
+    cooling_period: Duration = Field(72 * _HOUR, description="Rest of a released certificate")
+    unpaid_after_order: Duration = Field(72 * _HOUR)
+    unpaid_after_authorization: Duration = Field(7 * _DAY)
+    unpaid_after_void: Duration = Field(2 * _HOUR)
+    refund_capture_wait: Duration = Field(24 * _HOUR, description="awaitingCapture to notCaptured")
+    refund_allocation_wait: Duration = Field(24 * _HOUR, description="requested to allocationMissing")
+    refund_payment_wait: Duration = Field(
         7 * _DAY, description="requested to refundPaymentMissing or amountMismatch"
     )
-    refund_stuck_after: timedelta = Field(24 * _HOUR, gt=timedelta(0), description="First alert.refundStuck")
-    cancelled_without_refund_after: timedelta = Field(
+    refund_stuck_after: Duration = Field(24 * _HOUR, gt=timedelta(0), description="First alert.refundStuck")
+    cancelled_without_refund_after: Duration = Field(
         7 * _DAY, description="Money of a sale that was given up, until alert.cancelledWithoutRefund"
     )
     escalation_factor: float = Field(2.0, ge=1, description="Each repeated alert waits this much longer")
-    escalation_longest: timedelta = Field(
+    escalation_longest: Duration = Field(
         30 * _DAY, gt=timedelta(0), description="Longest wait between repeated alerts"
     )
     certificates_buy_certificates: bool = False
@@ -216,18 +230,18 @@ class Settings(BaseSettings):
     refund_four_eyes_over: int | None = Field(
         None, ge=0, description="Refunds of more take two persons, minor units; unset: none does"
     )
-    payment_horizon: timedelta = Field(90 * _DAY, description="How long payments of unknown orders are kept")
-    inbox_retention: timedelta = Field(90 * _DAY, description="How long originals are kept for a trace")
+    payment_horizon: Duration = Field(90 * _DAY, description="How long payments of unknown orders are kept")
+    inbox_retention: Duration = Field(90 * _DAY, description="How long originals are kept for a trace")
     record_limit: int = Field(1_048_576, ge=1_024, description="Greatest record of an input topic, bytes")
 
-    reservation_sweep_every: timedelta = Field(timedelta(seconds=30))
-    expiry_every: timedelta = Field(_HOUR, description="How often old keys and payments are forgotten")
-    reconciliation_every: timedelta = Field(_HOUR, description="How often a sample is verified")
+    reservation_sweep_every: Duration = Field(timedelta(seconds=30))
+    expiry_every: Duration = Field(_HOUR, description="How often old keys and payments are forgotten")
+    reconciliation_every: Duration = Field(_HOUR, description="How often a sample is verified")
     reconciliation_sample: int = Field(2_000, ge=1, description="Certificates of such a sample")
     reconciliation_hour: int = Field(
         3, ge=0, le=23, description="Hour (UTC) at which everything is verified, every day"
     )
-    verification_patience: timedelta = Field(
+    verification_patience: Duration = Field(
         _MINUTE, description="What waits longer to be published or signalled breaks an invariant"
     )
     pool_low_threshold: int = Field(1_000, ge=0)
@@ -248,6 +262,13 @@ class Settings(BaseSettings):
         if self.database_url is None:
             raise AddressNotSetError("database_url")
         return self.database_url.get_secret_value()
+
+    @property
+    def database_owner_address(self) -> str:
+        """The address of PostgreSQL for who may change tables; raises `AddressNotSetError`."""
+        if self.database_owner_url is None:
+            return self.database_address
+        return self.database_owner_url.get_secret_value()
 
     @property
     def kafka_address(self) -> str:
@@ -305,7 +326,7 @@ class Settings(BaseSettings):
             raise ValueError("must be origins such as https://crm.example.com")
         return origins
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_owner_url")
     @classmethod
     def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):

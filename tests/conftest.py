@@ -16,10 +16,12 @@ from tests.event_schemas import validate_recorded
 from tests.shared_servers import (
     POSTGRES_OF_MUTANTS,
     TEMPLATE,
+    as_service,
     named,
     on,
     only_one,
     prepare_template,
+    remember_owner,
     start_server,
 )
 from tests.state_folders import new_state_folder
@@ -86,27 +88,30 @@ def server(shared_folder: Path) -> ServerAddresses:
 
 @pytest.fixture(scope="session")
 def postgres_url(server: ServerAddresses, shared_folder: Path) -> str:
-    """A PostgreSQL whose template database is migrated."""
+    """A PostgreSQL whose template database is migrated, as its owner reaches it."""
     if POSTGRES_OF_MUTANTS in os.environ:
-        return os.environ[POSTGRES_OF_MUTANTS]
-    url: str = server("postgres")["database_url"]
+        return remember_owner(os.environ[POSTGRES_OF_MUTANTS])
+    url: str = server("postgres")["database_owner_url"]
     done = shared_folder / "migrated"
     with only_one(shared_folder / "migrated.lock"):
         if not done.exists():
             prepare_template(url)
             done.touch()
-    return url
+    return remember_owner(url)
 
 
 async def new_database(postgres_url: str) -> str:
     name = f"test_{uuid4().hex[:12]}"
     await on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY FILE_COPY')
-    return named(postgres_url, name)
+    return as_service(named(postgres_url, name))
 
 
 @pytest.fixture
 async def fresh_database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A migrated database that no other test has touched; the events left in it are as their schemas say."""
+    """A migrated database that no other test has touched, as the service reaches it.
+
+    The events left in it are as their schemas say.
+    """
     url = await new_database(postgres_url)
     yield url
     if request.node.get_closest_marker("made_up_events") is None:

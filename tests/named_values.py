@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from giftcert.storage.database import Connection, Database
+from tests.shared_servers import owning
 
 _NAME = re.compile(r"(?<!:):([a-z]\w*)")
 
@@ -38,6 +39,11 @@ class Statements:
 
     async def run(self, statement: str, **values: Any) -> None:
         async with self.database.transaction() as connection:
+            await query(connection, statement, **values)
+
+    async def run_as_owner(self, statement: str, **values: Any) -> None:
+        """Do what the service has no right to."""
+        async with owning(self.database) as connection:
             await query(connection, statement, **values)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:

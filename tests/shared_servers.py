@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.migrate import migrate
 from tests.embedded_environment import ROOT, embedded_environment
 from tests.state_folders import new_state_folder
 
 TEMPLATE = "giftcert_template"
+_OWNER_URLS: list[str] = []
 POSTGRES_OF_MUTANTS = "POSTGRES_OF_MUTANTS"
 """In the environment: a prepared server that all tests of all mutants share, whose guardian stands elsewhere."""
 
@@ -49,13 +52,44 @@ def start_server(part: str) -> str:
 
 
 def prepare_template(url: str) -> None:
-    """Make the migrated database of which tests get copies."""
+    """Make the migrated database of which tests get copies; ``url`` is the owner's, the service gets his password."""
+    password = urlsplit(url).password
+    asyncio.run(on(url, f"ALTER ROLE giftcert_service PASSWORD '{password}'"))
     asyncio.run(on(url, f'CREATE DATABASE "{TEMPLATE}"'))
     migrate(named(url, TEMPLATE))
 
 
+def remember_owner(url: str) -> str:
+    """Have ``owning`` reach the shared server by this address."""
+    _OWNER_URLS.append(url)
+    return url
+
+
+def as_service(url: str) -> str:
+    """Return the address of a database of the shared server for the role by which the service runs."""
+    return url.replace("//giftcert:", "//giftcert_service:")
+
+
+def as_owner(url: str) -> str:
+    """Return the address of a database of the shared server for who may do everything."""
+    return url.replace("//giftcert_service:", "//giftcert:")
+
+
 def named(url: str, database: str) -> str:
     return f"{url.rpartition('/')[0]}/{database}"
+
+
+@asynccontextmanager
+async def owning(database: Database) -> AsyncIterator[Connection]:
+    """Lend a connection to the same database of the shared server as the owner of its tables, in a transaction."""
+    async with database.connection() as connection:
+        name = await connection.fetchval("SELECT current_database()")
+    owner = await asyncpg.connect(named(_OWNER_URLS[-1], name), server_settings={"timezone": "UTC"})
+    try:
+        async with owner.transaction():
+            yield owner
+    finally:
+        await owner.close()
 
 
 async def on(url: str, statement: str) -> None:

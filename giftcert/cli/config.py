@@ -30,8 +30,12 @@ def config(
         return
     settings = load_settings()
     shown = settings.model_dump(mode="json")
-    if settings.database_url is not None:
-        shown["database_url"] = redact_text(settings.database_url.get_secret_value())
+    for name, url in (
+        ("database_url", settings.database_url),
+        ("database_owner_url", settings.database_owner_url),
+    ):
+        if url is not None:
+            shown[name] = redact_text(url.get_secret_value())
     values = {_variable(name): shown[name] for name in Settings.model_fields}
     chosen, width = set(map(_variable, settings.model_fields_set)), max(map(len, values))
     lines = [

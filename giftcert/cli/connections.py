@@ -63,15 +63,29 @@ async def connected(settings: Settings, command: str) -> AsyncIterator[Database]
 @contextmanager
 def reaching_database(settings: Settings) -> Iterator[None]:
     """Raise a `CommandError` where PostgreSQL does not answer or refuses us."""
+    with _reaching_postgresql(settings.database_address, "GIFTCERT_DATABASE_URL"):
+        yield
+
+
+@contextmanager
+def reaching_database_as_owner(settings: Settings) -> Iterator[None]:
+    """Raise a `CommandError` where PostgreSQL does not answer or refuses the owner of the tables."""
+    is_set = settings.database_owner_url is not None
+    setting = "GIFTCERT_DATABASE_OWNER_URL" if is_set else "GIFTCERT_DATABASE_URL"
+    with _reaching_postgresql(settings.database_owner_address, setting):
+        yield
+
+
+@contextmanager
+def _reaching_postgresql(url: str, setting: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not (refuses_database_user(error) or is_database_away(error)):
             raise
-        where = urlsplit(settings.database_address)
-        address = f"{where.hostname}:{where.port or 5432}"
-        fault = database_fault(error, settings.database_address)
-        raise _unusable("PostgreSQL", address, fault) from error
+        where = urlsplit(url)
+        fault = database_fault(error, url, setting)
+        raise _unusable("PostgreSQL", f"{where.hostname}:{where.port or 5432}", fault) from error
 
 
 @contextmanager

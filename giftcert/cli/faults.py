@@ -57,9 +57,9 @@ def refuses_database_user(error: BaseException) -> bool:
     return (state or "").startswith(_NOT_THIS_USER)
 
 
-def database_fault(error: BaseException, address: str) -> Fault:
-    """Return what keeps us from PostgreSQL at this address."""
-    setting, said = "GIFTCERT_DATABASE_URL", " ".join(str(error).split())
+def database_fault(error: BaseException, address: str, setting: str = "GIFTCERT_DATABASE_URL") -> Fault:
+    """Return what keeps us from PostgreSQL at the address of this setting."""
+    said = " ".join(str(error).split())
     if fault := tls_fault(error):
         return Fault(f"{setting}, {_DATABASE_TLS[fault]}", _with_reason(fault, error), refused=True)
     if isinstance(error, FileNotFoundError | PermissionError):

@@ -1,9 +1,10 @@
 """The four services as processes: each runs until it is stopped."""
 
 import importlib
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
+import structlog
 import typer
 import uvloop
 
@@ -18,11 +19,13 @@ from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.database import DATABASE_ERRORS, Database
+from giftcert.storage.audit_chain import may_change_events
+from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.telemetry import configure_logging
 
 app = typer.Typer()
+_LOG = structlog.get_logger(__name__)
 
 
 @app.command()
@@ -66,6 +69,7 @@ def _serve(
         refuse_embedded_keys(settings)
         configure_logging(settings)
         await refuse_if_refused(settings, needs, uses)
+        await warn_of_too_many_rights(settings)
         if seals:  # it opens CVCs, or seals what goes into quarantine
             await check_keyring(settings)
         await serve(settings)
@@ -77,8 +81,22 @@ async def check_keyring(settings: Settings) -> None:
     """Raise `SealError` where the keyring did not seal the pool; a database that is away proves nothing."""
     keyring = keyring_of(settings)
     with suppress(*DATABASE_ERRORS):  # it may have no tables yet
-        async with (
-            Database.of(settings, "giftcert-keyring-check") as database,
-            database.connection() as connection,
-        ):
+        async with _connection(settings) as connection:
             await PoolRepository(connection).check_keyring(keyring)
+
+
+async def warn_of_too_many_rights(settings: Settings) -> None:
+    """Log where the service connects to PostgreSQL as a user that could change what is on record (ADR 80)."""
+    with suppress(*DATABASE_ERRORS):
+        async with _connection(settings) as connection:
+            if await may_change_events(connection):
+                _LOG.warning(
+                    "the service could change the audit trail: connect it as a user of the role giftcert_service",
+                    setting="GIFTCERT_DATABASE_URL",
+                )
+
+
+@asynccontextmanager
+async def _connection(settings: Settings) -> AsyncIterator[Connection]:
+    async with Database.of(settings, "giftcert-check") as database, database.connection() as connection:
+        yield connection

@@ -20,7 +20,7 @@ from giftcert.cli.connections import (
     check_temporal,
     connected,
     database_settings,
-    reaching_database,
+    reaching_database_as_owner,
     reaching_kafka,
     reaching_temporal,
 )
@@ -45,7 +45,7 @@ _ANSWER_SECONDS = 10
 
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
-    """Bring the tables to the newest revision; may be repeated."""
+    """Bring the tables to the newest revision, as their owner; may be repeated."""
     _migrate(database_settings())
     say({"migrated": True}, "the tables are at the newest revision", as_json=as_json)
 
@@ -75,8 +75,8 @@ async def prepare() -> None:
 
 
 def _migrate(settings: Settings) -> None:
-    with reaching_database(settings):
-        upgrade(settings.database_address)
+    with reaching_database_as_owner(settings):
+        upgrade(settings.database_owner_address)
 
 
 async def _make_missing(settings: Settings) -> list[str]:

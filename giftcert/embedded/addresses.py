@@ -29,6 +29,7 @@ class Addresses:
     """The addresses of the three servers; None where a part is neither embedded here nor external."""
 
     database_url: str | None = None
+    database_owner_url: str | None = None
     temporal_address: str | None = None
     temporal_ui_url: str | None = None
     temporal_embedded: bool = False
@@ -39,9 +40,10 @@ class Addresses:
     @classmethod
     def external(cls, settings: Settings) -> "Addresses":
         """Return those that are set: of servers that are not ours to start."""
-        url = settings.database_url
+        url, owner_url = settings.database_url, settings.database_owner_url
         return cls(
             database_url=url.get_secret_value() if url else None,
+            database_owner_url=owner_url.get_secret_value() if url and owner_url else None,
             temporal_address=settings.temporal_address,
             temporal_ui_url=settings.temporal_ui_url if settings.temporal_address else None,
             kafka_bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -54,7 +56,7 @@ class Addresses:
         return dict(zip(PARTS.values(), addresses, strict=True))
 
     def environment(self) -> Mapping[str, str]:
-        """Return them as the environment variables that a person would set."""
+        """Return them as the environment variables that a person would set for the processes of the service."""
         named = {**self.servers, "temporal_ui_url": self.temporal_ui_url}
         return {f"GIFTCERT_{name.upper()}": value for name, value in named.items() if value is not None}
 
@@ -89,6 +91,8 @@ def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.v
                 f"GIFTCERT_{name.upper()} is not set and no stack runs on {settings.state_dir}: "
                 "start `giftcert up`, or set it"
             )
+    if "database_url" in found and running.database_owner_url is not None:
+        found["database_owner_url"] = SecretStr(running.database_owner_url)
     if "temporal_address" in found and running.temporal_ui_url is not None:
         found["temporal_ui_url"] = running.temporal_ui_url
     if running.temporal_embedded and external["temporal_address"] in {None, running.temporal_address}:

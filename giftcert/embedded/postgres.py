@@ -22,7 +22,8 @@ from giftcert.embedded.ports import LOOPBACK, PortClaims
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.settings import Settings
 
-_USER = "giftcert"
+_OWNER = "giftcert"
+_SERVICE = "giftcert_service"
 _DATABASE = "giftcert"
 # PostgreSQL refuses to run as root; the package that brings the binaries would make the same user.
 _SYSTEM_USER = "pgserver"
@@ -43,8 +44,13 @@ class Postgres:
         self._data = self._folder / "data"
         self._port = ports.claim("GIFTCERT_POSTGRES_PORT", settings.postgres_port)
         self._durable = durable
-        self._password = _password(self._folder)
-        self.addresses: Mapping[str, Any] = {"database_url": self._url(_DATABASE)}
+        self._folder.mkdir(exist_ok=True)
+        self._password = _password(self._folder / "password")
+        self._service_password = _password(self._folder / "service-password")
+        self.addresses: Mapping[str, Any] = {
+            "database_url": f"postgresql://{_SERVICE}:{self._service_password}@{self._place(_DATABASE)}",
+            "database_owner_url": self._owner_url(_DATABASE),
+        }
 
     async def prepare(self) -> Program:
         """Make the cluster at first start; return what to run."""
@@ -64,8 +70,11 @@ class Postgres:
             stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
         )
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://{_USER}:{self._password}@{LOOPBACK}:{self._port}/{database}"
+    def _owner_url(self, database: str) -> str:
+        return f"postgresql://{_OWNER}:{self._password}@{self._place(database)}"
+
+    def _place(self, database: str) -> str:
+        return f"{LOOPBACK}:{self._port}/{database}"
 
     def _options(self) -> list[str]:
         options = {
@@ -94,7 +103,7 @@ class Postgres:
                 shutil.chown(password.name, user, user)
             command = (
                 str(_binary("initdb")),
-                *(f"--pgdata={new}", f"--username={_USER}", f"--pwfile={password.name}"),
+                *(f"--pgdata={new}", f"--username={_OWNER}", f"--pwfile={password.name}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *([] if self._durable else ["--no-sync"]),
@@ -106,21 +115,21 @@ class Postgres:
 
     async def _is_ready(self) -> bool:
         try:
-            connection = await asyncpg.connect(self._url("postgres"), timeout=2, ssl=False)
+            connection = await asyncpg.connect(self._owner_url("postgres"), timeout=2, ssl=False)
         except (OSError, asyncpg.CannotConnectNowError, TimeoutError):
             return False
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", _DATABASE):
                 await connection.execute(f'CREATE DATABASE "{_DATABASE}"')
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", _SERVICE):
+                await connection.execute(f"CREATE ROLE {_SERVICE} LOGIN PASSWORD '{self._service_password}'")
         finally:
             await connection.close()
         return True
 
 
-def _password(folder: Path) -> str:
-    """Return the cluster's password, made at first start; only its owner may read it."""
-    folder.mkdir(exist_ok=True)
-    path = folder / "password"
+def _password(path: Path) -> str:
+    """Return a password, made at first start; only its owner may read it."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24))

@@ -208,8 +208,10 @@ def _service_programs(
         "GIFTCERT_KEYRING": str(settings.keyring or keys.keyring),
         "GIFTCERT_JWT_JWKS": str(settings.jwt_jwks or keys.jwks),
     }
+    owner_url = addresses.database_owner_url
+    owner = {"GIFTCERT_DATABASE_OWNER_URL": owner_url} if owner_url is not None else {}
     command = (sys.executable, "-m", "giftcert.cli")
-    yield Program("prepare", (*command, "prepare"), environment=environment, lifeline=True)
+    yield Program("prepare", (*command, "prepare"), environment=environment | owner, lifeline=True)
     for name, port in ports.items():
         own = {"GIFTCERT_METRICS_PORT": str(port), "GIFTCERT_METRICS_HOST": LOOPBACK}
         if name == "api":  # its clients end with the stack, and need not hear that their connections close

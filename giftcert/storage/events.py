@@ -31,8 +31,12 @@ RECORD = f"""recorded AS (
 ), queued AS (
     INSERT INTO outbox (shard, event_id)
     SELECT {SHARD.format("stream_key")}, event_id FROM recorded ORDER BY sequence, event_id
+), unlinked AS (
+    INSERT INTO unlinked_events SELECT event_id FROM recorded
 )"""  # noqa: S608 - made of constants
 """CTEs that record the events of a CTE ``new_events`` and put them in the outbox, in the order of their sequences.
+
+From ``unlinked_events`` maintenance links them into the audit chain.
 
 The certificates that they are about must be locked before: in the same transaction, or by what ``new_events`` reads.
 """

@@ -41,7 +41,7 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
         _schedule("reservation-expiry", "BatchWorkflow", often, ["release_lapsed_reservations"]),
         _schedule(RETIREMENT, "BatchWorkflow", often, ["retire_batch"]),
         _schedule(RETENTION, "BatchWorkflow", settings.expiry_every, retention),
-        _schedule("audit", "BatchWorkflow", often, ["report_unusual_disclosures"]),
+        _schedule("audit", "BatchWorkflow", often, ["link_events", "report_unusual_disclosures"]),
         _schedule(
             "reconciliation-of-a-sample", "ReconciliationWorkflow", settings.reconciliation_every, sample
         ),

@@ -17,6 +17,7 @@ from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import FOR_SALE, CertificateState, Status
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.session import CertificateRow, RecordedEvent, Session
+from giftcert.verification.audit_chain import ChainCheck
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.violations import Findings
 
@@ -60,7 +61,12 @@ class Cutoff:
 
 
 async def look_at_certificates(
-    session: Session, page: Sequence[CertificateRow], cutoff: Cutoff, secrets: SecretWatch, findings: Findings
+    session: Session,
+    page: Sequence[CertificateRow],
+    cutoff: Cutoff,
+    secrets: SecretWatch,
+    chain: ChainCheck,
+    findings: Findings,
 ) -> None:
     """Follow the events of each in sequence, and look for secrets in them."""
     folds = {row.certificate_id: FoldCheck(row) for row in page}
@@ -68,7 +74,7 @@ async def look_at_certificates(
     async for event in session.events(list(folds)):
         stored, certificate_id = event.stored, event.stored.certificate_id or ""
         findings.add_all(folds[certificate_id].take(stored))
-        look_at_event(event, cutoff, secrets, findings)
+        look_at_event(event, cutoff, secrets, chain, findings)
         about = f"the {stored.event_type} of sequence {stored.sequence}"
         secrets.look_for_cvc(stored.payload, certificate_id, about)
         taken += 1
@@ -80,8 +86,13 @@ async def look_at_certificates(
     findings.check(taken, 6)
 
 
-def look_at_event(event: RecordedEvent, cutoff: Cutoff, secrets: SecretWatch, findings: Findings) -> None:
-    """Hold an event against the stream; look for numbers in it, unless that was done when it was read there."""
+def look_at_event(
+    event: RecordedEvent, cutoff: Cutoff, secrets: SecretWatch, chain: ChainCheck, findings: Findings
+) -> None:
+    """Hold an event against the stream and the audit chain.
+
+    Look for numbers in it too, unless that was done when it was read on the stream.
+    """
     stored = event.stored
     kind = "certificate" if stored.certificate_id else "event"
     subject, about = stored.certificate_id or stored.event_id, stored.event_type
@@ -90,7 +101,8 @@ def look_at_event(event: RecordedEvent, cutoff: Cutoff, secrets: SecretWatch, fi
     if not event.published:
         findings.check(1, 7)
         secrets.look(stored.payload, kind, subject, about)
-    for rule, expected, seen in _beside_stream(event, cutoff):
+    differs = chain.differs(event, committed=stored.recorded_at < cutoff.read_until - LONGEST_TRANSACTION)
+    for rule, expected, seen in (*_beside_stream(event, cutoff), *differs):
         broken = replace(rule, kind=kind).broken(subject, stored.event_id, f"{about} {expected}", seen)
         findings.add(broken)
 

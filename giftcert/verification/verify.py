@@ -28,6 +28,7 @@ from giftcert.storage.verification.session import (
     verification_session,
 )
 from giftcert.temporal.runs import CertificateRuns
+from giftcert.verification.audit_chain import ChainCheck
 from giftcert.verification.order_checks import violations
 from giftcert.verification.recorded_events import Cutoff, look_at_certificates, look_at_event
 from giftcert.verification.secrets import SecretWatch
@@ -72,7 +73,8 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
     findings = Findings()
     async with verification_session(sources.database, sampled=sample is not None) as session:
         secrets = SecretWatch(session, sources.keyring, findings, await session.number_lengths())
-        verification = _Verification(session, sources, progress, policy, secrets, findings)
+        chain = ChainCheck(session, sources.keyring, findings)
+        verification = _Verification(session, sources, progress, policy, secrets, chain, findings)
         await verification.run(sample)
     return findings
 
@@ -84,6 +86,7 @@ class _Verification:
     progress: Progress
     policy: Policy
     secrets: SecretWatch
+    chain: ChainCheck
     findings: Findings
     cutoff: Cutoff = field(init=False)
 
@@ -92,6 +95,9 @@ class _Verification:
         await look_at_topic(self.sources.settings, self.findings)
         await self._read_stream(wanted)
         await self._list_runs(wanted)
+        if sample is None:  # reading the whole chain takes too long for one
+            links = await self.chain.read()
+            self.progress("audit chain", links, links)
         await self.session.index()
         suspects = await self._look_at_certificates()
         await self._look_at_orders()
@@ -132,7 +138,7 @@ class _Verification:
         inbox_since = self.cutoff.read_until - self.sources.settings.inbox_retention + timedelta(days=1)
 
         async def look(page: Sequence[CertificateRow]) -> None:
-            await look_at_certificates(session, page, self.cutoff, self.secrets, self.findings)
+            await look_at_certificates(session, page, self.cutoff, self.secrets, self.chain, self.findings)
             ids = [row.certificate_id for row in page]
             await self.secrets.look_at(STATES, ids, but_ids=True)
             for check in checks.OF_PAGE:
@@ -168,7 +174,7 @@ class _Verification:
 
         async def look(page: Sequence[RecordedEvent]) -> None:
             for event in page:
-                look_at_event(event, self.cutoff, self.secrets, self.findings)
+                look_at_event(event, self.cutoff, self.secrets, self.chain, self.findings)
             self.findings.check(len(page), 6)
 
         await self._page_by_page(
@@ -183,6 +189,7 @@ class _Verification:
             for check in checks.OF_EVERYTHING + checks.NOT_OF_A_SAMPLE * (not is_sample):
                 await self._ask(check)
             await self._ask(checks.PENDING, self.cutoff.patient_until)
+            await self._ask(checks.CHAIN_BEHIND, self.cutoff.read_until - checks.LINKED_WITHIN)
             await self._ask(checks.ORDER_LOST, since)
             await self._ask(checks.QUARANTINE_UNREPORTED, first_event, since)
             products, inputs, quarantined, answers = await self.session.figures(

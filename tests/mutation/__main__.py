@@ -79,7 +79,7 @@ def _environment(part: str) -> Iterator[dict[str, str]]:
         return
     end_all = run_guardian.start()
     try:
-        url = json.loads(start_server("postgres"))["database_url"]
+        url = json.loads(start_server("postgres"))["database_owner_url"]
         prepare_template(url)
         yield environment | {POSTGRES_OF_MUTANTS: url}
     finally:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,14 @@ def test_the_example_file_read_back_gives_the_defaults(tmp_path: Path) -> None:
     ]
     (tmp_path / "all.env").write_text("\n".join(uncommented))
     assert Settings(_env_file=tmp_path / "all.env") == Settings()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, field in Settings.model_fields.items() if field.annotation is timedelta]
+)
+@pytest.mark.parametrize("text", ["90", "90.0", "PT90S"])
+def test_a_duration_is_plain_seconds_or_iso_8601(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(f"GIFTCERT_{name.upper()}", text)
+    assert getattr(Settings(), name) == timedelta(seconds=90)

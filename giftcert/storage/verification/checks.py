@@ -1,6 +1,7 @@
 """Rules of the ten invariants, what breaks one, and the statements that find it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import msgspec
 
@@ -99,7 +100,8 @@ OF_PAGE = (
         WHERE d.certificate_id = ANY($1::uuid[])
             AND (e.event_type IS DISTINCT FROM 'audit.cvcDisclosed' OR e.payload ->> 'disclosedTo' <> d.disclosed_to
                 OR e.payload ->> 'purpose' <> d.purpose
-                OR (e.payload ->> 'notificationId') IS DISTINCT FROM d.notification_id)
+                OR (e.payload ->> 'notificationId') IS DISTINCT FROM d.notification_id
+                OR e.occurred_at <> d.disclosed_at)
     """),
     Rule(8, "disclosureUnrecorded").found_by("""
         SELECT e.certificate_id, e.sequence, 'a record of the disclosure that sequence ' || e.sequence || ' tells',
@@ -194,6 +196,14 @@ COUNTS_OF_PAGE = """
         (SELECT count(*) FROM events WHERE certificate_id = ANY($1::uuid[]))
 """
 
+LINKED_WITHIN = timedelta(minutes=15)
+"""Maintenance links every half a minute; it may have stood still for a while."""
+CHAIN_BEHIND = Rule(10, "chainBehind", "part").found_by("""
+    SELECT 'audit chain', '', 'events linked within a short time',
+        format('%s that wait, the oldest since %s', count(*), min(e.recorded_at))
+    FROM unlinked_events JOIN events AS e USING (event_id) WHERE e.recorded_at < $1 HAVING count(*) > 0
+""")
+
 OF_EVERYTHING = (
     Rule(1, "countDiffers", "product").found_by("""
         SELECT coalesce(b.product_id, c.product_id), '',
@@ -225,6 +235,10 @@ NOT_OF_A_SAMPLE = (
         FROM batches b LEFT JOIN events e ON e.certificate_id IS NULL AND e.event_type = 'audit.imported'
             AND e.payload ->> 'batchId' = b.batch_id::text
         WHERE (e.payload ->> 'count')::bigint IS DISTINCT FROM b.quantity
+    """),
+    Rule(10, "removed", "event").found_by("""
+        SELECT l.event_id, l.link, 'the event that link ' || l.link || ' of the audit chain holds', 'none'
+        FROM linked_events l LEFT JOIN events e USING (event_id) WHERE e.event_id IS NULL
     """),
     Rule(9, "paymentLeftBehind", "order").found_by("""
         SELECT u.order_id, format('%s-%s-%s', u.topic, u.partition, u.record_offset),

@@ -18,6 +18,7 @@ from asyncpg.transaction import Transaction
 from giftcert.contracts.stream import StoredEvent
 from giftcert.domain.certificate.state import LineRef, known_lines
 from giftcert.domain.order.order import Order
+from giftcert.storage.audit_chain import Link, links_after
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EVENT, stored_event
@@ -29,7 +30,7 @@ QUERY_SECONDS = 600.0
 MOST_ROWS = 1_000
 """Of one check; more are counted."""
 FETCHED_AT_ONCE = 2_000
-PAGE, ORDER_PAGE, EVENT_PAGE = 1_000, 200, 2_000
+PAGE, ORDER_PAGE, EVENT_PAGE, LINK_PAGE = 1_000, 200, 2_000, 20
 BEGINNING = str(UUID(int=0))
 
 # A page is folded while its snapshot is open.
@@ -40,16 +41,25 @@ _PATIENCE = """
 _TABLES = """
     CREATE TEMPORARY TABLE stream_events (subject uuid NOT NULL, sequence integer NOT NULL, digest bytea NOT NULL);
     CREATE TEMPORARY TABLE waiting_events (event_id uuid PRIMARY KEY);
+    CREATE TEMPORARY TABLE unlinked_before (event_id uuid NOT NULL);
+    CREATE TEMPORARY TABLE linked_events (event_id uuid NOT NULL, link bigint NOT NULL, mac bytea NOT NULL);
     CREATE TEMPORARY TABLE open_runs (certificate_id uuid NOT NULL);
     CREATE TEMPORARY TABLE sampled (certificate_id uuid PRIMARY KEY);
 """
 _INDEX = """
     CREATE INDEX ON stream_events (subject, sequence);
     ANALYZE stream_events;
+    CREATE INDEX ON linked_events (event_id);
+    ANALYZE linked_events;
+    CREATE INDEX ON unlinked_before (event_id);
+    ANALYZE unlinked_before;
     CREATE INDEX ON open_runs (certificate_id);
     ANALYZE open_runs;
 """
-_NOTE_WAITING = "INSERT INTO waiting_events SELECT event_id FROM outbox"
+_NOTE_WAITING = """
+    INSERT INTO waiting_events SELECT event_id FROM outbox;
+    INSERT INTO unlinked_before SELECT event_id FROM unlinked_events
+"""
 # Half of the sample by chance, half of what happened last: that is where something new can be wrong.
 _DRAW_SAMPLE = """
     INSERT INTO sampled
@@ -77,7 +87,9 @@ _EVENT = f"""{EVENT},
     ARRAY(
         SELECT digest FROM stream_events AS s
         WHERE s.subject = coalesce(e.certificate_id, e.event_id) AND s.sequence = coalesce(e.sequence, 0)
-    ) AS published"""  # noqa: S608 - made of constants
+    ) AS published,
+    EXISTS (SELECT FROM unlinked_before AS u WHERE u.event_id = e.event_id) AS unlinked,
+    ARRAY(SELECT mac FROM linked_events AS l WHERE l.event_id = e.event_id) AS macs"""  # noqa: S608 - made of constants
 _EVENTS = f"""
     SELECT {_EVENT} FROM events AS e WHERE certificate_id = ANY($1::uuid[]) ORDER BY certificate_id, sequence
 """  # noqa: S608 - made of constants
@@ -158,13 +170,16 @@ class CertificateRow:
 class RecordedEvent:
     """An event as stored, and the digests of what the stream holds in its place.
 
-    ``waits``: it is in the outbox; ``waited``: it was, before the stream was read.
+    ``waits``: it is in the outbox; ``waited``: it was, before the stream was read. ``unlinked``: no link of the audit
+    chain had it then; ``macs`` are what its links say of it.
     """
 
     stored: StoredEvent
     waits: bool
     waited: bool
     published: Sequence[bytes]
+    unlinked: bool
+    macs: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +222,19 @@ class Session:
     async def add_published(self, rows: Sequence[StreamRow]) -> None:
         """Take in records of the stream."""
         await self._connection.copy_records_to_table("stream_events", records=rows)
+
+    async def links(self, after: int) -> list[Link]:
+        """Return the links of the audit chain behind this one."""
+        return await links_after(self._connection, after, LINK_PAGE)
+
+    async def add_linked(self, links: Iterable[Link]) -> None:
+        """Take in which events links hold, and their hashes."""
+        rows = [
+            (event_id, link.number, mac)
+            for link in links
+            for event_id, mac in zip(link.event_ids, link.event_macs, strict=True)
+        ]
+        await self._connection.copy_records_to_table("linked_events", records=rows)
 
     async def add_open_runs(self, certificate_ids: Iterable[str]) -> None:
         """Take in certificates whose workflow is open."""
@@ -319,5 +347,8 @@ def concerned_by(row: OrderLineRow) -> set[str]:
     return {one for one in (*row.named, row.holder) if one is not None}
 
 
+_ABOUT_EVENT = ("waits", "waited", "published", "unlinked", "macs")
+
+
 def _recorded(row: Record) -> RecordedEvent:
-    return RecordedEvent(stored_event(row), row["waits"], row["waited"], row["published"])
+    return RecordedEvent(stored_event(row), *(row[name] for name in _ABOUT_EVENT))

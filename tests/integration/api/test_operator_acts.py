@@ -1,20 +1,29 @@
 """Whatever a person does over HTTP is told by audit.operatorActed, with who and why; and told once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 import httpx
 import pytest
 
-from tests.integration.api.api_client import Api, Stock
-from tests.integration.api.refund_desk import Desk, Sold
-from tests.integration.api.sales import orders_of
+from giftcert.settings import Settings
+from tests.integration.api.api_client import open_api
+from tests.integration.api.refund_desk import PRICE, Desk, Sold
+from tests.integration.api.sales import open_stock, orders_of
 from tests.integration.api.test_verification import guess_wrong
 from tests.unit.test_operator_acts import HTTP_ACTS
 
 pytestmark = pytest.mark.integration
 WHY = "the holder called"
 Act: TypeAlias = Callable[[Desk, Sold], Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+async def desk(settings: Settings) -> AsyncIterator[Desk]:
+    chosen: dict[str, Any] = {"direct_spend_channels": ("pos",), "direct_spend_cap": PRICE}
+    settings = settings.model_copy(update=chosen)
+    async with open_stock(settings) as stock, open_api(settings) as api:
+        yield Desk(api, stock, orders_of(stock))
 
 
 async def block(desk: Desk, sold: Sold) -> httpx.Response:
@@ -63,11 +72,10 @@ def test_each_act_of_the_list_is_done_here() -> None:
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-async def test_who_acted_and_why_is_told_once(api: Api, stock: Stock, act: Act) -> None:
-    desk = Desk(api, stock, orders_of(stock))
+async def test_who_acted_and_why_is_told_once(desk: Desk, act: Act) -> None:
     reply = await act(desk, await desk.sell())
     assert reply.is_success, reply.text
-    told: list[dict[str, Any]] = await stock.rows(
+    told: list[dict[str, Any]] = await desk.stock.rows(
         "SELECT payload FROM events WHERE event_type = 'audit.operatorActed' AND payload ->> 'who' = 'anna'"
     )
     assert len(told) == 1

@@ -61,7 +61,7 @@ async def test_certificates_are_found_by_every_criterion(api: Api, stock: Stock)
             customer_id = 'C-77', last_four = '4321' WHERE certificate_id = :id""",
         id=certificate_id,
     )
-    await stock.run(
+    await stock.run_as_owner(
         """UPDATE events SET payload = payload || '{"refundId": "R-12"}' WHERE certificate_id = :id""",
         id=certificate_id,
     )

@@ -47,8 +47,8 @@ async def test_an_api_that_starts_before_the_database_records_its_policy_later(
 ) -> None:
     settings = settings_for(fresh_database_url, tmp_path, refund_four_eyes_over=7)
     async with open_stock(settings) as stock:
-        await stock.run("ALTER TABLE service_policy RENAME TO not_migrated_yet")
+        await stock.run_as_owner("ALTER TABLE service_policy RENAME TO not_migrated_yet")
         async with open_api(settings) as api:
             assert (await api.next()).status_code != 503
-            await stock.run("ALTER TABLE not_migrated_yet RENAME TO service_policy")
+            await stock.run_as_owner("ALTER TABLE not_migrated_yet RENAME TO service_policy")
             await until(limit_is(stock, 7))

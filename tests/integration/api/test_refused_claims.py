@@ -51,9 +51,9 @@ async def test_what_a_crash_left_unrecorded_is_told_at_the_next_start(
 
 
 async def test_a_refusal_that_cannot_be_counted_is_not_answered(api: Api, stock: Stock) -> None:
-    await stock.run("ALTER TABLE refused_claims RENAME TO elsewhere")
+    await stock.run_as_owner("ALTER TABLE refused_claims RENAME TO elsewhere")
     replies = await asyncio.gather(*(api.next() for _ in range(5)))
     assert {reply.status_code for reply in replies} == {500}
-    await stock.run("ALTER TABLE elsewhere RENAME TO refused_claims")
+    await stock.run_as_owner("ALTER TABLE elsewhere RENAME TO refused_claims")
     assert (await api.next()).status_code == 409
     assert [event["payload"]["attempts"] for event in await told(stock)] == [1]

@@ -8,6 +8,7 @@ from pathlib import Path
 from command_runs import RunCommand
 
 from giftcert.clock import utc_now
+from giftcert.security.signing_keys import SigningKeys
 from giftcert.security.tokens import TokenVerifier
 
 
@@ -15,7 +16,8 @@ def test_a_token_carries_its_roles_and_channels(giftcert: RunCommand, tmp_path: 
     assert giftcert("keys", "init").returncode == 0
     answer = giftcert("token", "--role", "channel", "--channel", "im", "--subject", "shop", "--json")
     token = json.loads(answer.stdout)["token"]
-    verifier = TokenVerifier(tmp_path / ".giftcert" / "keys" / "jwks.json", "giftcert-embedded", "giftcert")
+    keys = SigningKeys(str(tmp_path / ".giftcert" / "keys" / "jwks.json"))
+    verifier = TokenVerifier(keys, "giftcert-embedded", "giftcert")
     caller = verifier.verify(token, utc_now() + timedelta(hours=1))
     assert (caller.subject, caller.roles, caller.channels) == (
         "shop",

@@ -15,6 +15,7 @@ from giftcert.cli.demo import sells_for_demo
 from giftcert.settings import Settings
 from giftcert.verification.stream import stream_deviations
 from simulators.demo_environment import PRODUCTS_FILE
+from tests.shared_servers import as_owner
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -100,7 +101,7 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     async def are_scheduled() -> bool:
         """Temporal lists a schedule some time after it is made."""
         ids = sorted([entry.id async for entry in await client.list_schedules()])
-        return ids == [*RECONCILIATIONS, "reservation-expiry", "retention", "retirement"]
+        return ids == ["audit", *RECONCILIATIONS, "reservation-expiry", "retention", "retirement"]
 
     await until(are_scheduled)
 
@@ -162,11 +163,22 @@ def test_a_wrong_password_is_told_by_the_name_of_its_setting(
     assert "hunter2" not in done.stderr
 
 
+def test_a_wrong_owner_of_the_tables_is_named_by_its_setting(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    server = addresses["database_url"].rpartition("@")[2]
+    done = giftcert(
+        "migrate", **{**addresses, "database_owner_url": f"postgresql://giftcert:hunter2@{server}"}
+    )
+    assert done.returncode == 1
+    assert "cannot be used (GIFTCERT_DATABASE_OWNER_URL): password authentication failed" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["migrate", "prepare"])
 async def test_tables_of_an_older_release_are_refused_in_one_line(
     giftcert: RunCommand, addresses: dict[str, str], command: str
 ) -> None:
-    connection = await asyncpg.connect(addresses["database_url"])
+    connection = await asyncpg.connect(as_owner(addresses["database_url"]))
     await connection.execute("UPDATE alembic_version SET version_num = '0042'")
     await connection.close()
     done = await asyncio.to_thread(giftcert, command, **addresses)

@@ -28,9 +28,9 @@ def settings_of(state_dir: Path, **changes: object) -> Settings:
 
 
 async def write_everywhere(addresses: Addresses) -> None:
-    assert addresses.database_url is not None
+    assert addresses.database_owner_url is not None
     assert addresses.temporal_address is not None
-    connection = await asyncpg.connect(addresses.database_url)
+    connection = await asyncpg.connect(addresses.database_owner_url)
     await connection.execute("CREATE TABLE kept (word text)")
     await connection.execute("INSERT INTO kept VALUES ('kept')")
     await connection.close()
@@ -48,9 +48,9 @@ async def make_topic(addresses: Addresses) -> None:
 
 
 async def read_everywhere(addresses: Addresses) -> list[object]:
-    assert addresses.database_url is not None
+    assert addresses.database_owner_url is not None
     assert addresses.temporal_address is not None
-    connection = await asyncpg.connect(addresses.database_url)
+    connection = await asyncpg.connect(addresses.database_owner_url)
     row = await connection.fetchval("SELECT word FROM kept")
     await connection.close()
     consumer = AIOKafkaConsumer(
@@ -125,6 +125,7 @@ def mode_of(path: Path) -> int:
 async def test_only_the_owner_reads_passwords_and_addresses(state_dir: Path) -> None:
     async with EmbeddedStack(settings_of(state_dir), parts=["postgres"], durable=False):
         assert mode_of(state_dir / "postgres" / "password") == 0o600
+        assert mode_of(state_dir / "postgres" / "service-password") == 0o600
         assert mode_of(state_dir / "addresses.json") == 0o600
         assert mode_of(state_dir / "keys") == 0o700
 
@@ -135,6 +136,7 @@ async def test_commands_find_the_running_stack_and_only_that(state_dir: Path) ->
         found = with_running_stack(settings)
         assert found.database_url is not None
         assert found.database_url.get_secret_value() == addresses.database_url
+        assert found.database_owner_address == addresses.database_owner_url != addresses.database_url
         assert found.temporal_address == "temporal:7233"
     assert running_addresses(settings) == Addresses()
     with pytest.raises(StackError, match="GIFTCERT_DATABASE_URL is not set and no stack runs"):

@@ -30,6 +30,7 @@ from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_process import signals_of, until
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS
+from tests.shared_servers import owning
 from tests.unit.contracts.topic_records import order, payment
 
 pytestmark = pytest.mark.integration
@@ -263,7 +264,8 @@ async def test_two_processes_share_what_is_left(scene: Scene) -> None:
 
 async def test_a_look_reads_a_few_pages_whatever_went_through_without_vacuum(scene: Scene) -> None:
     store = scene.store
-    await store.rows_changed("ALTER TABLE pending SET (autovacuum_enabled = false)")
+    async with owning(store.database) as owner:
+        await owner.execute("ALTER TABLE pending SET (autovacuum_enabled = false)")
     many = """
         INSERT INTO pending (certificate_id, order_id, kind, channel, since)
         SELECT gen_random_uuid(), 'IM', 'order_created', 'im', :at FROM generate_series(1, 20000)

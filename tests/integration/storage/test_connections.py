@@ -8,7 +8,7 @@ import pytest
 
 from giftcert.storage.database import DATABASE_ERRORS, LOCK_TIMEOUT, Database
 from giftcert.storage.verification.session import verification_session
-from tests.shared_servers import named
+from tests.shared_servers import as_owner, named
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ async def test_a_refused_connection_is_told_as_the_server_tells_it(postgres_url:
 
 
 async def test_what_is_raised_within_a_transaction_undoes_it(fresh_database_url: str) -> None:
-    database = Database(fresh_database_url, pool_size=1)
+    database = Database(as_owner(fresh_database_url), pool_size=1)
 
     async def fails() -> None:
         async with database.transaction() as connection:
@@ -53,7 +53,7 @@ async def test_what_is_raised_within_a_transaction_undoes_it(fresh_database_url:
 async def test_no_error_of_the_database_says_a_value(
     fresh_database_url: str, statement: str, values: list[object]
 ) -> None:
-    async with Database(fresh_database_url, pool_size=1) as database:
+    async with Database(as_owner(fresh_database_url), pool_size=1) as database:
         async with database.transaction() as connection:
             await connection.execute(
                 "CREATE TABLE kept (number varchar(20) PRIMARY KEY CHECK (number <> 'no'))"

@@ -7,16 +7,17 @@ from giftcert.storage.database import Database
 from giftcert.storage.migrate import OutdatedDatabaseError, migrate
 from tests.integration.storage.pool_rows import Tables
 from tests.processes import PATIENCE_SECONDS
+from tests.shared_servers import as_owner
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 async def empty_database_url(fresh_database_url: str) -> str:
-    connection = await asyncpg.connect(fresh_database_url)
+    connection = await asyncpg.connect(as_owner(fresh_database_url))
     await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await connection.close()
-    return fresh_database_url
+    return as_owner(fresh_database_url)
 
 
 async def test_several_migrations_at_once_are_one(empty_database_url: str) -> None:

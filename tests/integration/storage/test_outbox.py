@@ -192,15 +192,15 @@ async def test_a_shard_that_somebody_publishes_keeps_its_bound_until_later(
 
 async def test_whoever_draws_a_position_has_a_transaction_id_before(tables: Tables) -> None:
     """On this the watermark rests: else a fence could be taken between the two."""
-    await tables.run("""
+    await tables.run_as_owner("""
         CREATE FUNCTION had_id() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
             IF pg_current_xact_id_if_assigned() IS NULL THEN RAISE 'no transaction id'; END IF;
             RETURN nextval('drawn');
         END $$
     """)
-    await tables.run("CREATE SEQUENCE drawn")
-    await tables.run("ALTER TABLE outbox ALTER position DROP IDENTITY")
-    await tables.run("ALTER TABLE outbox ALTER position SET DEFAULT had_id()")
+    await tables.run_as_owner("CREATE SEQUENCE drawn")
+    await tables.run_as_owner("ALTER TABLE outbox ALTER position DROP IDENTITY")
+    await tables.run_as_owner("ALTER TABLE outbox ALTER position SET DEFAULT had_id()")
     await record(tables, reserved(1), reserved(2))
     assert len(await tables.rows("SELECT position FROM outbox")) == 2
 
@@ -218,7 +218,7 @@ async def test_a_look_costs_as_little_after_many_published_events_without_vacuum
     tables: Tables, looking: Looking
 ) -> None:
     """Somebody reads for long, as a report does: what is deleted meanwhile stays, in table and index."""
-    await tables.run("ALTER TABLE outbox SET (autovacuum_enabled = off)")
+    await tables.run_as_owner("ALTER TABLE outbox SET (autovacuum_enabled = off)")
     await record(tables, key="0")
     await publish_all(tables)
 

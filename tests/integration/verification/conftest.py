@@ -20,6 +20,7 @@ from temporalio.client import Client
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
+from giftcert.storage.audit_chain import AuditChainRepository
 from giftcert.storage.database import Database
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.client import DATA_CONVERTER
@@ -35,10 +36,11 @@ from tests.conftest import new_database
 from tests.integration.verification.sold_world import Sales, led_certificates, publish_all
 from tests.named_values import numbered, query
 from tests.processes import PATIENCE_SECONDS
-from tests.shared_servers import named, on
+from tests.shared_servers import as_service, named, on, owning
 from tests.waiting import until
 
 PARTITIONS = 3
+EVENTS_OF_A_LINK = 20
 
 
 @dataclass
@@ -94,7 +96,8 @@ async def clean(postgres_url: str, kafka: str, temporal_address: str, verified_k
     async with database.transaction() as connection:
         await record_policy(connection, settings.policy, datetime.now(UTC))
     await sales.lead()
-    await sales.store.rows_changed("UPDATE events SET recorded_at = recorded_at - interval '1 h'")
+    async with owning(database) as owner:
+        await owner.execute("UPDATE events SET recorded_at = recorded_at - interval '1 h'")
     await publish_all(database, settings)
     led = await led_certificates(database)
     for certificate_id in led:
@@ -124,6 +127,7 @@ class World:
     runs: Any
     sales: Sales
     shown: list[str] = field(default_factory=list)
+    keeps_chain: bool = False
 
     @property
     def ids(self) -> list[str]:
@@ -137,7 +141,19 @@ class World:
     def sources(self) -> Sources:
         return Sources(database=self.database, settings=self.settings, keyring=self.keyring, runs=self.runs)
 
+    async def link(self) -> None:
+        """Link all events anew, as if they had been recorded as they are."""
+        async with owning(self.database) as connection:
+            await connection.execute("DELETE FROM audit_links; DELETE FROM unlinked_events")
+            await connection.execute("INSERT INTO unlinked_events SELECT event_id FROM events")
+            chain = AuditChainRepository(connection, self.keyring)
+            while await chain.link_next(EVENTS_OF_A_LINK, datetime.now(UTC)):
+                pass
+
     async def verify(self, sample: int | None = None) -> Findings:
+        """Verify; events were recorded as they are by now, unless the test keeps the chain."""
+        if not self.keeps_chain:
+            await self.link()
         return await verify(self.sources, lambda what, _done, _total: self.shown.append(what), sample)
 
     async def repair(self) -> list[str]:
@@ -153,7 +169,7 @@ class World:
     async def spoil(self, statement: str, of: int | None = None, **values: Any) -> None:
         """Change something behind the service's back, of the certificate ``:id``; what would refuse it goes first."""
         values |= {} if of is None else {"id": UUID(self.ids[of])}
-        async with self.database.transaction() as connection:
+        async with owning(self.database) as connection:
             done = await connection.execute(*numbered(statement, values))
             assert not done.endswith(" 0"), "nothing was spoilt"
 
@@ -164,18 +180,19 @@ class World:
             return next(iter(row.values()))
 
     async def drop_index(self, name: str) -> None:
-        async with self.database.connection() as connection:
+        async with owning(self.database) as connection:
             await connection.execute(f"DROP INDEX {name}")
 
     async def drop_constraints(self, table: str, kind: str = "c") -> None:
         """Take away what the database itself would refuse."""
         names = "SELECT conname FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype::text = $2"
-        async with self.database.transaction() as connection:
+        async with owning(self.database) as connection:
             for row in await connection.fetch(names, table, kind):
                 await connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{row["conname"]}" CASCADE')
 
     async def command(self, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run ``giftcert verify`` as a person does, in a process of its own."""
+        await self.link()
         settings = self.settings
         chosen = {
             "DATABASE_URL": settings.database_address,
@@ -223,7 +240,7 @@ async def world(clean: Clean, postgres_url: str) -> AsyncIterator[World]:
     name = f"spoilt_{uuid4().hex[:12]}"
     template = clean.database_url.rpartition("/")[2]
     await on(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
-    url = named(postgres_url, name)
+    url = as_service(named(postgres_url, name))
     database = Database(url)
     settings = clean.settings.model_copy(update={"database_url": SecretStr(url)})
     sales = Sales.of(database, clean.keyring, clean.sales.reservations)

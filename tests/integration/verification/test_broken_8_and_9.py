@@ -27,6 +27,7 @@ async def test_8_a_disclosure_without_a_record_is_named(world: World) -> None:
 CHANGES = {
     "UPDATE disclosures SET sequence = 1": {"disclosureUnpublished", "disclosureUnrecorded"},
     "UPDATE disclosures SET disclosed_to = 'eve'": {"disclosureUnpublished"},
+    "UPDATE disclosures SET disclosed_at = disclosed_at - interval '1 day'": {"disclosureUnpublished"},
 }
 
 
@@ -43,8 +44,8 @@ async def test_8_a_disclosure_while_a_refund_is_open_is_named(world: World) -> N
     await tell(world, world.ids[PARTLY], event_type="audit.cvcDisclosed", payload=said)
     await world.spoil(
         """INSERT INTO disclosures (certificate_id, disclosed_to, purpose, notification_id, disclosed_at, sequence)
-            SELECT certificate_id, 'crm', 'notification', 'N-2', now(), sequence
-            FROM certificates WHERE certificate_id = :id""",
+            SELECT certificate_id, 'crm', 'notification', 'N-2', occurred_at, sequence
+            FROM events WHERE certificate_id = :id ORDER BY sequence DESC LIMIT 1""",
         of=PARTLY,
     )
     assert await world.broken() == {8: {"disclosureNotAllowed"}}

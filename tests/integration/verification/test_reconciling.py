@@ -107,6 +107,7 @@ async def test_many_are_reported_little_by_little(world: World, monkeypatch: pyt
 
 async def test_the_workflow_finds_tells_and_says_so(world: World) -> None:
     await break_fold(world, 1)
+    await world.link()
     queue = f"maintenance-{uuid4().hex[:8]}"
     client = world.client
     maintenance = MaintenanceActivities(world.database, world.settings, world.lifecycle, client)

@@ -52,6 +52,20 @@ def test_every_door_runs_from_the_one_dockerfile(compose: dict[str, Any]) -> Non
         assert (ROOT / service["build"]["dockerfile"]).is_file()
 
 
+def test_only_the_migration_is_given_the_owner_of_the_tables(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    given = {
+        name
+        for name, service in services.items()
+        if "GIFTCERT_DATABASE_OWNER_URL" in service.get("environment", {})
+    }
+    assert given == {"migrate"}
+    for door in DOORS:
+        assert services[door]["environment"]["GIFTCERT_DATABASE_URL"].startswith(
+            "postgresql://giftcert_service:"
+        )
+
+
 def test_every_long_running_service_tells_its_health_and_waits_for_those_it_needs(
     compose: dict[str, Any],
 ) -> None:

@@ -41,7 +41,7 @@ def test_more_than_can_be_named_are_counted() -> None:
 
 def event(*, minutes_ago: int, waits: bool = False, waited: bool = False) -> RecordedEvent:
     stored = replace(EVENT, recorded_at=NOON - timedelta(minutes=minutes_ago))
-    return RecordedEvent(stored, waits, waited, [])
+    return RecordedEvent(stored, waits, waited, [], unlinked=False, macs=[])
 
 
 def test_what_left_the_outbox_while_the_stream_was_read_must_be_there() -> None:

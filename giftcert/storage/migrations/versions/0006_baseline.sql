@@ -299,6 +299,20 @@ CREATE FUNCTION look_for_event(
     END
 $$;
 
+-- Hash chain over `events`. Each link holds keyed hashes of some events and, in `seal`, one of itself and of the seal
+-- before it. Written by maintenance, which empties `unlinked_events`; checked by `verify`.
+CREATE TABLE audit_links (
+    number bigint PRIMARY KEY CHECK (number > 0), -- without gaps
+    linked_at timestamptz NOT NULL,
+    event_ids uuid[] NOT NULL,
+    event_macs bytea[] NOT NULL,
+    seal bytea NOT NULL,
+    CHECK (cardinality(event_ids) = cardinality(event_macs))
+);
+-- Without an index: recording an event costs little more, and whoever links takes any.
+CREATE TABLE unlinked_events (event_id uuid NOT NULL);
+ALTER TABLE unlinked_events SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
 -- Claims that were refused (409) and are not recorded as an event yet: the first is at once, the rest once a second.
 CREATE TABLE refused_claims (
     product_id text NOT NULL,
@@ -464,3 +478,102 @@ CREATE TABLE operations (
     CHECK ((batch_id IS NULL) <> (certificate_id IS NULL))
 );
 CREATE INDEX operations_unfinished ON operations (requested_at) WHERE finished_at IS NULL;
+
+-- Roles -------------------------------------------------------------------------------------------------------------
+
+-- Three roles: the owner, who runs this and alone changes tables; the service, which cannot change what is evidence;
+-- and whoever only reads. Where they are missing, the owner must be allowed to make roles.
+DO $$
+    DECLARE
+        role_name text;
+    BEGIN
+        FOREACH role_name IN ARRAY ARRAY['giftcert_service', 'giftcert_read_only'] LOOP
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+                BEGIN
+                    EXECUTE format('CREATE ROLE %I', role_name);
+                EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                    NULL; -- the migration of another database of this server was first
+                END;
+            END IF;
+        END LOOP;
+    END
+$$;
+
+-- The service makes and drops days of ingest's tables, and nothing else that takes an owner. Days are dropped after
+-- their retention alone: the service may not take a record out of `inbox` otherwise.
+CREATE FUNCTION make_days(parent text, first_day date, days integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
+    DECLARE
+        day date;
+        child text;
+        is_early boolean;
+    BEGIN
+        PERFORM lock_days(parent);
+        FOR day IN SELECT first_day + nth FROM generate_series(0, days - 1) AS nth LOOP
+            child := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
+            CONTINUE WHEN to_regclass('public.' || child) IS NOT NULL;
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE received_on = %L)', parent || '_default', day)
+                INTO is_early;
+            IF is_early THEN -- locked, as ingest may be writing more of them
+                EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', parent);
+            END IF;
+            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
+            -- PostgreSQL would refuse the day for ever while its rows lie in the default partition.
+            EXECUTE format('WITH early AS (DELETE FROM %I WHERE received_on = %L RETURNING *)
+                INSERT INTO %I SELECT * FROM early', parent || '_default', day, child);
+            EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                parent, child, day, day + 1);
+            EXECUTE format('REVOKE ALL ON %I FROM giftcert_service', child); -- it reads and writes through the parent
+        END LOOP;
+    END
+$$;
+
+-- Returns the names of the days, and that of the default partition if any of its rows were so old.
+CREATE FUNCTION drop_days(parent text, first_kept date) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
+    DECLARE
+        child text;
+        dropped bigint;
+        gone text[] := '{}';
+    BEGIN
+        PERFORM lock_days(parent);
+        FOR child IN
+            SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+            WHERE inhparent = ('public.' || parent)::regclass AND relname <> parent || '_default'
+                AND relname < format('%s_%s', parent, to_char(first_kept, 'YYYYMMDD'))
+            ORDER BY relname
+        LOOP
+            EXECUTE format('DROP TABLE %I', child);
+            gone := gone || child;
+        END LOOP;
+        EXECUTE format('DELETE FROM %I WHERE received_on < %L', parent || '_default', first_kept);
+        GET DIAGNOSTICS dropped = ROW_COUNT;
+        RETURN CASE WHEN dropped > 0 THEN gone || (parent || '_default') ELSE gone END;
+    END
+$$;
+
+-- Nobody else makes or drops days until the transaction ends. The service cannot call it, nor name another table.
+CREATE FUNCTION lock_days(parent text) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+    BEGIN
+        IF parent NOT IN ('unmatched_payments', 'inbox') THEN
+            RAISE insufficient_privilege USING MESSAGE = format('%s is not kept in days', parent);
+        END IF;
+        PERFORM pg_advisory_xact_lock(7310592);
+    END
+$$;
+
+REVOKE ALL ON FUNCTION make_days, drop_days, lock_days FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION make_days, drop_days TO giftcert_service;
+
+-- Later tables are as these: whoever makes one that is evidence takes the rights to change it away again, as here.
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO giftcert_service;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO giftcert_service;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO giftcert_read_only;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO giftcert_read_only;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO giftcert_service;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO giftcert_service;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO giftcert_read_only;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO giftcert_read_only;
+REVOKE UPDATE, DELETE ON events, disclosures, audit_links, inbox, inbox_default FROM giftcert_service;
+REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM giftcert_service;
