@@ -249,15 +249,15 @@ async def test_a_long_history_goes_on_in_a_new_run_that_shows_the_same(
     environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = Script(environment)
-    long: list[bool] = []
-    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda _: bool(long and long.pop()))
+    long: list[str] = []
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda info: info.run_id in long)
     pending = replace(ORDERED.visibility, status="issued", refund_state="pendingDetails")
     script.answer = lambda _: replace(ORDERED, visibility=pending)
     async with script.worker(workflow_runner=UnsandboxedWorkflowRunner()):
         await script.signal()
         await script.until_looked(1)
         first = (await script.handle.describe()).run_id
-        long.append(True)
+        long.append(first)
         await script.signal(Signal.PAYMENT_REFUNDED)
         await script.until_looked(3)
         described = await script.handle.describe()

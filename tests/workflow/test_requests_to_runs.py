@@ -99,8 +99,8 @@ async def test_support_resolves_the_refund_of_a_spent_certificate(sale: Sale) ->
     await sale.until_told("refund.pendingDetails")
     outcome = await sale.resolve("approve")
     assert (outcome.refusal, outcome.state.shown_status, outcome.state.balance) == (None, "refunded", 0)
-    completed = (await sale.events())[-1]
-    assert completed.event_type == "refund.completed"
+    completed, acted = (await sale.events())[-2:]
+    assert (completed.event_type, acted.event_type) == ("refund.completed", "audit.operatorActed")
     assert completed.payload["taken"]["amount"] == 400_000
     assert completed.payload["uncovered"]["amount"] == 100_000
     assert (await sale.resolve("approve")).refusal == "nothing-pending"
