@@ -225,7 +225,7 @@ class Topics(Place):
     async def plant(self, leak: Planted) -> None:
         async with AIOKafkaProducer(**connection_options(self.remains.settings)) as producer:
             header = ("note", leak.in_base64.encode())
-            await producer.send_and_wait("GiftCertificates.Leaks", b"{}", headers=[header])
+            await producer.send_and_wait(self.remains.settings.topic_stream, b"{}", headers=[header])
 
 
 class Histories(Place):
