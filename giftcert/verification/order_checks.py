@@ -1,4 +1,4 @@
-"""Invariants 3, 4 and 9 of orders, held against the domain itself.
+"""Invariants 3, 4, 9 and 10 of orders, held against the domain itself.
 
 An order's lines are computed anew, and each certificate is told once more how its lines stand: nothing may follow.
 """
@@ -10,9 +10,10 @@ from datetime import datetime
 
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.messages import LineChanged
-from giftcert.domain.certificate.state import Line, LineRef, known_lines
+from giftcert.domain.certificate.state import Line, LineRef, Status, known_lines
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.order import Order
+from giftcert.domain.order.paid import settled
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle.review import line_as_seen
 from giftcert.storage.certificates import StoredCertificate, encode_state
@@ -26,6 +27,8 @@ REFUNDED_OF_OTHER = Rule(4, "refundedOfOther")
 INPUT_LOST = Rule(9, "inputLost", "order")
 STANDING_DIFFERS = Rule(9, "standingDiffers", "order")
 UNDECIDED = Rule(9, "undecided")
+ISSUED_UNPAID = Rule(10, "issuedUnpaid")
+_ISSUED = frozenset({Status.ISSUED, Status.PARTIALLY_REDEEMED, Status.REDEEMED, Status.EXPIRED})
 NO_ID = "00000000-0000-7000-8000-000000000000"
 
 
@@ -40,6 +43,7 @@ def violations(stored: StoredOrders, policy: Policy, now: datetime) -> Iterator[
         rows = lines_of[order.order_id]
         yield from _inputs_lost(order, stored.received.get(order.order_id, 0))
         yield from _standings_differ(order, rows)
+        yield from _issued_unpaid(order, rows)
         for row in rows.values():
             ref = LineRef(*row.key)
             yield from _stray_holder(row, ref, stored.certificates)
@@ -67,6 +71,17 @@ def _standings_differ(order: Order, lines: Mapping[int, OrderLineRow]) -> Iterat
             expected = f"line {standing.line_id} as the order of revision {order.revision} says"
             seen = "no row" if row is None else f"another standing, of revision {row.standing.revision}"
             yield STANDING_DIFFERS.broken(order.order_id, str(key), expected, seen)
+
+
+def _issued_unpaid(order: Order, lines: Mapping[int, OrderLineRow]) -> Iterator[Violation]:
+    """Whoever is issued was paid by captures of its order, though they may have gone back since."""
+    if order.size_exceeded:
+        return
+    for line in settled(order).lines:
+        row = lines.get(line.key)
+        if row is not None and row.holder is not None and row.holder_status in _ISSUED and not line.paid:
+            expected = f"{row.holder_status} after messages of captures that reach its price"
+            yield _broken(ISSUED_UNPAID, row.holder, row, expected, "none")
 
 
 def _stray_holder(

@@ -138,6 +138,25 @@ OF_PAGE = (
         FROM events WHERE certificate_id = ANY($1::uuid[]) AND cause_event_id IS NULL
             AND event_type IN ('issue.ordered', 'issue.completed', 'redemption.captured', 'redemption.restored')
     """),
+    # What a channel asked for has a row of its own; what a person did names the person.
+    Rule(10, "requestMissing").found_by("""
+        SELECT e.certificate_id, e.sequence, 'a request with its caller behind ' || e.event_type, 'none'
+        FROM events AS e WHERE e.certificate_id = ANY($1::uuid[]) AND CASE
+            WHEN e.event_type = 'issue.reserved' THEN NOT EXISTS (
+                SELECT FROM reservations AS r WHERE r.certificate_id = e.certificate_id
+                    AND r.reservation_id = (e.payload ->> 'reservationId')::uuid AND r.reserved_by <> ''
+            )
+            WHEN e.event_type = 'redemption.authorized' THEN NOT EXISTS (
+                SELECT FROM redemptions AS r
+                WHERE r.certificate_id = e.certificate_id AND r.redemption_id = e.payload ->> 'redemptionId'
+            )
+            WHEN e.event_type IN ('refund.resolved', 'audit.blocked', 'audit.unblocked', 'audit.retired',
+                'audit.operatorActed', 'audit.cvcDisclosed', 'audit.cvcRefused')
+            THEN coalesce(e.payload ->> 'by', e.payload ->> 'who', e.payload ->> 'resolvedBy',
+                e.payload ->> 'disclosedTo', '') = ''
+            ELSE false
+        END
+    """),
     # The reservation, the validity and the hold each have an instant at which they end, and not before.
     Rule(10, "tooEarly").found_by("""
         SELECT e.certificate_id, e.sequence, format('%s not before %s', e.event_type, due.at), e.occurred_at::text

@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.integration.verification.conftest import World
-from tests.integration.verification.sold_world import EXPIRED, HELD, ISSUED, LAPSED, SPENT, publish_all
+from tests.integration.verification.sold_world import (
+    BLOCKED,
+    EXPIRED,
+    HELD,
+    ISSUED,
+    LAPSED,
+    ORDERED,
+    RESERVED,
+    SPENT,
+    publish_all,
+)
 from tests.integration.verification.spoiling import as_it_was, publish_as_recorded
 
 pytestmark = pytest.mark.integration
@@ -53,6 +63,39 @@ async def test_10_money_that_no_message_told_of_is_named(world: World) -> None:
     )
     await publish_as_recorded(world)
     assert await world.broken() == {10: {"causeMissing"}}
+
+
+async def test_10_a_certificate_that_was_issued_without_any_payment_is_named(world: World) -> None:
+    """Its tables and its event say that it was, and the event's cause is a message that came."""
+    await world.spoil(
+        "UPDATE certificates SET status = 'issued', balance = nominal WHERE certificate_id = :id", of=ORDERED
+    )
+    await world.spoil("UPDATE order_lines SET holder_status = 'issued' WHERE holder = :id", of=ORDERED)
+    found = (await world.verify()).violations
+    assert ("issuedUnpaid", world.ids[ORDERED]) in {(one.rule, one.subject) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "nth"),
+    [
+        ("DELETE FROM reservations WHERE certificate_id = :id", RESERVED),
+        ("DELETE FROM reservations WHERE certificate_id = :id", LAPSED),
+        ("DELETE FROM redemptions WHERE certificate_id = :id", HELD),
+    ],
+)
+async def test_10_what_no_channel_asked_for_is_named(world: World, spoil: str, nth: int) -> None:
+    await world.spoil(spoil, of=nth)
+    assert "requestMissing" in (await world.broken())[10]
+
+
+async def test_10_an_act_of_nobody_is_named(world: World) -> None:
+    await world.spoil(
+        'UPDATE events SET payload = payload || \'{"by": ""}\' WHERE certificate_id = :id'
+        " AND event_type = 'audit.blocked'",
+        of=BLOCKED,
+    )
+    await publish_as_recorded(world)
+    assert await world.broken() == {10: {"requestMissing"}}
 
 
 async def test_10_a_reservation_that_ran_out_before_its_time_is_named(world: World) -> None:

@@ -61,7 +61,7 @@ async def test_2_a_reservation_of_what_is_held_already_is_named(world: World) ->
         "reservedUntil": "2026-11-23T12:30:00Z",
     }
     await tell(world, world.ids[RESERVED], event_type="issue.reserved", payload=payload)
-    assert await world.broken() == {2: {"heldTwice"}}
+    assert await world.broken() == {2: {"heldTwice"}, 10: {"requestMissing"}}
 
 
 @pytest.mark.parametrize("other", [ORDERED, BLOCKED])
