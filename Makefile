@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench mutants requirements
+.PHONY: help setup demo up test lint bench mutants fuzz requirements
 
 BIN := .venv/bin
 PYTHON ?=
@@ -37,6 +37,9 @@ bench: setup ## Measure against the floors and write docs/performance.md
 # Those that were tried and have not changed since are not tried again; remove mutants/ to begin anew.
 mutants: setup ## Change domain and lifecycle in thousands of small ways and see tests go red; ARGS=domain for one
 	@$(BIN)/python -m tests.mutation $(ARGS)
+
+fuzz: setup ## Decode a million records and batches of any bytes, then ask the API anything for 5 min
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Versions that still fit are kept; ARGS=--upgrade moves all of them, ARGS="--upgrade-package NAME" one.
 requirements: setup ## Pin the versions and hashes of requirements*.in anew; ARGS=--upgrade for the newest
