@@ -137,8 +137,8 @@ def main(seconds: float) -> int:
         servers(folder, "postgres") as addresses,
         tempfile.TemporaryDirectory() as keys,
     ):
-        migrate(addresses["database_url"])
-        settings = settings_for(addresses["database_url"], Path(keys), access_log=False)
+        migrate(addresses["database_owner_url"])
+        settings = settings_for(addresses["database_url"], Path(keys), log_level="critical", access_log=False)
         asyncio.run(_fill(settings))
         caller = Api(httpx.AsyncClient(), settings)
         with served_api(settings) as url:
@@ -147,10 +147,11 @@ def main(seconds: float) -> int:
             while time.monotonic() < end:
                 fuzz.ask_everything(25, begin)
                 begin += len(CALLERS)
+                print(f"{fuzz.answers.total():,} requests", flush=True)
     for (who, status), count in sorted(fuzz.answers.items()):
         print(f"{who:8} {status} {count:7,}")
     print(
-        f"{sum(fuzz.answers.values()):,} requests; none failed, and none was answered to whom it is not for"
+        f"{fuzz.answers.total():,} requests; none failed, and none was answered to whom it is not for"
     )
     return 0
 

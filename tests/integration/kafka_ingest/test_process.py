@@ -225,7 +225,7 @@ async def test_a_partition_that_cannot_be_read_is_told_of_and_holds_up_no_other(
 async def test_a_consumer_that_fails_again_and_again_is_told_of_although_each_new_one_looks_well(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 3.0)  # longer than it takes to begin anew
     steps = Counter[BatchLoop]()
     step = BatchLoop.step
 
