@@ -52,11 +52,12 @@ def start_server(part: str) -> str:
 
 
 def prepare_template(url: str) -> None:
-    """Make the migrated database of which tests get copies; ``url`` is the owner's, the service gets his password."""
+    """Make the migrated database of which tests get copies; ``url`` is the owner's, all roles get his password."""
     password = urlsplit(url).password
-    asyncio.run(on(url, f"ALTER ROLE giftcert_service PASSWORD '{password}'"))
     asyncio.run(on(url, f'CREATE DATABASE "{TEMPLATE}"'))
     migrate(named(url, TEMPLATE))
+    for role in ("giftcert_service", "giftcert_read_only"):
+        asyncio.run(on(url, f"ALTER ROLE {role} LOGIN PASSWORD '{password}'"))
 
 
 def remember_owner(url: str) -> str:
@@ -68,6 +69,11 @@ def remember_owner(url: str) -> str:
 def as_service(url: str) -> str:
     """Return the address of a database of the shared server for the role by which the service runs."""
     return url.replace("//giftcert:", "//giftcert_service:")
+
+
+def as_reader(url: str) -> str:
+    """Return the address of a database of the shared server for who only reads."""
+    return as_owner(url).replace("//giftcert:", "//giftcert_read_only:")
 
 
 def as_owner(url: str) -> str:

@@ -7,11 +7,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
+from giftcert.cli.services import warn_of_too_many_rights
+from giftcert.settings import Settings
 from giftcert.storage.database import Connection
 from giftcert.storage.migrate import migrate
 from tests.integration.storage.pool_rows import Tables
-from tests.shared_servers import as_owner, named, on, owning
+from tests.shared_servers import as_owner, as_reader, named, on, owning
 
 pytestmark = pytest.mark.integration
 EVIDENCE = ("events", "disclosures", "audit_links", "inbox", "inbox_default")
@@ -29,8 +33,7 @@ async def service(fresh_database_url: str) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 async def reader(fresh_database_url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(as_owner(fresh_database_url))
-    await connection.execute("SET ROLE giftcert_read_only")
+    connection = await asyncpg.connect(as_reader(fresh_database_url))
     yield connection
     await connection.close()
 
@@ -132,6 +135,18 @@ async def test_a_table_that_is_made_later_is_the_services_to_use(tables: Tables)
         await owner.execute("CREATE TABLE later (number bigint GENERATED ALWAYS AS IDENTITY, word text)")
     await tables.run("INSERT INTO later (word) VALUES ('x')")
     await tables.run("UPDATE later SET word = 'y'")
+
+
+async def test_a_process_that_could_change_what_is_on_record_says_so_when_it_starts(
+    fresh_database_url: str,
+) -> None:
+    logged: dict[str, list[str]] = {}
+    for url in (fresh_database_url, as_owner(fresh_database_url), named(fresh_database_url, "no_such")):
+        with capture_logs() as lines:
+            await warn_of_too_many_rights(Settings(_env_file=None, database_url=SecretStr(url)))
+        logged[url] = [str(one["event"]) for one in lines]
+    assert [len(lines) for lines in logged.values()] == [0, 1, 0]
+    assert "giftcert_service" in logged[as_owner(fresh_database_url)][0]
 
 
 async def test_an_owner_who_is_nobody_special_migrates(postgres_url: str) -> None:

@@ -1,5 +1,6 @@
 """Where nothing is wrong nothing is found, and everything was looked at."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -9,7 +10,9 @@ from giftcert.domain.certificate.disclosure import DisclosureRefusal
 from giftcert.domain.certificate.messages import Block, DiscloseCvc, Unblock
 from giftcert.domain.certificate.state import Status
 from giftcert.lifecycle.retirement import retire_next
+from giftcert.storage.database import Database
 from giftcert.storage.operations import Operation, OperationRepository
+from giftcert.verification.verify import verify
 from giftcert.verification.violations import INVARIANTS
 from tests.integration.verification.conftest import World
 from tests.integration.verification.sold_world import (
@@ -22,6 +25,7 @@ from tests.integration.verification.sold_world import (
     redemption_of,
 )
 from tests.integration.verification.spoiling import as_it_was
+from tests.shared_servers import as_reader
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +39,14 @@ async def test_a_clean_world_keeps_all_invariants(world: World) -> None:
     assert all(findings.checked[one] > 0 for one in INVARIANTS), findings.checked
     assert findings.checked[5] == POOL
     assert {"stream", "workflows", "certificates", "orders"} <= set(world.shown)
+
+
+async def test_whoever_only_reads_may_verify(world: World) -> None:
+    await world.link()
+    async with Database(as_reader(world.settings.database_address)) as reader:
+        findings = await verify(replace(world.sources, database=reader), lambda *_: None)
+    assert findings.hold
+    assert findings.checked[5] == POOL
 
 
 async def test_a_clean_world_has_whatever_can_be_wrong(world: World) -> None:

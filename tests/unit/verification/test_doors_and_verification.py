@@ -46,7 +46,7 @@ def _written(number: str, separator: str, zero: int, before: str, behind: str) -
     return before + separator.join(digits) + behind
 
 
-AROUND = st.text(st.sampled_from("ax9 -.:\u0451\n") | st.characters(), max_size=3)
+AROUND = st.text(st.sampled_from("ax9 -.:\u0451\n") | st.characters(codec="utf-8"), max_size=3)
 WRITTEN_NUMBERS = st.builds(
     _written,
     st.sampled_from(NUMBERS),
