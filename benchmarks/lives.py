@@ -152,6 +152,7 @@ def _like_model(row: str) -> str:
 
 _OWN = {
     "events": "jsonb_build_object('event_id', uuidv7(), 'recorded_at', lived.at, 'occurred_at', lived.at)",
+    "disclosures": "jsonb_build_object('disclosed_at', lived.at)",
     "inbox": """jsonb_build_object('record_offset', lived.n, 'received_on', lived.at::date, 'received_at', lived.at)""",
 }
 _WHOSE = {
