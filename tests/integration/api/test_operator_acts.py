@@ -11,7 +11,7 @@ from tests.integration.api.api_client import open_api
 from tests.integration.api.refund_desk import PRICE, Desk, Sold
 from tests.integration.api.sales import open_stock, orders_of
 from tests.integration.api.test_verification import guess_wrong
-from tests.unit.test_operator_acts import HTTP_ACTS
+from tests.unit.test_acts_of_persons import HTTP_ACTS
 
 pytestmark = pytest.mark.integration
 WHY = "the holder called"
