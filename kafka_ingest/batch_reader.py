@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Protocol
 
 import lz4.frame
@@ -54,7 +54,7 @@ class Readable(Protocol):
 
 
 def read_records(data: bytes, record_limit: int) -> Iterator[Any]:
-    """Yield the records of a batch of format 2; raises anything where it cannot be decoded.
+    """Return the records of a batch of format 2; raises anything where it cannot be decoded.
 
     What unpacks to no more than two records of the limit is left to aiokafka's decoder, which is in C.
     """
@@ -77,15 +77,11 @@ def read_records(data: bytes, record_limit: int) -> Iterator[Any]:
 
 
 def _at_once(plain: bytes | bytearray) -> Iterator[Any]:
-    """Yield records that are not compressed; from where aiokafka fails, at a header that is no UTF-8, by our reader."""
-    read = 0
+    """Return records that are not compressed; where aiokafka fails, as at a header that is no UTF-8, by our reader."""
     try:
-        for record in DefaultRecordBatch(plain):
-            yield record
-            read += 1
-    except Exception:  # noqa: BLE001 - ours raises it again where it is no matter of headers
-        stream = _Stream(iter([bytes(plain[_BATCH.size :])]), len(plain))
-        yield from islice(_one_by_one(stream, bytes(plain)), read, None)
+        return iter(list(DefaultRecordBatch(plain)))
+    except Exception:  # noqa: BLE001 - ours raises again where it is no matter of headers
+        return _one_by_one(_Stream(iter([bytes(plain[_BATCH.size :])]), len(plain)), bytes(plain))
 
 
 def _one_by_one(stream: "_Stream", data: bytes) -> Iterator[InputRecord]:

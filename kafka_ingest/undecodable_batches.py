@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import structlog
@@ -115,14 +116,16 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
 
     def _take(self, taken: list[Any], left: list[int], max_records: int) -> bool:
         """Take records; return whether these were all."""
-        for record in self._partition_records:
-            if record.timestamp_type != UNDECODABLE:
+        room = left[0]
+        for record in islice(self._partition_records, max_records):
+            if record.headers and record.timestamp_type != UNDECODABLE:
                 record.headers = ()  # they mean nothing to us, and may be millions
             taken.append(record)
-            left[0] -= size_of(record.key) + size_of(record.value)
-            if len(taken) == max_records or left[0] <= 0:
-                return False
-        return True
+            room -= record.serialized_key_size + size_of(record.value)
+            if room <= 0:
+                break
+        left[0] = room
+        return room > 0 and len(taken) < max_records
 
 
 def begin_taking() -> None:
