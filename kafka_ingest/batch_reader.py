@@ -53,10 +53,10 @@ class Readable(Protocol):
         """Return the next bytes, none at the end."""
 
 
-def read_records(data: bytes, record_limit: int) -> Iterator[Any]:
+def read_records(data: bytes, record_limit: int) -> Iterable[Any]:
     """Return the records of a batch of format 2; raises anything where it cannot be decoded.
 
-    What unpacks to no more than two records of the limit is left to aiokafka's decoder, which is in C.
+    What unpacks to no more than two records of the limit is left to aiokafka's decoder, which is in C, and is a list.
     """
     *_, attributes, _, _, _, _, _, _, count = _BATCH.unpack_from(data)
     if count > MOST_RECORDS:
@@ -76,10 +76,10 @@ def read_records(data: bytes, record_limit: int) -> Iterator[Any]:
     return _at_once(plain)
 
 
-def _at_once(plain: bytes | bytearray) -> Iterator[Any]:
+def _at_once(plain: bytes | bytearray) -> Iterable[Any]:
     """Return records that are not compressed; where aiokafka fails, as at a header that is no UTF-8, by our reader."""
     try:
-        return iter(list(DefaultRecordBatch(plain)))
+        return list(DefaultRecordBatch(plain))
     except Exception:  # noqa: BLE001 - ours raises again where it is no matter of headers
         return _one_by_one(_Stream(iter([bytes(plain[_BATCH.size :])]), len(plain)), bytes(plain))
 

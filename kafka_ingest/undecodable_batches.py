@@ -121,7 +121,9 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
             if record.headers and record.timestamp_type != UNDECODABLE:
                 record.headers = ()  # they mean nothing to us, and may be millions
             taken.append(record)
-            room -= record.serialized_key_size + size_of(record.value)
+            value = record.value
+            room -= record.serialized_key_size
+            room -= record.serialized_value_size if type(value) is bytes else size_of(value)
             if room <= 0:
                 break
         left[0] = room
@@ -179,7 +181,7 @@ def _decoded(data: bytes, record_limit: int) -> Batch:
     return Batch([_isolated(data, offset, CorruptRecordException(), record_limit)], _offset_after(data))
 
 
-def _records(data: bytes, record_limit: int) -> Iterator[Any]:
+def _records(data: bytes, record_limit: int) -> Iterable[Any]:
     is_old = data[_FORMAT] < 2  # no broker since Kafka 4 has any
     return iter(MemoryRecords(data).next_batch()) if is_old else read_records(data, record_limit)
 
@@ -188,7 +190,15 @@ def _isolating(data: bytes, record_limit: int) -> Iterator[Any]:
     """Yield the records as far as they can be decoded, and one that stands for the others."""
     offset, after = _HEADER.unpack_from(data)[0], _offset_after(data)
     try:
-        for record in _records(data, record_limit):
+        records = _records(data, record_limit)
+        if (
+            isinstance(records, list)
+            and records
+            and offset <= records[0].offset <= records[-1].offset < after
+        ):
+            yield from records  # one by one they would take a twentieth of ingest's time
+            return
+        for record in records:
             if not offset <= record.offset < after:
                 raise CorruptRecordException  # noqa: TRY301 - as any other fault of the batch
             yield record
