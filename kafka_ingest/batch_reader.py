@@ -8,6 +8,7 @@ import gzip
 import io
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -40,6 +41,11 @@ _GREATEST_WINDOW = 8 * 2**20
 _MOST_OF_SNAPPY = 32
 """Bytes that a byte may unpack to; the format allows 22."""
 _XERIAL, _XERIAL_HEADER = b"\x82SNAPPY\0", 16
+
+
+LEFT: ContextVar[list[int] | None] = ContextVar(
+    "bytes that this task may still unpack and take", default=None
+)
 
 
 class UnpacksTooFarError(Exception):
@@ -174,6 +180,8 @@ def _bounded(chunks: Iterable[bytes]) -> Iterator[bytes]:
     unpacked = 0
     for chunk in chunks:
         unpacked += len(chunk)
+        if left := LEFT.get():
+            left[0] -= len(chunk)
         if unpacked > MOST_UNPACKED:
             raise UnpacksTooFarError
         if chunk:

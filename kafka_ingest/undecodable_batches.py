@@ -10,7 +10,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -21,13 +20,15 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from kafka_ingest.batch_reader import SEVERAL, UnpacksTooFarError, read_records
+from kafka_ingest.batch_reader import LEFT, SEVERAL, UnpacksTooFarError, read_records
 from kafka_ingest.records import CutBytes, InputRecord, size_of
 
 UNDECODABLE = -1
 """The ``timestamp_type`` of such a record, which no producer can give to one of its own."""
 TAKEN_AT_ONCE = 16 * 2**20
-"""Bytes of keys and values after which a batch of ours ends, however few records they are."""
+"""Bytes after which a batch of ours ends, however few records they are; what is unpacked for them counts too, such as
+headers, because it takes time.
+"""
 _HEADER = struct.Struct(">qi")
 """Base offset, and the length of what follows."""
 _FORMAT, _LAST_OFFSET_DELTA, _MAX_TIMESTAMP = 16, 23, 35
@@ -37,7 +38,6 @@ _CORRUPT_TIMES = 3
 """Bytes that fail their checksum are fetched again: the network may have changed them, and not the disk."""
 _log = structlog.get_logger(__name__)
 _corrupt: Counter[tuple[int, int]] = Counter()
-_left: ContextVar[list[int] | None] = ContextVar("bytes that may still be taken", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
         An error would take with it what other partitions have handed over. So it is logged, and the partition fetched
         again a little later; if that does not help, it is reported as one that stands still.
         """
-        left = _left.get() or [sys.maxsize]
+        left = LEFT.get() or [sys.maxsize]
         if self._failed_at is not None:
             if time.monotonic() - self._failed_at >= FETCHED_AGAIN_SECONDS:
                 self._partition_records = None
@@ -116,23 +116,21 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
 
     def _take(self, taken: list[Any], left: list[int], max_records: int) -> bool:
         """Take records; return whether these were all."""
-        room = left[0]
         for record in islice(self._partition_records, max_records):
             if record.headers and record.timestamp_type != UNDECODABLE:
                 record.headers = ()  # they mean nothing to us, and may be millions
             taken.append(record)
             value = record.value
-            room -= record.serialized_key_size
-            room -= record.serialized_value_size if type(value) is bytes else size_of(value)
-            if room <= 0:
-                break
-        left[0] = room
-        return room > 0 and len(taken) < max_records
+            size = record.serialized_value_size if type(value) is bytes else size_of(value)
+            left[0] -= record.serialized_key_size + size
+            if left[0] <= 0:
+                return False
+        return len(taken) < max_records
 
 
 def begin_taking() -> None:
-    """Allow what this task takes from now on to hold ``TAKEN_AT_ONCE`` bytes, of all partitions together."""
-    _left.set([TAKEN_AT_ONCE])
+    """Allow this task to unpack and to take ``TAKEN_AT_ONCE`` bytes from now on, of all partitions together."""
+    LEFT.set([TAKEN_AT_ONCE])
 
 
 def isolate_undecodable_batches(record_limit: int) -> None:

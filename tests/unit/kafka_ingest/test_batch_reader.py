@@ -85,6 +85,13 @@ def test_many_empty_records_are_taken_some_at_a_time() -> None:
     assert [len(one) for one in taken] == [8_000, 8_000, 8_000, 6_000]
 
 
+def test_what_is_unpacked_counts_although_it_is_not_kept() -> None:
+    """Else thousands of small batches of large headers would hold up the process for minutes."""
+    data = batch([Written(b"{", headers=((b"h", bytes(90_000)),))], "zstd")
+    batches = b"".join(struct.pack(">q", nth) + data[8:] for nth in range(400))
+    assert [len(taken) for taken in takings(batches)] == [187, 187, 26]
+
+
 def test_what_is_cut_is_known_by_its_size_and_hash() -> None:
     [record] = all_of(batch([Written(3 * MEGABYTE)], "zstd"))
     assert isinstance(record.value, CutBytes)
