@@ -49,6 +49,7 @@ class Program:
     ready_within: float = 60.0  # seconds
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    folder: Path | None = None  # to run in
     stop_signal: signal.Signals = signal.SIGTERM
     lifeline: bool = False
     replaceable: bool = True  # a new process can take the place of a dead one
@@ -94,7 +95,7 @@ class Keeper:
                     stderr=STDOUT,
                     env={**os.environ, **program.environment, **lifeline},
                     start_new_session=True,  # Ctrl-C reaches the supervisor alone
-                    cwd="/" if program.user else None,  # another user may not see ours
+                    cwd=program.folder or ("/" if program.user else None),  # another user may not see ours
                     user=program.user,
                     group=program.user,
                     extra_groups=[] if program.user else None,

@@ -9,7 +9,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -56,14 +55,14 @@ class Postgres:
         """Make the cluster at first start; return what to run."""
         user = await asyncio.to_thread(_system_user)
         if user is not None:
-            _open_way(self._data)
             _open_way(_binary("postgres"))
         if not (self._data / "PG_VERSION").exists():
             await self._initialise(user)
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # ours has ended: the folder is locked
         return Program(
             name="postgres",
-            command=(str(_binary("postgres")), "-D", str(self._data), *self._options()),
+            command=(str(_binary("postgres")), "-D", _reached(self._data, user), *self._options()),
+            folder=self._data,
             address=f"{LOOPBACK}:{self._port}",
             is_ready=self._is_ready,
             user=user,
@@ -92,26 +91,29 @@ class Postgres:
         return [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
 
     async def _initialise(self, user: str | None) -> None:
-        new = self._folder / "data.new"
+        new = self._folder / "new"
         shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
-        with tempfile.NamedTemporaryFile("w", dir=self._folder) as password:
-            password.write(self._password)
-            password.flush()
-            if user is not None:
-                shutil.chown(new, user, user)
-                shutil.chown(password.name, user, user)
-            command = (
-                str(_binary("initdb")),
-                *(f"--pgdata={new}", f"--username={_OWNER}", f"--pwfile={password.name}"),
-                *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
-                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-                *([] if self._durable else ["--no-sync"]),
-            )
-            code, output = await Keeper(Program("initdb", command, user=user), self._state).finish()
+        data, password = new / "data", new / "password"
+        for folder in (new, data):
+            folder.mkdir(mode=0o700)
+        password.touch(mode=0o600)
+        password.write_text(self._password)
+        if user is not None:
+            for path in (new, data, password):
+                shutil.chown(path, user, user)
+        command = (
+            str(_binary("initdb")),
+            *(f"--pgdata={_reached(data, user)}", f"--username={_OWNER}", "--pwfile=../password"),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *([] if self._durable else ["--no-sync"]),
+        )
+        program = Program("initdb", command, user=user, folder=data)
+        code, output = await Keeper(program, self._state).finish()
         if code != 0:
             raise StackError(f"PostgreSQL cannot be set up: {output[-300:]}")
-        new.rename(self._data)  # only a complete cluster ever has the name
+        data.rename(self._data)  # only a complete cluster ever has the name
+        shutil.rmtree(new)
 
     async def _is_ready(self) -> bool:
         try:
@@ -158,6 +160,11 @@ def _system_user() -> str | None:
 
 def _exists(user: str) -> bool:
     return any(entry.pw_name == user for entry in pwd.getpwall())
+
+
+def _reached(folder: Path, user: str | None) -> str:
+    """Return by what name a program that runs in a folder reaches it; another user may not pass those above it."""
+    return str(folder) if user is None else "/proc/self/cwd"
 
 
 def _open_way(path: Path) -> None:

@@ -25,10 +25,10 @@ class StateFolder:
         self.addresses = self.root / "addresses.json"
 
     def create(self) -> None:
-        """Make the folder; others may not read it, only pass through where we are root: PostgreSQL is another user."""
+        """Make the folder, for its owner alone."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            self.root.chmod(0o700)
             for folder in (self.logs, self.run, self.keys):
                 folder.mkdir(exist_ok=True)
                 folder.chmod(0o700)

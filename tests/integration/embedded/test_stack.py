@@ -130,6 +130,20 @@ async def test_only_the_owner_reads_passwords_and_addresses(state_dir: Path) -> 
         assert mode_of(state_dir / "keys") == 0o700
 
 
+async def test_the_state_folder_keeps_its_mode_and_those_above_it_theirs_also_for_root(
+    state_dir: Path,
+) -> None:
+    above = state_dir / "above"
+    above.mkdir(mode=0o700)
+    folder = above / "state"
+    for _ in range(2):
+        async with EmbeddedStack(settings_of(folder), parts=["postgres"], durable=False) as addresses:
+            connection = await asyncpg.connect(addresses.database_url)
+            await connection.close()
+            modes = [mode_of(one) for one in (above, folder, folder / "postgres" / "data")]
+            assert modes == [0o700, 0o700, 0o700]
+
+
 async def test_commands_find_the_running_stack_and_only_that(state_dir: Path) -> None:
     settings = settings_of(state_dir, temporal_address="temporal:7233", kafka_bootstrap_servers="kafka:9092")
     async with EmbeddedStack(settings, durable=False) as addresses:
