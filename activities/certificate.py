@@ -32,7 +32,7 @@ class CertificateActivities:
         now = max(look.now, self.clock())  # what is tried again for long was asked long ago
         try:
             seen = await self.lifecycle.advance(
-                look.certificate_id, now, timer_at=look.timer_at, first=look.first
+                look.certificate_id, now, timer_at=look.timer_at, sealed_by=look.sealed_by
             )
         except UnknownCertificateError as error:
             message = f"no certificate {look.certificate_id} in the database"

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +15,7 @@ from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import DisclosureAlertReason, DisclosureUnusual
 from giftcert.domain.rate_limits import is_unusual
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.lifecycle.key_rotation import KeyRotation
 from giftcert.lifecycle.retirement import retire_next
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
@@ -32,6 +35,7 @@ from giftcert.verification.verify import Sources, verify
 RESERVATIONS_AT_ONCE = 500
 KEYS_AT_ONCE = 5_000
 EVENTS_AT_ONCE = 2_000
+RESEALING_TIME = timedelta(seconds=20)
 
 _log = structlog.get_logger(__name__)
 
@@ -57,6 +61,7 @@ class MaintenanceActivities:
             self.retire_batch,
             self.report_unusual_disclosures,
             self.link_events,
+            self.reseal,
         ]
 
     @activity.defn
@@ -75,6 +80,20 @@ class MaintenanceActivities:
         retired = await retire_next(self.lifecycle, unfinished[0], self.clock())
         await send_wakes(self.client, retired.wakes)
         return 1
+
+    @activity.defn
+    async def reseal(self) -> int:
+        """Carry a rotation of keys on for a while; return how much was sealed anew, 0 if nothing is left to seal."""
+        rotation = KeyRotation(
+            self.database, self.lifecycle.keyring, self.settings.general_stream_key, self.clock
+        )
+        if not await rotation.unfinished():
+            return 0
+        done = await rotation.reseal(lambda _: None, until=self.clock() + RESEALING_TIME)
+        if not done:
+            await rotation.wake_runs(partial(send_wakes, self.client), self.settings.channels[0])
+            await rotation.conclude()
+        return done
 
     @activity.defn
     async def forget_idempotency_keys(self) -> int:

@@ -8,13 +8,13 @@ from datetime import datetime
 class Advance:
     """Look at a certificate at ``now``.
 
-    ``timer_at`` is what the run's timer is set to, ``first`` whether the run has yet to be given the sealed secrets.
+    ``timer_at`` is what the run's timer is set to, ``sealed_by`` the key of the secrets that it holds, 0 if none.
     """
 
     certificate_id: str
     now: datetime
     timer_at: datetime | None = None
-    first: bool = False
+    sealed_by: int = 0
 
 
 @dataclass(frozen=True, slots=True)

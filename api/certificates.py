@@ -30,9 +30,12 @@ from api.schemas import (
 from giftcert.domain.certificate import messages
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.lifecycle.requests import Outcome
+from giftcert.lifecycle.snapshot import SealedSecrets
+from giftcert.security.data_keys import Purpose, SealError
 from giftcert.security.tokens import Role
 from giftcert.storage.certificate_search import CertificateSearch, FoundCertificate
 from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.events import EventRepository
 from giftcert.storage.guesses import GuessRepository
 from giftcert.storage.idempotency import IdempotencyKey
@@ -242,12 +245,19 @@ async def disclose_cvc(
     source = "storage" if sealed is None else "workflow"
     response.headers[SOURCE_HEADER] = source
     _SOURCES.labels(source).inc()
-    secrets = sealed or outcome.sealed
-    return Disclosure(
-        certificate_id=certificate_id,
-        number=services.keyring.open(secrets.number_sealed, certificate_id.bytes),
-        cvc=services.keyring.open(secrets.cvc_sealed, certificate_id.bytes),
-    )
+    try:
+        return await _opened(services.seals, certificate_id, sealed or outcome.sealed)
+    except SealError:
+        if sealed is None or sealed == outcome.sealed:
+            raise
+        # The run has not followed a rotation of keys, or the secrets were sealed anew since it was asked.
+        return await _opened(services.seals, certificate_id, outcome.sealed)
+
+
+async def _opened(seals: Seals, certificate_id: UUID, secrets: SealedSecrets) -> Disclosure:
+    number = await seals.open(secrets.number_sealed, Purpose.NUMBER, certificate_id.bytes)
+    cvc = await seals.open(secrets.cvc_sealed, Purpose.CVC, certificate_id.bytes)
+    return Disclosure(certificate_id=certificate_id, number=number.decode(), cvc=cvc.decode())
 
 
 # Support ------------------------------------------------------------------------------------------

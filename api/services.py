@@ -22,6 +22,7 @@ from giftcert.settings import Settings
 from giftcert.storage.certificates import LoadedCertificate
 from giftcert.storage.claim_batching import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.refused_claims import RefusedClaimRepository
@@ -44,6 +45,7 @@ class Services:
     ) -> None:
         self.settings, self.clock, self.database = settings, clock, database
         self.keyring = keyring_of(settings)
+        self.seals = Seals(database, self.keyring)
         self.tokens = token_verifier_of(settings)
         self.lifecycle = Lifecycle(
             database, settings.policy, self.keyring, web_url=settings.workflow_url, build=build_id()
@@ -52,7 +54,7 @@ class Services:
         self.catalogue = Catalogue(database, settings.default_product)
         self.past_claims, self.claims = claims, ClaimQueue(claims)
         self.cap = ReservationCap(database, settings.reservation_cap, settings.reservation_share)
-        self.credentials = CredentialCheck(database, self.keyring, settings)
+        self.credentials = CredentialCheck(database, self.keyring, self.seals, settings)
         self.disclosure_limits = DisclosureLimits(database, settings)
 
     async def act(
@@ -90,6 +92,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
             asyncio.create_task(_record("locks of numbers", record_new_locks)),
             asyncio.create_task(_record("the policy", partial(_record_policy, services), once=True)),
             asyncio.create_task(services.tokens.keys.keep_renewing()),
+            asyncio.create_task(_record("keys to be unwrapped", services.seals.unwrap_all, once=True)),
         ]
         try:
             yield services

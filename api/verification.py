@@ -18,9 +18,11 @@ from api.schemas import CERTIFICATE_ID, LONGEST_ID, Money, Schema, Status
 from giftcert.domain.certificate.messages import LockVerification
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.idempotency import idempotency_key
+from giftcert.security.data_keys import DataKey, Purpose
 from giftcert.security.keyring import Keyring
 from giftcert.security.tokens import Caller
 from giftcert.settings import Settings
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import Database
 from giftcert.storage.guesses import Guess, GuessRepository, StoredCredentials
 from giftcert.storage.idempotency import IdempotencyKey
@@ -104,11 +106,12 @@ class CredentialCheck:
     else many sent at once would all be compared before the first is counted.
     """
 
-    def __init__(self, database: Database, keyring: Keyring, settings: Settings) -> None:
+    def __init__(self, database: Database, keyring: Keyring, seals: Seals, settings: Settings) -> None:
         self._database = database
         self._keyring = keyring
+        self._seals = seals
         self._policy = settings.guess_policy
-        self._nobodys_cvc = keyring.seal("0" * 6, NOBODY.bytes)
+        self._nobodys_cvc = keyring.keep(DataKey.create()).seal(b"0" * 6, Purpose.CVC, NOBODY.bytes)
         self._in_turn: WeakValueDictionary[bytes, asyncio.Semaphore] = WeakValueDictionary()
 
     def guess(self, caller: Caller, shown: Credentials, end_user: str | None, now: datetime) -> Guess:
@@ -140,7 +143,7 @@ class CredentialCheck:
             if stored.remembered is not None:
                 return stored
             self._check_may_guess(stored, guess)
-            if self._is_right(stored, cvc.get_secret_value()):
+            if await self._is_right(stored, cvc.get_secret_value()):
                 return stored
             await self._count_wrong(guess)
         return None
@@ -161,11 +164,11 @@ class CredentialCheck:
         if wait is not None:
             raise too_many(Problem.TOO_MANY_ATTEMPTS, wait)
 
-    def _is_right(self, stored: StoredCredentials, cvc: str) -> bool:
+    async def _is_right(self, stored: StoredCredentials, cvc: str) -> bool:
         """Open a seal and compare in any case: of a number that does not exist, nobody's."""
         sealed = stored.cvc_sealed if stored.cvc_sealed is not None else self._nobodys_cvc
-        opened = self._keyring.open(sealed, (stored.certificate_id or NOBODY).bytes)
-        is_equal = hmac.compare_digest(opened.encode(), cvc.encode())
+        opened = await self._seals.open(sealed, Purpose.CVC, (stored.certificate_id or NOBODY).bytes)
+        is_equal = hmac.compare_digest(opened, cvc.encode())
         return is_equal and stored.certificate_id is not None
 
 

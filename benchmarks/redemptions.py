@@ -14,9 +14,10 @@ from benchmarks.http_stack import CHANNEL, FLOOR, SERVICE, measure
 from benchmarks.lives import Leading
 from benchmarks.measurement import options
 from giftcert.domain.products import Product
-from giftcert.security.keyring import Keyring
+from giftcert.security.data_keys import Purpose
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import make_days
 from giftcert.storage.pool import PoolRepository
@@ -62,24 +63,24 @@ async def _fill(settings: Settings, url: str, folder: Path) -> None:
         await PoolRepository(connection).generate(PRODUCT, CERTIFICATES, keyring, datetime.now(UTC))
         await make_days(connection, "inbox", datetime.now(UTC).date(), 1)
     await Leading(database, keyring, PRODUCT).sell(url, 1)
-    await database.close()
     connection = await asyncpg.connect(url)
     await connection.execute(_COPY)
     await connection.execute(FILL_CARDS.format(quantity=CERTIFICATES))
     await connection.execute("VACUUM ANALYZE")
-    _write_bodies(folder, keyring, await connection.fetch(_CARDS))
+    await _write_bodies(folder, Seals(database, keyring), await connection.fetch(_CARDS))
+    await database.close()
     await connection.close()
 
 
-def _write_bodies(folder: Path, keyring: Keyring, cards: list[asyncpg.Record]) -> None:
+async def _write_bodies(folder: Path, seals: Seals, cards: list[asyncpg.Record]) -> None:
     """Write what each purchase sends: small amounts, so that a certificate pays for many."""
     amount = {"amount": 100, "currency": PRODUCT.currency}
     with (folder / SERVICE).open("w") as bodies:
         for card in cards:
-            context = card["certificate_id"].bytes
+            owner = card["certificate_id"].bytes
             secrets = {
-                "number": keyring.open(card["number_sealed"], context),
-                "cvc": keyring.open(card["cvc_sealed"], context),
+                "number": (await seals.open(card["number_sealed"], Purpose.NUMBER, owner)).decode(),
+                "cvc": (await seals.open(card["cvc_sealed"], Purpose.CVC, owner)).decode(),
             }
             body = {"channel": CHANNEL, "orderId": "POS-1", "amount": amount} | secrets
             bodies.write(json.dumps(body) + "\n")

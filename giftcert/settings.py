@@ -121,7 +121,12 @@ class Settings(BaseSettings):
     topic_replication: int = Field(-1, ge=-1, description="Copies of those; -1: as the broker is set")
     ingest_group: str = Field("giftcert-ingest", description="Consumer group of ingest")
 
-    keyring: Path | None = Field(None, description="Tink keyset file; unset means the embedded key")
+    keyring: Path | None = Field(None, description="Keyring file; unset means that of the embedded stack")
+    master_key: SecretStr | None = Field(
+        None,
+        description="What wraps all other keys: a keyset file of Tink, its JSON, or a URI in a KMS "
+        "(hcvault://host:port/transit/keys/NAME, aws-kms://, gcp-kms://); unset: the keyring file holds it",
+    )
     jwt_issuer: str = "giftcert-embedded"
     jwt_audience: str = "giftcert"
     jwt_jwks: str | None = Field(

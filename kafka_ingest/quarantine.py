@@ -21,16 +21,18 @@ from giftcert.contracts.notices import (
 from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.redaction import REDACTED
+from giftcert.security.data_keys import DataKey, Purpose
 from giftcert.security.keyring import Keyring
 from giftcert.sensitive_text import redact_sensitive
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.database import Connection
 from giftcert.storage.events import EventRepository
 from giftcert.storage.quarantine import (
     NamedThings,
-    Place,
     QuarantinedRecord,
     QuarantineRepository,
     order_digest,
+    owner_at,
 )
 from kafka_ingest.records import CutBytes, InputRecord, Topics, place_of, written_at
 
@@ -183,8 +185,9 @@ async def quarantine(
 ) -> None:
     """Put records into quarantine and report each on the stream, once per record."""
     first = {place_of(one.source): one for one in reversed(rejections)}  # the first word counts
+    key = await DataKeyRepository(connection, keyring).for_inputs(now)
     records = [
-        (_kept(one, keyring), one.names or named_things(one.source, topics, keyring))
+        (_kept(one, keyring, key), one.names or named_things(one.source, topics, keyring))
         for one in first.values()
     ]
     new = await QuarantineRepository(connection).add(records, now)
@@ -203,22 +206,8 @@ async def record_events(
         await EventRepository(connection, keyring).append_keyed(stream_key, of_key)
 
 
-def seal_bytes(data: bytes | None, place: Place, keyring: Keyring) -> bytes | None:
-    """Seal bytes, each as the character of its value, bound to the place of their record."""
-    return None if data is None else keyring.seal(data.decode("latin-1"), _context(place))
-
-
-def open_bytes(sealed: bytes | None, place: Place, keyring: Keyring) -> bytes | None:
-    """Return the bytes; a ``SealError`` says that they were sealed by another keyring or for another place."""
-    return None if sealed is None else keyring.open(sealed, _context(place)).encode("latin-1")
-
-
-def _context(place: Place) -> bytes:
-    return ":".join(map(str, place)).encode()
-
-
-def _kept(rejection: Rejection, keyring: Keyring) -> QuarantinedRecord:
-    source, place = rejection.source, place_of(rejection.source)
+def _kept(rejection: Rejection, keyring: Keyring, sealing: DataKey) -> QuarantinedRecord:
+    source, owner = rejection.source, owner_at(place_of(rejection.source))
     key, value = source.key, source.value
     if rejection.reason == TOO_LARGE:
         key, value = _cut(key), _cut(value)
@@ -226,8 +215,8 @@ def _kept(rejection: Rejection, keyring: Keyring) -> QuarantinedRecord:
         topic=source.topic,
         partition=source.partition,
         offset=source.offset,
-        sealed_key=seal_bytes(key, place, keyring),
-        sealed_value=seal_bytes(value, place, keyring),
+        sealed_key=None if key is None else sealing.seal(key, Purpose.QUARANTINED_KEY, owner),
+        sealed_value=None if value is None else sealing.seal(value, Purpose.QUARANTINED_VALUE, owner),
         fingerprint=keyring.fingerprint(f"record {_identity(key)!r} {_identity(value)!r}"),
         reason=rejection.reason,
         detail=rejection.detail,

@@ -6,10 +6,11 @@ from functools import partial
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.notices import input_key
-from giftcert.security.keyring import Keyring, SealError
+from giftcert.security.data_keys import Purpose, SealError
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
-from giftcert.storage.quarantine import Place, QuarantineRepository, StoredRecord
+from giftcert.storage.quarantine import Place, QuarantineRepository, StoredRecord, owner_at
 from kafka_ingest.decoder import decode, decode_whole
 from kafka_ingest.quarantine import (
     EARLIER_IN_QUARANTINE,
@@ -17,7 +18,6 @@ from kafka_ingest.quarantine import (
     Rejection,
     failed,
     malformed,
-    open_bytes,
 )
 from kafka_ingest.records import InputRecord, place_of
 from kafka_ingest.transaction import BatchTransaction, Committed, IngestRules
@@ -40,15 +40,17 @@ class Replayed:
         return self.reason is None
 
 
-def opened(stored: StoredRecord, keyring: Keyring) -> InputRecord:
+async def opened(stored: StoredRecord, keys: DataKeyRepository) -> InputRecord:
     """Return a quarantined record as it stood in its topic; a ``SealError`` says that it was another keyring's."""
-    written_at = stored.written_at or stored.quarantined_at
-    return InputRecord(
-        *stored.place,
-        key=open_bytes(stored.sealed_key, stored.place, keyring),
-        value=open_bytes(stored.sealed_value, stored.place, keyring),
-        timestamp=round(written_at.timestamp() * 1000),
-    )
+    written_at, owner = stored.written_at or stored.quarantined_at, owner_at(stored.place)
+    key, value = [
+        None if sealed is None else await keys.open(sealed, purpose, owner)
+        for sealed, purpose in (
+            (stored.sealed_key, Purpose.QUARANTINED_KEY),
+            (stored.sealed_value, Purpose.QUARANTINED_VALUE),
+        )
+    ]
+    return InputRecord(*stored.place, key=key, value=value, timestamp=round(written_at.timestamp() * 1000))
 
 
 def read_now(record: InputRecord, rules: IngestRules) -> str | Rejection:
@@ -146,7 +148,8 @@ class Replay:
             return []
         followers = await repository.followers_of(record, EARLIER_IN_QUARANTINE) if with_followers else []
         waiting = [await repository.lock(one) for one in followers]
-        return [(one, opened(one, self.rules.keyring)) for one in (stored, *waiting) if one is not None]
+        keys = DataKeyRepository(connection, self.rules.keyring)
+        return [(one, await opened(one, keys)) for one in (stored, *waiting) if one is not None]
 
     async def _note(self, connection: Connection, record: int, replayed: Replayed) -> None:
         repository = QuarantineRepository(connection)

@@ -21,16 +21,18 @@ from giftcert.domain.order.standing import ForeignCapture, LineStanding
 from giftcert.domain.policy import Policy
 from giftcert.lifecycle import order_changes
 from giftcert.lifecycle.order_changes import LineRevision, is_certificate_id
+from giftcert.security.data_keys import DataKey, Purpose
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage import inbox, spendings
 from giftcert.storage.clients import ClientRepository
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.database import Connection
 from giftcert.storage.inbox import InboxRow
 from giftcert.storage.order_lines import LineKey, OrderLineRepository, OrderLineRow
 from giftcert.storage.orders import OrderRepository, StoredOrder
 from giftcert.storage.pending import PendingRow
-from giftcert.storage.quarantine import QuarantineRepository
+from giftcert.storage.quarantine import QuarantineRepository, owner_at
 from giftcert.storage.spendings import Spending
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
 from giftcert.temporal.signals import Signal, Wake
@@ -41,7 +43,6 @@ from kafka_ingest.quarantine import (
     orders_named,
     quarantine,
     record_events,
-    seal_bytes,
     unknown_certificate,
 )
 from kafka_ingest.records import InputRecord, Topics, place_of
@@ -179,7 +180,8 @@ class BatchTransaction:
         spent, keyring = list(plan.spendings.values()), self.rules.keyring
         writes = [spendings.spent(spent, self.now)] if spent else []
         if plan.originals:
-            originals = [_original(source, record, self.now, keyring) for source, record in plan.originals]
+            key = await DataKeyRepository(self.connection, keyring).for_inputs(self.now)
+            originals = [_original(source, record, self.now, key) for source, record in plan.originals]
             writes.append(inbox.received(originals))
         wakes = await order_changes.save(
             self.connection, changes, reported, products, self.now, _spending_rows(spent), writes
@@ -277,9 +279,7 @@ def _spending_rows(spent: Iterable[Spending]) -> list[PendingRow]:
     ]
 
 
-def _original(
-    source: InputRecord, record: AnyOrder | PaymentRecord, now: datetime, keyring: Keyring
-) -> InboxRow:
+def _original(source: InputRecord, record: AnyOrder | PaymentRecord, now: datetime, key: DataKey) -> InboxRow:
     value = source.value or b""  # a message was decoded from it, so it is there
     if isinstance(record, StatedOrder):  # whom a certificate is for stands in its line alone, to be erased
         order = msgspec.json.decode(value)
@@ -292,5 +292,5 @@ def _original(
         *place_of(source),
         record.event_id,
         record.event_type,
-        seal_bytes(value, place_of(source), keyring) or b"",
+        key.seal(value, Purpose.ORIGINAL, owner_at(place_of(source))),
     )

@@ -50,7 +50,7 @@ class CertificateWorkflow:
         while True:
             self._woken = False
             self._seen = seen = await self._advance(start.certificate_id)
-            self._sealed = self._sealed or seen.sealed
+            self._sealed = seen.sealed or self._sealed
             self._show(seen)
             if seen.over and not self._woken:
                 return f"{seen.status}: nothing is open"
@@ -67,7 +67,10 @@ class CertificateWorkflow:
     async def _advance(self, certificate_id: str) -> Snapshot:
         """Run the activity locally within a short limit, else as a normal one, which support sees pending."""
         look = Advance(
-            certificate_id=certificate_id, now=workflow.now(), timer_at=self._timer_at, first=not self._sealed
+            certificate_id=certificate_id,
+            now=workflow.now(),
+            timer_at=self._timer_at,
+            sealed_by=self._sealed.key_id if self._sealed else 0,
         )
         seen: Snapshot
         try:

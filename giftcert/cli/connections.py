@@ -26,6 +26,7 @@ from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.kafka_connection import reach_kafka
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.security.keys import keyring_of
+from giftcert.security.vault import KmsUnavailableError
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database, is_database_away
 from giftcert.storage.service_policy import recorded_policy
@@ -81,7 +82,8 @@ def _reaching_postgresql(url: str, setting: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not (refuses_database_user(error) or is_database_away(error)):
+        is_other = isinstance(error, KmsUnavailableError)
+        if is_other or not (refuses_database_user(error) or is_database_away(error)):
             raise
         where = urlsplit(url)
         fault = database_fault(error, url, setting)

@@ -1,19 +1,30 @@
 """``giftcert keys`` and ``giftcert token``: the keyring that seals CVCs, and bearer tokens of an embedded stack."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from giftcert.cli.connections import connected, database_settings, send_if_reachable
 from giftcert.cli.errors import CommandError
-from giftcert.cli.output import AsJson, say
+from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.operators import By, Why, operator
+from giftcert.cli.output import AsJson, say, say_progress, stamp, table
 from giftcert.clock import utc_now
+from giftcert.embedded.addresses import refuse_embedded_keys
+from giftcert.embedded.state_folder import StackError
+from giftcert.lifecycle.key_rotation import KeyRotation
 from giftcert.security.keyring import Keyring
-from giftcert.security.keys import EmbeddedKeys, keyring_of
+from giftcert.security.keys import EmbeddedKeys, keyring_of, master_key_of
+from giftcert.security.master_keys import version_of
 from giftcert.security.tokens import Caller, Role, issue_token
-from giftcert.settings import load_settings
+from giftcert.settings import Settings, load_settings
+from giftcert.storage.data_keys import StoredKey
 
+_COLUMNS = ("data key", "state", "made", "wrapped by", "needed by", "scope")
 app = typer.Typer()
 keys = typer.Typer(help="The keys that seal CVCs and sign tokens.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -21,10 +32,13 @@ app.add_typer(keys, name="keys")
 
 @keys.command()
 def init(as_json: AsJson = False) -> None:
-    """Make a keyring at GIFTCERT_KEYRING; where that is not set, the keys of the embedded stack."""
+    """Make a keyring at GIFTCERT_KEYRING; where that is not set, the keys of the embedded stack.
+
+    GIFTCERT_MASTER_KEY says where the key is that wraps all others: made if it is a file that is not there yet.
+    """
     settings = load_settings()
     if settings.keyring is not None:
-        keyring = Keyring.create(settings.keyring)
+        keyring = Keyring.create(settings.keyring, master_key=master_key_of(settings))
         data = {"keyring": str(settings.keyring), "identity": keyring.identity}
         say(data, f"{settings.keyring} made: keep a copy, without it every CVC is lost", as_json=as_json)
         return
@@ -35,15 +49,107 @@ def init(as_json: AsJson = False) -> None:
 
 
 @keys.command()
-def status(as_json: AsJson = False) -> None:
-    """Show which keyring is in use and its keys by id; nothing secret."""
-    settings = load_settings()
-    keyring = keyring_of(settings)
-    path, ids = settings.keyring or EmbeddedKeys.of(settings).keyring, keyring.key_ids()
-    data = {"keyring": str(path), "origin": keyring.origin, "identity": keyring.identity, "keys": ids}
-    lines = [f"{path}: {keyring.origin}, identity {keyring.identity}"]
-    lines += [f"  key {key['id']} {key['status']}{', seals' if key['primary'] else ''}" for key in ids]
+@to_its_end
+async def status(as_json: AsJson = False) -> None:
+    """Show the keyring, its master key and every data key with what still needs it; nothing secret."""
+    keyring = keyring_of(load_settings())
+    try:
+        settings = database_settings()
+    except StackError:
+        stored, lines = [], ["no database is known here, so no data keys"]
+    else:
+        async with connected(settings, "keys") as database:
+            stored = await KeyRotation(database, keyring, settings.general_stream_key).usage()
+        lines = [table(_COLUMNS, map(_row, stored)) if stored else "there are no data keys yet"]
+    data = {
+        "keyring": str(keyring.path),
+        "origin": keyring.origin,
+        "identity": keyring.identity,
+        "masterKey": {"place": keyring.master_key.place, "versions": keyring.master_versions()},
+        "dataKeys": [_described(one) for one in stored],
+    }
+    versions = ", ".join(keyring.master_versions()) or "kept by the KMS"
+    lines[:0] = [
+        f"{keyring.path}: {keyring.origin}, identity {keyring.identity}",
+        f"master key {keyring.master_key.place}, versions: {versions}",
+    ]
     say(data, "\n".join(lines), as_json=as_json)
+
+
+@keys.command()
+@to_its_end
+async def rotate(reason: Why, by: By = None, as_json: AsJson = False) -> None:
+    """Make new keys and seal everything anew while the service runs; look-up keys stay.
+
+    A rotation that is under way is carried on; were this command to end, a schedule does so.
+    """
+    who = operator(by)
+    async with _opened() as (rotation, settings):
+        if await rotation.unfinished():
+            typer.echo("a rotation is under way: it is carried on", err=True)
+        else:
+            await rotation.begin(who, reason)
+        total = sum(one.rows for one in await rotation.usage() if one.retired_at)
+        sealed = await rotation.reseal(
+            lambda done: say_progress("sealed anew: ", done, total, as_json=as_json)
+        )
+        await rotation.wake_runs(send_if_reachable, settings.channels[0])
+        runs = sum(one.runs for one in await rotation.conclude())
+    text = f"{sealed:,} rows sealed anew"
+    text += f"; {runs:,} workflows have yet to follow, and a schedule sees to it" if runs else ""
+    text += (
+        "; `giftcert keys status` shows what still needs old keys, `giftcert keys destroy` ends the others"
+    )
+    say({"resealed": sealed, "runsLeft": runs}, text, as_json=as_json)
+
+
+@keys.command()
+@to_its_end
+async def destroy(reason: Why, by: By = None, as_json: AsJson = False) -> None:
+    """Destroy the retired keys that nothing in the database needs; an older backup of it may."""
+    who = operator(by)
+    async with _opened() as (rotation, _):
+        destroyed = await rotation.destroy_unneeded(who, reason)
+        left = [one for one in await rotation.usage() if one.retired_at and not one.destroyed_at]
+    lines = [f"{one} destroyed" for one in destroyed] or ["nothing to destroy"]
+    lines += [f"data key {one.key_id} is needed by {_needs(one)}" for one in left]
+    data = {"destroyed": destroyed, "needed": [_described(one) for one in left]}
+    say(data, "\n".join(lines), as_json=as_json)
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[tuple[KeyRotation, Settings]]:
+    settings = database_settings()
+    refuse_embedded_keys(settings)
+    async with connected(settings, "keys") as database:
+        yield KeyRotation(database, keyring_of(settings), settings.general_stream_key), settings
+
+
+def _described(key: StoredKey) -> dict[str, Any]:
+    return {
+        "id": key.key_id,
+        "scope": key.scope,
+        "state": _state(key),
+        "wrappedBy": version_of(key.wrapped) if key.wrapped else None,
+        "createdAt": stamp(key.created_at),
+        "rows": key.rows,
+        "originals": key.originals,
+        "runs": key.runs,
+    }
+
+
+def _row(key: StoredKey) -> tuple[str, ...]:
+    wrapped_by = version_of(key.wrapped) if key.wrapped else "-"
+    return str(key.key_id), _state(key), stamp(key.created_at) or "", wrapped_by, _needs(key), key.scope
+
+
+def _needs(key: StoredKey) -> str:
+    counts = {"rows": key.rows, "originals": key.originals, "workflows": key.runs}
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
+
+
+def _state(key: StoredKey) -> str:
+    return "destroyed" if key.destroyed_at else "retired" if key.retired_at else "seals"
 
 
 @app.command()

@@ -17,6 +17,7 @@ from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.redaction import printable
 from giftcert.security.keys import keyring_of
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.database import Database
 from giftcert.storage.quarantine import (
     BEGINNING,
@@ -74,7 +75,8 @@ async def show(
     at = _place_at(place)
     async with _opened() as (database, rules):
         stored = await _find(database, at)
-        record = opened(stored, rules.keyring)
+        async with database.connection() as connection:
+            record = await opened(stored, DataKeyRepository(connection, rules.keyring))
         data, text = _described(stored, record, rules)
         if reveal:
             replay = Replay(database, rules, operator(by))

@@ -22,7 +22,7 @@ from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import Snapshot
-from giftcert.lifecycle.visibility import names, own_wake, snapshot
+from giftcert.lifecycle.visibility import names, own_wake, sealed_secrets, snapshot
 from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import (
     AlreadyAnsweredError,
@@ -73,20 +73,22 @@ class Lifecycle:
         now: datetime,
         *,
         timer_at: datetime | None = None,
-        first: bool = False,
+        sealed_by: int = 0,
         retry_parked: bool = False,
     ) -> Snapshot:
         """Decide what is pending and due; raises ``UnknownCertificateError``.
 
-        ``timer_at`` is what the run's timer is set to; a run's ``first`` look gets the sealed secrets; ``retry_parked``
-        tries again what could not be decided.
+        ``timer_at`` is what the run's timer is set to; unless ``sealed_by`` is the key of the secrets, it gets them
+        sealed; ``retry_parked`` tries again what could not be decided.
         """
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
         async with self.database.transaction() as connection:
             review = await self._review_locked(connection, wanted, now, retry_parked=retry_parked)
-            wakes = await self._write(connection, review, review.to_write(review.timer(timer_at)))
+            run_key = None if review.is_over else sealed_secrets(review).key_id
+            decision = review.to_write(review.timer(timer_at), run_key)
+            wakes = await self._write(connection, review, decision)
             masks = await EventTextRepository(connection, self.keyring).masks(names(review.state))
-        return snapshot(review, tuple(wakes), first=first, masks=masks)
+        return snapshot(review, tuple(wakes), sealed_by=sealed_by, masks=masks)
 
     async def act(
         self,
@@ -132,7 +134,8 @@ class Lifecycle:
             decided = review.decide_request(request)
             await review.pass_deadlines()
             outcome, answer = call.conclude(review, decided)
-            decision = review.to_write(review.loaded.stored.timer_at, answer)
+            stored = review.loaded.stored
+            decision = review.to_write(stored.timer_at, stored.run_key, answer)
             wakes = await self._write(connection, review, decision, folded)
         return replace(outcome, wakes=(*wakes, *own_wake(review, request)))
 
@@ -146,7 +149,7 @@ class Lifecycle:
                 return None
             review = self._review(connection, loaded, call.now)
             outcome, answer = call.conclude(review, review.decide_request(call.request))
-            decision = review.to_write(loaded.stored.timer_at, answer)
+            decision = review.to_write(loaded.stored.timer_at, loaded.stored.run_key, answer)
             if decision is not None and not await write(connection, decision, self.keyring):
                 return None
         return outcome

@@ -178,7 +178,9 @@ class Review:
         lines = (replace(one, standing=standings.get(one.ref, one.standing)) for one in self.state.lines)
         self.state = replace(self.state, lines=tuple(lines))
 
-    def to_write(self, timer_at: datetime | None, answer: Answer | None = None) -> DecisionWrite | None:
+    def to_write(
+        self, timer_at: datetime | None, run_key: int | None, answer: Answer | None = None
+    ) -> DecisionWrite | None:
         """Return what to write, or ``None`` if everything is as it was."""
         stored, known = self.loaded.stored, set(self.before.redemptions)
         decision = DecisionWrite(
@@ -189,6 +191,7 @@ class Review:
             records=self.records,
             next_instant=self.next_instant,
             timer_at=timer_at,
+            run_key=run_key,
             parked=self.parked,
             lines=self.changed_lines(),
             pending=self.decided,
@@ -202,8 +205,8 @@ class Review:
         )
         if any((self.records, decision.lines, self.decided, self.applied, answer)):
             return decision
-        before = (stored.state, stored.next_instant, stored.timer_at, stored.parked)
-        now = (replace(self.state, lines=()), self.next_instant, timer_at, self.parked)
+        before = (stored.state, stored.next_instant, stored.timer_at, stored.run_key, stored.parked)
+        now = (replace(self.state, lines=()), self.next_instant, timer_at, run_key, self.parked)
         return None if now == before else decision
 
     def changed_lines(self) -> list[tuple[Line, LineReport]]:

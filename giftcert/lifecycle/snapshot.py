@@ -3,16 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from giftcert.security.data_keys import key_id_of
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Wake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSecrets:
-    """Number and CVC as they were sealed when they were made."""
+    """Number and CVC, sealed by the same key."""
 
     number_sealed: bytes
     cvc_sealed: bytes
+
+    @property
+    def key_id(self) -> int:
+        """The data key that sealed them."""
+        return key_id_of(self.cvc_sealed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,5 +31,5 @@ class Snapshot:
     details: str  # in words, where it stands
     waiting_for: str  # in words, what the timer of next_instant is for
     visibility: Visibility
-    sealed: SealedSecrets | None = None  # with the first snapshot of a run
+    sealed: SealedSecrets | None = None  # with the first snapshot of a run, and after a rotation of keys
     wakes: tuple[Wake, ...] = ()  # to be sent

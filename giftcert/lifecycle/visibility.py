@@ -27,12 +27,13 @@ _ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})  # saying so is not worth
 
 
 def snapshot(
-    review: Review, wakes: tuple[Wake, ...], *, first: bool, masks: Mapping[FieldText, str] = _NONE
+    review: Review, wakes: tuple[Wake, ...], *, sealed_by: int, masks: Mapping[FieldText, str] = _NONE
 ) -> Snapshot:
-    """Return what a run shows after a review; the sealed secrets come with its first look.
+    """Return what a run shows after a review; the sealed secrets come if those that it holds are of another key.
 
     ``masks`` are shown instead of those of its ``names`` that may not be told.
     """
+    sealed = sealed_secrets(review)
     state, parked = review.state, len(review.parked)
     said, seen = details(state, review.next_instant), visibility(state)
     for (_, name), mask in masks.items():
@@ -47,7 +48,7 @@ def snapshot(
         details=said,
         waiting_for=waiting_for(state),
         visibility=replace(seen, order_id=order_id),
-        sealed=sealed_secrets(review) if first else None,
+        sealed=None if sealed.key_id == sealed_by else sealed,
         wakes=wakes,
     )
 

@@ -14,8 +14,9 @@ from giftcert.settings import Settings
 class EmbeddedKeys:
     """The keys of an embedded stack, good for this machine only; ``jwks`` is the public half of ``private_key``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, master_key: str | None = None) -> None:
         self.folder = folder
+        self._master_key = master_key
         self.keyring = folder / "keyring.json"
         self.private_key = folder / "token-key.json"
         self.jwks = folder / "jwks.json"
@@ -23,23 +24,28 @@ class EmbeddedKeys:
     @classmethod
     def of(cls, settings: Settings) -> "EmbeddedKeys":
         """Return the keys of the stack that these settings describe."""
-        return cls(settings.state_dir.resolve() / "keys")
+        return cls(settings.state_dir.resolve() / "keys", master_key_of(settings))
 
     def ensure(self) -> bool:
         """Make what is missing, and return whether anything was; ``KeyFileError`` where it cannot be written."""
         is_complete = self.keyring.exists() and self.jwks.exists()
         if not self.keyring.exists():
-            Keyring.create(self.keyring, origin="embedded")
+            Keyring.create(self.keyring, "embedded", self._master_key)
         if not self.jwks.exists():
             self.private_key.unlink(missing_ok=True)  # half a pair, left by a crash
             create_signing_keys(self.private_key, self.jwks, embedded=True)
         return not is_complete
 
 
+def master_key_of(settings: Settings) -> str | None:
+    """Return what the setting of the master key says."""
+    return settings.master_key.get_secret_value() if settings.master_key else None
+
+
 def keyring_of(settings: Settings) -> Keyring:
     """Return the keyring of these settings; a ``KeyFileError`` names the setting."""
     with _naming("GIFTCERT_KEYRING"):
-        return Keyring.load(settings.keyring or EmbeddedKeys.of(settings).keyring)
+        return Keyring.load(settings.keyring or EmbeddedKeys.of(settings).keyring, master_key_of(settings))
 
 
 def token_verifier_of(settings: Settings) -> TokenVerifier:

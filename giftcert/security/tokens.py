@@ -13,7 +13,7 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import ECKey, import_key
 from joserfc.jwt import JWTClaimsRegistry
 
-from giftcert.security.key_files import KeyFileError, read_json, write_secret
+from giftcert.security.key_files import KeyFileError, read_secret, write_secret
 from giftcert.security.signing_keys import EMBEDDED_KEY_PREFIX, SigningKeys
 from giftcert.sensitive_text import is_sensitive
 
@@ -66,7 +66,7 @@ def issue_token(
     A file that is no private key raises ``KeyFileError``.
     """
     try:
-        key = import_key(read_json(private_key), "EC")
+        key = import_key(read_secret(private_key), "EC")
     except (JoseError, ValueError, KeyError):
         raise KeyFileError(f"{private_key} is no private key") from None
     claims: dict[str, Any] = {

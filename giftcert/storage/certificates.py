@@ -24,7 +24,7 @@ COLUMNS = f"""
     c.certificate_id::text AS certificate_id, c.product_id, c.currency, c.nominal, c.status, c.blocked, c.balance,
     c.held, c.reservation_id::text AS reservation_id, c.reservation_channel AS channel, c.reserved_at,
     c.reserved_until, c.reservation_ended AS ended, c.sequence, c.version, c.decided_at, c.next_instant, c.timer_at,
-    c.parked, c.state, s.number_sealed, s.cvc_sealed, p.nominal AS product_nominal,
+    c.run_key, c.parked, c.state, s.number_sealed, s.cvc_sealed, p.nominal AS product_nominal,
     {", ".join(f"p.{name}" for name in TERMS)}
 """
 FROM = """
@@ -128,6 +128,7 @@ class StoredCertificate:
     decided_at: datetime | None
     next_instant: datetime | None  # when it next looks at itself
     timer_at: datetime | None  # what its run's timer is set to
+    run_key: int | None  # the data key that sealed what its run holds
     parked: tuple[ParkedWork, ...]
     number_sealed: bytes
     cvc_sealed: bytes

@@ -31,7 +31,8 @@ _CERTIFICATE = """changed AS (
         reserved_until = {reserved_until}, reservation_ended = {reservation_ended},
         available_since = CASE WHEN status <> 'available' AND {status} = 'available' THEN {at} ELSE available_since END,
         sequence = sequence + {events_count}, version = version + 1, decided_at = {at}, next_instant = {next_instant},
-        timer_at = {timer_at}, known_lines = {known_lines}, waits = {waits}, parked = {parked}, state = {state}
+        timer_at = {timer_at}, run_key = {run_key}, known_lines = {known_lines}, waits = {waits}, parked = {parked},
+        state = {state}
     WHERE certificate_id = {certificate_id}::uuid AND version = {version} AND sequence = {sequence}
     RETURNING 1
 )"""
@@ -114,6 +115,7 @@ class DecisionWrite:
     records: Sequence[EventRecord]
     next_instant: datetime | None
     timer_at: datetime | None
+    run_key: int | None
     parked: Sequence[ParkedWork]
     lines: Sequence[tuple[Line, LineReport]]  # whose holder, waiters or counted money changed
     pending: Sequence[PendingLine]  # deleted as far as nothing new was written meanwhile
@@ -186,6 +188,7 @@ def _certificate(decision: DecisionWrite) -> dict[str, Any]:
         "events_count": len(decision.records),
         "next_instant": decision.next_instant,
         "timer_at": decision.timer_at,
+        "run_key": decision.run_key,
         "known_lines": as_json(sorted(lines)) if lines else None,
         "waits": bool(state.waits_for),
         "parked": as_json(decision.parked) if decision.parked else None,

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from giftcert.contracts.stream import EventRecord
 from giftcert.redaction import REDACTED
-from giftcert.security.keyring import Keyring, SealError
+from giftcert.security.data_keys import Purpose, SealError
+from giftcert.security.keyring import Keyring
+from giftcert.security.vault import KmsUnavailableError
 from giftcert.sensitive_text import (
     REFERENCES,
     cvc_words,
@@ -19,6 +22,7 @@ from giftcert.sensitive_text import (
     number_candidates,
     texts_of,
 )
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.database import Connection
 from giftcert.storage.repository import Repository
 
@@ -68,10 +72,11 @@ class EventTextRepository(Repository):
         if sealed is None or self._keyring is None:
             return {}
         try:
-            cvc = self._keyring.open(sealed, bytes.fromhex(certificate_id.replace("-", "")))
-        except SealError:  # of another keyring: who knows
+            keys, owner = DataKeyRepository(self._connection, self._keyring), UUID(certificate_id).bytes
+            cvc = await keys.open(sealed, Purpose.CVC, owner)
+        except (SealError, KmsUnavailableError):  # who knows
             return self._masks_for(suspects)
-        return self._masks_for(one for one, words in suspects.items() if cvc in words)
+        return self._masks_for(one for one, words in suspects.items() if cvc.decode() in words)
 
     def _masks_for(self, texts: Iterable[FieldText]) -> dict[FieldText, str]:
         return {one: REDACTED if self._keyring is None else mask(one[1], self._keyring) for one in texts}

@@ -14,7 +14,9 @@ from uuid_utils.compat import uuid7
 from giftcert.contracts.notices import PoolLoaded, about_product
 from giftcert.domain.numbers import number_from_digits
 from giftcert.domain.products import Product
-from giftcert.security.keyring import Keyring, SealError
+from giftcert.security.data_keys import DataKey, Purpose, SealError
+from giftcert.security.keyring import Keyring
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.events import EventRepository
 from giftcert.storage.repository import Repository
 
@@ -64,9 +66,10 @@ class PoolRepository(Repository):
         batch_id = uuid7()
         add = "INSERT INTO batches (batch_id, product_id, quantity, source) VALUES ($1, $2, $3, 'generate')"
         await self._execute(add, batch_id, product.id, quantity)
+        key = await DataKeyRepository(self._connection, keyring).for_batch(batch_id, now)
         for made in range(0, quantity, CHUNK):
             count = min(CHUNK, quantity - made)
-            await self._copy_new(product, batch_id, count, keyring)
+            await self._copy_new(product, batch_id, count, keyring, key)
             progress(made + count)
         loaded = about_product(PoolLoaded(batch_id=str(batch_id), count=quantity), product.id, now)
         await EventRepository(self._connection).append_keyed(product.id, [loaded])
@@ -75,9 +78,11 @@ class PoolRepository(Repository):
     async def check_keyring(self, keyring: Keyring) -> None:
         """Open one sealed number of the pool, if there is any; raises ``SealError``."""
         sample = await self._fetchrow("SELECT number_sealed, certificate_id FROM certificate_secrets LIMIT 1")
+        if sample is None:
+            return
         try:
-            if sample is not None:
-                keyring.open(sample[0], sample[1].bytes)
+            keys = DataKeyRepository(self._connection, keyring)
+            await keys.open(sample["number_sealed"], Purpose.NUMBER, sample["certificate_id"].bytes)
         except SealError:
             wrong = "GIFTCERT_KEYRING: the certificates in this database were sealed by another keyring"
             raise SealError(wrong) from None
@@ -89,11 +94,13 @@ class PoolRepository(Repository):
             for product, statuses, cooling in await self._fetch(_COUNTS, now - cooling_period)
         ]
 
-    async def _copy_new(self, product: Product, batch_id: UUID, count: int, keyring: Keyring) -> None:
+    async def _copy_new(
+        self, product: Product, batch_id: UUID, count: int, keyring: Keyring, key: DataKey
+    ) -> None:
         """COPY fresh certificates; a number that exists already makes the whole chunk be drawn again."""
         connection = self._connection
         while True:
-            rows, secrets = zip(*_new_certificates(product, batch_id, count, keyring), strict=True)
+            rows, secrets = zip(*_new_certificates(product, batch_id, count, keyring, key), strict=True)
             try:
                 async with connection.transaction():  # a savepoint within the caller's transaction
                     await connection.copy_records_to_table("certificates", records=rows, columns=_COLUMNS)
@@ -106,14 +113,15 @@ class PoolRepository(Repository):
 
 
 def _new_certificates(
-    product: Product, batch_id: UUID, count: int, keyring: Keyring
+    product: Product, batch_id: UUID, count: int, keyring: Keyring, key: DataKey
 ) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Yield the row of each certificate and that of its secrets."""
     for _ in range(count):
         certificate_id = uuid7()
         number = number_from_digits(_random_digits(product.number_length - 1))
         cvc = _random_digits(product.cvc_length)
-        sealed, sealed_cvc = (keyring.seal(one, certificate_id.bytes) for one in (number, cvc))
+        sealed = key.seal(number.encode(), Purpose.NUMBER, certificate_id.bytes)
+        sealed_cvc = key.seal(cvc.encode(), Purpose.CVC, certificate_id.bytes)
         yield (
             (certificate_id, product.id, batch_id, number[-4:], product.currency, product.nominal or 0),
             (certificate_id, sealed, keyring.fingerprint(number), sealed_cvc),

@@ -181,6 +181,11 @@ class QuarantineRepository(Repository):
         await self._execute(statement, quarantine_id, reason, detail)
 
 
+def owner_at(place: Place) -> bytes:
+    """Return what the seals of a record are bound to: where it lies."""
+    return ":".join(map(str, place)).encode()
+
+
 def order_digest(keyring: Keyring, order_id: str) -> bytes:
     """Return what an order is known again by: what stands in an unreadable record is kept nowhere in clear."""
     key = keyring.fingerprint("orders in quarantine")

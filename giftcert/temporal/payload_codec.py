@@ -14,7 +14,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 from tink import aead, json_proto_keyset_format, secret_key_access
 
-from giftcert.security.key_files import KeyFileError, read_json, write_secret
+from giftcert.security.key_files import KeyFileError, read_secret, write_secret
 from giftcert.settings import Settings
 
 ENCRYPTED = b"binary/encrypted"
@@ -67,7 +67,7 @@ def payload_codec_of(settings: Settings) -> EncryptingCodec | None:
     if path is None:
         return None
     try:
-        keyset = json_proto_keyset_format.parse(json.dumps(read_json(path)), secret_key_access.TOKEN)
+        keyset = json_proto_keyset_format.parse(json.dumps(read_secret(path)), secret_key_access.TOKEN)
         return EncryptingCodec(keyset)
     except (tink.TinkError, ValueError):
         raise KeyFileError(f"{_SETTING}: {path} is no keyset: make one with `giftcert codec keys`") from None
@@ -92,7 +92,7 @@ def create_payload_keys(path: Path, earlier: Path | None = None) -> int:
 
 
 def _keys_of(path: Path | None) -> Iterable[Any]:
-    keys = [] if path is None else read_json(path).get("key")
+    keys = [] if path is None else read_secret(path).get("key")
     if not isinstance(keys, list):
         raise KeyFileError(f"{path} is no keyset")
     return keys

@@ -29,6 +29,7 @@ SOON = timedelta(minutes=1)
 """Frequent runs that were missed are not made up for: the next one does their work too."""
 RETIREMENT = "retirement"
 RETENTION = "retention"
+RESEALING = "resealing"
 WHOLE_RECONCILIATION = "reconciliation"
 
 
@@ -40,6 +41,7 @@ def schedules(settings: Settings) -> Mapping[str, Schedule]:
     wanted = (
         _schedule("reservation-expiry", "BatchWorkflow", often, ["release_lapsed_reservations"]),
         _schedule(RETIREMENT, "BatchWorkflow", often, ["retire_batch"]),
+        _schedule(RESEALING, "BatchWorkflow", often, ["reseal"]),
         _schedule(RETENTION, "BatchWorkflow", settings.expiry_every, retention),
         _schedule("audit", "BatchWorkflow", often, ["link_events", "report_unusual_disclosures"]),
         _schedule(

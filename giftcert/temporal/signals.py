@@ -17,6 +17,7 @@ class Signal(StrEnum):
     CERTIFICATE_SPENT = "certificate_spent"
     REQUEST_DECIDED = "request_decided"
     LINE_FREED = "line_freed"
+    KEYS_ROTATED = "keys_rotated"
 
 
 @dataclass(frozen=True, slots=True)

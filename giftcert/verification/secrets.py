@@ -12,8 +12,10 @@ from datetime import datetime
 
 import msgspec
 
-from giftcert.security.keyring import Keyring, SealError
+from giftcert.security.data_keys import Purpose, SealError
 from giftcert.sensitive_text import cvc_words, number_candidates, plain, texts_of
+from giftcert.storage.data_keys import Seals
+from giftcert.storage.quarantine import owner_at
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import ANSWERED, SEALED_RECORDS, Session
 from giftcert.verification.violations import Findings
@@ -77,12 +79,10 @@ def _json(data: bytes) -> object:
 class SecretWatch:
     """Collects what could be a secret, and asks the database in batches: of a page, of what ``flush`` ends."""
 
-    def __init__(
-        self, session: Session, keyring: Keyring, findings: Findings, lengths: tuple[int, ...]
-    ) -> None:
+    def __init__(self, session: Session, seals: Seals, findings: Findings, lengths: tuple[int, ...]) -> None:
         self._search = NumberSearch(lengths)
         self._session = session
-        self._keyring = keyring
+        self._seals = seals
         self._findings = findings
         self._numbers: dict[bytes, tuple[str, str, str]] = {}  # where each stands: kind, subject, about
         self._words: list[tuple[str, frozenset[str], str]] = []
@@ -91,7 +91,7 @@ class SecretWatch:
         """Look for numbers in a text that stands in this place."""
         data = text if isinstance(text, bytes) else text.encode()
         for number in self._search.candidates(data, but_ids=but_ids):
-            self._numbers.setdefault(self._keyring.fingerprint(number), (kind, subject, about))
+            self._numbers.setdefault(self._seals.keyring.fingerprint(number), (kind, subject, about))
 
     def look_for_cvc(self, payload: str, certificate_id: str, about: str) -> None:
         """Look for the CVC of a certificate in what is said of it."""
@@ -108,8 +108,11 @@ class SecretWatch:
         suspects, self._words = self._words, []
         sealed = await self._session.sealed_cvcs([one for one, _, _ in suspects]) if suspects else {}
         for certificate_id, words, about in suspects:
-            context = bytes.fromhex(certificate_id.replace("-", ""))
-            if certificate_id in sealed and self._keyring.open(sealed[certificate_id], context) in words:
+            if certificate_id not in sealed:
+                continue
+            owner = bytes.fromhex(certificate_id.replace("-", ""))
+            cvc = await self._seals.open(sealed[certificate_id], Purpose.CVC, owner)
+            if cvc.decode() in words:
                 seen = f"its CVC at {about}"
                 self._findings.add(CVC_IN_CLEAR.broken(certificate_id, about, _EXPECTED, seen))
 
@@ -125,11 +128,12 @@ class SecretWatch:
 
     async def look_at_seals(self, since: datetime) -> None:
         """Look for quarantined records that are not sealed, within a snapshot."""
+        purposes = (Purpose.QUARANTINED_KEY, Purpose.QUARANTINED_VALUE)
         async for topic, partition, offset, *sealed in self._session.rows(SEALED_RECORDS, since):
             try:
-                for one in sealed:
+                for one, purpose in zip(sealed, purposes, strict=True):
                     if one is not None:
-                        self._keyring.open(one, f"{topic}:{partition}:{offset}".encode())
+                        await self._seals.open(one, purpose, owner_at((topic, partition, offset)))
             except SealError:
                 expected = f"the quarantined record at offset {offset} sealed by our keyring"
                 place, about = f"{topic}-{partition}", f"offset {offset}"

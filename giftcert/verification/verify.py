@@ -12,6 +12,7 @@ from giftcert.domain.policy import Policy
 from giftcert.kafka_connection import connection_options
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.service_policy import recorded_policy
@@ -72,7 +73,8 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
         policy = await recorded_policy(connection) or sources.settings.policy
     findings = Findings()
     async with verification_session(sources.database, sampled=sample is not None) as session:
-        secrets = SecretWatch(session, sources.keyring, findings, await session.number_lengths())
+        seals = Seals(sources.database, sources.keyring)
+        secrets = SecretWatch(session, seals, findings, await session.number_lengths())
         chain = ChainCheck(session, sources.keyring, findings)
         verification = _Verification(session, sources, progress, policy, secrets, chain, findings)
         await verification.run(sample)

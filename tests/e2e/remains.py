@@ -19,9 +19,10 @@ from temporalio.client import Client
 
 from giftcert.embedded.addresses import running_addresses, with_running_stack
 from giftcert.kafka_connection import connection_options
-from giftcert.security.keyring import Keyring
+from giftcert.security.data_keys import Purpose
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
+from giftcert.storage.data_keys import DataKeyRepository
 from giftcert.storage.database import Database
 from giftcert.temporal.client import connect
 from giftcert.temporal.search_attributes import Visibility, pairs
@@ -75,11 +76,15 @@ class Remains:
         if not self._known:
             async with Database.of(self.settings, "test") as database, database.connection() as connection:
                 rows = await connection.fetch(_SECRETS)
-            keyring: Keyring = keyring_of(self.settings)
-            numbers = [keyring.open(row["number_sealed"], row["certificate_id"].bytes) for row in rows]
-            cvcs = [
-                keyring.open(row["cvc_sealed"], row["certificate_id"].bytes) for row in rows if row["is_used"]
-            ]
+                keys = DataKeyRepository(connection, keyring_of(self.settings))
+                numbers, cvcs = [
+                    [
+                        (await keys.open(row[f"{one}_sealed"], one, row["certificate_id"].bytes)).decode()
+                        for row in rows
+                        if one is Purpose.NUMBER or row["is_used"]
+                    ]
+                    for one in (Purpose.NUMBER, Purpose.CVC)
+                ]
             assert len(numbers) > 1_000
             assert len(cvcs) >= 40
             self._known.append(Secrets(numbers, cvcs))

@@ -30,6 +30,8 @@ COMMAND_ACTS = {
     "quarantine replay",
     "quarantine dismiss",
     "verify",  # with --repair
+    "keys rotate",
+    "keys destroy",
 }
 NO_ACTS = {
     *("up", "demo", "api", "codec serve", "worker", "ingest", "dispatch", "migrate", "setup", "prepare"),

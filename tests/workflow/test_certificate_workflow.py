@@ -26,7 +26,8 @@ from tests.waiting import until
 from workflows.certificate import CertificateWorkflow
 
 CHANNEL = "im"
-SEALED = SealedSecrets(number_sealed=b"number", cvc_sealed=b"cvc")
+SEALED = SealedSecrets(number_sealed=b"\1key1number", cvc_sealed=b"\1key1cvc")
+SEALED_ANEW = SealedSecrets(number_sealed=b"\1key2number", cvc_sealed=b"\1key2cvc")
 ORDERED = Snapshot(
     status="ordered",
     over=False,
@@ -48,13 +49,14 @@ class Script:
     answer: Callable[[Advance], Snapshot] = lambda _: ORDERED
     looks: list[Advance] = field(default_factory=list)
     local: list[bool] = field(default_factory=list)
+    sealed: SealedSecrets = SEALED
 
     @activity.defn(name="advance")
     async def advance(self, look: Advance) -> Snapshot:
         self.looks.append(look)
         self.local.append(activity.info().is_local)
         seen = self.answer(look)
-        return replace(seen, sealed=SEALED if look.first else None)
+        return replace(seen, sealed=self.sealed if look.sealed_by != self.sealed.key_id else None)
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -175,7 +177,7 @@ async def test_it_ends_when_nothing_is_open_and_the_next_message_starts_another(
     assert await script.handle.result() == "available: nothing is open"
     await script.signal()
     await script.until_looked(2)
-    assert script.looks[1].first
+    assert script.looks[1].sealed_by == 0
 
 
 async def test_cancelling_a_run_ends_nothing(script: Script) -> None:
@@ -334,7 +336,19 @@ async def test_the_sealed_secrets_come_with_the_first_look_and_are_kept(script: 
     await script.signal(Signal.PAYMENT_CAPTURED)
     await script.until_looked(2)
     assert await script.handle.query("sealed_secrets", result_type=SealedSecrets) == SEALED
-    assert [look.first for look in script.looks] == [True, False]
+    assert [look.sealed_by for look in script.looks] == [0, SEALED.key_id]
+
+
+async def test_a_run_keeps_what_was_sealed_anew_by_a_rotation(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    script.sealed = SEALED_ANEW
+    await script.signal(Signal.KEYS_ROTATED)
+    await script.until_looked(2)
+    await script.signal(Signal.PAYMENT_CAPTURED)
+    await script.until_looked(3)
+    assert await script.handle.query("sealed_secrets", result_type=SealedSecrets) == SEALED_ANEW
+    assert [look.sealed_by for look in script.looks] == [0, SEALED.key_id, SEALED_ANEW.key_id]
 
 
 async def test_a_sale_takes_12_events_and_6_actions(script: Script) -> None:

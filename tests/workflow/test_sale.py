@@ -113,7 +113,7 @@ async def test_the_queries_tell_the_sealed_secrets_and_the_status(sale: Sale) ->
     await sale.tell(sale.ordered(), sale.captured())
     await sale.until_status("issued")
     secrets = await sale.handle.query("sealed_secrets", result_type=SealedSecrets)
-    assert secrets == SealedSecrets(number_sealed=b"n", cvc_sealed=b"c")
+    assert secrets == SealedSecrets(number_sealed=b"number", cvc_sealed=b"cvc")
     assert await sale.handle.query("status") == "issued"
 
 

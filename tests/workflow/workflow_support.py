@@ -417,7 +417,7 @@ _RESERVE = (
         reservation_id, reservation_channel, reserved_at, reserved_until, reservation_ended)
         SELECT CAST(:id AS uuid), 'GC-5000', batch_id, '1234', 'RUB', 500000, 'reserved',
         CAST(:reservation AS uuid), 'im', :now, :until, false FROM batches LIMIT 1""",
-    """INSERT INTO certificate_secrets VALUES (CAST(:id AS uuid), 'n', CAST(:id AS text)::bytea, 'c')""",
+    """INSERT INTO certificate_secrets VALUES (CAST(:id AS uuid), 'number', CAST(:id AS text)::bytea, 'cvc')""",
     """INSERT INTO reservations VALUES (CAST(:reservation AS uuid), CAST(:id AS uuid), 'im', 'shop', :now, :until)""",
 )
 

@@ -12,9 +12,11 @@ import httpx
 from api.main import create_app
 from api.services import open_services
 from giftcert.domain.products import Product
+from giftcert.security.data_keys import Purpose
 from giftcert.security.keys import EmbeddedKeys, keyring_of
 from giftcert.security.tokens import Caller, issue_token
 from giftcert.settings import Settings
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductRepository
@@ -121,11 +123,10 @@ class Stock(Statements):
         [row] = await self.rows(
             "SELECT * FROM certificate_secrets WHERE certificate_id = :id", id=certificate_id
         )
-        keyring, context = keyring_of(self.settings), row["certificate_id"].bytes
-        return {
-            "number": keyring.open(row["number_sealed"], context),
-            "cvc": keyring.open(row["cvc_sealed"], context),
-        }
+        seals, owner = Seals(self.database, keyring_of(self.settings)), row["certificate_id"].bytes
+        number = await seals.open(row["number_sealed"], Purpose.NUMBER, owner)
+        cvc = await seals.open(row["cvc_sealed"], Purpose.CVC, owner)
+        return {"number": number.decode(), "cvc": cvc.decode()}
 
     async def names(self, certificate_id: str, order_id: str, line_id: str = "1") -> None:
         """Have an order name a certificate on its first line, as far as a search sees it."""

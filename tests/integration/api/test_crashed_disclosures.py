@@ -7,13 +7,13 @@ from api.disclosure_limits import DisclosureLimits
 from api.workflows import CertificateWorkflows
 from giftcert.lifecycle import change
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.security.keyring import Keyring
+from giftcert.storage.data_keys import Seals
 from tests.crashes import AFTER, Step, around_each, crash
 from tests.integration.api.sales import Till
 
 pytestmark = pytest.mark.integration
 COMMITS = (change, "write")
-OPENING = (Keyring, "open")
+OPENING = (Seals, "open")
 UP_TO_THE_COMMIT = (
     (DisclosureLimits, "_check"),
     (CertificateWorkflows, "sealed_secrets"),

@@ -12,10 +12,11 @@ import pytest
 from api.problems import ProblemError
 from api.services import open_services
 from api.verification import CredentialCheck, Credentials
-from giftcert.security.keyring import Keyring
+from giftcert.security.data_keys import Purpose
 from giftcert.security.keys import keyring_of
 from giftcert.security.tokens import Caller
 from giftcert.settings import Settings
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.guesses import GuessRepository
 from tests.integration.api.api_client import Api, Stock, open_api
@@ -86,19 +87,14 @@ async def test_a_wrong_number_and_a_wrong_cvc_look_the_same(api: Api, stock: Sto
     assert wrong_cvc.json() == {"valid": False} | NOTHING
 
 
-class CountingKeyring(Keyring):
-    """Opens as the keyring of the settings does, and counts."""
+class CountingSeals(Seals):
+    """Opens as the API does, and counts."""
 
     opened = 0
 
-    @classmethod
-    def of(cls, settings: Settings) -> "CountingKeyring":
-        known = keyring_of(settings)
-        return cls(known._sealing, known._lookup, known.origin)
-
-    def open(self, sealed: bytes, context: bytes) -> str:
+    async def open(self, sealed: bytes, purpose: Purpose, owner: bytes) -> bytes:
         self.opened += 1
-        return super().open(sealed, context)
+        return await super().open(sealed, purpose, owner)
 
 
 class LoggedDatabase(Database):
@@ -117,18 +113,22 @@ class LoggedDatabase(Database):
 
 async def work_of(settings: Settings, number: str, cvc: str) -> tuple[list[str], int, str]:
     """What a check sends to the database, how many seals it opens, and what comes of it."""
-    keyring = CountingKeyring.of(settings)
+    keyring = keyring_of(settings)
     caller = Caller("till", frozenset({"channel"}), frozenset({"pos"}))
     shown = Credentials.model_validate({"channel": "pos", "number": number, "cvc": cvc})
     async with LoggedDatabase(settings.database_address) as database:
-        check = CredentialCheck(database, keyring, settings)
+        seals = CountingSeals(database, keyring)
+        check = CredentialCheck(database, keyring, seals, settings)
+        await seals.unwrap_all()
+        await asyncio.sleep(0)
+        database.sent.clear()
         try:
             found = await check.check(check.guess(caller, shown, None, datetime.now(UTC)), shown.cvc)
             outcome = "right" if found else "wrong"
         except ProblemError as error:
             outcome = error.problem.slug
         await asyncio.sleep(0)  # asyncpg logs the last statement a turn of the loop later
-    return database.sent, keyring.opened, outcome
+    return database.sent, seals.opened, outcome
 
 
 async def test_a_wrong_number_and_a_wrong_cvc_take_the_same_work_up_to_the_lock(

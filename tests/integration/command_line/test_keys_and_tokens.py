@@ -49,9 +49,10 @@ def test_the_state_of_the_keys_shows_ids_and_no_key(giftcert: RunCommand, tmp_pa
     done = giftcert("keys", "status", "--json")
     shown = json.loads(done.stdout)
     assert shown["origin"] == "embedded"
-    assert [key["status"] for key in shown["keys"]] == ["enabled"]
-    secret = json.loads((tmp_path / ".giftcert" / "keys" / "keyring.json").read_text())["sealing"]
-    assert json.loads(secret)["key"][0]["keyData"]["value"] not in done.stdout
+    [version] = shown["masterKey"]["versions"]
+    master = json.loads((tmp_path / ".giftcert" / "keys" / "keyring.json").read_text())["master"]
+    assert int(version, 16) == master["primaryKeyId"]
+    assert master["key"][0]["keyData"]["value"] not in done.stdout
 
 
 def test_settings_are_shown_without_secrets(giftcert: RunCommand) -> None:

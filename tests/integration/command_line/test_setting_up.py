@@ -101,7 +101,8 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     async def are_scheduled() -> bool:
         """Temporal lists a schedule some time after it is made."""
         ids = sorted([entry.id async for entry in await client.list_schedules()])
-        return ids == ["audit", *RECONCILIATIONS, "reservation-expiry", "retention", "retirement"]
+        others = ["audit", "resealing", "reservation-expiry", "retention", "retirement"]
+        return ids == sorted([*RECONCILIATIONS, *others])
 
     await until(are_scheduled)
 

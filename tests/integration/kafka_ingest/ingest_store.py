@@ -10,6 +10,7 @@ from giftcert.clock import Clock, utc_now
 from giftcert.contracts.payments import encode_payment
 from giftcert.domain.policy import Policy
 from giftcert.security.keyring import Keyring
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
@@ -71,7 +72,7 @@ async def add_certificates(database: Database, count: int, ids: list[str] | None
                 FROM unnest($1::uuid[]) AS id RETURNING certificate_id
             )
             INSERT INTO certificate_secrets (certificate_id, number_sealed, number_fingerprint, cvc_sealed)
-            SELECT certificate_id, '', certificate_id::text::bytea, '' FROM made
+            SELECT certificate_id, 'number', certificate_id::text::bytea, 'cvc' FROM made
             """,
             ids,
         )
@@ -102,6 +103,10 @@ class Store:
     handed_over: list[Wake] = field(default_factory=list)
     topics: Topics = TOPICS
     clock: Clock = utc_now
+
+    @property
+    def seals(self) -> Seals:
+        return Seals(self.database, self.keyring)
 
     @property
     def rules(self) -> IngestRules:

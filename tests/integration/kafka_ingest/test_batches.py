@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from giftcert.security.data_keys import Purpose
 from tests.integration.kafka_ingest.ingest_store import TOPICS, Store
 from tests.unit.contracts.topic_records import certificate_line, client, goods_line, order, payment
 
@@ -62,8 +63,8 @@ async def test_originals_are_sealed_and_do_not_say_whom_a_certificate_is_for(sto
     await store.commit(store.order_record(order(lines=[store.line()])))
     [(original,)] = await store.rows("SELECT original FROM inbox")
     assert b"IM-1001" not in original
-    opened = store.keyring.open(original, f"{TOPICS.orders}:0:0".encode())
-    said = msgspec.json.decode(opened.encode("latin-1"))
+    owner = f"{TOPICS.orders}:0:0".encode()
+    said = msgspec.json.decode(await store.seals.open(original, Purpose.ORIGINAL, owner))
     assert said["orderId"] == "IM-1001"
     assert "recipient" not in said["lines"][0]
     row = await store.line_row()
@@ -136,8 +137,8 @@ async def test_malformed_bytes_are_told_once_and_kept_sealed(store: Store) -> No
     [(key, value)] = await store.rows("SELECT record_key, record_value FROM quarantine")
     assert b"123456" not in value
     context = f"{TOPICS.payments}:0:0".encode()
-    assert store.keyring.open(value, context).encode("latin-1") == broken.value
-    assert store.keyring.open(key, context) == "k"
+    assert await store.seals.open(value, Purpose.QUARANTINED_VALUE, context) == broken.value
+    assert await store.seals.open(key, Purpose.QUARANTINED_KEY, context) == b"k"
 
 
 async def test_a_topic_made_anew_hides_nothing_that_stands_where_another_record_lay(store: Store) -> None:
@@ -149,8 +150,10 @@ async def test_a_topic_made_anew_hides_nothing_that_stands_where_another_record_
     assert [payload["offset"] for _, payload in await store.events()] == [0, 0, 0]
     sealed = await store.rows("SELECT record_value FROM quarantine ORDER BY quarantine_id")
     context = f"{TOPICS.payments}:0:0".encode()
-    opened = [value and store.keyring.open(value, context) for (value,) in sealed]
-    assert opened == ["{", "[", None]
+    opened = [
+        value and await store.seals.open(value, Purpose.QUARANTINED_VALUE, context) for (value,) in sealed
+    ]
+    assert opened == [b"{", b"[", None]
 
 
 async def test_a_tombstone_where_none_is_meant_is_malformed(store: Store) -> None:

@@ -34,12 +34,12 @@ async def test_an_ordered_and_paid_certificate_is_issued(world: World) -> None:
     certificate_id = await world.reserved()
     wakes = await world.say(stated("IM-1", 1, sold(certificate_id)))
     assert [(wake.certificate_id, wake.signal) for wake in wakes] == [(certificate_id, Signal.ORDER_CREATED)]
-    seen = await world.advance(certificate_id, first=True)
+    seen = await world.advance(certificate_id)
     assert (seen.status, seen.over) == ("ordered", False)
     assert seen.sealed is not None
     assert seen.next_instant == START + world.policy.unpaid_after_order
     await world.say(captured("IM-1"))
-    seen = await world.advance(certificate_id)
+    seen = await world.advance(certificate_id, sealed_by=seen.sealed.key_id)
     assert (seen.status, seen.over, seen.sealed) == ("issued", False, None)
     assert await world.told(certificate_id) == SALE
     assert await world.pending() == []

@@ -142,6 +142,7 @@ def decision(found: LoadedCertificate, **changes: Any) -> DecisionWrite:
         "records": (),
         "next_instant": None,
         "timer_at": None,
+        "run_key": None,
         "parked": (),
         "lines": (),
         "pending": (),

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from giftcert.domain.products import Product
+from giftcert.security.data_keys import DataKey
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
@@ -19,10 +20,13 @@ GIFT = Product("GC-5000", "RUB", nominal=500_000)
 
 
 class PlainSealer:
-    """Seals nothing: for tests that look at everything but secrets."""
+    """A keyring whose fingerprints and wrapped keys are in clear: for tests that look at everything but secrets."""
 
-    def seal(self, secret: str, context: bytes) -> bytes:
-        return context + secret[-1:].encode()
+    async def wrap(self, key: DataKey) -> bytes:
+        return key.serialise()
+
+    async def unwrap(self, _key_id: int, wrapped: bytes) -> DataKey:
+        return DataKey.parse(wrapped)
 
     def fingerprint(self, number: str) -> bytes:
         return number.encode()

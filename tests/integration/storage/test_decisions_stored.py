@@ -108,6 +108,7 @@ async def test_everything_that_a_decision_changes_is_written_at_once(tables: Tab
         state=state,
         next_instant=NOW + A_SECOND,
         timer_at=NOW,
+        run_key=77,
         parked=(parked,),
         lines=[(line, found.lines[0].report)],
         pending=found.pending,
@@ -126,7 +127,8 @@ async def test_everything_that_a_decision_changes_is_written_at_once(tables: Tab
         assert await write(connection, change)
     again = await loaded(tables, rows.certificate_id)
     assert again.stored.state == state
-    assert (again.stored.next_instant, again.stored.timer_at) == (NOW + A_SECOND, NOW)
+    stored = again.stored
+    assert (stored.next_instant, stored.timer_at, stored.run_key) == (NOW + A_SECOND, NOW, 77)
     assert again.stored.parked == (parked,)
     assert (again.pending, again.spendings) == ((), ())
     [stored] = await tables.rows(

@@ -6,7 +6,9 @@ import pytest
 from stdnum import luhn
 
 from giftcert.domain.products import Product
+from giftcert.security.data_keys import Purpose
 from giftcert.security.keyring import Keyring
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.products import ProductChangedError, ProductRepository
 from tests.integration.storage.pool_rows import GIFT, PlainSealer, Tables
@@ -26,8 +28,10 @@ async def test_numbers_are_valid_different_and_sealed_for_their_certificate(
             product, 50, keyring, datetime.now(UTC), progress.append
         )
     rows = await tables.rows("SELECT * FROM certificates JOIN certificate_secrets USING (certificate_id)")
-    numbers = [keyring.open(row["number_sealed"], row["certificate_id"].bytes) for row in rows]
-    secrets = [keyring.open(row["cvc_sealed"], row["certificate_id"].bytes) for row in rows]
+    seals, owners = Seals(tables.database, keyring), [row["certificate_id"].bytes for row in rows]
+    pairs = list(zip(rows, owners, strict=True))
+    numbers = [(await seals.open(row["number_sealed"], Purpose.NUMBER, one)).decode() for row, one in pairs]
+    secrets = [(await seals.open(row["cvc_sealed"], Purpose.CVC, one)).decode() for row, one in pairs]
     assert all(luhn.is_valid(number) and len(number) == 19 for number in numbers)
     assert len(set(numbers)) == 50
     assert all(secret.isdigit() and len(secret) == 3 for secret in secrets)
@@ -69,7 +73,7 @@ async def test_a_number_that_exists_already_is_drawn_again(tables: Tables) -> No
 
 async def test_a_batch_that_fails_leaves_nothing(tables: Tables) -> None:
     class Broken(PlainSealer):
-        def seal(self, secret: str, context: bytes) -> bytes:  # noqa: ARG002
+        def fingerprint(self, number: str) -> bytes:  # noqa: ARG002
             raise ValueError("broken")
 
     async with tables.database.transaction() as connection:

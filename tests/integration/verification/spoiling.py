@@ -16,7 +16,9 @@ from giftcert.domain.certificate.events import OperatorActed
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.standing import CountedMoney
 from giftcert.domain.order.state import Order
+from giftcert.security.data_keys import Purpose
 from giftcert.storage.certificates import CertificateRepository
+from giftcert.storage.data_keys import Seals
 from giftcert.storage.events import EventRepository
 from giftcert.temporal.runs import OpenRun
 from tests.integration.verification.conftest import World
@@ -94,8 +96,10 @@ async def secrets_of(world: World, certificate_id: str) -> tuple[str, str]:
     """The number and the CVC of a certificate."""
     async with world.database.connection() as connection:
         stored = await CertificateRepository(connection).load(certificate_id)
-    context = UUID(certificate_id).bytes
-    return world.keyring.open(stored.number_sealed, context), world.keyring.open(stored.cvc_sealed, context)
+    seals, owner = Seals(world.database, world.keyring), UUID(certificate_id).bytes
+    number = await seals.open(stored.number_sealed, Purpose.NUMBER, owner)
+    cvc = await seals.open(stored.cvc_sealed, Purpose.CVC, owner)
+    return number.decode(), cvc.decode()
 
 
 @dataclass

@@ -60,6 +60,7 @@ def loaded(
         "decided_at": None,
         "next_instant": None,
         "timer_at": None,
+        "run_key": None,
         "parked": parked,
         "number_sealed": b"number",
         "cvc_sealed": b"cvc",

@@ -11,6 +11,7 @@ from giftcert.domain.policy import Policy
 from giftcert.lifecycle.order_changes import wake_of
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.visibility import own_wake, snapshot
+from giftcert.security.data_keys import key_id_of
 from giftcert.storage.certificates import LoadedCertificate, ParkedWork, PendingLine
 from giftcert.temporal.signals import Signal
 from tests.unit.domain.certificate import factories as make
@@ -75,13 +76,13 @@ def test_the_timer_moves_only_to_an_earlier_instant(timer_at: datetime | None, i
 
 def test_nothing_new_is_nothing_to_write() -> None:
     found = loaded(make.certificate())
-    assert reviewed(found).to_write(None) is None
-    assert reviewed(found).to_write(NOON) is not None
+    assert reviewed(found).to_write(None, None) is None
+    assert reviewed(found).to_write(NOON, None) is not None
 
 
 def test_a_sale_is_written_with_all_that_belongs_to_it() -> None:
     found = loaded(lines=rows(*PAID))
-    decision = reviewed(found).to_write(NOON)
+    decision = reviewed(found).to_write(NOON, None)
     assert decision is not None
     assert [record.event_type for record in decision.records][:2] == ["issue.ordered", "issue.completed"]
     assert decision.pending == list(found.pending)
@@ -97,7 +98,7 @@ def test_a_sale_is_written_with_all_that_belongs_to_it() -> None:
 def test_a_reservation_that_a_retirement_ended_says_so() -> None:
     review = review_of(loaded())
     review.decide_request(make.retire())
-    decision = review.to_write(None)
+    decision = review.to_write(None, None)
     assert decision is not None
     assert (decision.reservation_changed, decision.resolution) == (True, "retired")
 
@@ -108,7 +109,7 @@ def test_only_redemptions_that_changed_are_written() -> None:
     first.decide_request(make.hold(redemption_id="D-1"))
     again = review_of(loaded(replace(first.state, lines=())))
     again.decide_request(make.hold(redemption_id="D-2"))
-    decision = again.to_write(None)
+    decision = again.to_write(None, None)
     assert decision is not None
     assert [one.redemption_id for one in decision.redemptions] == ["D-2"]
     assert not decision.reservation_changed
@@ -120,7 +121,7 @@ def test_a_disclosure_has_the_sequence_of_its_event() -> None:
     review.decide_request(make.block())
     review.decide_request(make.unblock())
     review.decide_request(m.DiscloseCvc(disclosed_to="crm", purpose="letter", notification_id="N-1"))
-    decision = review.to_write(None)
+    decision = review.to_write(None, None)
     assert decision is not None
     [disclosure] = decision.disclosures
     assert disclosure.sequence == 1 + len(decision.records)
@@ -136,7 +137,7 @@ def test_a_number_is_unlocked_with_the_request_for_it(is_locked: bool) -> None:
     found = loaded(issued())
     review = review_of(found)
     review.decide_request(m.UnlockVerification(reason="called", by="support-1", is_locked=is_locked))
-    decision = review.to_write(NOON)
+    decision = review.to_write(NOON, None)
     assert decision is not None
     assert decision.is_unlocked
 
@@ -144,7 +145,7 @@ def test_a_number_is_unlocked_with_the_request_for_it(is_locked: bool) -> None:
 def test_other_requests_unlock_no_number() -> None:
     review = review_of(loaded(issued()))
     review.decide_request(make.block())
-    decision = review.to_write(NOON)
+    decision = review.to_write(NOON, None)
     assert decision is not None
     assert not decision.is_unlocked
 
@@ -207,26 +208,32 @@ def test_whoever_waits_for_a_line_is_told_of_it() -> None:
     assert wake.order_id == ORDER
 
 
+SEALED_BY = key_id_of(b"cvc")
+
+
 # What support sees ----------------------------------------------------------------------------------
 
 
 def test_the_first_snapshot_of_a_run_has_the_sealed_secrets() -> None:
     review = reviewed(loaded(lines=rows(*PAID)))
-    first = snapshot(review, (), first=True)
+    first = snapshot(review, (), sealed_by=0)
     assert first.sealed is not None
     assert (first.sealed.number_sealed, first.sealed.cvc_sealed) == (b"number", b"cvc")
-    assert snapshot(review, (), first=False).sealed is None
+    assert snapshot(review, (), sealed_by=SEALED_BY).sealed is None
     assert (first.status, first.over, first.next_instant) == ("issued", False, review.next_instant)
 
 
 def test_a_snapshot_says_in_words_when_it_looks_at_itself() -> None:
     review = reviewed(loaded(lines=rows(make.ordered())))
-    assert "Next looks at itself at 2026-11-26 12:00:00 UTC." in snapshot(review, (), first=False).details
+    assert (
+        "Next looks at itself at 2026-11-26 12:00:00 UTC."
+        in snapshot(review, (), sealed_by=SEALED_BY).details
+    )
 
 
 def test_what_is_parked_is_said_in_words() -> None:
     found = loaded(issued(), parked=(PARKED,))
-    text = snapshot(reviewed(found), (), first=False).details
+    text = snapshot(reviewed(found), (), sealed_by=SEALED_BY).details
     assert text.startswith("**GC-5000** is **issued**.")
     assert text.endswith("\n\n**1 messages could not be decided**, for a fault of the service.")
-    assert "decided" not in snapshot(reviewed(loaded(issued())), (), first=False).details
+    assert "decided" not in snapshot(reviewed(loaded(issued())), (), sealed_by=SEALED_BY).details

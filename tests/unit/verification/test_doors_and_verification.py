@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from giftcert.domain.certificate.state import (
 )
 from giftcert.domain.clients import Recipient
 from giftcert.domain.numbers import number_from_digits
+from giftcert.security.data_keys import DataKey, Purpose
 from giftcert.security.keyring import Keyring
 from giftcert.sensitive_text import is_sensitive
 from giftcert.storage.certificates import encode_state
@@ -113,7 +115,8 @@ class Secrets:
 
     def __init__(self, keyring: Keyring) -> None:
         self.known = {keyring.fingerprint(number) for number in NUMBERS}
-        self.cvc = keyring.seal(CVC, bytes.fromhex(CERTIFICATE_ID.replace("-", "")))
+        owner = UUID(CERTIFICATE_ID).bytes
+        self.cvc = keyring.keep(DataKey.create()).seal(CVC.encode(), Purpose.CVC, owner)
 
     async def fetch(self, _statement: str, fingerprints: list[bytes]) -> list[tuple[bytes]]:
         return [(one,) for one in fingerprints if one in self.known]

@@ -50,6 +50,7 @@ def stored_of(world: World) -> StoredOrders:
             next_instant=None,
             timer_at=None,
             parked=(),
+            run_key=None,
             number_sealed=b"",
             cvc_sealed=b"",
         )

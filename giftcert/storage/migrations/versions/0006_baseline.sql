@@ -58,6 +58,7 @@ CREATE TABLE certificates (
     decided_at timestamptz, -- the clock of decisions never goes back
     next_instant timestamptz, -- when the certificate next looks at itself
     timer_at timestamptz, -- what the workflow's timer is set to; NULL: no run waits
+    run_key bigint, -- the data key that sealed what its workflow holds; NULL: it needs none
     swept_at timestamptz, -- when the sweep last signalled
     known_lines jsonb, -- [[order id, line key], …]: the order lines that its decisions need
     waits boolean NOT NULL DEFAULT false, -- for a line that another certificate holds
@@ -81,7 +82,22 @@ CREATE INDEX certificates_open_refund ON certificates (any_refund_state)
     WHERE any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails');
 CREATE INDEX certificates_parked ON certificates (certificate_id) WHERE parked IS NOT NULL;
 
--- The secrets of a certificate never change, so they lie beside the row that does: each update copies less.
+-- Keys that seal numbers, CVCs, quarantined records and originals: one for each batch of the pool and each day of
+-- inputs. Wrapped by the master key, which is not here. A seal names its key: a byte 1, then the key's id in four.
+CREATE TABLE data_keys (
+    key_id bigint PRIMARY KEY,
+    scope text NOT NULL, -- 'batch …' or 'inputs 2026-11-29'
+    wrapped bytea, -- NULL: destroyed
+    created_at timestamptz NOT NULL,
+    retired_at timestamptz, -- by a rotation: it seals no more, and what it sealed is sealed anew
+    resealed_at timestamptz, -- when only originals were found any more that it sealed: they go with their days
+    destroyed_at timestamptz,
+    CHECK ((wrapped IS NULL) = (destroyed_at IS NOT NULL)),
+    CHECK (destroyed_at IS NULL OR retired_at IS NOT NULL)
+);
+CREATE UNIQUE INDEX data_keys_sealing ON data_keys (scope) WHERE retired_at IS NULL;
+
+-- Secrets change only when they are sealed anew, so they lie beside the row that changes: each update copies less.
 CREATE TABLE certificate_secrets (
     certificate_id uuid PRIMARY KEY REFERENCES certificates,
     number_sealed bytea NOT NULL,
