@@ -86,7 +86,7 @@ async def check_keyring(settings: Settings) -> None:
 
 
 async def warn_of_too_many_rights(settings: Settings) -> None:
-    """Log where the service connects to PostgreSQL as a user that could change what is on record (ADR 80)."""
+    """Log where the service connects to PostgreSQL as a user that could change what is on record (ADR 78)."""
     with suppress(*DATABASE_ERRORS):
         async with _connection(settings) as connection:
             if await may_change_events(connection):

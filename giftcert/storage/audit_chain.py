@@ -1,6 +1,6 @@
 """Hash chain over the recorded events, which are the audit trail: each link seals some events and the link before it.
 
-Events are recorded by many transactions at once, so they are linked afterwards, by maintenance (ADR 79). Seals are
+Events are recorded by many transactions at once, so they are linked afterwards, by maintenance (ADR 77). Seals are
 keyed hashes by the keyring: who can write every table still cannot make one.
 """
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0006_baseline"
+revision = "0007_baseline"
 down_revision = None
 branch_labels = None
 depends_on = None
