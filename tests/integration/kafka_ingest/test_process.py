@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from giftcert import outage_report
+from giftcert.security.data_keys import Purpose
 from kafka_ingest import batch_reader, undecodable_batches
 from kafka_ingest.consumer import KAFKA, POSTGRESQL, BatchLoop
 from kafka_ingest.outages import RESTARTS, STUCK
-from kafka_ingest.quarantine import open_bytes
 from kafka_ingest.records import KEPT_OF_TOO_LARGE
 from kafka_ingest.signaller import TEMPORAL
 from kafka_ingest.undecodable_batches import BoundedResult
@@ -195,7 +195,7 @@ async def test_a_batch_that_unpacks_to_600_mb_stops_nothing(neighbours: Neighbou
         await neighbours.caught_up()
         await neighbours.paid("IM-0")
     [(reason, sealed)] = await neighbours.store.rows("SELECT reason, record_value FROM quarantine")
-    kept = open_bytes(sealed, (topic, 0, 0), neighbours.store.keyring)
+    kept = await neighbours.store.seals.open(sealed, Purpose.QUARANTINED_VALUE, f"{topic}:0:0".encode())
     assert (reason, kept) == ("tooLarge", bytes(KEPT_OF_TOO_LARGE))
 
 
