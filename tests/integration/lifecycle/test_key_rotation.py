@@ -1,19 +1,23 @@
 """Keys are rotated: what was sealed is sealed anew, a crash loses nothing, and no key goes that something needs."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from activities.maintenance import MaintenanceActivities
 from giftcert.domain.products import Product
 from giftcert.lifecycle import key_rotation
 from giftcert.lifecycle.key_rotation import KeyRotation, RotationRefusedError
 from giftcert.security.data_keys import DataKey, Purpose, SealError
 from giftcert.security.keyring import Keyring
 from giftcert.security.master_keys import version_of
+from giftcert.settings import Settings
 from giftcert.storage import data_keys
 from giftcert.storage.data_keys import DataKeyRepository, Seals, StoredKey
 from giftcert.storage.database import Database
@@ -262,3 +266,17 @@ async def test_a_run_is_given_what_was_sealed_anew_and_counted_until_then(
     again = await world.lifecycle.advance(certificate_id, START, sealed_by=seen.sealed.key_id)
     assert again.sealed is None
     assert await rotation.conclude() == []
+
+
+async def test_a_schedule_carries_a_rotation_on_and_tells_when_nothing_is_left(
+    rotation: KeyRotation, world: World
+) -> None:
+    client: Any = None  # no workflow holds a seal, so nobody is signalled
+    lifecycle = replace(world.lifecycle, keyring=rotation.keyring)
+    activities = MaintenanceActivities(
+        world.database, Settings(_env_file=None), lifecycle, client, rotation.clock
+    )
+    assert await activities.reseal() == 0
+    await rotation.begin("olga", "yearly")
+    assert [await activities.reseal() for _ in range(2)] == [21, 0]
+    assert await rotation.unfinished() == []
