@@ -17,8 +17,8 @@ _PLAIN = re.compile(rb"[0-9](?:[ -]?[0-9]){7,}")
 _HEX = re.compile(rb"(?:3[0-9]){8,}")
 _ESCAPED = re.compile(rb"(?:(?:%|\\u00|\\x)3[0-9]){8,}")
 _DIGIT = re.compile(rb"3([0-9])")
-# In base64 every fourth character of digits is M, N or O, wherever in a text they begin.
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{0,3}(?:[MNO][A-Za-z0-9+/_-]{3}){2,}[A-Za-z0-9+/_-]{0,3}")
+# In base64 every fourth character of digits is M, N or O; the first of them may share four characters with others.
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{0,4}(?:[MNO][A-Za-z0-9+/_-]{3}){2,}[A-Za-z0-9+/_-]{0,3}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 CHUNK, OVERLAP = 8 << 20, 256
 
@@ -29,9 +29,6 @@ class Secrets:
     def __init__(self, numbers: Iterable[str], cvcs: Iterable[str]) -> None:
         self._numbers = {one.encode() for one in numbers}
         self._cvcs = {one.encode() for one in cvcs}
-        # A part is enough where the ends of an encoded secret may be lost in what stands beside it.
-        self._parts = {one[at : at + 12] for one in self._numbers for at in range(5)}
-        self._parts |= {one[at : at + 6] for one in self._cvcs for at in range(3)}
 
     def in_bytes(self, data: bytes) -> set[str]:
         """Return how secrets stand in these bytes; nothing says which they are."""
@@ -59,16 +56,14 @@ class Secrets:
         return not self._numbers.isdisjoint(anywhere) or not self._cvcs.isdisjoint(words)
 
     def _is_in_base64(self, run: bytes) -> bool:
-        for start in range(4):
+        for start in range(5):
             text = run[start:].translate(_URL_SAFE)
             try:
+                decoded = base64.b64decode(text + b"=" * (-len(text) % 4))
+            except binascii.Error:  # one character alone is left
                 decoded = base64.b64decode(text[: len(text) // 4 * 4])
-            except binascii.Error:
-                continue
-            for digits in re.findall(rb"[0-9]{6,}", decoded):
-                parts = {digits[at : at + size] for size in (6, 12) for at in range(len(digits) - size + 1)}
-                if not self._parts.isdisjoint(parts):
-                    return True
+            if any(self._is_secret(digits) for digits in re.findall(rb"[0-9]{8,}", decoded)):
+                return True
         return False
 
 
