@@ -17,6 +17,7 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, is_over, next_deadline
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.lines import concerned_by_holder
 from giftcert.domain.certificate.state import CertificateState, Holder, Line, LineRef, RefundCase, Status
 from giftcert.domain.certificate.support_requests import record_act
 from giftcert.domain.identifiers import NewId
@@ -229,7 +230,7 @@ class Review:
             )
             for line, _ in self.changed_lines()
             if line.holder != holders[line.ref]
-            for certificate_id in _concerned(line)
+            for certificate_id in concerned_by_holder(line)
             if certificate_id != self.state.certificate_id
         ]
 
@@ -299,13 +300,6 @@ def line_as_seen(row: OrderLineRow) -> Line:
         waiters=row.waiters,
         reported=row.report.foreign,
     )
-
-
-def _concerned(line: Line) -> tuple[str, ...]:
-    """Who waits for a line and, where nobody holds it, who speaks for its money and a case that was left."""
-    named = line.standing.naming.certificate_id
-    speaks = line.holder is None and line.names_ours and named not in line.waiters
-    return (*line.waiters, named) if speaks else line.waiters
 
 
 def _written(line: Line) -> tuple[object, ...]:

@@ -58,6 +58,16 @@ def with_wait(state: CertificateState, ref: LineRef) -> CertificateState:
     return replace(state, waits_for=(*state.waits_for, ref))
 
 
+def concerned_by_holder(line: Line) -> tuple[str, ...]:
+    """Who looks again when the holder of a line changes: who waits for it and, where nobody holds it, whom it names.
+
+    The latter speaks for its money and for a case that was left.
+    """
+    named = line.standing.naming.certificate_id
+    speaks = line.holder is None and line.names_ours and named not in line.waiters
+    return (*line.waiters, named) if speaks else line.waiters
+
+
 def given_up(state: CertificateState, ref: LineRef) -> CertificateState:
     """Neither wait for a line nor refuse it any more."""
     return replace(

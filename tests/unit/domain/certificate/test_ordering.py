@@ -1,8 +1,11 @@
 """Rows of the Sale table in which an order names the certificate: taken, or refused with the reason."""
 
+from dataclasses import replace
+
 import pytest
 
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.lines import concerned_by_holder
 from giftcert.domain.certificate.state import Status
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order import messages as o
@@ -171,6 +174,16 @@ def test_a_line_whose_certificate_is_issued_gets_no_other() -> None:
     assert conflict(second) == "lineAlreadyIssued"
     assert second.tell(make.captured()).told == []  # that money is of the one that is issued
     assert (first.status, second.status) == (Status.ISSUED, Status.RESERVED)
+
+
+def test_who_waits_for_a_line_looks_when_its_holder_changes_and_who_is_named_when_it_has_none() -> None:
+    held = replace(sold().line, waiters=("a", "b"))
+    named = held.standing.naming.certificate_id
+    free = replace(held, holder=None)
+    assert concerned_by_holder(held) == ("a", "b")
+    assert concerned_by_holder(free) == ("a", "b", named)
+    assert concerned_by_holder(replace(free, waiters=(named,))) == (named,)
+    assert concerned_by_holder(replace(free, names_ours=False)) == ("a", "b")
 
 
 def test_a_line_that_its_holder_may_still_leave_is_waited_for() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.lines import concerned_by_holder
 from giftcert.domain.certificate.refund_resolution import shares_decided
 from giftcert.domain.certificate.state import CertificateState, Line, LineRef, Status, known_lines
 from giftcert.domain.clients import Recipient
@@ -136,11 +137,11 @@ class World:
         return decision
 
     def _keep(self, name: str, line: Line) -> None:
-        """Whoever waits for a line looks again when its holder gets further, or lets go."""
+        """Whoever is concerned looks again when a line's holder gets further, or lets go."""
         before = self.lines[line.ref]
         self.lines[line.ref] = line
         if line.holder != before.holder:
-            self.pending |= {(waiter, line.ref) for waiter in line.waiters if waiter != name}
+            self.pending |= {(one, line.ref) for one in concerned_by_holder(line) if one != name}
 
     def settle(self, first: str | None = None) -> list[tuple[str, Decision]]:
         """Let every certificate look until nothing is pending; one of them first."""
