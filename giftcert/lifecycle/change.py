@@ -55,6 +55,14 @@ ATTEMPTS = 3
 WITHOUT_LINES = (m.AuthorizeRedemption, m.DiscloseCvc)
 
 
+class _UnsaidError(Exception):
+    """A decision about a refund is refused as the order stands with what it says: so nothing is said at all."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 @dataclass(frozen=True)
 class Lifecycle:
     """Changes certificates on one process's connections; ``build`` is that of its code."""
@@ -117,6 +125,8 @@ class Lifecycle:
             for _ in range(ATTEMPTS):
                 try:
                     return await self._act_unlocked(call) or await self._act(call)
+                except _UnsaidError as unsaid:
+                    return unsaid.outcome
                 except AlreadyAnsweredError:
                     repeated = await self._repeated(call)
                     if repeated is not None:
@@ -134,6 +144,8 @@ class Lifecycle:
             decided = review.decide_request(request)
             await review.pass_deadlines()
             outcome, answer = call.conclude(review, decided)
+            if decided.refusal is not None and folded is not NOTHING_FOLDED:
+                raise _UnsaidError(outcome)
             stored = review.loaded.stored
             decision = review.to_write(stored.timer_at, stored.run_key, answer)
             wakes = await self._write(connection, review, decision, folded)

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from giftcert.domain.order.messages import Allocation
 from giftcert.domain.products import Product
 from giftcert.settings import Settings
 from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
 from tests.integration.api.api_client import Api, open_api
 from tests.integration.api.refund_desk import PRICE, Desk
-from tests.integration.api.sales import open_stock, orders_of, redeem
+from tests.integration.api.sales import captured, cause, open_stock, orders_of, redeem, refunded
 from tests.integration.api.test_problems import assert_problem
 
 pytestmark = pytest.mark.integration
@@ -63,6 +65,23 @@ async def test_an_approval_of_less_leaves_a_certificate_that_works(desk: Desk) -
     reply = await desk.resolve(case, amount=300_000)
     assert reply.json()["status"] == "partiallyRedeemed"
     assert amounts(reply) == {"taken": 300_000, "uncovered": 200_000, "balance": 100_000}
+
+
+async def test_what_a_decision_says_of_a_refund_is_not_said_where_it_is_refused_for_what_it_says(
+    desk: Desk,
+) -> None:
+    """The buyer paid 1,000.00 too much: what goes back and is said to mean this line is that before its price."""
+    sold, other = await desk.sell_two()
+    twice = replace(captured(sold.order_id, 100_000), cause=cause("again"), capture_id="again")
+    refund = replace(refunded(sold.order_id, 750_000), allocations=(Allocation(other.line_id, PRICE),))
+    await desk.orders.tell(twice)
+    await desk.orders.tell(refund)
+    case = await desk.case_of(sold, "requested")
+    order = await desk.stock.rows("SELECT * FROM orders")
+    reply = await desk.resolve(case, amount=100_000)
+    assert problem_fields(reply) == ["amount"]
+    assert await desk.stock.rows("SELECT * FROM orders") == order
+    assert (await desk.resolve(case)).status_code == 200
 
 
 async def test_a_rejection_lets_the_certificate_work_again_uncovered(desk: Desk) -> None:

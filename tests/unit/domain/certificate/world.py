@@ -112,13 +112,16 @@ class World:
 
     def act(self, name: str, message: m.Message) -> Decision:
         """Tell a certificate something else than how its lines stand."""
-        if isinstance(message, m.ResolveRefund):
-            shares = shares_decided(self.loaded(name), message, self.terms.policy)
-            for share in shares:
-                self.say(share)
+        if not isinstance(message, m.ResolveRefund):
+            return self._decide(name, message)
+        before = dict(self.orders), dict(self.lines), set(self.pending), dict(self.states)
+        shares = shares_decided(self.loaded(name), message, self.terms.policy)
+        for share in shares:
+            self.say(share)
         decision = self._decide(name, message)
-        if isinstance(message, m.ResolveRefund) and decision.refusal is not None:
-            assert shares == (), "what was said of a refund was not carried out"
+        if shares and decision.refusal is not None:  # the transaction is rolled back
+            self.orders, self.lines, self.pending, self.states = before
+            self.decided.pop()
         return decision
 
     def loaded(self, name: str, refs: list[LineRef] | None = None) -> CertificateState:
