@@ -24,6 +24,10 @@ _UUID_FORM = r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[1-8][0-9a-f]{3}\1[89ab][0-9a-f]{3}\1
 _WHOLE_UUID = re.compile(_UUID_FORM.replace("-?", "-"))
 # One of digits alone, in a longer text, could be anything.
 _UUID = re.compile(rf"(?<![0-9a-z])(?=[0-9-]*[a-f]){_UUID_FORM}(?![0-9a-z])", re.IGNORECASE)
+# Our own texts say when; a number of ours that looks like one is still a candidate.
+_INSTANT = re.compile(
+    r"(?<!\d)20\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d(?::?\d\d)?)(?!\d)"
+)
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+")
 _APART = r"[ ().\-/]"  # between the digits of a phone number
 _PHONE = re.compile(
@@ -136,7 +140,7 @@ def _found(text: str, *patterns: re.Pattern[str]) -> Iterator[tuple[int, int]]:
 
 
 def _number_spans(text: str) -> Iterator[tuple[int, int]]:
-    searched = _without_uuids(text)
+    searched = _INSTANT.sub(lambda one: "x" * len(one[0]), _without_uuids(text))
     for run in _RUN.finditer(searched):
         if any(_windows(_digits(run[0]), _USUAL_LENGTH)):
             yield run.span()

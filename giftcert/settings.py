@@ -247,7 +247,7 @@ class Settings(BaseSettings):
         3, ge=0, le=23, description="Hour (UTC) at which everything is verified, every day"
     )
     verification_patience: Duration = Field(
-        _MINUTE, description="What waits longer to be published or signalled breaks an invariant"
+        5 * _MINUTE, description="What waits longer to be published or signalled breaks an invariant"
     )
     pool_low_threshold: int = Field(1_000, ge=0)
     log_level: str = "INFO"

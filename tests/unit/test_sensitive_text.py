@@ -1,5 +1,7 @@
 """What counts as a number, an address or a phone number in free texts, however it is written."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,3 +114,20 @@ def test_a_number_is_found_in_digits_of_any_script_and_between_any_separators(
 @given(st.text())
 def test_the_plain_form_of_a_text_is_as_long_as_the_text(text: str) -> None:
     assert len(plain(text)) == len(text)
+
+
+@given(
+    at=st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+    between=st.sampled_from(" T"),
+)
+def test_our_own_texts_may_say_when(at: datetime, between: str) -> None:
+    assert not is_sensitive(f"payment_captured waits since {at.isoformat(between)}, decided at {at}")
+    assert not is_sensitive(f"lapsed at {at.isoformat(between).replace('+00:00', '+00')}")
+
+
+def test_a_number_in_parts_is_no_instant_and_one_that_looks_like_an_instant_is_still_looked_up() -> None:
+    number = "2026112909593633"
+    assert luhn.is_valid(number)
+    assert is_sensitive("2026-11-29 09.59.36.33")
+    assert not is_sensitive("2026-11-29 09:59:36.33Z")
+    assert number in number_candidates("2026-11-29 09:59:36.33Z")
