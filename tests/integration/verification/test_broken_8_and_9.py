@@ -96,7 +96,7 @@ async def work_cannot_be_decided(world: World) -> None:
 
 async def instant_passes(world: World) -> None:
     await world.spoil(
-        "UPDATE certificates SET next_instant = now() - interval '2 min' WHERE certificate_id = :id",
+        "UPDATE certificates SET next_instant = now() - interval '10 min' WHERE certificate_id = :id",
         of=ISSUED,
     )
 
@@ -107,7 +107,7 @@ async def certificate_sleeps_for_ever(world: World) -> None:
 
 async def nobody_decides(world: World) -> None:
     await refund_comes(world)
-    await world.spoil("UPDATE pending SET since = now() - interval '2 min'")
+    await world.spoil("UPDATE pending SET since = now() - interval '10 min'")
 
 
 async def workflow_is_gone(world: World) -> None:

@@ -146,7 +146,7 @@ async def test_one_repair_mends_whatever_happened_to_runs_and_signals(world: Wor
         await sales.store.commit(
             sales.refunded(ISSUED, PRICE), sales.captured(ORDERED), sales.refunded(BLOCKED, PRICE)
         )
-        await world.spoil("UPDATE pending SET since = now() - interval '2 min'")
+        await world.spoil("UPDATE pending SET since = now() - interval '10 min'")
         await instant_was_missed(world, HELD)
 
         async def is_missed() -> bool:  # the list lags behind
@@ -183,11 +183,11 @@ async def cancel(handle: WorkflowHandle[Any, Any]) -> None:
 async def instant_was_missed(world: World, nth: int) -> None:
     """The hold has lapsed, and neither timer nor sweep has woken anybody; nor is there a run."""
     await world.client.get_workflow_handle(workflow_id(world.ids[nth])).terminate()
-    lapsed = """UPDATE certificates SET next_instant = now() - interval '2 min', state = jsonb_set(state,
-        '{redemptions,0,expires_at}', to_jsonb(now() - interval '2 min')) WHERE certificate_id = :id"""
+    lapsed = """UPDATE certificates SET next_instant = now() - interval '10 min', state = jsonb_set(state,
+        '{redemptions,0,expires_at}', to_jsonb(now() - interval '10 min')) WHERE certificate_id = :id"""
     await world.spoil(lapsed, of=nth)
     await world.spoil(
-        "UPDATE redemptions SET expires_at = now() - interval '2 min' WHERE certificate_id = :id", of=nth
+        "UPDATE redemptions SET expires_at = now() - interval '10 min' WHERE certificate_id = :id", of=nth
     )
 
 
