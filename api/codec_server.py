@@ -1,43 +1,53 @@
 """Codec server of Temporal's Web UI and command line: opens payloads for people of support and ops, and seals none.
 
-As Temporal's clients expect it: POST /decode, payloads as JSON of protobuf, from browsers that show the Web UI.
+As Temporal's clients expect it: POST /decode, payloads as JSON of protobuf, from browsers that show the Web UI. Tokens,
+errors, limits and connections are as the API has them.
 """
 
 import asyncio
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
-import uvicorn
+from fastapi import APIRouter, FastAPI, Request, Response, Security
+from fastapi.middleware.cors import CORSMiddleware
 from google.protobuf import json_format
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
-from giftcert.clock import utc_now
+from api.authentication import AuthenticatedRoute, Bearer, Call
+from api.middleware import RequestMiddleware
+from api.problems import Problem, ProblemError, handle_problems
+from api.server import serve_until_cancelled, server_of
 from giftcert.security.key_files import KeyFileError
 from giftcert.security.keys import token_verifier_of
-from giftcert.security.tokens import Caller, Role, TokenError, TokenVerifier
+from giftcert.security.tokens import Role, TokenVerifier
 from giftcert.settings import Settings
 from giftcert.temporal.payload_codec import EncryptingCodec, PayloadKeyError, payload_codec_of
 
 BODY_BYTES = 8 << 20
 """A page of a history comes in one request."""
-BODY_SECONDS = 10.0
-SHUTDOWN_SECONDS = 5
-_ROLES = frozenset({Role.SUPPORT, Role.OPS})
+CONNECTIONS, REQUESTS = 500, 20
 _LOCAL = {"127.0.0.1", "::1", "localhost"}
 _LOG = structlog.get_logger(__name__)
+_Call: TypeAlias = Annotated[Call, Security(Bearer(Role.SUPPORT, Role.OPS))]
 
 
-def create_codec_app(settings: Settings) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class CodecServices:
+    """What checks tokens."""
+
+    tokens: TokenVerifier
+
+
+class _DecodeRoute(AuthenticatedRoute):
+    """Reads the body itself, as it is JSON of protobuf."""
+
+    async def plain_arguments(self, request: Request) -> dict[str, Any] | None:
+        return {"request": request}
+
+
+def create_codec_app(settings: Settings) -> FastAPI:
     """Return the application; raises ``KeyFileError`` where there are no keys."""
     codec, tokens = payload_codec_of(settings), token_verifier_of(settings)
     if codec is None:
@@ -45,100 +55,51 @@ def create_codec_app(settings: Settings) -> Starlette:
     if tokens.keys.are_embedded and settings.codec_host not in _LOCAL:
         where = f"GIFTCERT_CODEC_HOST={settings.codec_host} can be reached by others"
         raise KeyFileError(f"{where}: set GIFTCERT_JWT_JWKS to keys of your own")
+    router = APIRouter(route_class=_DecodeRoute)
 
-    async def decode(request: Request) -> Response:
-        caller = _caller(request, tokens)
+    @router.post("/decode")
+    async def decode(call: _Call, request: Request) -> Response:
         if request.headers.get("x-namespace", settings.temporal_namespace) != settings.temporal_namespace:
-            raise HTTPException(403, "the payloads are of another namespace")
-        sealed = _parsed(await _body(request))
+            raise ProblemError(Problem.ROLE_NOT_ALLOWED, {"detail": "The payloads are of another namespace."})
+        sealed = _parsed(await request.body())
         opened = Payloads(payloads=[_opened(codec, payload) for payload in sealed.payloads])
-        _LOG.info("payloads opened", caller=caller.subject, payloads=len(opened.payloads))
-        text = json_format.MessageToJson(opened, indent=None)
-        return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
+        _LOG.info("payloads opened", caller=call.caller.subject, payloads=len(opened.payloads))
+        return Response(json_format.MessageToJson(opened, indent=None), media_type="application/json")
 
+    app = FastAPI(openapi_url=None)
+    app.state.services = CodecServices(tokens)
+    app.include_router(router)
+    handle_problems(app)
     ui = urlsplit(settings.temporal_ui_url)
-    cross_origin = Middleware(
+    app.add_middleware(
         CORSMiddleware,
         allow_origins=[f"{ui.scheme}://{ui.netloc}"],
         allow_methods=["POST"],
         allow_headers=["Authorization", "Authorization-Extras", "Content-Type", "X-Namespace"],
         allow_credentials=True,
     )
-    return Starlette(routes=[Route("/decode", decode, methods=["POST"])], middleware=[cross_origin])
+    app.add_middleware(RequestMiddleware, log=settings.access_log, most=REQUESTS, body_bytes=BODY_BYTES)
+    return app
 
 
 async def serve(settings: Settings) -> None:
     """Serve until cancelled; raises as `create_codec_app`."""
-    options = uvicorn.Config(
-        create_codec_app(settings),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        lifespan="off",
-        ws="none",
-        limit_concurrency=200,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-    server = _Server(options)
-    with _listen(settings) as listener:
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            await serving
-            raise
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the runner of the process, which turns them into cancellation."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(settings: Settings) -> socket.socket:
+    app = create_codec_app(settings)
+    server = server_of(app, connections=CONNECTIONS, drain=settings.api_drain, body_bytes=BODY_BYTES)
+    renewing = asyncio.create_task(app.state.services.tokens.keys.keep_renewing())
     try:
-        return socket.create_server((settings.codec_host, settings.codec_port))
-    except OSError as error:
-        where = f"{settings.codec_host}:{settings.codec_port}"
-        raise OSError(
-            f"GIFTCERT_CODEC_HOST, GIFTCERT_CODEC_PORT: cannot listen on {where}: {error.strerror}"
-        ) from error
-
-
-def _caller(request: Request, tokens: TokenVerifier) -> Caller:
-    """Return who asks, by the token that the Web UI passes on; the body is not read before."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    try:
-        caller = tokens.verify(token if scheme.lower() == "bearer" else "", utc_now())
-    except TokenError as error:
-        raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"}) from None
-    if caller.roles.isdisjoint(_ROLES):
-        raise HTTPException(403, "the token has none of the roles support and ops")
-    return caller
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES:
-                    raise HTTPException(413, f"more than {BODY_BYTES >> 20} MB at once")
-    except TimeoutError:
-        raise HTTPException(408) from None
-    return bytes(body)
+        await serve_until_cancelled(server, settings.codec_host, settings.codec_port, "CODEC")
+    finally:
+        renewing.cancel()
 
 
 def _parsed(body: bytes) -> Payloads:
     try:
         return json_format.Parse(body, Payloads(), ignore_unknown_fields=True)
     except (json_format.ParseError, UnicodeDecodeError, RecursionError):
-        raise HTTPException(400, "no payloads in protobuf's JSON") from None
+        raise ProblemError(
+            Problem.MALFORMED_REQUEST, {"detail": "These are no payloads in protobuf's JSON."}
+        ) from None
 
 
 def _opened(codec: EncryptingCodec, payload: Payload) -> Payload:

@@ -16,7 +16,7 @@ KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep a connection, so that
 LINGER_SECONDS = 2.0
 MOST_LINGERING = 500
 HEAD_BYTES = 32 * 1024  # on the wire: request line, and headers with what stands around them
-BODY_BYTES = 128 * 1024  # on the wire: with what chunks and their trailers add
+WIRE_PER_BODY = 2  # bytes on the wire for one of a body at most: with what chunks and their trailers add
 MOST_PIPELINED = 16
 CONNECTIONS_REFUSED = Counter(
     "giftcert_http_connections_refused_total",
@@ -40,9 +40,10 @@ class BoundedConnection(HttpToolsProtocol):
     of a request: a line of 50 MB held up all others for 8 s.
     """
 
-    def __init__(self, *arguments: Any, most: int, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
+    def __init__(self, *arguments: Any, most: int, body_bytes: int, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*arguments, **options)
         self._most = most
+        self._body = WIRE_PER_BODY * body_bytes
         self._phase = _Phase.NOTHING
         self._left = HEAD_BYTES  # that may come until the head, or then the body, is complete
         self._is_deaf = self._is_draining = False
@@ -84,7 +85,7 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             raise OverflowError("too many pipelined requests")  # the parser stops at any exception
         super().on_headers_complete()
-        self._phase, self._left = _Phase.BODY, BODY_BYTES
+        self._phase, self._left = _Phase.BODY, self._body
         if self._is_draining:
             self.cycle.keep_alive = False
 

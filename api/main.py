@@ -1,27 +1,21 @@
 """The HTTP application put together, and the process that serves it."""
 
-import asyncio
 import gc
-import socket
-from functools import partial
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from pydantic.alias_generators import to_camel
 
 from api import certificates, health, pool, products, redemptions, refunds, reservations, verification
-from api.connections import KEEP_ALIVE_SECONDS, BoundedConnection
 from api.documentation import serve_documentation
 from api.middleware import RequestMiddleware
 from api.openapi import document
 from api.problems import handle_problems
-from api.server import Server, raise_file_limit
+from api.server import raise_file_limit, serve_until_cancelled, server_of
 from api.services import open_services
 from giftcert.settings import Settings
 
-SHUTDOWN_SECONDS = 5
 _CROSS_ORIGIN: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "DELETE"],
     "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Giftcert-End-User"],
@@ -69,46 +63,20 @@ def create_app(settings: Settings) -> FastAPI:
 async def serve(settings: Settings) -> None:
     """Serve the API until cancelled; requests under way are finished first."""
     app = create_app(settings)
-    connection: Any = partial(BoundedConnection, most=raise_file_limit(settings.api_connections))
-    options = uvicorn.Config(
+    server = server_of(
         app,
-        http=connection,
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        connections=raise_file_limit(settings.api_connections),
+        drain=settings.api_drain,
         **trusted_by(settings),
-        lifespan="off",  # a failure to start is ours to tell, in one line
-        ws="none",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    server = Server(options, connection, settings.api_drain)
     async with open_services(settings) as app.state.services:
         gc.collect()
         gc.freeze()  # what is loaded by now stays; looking through it again would hold up requests
         gc.set_threshold(YOUNG_OBJECTS)
-        with _listen(settings) as listener:
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            try:
-                await asyncio.shield(serving)
-            except asyncio.CancelledError:
-                server.should_exit = True
-                await serving
-                raise
+        await serve_until_cancelled(server, settings.api_host, settings.api_port, "API")
 
 
 def trusted_by(settings: Settings) -> dict[str, Any]:
     """Return the options by which uvicorn believes the proxies that the settings name, and nobody else."""
     networks = [str(network) for network in settings.trusted_proxies]
     return {"proxy_headers": bool(networks), "forwarded_allow_ips": networks}
-
-
-def _listen(settings: Settings) -> socket.socket:
-    address = (settings.api_host, settings.api_port)
-    try:
-        return socket.create_server(address, backlog=2048)
-    except OSError as error:
-        where = f"{settings.api_host}:{settings.api_port}"
-        raise OSError(
-            f"GIFTCERT_API_HOST, GIFTCERT_API_PORT: cannot listen on {where}: {error.strerror}"
-        ) from error

@@ -45,8 +45,9 @@ _NO_CONTENT_POLICY = (_CONTENT_POLICY, b"default-src 'none'; frame-ancestors 'no
 class RequestMiddleware:
     """Passes requests on within their limits; neither path parameters, query, body nor token reach the log."""
 
-    def __init__(self, app: ASGIApp, *, log: bool, most: int) -> None:
+    def __init__(self, app: ASGIApp, *, log: bool, most: int, body_bytes: int = BODY_BYTES) -> None:
         self._app = app
+        self._body_bytes = body_bytes
         self._logs_all = log
         self._most = most
         self._under_way = 0
@@ -77,7 +78,7 @@ class RequestMiddleware:
             if error is not None:
                 await answer(error)(scope, receive, send_on)
             else:
-                await self._app(scope, _limited(scope, receive), send_on)
+                await self._app(scope, _limited(scope, receive, self._body_bytes), send_on)
         finally:
             self._under_way -= 1
             self._record(scope, status, time.perf_counter() - began)
@@ -113,13 +114,13 @@ class RequestMiddleware:
             sys.stderr.write(_ENCODER.encode(line).decode() + "\n")
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
+def _limited(scope: Scope, receive: Receive, body_bytes: int) -> Receive:
     """Return what receives a request's body and refuses it when it is too large or too slow.
 
     It raises HTTPException, 413 or 408: FastAPI passes no other error of a body on.
     """
     deadline = scope.get("state", {}).get("deadline") or asyncio.get_running_loop().time() + BODY_SECONDS
-    left, is_complete = BODY_BYTES, False
+    left, is_complete = body_bytes, False
 
     async def receive_limited() -> Message:
         nonlocal left, is_complete

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
-from api.connections import MOST_LINGERING, BoundedConnection
+from api.connections import KEEP_ALIVE_SECONDS, MOST_LINGERING, BoundedConnection
+from api.middleware import BODY_BYTES
 
+SHUTDOWN_SECONDS = 5
 DRAIN_LOOK_SECONDS = 0.05
 TICKS_PER_SECOND = 10  # of uvicorn
 OTHER_FILES = MOST_LINGERING + 500
@@ -71,6 +75,50 @@ class Server(uvicorn.Server):
 
     def _connections(self) -> list[BoundedConnection]:
         return list(self.server_state.connections)  # type: ignore[arg-type] # the protocol of our options
+
+
+def server_of(
+    app: ASGIApp,
+    *,
+    connections: int,
+    drain: timedelta,
+    body_bytes: int = BODY_BYTES,
+    **others: Any,  # noqa: ANN401 - uvicorn's
+) -> Server:
+    """Return the server of an application of ours; ``others`` are options of uvicorn."""
+    connection: Any = partial(BoundedConnection, most=connections, body_bytes=body_bytes)
+    given = {
+        "http": connection,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "lifespan": "off",  # a failure to start is ours to tell, in one line
+        "ws": "none",
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    }
+    return Server(uvicorn.Config(app, **{**given, **others}), connection, drain)
+
+
+async def serve_until_cancelled(server: Server, host: str, port: int, setting: str) -> None:
+    """Serve at an address that two settings name; requests under way are finished first."""
+    with _listen(host, port, setting) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await serving
+            raise
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        names = f"GIFTCERT_{setting}_HOST, GIFTCERT_{setting}_PORT"
+        raise OSError(f"{names}: cannot listen on {host}:{port}: {error.strerror}") from error
 
 
 def raise_file_limit(connections: int) -> int:

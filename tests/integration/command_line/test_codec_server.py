@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from temporalio.client import Client
 
 from api.codec_server import BODY_BYTES, create_codec_app
 from giftcert.clock import utc_now
-from giftcert.security.key_files import KeyFileError
+from giftcert.security.key_files import KeyFileError, read_json
 from giftcert.security.tokens import Caller, create_signing_keys, issue_token
 from giftcert.settings import Settings
 from giftcert.temporal.client import data_converter_of
@@ -250,6 +251,41 @@ async def test_temporals_own_command_line_shows_an_encrypted_history_through_it(
     await until(is_opened)
     assert certificate_id not in await asyncio.to_thread(shown)
     await started.terminate()
+
+
+async def test_a_head_that_does_not_end_is_refused_as_by_the_api(endpoint: str) -> None:
+    port = int(endpoint.rpartition(":")[2])
+
+    async def answers() -> bool:
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /decode HTTP/1.1\r\nX: " + b"x" * 100_000)
+            heads.append(await reader.readline())
+            writer.close()
+        return bool(heads)
+
+    heads: list[bytes] = []
+    await until(answers)
+    assert heads == [b"HTTP/1.1 431 Request Header Fields Too Large\r\n"]
+
+
+async def test_keys_of_the_issuer_may_be_at_an_address(
+    settings: Settings, own_keys: dict[str, str], sealed: Sealed, token: Token
+) -> None:
+    body = json.dumps(read_json(Path(own_keys["jwt_jwks"]))).encode()
+
+    async def publish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        writer.close()
+
+    async with await asyncio.start_server(publish, "127.0.0.1", 0) as issuer:
+        address = f"http://127.0.0.1:{issuer.sockets[0].getsockname()[1]}/jwks"
+        transport = httpx.ASGITransport(create_codec_app(settings.model_copy(update={"jwt_jwks": address})))
+        async with httpx.AsyncClient(transport=transport, base_url="https://codec.example.com") as codec:
+            reply = await codec.post("/decode", **sealed.asked(token("support")))
+    assert contents(reply) == [{"certificate_id": ID}, "issued"]
 
 
 def test_without_keys_there_is_nothing_to_serve(giftcert: RunCommand, own_keys: dict[str, str]) -> None:

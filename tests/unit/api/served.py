@@ -6,15 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.connections import KEEP_ALIVE_SECONDS, BoundedConnection
 from api.middleware import RequestMiddleware
-from api.server import Server
+from api.server import Server, server_of
 
 
 async def answer_all(_: Scope, __: Receive, send: Send) -> None:
@@ -78,17 +75,13 @@ async def served(
     app: ASGIApp = answer_all, *, connections: int = 100, requests: int = 100, drain: float = 0, **others: Any
 ) -> AsyncIterator[Served]:
     """Serve an application as the API is served."""
-    connection: Any = partial(BoundedConnection, most=connections)
-    options = uvicorn.Config(
+    server = server_of(
         RequestMiddleware(app, log=False, most=requests),
-        http=connection,
-        log_config=None,
-        lifespan="off",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        connections=connections,
+        drain=timedelta(seconds=drain),
         timeout_graceful_shutdown=1,
-        **{"proxy_headers": False, **others},
+        **others,
     )
-    server = Server(options, connection, timedelta(seconds=drain))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
