@@ -86,8 +86,10 @@ async def _consume_until_failure(
         _log.exception("the consumer is made anew")
         await outages.restarts(errors.exceptions[0])
     finally:
-        await _try_briefly(loop.commit_offsets)
-        await _try_briefly(consumer.stop)
+        try:
+            await _try_briefly(loop.commit_offsets)
+        finally:  # also if we are told to end meanwhile
+            await _try_briefly(consumer.stop)
 
 
 def make_consumer(settings: Settings) -> AIOKafkaConsumer:

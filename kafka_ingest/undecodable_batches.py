@@ -38,6 +38,8 @@ _CORRUPT_TIMES = 3
 """Bytes that fail their checksum are fetched again: the network may have changed them, and not the disk."""
 _log = structlog.get_logger(__name__)
 _corrupt: Counter[tuple[int, int]] = Counter()
+_unreadable: dict[tuple[str, int], int] = {}
+"""The offset of each partition that was logged last as one that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,7 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
                 return taken
         except Exception as error:  # noqa: BLE001 - the other partitions go on
             topic, partition = self._topic_partition
-            offset, kind = self._partition_records.next_fetch_offset, type(error).__name__
-            _log.exception("cannot be read", topic=topic, partition=partition, offset=offset, error=kind)
+            _log_once(topic, partition, self._partition_records.next_fetch_offset, error)
             self._failed_at = time.monotonic()
         self._update_position()
         return taken
@@ -126,6 +127,16 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
             if left[0] <= 0:
                 return False
         return len(taken) < max_records
+
+
+def _log_once(topic: str, partition: int, offset: int, error: Exception) -> None:
+    """Log an error with its trace the first time only: its place is tried again every second."""
+    if _unreadable.get((topic, partition)) != offset:
+        _unreadable[topic, partition] = offset
+        kind = type(error).__name__
+        _log.error(
+            "cannot be read", topic=topic, partition=partition, offset=offset, error=kind, exc_info=error
+        )
 
 
 def begin_taking() -> None:

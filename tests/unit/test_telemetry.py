@@ -19,12 +19,12 @@ SEEN = Counter("giftcert_test_seen", "Something seen in a test")
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level, hook = list(root.handlers), root.level, sys.excepthook
+    handlers, level, hook, of_tests = list(root.handlers), root.level, sys.excepthook, structlog.get_config()
     yield
     sys.excepthook = hook
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**of_tests)
 
 
 @pytest.fixture

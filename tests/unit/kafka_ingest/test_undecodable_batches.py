@@ -3,19 +3,22 @@
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
+from structlog.testing import capture_logs
 
 from giftcert.security.keyring import Keyring
+from kafka_ingest import undecodable_batches
 from kafka_ingest.decoder import decode
 from kafka_ingest.quarantine import UNDECODABLE_BATCH, named_things
 from kafka_ingest.records import InputRecord
-from kafka_ingest.undecodable_batches import IsolatingRecords, records_in
+from kafka_ingest.undecodable_batches import BoundedResult, IsolatingRecords, begin_taking, records_in
+from tests.unit.kafka_ingest.fetched_batches import fetched as bounded
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
 NONE, GZIP = 0, 1
@@ -107,3 +110,22 @@ def test_such_a_record_cannot_be_searched(topic: str, tmp_path: Path) -> None:
     keyring = Keyring.create(tmp_path / "keyring.json")
     moved = InputRecord(topic, 0, 0, record.key, record.value)
     assert not named_things(moved, TOPICS, keyring).searchable
+
+
+def test_a_place_that_cannot_be_read_is_logged_once_however_often_it_is_fetched_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(BoundedResult, "_take", _out_of_memory)
+    monkeypatch.setattr(undecodable_batches, "_unreadable", {})
+    with capture_logs() as logged:
+        for topic in ("orders", "orders", "payments"):
+            begin_taking()
+            bounded(bytes(batch(0, b"{}")), topic).getall()
+    assert [(line["topic"], line["error"]) for line in logged] == [
+        ("orders", "MemoryError"),
+        ("payments", "MemoryError"),
+    ]
+
+
+def _out_of_memory(*_: object) -> NoReturn:
+    raise MemoryError
