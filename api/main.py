@@ -12,7 +12,7 @@ from api.documentation import serve_documentation
 from api.middleware import RequestMiddleware
 from api.openapi import document
 from api.problems import handle_problems
-from api.server import raise_file_limit, serve_until_cancelled, server_of
+from api.server import serve_until_cancelled, server_of
 from api.services import open_services
 from giftcert.settings import Settings
 
@@ -65,7 +65,7 @@ async def serve(settings: Settings) -> None:
     app = create_app(settings)
     server = server_of(
         app,
-        connections=raise_file_limit(settings.api_connections),
+        connections=settings.api_connections,
         drain=settings.api_drain,
         **trusted_by(settings),
     )

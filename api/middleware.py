@@ -133,7 +133,7 @@ def _limited(scope: Scope, receive: Receive, body_bytes: int) -> Receive:
             raise HTTPException(408) from None
         left -= len(message.get("body", b""))
         if left < 0:
-            raise HTTPException(413)
+            raise HTTPException(413, f"A body holds at most {body_bytes >> 10:,} KB.")
         is_complete = not message.get("more_body", False)
         return message
 

@@ -193,7 +193,10 @@ def _problem_of(error: Exception) -> ProblemError:
         case RequestValidationError():
             return _invalid(error.errors())
         case HTTPException():
-            return ProblemError(_BY_STATUS.get(error.status_code, Problem.INVALID_REQUEST))
+            problem = _BY_STATUS.get(error.status_code, Problem.INVALID_REQUEST)
+            return ProblemError(
+                problem, {"detail": error.detail} if problem is Problem.BODY_TOO_LARGE else {}
+            )
         case _ if is_database_away(error):
             # Nobody's mistake: one line in the log, without the trace that a mistake gets.
             _LOG.warning("database away", error=type(error).__name__)

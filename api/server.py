@@ -86,7 +86,7 @@ def server_of(
     **others: Any,  # noqa: ANN401 - uvicorn's
 ) -> Server:
     """Return the server of an application of ours; ``others`` are options of uvicorn."""
-    connection: Any = partial(BoundedConnection, most=connections, body_bytes=body_bytes)
+    connection: Any = partial(BoundedConnection, most=raise_file_limit(connections), body_bytes=body_bytes)
     given = {
         "http": connection,
         "log_config": None,
@@ -130,7 +130,7 @@ def raise_file_limit(connections: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         if soft < wanted:
             _LOG.warning(
-                "fewer connections than GIFTCERT_API_CONNECTIONS: the limit of open files is lower",
+                "fewer connections are served than were asked for: the limit of open files is lower",
                 files=soft,
             )
     return connections if soft == resource.RLIM_INFINITY else min(connections, max(1, soft - OTHER_FILES))
