@@ -111,6 +111,14 @@ async def entered(database: Database, partitions: set[tuple[str, int]]) -> Async
         yield connection
 
 
+def _is_of_another_day(error: asyncpg.PostgresError) -> bool:
+    """Whether a row was on its way to the default partition when its day got one of its own.
+
+    The constraint of a partition has no name; those of tables have one.
+    """
+    return isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None
+
+
 async def outlasting_races(transaction: Callable[[], Awaitable[T]]) -> T:
     """Return what came of a transaction; after a race with another one it is tried again."""
     for _ in range(RACES - 1):
@@ -147,7 +155,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure.SLOW
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        if state.startswith(_RACES):
+        if state.startswith(_RACES) or _is_of_another_day(error):
             return Failure.RACE
         if state.startswith(_RECORD_CLASSES):
             return Failure.RECORD

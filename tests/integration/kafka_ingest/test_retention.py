@@ -1,5 +1,6 @@
 """The days of payments that wait for their order, and of originals."""
 
+import asyncio
 from datetime import date, timedelta
 
 import pytest
@@ -87,6 +88,24 @@ async def test_a_day_gets_its_partition_also_when_payments_came_before_it_was_ma
     assert len(await days(store)) == DAYS_AHEAD + 1
     await store.commit(store.order_record(order(lines=[store.line()])))
     assert (await store.line_row()).standing.captured > 0
+
+
+async def test_a_record_that_comes_while_its_day_is_being_made_is_applied(store: Store) -> None:
+    """It was on its way to the default partition, which no longer takes it."""
+    async with store.database.transaction() as connection:
+        await make_days(connection, "inbox", utc_now().date(), 1)
+        coming = asyncio.create_task(store.commit(store.order_record(order(lines=[store.line()]))))
+        await until_somebody_waits(store)
+    await coming
+    assert await store.rows("SELECT reason FROM quarantine") == []
+    assert await store.value("SELECT tableoid::regclass::text FROM inbox") == f"inbox_{utc_now():%Y%m%d}"
+
+
+async def until_somebody_waits(store: Store) -> None:
+    while not await store.value(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'inbox_default'::regclass"
+    ):
+        pass
 
 
 async def test_what_stands_in_the_default_partition_is_dropped_after_the_horizon_too(store: Store) -> None:

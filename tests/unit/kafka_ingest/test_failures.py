@@ -6,6 +6,13 @@ import pytest
 from kafka_ingest.writer import Failure, failure_of
 
 
+def of_constraint(name: str | None) -> asyncpg.CheckViolationError:
+    """A row breaks a constraint; that of a partition has no name."""
+    error = asyncpg.CheckViolationError()
+    error.constraint_name = name
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
@@ -21,7 +28,8 @@ from kafka_ingest.writer import Failure, failure_of
         (asyncpg.UniqueViolationError(), Failure.RACE),
         (asyncpg.NumericValueOutOfRangeError(), Failure.RECORD),
         (asyncpg.CharacterNotInRepertoireError(), Failure.RECORD),
-        (asyncpg.CheckViolationError(), Failure.RECORD),
+        (of_constraint("orders_currency_check"), Failure.RECORD),
+        (of_constraint(None), Failure.RACE),
         (asyncpg.ProgramLimitExceededError(), Failure.RECORD),
         (asyncpg.exceptions._base.DataError("invalid input"), Failure.RECORD),
         (KeyError("a fault of ours that this record brings out"), Failure.RECORD),
