@@ -88,6 +88,7 @@ _WAITS_SINCE = f"""
     SELECT EXISTS (
         SELECT FROM outbox AS o JOIN events AS e USING (event_id)
         WHERE o.shard = {SHARD.format("$1")} AND e.stream_key = $1 AND e.event_type = $2 AND e.recorded_at > $3
+            AND e.payload ->> 'reason' = $4
     )
 """  # noqa: S608 - made of constants
 
@@ -122,8 +123,8 @@ class EventRepository(Repository):
         await self.append_keyed(stream_key, [about_input(OperatorActed(who=who, what=what), at)])
 
     async def append_once(self, stream_key: str, record: EventRecord, since: datetime) -> bool:
-        """Append an event and return ``True``, unless one of its type and key was recorded since and still waits."""
-        if await self._fetchval(_WAITS_SINCE, stream_key, record.event_type, since):
+        """Append an event and return ``True``, unless one of its type, key and reason was recorded since and waits."""
+        if await self._fetchval(_WAITS_SINCE, stream_key, record.event_type, since, record.payload["reason"]):
             return False
         await self.append_keyed(stream_key, [record])
         return True

@@ -307,6 +307,16 @@ async def test_an_outage_that_lasts_is_told_once_a_minute_with_its_place(
     assert scene.outages.parts == set()
 
 
+async def test_outages_of_two_parts_at_one_place_are_both_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.0)
+    for part in ("Temporal", ingest_outages.STUCK, "Temporal"):
+        await scene.outages.goes_on(part, TimeoutError())
+    told = [payload["reason"] for _, payload in await scene.store.events()]
+    assert told == ["Temporal fails", ingest_outages.STUCK]
+
+
 async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(ingest_outages, "WATCH_SECONDS", 0.02)
