@@ -14,6 +14,7 @@ from giftcert.domain.policy import Policy
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+LATER = NOON + HOUR
 ORDER = "IM-1001"
 POLICY = Policy()
 _numbers = count(1)
@@ -91,6 +92,9 @@ def returned(*line_ids: str, version: int = 2, at: datetime = NOON) -> m.LinesRe
     return m.LinesReturned(
         cause=cause(at=at), order_id=ORDER, version=version, channel="im", line_ids=line_ids
     )
+
+
+TWO, BOTH = stated(TELEVISION, A), stated(A, B)
 
 
 # Payments -----------------------------------------------------------------------------------------
@@ -189,6 +193,11 @@ def standings(
 ) -> dict[str, LineStanding]:
     """Return how the certificate lines stand after these messages, by lineId; the newest line of a lineId counts."""
     return by_number(line_standings(fold(*messages), counted or {}))
+
+
+def standing_of_a(*messages: m.OrderMessage) -> LineStanding:
+    """Return how the line of certificate ``A`` stands."""
+    return standings(*messages)["2"]
 
 
 def by_number(standings: Mapping[int, LineStanding]) -> dict[str, LineStanding]:
