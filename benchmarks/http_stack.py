@@ -53,10 +53,10 @@ def measure(
     with new_folder() as folder, servers(folder, "postgres") as addresses:
         url, owner_url = addresses["database_url"], addresses["database_owner_url"]
         migrate(owner_url)
-        settings = _prepare(url, folder)
+        settings = prepare(url, folder)
         asyncio.run(fill(settings, owner_url, folder))
-        with _floor(owner_url) as floor_port, _service(url, folder, environment) as port:
-            headers = (_authorization(settings), "Idempotency-Key: {n}")
+        with _floor(owner_url) as floor_port, api_process(url, folder, environment) as (port, _):
+            headers = (authorization(settings), "Idempotency-Key: {n}")
             floor = _load(folder / FLOOR, floor_port, seconds, lines[0])
             service = _load(folder / SERVICE, port, seconds, lines[1], *headers)
             print(json.dumps(asdict(_compare(floor, service, rounds)), indent=1))
@@ -84,7 +84,7 @@ def _median(rates: Sequence[Rate]) -> Rate:
     return Rate(*(round(median(values), 1) for values in columns))
 
 
-def _prepare(url: str, folder: Path) -> Settings:
+def prepare(url: str, folder: Path) -> Settings:
     """Make keys, and return the settings that lead to them and to the tables."""
     settings = Settings(_env_file=None, database_url=url, state_dir=folder / "keys")
     EmbeddedKeys.of(settings).ensure()
@@ -103,8 +103,8 @@ def _floor(url: str) -> Iterator[int]:
 
 
 @contextmanager
-def _service(url: str, folder: Path, settings: dict[str, str]) -> Iterator[int]:
-    """The API as it is in production, its log in a file; yields its port."""
+def api_process(url: str, folder: Path, settings: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """The API as it is in production, its log in a file; yields its port and process id."""
     port = _free_port()
     environment = {
         "GIFTCERT_DATABASE_URL": url,
@@ -117,12 +117,12 @@ def _service(url: str, folder: Path, settings: dict[str, str]) -> Iterator[int]:
     }
     with (folder / "api.log").open("wb") as log:
         command = [sys.executable, "-m", "benchmarks.api_service"]
-        with _process(command, environment | settings, stderr=log):
+        with _process(command, environment | settings, stderr=log) as process:
             _await_answer(f"http://127.0.0.1:{port}/healthz")
-            yield port
+            yield port, process.pid
 
 
-def _authorization(settings: Settings) -> str:
+def authorization(settings: Settings) -> str:
     """Return the header of a channel's token."""
     token = issue_token(
         EmbeddedKeys.of(settings).private_key,

@@ -19,7 +19,8 @@ PER_SECOND = 8_000
 """Certificates to have ready for each second of a run; the pool must not run dry."""
 
 
-async def _fill(settings: Settings, url: str, quantity: int) -> None:
+async def fill(settings: Settings, url: str, quantity: int) -> None:
+    """Make the product and a pool of four times as many certificates."""
     database = Database(url)
     async with database.transaction() as connection:
         await ProductRepository(connection).put([PRODUCT])
@@ -37,7 +38,7 @@ def main() -> None:
     quantity = int(chosen.rounds * (chosen.seconds + 1) * PER_SECOND)
     lines = "GET /claim", f"GET /certificates/next?channel={CHANNEL}&product={PRODUCT.id}"
     measure(
-        lambda settings, url, _: _fill(settings, url, quantity),
+        lambda settings, url, _: fill(settings, url, quantity),
         lines,
         chosen.rounds,
         chosen.seconds,
