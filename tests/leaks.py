@@ -6,6 +6,7 @@ they are a secret.
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
@@ -42,10 +43,9 @@ class Secrets:
     def in_file(self, path: Path) -> set[str]:
         """Return how secrets stand in a file, in pieces that overlap."""
         found, rest = set[str](), b""
-        with path.open("rb") as file:
-            while piece := file.read(CHUNK):
-                found |= self.in_bytes(rest + piece)
-                rest = piece[-OVERLAP:]
+        for piece in _written(path):
+            found |= self.in_bytes(rest + piece)
+            rest = piece[-OVERLAP:]
         return found
 
     def _is_secret(self, run: bytes) -> bool:
@@ -65,6 +65,23 @@ class Secrets:
             if any(self._is_secret(digits) for digits in re.findall(rb"[0-9]{8,}", decoded)):
                 return True
         return False
+
+
+def _written(path: Path) -> Iterator[bytes]:
+    """Yield what a file holds, without the holes that Kafka leaves: of its state they are nine tenths."""
+    with path.open("rb") as file:
+        at, end = 0, file.seek(0, os.SEEK_END)
+        while at < end:
+            try:
+                at = file.seek(at, os.SEEK_DATA)
+            except OSError:  # nothing but a hole up to the end
+                return
+            hole = file.seek(at, os.SEEK_HOLE)
+            file.seek(at)
+            while at < hole and (piece := file.read(min(CHUNK, hole - at))):
+                at += len(piece)
+                yield piece
+            at = max(at, hole)
 
 
 async def texts_of_every_table(database: Database) -> AsyncIterator[bytes]:

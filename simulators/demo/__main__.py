@@ -26,7 +26,10 @@ def options_of(arguments: list[str] | None = None) -> Options:
     )
     parser.add_argument("--pace", type=float, default=15.0, help="stories begun a second")
     parser.add_argument(
-        "--patience", type=float, default=90.0, help="seconds until what is missing is missing"
+        "--patience",
+        type=float,
+        default=90.0,
+        help="seconds without the end of any story until what is missing counts as missing",
     )
     given = parser.parse_args(arguments)
     goods = 10 * given.sales if given.goods is None else given.goods

@@ -61,3 +61,20 @@ async def test_what_never_comes_out_ends_the_day_without_its_end(world: World) -
     stage = Stage(world, pace=10_000)
     await stage.perform({evening: 1, day: 1}, patience=0.05)
     assert [play.failure for play in (*stage.plays[day], *stage.plays[evening])] == [None, NEVER_BEGUN]
+
+
+async def test_a_slow_day_goes_on_as_long_as_stories_come_out(world: World) -> None:
+    ends: list[float | None] = []
+
+    async def looks_at_the_end(_: Play) -> None:
+        assert stage._limit is not None
+        ends.append(stage._limit.when())
+
+    evening = Scenario("evening", looks_at_the_end, channels=("pos",), ends_the_day=True)
+    day = Scenario("day", looks_at_the_end, channels=("pos",))
+    stage = Stage(world, pace=10_000)
+    await stage.perform({evening: 1, day: 1}, patience=30)
+    [by_day, in_the_evening] = ends
+    assert by_day is not None
+    assert in_the_evening is not None
+    assert by_day < in_the_evening
