@@ -78,6 +78,7 @@ class Keeper:
         self._delay = _FIRST_DELAY
         self._watch: asyncio.Task[None] | None = None
         self._record: Path | None = None
+        self._failed_look = ""
         self.process: Process | None = None
 
     async def launch(self) -> Process:
@@ -170,14 +171,14 @@ class Keeper:
         return killed
 
     async def _await_ready(self, process: Process) -> None:
-        program = self._program
+        program, self._failed_look = self._program, ""
         self._let_start(process)
         try:
             async with asyncio.timeout(program.ready_within):
-                while not await program.is_ready() and process.returncode is None:  # noqa: ASYNC110 - of another process
+                while not await self._is_ready() and process.returncode is None:  # noqa: ASYNC110 - of another process
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
-            words = f" ({line})" if (line := self.last_line()) else ""
+            words = f" ({line})" if (line := self._failed_look or self.last_line()) else ""
             raise StackError(
                 f"{program.name} was not ready within {program.ready_within:.0f} s{words}"
             ) from None
@@ -185,6 +186,14 @@ class Keeper:
             raise StackError(f"{program.name} {await self._ended(process)} before it was ready")
         address = program.address if isinstance(program.address, str) else program.address()
         self._report(program.name, f"ready  {address}  {time.monotonic() - self._launched_at:.1f} s")
+
+    async def _is_ready(self) -> bool:
+        """Whatever a look at it fails with, as where it dies in the middle of one: then it is not ready."""
+        try:
+            return await self._program.is_ready()
+        except Exception as error:  # noqa: BLE001 - a part that nobody keeps any more would stay dead
+            self._failed_look = str(error)
+            return False
 
     async def _keep(self, process: Process) -> None:
         name = self._program.name

@@ -4,10 +4,12 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from asyncpg import ConnectionDoesNotExistError
 from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports
 
 from giftcert.embedded.keeper import Keeper, Program, Report
@@ -53,6 +55,36 @@ async def test_a_part_that_dies_is_reported_and_started_again(
         await holds(lambda: len(reports.of("ready")) == 2)
         assert reports.of("was killed by SIGKILL; starting it again in 0.5 s")
         assert pid_of(keeper) != first
+
+
+async def test_a_part_that_dies_in_the_middle_of_a_look_is_started_again(
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
+) -> None:
+    program = stand_in(OBEDIENT)
+    looks = 0
+
+    async def is_ready() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise ConnectionDoesNotExistError("connection was closed in the middle of operation")
+        return await program.is_ready()
+
+    async with kept(replace(program, is_ready=is_ready), state, reports) as keeper:
+        os.kill(pid_of(keeper), signal.SIGKILL)
+        await holds(lambda: len(reports.of("ready")) == 2)
+
+
+async def test_why_a_look_at_a_part_fails_is_said_when_it_never_gets_ready(
+    state: StateFolder, reports: Reports, stand_in: MakeProgram
+) -> None:
+    async def is_ready() -> bool:
+        raise ConnectionDoesNotExistError("no such password")
+
+    program = stand_in("import signal; signal.pause()", ready_within=0.3, is_ready=is_ready)
+    with pytest.raises(StackError, match=r"part was not ready within 0 s \(no such password\)"):
+        async with kept(program, state, reports):
+            pass
 
 
 async def test_a_part_that_dies_again_and_again_is_started_after_ever_longer_waits(
