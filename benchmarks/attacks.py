@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -148,39 +148,35 @@ async def _call(port: int, request: bytes, times: list[float], failures: list[Ba
             failures.append(error)
 
 
-@asynccontextmanager
-async def _measuring(port: int, request: bytes, api: psutil.Process) -> AsyncIterator[list[Outcome]]:
-    """Call and look at the memory while the body runs; the list then holds what came of it."""
-    times: list[float] = []
-    failures: list[BaseException] = []
-    memory = [api.memory_info().rss]
+async def _watch(api: psutil.Process, memory: list[int]) -> None:
+    while True:
+        memory.append(api.memory_info().rss)
+        await asyncio.sleep(0.02)
 
-    async def watch() -> None:
-        while True:
-            memory.append(api.memory_info().rss)
-            await asyncio.sleep(0.02)
 
-    tasks = [asyncio.create_task(_call(port, request, times, failures)) for _ in range(CALLERS)]
-    tasks.append(asyncio.create_task(watch()))
-    found: list[Outcome] = []
-    yield found
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    found.append(Outcome(round(quantiles(times, n=100)[-1], 1), len(failures), max(memory) >> 20, ""))
+async def _attack(name: str | None, port: int) -> str:
+    """Return what came of an attacker, or after a while without one that there was none."""
+    if name is None:
+        await asyncio.sleep(SECONDS)
+        return "nothing"
+    command = [sys.executable, "-m", "benchmarks.attacks", name, str(port)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    output, _ = await process.communicate()
+    await asyncio.sleep(1)
+    return output.decode().strip()
 
 
 async def _under(attack: str | None, port: int, request: bytes, api: psutil.Process) -> Outcome:
-    said = "nothing"
-    async with _measuring(port, request, api) as found:
-        if attack is None:
-            await asyncio.sleep(SECONDS)
-        else:
-            command = [sys.executable, "-m", "benchmarks.attacks", attack, str(port)]
-            process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-            said = (await process.communicate())[0].decode().strip()
-            await asyncio.sleep(1)
-    return Outcome(**asdict(found[0]) | {"attacker": said})
+    times: list[float] = []
+    failures: list[BaseException] = []
+    memory: list[int] = []
+    tasks = [asyncio.create_task(_call(port, request, times, failures)) for _ in range(CALLERS)]
+    tasks.append(asyncio.create_task(_watch(api, memory)))
+    said = await _attack(attack, port)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return Outcome(round(quantiles(times, n=100)[-1], 1), len(failures), max(memory) >> 20, said)
 
 
 async def _all(port: int, request: bytes, api: psutil.Process) -> dict[str, Outcome]:
