@@ -25,6 +25,7 @@ STRAY_HOLDER = Rule(3, "strayHolder")
 REFUNDED_UNCAPTURED = Rule(4, "refundedUncaptured")
 REFUNDED_OF_OTHER = Rule(4, "refundedOfOther")
 INPUT_LOST = Rule(9, "inputLost", "order")
+ORDER_UNREADABLE = Rule(9, "orderUnreadable", "order")
 STANDING_DIFFERS = Rule(9, "standingDiffers", "order")
 UNDECIDED = Rule(9, "undecided")
 ISSUED_UNPAID = Rule(10, "issuedUnpaid")
@@ -50,6 +51,12 @@ def violations(stored: StoredOrders, policy: Policy, now: datetime) -> Iterator[
             yield from _refunded_too_much(seen[ref], decided.get(row.holder or ""))
             for certificate_id in sorted(concerned_by(row) & decided.keys()):
                 yield from _undecided(decided[certificate_id], ref, seen, policy, now)
+
+
+def order_unreadable(order_id: str, error: ValueError) -> Violation:
+    """Nothing can be folded into such an order, and nothing else about it can be checked."""
+    expected = "an order that can be decoded, with its lines and the certificates that it concerns"
+    return ORDER_UNREADABLE.broken(order_id, "", expected, str(error))
 
 
 def _inputs_lost(order: Order, received: int) -> Iterator[Violation]:

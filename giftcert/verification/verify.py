@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
 
 from giftcert.domain.identifiers import uuid7
-from giftcert.domain.order.order import Order
 from giftcert.domain.policy import Policy
 from giftcert.kafka_connection import connection_options
 from giftcert.security.keyring import Keyring
@@ -24,13 +23,14 @@ from giftcert.storage.verification.session import (
     QUARANTINE,
     STATES,
     CertificateRow,
+    OrderRow,
     RecordedEvent,
     Session,
     verification_session,
 )
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.verification.audit_chain import ChainCheck
-from giftcert.verification.order_checks import violations
+from giftcert.verification.order_checks import order_unreadable, violations
 from giftcert.verification.recorded_events import Cutoff, look_at_certificates, look_at_event
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.stream import StreamIndex, look_at_topic, read_stream
@@ -160,14 +160,27 @@ class _Verification:
         return suspects
 
     async def _look_at_orders(self) -> None:
-        async def look(page: Sequence[Order]) -> None:
-            stored = await self.session.stored(page)
-            self.findings.check(len(stored.lines), 9)
-            self.findings.add_all(violations(stored, self.policy, self.cutoff.read_until))
-            await self.secrets.look_at(LINES, [order.order_id for order in page], but_ids=True)
+        async def look(page: Sequence[OrderRow]) -> None:
+            await self._hold_against_domain(page)
+            await self.secrets.look_at(LINES, [row.order_id for row in page], but_ids=True)
 
         total = await self.session.count_orders()
-        await self._page_by_page("orders", total, self.session.orders, look, lambda order: order.order_id, "")
+        await self._page_by_page("orders", total, self.session.orders, look, lambda row: row.order_id, "")
+
+    async def _hold_against_domain(self, page: Sequence[OrderRow]) -> None:
+        """Name the orders that cannot be decoded, and hold all others against the domain."""
+        try:
+            stored = await self.session.stored(page)
+        except ValueError as error:
+            if len(page) == 1:
+                self.findings.add(order_unreadable(page[0].order_id, error))
+                return
+            half = len(page) // 2
+            await self._hold_against_domain(page[:half])
+            await self._hold_against_domain(page[half:])
+            return
+        self.findings.check(len(stored.lines), 9)
+        self.findings.add_all(violations(stored, self.policy, self.cutoff.read_until))
 
     async def _look_at_rest(self, *, is_sample: bool) -> None:
         """Look at all that belongs to no certificate and came since what was read of the stream; and at counts."""

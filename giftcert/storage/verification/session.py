@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -96,7 +96,7 @@ _EVENTS = f"""
 _KEYED_EVENTS = f"""
     SELECT {_EVENT} FROM events AS e WHERE certificate_id IS NULL AND event_id > $1 ORDER BY event_id LIMIT $2
 """  # noqa: S608 - made of constants
-_ORDERS = "SELECT aggregate FROM orders WHERE order_id > $1 AND {} ORDER BY order_id LIMIT $2"
+_ORDERS = "SELECT order_id, aggregate FROM orders WHERE order_id > $1 AND {} ORDER BY order_id LIMIT $2"
 _LINES = f"SELECT {LINE} FROM order_lines WHERE order_id = ANY($1)"  # noqa: S608 - made of constants
 _RECEIVED = "SELECT order_id, count(*) FROM inbox WHERE order_id = ANY($1) GROUP BY order_id"
 _WAITING = """
@@ -180,6 +180,13 @@ class RecordedEvent:
     published: Sequence[bytes]
     unlinked: bool
     macs: Sequence[bytes]
+
+
+class OrderRow(NamedTuple):
+    """An order as it lies in its row."""
+
+    order_id: str
+    aggregate: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,14 +273,19 @@ class Session:
         """Return how many orders there are to look at."""
         return await self._count(f"orders WHERE {self._is_wanted}")
 
-    async def orders(self, after: str) -> list[Order]:
+    async def orders(self, after: str) -> list[OrderRow]:
         """Return the orders behind this one."""
         rows = await self._connection.fetch(_ORDERS.format(self._is_wanted), after, ORDER_PAGE)
-        return [_ORDER.decode(row[0]) for row in rows]
+        return [OrderRow(*row) for row in rows]
 
-    async def stored(self, orders: Collection[Order]) -> StoredOrders:
-        """Return orders with all that concerns them, within a snapshot."""
-        ids = [order.order_id for order in orders]
+    async def stored(self, rows: Sequence[OrderRow]) -> StoredOrders:
+        """Return orders with all that concerns them, within a snapshot.
+
+        Raises:
+            ValueError: an order, a line of one, or a certificate that it concerns cannot be decoded.
+        """
+        orders = [_ORDER.decode(row.aggregate) for row in rows]
+        ids = [row.order_id for row in rows]
         lines = await self._lines(ids)
         concerned = {one for row in lines.values() for one in concerned_by(row)}
         found = await CertificateRepository(self._connection).load_all(concerned)

@@ -176,6 +176,7 @@ async def test_a_rotation_under_load_fails_no_request_and_running_workflows_foll
             await rotation.destroy_unneeded("olga", "done")
             await more(counts)
         keys = await rotation.usage()
+    print(dict(counts))  # for pytest -s
     assert not live(keys) & before
     assert all(one.rows == one.runs == 0 for one in keys if one.retired_at)
     assert sum(one.runs for one in keys) >= SOLD

@@ -144,6 +144,18 @@ async def order_is_forgotten(world: World) -> None:
     await world.spoil("DELETE FROM orders WHERE order_id = 'IM-S'")
 
 
+async def order_is_garbled(world: World) -> None:
+    await world.spoil("UPDATE orders SET aggregate = '\\x81a7' || aggregate WHERE order_id = 'IM-S'")
+
+
+async def line_of_an_order_is_garbled(world: World) -> None:
+    await world.spoil("UPDATE order_lines SET standing = '[]' WHERE order_id = 'IM-S'")
+
+
+async def certificate_of_an_order_is_garbled(world: World) -> None:
+    await world.spoil("UPDATE certificates SET state = '[]' WHERE certificate_id = :id", of=ISSUED)
+
+
 async def shard_is_never_published(world: World) -> None:
     await world.spoil("DELETE FROM outbox_shards WHERE shard = 7")
 
@@ -176,6 +188,9 @@ LOSSES: dict[str, tuple[Callable[[World], Awaitable[None]], str]] = {
         "paymentLeftBehind",
     ),
     "an order that was forgotten": (order_is_forgotten, "orderLost"),
+    "an order that cannot be decoded": (order_is_garbled, "orderUnreadable"),
+    "a line that cannot be decoded": (line_of_an_order_is_garbled, "orderUnreadable"),
+    "a certificate that cannot be decoded": (certificate_of_an_order_is_garbled, "orderUnreadable"),
     "a shard that nobody publishes": (shard_is_never_published, "shardMissing"),
 }
 
