@@ -252,7 +252,9 @@ def _alert(
         foreign_currency=foreign.currency if foreign else None,
     )
     at = (cause or standing.naming.began.cause).occurred_at
-    return about_input(alert, at, standing.channel, cause, standing.currency)
+    record = about_input(alert, at, standing.channel, cause, standing.currency)
+    whose = {"customerId": standing.customer_id}
+    return replace(record, sale_channel=standing.channel, payload=record.payload | whose)
 
 
 def _report_too_large(plan: BatchPlan, now: datetime) -> None:

@@ -69,6 +69,12 @@ def is_money(hint: Any) -> bool:  # noqa: ANN401 - an annotation
     return MINOR_UNITS in getattr(hint, "__metadata__", ())
 
 
+@lru_cache(maxsize=128)
+def has_money(kind: Any) -> bool:  # noqa: ANN401 - a dataclass
+    """Return whether a field of a dataclass is always an amount of money."""
+    return any(map(is_money, get_type_hints(kind, include_extras=True).values()))
+
+
 @lru_cache(maxsize=512)
 def camel_case(name: str) -> str:
     """Return a field's name as it stands in JSON."""

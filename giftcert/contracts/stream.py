@@ -3,7 +3,7 @@
 A record is a CloudEvent 1.0 in Kafka's binary mode.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from giftcert.contracts.payload import Money, payload_of
+from giftcert.contracts.payload import Money, has_money, payload_of
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.decision import Recorded
+from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.clients import Client, survivor_of
 
 COMPONENT = "workflow"  # the part that decides over certificates, as ``error`` events name it
 SCHEMA_VERSION = 1  # rises only when a reader of the version before would break
@@ -63,15 +65,23 @@ class StoredEvent(EventFields):
 
 
 def stamp(
-    before: CertificateState, recorded: Sequence[Recorded], *, at: datetime, channel: str | None = None
+    before: CertificateState,
+    recorded: Sequence[Recorded],
+    *,
+    at: datetime,
+    channel: str | None = None,
+    clients: Collection[Client] = (),
 ) -> list[EventRecord]:
     """Return the events of one decision, each with the certificate as it stood after it.
 
     ``at`` is the instant of the decision, business time of what no record caused; ``channel`` is where a request came
-    from, else what no record caused happened where the certificate was sold.
+    from, else what no record caused happened where the certificate was sold. Money has a customer, of ``clients`` the
+    survivor of a merge.
     """
     sellers = (before.sale_channel, *(one.after.sale_channel for one in recorded))
-    return [_record(one, seller, at, channel) for seller, one in zip(sellers, recorded, strict=False)]
+    return [
+        _record(one, seller, at, channel, clients) for seller, one in zip(sellers, recorded, strict=False)
+    ]
 
 
 def standing(state: CertificateState, sale_channel: str | None = None) -> Mapping[str, Any]:
@@ -88,9 +98,16 @@ def standing(state: CertificateState, sale_channel: str | None = None) -> Mappin
     }
 
 
-def _record(one: Recorded, sold_by: str | None, at: datetime, channel: str | None) -> EventRecord:
-    said, cause = standing(one.after, sold_by), one.cause
+def _record(
+    one: Recorded, sold_by: str | None, at: datetime, channel: str | None, clients: Collection[Client]
+) -> EventRecord:
+    said, cause = dict(standing(one.after, sold_by)), one.cause
     payload = payload_of(one.event, one.after.currency)
+    kind: Any = type(one.event)
+    if has_money(kind):  # it is counted by who bought and who sold, also of an earlier sale
+        buyer, seller = _buyer_and_seller(one.after, one.event)
+        payload["customerId"] = survivor_of(clients, buyer)
+        said["sale_channel"] = seller or said["sale_channel"]
     if one.event.type.startswith(
         "error."
     ):  # every error says where its input stands, as far as that is known
@@ -104,6 +121,20 @@ def _record(one: Recorded, sold_by: str | None, at: datetime, channel: str | Non
         cause=cause,
         **said,
     )
+
+
+def _buyer_and_seller(state: CertificateState, event: PublicEvent) -> tuple[str | None, str | None]:
+    """Return the customer and the channel of the order that an event's money is about.
+
+    That is the order that the event names where it is one of the certificate's, else the order of its sale: what is
+    spent is counted by who bought the certificate.
+    """
+    order_id = getattr(event, "order_id", None)
+    standing = next((line.standing for line in state.lines if line.ref.order_id == order_id), None)
+    if standing is not None:
+        return standing.customer_id, standing.channel
+    sale = next((sale for sale in reversed(state.sales) if sale.order_id == order_id), state.sale)
+    return (sale.customer_id, sale.channel) if sale else (None, None)
 
 
 class _Cause(msgspec.Struct, frozen=True, rename="camel", gc=False):

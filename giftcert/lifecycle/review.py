@@ -264,7 +264,9 @@ class Review:
             raise StandingStillError
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
-        self.records += stamp(self.state, decision.recorded, at=self.now, channel=channel)
+        self.records += stamp(
+            self.state, decision.recorded, at=self.now, channel=channel, clients=self._terms.clients
+        )
         before, self.state = self.state.reservation, decision.state
         if decision.state.reservation != before:
             self.resolution = _resolution(decision) or self.resolution

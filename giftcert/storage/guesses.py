@@ -12,7 +12,7 @@ from asyncpg import Record
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.guessing import GuessPolicy, NumberLock
 from giftcert.domain.rate_limits import Counted
-from giftcert.storage.certificates import COLUMNS, FROM, IS_PENDING, LoadedCertificate, idle, stored_of
+from giftcert.storage.certificates import COLUMNS, FROM, IDLE, LoadedCertificate, idle, stored_of
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.repository import Repository
 
@@ -25,7 +25,7 @@ _ONE_AT_A_TIME = """
 _WRONG = "SELECT count(*), min(failed_at) FROM wrong_credentials WHERE"
 # A lock that is over, or was lifted, lets nothing count that failed before its end.
 _FIND = f"""
-    SELECT {COLUMNS}, {IS_PENDING}, l.locked_until, l.locks, k.parameters, k.answer,
+    SELECT {COLUMNS}, {IDLE}, l.locked_until, l.locks, k.parameters, k.answer,
         of_number.*, of_guesser.*
     FROM (VALUES (1)) AS one
     LEFT JOIN idempotency_keys AS k ON k.caller_key = $5 AND k.kept

@@ -7,7 +7,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from giftcert.contracts import notices
-from giftcert.contracts.payload import camel_case, is_money
+from giftcert.contracts.payload import camel_case, has_money, is_money
 from giftcert.contracts.stream import SCHEMA_VERSION
 from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import RefundState, Status
@@ -28,6 +28,11 @@ class EventKind:
     def is_error(self) -> bool:
         """Whether its payload says where an input stands."""
         return self.event_type.startswith("error.")
+
+    @property
+    def has_customer(self) -> bool:
+        """Whether its payload says who bought what its money is about."""
+        return all(kind in get_args(PublicEvent) and has_money(kind) for kind in self.classes)
 
     @property
     def description(self) -> str:
@@ -121,12 +126,14 @@ def _standing(about: set[About]) -> Schema:
 
 
 def _payload(kind: EventKind) -> Schema:
-    """An error's payload says where its input stands, as far as there is one."""
+    """An error's payload says where its input stands, as far as there is one; money says whose it is."""
     properties = _schema_of(kind.classes[0])["properties"]
     if kind.is_error:
         place = {"topic": _TEXT, "partition": _INTEGER, "offset": _INTEGER, "eventId": _TEXT}
         nullable = {name: _nullable(schema) for name, schema in place.items()}
         properties = {**properties, **nullable, "component": _TEXT}
+    if kind.has_customer:
+        properties = {**properties, "customerId": _nullable(_TEXT)}
     return _closed_object(properties)
 
 

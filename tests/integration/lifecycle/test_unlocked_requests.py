@@ -136,6 +136,19 @@ async def test_a_call_under_the_same_key_in_between_is_answered_once(
     assert [one.redemption_id for one in (await world.state(certificate_id)).redemptions] == ["R-1"]
 
 
+async def test_a_hold_without_lines_names_the_survivor_of_a_merge_as_the_customer(world: World) -> None:
+    certificate_id = await world.issued()
+    await world.act(certificate_id, hold("R-1"))
+    async with world.database.connection() as connection:
+        await connection.execute(
+            """INSERT INTO clients (client_id, merged_into, occurred_at, event_id)
+                VALUES ('C-1', 'C-2', now(), '1'), ('C-2', NULL, now(), '2')"""
+        )
+    await world.act(certificate_id, hold("R-2"))
+    held = await world.events(certificate_id, "redemption.authorized")
+    assert [one["payload"]["customerId"] for one in held] == ["C-1", "C-2"]
+
+
 async def test_many_holds_at_once_never_take_more_than_the_balance(world: World) -> None:
     certificate_id = await world.issued()
     amount = WORTH // 5

@@ -2,13 +2,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from giftcert.contracts.stream import EventRecord, stamp
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision, Recorded
 from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import CertificateState, Sale, Status
-from giftcert.domain.clients import Recipient
+from giftcert.domain.clients import Client, Recipient
 from giftcert.domain.policy import Terms
 from giftcert.domain.products import Product
 
@@ -20,7 +22,7 @@ ORDERED = CertificateState(
     currency="RUB",
     nominal=500_000,
     status=Status.ORDERED,
-    sale=Sale(order_id="IM-1001", line_key=1, line_id="2", amount=450_000, channel="im"),
+    sale=Sale(order_id="IM-1001", line_key=1, line_id="2", amount=450_000, channel="im", customer_id="C-77"),
 )
 GIFT = Product(id="GC-OPEN", currency="RUB", nominal=None)
 CAUSE = Cause("All_Payments", "pay-1", NOON - timedelta(minutes=1), "pos")
@@ -69,6 +71,7 @@ def test_an_event_tells_how_the_certificate_stands_after_it() -> None:
             "amount": {"amount": 450_000, "currency": "RUB"},
             "paymentIds": ["P-9"],
             "validUntil": "2027-11-23T12:00:00Z",
+            "customerId": "C-77",
         },
     )
 
@@ -128,6 +131,49 @@ def test_a_release_still_tells_who_had_sold() -> None:
     (record,) = stamped(ORDERED, released)
 
     assert (record.status, record.sale_channel, record.payload["reason"]) == ("available", "im", "unpaid")
+
+
+def test_money_that_goes_back_for_an_earlier_sale_is_counted_by_who_bought_and_sold_then() -> None:
+    earlier = replace(
+        ORDERED.sale or pytest.fail("no sale"), ended=e.ReleaseReason.ORDER_CANCELLED, channel="pos"
+    )
+    sold_again = replace(
+        ORDERED,
+        sale=Sale(order_id="IM-2", line_key=1, line_id="1", amount=500_000, channel="im", customer_id="C-80"),
+        past_sales=(earlier,),
+    )
+    (record,) = stamped(sold_again, pending("IM-1001"), cause=None)
+
+    assert (record.payload["customerId"], record.sale_channel, record.channel) == ("C-77", "pos", "pos")
+
+
+def test_what_is_spent_is_counted_by_who_bought_the_certificate() -> None:
+    spent = e.RedemptionAuthorized(redemption_id="r", amount=100, order_id="PS-9", payment_id=None)
+    issued = evolve(ORDERED, ISSUED, NOON)
+    (record,) = stamped(issued, spent)
+
+    assert (record.payload["customerId"], record.sale_channel, record.channel) == ("C-77", "im", "pos")
+
+
+def test_money_names_the_survivor_of_a_merge() -> None:
+    clients = (Client(client_id="C-77", merged_into="C-80"), Client(client_id="C-80"))
+    (record,) = stamp(ORDERED, list(recorded(ORDERED, (ISSUED, CAUSE))), at=NOON, clients=clients)
+
+    assert record.payload["customerId"] == "C-80"
+
+
+def pending(order_id: str) -> e.RefundPendingDetails:
+    return e.RefundPendingDetails(
+        refund_case_id="case",
+        refund_id=None,
+        amount=450_000,
+        order_id=order_id,
+        line_id="2",
+        line_key=1,
+        reason=e.RefundReason.REFUND_PAYMENT_MISSING,
+        allowed_decisions=("approve",),
+        web_url=None,
+    )
 
 
 def test_a_block_shows_as_the_status() -> None:

@@ -80,6 +80,25 @@ def test_no_life_that_the_domain_leads_has_money_without_a_cause(life: tuple[Mov
     assert [one.event_type for one in events if one.event_type in follows and one.cause_topic is None] == []
 
 
+COUNTED = {
+    *("issue.completed", "redemption.captured", "redemption.restored", "audit.expired"),
+    *("refund.requested", "refund.pendingDetails", "refund.completed", "refund.resolved"),
+}
+
+
+@searched(200)
+@given(lives)
+def test_no_life_that_the_domain_leads_has_money_that_bi_cannot_count_by_where_and_whose(
+    life: tuple[Move, ...],
+) -> None:
+    """Orders of these lives may name no customer; then there is none to say."""
+    _, events = told_by(life)
+    money = [one for one in events if one.event_type in COUNTED]
+
+    assert [one.event_type for one in money if None in (one.channel, one.sale_channel, one.product)] == []
+    assert [one.event_type for one in money if '"customerId"' not in one.payload] == []
+
+
 def sale() -> tuple[CertificateState, list[StoredEvent]]:
     return told_by((make.reserve(), make.ordered(), make.captured()))
 
