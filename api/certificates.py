@@ -121,7 +121,15 @@ class CertificatePage(Schema):
 async def get_certificate(
     call: ReadingCall,
     certificate_id: CertificateId,
-    history_after: Annotated[int, Query(alias="historyAfter", ge=0, le=2**31 - 1)] = 0,
+    history_after: Annotated[
+        int,
+        Query(
+            alias="historyAfter",
+            ge=0,
+            le=2**31 - 1,
+            description="`sequence` of the last event that was read: the history goes on behind it",
+        ),
+    ] = 0,
 ) -> CertificateView:
     """Tell status, balance, order, refund cases and history of a certificate; a channel only of its own."""
     async with call.services.database.connection() as connection:
@@ -147,13 +155,24 @@ async def get_certificate(
 async def search_certificates(  # noqa: PLR0913 - one argument per criterion
     call: CrmOrSupportCall,
     *,
-    order_id: Annotated[Identifier, Query(alias="orderId", examples=["IM-1001"])] = None,
-    refund_id: Annotated[Identifier, Query(alias="refundId", examples=["R-12"])] = None,
-    reservation_id: Annotated[UUID | None, Query(alias="reservationId")] = None,
-    customer_id: Annotated[Identifier, Query(alias="customerId", examples=["C-77"])] = None,
-    last_four: Annotated[str | None, Query(alias="lastFour", pattern="^[0-9]{4}$")] = None,
+    order_id: Annotated[
+        Identifier, Query(alias="orderId", description="Sold under this order", examples=["IM-1001"])
+    ] = None,
+    refund_id: Annotated[
+        Identifier, Query(alias="refundId", description="Concerned by this refund", examples=["R-12"])
+    ] = None,
+    reservation_id: Annotated[
+        UUID | None, Query(alias="reservationId", description="Last reserved so")
+    ] = None,
+    customer_id: Annotated[
+        Identifier, Query(alias="customerId", description="Sold to this customer", examples=["C-77"])
+    ] = None,
+    last_four: Annotated[
+        str | None,
+        Query(alias="lastFour", pattern="^[0-9]{4}$", description="Last four digits of the number"),
+    ] = None,
     after: PageAfter = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200, description="Number of certificates on a page")] = 50,
 ) -> CertificatePage:
     """Find certificates by one criterion or several, paged."""
     given = {
@@ -224,7 +243,9 @@ async def disclose_cvc(
     call: CrmCall,
     response: Response,
     certificate_id: CertificateId,
-    purpose: Annotated[Literal["notification"], Query(examples=["notification"])],
+    purpose: Annotated[
+        Literal["notification"], Query(description="What it is for", examples=["notification"])
+    ],
     notification_id: Annotated[UUID | None, Query(alias="notificationId")] = None,
 ) -> Disclosure:
     """Give number and CVC of a spendable certificate, no refund of which is open.

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from api import certificates, health, pool, products, redemptions, refunds, reservations, verification
 from api.documentation import serve_documentation
 from api.middleware import RequestMiddleware
-from api.openapi import document
+from api.openapi import TAGS, document
 from api.problems import handle_problems
 from api.server import serve_until_cancelled, server_of
 from api.services import open_services
@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json" if serves_docs else None,
         docs_url=None,
         redoc_url=None,
+        openapi_tags=TAGS,
         generate_unique_id_function=lambda route: to_camel(route.name),
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )

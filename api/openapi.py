@@ -11,8 +11,10 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from api.authentication import AuthenticatedRoute
+from api.openapi_schemas import prepare
 from api.problems import MEDIA_TYPE, Problem
 from api.schemas import ProblemView
+from giftcert.contracts.field_descriptions import OPEN_WORDS
 from giftcert.security.tokens import Role
 from giftcert.settings import Settings
 
@@ -46,7 +48,36 @@ Who may make which call; a token with several roles may make the calls of each. 
 | call | {" | ".join(Role)} |
 |---|{"---|" * len(Role)}"""
 _STATUS = attrgetter("status")
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds to wait before the call is repeated",
+        "schema": {"type": "integer"},
+    }
+}
+_HERE = {"url": "/", "description": "The service that serves this document."}
+_SERVERS = [
+    {
+        "url": "http://127.0.0.1:8080",
+        "description": "The embedded stack of `giftcert up`; `giftcert up --json` says its address where the port was "
+        "taken, and `giftcert token --role R` makes tokens for it.",
+    },
+    {
+        "url": "https://{host}",
+        "description": "A deployment.",
+        "variables": {
+            "host": {"default": "gift-certificates.internal", "description": "As operations name it"}
+        },
+    },
+]
+TAGS = [
+    {"name": "reservations", "description": "A channel gets certificates to sell."},
+    {"name": "spending", "description": "A certificate pays for a purchase."},
+    {"name": "certificates", "description": "What is known of a certificate, and what support does to it."},
+    {"name": "products", "description": "What is on sale."},
+    {"name": "pool", "description": "Certificates in stock, and their withdrawal."},
+    {"name": "refunds", "description": "Refunds that a person has to decide."},
+    {"name": "operation", "description": "Whether the service is well."},
+]
 _HIT_HEADER: dict[str, Any] = {
     "headers": {
         "Idempotency-Hit": {
@@ -103,15 +134,32 @@ def document(app: FastAPI) -> None:
         schemas = described["components"]["schemas"]
         schemas.update(problem.pop("$defs"))
         schemas["ProblemView"] = problem
+        problem["properties"]["type"] |= _types()
+        described["servers"] = [_HERE, *_SERVERS]
+        for methods in described["paths"].values():
+            for operation in methods.values():
+                operation["security"] = []  # open to all, as far as no roles are found
         lines = []
         for path, method, roles in calls(app):
-            described["paths"][path][method.lower()]["security"] = [{"bearer": [role]} for role in roles]
+            operation = described["paths"][path][method.lower()]
+            operation["security"] = [{"bearer": [role]} for role in roles]
+            operation["description"] += f"\n\nRoles: {', '.join(f'`{role}`' for role in roles)}."
             marks = " | ".join("yes" if role in roles else "" for role in Role)
             lines.append(f"| `{method} {path}` | {marks} |")
         described["info"]["description"] += "\n".join((_ROLES, *lines, ""))
+        prepare(described)
         return described
 
     app.openapi = complete  # type: ignore[method-assign] # as FastAPI's documentation has it
+
+
+def _types() -> dict[str, Any]:
+    """Say of each problem what its reader is to do."""
+    lines = [f"- `{kind.type}`: {kind.explanation}" for kind in Problem]
+    description = (
+        "Stable path that names the problem; `GET` it for an explanation. Later versions may add some.\n"
+    )
+    return {"description": "\n".join((description, *lines)), OPEN_WORDS: [kind.type for kind in Problem]}
 
 
 def calls(app: FastAPI) -> Iterator[tuple[str, str, list[Role]]]:
@@ -128,6 +176,7 @@ def render() -> str:
     from api.main import create_app  # noqa: PLC0415 - the resources that it puts together import this module
 
     document = create_app(Settings(_env_file=None, serve_metrics=True, serve_docs=True)).openapi()
+    document["servers"] = _SERVERS
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

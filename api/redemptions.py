@@ -50,7 +50,7 @@ class RedemptionOrder(Credentials):
         ge=1,
         le=366 * 86_400,
         strict=True,
-        description="How long the amount stays held; the product's hold if left out, and its limit at most",
+        description="How long the amount stays held, in seconds; the product's hold if left out, and its limit at most",
         examples=[1_800],
     )
 
@@ -65,11 +65,11 @@ class RedemptionView(Schema):
     )
     order_id: str = Field(examples=["POS-17"])
     channel: str = Field(examples=["pos"])
-    amount: Money = Field(description="What was asked for, or spent without a hold")
-    held: Money = Field(description="Waits for its capture")
-    spent: Money = Field(description="Captured")
-    restored: Money = Field(description="Given back of what was captured")
-    balance: Money = Field(description="What else the certificate can pay for now")
+    amount: Money = Field(description="What was asked for, or spent without a hold, in minor units")
+    held: Money = Field(description="Waits for its capture, in minor units")
+    spent: Money = Field(description="Captured, in minor units")
+    restored: Money = Field(description="Given back of what was captured, in minor units")
+    balance: Money = Field(description="What else the certificate can pay for now, in minor units")
     expires_at: datetime | None = Field(
         description="When what is held is given back by itself; null for a purchase that was never held",
         examples=["2026-11-23T12:30:00Z"],

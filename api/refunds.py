@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 from starlette.responses import Response
 
 from api.authentication import AuthenticatedRoute, CrmOrSupportCall
@@ -16,9 +16,11 @@ from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
     CERTIFICATE_ID,
     LARGEST_AMOUNT,
+    DecisionWord,
     FreeText,
     Money,
     PageAfter,
+    ReasonWord,
     RefundState,
     Schema,
     Standing,
@@ -62,7 +64,7 @@ REFUSED_FIELDS: Mapping[object, tuple[str, str]] = {
 class AgreementView(Schema):
     """What one person wants to decide of a refund that takes two; another repeats decision and amount."""
 
-    decision: str = Field(examples=["approve"])
+    decision: DecisionWord = Field(examples=["approve"])
     amount: int | None = Field(examples=[400_000])
     by: str = Field(examples=["anna"])
 
@@ -75,8 +77,10 @@ class RefundCaseView(Schema):
     order_id: str = Field(examples=["IM-1001"])
     line_id: str = Field(examples=["2"])
     state: RefundState = Field(examples=["pendingDetails"])
-    amount: Money = Field(description="What is back or awaited, in the currency in which it came")
-    reason: str | None = Field(examples=["amountMismatch"])
+    amount: Money = Field(
+        description="Money back or awaited, in minor units of the currency in which it came"
+    )
+    reason: ReasonWord | None = Field(examples=["amountMismatch"])
     since: datetime | None
 
 
@@ -91,8 +95,10 @@ class PendingRefund(RefundCaseView):
     refunded: Money
     balance: Money
     held: Money
-    allowed_decisions: list[str] = Field(examples=[["approve", "reject"]])
-    approved: Money | None = Field(description="What may be taken from the balance once the money is back")
+    allowed_decisions: list[DecisionWord] = Field(examples=[["approve", "reject"]])
+    approved: Money | None = Field(
+        description="What may be taken from the balance once the money is back, in minor units"
+    )
     agreed: AgreementView | None
     web_url: str
 
@@ -121,13 +127,16 @@ class ResolutionOrder(Schema):
 
 
 class ResolutionView(Standing):
-    """What came of a decision."""
+    """What came of a decision that was carried out."""
 
+    outcome: Literal["decided"] = Field(description="Tells this answer from `awaitingSecond`")
     refund_case_id: UUID = Field(examples=[CASE_ID])
-    decision: str = Field(examples=["approve"])
-    amount: Money = Field(description="Allowed to be taken from the balance")
-    taken: Money = Field(description="Taken now; 0 while the money is not back")
-    uncovered: Money = Field(description="Money back that the certificate does not answer for")
+    decision: DecisionWord = Field(examples=["approve"])
+    amount: Money = Field(description="Allowed to be taken from the balance, in minor units")
+    taken: Money = Field(description="Taken now, in minor units; 0 while the money is not back")
+    uncovered: Money = Field(
+        description="Worth of the money back that the certificate does not answer for, in minor units"
+    )
     status: Status = Field(validation_alias="shown_status", examples=["refunded"])
     refund_state: RefundState = Field(examples=["completed"])
 
@@ -135,11 +144,16 @@ class ResolutionView(Standing):
 class AwaitingSecond(Schema):
     """One person has agreed; another has to repeat decision and amount."""
 
+    outcome: Literal["awaitingSecond"] = Field(description="Tells this answer from `decided`")
     refund_case_id: UUID = Field(examples=[CASE_ID])
     certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
-    awaiting_second: Literal[True] = True
-    decision: str = Field(examples=["approve"])
+    awaiting_second: bool = Field(description="Always true", examples=[True])
+    decision: DecisionWord = Field(examples=["approve"])
     amount: int | None = Field(examples=[400_000])
+
+
+class ResolutionAnswer(RootModel[Annotated[ResolutionView | AwaitingSecond, Field(discriminator="outcome")]]):
+    """Either answer to a decision; one type for 200 and 202, as clients decode by it whatever the status."""
 
 
 def case_view(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCaseView:
@@ -159,9 +173,12 @@ def case_view(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCa
 @router.get("/refunds", responses=may_answer())
 async def list_refunds(
     call: CrmOrSupportCall,
-    state: Annotated[Literal["pendingDetails", "awaitingCapture", "requested"], Query()] = "pendingDetails",
+    state: Annotated[
+        Literal["pendingDetails", "awaitingCapture", "requested"],
+        Query(description="Cases in this open state"),
+    ] = "pendingDetails",
     after: PageAfter = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: Annotated[int, Query(ge=1, le=100, description="Number of cases on a page")] = 50,
 ) -> PendingRefundPage:
     """List open refund cases of one state, oldest first, with what a person needs to decide them."""
     async with call.services.database.connection() as connection:
@@ -214,7 +231,7 @@ def _view(state: CertificateState, open_case: OpenCase, settings: Settings) -> P
 @router.post(
     "/refunds/{refundCaseId}/resolution",
     **keyed(
-        {200: ResolutionView, 202: AwaitingSecond},
+        {200: ResolutionAnswer, 202: ResolutionAnswer},
         Problem.UNKNOWN_REFUND_CASE,
         Problem.NOTHING_PENDING,
         has_body=True,
@@ -255,6 +272,8 @@ def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
     _, case = _case_of(state, message.refund_case_id)
     if case.agreement is not None:
         return AwaitingSecond(
+            outcome="awaitingSecond",
+            awaiting_second=True,
             refund_case_id=UUID(case.refund_case_id),
             certificate_id=UUID(state.certificate_id),
             decision=message.decision,
@@ -270,5 +289,11 @@ def resolution_of(outcome: Outcome, message: ResolveRefund) -> BaseModel:
             case _:
                 pass
     standing = dict(Standing.model_validate(state, context=state.currency))
-    view = {**standing, "refund_case_id": case.refund_case_id, "decision": message.decision, **amounts}
+    view = {
+        **standing,
+        "outcome": "decided",
+        "refund_case_id": case.refund_case_id,
+        "decision": message.decision,
+        **amounts,
+    }
     return ResolutionView.model_validate(view, context=state.currency)

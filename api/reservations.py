@@ -45,7 +45,9 @@ class Reservation(Schema):
     reservation_id: UUID = Field(examples=[RESERVATION_ID])
     masked_number: str = Field(examples=["************1234"])
     product: str = Field(examples=["GC-5000"])
-    nominal: Money | None = Field(description="null: open value, chosen with the order")
+    nominal: Money | None = Field(
+        description="Face value, in minor units; null: an open value, chosen with the order"
+    )
     channel: str = Field(examples=["im"])
     reserved_until: datetime = Field(examples=["2026-11-23T10:30:00Z"])
 
@@ -61,7 +63,7 @@ class ReservationOrder(Schema):
         ge=1,
         le=LARGEST_AMOUNT,
         strict=True,
-        description="Minor units; open-value products only",
+        description="Face value of an open-value product, in minor units of its currency; left out for others",
         examples=[None],
     )
 
@@ -89,8 +91,16 @@ router = APIRouter(tags=["reservations"], route_class=AuthenticatedRoute)
 @next_router.get("/certificates/next", **keyed({200: Reservation}, *_CLAIMING))
 async def reserve_next(
     call: ChannelCall,
-    channel: Annotated[Name, Query(examples=["im"])],
-    product: Annotated[Name | None, Query(examples=["GC-5000"])] = None,
+    channel: Annotated[
+        Name, Query(description="The channel that reserves; one of the token's", examples=["im"])
+    ],
+    product: Annotated[
+        Name | None,
+        Query(
+            description="Id of the product; may be left out where a default is configured",
+            examples=["GC-5000"],
+        ),
+    ] = None,
     key: SentKey = None,
 ) -> Response:
     """Reserve the next certificate of a product's pool for a channel."""

@@ -17,6 +17,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from giftcert.contracts.field_descriptions import open_words
+from giftcert.domain.certificate.events import RefundDecision, RefundReason
 from giftcert.domain.certificate.state import RefundState as DomainRefundState
 from giftcert.domain.certificate.state import Status as DomainStatus
 from giftcert.sensitive_text import is_sensitive
@@ -30,6 +32,8 @@ CertificateId = Annotated[UUID, Path(alias="certificateId", examples=[CERTIFICAT
 PageAfter = Annotated[UUID | None, Query(description="`next` of the page before")]
 Status: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": [*DomainStatus, "blocked"]})]
 RefundState: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": [*DomainRefundState]})]
+ReasonWord: TypeAlias = Annotated[str, WithJsonSchema(open_words(RefundReason))]
+DecisionWord: TypeAlias = Annotated[str, WithJsonSchema(open_words(RefundDecision))]
 
 
 class Schema(BaseModel):
@@ -104,5 +108,7 @@ class ProblemView(BaseModel):
         Status | None, Field(description="With not-issued, not-active, status-not-allowed")
     ] = None
     refund_state: Annotated[RefundState | None, Field(description="With not-issued, not-active")] = None
-    balance: Annotated[Money | None, Field(description="With insufficient-balance")] = None
+    balance: Annotated[
+        Money | None, Field(description="What can be spent, in minor units; with insufficient-balance")
+    ] = None
     part: Annotated[str | None, Field(description="With part-unavailable", examples=["database"])] = None

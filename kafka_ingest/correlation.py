@@ -8,8 +8,8 @@ from hashlib import sha256
 from msgspec import structs
 
 from giftcert.contracts.clients import ClientRecord
-from giftcert.contracts.inputs import MalformedRecord
-from giftcert.contracts.notices import InputMalformed, InputUnexpected
+from giftcert.contracts.inputs import MalformedReason, MalformedRecord
+from giftcert.contracts.notices import InputMalformed, InputUnexpected, UnexpectedInputReason
 from giftcert.contracts.orders import AnyOrder, StatedOrder, order_message, recipients
 from giftcert.contracts.payments import (
     PaymentRecord,
@@ -181,7 +181,11 @@ class Correlation:
             return
         if order.size_exceeded:  # whatever the version names must not be sold again
             detail = "the order has more certificate lines or payments than can be decided"
-            self.plan.reject(Rejection(source, InputUnexpected, "orderTooLarge", detail, message.cause))
+            self.plan.reject(
+                Rejection(
+                    source, InputUnexpected, UnexpectedInputReason.ORDER_TOO_LARGE, detail, message.cause
+                )
+            )
         if newest and isinstance(record, StatedOrder):
             masked = self._recipients(source, record, message.cause)
             folded.recipients |= {
@@ -276,14 +280,14 @@ class Correlation:
         self, source: InputRecord, record: AnyOrder | PaymentRecord, cause: Cause, *said: object
     ) -> None:
         detail = f"another {record.event_type} of the same identity was received before, with other content"
-        digest = _digest(*said)
-        self.plan.reject(Rejection(source, InputUnexpected, "contradictsEarlier", detail, cause, digest))
+        digest, reason = _digest(*said), UnexpectedInputReason.CONTRADICTS_EARLIER
+        self.plan.reject(Rejection(source, InputUnexpected, reason, detail, cause, digest))
 
     def _tell_masked(self, source: InputRecord, cause: Cause, masked: list[str]) -> None:
         """Report texts that no event says, and whose input is applied all the same."""
         if masked:
             text = f"{', '.join(masked)}: looks like a number, an address or a phone number, and was masked"
-            notice = Rejection(source, InputMalformed, "maskedText", text, cause)
+            notice = Rejection(source, InputMalformed, MalformedReason.MASKED_TEXT, text, cause)
             self.plan.events.append((source, notice.event(self.now)))
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn
 from prometheus_client import Counter
 
 from giftcert import outage_report
-from giftcert.contracts.notices import ProcessingFailed
+from giftcert.contracts.notices import FailureReason, ProcessingFailed
 from giftcert.outage_report import OutageReport
 from giftcert.storage.quarantine import Place
 
@@ -18,6 +18,22 @@ HEALTHY_SECONDS = 60.0
 """A new consumer that has gone on for so long counts as one that works."""
 STANDSTILL, STUCK = "ingest stands still", "a partition stands still"
 RESTARTS = "the consumer is made anew again and again"
+_REASONS = {
+    STANDSTILL: FailureReason.INGEST_STANDS_STILL,
+    STUCK: FailureReason.PARTITION_STANDS_STILL,
+    RESTARTS: FailureReason.CONSUMER_RESTARTS,
+    "PostgreSQL": FailureReason.POSTGRESQL_FAILS,
+    "Kafka": FailureReason.KAFKA_FAILS,
+    "Temporal": FailureReason.TEMPORAL_FAILS,
+    "ingest": FailureReason.INGEST_FAILS,
+    "a signal": FailureReason.SIGNAL_FAILS,
+    "marking of signals": FailureReason.SIGNAL_MARKING_FAILS,
+    "sweep": FailureReason.SWEEP_FAILS,
+    "late-match recheck": FailureReason.RECHECK_FAILS,
+    "watermarks": FailureReason.WATERMARKS_FAIL,
+    "days of payments and originals": FailureReason.DAYS_FAIL,
+}
+"""The parts by the names that log and metrics give them; each has a reason of its own, as events differ by reason."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,8 +49,9 @@ class IngestOutages(OutageReport):
     def notice(self, part: str, kind: str) -> ProcessingFailed:
         """Say where ingest stands."""
         topic, partition, offset = self.place
-        reason = part if part in {STANDSTILL, STUCK, RESTARTS} else f"{part} fails"
-        return ProcessingFailed(topic=topic, partition=partition, offset=offset, reason=reason, detail=kind)
+        reason = _REASONS.get(part, FailureReason.PART_FAILS)
+        detail = kind if part in _REASONS else f"{part}: {kind}"
+        return ProcessingFailed(topic=topic, partition=partition, offset=offset, reason=reason, detail=detail)
 
     async def repeat(self, part: str, work: Callable[[], Awaitable[float]]) -> NoReturn:
         """Do a part's work for ever; it returns how many seconds to wait, and is tried again soon after a failure."""

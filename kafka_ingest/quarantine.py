@@ -10,11 +10,15 @@ from uuid import UUID
 
 import msgspec
 
+from giftcert.contracts.inputs import MalformedReason
 from giftcert.contracts.notices import (
     CertificateUnknown,
+    FailureReason,
     InputMalformed,
     InputProblem,
     ProcessingFailed,
+    UnexpectedInputReason,
+    UnknownCertificateReason,
     about_input,
     input_key,
 )
@@ -36,7 +40,8 @@ from giftcert.storage.quarantine import (
 )
 from kafka_ingest.records import CutBytes, InputRecord, Topics, place_of, written_at
 
-EARLIER_IN_QUARANTINE, UNDECODABLE_BATCH, TOO_LARGE = "earlierInQuarantine", "undecodableBatch", "tooLarge"
+EARLIER_IN_QUARANTINE = UnexpectedInputReason.EARLIER_IN_QUARANTINE
+UNDECODABLE_BATCH, TOO_LARGE = MalformedReason.UNDECODABLE_BATCH, MalformedReason.TOO_LARGE
 LONGEST_DETAIL = 500
 MOST_NAMES = 10_000
 """Above so many names a record counts as one that cannot be searched."""
@@ -105,9 +110,8 @@ def unknown_certificate(
     source: InputRecord, cause: Cause, detail: str, digest: bytes | None = None
 ) -> Rejection:
     """Return the rejection of a message that names a certificate we never made; all else in it was applied."""
-    return Rejection(
-        source, CertificateUnknown, "unknownCertificate", detail, cause, digest, names=NamedThings()
-    )
+    reason = UnknownCertificateReason.UNKNOWN_CERTIFICATE
+    return Rejection(source, CertificateUnknown, reason, detail, cause, digest, names=NamedThings())
 
 
 def failed(source: InputRecord, error: Exception, names: NamedThings | None = None) -> Rejection:
@@ -115,7 +119,7 @@ def failed(source: InputRecord, error: Exception, names: NamedThings | None = No
 
     Only the kind of the error is told: its text may quote the record.
     """
-    return Rejection(source, ProcessingFailed, "recordFails", type(error).__name__, names=names)
+    return Rejection(source, ProcessingFailed, FailureReason.RECORD_FAILS, type(error).__name__, names=names)
 
 
 def named_things(record: InputRecord, topics: Topics, keyring: Keyring) -> NamedThings:

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import Gauge
 
 from giftcert.clock import Clock, utc_now
-from giftcert.contracts.notices import ProcessingFailed, about_certificate
+from giftcert.contracts.notices import Component, FailureReason, ProcessingFailed, about_certificate
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.database import Database
 from giftcert.storage.events import EventRepository
@@ -111,9 +111,9 @@ class Sweeper:
     async def _report_missing(self, wake: Wake) -> None:
         _log.warning("a workflow was missing", certificate_id=wake.certificate_id)
         notice = ProcessingFailed(
-            reason="workflowMissing",
+            reason=FailureReason.WORKFLOW_MISSING,
             detail="no workflow led this certificate; it was started again",
-            component="workflow",
+            component=Component.WORKFLOW,
         )
         async with self.database.transaction() as connection:
             stored = await CertificateRepository(connection).load(wake.certificate_id)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
+from giftcert.contracts.field_descriptions import OPEN_WORDS
 from giftcert.contracts.stream import encode_event
 from giftcert.storage.events import EVENT, stored_event
 
@@ -16,10 +17,25 @@ SCHEMAS = Path(__file__).parent.parent / "specs" / "schemas"
 
 
 @cache
-def validator_of(name: str) -> Draft202012Validator:
-    """Return the validator of a message type; formats (instants, UUIDs) are checked too."""
+def validator_of(name: str) -> Draft7Validator:
+    """Return the validator of a message type; formats (instants, UUIDs) are checked too.
+
+    Readers have to bear words that come later, such as a new reason; what we publish is one of those that are listed.
+    """
     schema = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    checker = Draft202012Validator.FORMAT_CHECKER  # draft 7 itself does not know what a UUID is
+    return Draft7Validator(_with_closed_words(schema), format_checker=checker)
+
+
+def _with_closed_words(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_closed_words(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _with_closed_words(one) for name, one in schema.items()}
+    if isinstance(words := closed.pop(OPEN_WORDS, None), list):
+        closed["enum"] = [*words, None] if "null" in closed["type"] else words
+    return closed
 
 
 def example(event_type: str) -> dict[str, Any]:

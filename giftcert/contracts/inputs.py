@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from giftcert.domain.cause import Cause
+from giftcert.domain.explained import ExplainedWord
 
 LONGEST_IDENTIFIER = 200  # identities are indexed, and an index row has a greatest size
 _GREATEST_AMOUNT = 2**53 - 1  # every JSON reader keeps integers exact up to here; bigint holds sums of them
@@ -46,18 +47,43 @@ class ChannelRecord(Record, frozen=True, kw_only=True, gc=False):
         return Cause(topic, self.event_id, self.occurred_at, self.channel)
 
 
+class MalformedReason(ExplainedWord):
+    """How a record breaks its contract; ``detail`` names the field, never its value."""
+
+    EMPTY_VALUE = "emptyValue", "The record has no value. Only in `All_Clients` does that mean something."
+    INVALID_JSON = "invalidJson", "The value is not JSON in UTF-8."
+    MISSING_FIELD = "missingField", "A field that is required is not there."
+    INVALID_FIELD = "invalidField", "A field has another type, or is out of its bounds."
+    DUPLICATE_LINE = "duplicateLine", "A lineId stands twice."
+    DUPLICATE_CERTIFICATE = "duplicateCertificate", "A certificateId stands on two lines."
+    OVER_ALLOCATED = "overAllocated", "The allocations add up to more than the payment."
+    CERTIFICATE_MISSING = (
+        "certificateMissing",
+        "A certificate line, or a payment by certificate, lacks certificateId.",
+    )
+    REFUND_ID_MISSING = "refundIdMissing", "`payment.refunded` lacks refundId."
+    MISSPELT_KIND = "misspeltKind", "A line of another kind carries the ids of a certificate line."
+    UNKNOWN_CHANNEL = "unknownChannel", "The channel is not one of those that are configured."
+    MASKED_TEXT = (
+        "maskedText",
+        "A text looks like a number, an address or a phone. It was masked, all else applied.",
+    )
+    UNDECODABLE_BATCH = "undecodableBatch", "The batch of the record cannot be decompressed or read."
+    TOO_LARGE = (
+        "tooLarge",
+        "The record is larger than the limit after decompression; only its start was kept.",
+    )
+
+
 class MalformedRecord(Exception):  # noqa: N818 - named as the outcome of reading that it is
     """A record that breaks its contract.
 
-    ``reason`` is the stable word of ``error.malformedEvent``: ``emptyValue``, ``invalidJson``, ``missingField``,
-    ``invalidField``, ``duplicateLine``, ``duplicateCertificate``, ``overAllocated``, ``certificateMissing``,
-    ``refundIdMissing``, ``misspeltKind``, ``unknownChannel``. ``detail`` names the field and what was expected, never
-    the value.
+    ``reason`` is a word of ``MalformedReason``. ``detail`` names the field and what was expected, never the value.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason = reason
+        self.reason = MalformedReason(reason)
         self.detail = detail
 
 

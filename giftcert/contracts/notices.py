@@ -5,19 +5,23 @@ Each is a dataclass of its payload, like the events of the domain.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
+from giftcert.contracts.inputs import MalformedReason
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.stream import EventRecord, standing
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import CertificateState
+from giftcert.domain.explained import ExplainedWord, OneOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimsRefused:
-    """So many 409s since the last such event: there was nothing to give."""
+    """Requests for a certificate were refused with 409: there was nothing to give.
+
+    Operations load the pool.
+    """
 
     type: ClassVar[str] = "issue.blocked"
     attempts: int
@@ -27,7 +31,10 @@ class ClaimsRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLow:
-    """Fewer certificates are left than the threshold."""
+    """Fewer certificates are left than the threshold.
+
+    Operations load the pool before channels have nothing to sell.
+    """
 
     type: ClassVar[str] = "alert.poolLow"
     available: int
@@ -43,6 +50,78 @@ class PoolLoaded:
     count: int
 
 
+class UnknownCertificateReason(ExplainedWord):
+    """Why a certificate could not be found."""
+
+    UNKNOWN_CERTIFICATE = (
+        "unknownCertificate",
+        "No certificate has this id; all else in the message was applied.",
+    )
+
+
+class UnexpectedInputReason(ExplainedWord):
+    """Why a record that can be read is not applied."""
+
+    CONTRADICTS_EARLIER = (
+        "contradictsEarlier",
+        "The same identity came before with other content. Send what is right under a new version or id.",
+    )
+    EARLIER_IN_QUARANTINE = (
+        "earlierInQuarantine",
+        "An earlier message of the order is in quarantine. Mend and replay that, then this.",
+    )
+    ORDER_TOO_LARGE = "orderTooLarge", "The order has too many certificate lines or payments. Split it."
+
+
+class FailureReason(ExplainedWord):
+    """What keeps failing."""
+
+    RECORD_FAILS = (
+        "recordFails",
+        "The record makes its transaction fail and is in quarantine. Replay it once mended.",
+    )
+    PARKED = (
+        "parked",
+        "A certificate's decision failed and is parked; it is tried again when something changes.",
+    )
+    WORKFLOW_MISSING = (
+        "workflowMissing",
+        "No workflow led the certificate; one was started. Nothing need be done.",
+    )
+    PUBLISHING_FAILS = "publishingFails", "Committed events cannot be published; they wait. Look at Kafka."
+    INGEST_STANDS_STILL = "ingestStandsStill", "Ingest has read nothing for 10 s. Look at its process."
+    PARTITION_STANDS_STILL = "partitionStandsStill", "A partition waits at this record while others go on."
+    CONSUMER_RESTARTS = "consumerRestarts", "The consumer fails again and again and is made anew each time."
+    POSTGRESQL_FAILS = (
+        "postgresqlFails",
+        "The database is away. Records wait; all goes on by itself when it is back.",
+    )
+    KAFKA_FAILS = "kafkaFails", "Kafka is away. All goes on by itself when it is back."
+    TEMPORAL_FAILS = "temporalFails", "Temporal is away. Changes are committed and wait for it."
+    INGEST_FAILS = "ingestFails", "A batch cannot be applied and is tried again. Look at the log of ingest."
+    SIGNAL_FAILS = "signalFails", "A workflow cannot be signalled. Look at it in the Web UI."
+    SIGNAL_MARKING_FAILS = "signalMarkingFails", "Sent signals cannot be marked as sent; they are sent again."
+    SWEEP_FAILS = "sweepFails", "What is overdue is not looked for. Look at the log of ingest."
+    RECHECK_FAILS = (
+        "recheckFails",
+        "New orders are not looked at again for payments that came at the same instant.",
+    )
+    WATERMARKS_FAIL = (
+        "watermarksFail",
+        "How far ingest has read is not recorded, so nothing is released on time.",
+    )
+    DAYS_FAIL = "daysFail", "Tables for the days ahead cannot be made. Look at the database."
+    PART_FAILS = "partFails", "Another part of ingest, which `detail` names, keeps failing."
+
+
+class Component(ExplainedWord):
+    """The part of the service that reports."""
+
+    INGEST = "ingest", "reads the topics"
+    WORKFLOW = "workflow", "decides over certificates"
+    DISPATCH = "dispatch", "publishes the stream"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputProblem:
     """What every ``error`` event of an input says: its place, as far as there is one, and what is wrong with it."""
@@ -54,36 +133,55 @@ class InputProblem:
     event_id: str | None = None
     reason: str
     detail: str
-    component: str = "ingest"
+    component: str = Component.INGEST
 
 
 class InputMalformed(InputProblem):
-    """A record breaks its contract; the original is in quarantine."""
+    """A record breaks its contract, and nothing of it is applied; with reason `maskedText` all is.
+
+    The owner of the topic sends it again, mended. The original is in quarantine: `giftcert quarantine show`.
+    """
 
     type = "error.malformedEvent"
+    reason: Annotated[str, OneOf(MalformedReason)]
 
 
 class CertificateUnknown(InputProblem):
-    """A record names a certificate that we never made."""
+    """A record names a certificate that was never made here; all else in it is applied.
+
+    The channel corrects the id and sends a newer version; or operations import the batch and replay the record.
+    """
 
     type = "error.unknownCertificate"
+    reason: Annotated[str, OneOf(UnknownCertificateReason)]
 
 
 class InputUnexpected(InputProblem):
-    """A record contradicts an earlier one (``contradictsEarlier``), or cannot be applied to anything."""
+    """A record contradicts an earlier one, or cannot be applied to anything.
+
+    The owner of the topic sends what is right under a new version or id. The original is in quarantine.
+    """
 
     type = "error.unexpectedEvent"
+    reason: Annotated[str, OneOf(UnexpectedInputReason)]
 
 
 class ProcessingFailed(InputProblem):
-    """A part of the service keeps failing; where it is about one input, its place is given."""
+    """A part of the service keeps failing; where it is about one input, its place is given.
+
+    Operations look at what `reason` names. Nothing is lost: all goes on when it works again.
+    """
 
     type = "error.processingFailed"
+    reason: Annotated[str, OneOf(FailureReason)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTooLarge:
-    """An order has more certificate lines or payments than can be decided; none of its certificates is released."""
+    """An order has more certificate lines or payments than can be decided; none of its certificates is released.
+
+    The channel splits the order.
+    """
 
     type: ClassVar[str] = "alert.orderTooLarge"
     order_id: str
@@ -91,17 +189,26 @@ class OrderTooLarge:
     payments: int
 
 
-class DisclosureAlertReason(StrEnum):
+class DisclosureAlertReason(ExplainedWord):
     """What is unusual about a caller's requests for CVCs."""
 
-    CALLER_LIMIT = "callerLimit"
-    CERTIFICATE_LIMIT = "certificateLimit"
-    FAR_MORE_THAN_USUAL = "farMoreThanUsual"
+    CALLER_LIMIT = (
+        "callerLimit",
+        "The caller asked more often than callers may. Look whether its key was stolen.",
+    )
+    CERTIFICATE_LIMIT = "certificateLimit", "It asked for one certificate more often than anybody may."
+    FAR_MORE_THAN_USUAL = (
+        "farMoreThanUsual",
+        "It got far more than in its busiest hour of the last seven days.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisclosureUnusual:
-    """A caller passed a limit of disclosures, or got far more CVCs than is usual; told once for each of its hours."""
+    """A caller passed a limit of disclosures, or got far more CVCs than is usual; once for each of its hours.
+
+    Security looks whether the caller's key was stolen, and takes it away if so.
+    """
 
     type: ClassVar[str] = "alert.disclosureUnusual"
     disclosed_to: str
@@ -114,7 +221,10 @@ class DisclosureUnusual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvariantViolated:
-    """What must always be true is not; reported once while that lasts. ``subject`` names what it is about."""
+    """What must always be true is not; reported once while that lasts.
+
+    Operations run `giftcert verify`, which explains each rule and what to do.
+    """
 
     type: ClassVar[str] = "alert.invariantViolated"
     invariant: int

@@ -7,7 +7,7 @@ from typing import ClassVar
 from prometheus_client import Counter, Histogram
 
 from giftcert.clock import utc_now
-from giftcert.contracts.notices import ProcessingFailed
+from giftcert.contracts.notices import Component, FailureReason, ProcessingFailed
 from giftcert.dispatch.poller import KAFKA, POSTGRESQL, Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
 from giftcert.outage_report import OutageReport
@@ -35,7 +35,8 @@ class DispatchOutages(OutageReport):
 
     def notice(self, part: str, kind: str) -> ProcessingFailed:  # noqa: ARG002 - whatever it was
         """Say that nothing is published."""
-        return ProcessingFailed(topic=self.topic, reason="publishingFails", detail=kind, component="dispatch")
+        reason, component = FailureReason.PUBLISHING_FAILS, Component.DISPATCH
+        return ProcessingFailed(topic=self.topic, reason=reason, detail=kind, component=component)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from giftcert.contracts.notices import ProcessingFailed, about_certificate
-from giftcert.contracts.stream import COMPONENT, EventRecord, stamp
+from giftcert.contracts.notices import Component, FailureReason, ProcessingFailed, about_certificate
+from giftcert.contracts.stream import EventRecord, stamp
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, is_over, next_deadline
@@ -282,9 +282,9 @@ class Review:
         notice = ProcessingFailed(
             topic=cause.topic if cause else None,
             event_id=cause.event_id if cause else None,
-            reason="parked",
+            reason=FailureReason.PARKED,
             detail=f"{type(message).__name__} could not be decided: {error}",
-            component=COMPONENT,
+            component=Component.WORKFLOW,
         )
         self.records.append(about_certificate(notice, self.state, self.now))
 

@@ -12,11 +12,12 @@ import yaml
 
 from giftcert.contracts import clients, orders, payments
 from giftcert.contracts.stream import SOURCE
-from specs.generator.event_schemas import EventKind, catalogue, event_schema
-from specs.generator.input_schemas import input_schemas
+from specs.generator.event_schemas import EventKind, catalogue, event_schema, stream_schema
+from specs.generator.input_schemas import DESCRIPTIONS, input_schemas
 
+_EXAMPLES = Path(__file__).parent.parent / "schemas" / "examples"
 # Of the document: the middle number rises with each addition, the first never without a new schemaVersion.
-CONTRACT_VERSION = "1.1.0"
+CONTRACT_VERSION = "1.2.0"
 _TOPICS = {
     "orders": ("All_SalesOrder", "Orders of all channels, written through Orders. Key: the order id."),
     "payments": ("All_Payments", "Payments of all channels, written through Payments. Key: the order id."),
@@ -29,18 +30,48 @@ _TOPICS = {
         ),
     ),
 }
+_SERVERS = {
+    "embedded": {
+        "host": "127.0.0.1:9092",
+        "protocol": "kafka",
+        "description": "The broker that `giftcert up` starts, without authentication. `giftcert up --json` says its "
+        "address where the port was taken.",
+    },
+    "production": {
+        "host": "{bootstrap}",
+        "protocol": "kafka-secure",
+        "description": "The company's cluster, over TLS. Readers need READ on the stream and on their group.",
+        "variables": {
+            "bootstrap": {
+                "default": "kafka:9093",
+                "description": "Bootstrap servers, as operations names them",
+            }
+        },
+        "security": [{"$ref": "#/components/securitySchemes/scram"}],
+    },
+}
+_SECURITY = {"scram": {"type": "scramSha512", "description": "User and password of each reader and writer."}}
+_TAGS = {
+    "issue": "Reserved, ordered, issued, or back in the pool.",
+    "notification": "CRM writes to a client.",
+    "redemption": "Purchases that a certificate pays for.",
+    "refund": "Money that goes back.",
+    "audit": "What people and time did.",
+    "alert": "A person has to act.",
+    "error": "An input could not be applied.",
+}
 # CloudEvents 1.0 in Kafka's binary mode; what does not apply is absent.
 _HEADERS = {
     "type": "object",
     "properties": {
-        "ce_specversion": {"const": "1.0"},
+        "ce_specversion": {"type": "string", "const": "1.0", "description": "version of CloudEvents"},
         "ce_id": {"type": "string", "description": "the eventId"},
-        "ce_source": {"const": SOURCE},
+        "ce_source": {"type": "string", "const": SOURCE, "description": "the service"},
         "ce_type": {"type": "string", "description": "the eventType"},
         "ce_time": {"type": "string", "format": "date-time", "description": "occurredAt"},
         "ce_subject": {"type": "string", "description": "the certificate id"},
         "ce_channel": {"type": "string", "description": "where the cause happened"},
-        "content-type": {"const": "application/json"},
+        "content-type": {"type": "string", "const": "application/json", "description": "of the value"},
     },
     "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"],
 }
@@ -54,18 +85,22 @@ def _asyncapi(kinds: tuple[EventKind, ...]) -> dict[str, Any]:
     channels = {name: _channel(*_TOPICS[name], types[name]) for name in _TOPICS}
     kept_for_ever = {"cleanup.policy": ["delete"], "retention.ms": -1}
     channels["stream"]["bindings"]["kafka"]["topicConfiguration"] = kept_for_ever
-    messages = {name: _message(name) for names in types.values() for name in names}
+    messages = {name: _message(name, DESCRIPTIONS[name]) for name in sorted(DESCRIPTIONS)}
     for kind in kinds:
-        messages[kind.event_type]["summary"] = kind.description
-        messages[kind.event_type]["traits"] = [{"$ref": "#/components/messageTraits/cloudEvent"}]
+        message = messages[kind.event_type] = _message(kind.event_type, kind.description)
+        message["tags"] = [{"name": kind.event_type.partition(".")[0]}]
+        message["traits"] = [{"$ref": "#/components/messageTraits/cloudEvent"}]
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Gift certificates",
             "version": CONTRACT_VERSION,
             "description": "What the gift-certificate service reads and writes on Kafka. Every message may come again; "
-            "on the stream a repeat has the same eventId and content.",
+            "on the stream a repeat has the same eventId and content. Readers skip fields, types and words that they "
+            "do not know.",
+            "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         },
+        "servers": _SERVERS,
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": {
@@ -75,6 +110,7 @@ def _asyncapi(kinds: tuple[EventKind, ...]) -> dict[str, Any]:
         "components": {
             "messages": messages,
             "messageTraits": {"cloudEvent": {"headers": _HEADERS}},
+            "securitySchemes": _SECURITY,
         },
     }
 
@@ -96,13 +132,19 @@ def _operation(action: str, channel: str, types: list[str]) -> dict[str, Any]:
     }
 
 
-def _message(name: str) -> dict[str, Any]:
+def _message(name: str, description: str) -> dict[str, Any]:
     schema = {"$ref": f"./schemas/{name}.json"}
+    summary, _, more = description.partition("\n\n")
     return {
         "name": name,
+        "summary": summary,
+        **({"description": more} if more else {}),
         "contentType": "application/json",
-        "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schema},
+        "payload": {"schemaFormat": "application/schema+json;version=draft-07", "schema": schema},
         "bindings": {"kafka": {"key": {"type": "string"}}},
+        "examples": [
+            {"name": name, "payload": msgspec.json.decode((_EXAMPLES / f"{name}.json").read_bytes())}
+        ],
     }
 
 
@@ -110,6 +152,7 @@ def files() -> dict[Path, str]:
     """Return every generated file, by its path under the folder of specifications."""
     kinds = catalogue()
     schemas = input_schemas() | {kind.event_type: event_schema(kind) for kind in kinds}
+    schemas["envelope"] = stream_schema(kinds)
     # What stands twice in the document is written twice, without anchors of YAML.
     document = msgspec.json.decode(msgspec.json.encode(_asyncapi(kinds)))
     return {

@@ -1,16 +1,19 @@
-"""Every event type of the stream, and its schema (JSON Schema 2020-12): the envelope as it applies, and the payload."""
+"""Every event type of the stream, and its schema (JSON Schema draft 7): the envelope as it applies, and the payload."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import StrEnum
+from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from giftcert.contracts import notices
+from giftcert.contracts.field_descriptions import described, open_words
 from giftcert.contracts.payload import camel_case, has_money, is_money
 from giftcert.contracts.stream import SCHEMA_VERSION
 from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.explained import ExplainedWord, OneOf
 
 # What an event can be about, which settles its key and which fields of the envelope apply.
 About: TypeAlias = Literal["certificate", "product", "input"]
@@ -36,8 +39,8 @@ class EventKind:
 
     @property
     def description(self) -> str:
-        """The first line of the docstring of the class that makes it."""
-        return (self.classes[0].__doc__ or "").partition("\n")[0].replace("``", "")
+        """The docstring of the class that makes it: what happened, and what its reader is to do."""
+        return cleandoc(self.classes[0].__doc__ or "").replace("``", "`")
 
     @property
     def about(self) -> set[About]:
@@ -67,42 +70,69 @@ def catalogue() -> tuple[EventKind, ...]:
     return tuple(EventKind(name, made_by[name]) for name in sorted(made_by))
 
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# The newest draft that AsyncAPI's own tools read.
+DIALECT = "http://json-schema.org/draft-07/schema#"
+_BASE = "https://giftcert.example/schemas/"  # names schemas so that relative references work; nothing is served there
 _TEXT: Schema = {"type": "string"}
-_INTEGER: Schema = {"type": "integer"}
+_INTEGER: Schema = {"type": "integer", "format": "int64"}
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _ID: Schema = {"type": "string", "format": "uuid"}
 _NULL: Schema = {"type": "null"}
 _SCALARS: dict[type, Schema] = {str: _TEXT, int: _INTEGER, bool: {"type": "boolean"}, datetime: _INSTANT}
 _MONEY: Schema = {
     "type": "object",
-    "properties": {"amount": _INTEGER, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}},
+    "properties": {
+        "amount": described("amount", _INTEGER, "Money"),
+        "currency": described("currency", {**_TEXT, "pattern": "^[A-Z]{3}$"}),
+    },
     "required": ["amount", "currency"],
 }
 
 
 def event_schema(kind: EventKind) -> Schema:
     """Return the schema of the record value of an event type."""
-    envelope = _closed_object(
+    envelope = _object(
         {
             "eventId": _ID,
-            "eventType": {"const": kind.event_type},
-            "schemaVersion": {"const": SCHEMA_VERSION},
+            "eventType": {"type": "string", "const": kind.event_type},
+            "schemaVersion": {**_INTEGER, "const": SCHEMA_VERSION},
             "occurredAt": _INSTANT,
             "recordedAt": _INSTANT,
             "channel": _nullable(_TEXT),
             "saleChannel": _nullable(_TEXT),
             **_standing(kind.about),
-            "cause": _nullable(_closed_object({"topic": _TEXT, "eventId": _TEXT})),
+            "cause": _nullable(_object({"topic": _TEXT, "eventId": _TEXT}, "cause")),
             "payload": _payload(kind),
-        }
+        },
+        kind.event_type,
+        "envelope",
+    )
+    return head(kind.event_type, kind.description) | envelope
+
+
+def head(name: str, description: str) -> Schema:
+    """Return how each schema begins."""
+    return {"$schema": DIALECT, "$id": f"{_BASE}{name}.json", "title": name, "description": description}
+
+
+def stream_schema(kinds: Sequence[EventKind]) -> Schema:
+    """Return the schema of any event of today: what all have, and one of their types."""
+    named = {
+        "eventId": _ID,
+        "eventType": _TEXT,
+        "schemaVersion": _INTEGER,
+        "occurredAt": _INSTANT,
+        "recordedAt": _INSTANT,
+        "payload": {"type": "object"},
+    }
+    description = (
+        "Any event of `GiftCertificates.Stream`. Look at `eventType` first and skip those that you do not know: later "
+        "versions add types, and fields to these."
     )
     return {
-        "$schema": DIALECT,
-        "$id": f"giftcert:{kind.event_type}",
-        "title": kind.event_type,
-        "description": kind.description,
-        **envelope,
+        **head("envelope", description),
+        **_object(named, "envelope"),
+        "oneOf": [{"$ref": f"{kind.event_type}.json"} for kind in kinds],
     }
 
 
@@ -111,7 +141,7 @@ def _standing(about: set[About]) -> Schema:
         "status": {"type": "string", "enum": [*(status.value for status in Status), "blocked"]},
         "refundState": {"type": "string", "enum": [state.value for state in RefundState]},
         "certificateId": _ID,
-        "sequence": {"type": "integer", "minimum": 1},
+        "sequence": {**_INTEGER, "minimum": 1},
         "product": _TEXT,
         "nominal": _nullable(_MONEY),
         "balance": _MONEY,
@@ -127,19 +157,38 @@ def _standing(about: set[About]) -> Schema:
 
 def _payload(kind: EventKind) -> Schema:
     """An error's payload says where its input stands, as far as there is one; money says whose it is."""
-    properties = _schema_of(kind.classes[0])["properties"]
+    properties = _own_fields(kind)
     if kind.is_error:
         place = {"topic": _TEXT, "partition": _INTEGER, "offset": _INTEGER, "eventId": _TEXT}
         nullable = {name: _nullable(schema) for name, schema in place.items()}
-        properties = {**properties, **nullable, "component": _TEXT}
+        properties = {**properties, **nullable, "component": open_words(notices.Component)}
     if kind.has_customer:
         properties = {**properties, "customerId": _nullable(_TEXT)}
-    return _closed_object(properties)
+    return _object(properties, kind.event_type, "payload")
 
 
-def _closed_object(properties: Schema) -> Schema:
-    """Return the schema of an object that has all of these; readers ignore what else comes one day."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def _own_fields(kind: EventKind) -> Schema:
+    """Return the fields of the classes that make it; a reason may be one of any of theirs."""
+    hints = [get_type_hints(maker, include_extras=True) for maker in kind.classes]
+    properties: Schema = {}
+    for field in fields(kind.classes[0]):
+        sets = dict.fromkeys(one for of_maker in hints for one in _sets_of(of_maker[field.name]))
+        properties[camel_case(field.name)] = open_words(*sets) if sets else _schema_of(hints[0][field.name])
+    return properties
+
+
+def _sets_of(hint: Any) -> tuple[type[ExplainedWord], ...]:  # noqa: ANN401 - an annotation
+    """Return the sets whose words a field may have."""
+    if isinstance(hint, type) and issubclass(hint, ExplainedWord):
+        return (hint,)
+    found = [one.sets for one in getattr(hint, "__metadata__", ()) if isinstance(one, OneOf)]
+    return found[0] if found else ()
+
+
+def _object(properties: Schema, *places: str) -> Schema:
+    """Return the schema of an object that has all of these, each described; readers ignore what else comes one day."""
+    fields_of = {name: described(name, schema, *places) for name, schema in properties.items()}
+    return {"type": "object", "properties": fields_of, "required": list(fields_of)}
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -152,6 +201,8 @@ def _schema_of(hint: Any) -> Schema:  # noqa: ANN401 - an annotation
     """Return the schema of an annotated field; of a dataclass as ``payload_of`` writes it, with every field."""
     if is_money(hint):
         return _MONEY
+    if sets := _sets_of(hint):
+        return open_words(*sets)
     if hint in _SCALARS:
         return _SCALARS[hint]
     if get_origin(hint) in {Union, UnionType}:
@@ -159,7 +210,7 @@ def _schema_of(hint: Any) -> Schema:  # noqa: ANN401 - an annotation
         return _nullable(_schema_of(kind))
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _schema_of(get_args(hint)[0])}
-    if issubclass(hint, StrEnum):
-        return {"type": "string", "enum": [member.value for member in hint]}
     hints = get_type_hints(hint, include_extras=True)
-    return _closed_object({camel_case(field.name): _schema_of(hints[field.name]) for field in fields(hint)})
+    return _object(
+        {camel_case(field.name): _schema_of(hints[field.name]) for field in fields(hint)}, hint.__name__
+    )

@@ -8,7 +8,7 @@ from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.lines import map_sales, without_case
 from giftcert.domain.certificate.state import CertificateState, LineRef, RefundCase, RefundState, Sale, Status
 
-APPROVE, REJECT = "approve", "reject"
+APPROVE, REJECT = e.RefundDecision.APPROVE, e.RefundDecision.REJECT
 BY_SYSTEM = "system"  # resolves a case that has nothing left to decide
 
 _Told = e.RefundRequested | e.RefundPendingDetails | e.RefundCompleted

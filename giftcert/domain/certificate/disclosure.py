@@ -1,20 +1,12 @@
 """May the CVC of a certificate be given out? Rule of ``GET /certificates/{id}/cvc``."""
 
-from enum import StrEnum
-
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.events import DisclosureRefusal
 from giftcert.domain.certificate.messages import DiscloseCvc
 from giftcert.domain.certificate.state import OPEN_REFUND_STATES, SPENDABLE, CertificateState, Status
 
 _MAY_STILL_BE_ISSUED = frozenset({Status.RESERVED, Status.ORDERED})
-
-
-class DisclosureRefusal(StrEnum):
-    """Why not: it may be given later, or for this sale never again."""
-
-    NOT_ISSUED = "not-issued"
-    NOT_ACTIVE = "not-active"
 
 
 def disclose(decision: Decision, message: DiscloseCvc) -> None:
@@ -24,9 +16,7 @@ def disclose(decision: Decision, message: DiscloseCvc) -> None:
     decision.record(
         e.CvcDisclosed(disclosed_to=to, purpose=purpose, notification_id=notification_id)
         if refusal is None
-        else e.CvcRefused(
-            disclosed_to=to, purpose=purpose, notification_id=notification_id, reason=refusal.value
-        )
+        else e.CvcRefused(disclosed_to=to, purpose=purpose, notification_id=notification_id, reason=refusal)
     )
 
 

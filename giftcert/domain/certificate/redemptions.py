@@ -19,7 +19,6 @@ from giftcert.domain.certificate.messages import (
     VoidRedemption,
 )
 from giftcert.domain.certificate.redemption_state import (
-    HOLD_LAPSED,
     find_redemption,
     hold_of,
     open_holds,
@@ -72,14 +71,14 @@ def void(decision: Decision, message: VoidRedemption) -> None:
     elif known.state == RedemptionState.CAPTURED:
         decision.refusal = VoidRefusal.CAPTURED
     elif known.state == RedemptionState.AUTHORIZED:
-        _give_back(decision, known, "channelVoided")
+        _give_back(decision, known, e.VoidReason.CHANNEL_VOIDED)
 
 
 def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
     """The time of a hold is over; every capture that was known by then has been applied."""
     for hold in open_holds(decision.state):
         if hold.redemption_id == message.redemption_id:
-            _give_back(decision, hold, HOLD_LAPSED)
+            _give_back(decision, hold, e.VoidReason.HOLD_LAPSED)
 
 
 def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:
@@ -108,7 +107,7 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
             _uncovered(decision, message, RejectionReason.NOT_THE_HOLDER)
         case SpendingKind.VOIDED | SpendingKind.REFUNDED if is_stranger:
             detail = "the redemption belongs to another channel or another order"
-            _unexpected(decision, RejectionReason.NOT_THE_HOLDER, detail)
+            _unexpected(decision, e.UnexpectedReason.NOT_THE_HOLDER, detail)
         case SpendingKind.AUTHORIZED:  # it refers to a hold and never makes one
             if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
                 _reject(decision, message, RejectionReason.HOLD_REQUIRED)
@@ -192,21 +191,27 @@ def _may_spend_without_hold(
 def _voided(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
     """Give the hold back. What was captured is given back by a refund, not by a void."""
     if purchase is not None and purchase.state == RedemptionState.CAPTURED:
-        _unexpected(decision, "redemptionCaptured", "a captured redemption is refunded, not voided")
+        _unexpected(
+            decision, e.UnexpectedReason.REDEMPTION_CAPTURED, "a captured redemption is refunded, not voided"
+        )
     elif purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
-        _give_back(decision, purchase, "paymentVoided", message.payment_id)
+        _give_back(decision, purchase, e.VoidReason.PAYMENT_VOIDED, message.payment_id)
 
 
 def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
     """Restore what was spent, never more; onto a refunded or expired certificate it is a case for support."""
     if message.currency != decision.state.currency:
-        _unexpected(decision, "currencyMismatch", "the certificate is in another currency")
+        _unexpected(decision, e.UnexpectedReason.CURRENCY_MISMATCH, "the certificate is in another currency")
     elif purchase is None or message.amount > purchase.restorable:
-        _unexpected(decision, "restoreExceedsSpent", "more would be restored than the redemption spent")
+        _unexpected(
+            decision,
+            e.UnexpectedReason.RESTORE_EXCEEDS_SPENT,
+            "more would be restored than the redemption spent",
+        )
     elif decision.state.status == Status.REFUNDED:
-        _alert(decision, message, purchase.redemption_id, "certificateRefunded")
+        _alert(decision, message, purchase.redemption_id, e.RestoreRefusal.CERTIFICATE_REFUNDED)
     elif decision.state.is_past_validity(decision.now):
-        _alert(decision, message, purchase.redemption_id, "certificateExpired")
+        _alert(decision, message, purchase.redemption_id, e.RestoreRefusal.CERTIFICATE_EXPIRED)
     else:
         decision.record(
             e.RedemptionRestored(
@@ -230,7 +235,9 @@ def _identify(decision: Decision, message: SpendingReported) -> None:
         decision.change(with_redemption(decision.state, known))
 
 
-def _give_back(decision: Decision, hold: Redemption, reason: str, payment_id: str | None = None) -> None:
+def _give_back(
+    decision: Decision, hold: Redemption, reason: e.VoidReason, payment_id: str | None = None
+) -> None:
     decision.record(
         e.RedemptionVoided(
             redemption_id=hold.redemption_id,
@@ -247,7 +254,7 @@ def _closed(decision: Decision) -> None:
     """A hold has ended: what it leaves of an expired certificate is breakage."""
     left = decision.state.balance
     if decision.state.status == Status.EXPIRED and left > 0:
-        decision.record(e.Expired(reason="holdEnded", by="system", breakage=left))
+        decision.record(e.Expired(reason=e.ExpiryReason.HOLD_ENDED, by="system", breakage=left))
 
 
 def _uncovered(decision: Decision, message: SpendingReported, reason: RejectionReason) -> None:
@@ -271,7 +278,12 @@ def _reject(
     )
 
 
-def _alert(decision: Decision, message: SpendingReported, redemption_id: str | None, reason: str) -> None:
+def _alert(
+    decision: Decision,
+    message: SpendingReported,
+    redemption_id: str | None,
+    reason: RejectionReason | e.RestoreRefusal,
+) -> None:
     decision.record(
         e.RedemptionUncoveredAlerted(
             redemption_id=redemption_id,
@@ -285,7 +297,7 @@ def _alert(decision: Decision, message: SpendingReported, redemption_id: str | N
     )
 
 
-def _unexpected(decision: Decision, reason: str, detail: str) -> None:
+def _unexpected(decision: Decision, reason: e.UnexpectedReason, detail: str) -> None:
     decision.record(e.UnexpectedMessage(reason=reason, detail=detail))
 
 

@@ -268,7 +268,7 @@ def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: i
             refund_case_id=found.case.refund_case_id,
             order_id=found.sale.order_id,
             line_id=found.money.line.standing.line_id,
-            decision=message.decision,
+            decision=e.RefundDecision(message.decision),
             amount=amount,
             uncovered=uncovered,
             resolved_by=message.resolved_by,

@@ -271,7 +271,7 @@ def _ask(decision: Decision, money: SaleMoney, verdict: AskPerson) -> None:
     )
 
 
-def allowed_decisions(sale: Sale) -> tuple[str, ...]:
+def allowed_decisions(sale: Sale) -> tuple[e.RefundDecision, ...]:
     """Return what a person may decide: before issue there is nothing that could work again."""
     return (APPROVE,) if sale.issued_at is None else (APPROVE, REJECT)
 

@@ -228,7 +228,7 @@ def notification(decision: Decision) -> e.NotificationRequested:
     erased = client is not None and client.erased
     return e.NotificationRequested(
         notification_id=decision.new_id(),
-        kind="certificateIssued",
+        kind=e.NotificationKind.CERTIFICATE_ISSUED,
         order_id=sale.order_id,
         customer_id=customer_id,
         recipient=line.recipient if line and not erased else None,
@@ -260,12 +260,12 @@ def unpaid_deadline_passed(decision: Decision) -> None:
 
 
 def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captured: int) -> e.UnpaidAlerted:
-    reason = "nothingCaptured"
+    reason = e.UnpaidReason.NOTHING_CAPTURED
     if captured:
         by_certificates = standing.is_paid_by_any_tender and not standing.is_paid
-        reason = "tenderNotAllowed" if by_certificates else "partlyCaptured"
+        reason = e.UnpaidReason.TENDER_NOT_ALLOWED if by_certificates else e.UnpaidReason.PARTLY_CAPTURED
     elif standing.earlier_payments_unknown:
-        reason = "earlierPaymentsUnknown"
+        reason = e.UnpaidReason.EARLIER_PAYMENTS_UNKNOWN
     return e.UnpaidAlerted(
         order_id=sale.order_id,
         line_id=standing.line_id,
@@ -295,10 +295,12 @@ def let_go(decision: Decision, money: SaleMoney) -> None:
     """The line names another certificate, and its money goes with it; if that one is unknown, a person is told."""
     release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.began.cause)
     if not money.line.names_ours and money.owed > 0:
-        report_late_money(decision, money.line, money.owed, "unknownCertificate")
+        report_late_money(decision, money.line, money.owed, e.LateMoneyReason.UNKNOWN_CERTIFICATE)
 
 
-def report_late_money(decision: Decision, line: Line, amount: int, reason: str) -> None:
+def report_late_money(
+    decision: Decision, line: Line, amount: int, reason: e.LateMoneyReason | ConflictReason
+) -> None:
     """Money came for a line that has no certificate: the channel has to repair it."""
     standing = line.standing
     foreign = standing.currency != decision.product.currency
@@ -330,7 +332,7 @@ def report_foreign_captures(decision: Decision, line: Line) -> None:
                 order_id=standing.order_id,
                 line_id=standing.line_id,
                 amount=capture.amount - capture.refunded,
-                reason="currencyMismatch",
+                reason=e.LateMoneyReason.CURRENCY_MISMATCH,
                 web_url=decision.terms.web_url,
                 payment_id=capture.payment_id,
                 foreign_currency=capture.currency,

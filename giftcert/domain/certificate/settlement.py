@@ -75,7 +75,7 @@ def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
     if decision.state.status == Status.REFUNDED and not is_withdrawn:
         money = sale_money(decision.state.sale or current, decision.state.line(line.ref) or line)
         if money.excess_owed > 0 and line.standing.captured > money.sale.alerted_captured:
-            sale.report_late_money(decision, line, money.excess_owed, "certificateRefunded")
+            sale.report_late_money(decision, line, money.excess_owed, e.LateMoneyReason.CERTIFICATE_REFUNDED)
 
 
 def _settle_other(decision: Decision, line: Line) -> None:
@@ -128,7 +128,7 @@ def _settle_free(decision: Decision, money: SaleMoney) -> None:
     elif refunds.is_touched(money):
         refunds.judge_unissued(decision, money)
     elif state.status != Status.AVAILABLE or state.blocked:
-        _report_late_money(decision, money, "noLongerFree")
+        _report_late_money(decision, money, e.LateMoneyReason.NO_LONGER_FREE)
     elif _is_untold(decision, money):
         sale.reclaim(decision, line)
     sale.report_foreign_captures(decision, line)
@@ -150,7 +150,9 @@ def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -
         _report_late_money(decision, money, e.ConflictReason.LINE_WITHDRAWN)
 
 
-def _report_late_money(decision: Decision, money: SaleMoney, reason: str) -> None:
+def _report_late_money(
+    decision: Decision, money: SaleMoney, reason: e.LateMoneyReason | e.ConflictReason
+) -> None:
     """Tell of money once; the channel repairs the line with another certificate."""
     if _is_untold(decision, money):
         sale.report_late_money(decision, money.line, money.owed, reason)

@@ -13,4 +13,6 @@ def valid_until(decision: Decision) -> datetime:
 
 def ended(decision: Decision) -> None:
     """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
-    decision.record(e.Expired(reason="validityEnded", by="system", breakage=decision.state.balance))
+    decision.record(
+        e.Expired(reason=e.ExpiryReason.VALIDITY_ENDED, by="system", breakage=decision.state.balance)
+    )

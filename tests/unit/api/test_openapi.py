@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from api.main import create_app
 from api.openapi import render
 from api.problems import PROBLEMS
+from giftcert.contracts.field_descriptions import OPEN_WORDS
+from giftcert.domain.certificate.events import RefundReason
 from giftcert.security.tokens import Role
+from giftcert.settings import Settings
 
 CHECKED_IN = Path("specs/openapi.json")
 CONTRACT = {
@@ -59,9 +63,14 @@ def test_every_call_says_who_may_make_it_and_what_may_go_wrong(
     method: str, path: str, operation: dict[str, Any]
 ) -> None:
     assert operation["operationId"], method
+    assert operation["summary"]
+    assert operation["description"]
     if path in OPEN:
+        assert operation["security"] == []
         return
     assert operation["security"]
+    roles = ", ".join(f"`{role}`" for each in operation["security"] for role in each["bearer"])
+    assert operation["description"].endswith(f"Roles: {roles}.")
     assert {role for each in operation["security"] for role in each["bearer"]} <= set(Role)
     assert {"401", "403", "422", "503"} <= set(operation["responses"])
     for status, response in operation["responses"].items():
@@ -136,3 +145,129 @@ def references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for child in node:
             yield from references(child)
+
+
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+
+def leads_to(part: Any) -> set[str]:
+    """The schemas that a part of the document leads to."""
+    found: set[str] = set()
+    left = list(references(part))
+    while left:
+        name = left.pop().rpartition("/")[2]
+        if name not in found:
+            found.add(name)
+            left += references(SCHEMAS[name])
+    return found
+
+
+ANSWERED = leads_to([operation["responses"] for _, _, operation in operations()])
+SENT = leads_to([operation.get("requestBody") for _, _, operation in operations()])
+
+
+def parts(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from parts(child)
+
+
+def is_money(schema: dict[str, Any]) -> bool:
+    named = [schema, *schema.get("anyOf", ())]
+    return any(one.get("$ref", "").endswith(("/Money", "/Amount")) for one in named)
+
+
+def is_number(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "integer" for one in (schema, *schema.get("anyOf", ())))
+
+
+UNITS = (
+    "minor units",
+    "seconds",
+    "Seconds",
+    "How long",
+    "Days",
+    "umber of",
+    "Certificates",
+    "`sequence`",
+    "Position",
+)
+UNITS += ("Were available", "Were ordered", "HTTP status", "Of the available")
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_every_field_says_what_it_means_and_every_number_in_what_unit(name: str) -> None:
+    for field, schema in SCHEMAS[name].get("properties", {}).items():
+        text = schema.get("description", "")
+        assert text, f"{name}.{field}: describe it in giftcert/contracts/field_descriptions.py"
+        if is_number(schema) or is_money(schema):
+            assert any(unit in text for unit in UNITS), f"{name}.{field}: {text}"
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), list(operations()))
+def test_every_parameter_says_what_it_means(method: str, path: str, operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        assert parameter.get("description"), f"{method} {path} {parameter['name']}"
+
+
+def test_integers_have_64_bits_so_that_no_generator_makes_32_of_them() -> None:
+    for part in parts(DOCUMENT):
+        if part.get("type") == "integer":
+            assert part["format"] == "int64"
+
+
+def test_no_word_is_a_constant_with_a_default() -> None:
+    assert not [part for part in parts(DOCUMENT) if "const" in part]
+
+
+def test_answers_allow_fields_that_come_later_and_requests_do_not() -> None:
+    for name in ANSWERED - SENT:
+        if "properties" in SCHEMAS[name]:
+            assert SCHEMAS[name]["additionalProperties"] is True, name
+    for name in SENT:
+        assert SCHEMAS[name]["additionalProperties"] is False, name
+
+
+def test_what_is_answered_at_once_and_what_waits_for_a_second_person_are_one_declared_union() -> None:
+    responses = DOCUMENT["paths"]["/refunds/{refundCaseId}/resolution"]["post"]["responses"]
+    answers = {
+        status: responses[status]["content"]["application/json"]["schema"] for status in ("200", "202")
+    }
+    assert answers["200"] == answers["202"] == {"$ref": "#/components/schemas/ResolutionAnswer"}
+    union = SCHEMAS["ResolutionAnswer"]
+    assert union["discriminator"]["propertyName"] == "outcome"
+    for word, reference in union["discriminator"]["mapping"].items():
+        schema = SCHEMAS[reference.rpartition("/")[2]]
+        assert schema["properties"]["outcome"]["enum"] == [word]
+        assert "outcome" in schema["required"]
+
+
+def test_every_reason_and_type_of_problem_lists_its_words_explains_each_and_stays_open() -> None:
+    types = SCHEMAS["ProblemView"]["properties"]["type"]
+    assert set(types[OPEN_WORDS]) == {problem.type for problem in PROBLEMS.values()}
+    reason = SCHEMAS["RefundCaseView"]["properties"]["reason"]
+    [words] = [one for one in reason["anyOf"] if OPEN_WORDS in one]
+    assert words[OPEN_WORDS] == list(RefundReason)
+    for schema in (types, words):
+        assert "enum" not in schema
+        for word in schema[OPEN_WORDS]:
+            assert f"- `{word}`: " in schema["description"]
+
+
+def test_the_document_names_its_servers_and_what_each_group_of_calls_is_for() -> None:
+    assert DOCUMENT["servers"][0]["url"] == "http://127.0.0.1:8080"
+    assert {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]} == {
+        tag for _, _, operation in operations() for tag in operation["tags"]
+    }
+
+
+def test_the_served_document_names_the_service_itself_first() -> None:
+    served = create_app(Settings(_env_file=None)).openapi()
+
+    assert served["servers"] == [
+        {"url": "/", "description": "The service that serves this document."},
+        *DOCUMENT["servers"],
+    ]
