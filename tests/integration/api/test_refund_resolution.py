@@ -213,6 +213,7 @@ async def test_a_large_refund_takes_two_persons(desk: Desk) -> None:
         first = await desk.resolve(case, amount=450_000)
         assert first.status_code == 202
         assert first.json() == {
+            "outcome": "awaitingSecond",
             "refundCaseId": case,
             "certificateId": sold.certificate_id,
             "awaitingSecond": True,
