@@ -1,8 +1,8 @@
 """Activities of the maintenance workflows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from activities.payloads import Reconciled
 from giftcert.clock import Clock, utc_now
-from giftcert.contracts.notices import DisclosureAlertReason, DisclosureUnusual
+from giftcert.contracts.notices import BatchSource, DisclosureAlertReason, DisclosureUnusual
 from giftcert.domain.rate_limits import is_unusual
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.key_rotation import KeyRotation
@@ -20,12 +20,17 @@ from giftcert.lifecycle.retirement import retire_next
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.audit_chain import AuditChainRepository
-from giftcert.storage.database import Database
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.day_partitions import drop_before
 from giftcert.storage.disclosures import DisclosureRepository
 from giftcert.storage.guesses import GuessRepository
 from giftcert.storage.idempotency import IdempotencyRepository
+from giftcert.storage.low_pools import LowPoolRepository, target_of
 from giftcert.storage.operations import OperationRepository
+from giftcert.storage.pool import PoolCount, PoolRepository
+from giftcert.storage.pool_changes import PoolChangeRepository
+from giftcert.storage.product_snapshots import record_next
+from giftcert.storage.products import ProductRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import Reconciliation, send_wakes
@@ -35,6 +40,8 @@ from giftcert.verification.verify import Sources, verify
 RESERVATIONS_AT_ONCE = 500
 KEYS_AT_ONCE = 5_000
 EVENTS_AT_ONCE = 2_000
+REPLENISHED_AT_ONCE = 20_000
+"""A batch that is made in a second or two: claims of the product go on meanwhile."""
 RESEALING_TIME = timedelta(seconds=20)
 
 _log = structlog.get_logger(__name__)
@@ -59,8 +66,11 @@ class MaintenanceActivities:
             self.drop_days,
             self.reconcile,
             self.retire_batch,
+            self.watch_pool,
+            self.replenish_pool,
             self.report_unusual_disclosures,
             self.link_events,
+            self.record_snapshots,
             self.reseal,
         ]
 
@@ -80,6 +90,40 @@ class MaintenanceActivities:
         retired = await retire_next(self.lifecycle, unfinished[0], self.clock())
         await send_wakes(self.client, retired.wakes)
         return 1
+
+    @activity.defn
+    async def watch_pool(self) -> int:
+        """Add up what changed in the pool, and report each product that has become low; return how many."""
+        now = self.clock()
+        async with self.database.transaction() as connection:
+            await PoolChangeRepository(connection).fold(now)
+        async with self.database.transaction() as connection:
+            counts = await self._count_pool(connection, now)
+            return await LowPoolRepository(connection).report(counts, now, self.settings.pool_replenish_to)
+
+    @activity.defn
+    async def replenish_pool(self) -> int:
+        """Make certificates of one low product that is filled up by itself; return how many, 0 if there is none."""
+        now = self.clock()
+        async with self.database.transaction() as connection:
+            low = await LowPoolRepository(connection).lock()
+            products = await ProductRepository(connection).all()
+            for count in await self._count_pool(connection, now):
+                product = products[count.product]
+                target = target_of(product, self.settings.pool_replenish_to) or 0
+                missing = min(target - count.available, REPLENISHED_AT_ONCE)
+                if product.id in low and missing > 0:
+                    pool, keyring = PoolRepository(connection), self.lifecycle.keyring
+                    await pool.check_keyring(keyring)
+                    await pool.generate(product, missing, keyring, now, source=BatchSource.REPLENISH)
+                    return missing
+        return 0
+
+    async def _count_pool(self, connection: Connection, now: datetime) -> Sequence[PoolCount]:
+        settings = self.settings
+        return await PoolRepository(connection).counts(
+            now, settings.cooling_period, settings.pool_low_threshold
+        )
 
     @activity.defn
     async def reseal(self) -> int:
@@ -129,6 +173,11 @@ class MaintenanceActivities:
             return 0
         _log.info("events linked", link=link.number, events=len(link.event_ids), seal=link.seal.hex())
         return len(link.event_ids)
+
+    @activity.defn
+    async def record_snapshots(self) -> int:
+        """Record how each product stood at the next instant that is due; return of how many, 0 if none is."""
+        return await record_next(self.database, self.settings.snapshot_every)
 
     @activity.defn
     async def report_unusual_disclosures(self) -> int:

@@ -31,8 +31,16 @@ class PoolCountView(Schema):
 
     product: str = Field(examples=["GC-5000"])
     available: int = Field(examples=[98_000])
-    cooling: int = Field(description="Of the available: released so lately that others go first")
+    cooling: int = Field(
+        description="Of the available: released so lately that others go first; 10,000 at most"
+    )
     statuses: dict[str, int] = Field(examples=[{"available": 98_000, "issued": 2_000}])
+    low_threshold: int = Field(examples=[1_000])
+    sold: int = Field(examples=[2_000])
+    sold_since: datetime | None
+    empty_at: datetime | None = Field(
+        description="When none is available at that rate; null where nothing was sold"
+    )
 
 
 class RetirementOrder(Schema):
@@ -63,7 +71,9 @@ async def count_pool(call: OpsCall) -> list[PoolCountView]:
     """Count the certificates of each product by status."""
     services = call.services
     async with services.database.connection() as connection:
-        counts = await PoolRepository(connection).counts(services.clock(), services.settings.cooling_period)
+        counts = await PoolRepository(connection).counts(
+            services.clock(), services.settings.cooling_period, services.settings.pool_low_threshold
+        )
     return [PoolCountView.model_validate(count) for count in counts]
 
 

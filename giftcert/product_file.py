@@ -34,6 +34,8 @@ class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, fr
     greatest_discount_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = _USUAL.greatest_discount_percent
     number_length: Annotated[int, msgspec.Meta(ge=12, le=19)] = _USUAL.number_length
     cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8)] = _USUAL.cvc_length
+    low_threshold: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    replenish_to: Annotated[int, msgspec.Meta(ge=0)] | None = None
     pool: Annotated[int, msgspec.Meta(ge=0)] | None = None  # made by an embedded stack that finds none
 
     def __post_init__(self) -> None:

@@ -249,7 +249,21 @@ class Settings(BaseSettings):
     verification_patience: Duration = Field(
         5 * _MINUTE, description="What waits longer to be published or signalled breaks an invariant"
     )
-    pool_low_threshold: int = Field(1_000, ge=0)
+    snapshot_every: Duration = Field(
+        _HOUR,
+        ge=timedelta(seconds=1),
+        description="How often audit.snapshot tells the figures of each product",
+    )
+    pool_low_threshold: int = Field(
+        1_000,
+        ge=0,
+        description="With fewer certificates available alert.poolLow is sent; a product may say its own",
+    )
+    pool_replenish_to: int | None = Field(
+        None,
+        ge=1,
+        description="A low pool is filled up to so many by itself; a product may say its own; unset: by hand",
+    )
     log_level: str = "INFO"
     log_json: bool = False
 

@@ -137,6 +137,40 @@ DESCRIPTIONS: Mapping[str, str] = {
     "count": "Number of certificates.",
     "available": "Number of certificates that can be given now.",
     "threshold": "Number of certificates below which the alert is raised.",
+    "lowThreshold": "With fewer available `alert.poolLow` is sent.",
+    "sold": "Number of certificates issued since `soldSince`.",
+    "soldSince": "Since when `sold` counts, a day ago at most. RFC 3339, UTC; null where nothing was sold.",
+    "emptyAt": "When none is available if it goes on being sold like that. RFC 3339, UTC; null where nothing was sold.",
+    "replenishedTo": "Number up to which the service makes certificates by itself; null: somebody has to.",
+    "source": "Where the certificates of the batch come from.",
+    "asOf": "The snapshot counts all events whose recordedAt is before this, and no other. RFC 3339, UTC.",
+    **{
+        f"StatusCounts.{status}": f"Number of certificates that are {words}."
+        for status, words in {
+            "available": "in the pool",
+            "reserved": "reserved by a channel",
+            "ordered": "on an order that is not paid yet",
+            "issued": "sold and not spent at all",
+            "partiallyRedeemed": "spent in part",
+            "redeemed": "spent in whole",
+            "refunded": "void, as their money went back",
+            "expired": "beyond their validity",
+            "retired": "withdrawn by operations",
+            "blocked": "blocked by support, whatever their status is beneath",
+        }.items()
+    },
+    "audit.snapshot.held": f"What holds of purchases keep from balances, {MINOR} with its currency.",
+    "audit.snapshot.liability": f"Balance and held of all certificates, owed to holders, {MINOR} with its currency. "
+    "It equals issued less redeemed, taken and breakage.",
+    "audit.snapshot.issued": f"Face value of all that was ever issued, {MINOR} with its currency.",
+    "audit.snapshot.revenue": f"Price of all that was ever issued, less refunded, {MINOR} with its currency.",
+    "audit.snapshot.redeemed": f"Ever spent, less what was put back, {MINOR} with its currency.",
+    "audit.snapshot.refunded": f"Money ever given back for issued certificates, without excess, {MINOR} with its "
+    "currency.",
+    "audit.snapshot.taken": f"Ever taken from balances by refunds, in nominal units, {MINOR} with its currency.",
+    "audit.snapshot.uncovered": f"Worth of refunds that balances did not cover, in nominal units, {MINOR} with its "
+    "currency.",
+    "audit.snapshot.breakage": f"Balance of all that ever expired, {MINOR} with its currency.",
     "alert.unpaid.amount": f"Price of the line, {MINOR} with its currency.",
     "captured": f"Captured for the line so far, {MINOR} with its currency.",
     "missing": f"What of the price has not come, {MINOR} with its currency.",

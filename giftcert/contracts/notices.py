@@ -14,6 +14,7 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.explained import ExplainedWord, OneOf
+from giftcert.domain.money import MinorUnits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +34,24 @@ class ClaimsRefused:
 class PoolLow:
     """Fewer certificates are left than the threshold.
 
-    Operations load the pool before channels have nothing to sell.
+    Operations load the pool before channels have nothing to sell. Sent once until the pool has recovered.
     """
 
     type: ClassVar[str] = "alert.poolLow"
     available: int
     threshold: int
+    sold: int
+    sold_since: datetime | None
+    empty_at: datetime | None
+    replenished_to: int | None
+
+
+class BatchSource(ExplainedWord):
+    """Where the certificates of a batch come from."""
+
+    GENERATE = "generate", "Made by the service, as operations asked."
+    IMPORT = "import", "Brought by operations in a file."
+    REPLENISH = "replenish", "Made by the service itself, as the pool was low."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +61,45 @@ class PoolLoaded:
     type: ClassVar[str] = "audit.imported"
     batch_id: str
     count: int
+    source: BatchSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusCounts:
+    """How many certificates of a product are in each status, as events show it."""
+
+    available: int = 0
+    reserved: int = 0
+    ordered: int = 0
+    issued: int = 0
+    partially_redeemed: int = 0
+    redeemed: int = 0
+    refunded: int = 0
+    expired: int = 0
+    retired: int = 0
+    blocked: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductSnapshot:
+    """How a product stood at an instant: the fold of every event that was recorded before it.
+
+    Counts and amounts are totals since the product's first event, as the rules for BI count them (ADR 85).
+    """
+
+    type: ClassVar[str] = "audit.snapshot"
+    as_of: datetime
+    statuses: StatusCounts
+    available: int
+    held: MinorUnits
+    liability: MinorUnits
+    issued: MinorUnits
+    revenue: MinorUnits
+    redeemed: MinorUnits
+    refunded: MinorUnits
+    taken: MinorUnits
+    uncovered: MinorUnits
+    breakage: MinorUnits
 
 
 class UnknownCertificateReason(ExplainedWord):
@@ -234,7 +286,7 @@ class InvariantViolated:
     web_url: str | None
 
 
-ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded
+ProductNotice: TypeAlias = ClaimsRefused | PoolLow | PoolLoaded | ProductSnapshot
 InputNotice: TypeAlias = (
     InputMalformed
     | CertificateUnknown
@@ -248,9 +300,15 @@ Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated
 Told: TypeAlias = Notice | InputProblem | PublicEvent
 
 
-def about_product(told: Told, product: str, occurred_at: datetime, channel: str | None = None) -> EventRecord:
-    """Return the record of what is told of a product, which is its stream key."""
-    return replace(about_input(told, occurred_at, channel), product=product)
+def about_product(
+    told: Told,
+    product: str,
+    occurred_at: datetime,
+    channel: str | None = None,
+    currency: str | None = None,
+) -> EventRecord:
+    """Return the record of what is told of a product, which is its stream key; ``currency`` is that of amounts."""
+    return replace(about_input(told, occurred_at, channel, currency=currency), product=product)
 
 
 def about_certificate(

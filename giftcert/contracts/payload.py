@@ -55,13 +55,18 @@ def event_from(kind: type[Event], payload: str | bytes) -> Event:
     Raises:
         msgspec.DecodeError: the payload does not fit the dataclass; the message names the field, never the value.
     """
-    published = msgspec.json.decode(payload, type=dict[str, Any])
-    values = {
+    return msgspec.convert(_values(kind, msgspec.json.decode(payload, type=dict[str, Any])), kind)
+
+
+def _values(kind: Any, published: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """Return the fields of a dataclass, and of dataclasses within it, by their own names."""
+    values: dict[str, Any] = {
         name: _amount(published[in_json]) if is_amount else published[in_json]
         for name, in_json, is_amount in _names(kind)
         if in_json in published
     }
-    return msgspec.convert(values, kind)
+    nested = ((name, within) for name, within in _nested(kind) if name in values)
+    return values | {name: _values(within, values[name]) for name, within in nested}
 
 
 def is_money(hint: Any) -> bool:  # noqa: ANN401 - an annotation
@@ -90,6 +95,13 @@ def _names(kind: Any) -> list[tuple[str, str, bool]]:  # noqa: ANN401 - a datacl
         (one.name, camel_case(one.name), any(map(is_money, (hints[one.name], *get_args(hints[one.name])))))
         for one in fields(kind)
     ]
+
+
+@lru_cache(maxsize=128)
+def _nested(kind: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - a dataclass
+    """Return the fields that are always a dataclass, each with its class."""
+    hints = get_type_hints(kind)
+    return [(one.name, hints[one.name]) for one in fields(kind) if is_dataclass(hints[one.name])]
 
 
 def _amount(money: Any) -> int | None:  # noqa: ANN401 - decoded JSON

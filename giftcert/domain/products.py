@@ -21,6 +21,10 @@ class Product:
     greatest_discount_percent: int = 20
     number_length: int = 16
     cvc_length: int = 6
+    low_threshold: int | None = (
+        None  # available certificates below which the pool is low; None: as the service is set
+    )
+    replenish_to: int | None = None  # what a low pool is filled up to by itself; 0: never
 
     def allows_nominal(self, nominal: int | None) -> bool:
         """Return whether an order line may carry this nominal; a fixed product needs none."""

@@ -16,6 +16,7 @@ from giftcert.domain.products import Product
 from giftcert.storage.database import Database
 from giftcert.storage.events import CHANGED, events_of
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
+from giftcert.storage.pool_changes import counted
 from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.repository import by_column
 from giftcert.storage.reservations import NOTHING_WAITS
@@ -74,6 +75,7 @@ FROM answered
 # of each request: $6 number, $7 quantity, $8 channel, $9 caller, $10 now, $11 reserved until, $12 the same as the
 # stream writes it, $13 nominal (0: not chosen), $14 caller key or NULL, $15 digest of the parameters.
 _RESERVED = "'reservationId', reservation_id, 'reservedUntil', until_text"
+_COUNTED = counted("claimed", "'available'", "'reserved'")
 _CLAIM = f"""
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($6::integer[], $7::integer[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],
@@ -124,7 +126,7 @@ WITH asked AS MATERIALIZED (
 ), reserved AS (
     INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
     SELECT reservation_id, certificate_id, channel, caller, at, until FROM claimed
-), {events_of("claimed", "issue.reserved", "at", "channel", _RESERVED)}
+), {_COUNTED}, {events_of("claimed", "issue.reserved", "at", "channel", _RESERVED)}
 SELECT request, 'given' AS result, jsonb_agg(claim ORDER BY nth) AS answer,
     (array_agg(certificate_id ORDER BY certificate_id DESC) FILTER (WHERE never_reserved))[1] AS last_new
 FROM claimed GROUP BY request

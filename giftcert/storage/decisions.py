@@ -22,20 +22,23 @@ from giftcert.storage.event_texts import EventTextRepository
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
+from giftcert.storage.pool_changes import SHOWN, counted
 from giftcert.storage.repository import as_json
 
-_CERTIFICATE = """changed AS (
-    UPDATE certificates SET status = {status}, blocked = {blocked}, nominal = {nominal}, balance = {balance},
-        held = {held}, refund_state = {refund_state}, any_refund_state = {any_refund_state},
-        sale_channel = {sale_channel}, order_id = {order_id}, line_key = {line_key}, customer_id = {customer_id},
-        reserved_until = {reserved_until}, reservation_ended = {reservation_ended},
-        available_since = CASE WHEN status <> 'available' AND {status} = 'available' THEN {at} ELSE available_since END,
-        sequence = sequence + {events_count}, version = version + 1, decided_at = {at}, next_instant = {next_instant},
-        timer_at = {timer_at}, run_key = {run_key}, known_lines = {known_lines}, waits = {waits}, parked = {parked},
-        state = {state}
-    WHERE certificate_id = {certificate_id}::uuid AND version = {version} AND sequence = {sequence}
-    RETURNING 1
-)"""
+_COUNTED = counted("changed", "was", "shown")
+_CERTIFICATE = f"""changed AS (
+    UPDATE certificates SET status = {{status}}, blocked = {{blocked}}, nominal = {{nominal}}, balance = {{balance}},
+        held = {{held}}, refund_state = {{refund_state}}, any_refund_state = {{any_refund_state}},
+        sale_channel = {{sale_channel}}, order_id = {{order_id}}, line_key = {{line_key}},
+        customer_id = {{customer_id}}, reserved_until = {{reserved_until}}, reservation_ended = {{reservation_ended}},
+        available_since =
+            CASE WHEN status <> 'available' AND {{status}} = 'available' THEN {{at}} ELSE available_since END,
+        sequence = sequence + {{events_count}}, version = version + 1, decided_at = {{at}},
+        next_instant = {{next_instant}}, timer_at = {{timer_at}}, run_key = {{run_key}}, known_lines = {{known_lines}},
+        waits = {{waits}}, parked = {{parked}}, state = {{state}}
+    WHERE certificate_id = {{certificate_id}}::uuid AND version = {{version}} AND sequence = {{sequence}}
+    RETURNING product_id, {SHOWN.format("old")} AS was, {SHOWN.format("new")} AS shown
+), {_COUNTED}"""  # noqa: S608 - made of constants
 _LINES = """line_changes AS (
     UPDATE order_lines AS l SET holder = new.holder, holder_status = new.holder_status, waiters = new.waiters,
         counted = new.counted, open_case = new.open_case, reported = new.reported

@@ -7,6 +7,7 @@ from uuid import UUID
 from giftcert.domain.certificate.state import ENDED, FOR_SALE
 from giftcert.storage.certificates import UnknownCertificateError
 from giftcert.storage.events import CHANGED, EventRepository, events_of
+from giftcert.storage.pool_changes import SHOWN, counted
 from giftcert.storage.repository import Repository
 from giftcert.storage.reservations import NOTHING_WAITS
 
@@ -23,13 +24,15 @@ _START = f"""
     RETURNING {_COLUMNS}
 """  # noqa: S608 - made of constants
 _FOR_SALE, _ENDED = (", ".join(f"'{one}'" for one in sorted(statuses)) for statuses in (FOR_SALE, ENDED))
+_COUNTED = counted("retired", "was", SHOWN.format("retired"))
 # $1 batch, $2 behind which certificate, $3 how many, $4 now, $5 reason, $6 by whom.
 _RETIRE = f"""
 WITH chunk AS MATERIALIZED (
     SELECT certificate_id FROM certificates WHERE batch_id = $1 AND certificate_id > $2
     ORDER BY certificate_id LIMIT $3
 ), unsold AS MATERIALIZED (
-    SELECT c.certificate_id, CASE WHEN c.status = 'reserved' THEN c.reservation_channel END AS sold_by
+    SELECT c.certificate_id, CASE WHEN c.status = 'reserved' THEN c.reservation_channel END AS sold_by,
+        {SHOWN.format("c")} AS was
     FROM certificates AS c JOIN chunk USING (certificate_id)
     WHERE c.status IN ({_FOR_SALE}) AND c.known_lines IS NULL AND {NOTHING_WAITS}
     ORDER BY c.certificate_id FOR NO KEY UPDATE OF c SKIP LOCKED
@@ -37,11 +40,12 @@ WITH chunk AS MATERIALIZED (
     UPDATE certificates AS c SET status = 'retired', balance = 0, reservation_ended = true, sequence = sequence + 1,
         version = version + 1, decided_at = greatest(decided_at, $4), next_instant = NULL
     FROM unsold WHERE c.certificate_id = unsold.certificate_id
-    RETURNING {CHANGED}, unsold.sold_by
+    RETURNING {CHANGED}, unsold.sold_by, unsold.was
 ), resolved AS (
     UPDATE reservations AS r SET resolved_at = $4, resolution = 'retired'
     FROM retired WHERE r.reservation_id = retired.reservation_id AND r.resolved_at IS NULL
-), {events_of("retired", "audit.retired", "$4", "sold_by", "'reason', $5::text, 'by', $6::text, 'breakage', NULL")}
+), {_COUNTED},
+{events_of("retired", "audit.retired", "$4", "sold_by", "'reason', $5::text, 'by', $6::text, 'breakage', NULL")}
 SELECT chunk.certificate_id, c.status NOT IN ({_ENDED}) AND NOT (c.blocked AND c.status NOT IN ({_FOR_SALE}))
     AND NOT EXISTS (SELECT FROM retired WHERE retired.certificate_id = chunk.certificate_id) AS is_left
 FROM chunk JOIN certificates AS c USING (certificate_id) ORDER BY chunk.certificate_id

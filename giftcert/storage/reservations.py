@@ -7,6 +7,7 @@ from uuid import UUID
 
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.storage.events import CHANGED, events_of
+from giftcert.storage.pool_changes import counted
 from giftcert.storage.repository import Repository
 
 _FIND = """
@@ -37,6 +38,7 @@ _MAY_RELEASE = """
             AND quarantined_at >= coalesce($8::timestamptz, '-infinity'))
 """
 _RELEASED = "'reservationId', reservation_id, 'orderId', NULL, 'reason', 'reservationExpired'"
+_COUNTED = counted("released", "'reserved'", "'available'")
 _RELEASE_LAPSED = f"""
 WITH lapsed AS MATERIALIZED (
     SELECT c.certificate_id FROM certificates AS c
@@ -56,7 +58,7 @@ WITH lapsed AS MATERIALIZED (
 ), resolved AS (
     UPDATE reservations AS r SET resolved_at = $1, resolution = 'reservationExpired'
     FROM released WHERE r.reservation_id = released.reservation_id
-), {events_of("released", "issue.released", "$1", "reservation_channel", _RELEASED)}
+), {_COUNTED}, {events_of("released", "issue.released", "$1", "reservation_channel", _RELEASED)}
 SELECT count(*) FROM released
 """  # noqa: S608 - made of constants
 

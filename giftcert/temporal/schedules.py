@@ -36,14 +36,16 @@ WHOLE_RECONCILIATION = "reconciliation"
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
     """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
     often, retention = settings.reservation_sweep_every, ["forget_idempotency_keys", "drop_days"]
+    audit = ["link_events", "report_unusual_disclosures", "record_snapshots"]
     sample, whole = Reconciliation(settings.reconciliation_sample), Reconciliation()
     nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
     wanted = (
         _schedule("reservation-expiry", "BatchWorkflow", often, ["release_lapsed_reservations"]),
         _schedule(RETIREMENT, "BatchWorkflow", often, ["retire_batch"]),
+        _schedule("pool", "BatchWorkflow", often, ["watch_pool", "replenish_pool"]),
         _schedule(RESEALING, "BatchWorkflow", often, ["reseal"]),
         _schedule(RETENTION, "BatchWorkflow", settings.expiry_every, retention),
-        _schedule("audit", "BatchWorkflow", often, ["link_events", "report_unusual_disclosures"]),
+        _schedule("audit", "BatchWorkflow", often, audit),
         _schedule(
             "reconciliation-of-a-sample", "ReconciliationWorkflow", settings.reconciliation_every, sample
         ),

@@ -231,6 +231,22 @@ OF_EVERYTHING = (
         FULL JOIN (SELECT product_id, count(*) AS there FROM certificates GROUP BY 1) AS c USING (product_id)
         WHERE b.made IS DISTINCT FROM c.there
     """),
+    Rule(1, "keptCountDiffers", "product").found_by("""
+        WITH kept AS (
+            SELECT product_id, status, sum(certificates) AS certificates FROM (
+                SELECT product_id, status, certificates FROM pool_counts
+                UNION ALL SELECT product_id, status, certificates FROM pool_changes
+                UNION ALL SELECT product_id, was, -certificates FROM pool_changes WHERE was IS NOT NULL
+            ) AS parts GROUP BY product_id, status
+        ), there AS (
+            SELECT product_id, CASE WHEN blocked THEN 'blocked' ELSE status END AS status, count(*) AS certificates
+            FROM certificates GROUP BY 1, 2
+        )
+        SELECT product_id, status, format('%s kept as the count of %s', coalesce(t.certificates, 0), status),
+            coalesce(k.certificates, 0) || ' kept'
+        FROM there AS t FULL JOIN kept AS k USING (product_id, status)
+        WHERE coalesce(t.certificates, 0) <> coalesce(k.certificates, 0)
+    """),
     Rule(5, "publishedUnrecorded", "event").found_by("""
         SELECT DISTINCT s.subject, '', 'an event that the database has', 'on the stream only'
         FROM stream_events s LEFT JOIN events e ON e.event_id = s.subject
@@ -254,6 +270,57 @@ NOT_OF_A_SAMPLE = (
         FROM batches b LEFT JOIN events e ON e.certificate_id IS NULL AND e.event_type = 'audit.imported'
             AND e.payload ->> 'batchId' = b.batch_id::text
         WHERE (e.payload ->> 'count')::bigint IS DISTINCT FROM b.quantity
+    """),
+    # Not as snapshots are made, each from the one before: every event is counted from the first later snapshot on.
+    Rule(5, "snapshotDiffers", "product").found_by("""
+        WITH instants AS MATERIALIZED (
+            SELECT coalesce(array_agg(DISTINCT (payload ->> 'asOf')::timestamptz), '{}') AS ends FROM events
+            WHERE event_type = 'audit.snapshot'
+        ), counted AS (
+            SELECT e.*, width_bucket(recorded_at, ends) AS period, lag(status, 1, 'available') OVER life AS was,
+                balance + held - lag(balance + held, 1, 0::bigint) OVER life AS owed,
+                held - lag(held, 1, 0::bigint) OVER life AS taken_up, (payload #>> '{amount,amount}')::bigint AS amount
+            FROM events AS e, instants WHERE certificate_id IS NOT NULL AND recorded_at < ends[cardinality(ends)]
+            WINDOW life AS (PARTITION BY certificate_id ORDER BY sequence)
+        ), figures (product_id, period, figure, change, seen) AS (
+            SELECT product_id, width_bucket(recorded_at, ends), 'available', (payload ->> 'count')::bigint, NULL::bigint
+            FROM events, instants WHERE certificate_id IS NULL AND event_type = 'audit.imported'
+            UNION ALL SELECT product_id, period, status, 1, NULL FROM counted
+            UNION ALL SELECT product_id, period, was, -1, NULL FROM counted
+            UNION ALL SELECT product_id, period, 'held money', taken_up, NULL FROM counted WHERE taken_up <> 0
+            UNION ALL SELECT product_id, period, 'liability', owed, NULL FROM counted WHERE owed <> 0
+            UNION ALL SELECT product_id, period, of_event.figure, of_event.change, NULL
+            FROM counted CROSS JOIN LATERAL (
+                SELECT 'issued money' AS figure, nominal AS change WHERE event_type = 'issue.completed'
+                UNION ALL SELECT 'revenue', amount WHERE event_type = 'issue.completed'
+                UNION ALL SELECT 'redeemed money', amount WHERE event_type = 'redemption.captured'
+                UNION ALL SELECT 'redeemed money', -amount WHERE event_type = 'redemption.restored'
+                UNION ALL SELECT refund.* FROM (
+                    SELECT amount - (payload #>> '{excess,amount}')::bigint AS back
+                    WHERE event_type = 'refund.completed' AND payload ->> 'beforeIssue' = 'false'
+                ) AS money CROSS JOIN LATERAL (
+                    VALUES ('refunded money', back), ('revenue', -back),
+                        ('taken', (payload #>> '{taken,amount}')::bigint),
+                        ('uncovered', (payload #>> '{uncovered,amount}')::bigint)
+                ) AS refund (figure, change)
+                UNION ALL SELECT 'breakage', (payload #>> '{breakage,amount}')::bigint
+                WHERE event_type = 'audit.expired'
+            ) AS of_event
+            UNION ALL SELECT product_id, width_bucket((payload ->> 'asOf')::timestamptz, ends) - 1, told.*
+            FROM events, instants, LATERAL (
+                SELECT key, 0, value::bigint FROM jsonb_each_text(payload -> 'statuses')
+                UNION ALL SELECT 'available', 0, (payload ->> 'available')::bigint
+                UNION ALL SELECT CASE WHEN key IN ('held', 'issued', 'redeemed', 'refunded') THEN key || ' money'
+                    ELSE key END, 0, (value ->> 'amount')::bigint
+                FROM jsonb_each(payload) WHERE value ? 'amount'
+            ) AS told WHERE event_type = 'audit.snapshot'
+        ), added_up AS (
+            SELECT *, sum(change) OVER (PARTITION BY product_id, figure ORDER BY period) AS expected FROM figures
+        )
+        SELECT product_id, ends[period + 1] || ' ' || figure,
+            format('%s %s as the events before %s add up', figure, expected, ends[period + 1]),
+            'audit.snapshot says ' || seen
+        FROM added_up, instants WHERE seen <> expected
     """),
     Rule(10, "removed", "event").found_by("""
         SELECT l.event_id, l.link, 'the event that link ' || l.link || ' of the audit chain holds', 'none'

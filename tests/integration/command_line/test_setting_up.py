@@ -101,7 +101,7 @@ async def test_support_can_filter_and_the_sweep_is_scheduled_after_setup(
     async def are_scheduled() -> bool:
         """Temporal lists a schedule some time after it is made."""
         ids = sorted([entry.id async for entry in await client.list_schedules()])
-        others = ["audit", "resealing", "reservation-expiry", "retention", "retirement"]
+        others = ["audit", "pool", "resealing", "reservation-expiry", "retention", "retirement"]
         return ids == sorted([*RECONCILIATIONS, *others])
 
     await until(are_scheduled)
@@ -116,8 +116,16 @@ def test_a_pool_is_made_and_counted(
         "pool", "generate", "--product", "GC-5000", "--count", "10", "--json", **addresses, **own_keys
     )
     assert json.loads(made.stdout)["count"] == 10
-    counted = json.loads(giftcert("pool", "status", "--json", **addresses).stdout)
-    assert counted == [{"product": "GC-5000", "statuses": {"available": 10}, "cooling": 0}]
+    [counted] = json.loads(giftcert("pool", "status", "--json", **addresses).stdout)
+    assert counted == {
+        "product": "GC-5000",
+        "statuses": {"available": 10},
+        "cooling": 0,
+        "low_threshold": 1_000,
+        "sold": 0,
+        "sold_since": None,
+        "empty_at": None,
+    }
 
 
 def test_keys_of_an_embedded_stack_seal_nothing_for_another_database(

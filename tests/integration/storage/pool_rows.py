@@ -10,6 +10,7 @@ from uuid import UUID
 
 from giftcert.domain.products import Product
 from giftcert.security.data_keys import DataKey
+from giftcert.security.keyring import Keyring
 from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Database
 from giftcert.storage.pool import PoolRepository
@@ -37,11 +38,13 @@ class Tables(Statements):
     database: Database
     url: str
 
-    async def fill(self, quantity: int, product: Product = GIFT) -> UUID:
+    async def fill(
+        self, quantity: int, product: Product = GIFT, keyring: Keyring | PlainSealer | None = None
+    ) -> UUID:
         async with self.database.transaction() as connection:
             await ProductRepository(connection).put([product])
             pool = PoolRepository(connection)
-            return await pool.generate(product, quantity, PlainSealer(), datetime.now(UTC))
+            return await pool.generate(product, quantity, keyring or PlainSealer(), datetime.now(UTC))
 
     async def reserve(self, quantity: int = 1, ago: timedelta = timedelta()) -> list[dict[str, Any]]:
         """Claim certificates for the channel ``im`` as if some time ago."""

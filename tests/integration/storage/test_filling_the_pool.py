@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -8,8 +9,10 @@ from stdnum import luhn
 from giftcert.domain.products import Product
 from giftcert.security.data_keys import Purpose
 from giftcert.security.keyring import Keyring
+from giftcert.storage import pool
 from giftcert.storage.data_keys import Seals
-from giftcert.storage.pool import PoolRepository
+from giftcert.storage.pool import PoolCount, PoolRepository
+from giftcert.storage.pool_changes import PoolChangeRepository
 from giftcert.storage.products import ProductChangedError, ProductRepository
 from tests.integration.storage.pool_rows import GIFT, PlainSealer, Tables
 
@@ -49,7 +52,7 @@ async def test_a_batch_is_told_on_the_stream_of_its_product(tables: Tables) -> N
         "GC-5000",
         "GC-5000",
     )
-    assert event["payload"] == {"batchId": str(batch_id), "count": 7}
+    assert event["payload"] == {"batchId": str(batch_id), "count": 7, "source": "generate"}
 
 
 async def test_a_number_that_exists_already_is_drawn_again(tables: Tables) -> None:
@@ -85,23 +88,55 @@ async def test_a_batch_that_fails_leaves_nothing(tables: Tables) -> None:
         assert await tables.rows(f"SELECT 1 FROM {table}") == []  # noqa: S608
 
 
-async def test_the_pool_is_counted_by_status(tables: Tables) -> None:
+async def count(tables: Tables) -> list[PoolCount]:
+    async with tables.database.transaction() as connection:
+        return await PoolRepository(connection).counts(datetime.now(UTC), timedelta(hours=72), 1_000)
+
+
+async def fold(tables: Tables) -> int:
+    async with tables.database.transaction() as connection:
+        return await PoolChangeRepository(connection).fold(datetime.now(UTC))
+
+
+async def test_the_pool_is_counted_by_status_whether_changes_are_added_up_or_not(tables: Tables) -> None:
     await tables.fill(5)
     await tables.reserve(2)
-    ids = await tables.certificate_ids()
-    await tables.run(
-        "UPDATE certificates SET blocked = true WHERE certificate_id = CAST(:id AS uuid)", id=ids[-1]
-    )
     lately = datetime.now(UTC) - timedelta(hours=1)
     await tables.run(
         "UPDATE certificates SET available_since = :at WHERE certificate_id = ANY(CAST(:ids AS uuid[]))",
-        ids=ids[-2:],
+        ids=(await tables.certificate_ids())[-2:],
         at=lately,
     )
-    async with tables.database.connection() as connection:
-        [count] = await PoolRepository(connection).counts(datetime.now(UTC), timedelta(hours=72))
-    assert count.statuses == {"available": 2, "reserved": 2, "blocked": 1}
-    assert (count.available, count.cooling) == (2, 1)
+    before = await count(tables)
+    assert await fold(tables) == 2
+    await tables.fill(1)
+    [after] = await count(tables)
+    assert [one.statuses for one in (*before, after)] == [
+        {"available": 3, "reserved": 2},
+        {"available": 4, "reserved": 2},
+    ]
+    assert (after.available, after.cooling) == (4, 2)
+
+
+async def test_changes_are_added_up_once_by_whatever_many_processes(tables: Tables) -> None:
+    await tables.fill(20)
+    for _ in range(4):
+        await tables.reserve(2)
+    folded = await asyncio.gather(*(fold(tables) for _ in range(4)))
+    assert sum(folded) == 5
+    [counted] = await count(tables)
+    assert counted.statuses == {"available": 12, "reserved": 8}
+
+
+async def test_many_changes_that_no_worker_adds_up_are_added_up_by_whoever_counts(
+    tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MOST_CHANGES", 1)
+    await tables.fill(3)
+    await tables.reserve(1)
+    assert (await count(tables))[0].statuses == {"available": 2, "reserved": 1}
+    assert await tables.rows("SELECT 1 FROM pool_changes") == []
+    assert (await count(tables))[0].statuses == {"available": 2, "reserved": 1}
 
 
 async def test_a_product_gets_new_terms_but_never_another_currency_or_nominal(tables: Tables) -> None:

@@ -14,6 +14,8 @@ CREATE TABLE products (
     greatest_discount_percent smallint NOT NULL CHECK (greatest_discount_percent BETWEEN 0 AND 100),
     number_length smallint NOT NULL CHECK (number_length BETWEEN 12 AND 19),
     cvc_length smallint NOT NULL CHECK (cvc_length BETWEEN 3 AND 8),
+    low_threshold integer CHECK (low_threshold >= 0), -- NULL: as the service is set
+    replenish_to integer CHECK (replenish_to >= 0),
     CHECK ((nominal IS NULL) = (least_nominal IS NOT NULL AND greatest_nominal IS NOT NULL))
 );
 
@@ -21,7 +23,7 @@ CREATE TABLE batches (
     batch_id uuid PRIMARY KEY,
     product_id text NOT NULL REFERENCES products,
     quantity integer NOT NULL CHECK (quantity > 0),
-    source text NOT NULL CHECK (source IN ('generate', 'import')),
+    source text NOT NULL CHECK (source IN ('generate', 'import', 'replenish')),
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -82,6 +84,34 @@ CREATE INDEX certificates_open_refund ON certificates (any_refund_state)
     WHERE any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails');
 CREATE INDEX certificates_parked ON certificates (certificate_id) WHERE parked IS NOT NULL;
 
+-- How many certificates of each product are in each status, blocked ones as 'blocked'. Whoever changes a status adds a
+-- row to `pool_changes` in the same transaction; maintenance empties it into the other two. So nobody waits for a
+-- counter. `pool_sales`: of the last day, for the forecast.
+CREATE TABLE pool_counts (
+    product_id text NOT NULL REFERENCES products,
+    status text NOT NULL,
+    certificates bigint NOT NULL,
+    PRIMARY KEY (product_id, status)
+) WITH (fillfactor = 50);
+CREATE TABLE pool_changes (
+    product_id text NOT NULL,
+    was text, -- NULL: new in the pool
+    status text NOT NULL,
+    certificates bigint NOT NULL
+);
+ALTER TABLE pool_changes SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+CREATE TABLE pool_sales (
+    product_id text NOT NULL REFERENCES products,
+    hour timestamptz NOT NULL,
+    sold bigint NOT NULL,
+    PRIMARY KEY (product_id, hour)
+) WITH (fillfactor = 50);
+-- Products of which alert.poolLow was recorded and the pool has not recovered since.
+CREATE TABLE low_pools (
+    product_id text PRIMARY KEY REFERENCES products,
+    since timestamptz NOT NULL
+);
+
 -- Keys that seal numbers, CVCs, quarantined records and originals: one for each batch of the pool and each day of
 -- inputs. Wrapped by the master key, which is not here. A seal names its key: a byte 1, then the key's id in four.
 CREATE TABLE data_keys (
@@ -105,6 +135,30 @@ CREATE TABLE certificate_secrets (
     cvc_sealed bytea NOT NULL
 );
 CREATE UNIQUE INDEX certificate_secrets_number ON certificate_secrets (number_fingerprint);
+
+-- Files that are being imported. Their sealed rows wait here until all can be loaded at once. `file_digest`: keyed, of all
+-- bytes of the file, so that the same file goes on where it stopped.
+CREATE TABLE pool_imports (
+    batch_id uuid PRIMARY KEY,
+    product_id text NOT NULL REFERENCES products,
+    file_digest bytea NOT NULL,
+    key_id bigint NOT NULL, -- the data key by which the rows are sealed
+    quantity integer NOT NULL CHECK (quantity > 0),
+    sealed integer NOT NULL DEFAULT 0 CHECK (sealed BETWEEN 0 AND quantity),
+    started_at timestamptz NOT NULL,
+    UNIQUE (product_id, file_digest)
+);
+CREATE TABLE pool_import_rows (
+    batch_id uuid NOT NULL REFERENCES pool_imports ON DELETE CASCADE,
+    row_number integer NOT NULL,
+    line integer NOT NULL, -- of the file
+    certificate_id uuid NOT NULL,
+    last_four text NOT NULL,
+    number_sealed bytea NOT NULL,
+    number_fingerprint bytea NOT NULL,
+    cvc_sealed bytea NOT NULL,
+    PRIMARY KEY (batch_id, row_number)
+);
 
 CREATE TABLE reservations (
     reservation_id uuid PRIMARY KEY,
@@ -272,6 +326,20 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_sequence ON events (certificate_id, sequence) WHERE certificate_id IS NOT NULL;
 CREATE INDEX events_refund ON events ((payload ->> 'refundId')) WHERE payload ? 'refundId';
 CREATE INDEX events_refund_case ON events ((payload ->> 'refundCaseId')) WHERE payload ? 'refundCaseId';
+
+-- What the last audit.snapshot said of each product; the next adds to it what was recorded since. `as_of` is the instant
+-- of the last, NULL while there is none; whoever records the next holds its row.
+CREATE TABLE product_figures (
+    product_id text NOT NULL REFERENCES products,
+    figure text NOT NULL, -- 'liability', 'statuses.available', …
+    total bigint NOT NULL,
+    PRIMARY KEY (product_id, figure)
+);
+CREATE TABLE snapshot_mark (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    as_of timestamptz
+);
+INSERT INTO snapshot_mark DEFAULT VALUES;
 
 -- Events that are not on the stream yet: emptied as it is published, shard by shard in the order of `position`.
 CREATE TABLE outbox (
