@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -15,18 +16,24 @@ from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.clock import utc_now
 from giftcert.contracts.payload import payload_of
+from giftcert.domain.products import Product
 from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.lifecycle.pool_import import FileRefusedError, PoolLoader
 from giftcert.lifecycle.retirement import retire_next
+from giftcert.pool_file import PoolFile
 from giftcert.product_file import read_products
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.database import Database
+from giftcert.storage.database import Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.operations import Operation, OperationRepository, UnknownBatchError
 from giftcert.storage.pool import PoolCount, PoolRepository
+from giftcert.storage.pool_imports import ImportTakenOverError
 from giftcert.storage.products import ProductRepository
+
+FAULTS_SHOWN = 20
 
 app = typer.Typer(name="pool", help="What there is to sell.", no_args_is_help=True)
 
@@ -46,6 +53,46 @@ async def generate(
     batch = await _generate(settings, product, count, operator(by), progress)
     data = {"batchId": str(batch), "product": product, "count": count}
     say(data, f"{count:,} certificates of {product} made: batch {batch}", as_json=as_json)
+
+
+@app.command("import")
+@to_its_end
+async def import_(
+    file: Annotated[
+        Path, typer.Argument(help="CSV in UTF-8 with the columns number and cvc", metavar="FILE")
+    ],
+    product: Annotated[str, typer.Option(help="Of which product the certificates are")],
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put certificates of a file into the pool, all or none; begun again, it goes on where it stopped."""
+    settings = database_settings()
+    refuse_embedded_keys(settings)
+    source, who = PoolFile.open(file), operator(by)
+    progress = lambda what, done, total: say_progress(what, done, total, as_json=as_json)  # noqa: E731
+    async with connected(settings, "pool") as database:
+        async with database.connection() as connection:
+            wanted = await _known_product(connection, product)
+            await PoolRepository(connection).check_keyring(keyring_of(settings))
+        loader = PoolLoader(
+            database, keyring_of(settings), wanted, who, settings.general_stream_key, utc_now, progress
+        )
+        try:
+            loaded = await loader.load(source)
+        except FileRefusedError as refused:
+            _say_faults(refused, as_json=as_json)
+            lines = "line" if refused.total == 1 else "lines"
+            raise CommandError(
+                f"nothing was imported: {refused.total:,} {lines} of {file} cannot be used"
+            ) from None
+        except ImportTakenOverError:
+            raise CommandError(f"another process is importing {file}; wait until it ends") from None
+    data = {"batchId": str(loaded.batch_id), "product": product, "count": loaded.quantity}
+    say(
+        data,
+        f"{loaded.quantity:,} certificates of {product} imported: batch {loaded.batch_id}",
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -111,21 +158,40 @@ async def _generate(
 ) -> UUID:
     keyring, now = keyring_of(settings), utc_now()
     async with connected(settings, "pool") as database, database.transaction() as connection:
-        products, pool = await ProductRepository(connection).all(), PoolRepository(connection)
-        if product_id not in products:
-            known = ", ".join(products) or "none; run `giftcert setup` first"
-            raise CommandError(f"there is no product {product_id}; there are: {known}")
+        product, pool = await _known_product(connection, product_id), PoolRepository(connection)
         await pool.check_keyring(keyring)
-        batch = await pool.generate(products[product_id], quantity, keyring, now, progress)
+        batch = await pool.generate(product, quantity, keyring, now, progress)
         if who is not None:
             acted = f"made {quantity} certificates of {product_id}: batch {batch}"
             await EventRepository(connection).append_act(settings.general_stream_key, who, acted, now)
         return batch
 
 
+async def _known_product(connection: Connection, product_id: str) -> Product:
+    products = await ProductRepository(connection).all()
+    if product_id not in products:
+        known = ", ".join(products) or "none; run `giftcert setup` first"
+        raise CommandError(f"there is no product {product_id}; there are: {known}")
+    return products[product_id]
+
+
+def _say_faults(refused: FileRefusedError, *, as_json: bool) -> None:
+    """Say what is wrong with which line; the lines that are not named are counted."""
+    if as_json:
+        faults = [asdict(fault) for fault in refused.faults]
+        say({"count": 0, "faults": faults, "faultsTotal": refused.total}, "", as_json=True)
+        return
+    for fault in refused.faults[:FAULTS_SHOWN]:
+        typer.echo(f"line {fault.line}: {fault.problem}", err=True)
+    if refused.total > FAULTS_SHOWN:
+        typer.echo(f"and {refused.total - FAULTS_SHOWN:,} more", err=True)
+
+
 async def _counts(settings: Settings) -> list[PoolCount]:
     async with connected(settings, "pool") as database, database.connection() as connection:
-        return await PoolRepository(connection).counts(utc_now(), settings.cooling_period)
+        return await PoolRepository(connection).counts(
+            utc_now(), settings.cooling_period, settings.pool_low_threshold
+        )
 
 
 async def _start(database: Database, operation: Operation, stream_key: str) -> None:

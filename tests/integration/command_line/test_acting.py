@@ -1,12 +1,23 @@
 """Commands by which operations and support act: they answer in words and in JSON, and refuse in one line."""
 
 import json
+from pathlib import Path
 
 import pytest
 from office import Office
 
+from giftcert.domain.numbers import number_from_digits
+
 pytestmark = pytest.mark.integration
 UNKNOWN = "0198c0de-0000-7000-8000-00000000dead"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    path = tmp_path / "certificates.csv"
+    rows = [f"{number_from_digits(f'40000000000{nth:04d}')},{nth:06d}" for nth in range(3)]
+    path.write_text("\n".join(["number,cvc", *rows]) + "\n", encoding="utf-8")
+    return path
 
 
 async def acts(office: Office) -> list[dict[str, str]]:
@@ -32,6 +43,45 @@ async def test_a_batch_is_retired_from_the_command_line(office: Office) -> None:
     assert len(await office.rows("SELECT 1 FROM events WHERE event_type = 'audit.retired'")) == 3
     retired = {"who": "olga", "what": f"retire batch {batch['batch_id']}: misprinted"}
     assert await acts(office) == [retired, retired]
+
+
+async def test_a_file_of_certificates_is_imported_from_the_command_line(
+    office: Office, certificates: Path
+) -> None:
+    await office.stock.fill(0)
+    wanted = ("pool", "import", str(certificates), "--product", "GC-5000", "--by", "olga")
+    done = await office.run(*wanted)
+    assert done.returncode == 0, done.stderr
+    [batch] = await office.rows("SELECT batch_id FROM batches WHERE source = 'import'")
+    assert done.stdout == f"3 certificates of GC-5000 imported: batch {batch['batch_id']}\n"
+    assert all(f"{what} 3 of 3" in done.stderr for what in ("checked", "sealed", "loaded"))
+    [act] = await acts(office)
+    assert act == {"who": "olga", "what": f"imported 3 certificates of GC-5000: batch {batch['batch_id']}"}
+
+    again = await office.run(*wanted)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "line 2: the number is in the pool already\nline 3: " in again.stderr
+    assert again.stderr.endswith(
+        f"giftcert: nothing was imported: 3 lines of {certificates} cannot be used\n"
+    )
+    refused = await office.run(*wanted, "--json")
+    told = json.loads(refused.stdout)
+    assert refused.returncode == 1
+    assert (told["count"], told["faultsTotal"], told["faults"][0]["line"]) == (0, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "product", "said"),
+    [("absent.csv", "GC-5000", "cannot be read"), ("certificates.csv", "GC-9", "there is no product GC-9")],
+)
+async def test_an_import_that_cannot_begin_is_refused_in_one_line(
+    office: Office, certificates: Path, name: str, product: str, said: str
+) -> None:
+    await office.stock.fill(0)
+    done = await office.run("pool", "import", str(certificates.with_name(name)), "--product", product)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 async def test_who_made_certificates_is_told(office: Office) -> None:
