@@ -38,9 +38,7 @@ class PoolCountView(Schema):
     low_threshold: int = Field(examples=[1_000])
     sold: int = Field(examples=[2_000])
     sold_since: datetime | None
-    empty_at: datetime | None = Field(
-        description="When none is available at that rate; null where nothing was sold"
-    )
+    empty_at: datetime | None
 
 
 class RetirementOrder(Schema):

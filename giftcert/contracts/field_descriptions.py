@@ -141,7 +141,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "sold": "Number of certificates issued since `soldSince`.",
     "soldSince": "Since when `sold` counts, a day ago at most. RFC 3339, UTC; null where nothing was sold.",
     "emptyAt": "When none is available if it goes on being sold like that. RFC 3339, UTC; null where nothing was sold.",
-    "replenishedTo": "Number up to which the service makes certificates by itself; null: somebody has to.",
+    "replenishedTo": "Number of certificates up to which the service fills the pool by itself; null: somebody has to.",
     "source": "Where the certificates of the batch come from.",
     "asOf": "The snapshot counts all events whose recordedAt is before this, and no other. RFC 3339, UTC.",
     **{

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
+from giftcert.contracts.notices import BatchSource
 from giftcert.domain.products import Product
 from giftcert.pool_file import RowFault
 from giftcert.storage.database import Connection, Database
-from giftcert.storage.pool import BatchSource, PoolRepository
+from giftcert.storage.pool import PoolRepository
 from giftcert.storage.repository import Repository, of_row
 
 ABANDONED_AFTER = timedelta(days=7)
