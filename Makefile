@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench mutants fuzz requirements
+.PHONY: help setup demo up test lint check-specs bench mutants fuzz requirements
 
 BIN := .venv/bin
 PYTHON ?=
@@ -8,7 +8,7 @@ ARGS ?=
 KEEP ?=
 
 help: ## Say what each target does
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1|\2/' \
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1|\2/' \
 		| while IFS='|' read -r target words; do printf '  make %-13s %s\n' "$$target" "$$words"; done
 
 setup: ## Make .venv with the pinned packages; PYTHON=... names the interpreter
@@ -30,6 +30,10 @@ lint: setup ## Check style, types and the layers
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# What is not on the machine (Node.js, Go, Java with Maven) is not needed for the rest; each check says what it needs.
+check-specs: setup ## Lint the specifications, make clients of them, sell; ARGS="openapi go" for some
+	@$(BIN)/python -m specs.check $(ARGS)
 
 bench: setup ## Measure against the floors and write docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)
