@@ -137,7 +137,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "count": "Number of certificates.",
     "available": "Number of certificates that can be given now.",
     "threshold": "Number of certificates below which the alert is raised.",
-    "lowThreshold": "With fewer available `alert.poolLow` is sent.",
+    "lowThreshold": "Number of available certificates below which `alert.poolLow` is sent.",
     "sold": "Number of certificates issued since `soldSince`.",
     "soldSince": "Since when `sold` counts, a day ago at most. RFC 3339, UTC; null where nothing was sold.",
     "emptyAt": "When none is available if it goes on being sold like that. RFC 3339, UTC; null where nothing was sold.",
