@@ -1,8 +1,8 @@
-"""What commands print: lines and tables for people, JSON for programs."""
+"""What commands print: lines, tables and amounts for people, JSON for programs."""
 
 import json
+import re
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from textwrap import wrap
@@ -13,14 +13,23 @@ import typer
 from giftcert.redaction import printable
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
+LogJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Log in JSON, as with GIFTCERT_LOG_JSON")]
 _WIDE = 240  # where there is no terminal
-_LEAST = 44  # narrower than this the last column of a table stands beneath the others
-_GAP, _INDENT = 2, 4
+_LEAST = 32  # a last column that would be narrower than this makes a block of each row
+_GAP = 2
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_BEFORE_CURRENCY = re.compile(r"(?<=\d) (?=[A-Z]{3}\b)")  # no amount is torn from its currency
 
 
 def say(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - any JSON
     """Print the data as one line of JSON, or the text; nothing of it does a terminal obey."""
-    typer.echo(_in_json(json.dumps(data, ensure_ascii=False, default=str)) if as_json else printable(text))
+    in_json = _in_json(json.dumps(data, ensure_ascii=False, default=str)) if as_json else ""
+    typer.echo(in_json or printable(text.replace(_NO_BREAK, " ")))
+
+
+def say_step(text: str) -> None:
+    """Print what a command is doing, beside its result: on standard error, so that it may be seen with JSON too."""
+    typer.echo(printable(text), err=True)
 
 
 def say_progress(what: str, done: int, total: int, *, as_json: bool) -> None:
@@ -34,24 +43,63 @@ def stamp(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 certificate``, ``2,000 certificates``, ``no certificates``."""
+    shown = f"{number:,}" if number else "no"
+    return f"{shown} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as wide as the terminal, of which only the last column is wrapped.
 
-    Nothing is ever cut: ids and positions are copied from it into the next command.
+    Where that column would be too narrow, each row is a block of lines instead. Nothing is ever cut or broken: ids,
+    positions and links are copied from it into the next command.
     """
-    lines_of = [columns, *([printable(cell, keep="") for cell in row] for row in rows)]
-    widths = [max(len(row[nth]) for row in lines_of) for nth in range(len(columns) - 1)]
+    shown = [[printable(cell, keep=_NO_BREAK) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)][:-1]
     left = sum(widths) + _GAP * len(widths)
-    beside = _width() - left >= _LEAST
-    indent = left if beside else _INDENT
+    longest = max(_longest_word(row[-1]) for row in [columns, *shown])
+    needed = max(longest, min(_LEAST, max(len(row[-1]) for row in [columns, *shown])))
+    if left + needed > _width():
+        return "\n\n".join(_block(columns, row) for row in shown)
     lines: list[str] = []
-    for row in lines_of:
+    for row in [columns, *shown]:
         first = "".join(text.ljust(width + _GAP) for text, width in zip(row, widths, strict=False))
-        last = wrap(row[-1], _width() - indent, break_long_words=False, break_on_hyphens=False)
-        if beside:
-            first, last = first + "".join(last[:1]), last[1:]
-        lines += [first.rstrip(), *(" " * indent + line for line in last)]
+        lines += _hanging(first, row[-1])
     return "\n".join(lines)
+
+
+def fields(values: Iterable[tuple[str, str]]) -> str:
+    """Return names with their values beside them, each on a line of its own that is wrapped like a table's."""
+    names, texts = zip(*values, strict=True)
+    return _block(names, texts)
+
+
+def _block(columns: Sequence[str], row: Sequence[str]) -> str:
+    """Name each value; one whose longest word does not fit beside the names is beneath its own."""
+    filled = [(name, value) for name, value in zip(columns, row, strict=True) if value]
+    left = max((len(name) for name, _ in filled), default=0) + _GAP
+    lines: list[str] = []
+    for name, value in filled:
+        if left + _longest_word(value) > _width():
+            lines += [name, *_hanging("", value)]
+        else:
+            lines += _hanging(name.ljust(left), value)
+    return "\n".join(lines)
+
+
+def _hanging(first: str, text: str) -> list[str]:
+    """Return the lines of a text that is wrapped to the right of what is before it."""
+    width = max(1, _width() - len(first))
+    whole = _BEFORE_CURRENCY.sub(_NO_BREAK, text)
+    wrapped = wrap(whole, width, break_long_words=False, break_on_hyphens=False) or [""]
+    indents = (first, *(" " * len(first) for _ in wrapped[1:]))
+    lines = zip(indents, wrapped, strict=True)
+    return [f"{indent}{line}".replace(_NO_BREAK, " ").rstrip() for indent, line in lines]
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, _BEFORE_CURRENCY.sub(_NO_BREAK, text).split(" ")), default=0)
 
 
 def _in_json(text: str) -> str:
@@ -62,4 +110,4 @@ def _in_json(text: str) -> str:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    return shutil.get_terminal_size((_WIDE, 0)).columns

@@ -12,8 +12,9 @@ from uuid_utils.compat import uuid7
 from giftcert.cli.connections import connected, database_settings, opened_lifecycle, send_if_reachable
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
-from giftcert.cli.output import AsJson, say, say_progress
+from giftcert.cli.output import AsJson, counted, say, say_progress, table
 from giftcert.clock import utc_now
 from giftcert.contracts.payload import payload_of
 from giftcert.domain.products import Product
@@ -35,7 +36,7 @@ from giftcert.storage.products import ProductRepository
 
 FAULTS_SHOWN = 20
 
-app = typer.Typer(name="pool", help="What there is to sell.", no_args_is_help=True)
+app = typer.Typer(name="pool", help="What there is to sell.", cls=Group)
 
 
 @app.command()
@@ -52,7 +53,7 @@ async def generate(
     progress = lambda made: say_progress("", made, count, as_json=as_json)  # noqa: E731
     batch = await _generate(settings, product, count, operator(by), progress)
     data = {"batchId": str(batch), "product": product, "count": count}
-    say(data, f"{count:,} certificates of {product} made: batch {batch}", as_json=as_json)
+    say(data, f"{counted(count, 'certificate')} of {product} made: batch {batch}", as_json=as_json)
 
 
 @app.command("import")
@@ -81,30 +82,34 @@ async def import_(
             loaded = await loader.load(source)
         except FileRefusedError as refused:
             _say_faults(refused, as_json=as_json)
-            lines = "line" if refused.total == 1 else "lines"
-            raise CommandError(
-                f"nothing was imported: {refused.total:,} {lines} of {file} cannot be used"
-            ) from None
+            lines = counted(refused.total, "line")
+            raise CommandError(f"nothing was imported: {lines} of {file} cannot be used") from None
         except ImportTakenOverError:
             raise CommandError(f"another process is importing {file}; wait until it ends") from None
     data = {"batchId": str(loaded.batch_id), "product": product, "count": loaded.quantity}
-    say(
-        data,
-        f"{loaded.quantity:,} certificates of {product} imported: batch {loaded.batch_id}",
-        as_json=as_json,
-    )
+    text = f"{counted(loaded.quantity, 'certificate')} of {product} imported: batch {loaded.batch_id}"
+    say(data, text, as_json=as_json)
 
 
 @app.command()
 @to_its_end
 async def status(as_json: AsJson = False) -> None:
     """Count the certificates of each product by status."""
-    found = await _counts(database_settings())
-    lines = []
-    for one in found:
-        counts = ", ".join(f"{name} {number:,}" for name, number in sorted(one.statuses.items()))
-        lines.append(f"{one.product:<16} {counts}, cooling {one.cooling}")
-    say([asdict(one) for one in found], "\n".join(lines) or "the pool is empty", as_json=as_json)
+    found = await pool_counts(database_settings())
+    rows = [(one.product, stock(one)) for one in found]
+    text = table(("product", "certificates"), rows) if rows else "the pool is empty"
+    say([payload_of(one) for one in found], text, as_json=as_json)
+
+
+def stock(count: PoolCount) -> str:
+    """Return in words how many certificates of a product there are, and until when they last."""
+    statuses = sorted(count.statuses.items())
+    others = [f"{number:,} {name}" for name, number in statuses if name != "available"]
+    resting = f" ({count.cooling:,} resting)" if count.cooling else ""
+    lasts = (
+        [f"lasts until {count.empty_at:%Y-%m-%d %H:%M} UTC as they are being sold"] if count.empty_at else []
+    )
+    return ", ".join([f"{count.available:,} available{resting}", *others, *lasts])
 
 
 @app.command()
@@ -139,13 +144,13 @@ async def retire(
 
 async def fill_empty_pool(settings: Settings) -> list[str]:
     """Make certificates of every product that has none; return what was done, a line each."""
-    filled = {count.product for count in await _counts(settings)}
+    filled = {count.product for count in await pool_counts(settings)}
     done = []
     for line in read_products(settings):
         quantity = settings.embedded_pool if line.pool is None else line.pool
         if quantity and line.id not in filled:
             await _generate(settings, line.id, quantity)
-            done.append(f"{quantity:,} certificates of {line.id} made")
+            done.append(f"{counted(quantity, 'certificate')} of {line.id} made")
     return done
 
 
@@ -162,7 +167,7 @@ async def _generate(
         await pool.check_keyring(keyring)
         batch = await pool.generate(product, quantity, keyring, now, progress)
         if who is not None:
-            acted = f"made {quantity} certificates of {product_id}: batch {batch}"
+            acted = f"made {counted(quantity, 'certificate')} of {product_id}: batch {batch}"
             await EventRepository(connection).append_act(settings.general_stream_key, who, acted, now)
         return batch
 
@@ -187,7 +192,8 @@ def _say_faults(refused: FileRefusedError, *, as_json: bool) -> None:
         typer.echo(f"and {refused.total - FAULTS_SHOWN:,} more", err=True)
 
 
-async def _counts(settings: Settings) -> list[PoolCount]:
+async def pool_counts(settings: Settings) -> list[PoolCount]:
+    """Count the certificates of each product by status."""
     async with connected(settings, "pool") as database, database.connection() as connection:
         return await PoolRepository(connection).counts(
             utc_now(), settings.cooling_period, settings.pool_low_threshold

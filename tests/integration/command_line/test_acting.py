@@ -139,7 +139,7 @@ async def test_a_retirement_that_cannot_be_is_one_clear_line(
 
 
 async def test_refunds_that_wait_are_listed(office: Office) -> None:
-    assert (await office.run("refunds", "list")).stdout == "no refund case waits\n"
+    assert (await office.run("refunds", "list")).stdout == "no refund case waits for a person\n"
     empty = await office.run("refunds", "list", "--state", "requested", "--json")
     assert json.loads(empty.stdout) == {"items": [], "next": None}
     wrong = await office.run("refunds", "list", "--state", "completed")

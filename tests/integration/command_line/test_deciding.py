@@ -29,15 +29,24 @@ async def test_a_case_is_listed_and_decided(office: Office) -> None:
     assert (again.returncode, again.stderr) == (1, f"giftcert: refund case {case} is closed\n")
 
 
+async def test_an_amount_is_taken_as_people_write_it(office: Office) -> None:
+    _, case = await office.spent_and_refunded()
+    done = await office.run(
+        "refunds", "resolve", case, "--approve", "--amount", "2500.00", "--note", "agreed"
+    )
+    assert "2,500.00 RUB taken, 2,500.00 RUB uncovered" in done.stdout
+    assert "balance 1,500.00 RUB" in done.stdout
+
+
 async def test_money_in_another_currency_is_listed_in_that(office: Office) -> None:
     sold = await office.sell()
     await office.refund(sold, amount=6_000, currency="EUR")
     case = await office.case_of(sold, "pendingDetails")
-    assert "6,000 EUR of 500,000 RUB" in (await office.run("refunds", "list")).stdout
+    assert "60.00 EUR of 5,000.00 RUB" in (await office.run("refunds", "list")).stdout
     done = await office.run(
-        "refunds", "resolve", case, "--reject", "--amount", "50000", "--note", "a gesture"
+        "refunds", "resolve", case, "--reject", "--amount", "500.00", "--note", "a gesture"
     )
-    assert "0 taken, 50,000 uncovered" in done.stdout
+    assert "0.00 RUB taken, 500.00 RUB uncovered" in done.stdout
 
 
 async def test_people_are_told_the_outcome_in_words_and_by_name(office: Office) -> None:
@@ -46,8 +55,8 @@ async def test_people_are_told_the_outcome_in_words_and_by_name(office: Office) 
         "refunds", "resolve", case, "--reject", "--note", "the buyer keeps it", "--by", "anna"
     )
     assert done.stdout == (
-        f"refund case {case}: reject carried out, 0 taken, 500,000 uncovered; the certificate is "
-        "partiallyRedeemed, balance 400,000 (minor units of RUB), refund rejected\n"
+        f"refund case {case}: reject carried out, 0.00 RUB taken, 5,000.00 RUB uncovered; the certificate is "
+        "partiallyRedeemed, balance 4,000.00 RUB, refund rejected\n"
     )
     [resolved] = [
         one["payload"]
@@ -102,6 +111,18 @@ async def test_what_cannot_be_decided_is_one_clear_line(office: Office) -> None:
         (
             (case, "--note", "n", "--approve", "--amount", "400001"),
             "--amount: is more than the balance, or than the refund is worth",
+        ),
+        (
+            (case, "--note", "n", "--approve", "--amount", "4,000"),
+            "--amount: RUB has 2 digits after the point: write it as 2500.00 RUB",
+        ),
+        (
+            (case, "--note", "n", "--approve", "--amount", "40.00 EUR"),
+            "--amount: must be an amount such as 2500.00 RUB, or a whole number of minor units",
+        ),
+        (
+            (case, "--note", "n", "--reject", "--amount", "40.00"),
+            "--amount: goes with --approve, or with a rejection of money in another currency",
         ),
     ):
         done = await office.run("refunds", "resolve", *arguments, "--by", "anna")

@@ -121,10 +121,10 @@ def test_a_pool_is_made_and_counted(
         "product": "GC-5000",
         "statuses": {"available": 10},
         "cooling": 0,
-        "low_threshold": 1_000,
+        "lowThreshold": 1_000,
         "sold": 0,
-        "sold_since": None,
-        "empty_at": None,
+        "soldSince": None,
+        "emptyAt": None,
     }
 
 

@@ -20,22 +20,56 @@ def test_the_last_column_is_wrapped_beside_the_others(monkeypatch: pytest.Monkey
     ]
 
 
-def test_where_it_would_be_narrow_it_stands_beneath_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_would_be_narrow_each_row_is_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "_width", lambda: 80)
-    assert output.table(COLUMNS, [(ID, "approve or reject", WORDS)]).splitlines() == [
-        "case                                  decide",
-        "    what is back",
-        f"{ID}  approve or reject",
-        "    IM-1001, line 2: certificateRedeemed, 500,000 of 500,000 RUB; balance",
-        "    400,000, held 0",
+    rows = [(ID, "approve or reject", WORDS), (ID, "", "nothing")]
+    assert output.table(COLUMNS, rows).splitlines() == [
+        f"case          {ID}",
+        "decide        approve or reject",
+        "what is back  IM-1001, line 2: certificateRedeemed, 500,000 of 500,000 RUB;",
+        "              balance 400,000, held 0",
+        "",
+        f"case          {ID}",
+        "what is back  nothing",
     ]
 
 
-def test_an_id_is_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "_width", lambda: 30)
-    text = output.table(("position", "detail"), [("All_SalesOrder/0/15", f"event {ID}")])
-    assert "All_SalesOrder/0/15" in text
-    assert ID in text
+@pytest.mark.parametrize("width", [1, 20, 30, 44, 60, 80, 120, 240])
+def test_ids_positions_and_links_are_whole_at_any_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr(output, "_width", lambda: width)
+    link = f"http://127.0.0.1:8233/namespaces/default/workflows/certificate-{ID}"
+    whole = ("All_SalesOrder/0/15", ID, link)
+    text = output.table(
+        ("position", "event", "detail"), [("All_SalesOrder/0/15", ID, f"see {link} for more")]
+    )
+    assert [one for one in whole if one not in text.split()] == []
+    wide = [line for line in text.splitlines() if len(line) > max(width, len(link))]
+    assert wide == []
+
+
+def test_a_value_that_does_not_fit_beside_its_name_is_beneath_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_width", lambda: 40)
+    assert (
+        output.fields([("certificate", ID), ("status", "issued")])
+        == f"certificate\n{ID}\nstatus       issued"
+    )
+
+
+def test_the_width_is_that_of_the_terminal_and_nothing_is_wrapped_for_a_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr("sys.__stdout__", None)
+    assert output._width() == 240
+    monkeypatch.setenv("COLUMNS", "80")
+    assert output._width() == 80
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "no certificates"), (1, "1 certificate"), (2_000, "2,000 certificates")]
+)
+def test_a_number_has_the_noun_that_goes_with_it(number: int, text: str) -> None:
+    assert output.counted(number, "certificate") == text
 
 
 OBEYED = "\x1b[2Jgone\x9b1A\u202e\r\nall invariants hold"
