@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from giftcert.cli.event_loop import run_until_stopped
-from giftcert.cli.output import AsJson, say
+from giftcert.cli.groups import Group
+from giftcert.cli.output import AsJson, LogJson, say
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.settings import load_settings
 from giftcert.telemetry import configure_logging
 from giftcert.temporal.payload_codec import create_payload_keys
 
 app = typer.Typer()
-codec = typer.Typer(help="Encrypted payloads in Temporal's histories.", no_args_is_help=True)
+codec = typer.Typer(help="Encrypted payloads in Temporal's histories.", cls=Group)
 app.add_typer(codec, name="codec")
 
 
@@ -32,12 +33,13 @@ def keys(
 
 
 @codec.command()
-def serve() -> None:
+def serve(as_json: LogJson = False) -> None:
     """Open payloads for Temporal's Web UI and command line, at GIFTCERT_CODEC_HOST and _PORT, until stopped."""
     from api.codec_server import serve as serve_codec  # noqa: PLC0415 - the other command needs no HTTP
 
     async def work() -> None:
         settings = with_running_stack(load_settings(), [])
+        settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
         configure_logging(settings)
         await serve_codec(settings)
 

@@ -26,7 +26,7 @@ def config(
 ) -> None:
     """Show every setting with its value and whether it was set; secrets are masked."""
     if example:
-        typer.echo(env_example(), nl=False)
+        say(_described(), env_example().rstrip(), as_json=as_json)
         return
     settings = load_settings()
     shown = settings.model_dump(mode="json")
@@ -43,6 +43,14 @@ def config(
         for name, value in values.items()
     ]
     say(values, "\n".join(lines), as_json=as_json)
+
+
+def _described() -> list[dict[str, object]]:
+    defaults = Settings.model_construct().model_dump(mode="json")
+    return [
+        {"name": _variable(name), "default": defaults[name], "description": field.description}
+        for name, field in Settings.model_fields.items()
+    ]
 
 
 def env_example() -> str:

@@ -3,8 +3,6 @@
 import re
 import sys
 
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from typer.exceptions import TyperException
 
 from giftcert.redaction import printable, redact_text, redacted_trace
@@ -34,6 +32,9 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
 
 def _one_line(error: BaseException) -> str:
     """Return what is wrong; of settings that were refused which variable and why, never its value."""
+    from pydantic import ValidationError  # noqa: PLC0415 - help needs neither, and loads them for long
+    from pydantic_settings import SettingsError  # noqa: PLC0415
+
     if isinstance(error, SettingsError) and (field := re.search(r'field "(\w+)"', str(error))):
         return f"GIFTCERT_{field[1].upper()}: must be JSON, as in .env.example"
     if isinstance(error, ValidationError):
@@ -45,5 +46,15 @@ def _one_line(error: BaseException) -> str:
     # A usage error names the option only in its formatted message.
     said = error.format_message() if isinstance(error, TyperException) else str(error)
     text = " ".join(said.split())
-    ours = type(error).__module__.startswith(("giftcert.", "typer."))
-    return text if ours else f"{type(error).__name__}: {text}".removesuffix(": ")
+    is_ours = type(error).__module__.startswith(("giftcert.", "typer."))
+    return text if is_ours else _unforeseen(error, text)
+
+
+def _unforeseen(error: BaseException, text: str) -> str:
+    """Return what others say that failed; the name of their class says nothing to who reads it."""
+    if isinstance(error, TimeoutError):
+        return "there was no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    reason = f" ({text})" if text else ""
+    return f"this failed for an unforeseen reason{reason}; --debug shows where"

@@ -92,7 +92,7 @@ def kafka_fault(error: BaseException, protocol: str) -> Fault:
             return Fault("GIFTCERT_KAFKA_SECURITY_PROTOCOL", says)
         case _:
             said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-            return Fault("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS", " ".join(said.split()) or type(error).__name__)
+            return Fault("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS", " ".join(said.split()) or "it does not answer")
 
 
 def temporal_fault(error: BaseException, *, over_tls: bool) -> Fault:

@@ -1,4 +1,4 @@
-"""Who acts by a command, and why: told on the stream."""
+"""Who acts by a command, and why, as it is published on the stream."""
 
 import getpass
 from typing import Annotated, TypeAlias
@@ -37,8 +37,8 @@ def _checked(option: typer.CallbackParam, text: str) -> str:
 
 
 By: TypeAlias = Annotated[
-    str | None, typer.Option("--by", help="Who acts, as the stream tells it; else who is logged in")
+    str | None, typer.Option("--by", help="Who acts, as published on the stream; else who is logged in")
 ]
 Why: TypeAlias = Annotated[
-    str, typer.Option(callback=_checked, help="Why; told on the stream, so nothing personal")
+    str, typer.Option(callback=_checked, help="Why; published on the stream, so nothing personal")
 ]

@@ -16,6 +16,7 @@ from giftcert.cli.connections import (
     refuse_if_refused,
 )
 from giftcert.cli.event_loop import LoopFactory, run_until_stopped
+from giftcert.cli.output import LogJson
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
@@ -29,27 +30,29 @@ _LOG = structlog.get_logger(__name__)
 
 
 @app.command()
-def api() -> None:
+def api(as_json: LogJson = False) -> None:
     """Answer channels, CRM and support over HTTP."""
-    _serve("api.main", needs=[check_database], uses=[check_temporal], seals=True)
+    _serve("api.main", needs=[check_database], uses=[check_temporal], seals=True, as_json=as_json)
 
 
 @app.command()
-def worker() -> None:
+def worker(as_json: LogJson = False) -> None:
     """Run the certificates' workflows and their activities."""
-    _serve("worker", needs=[check_database, check_temporal], uses=[check_kafka], loop=None)
+    _serve("worker", needs=[check_database, check_temporal], uses=[check_kafka], loop=None, as_json=as_json)
 
 
 @app.command()
-def ingest() -> None:
+def ingest(as_json: LogJson = False) -> None:
     """Read orders, payments and clients from Kafka and tell the certificates."""
-    _serve("kafka_ingest.main", needs=[check_database, check_temporal, check_kafka], seals=True)
+    _serve(
+        "kafka_ingest.main", needs=[check_database, check_temporal, check_kafka], seals=True, as_json=as_json
+    )
 
 
 @app.command()
-def dispatch() -> None:
+def dispatch(as_json: LogJson = False) -> None:
     """Publish what is committed to the stream."""
-    _serve("giftcert.dispatch.main", needs=[check_database, check_kafka])
+    _serve("giftcert.dispatch.main", needs=[check_database, check_kafka], as_json=as_json)
 
 
 def _serve(
@@ -58,6 +61,7 @@ def _serve(
     needs: Sequence[Check],
     uses: Sequence[Check] = (),
     seals: bool = False,
+    as_json: bool = False,
     loop: LoopFactory | None = uvloop.new_event_loop,
 ) -> None:
     """Run a service. uvloop is faster for many small requests and messages; a worker gained nothing from it."""
@@ -67,6 +71,7 @@ def _serve(
     async def work() -> None:
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
+        settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
         configure_logging(settings)
         await refuse_if_refused(settings, needs, uses)
         await warn_of_too_many_rights(settings)

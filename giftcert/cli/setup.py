@@ -1,7 +1,7 @@
 """``giftcert migrate`` and ``giftcert setup``: tables, products, topics, namespace, search attributes, schedules."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import typer
 from confluent_kafka import KafkaError, KafkaException
@@ -56,8 +56,8 @@ async def setup(as_json: AsJson = False) -> None:
     """Make topics, namespace, search attributes, schedules and products; may be repeated."""
     settings = with_running_stack(load_settings())
     await check_external(settings)  # clients of Kafka take long to give up
-    done = await _make_missing(settings)
-    say({"done": done}, "\n".join(done) or "everything was there already", as_json=as_json)
+    done = await _make_missing(settings, lambda line: typer.echo(line, err=as_json))
+    say({"done": done}, "everything is in place", as_json=as_json)
 
 
 @app.command(hidden=True)
@@ -67,7 +67,7 @@ async def prepare() -> None:
     settings = with_running_stack(load_settings())
     await asyncio.to_thread(_migrate, settings)
     await check_keyring(settings)
-    done = await _make_missing(settings)
+    done = await _make_missing(settings, lambda _line: None)
     if settings.database_address == running_addresses(settings).database_url:
         done += await fill_empty_pool(settings)
     for line in (*done, "tables, topics, namespace, schedules and products are in place"):
@@ -79,11 +79,24 @@ def _migrate(settings: Settings) -> None:
         upgrade(settings.database_owner_address)
 
 
-async def _make_missing(settings: Settings) -> list[str]:
-    """Make what is missing in Kafka, Temporal and PostgreSQL, which needs its tables; return what was done."""
+async def _make_missing(settings: Settings, report: Callable[[str], None]) -> list[str]:
+    """Make what is missing in Kafka, Temporal and PostgreSQL, which needs its tables; return what was done.
+
+    ``report`` hears of it as it is done.
+    """
     await asyncio.gather(check_database(settings), check_temporal(settings), check_kafka(settings))
+    report("PostgreSQL, Temporal and Kafka answer")
+
+    async def made_in(server: str, made: Awaitable[list[str]]) -> list[str]:
+        done = await made
+        for line in done or ["everything was there already"]:
+            report(f"{server}: {line}")
+        return done
+
     topics, temporal, products = await asyncio.gather(
-        asyncio.to_thread(_topics, settings), _temporal(settings), _products(settings)
+        made_in("Kafka", asyncio.to_thread(_topics, settings)),
+        made_in("Temporal", _temporal(settings)),
+        made_in("PostgreSQL", _products(settings)),
     )
     return [*topics, *temporal, *products]
 

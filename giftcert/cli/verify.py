@@ -15,7 +15,7 @@ from giftcert.cli.connections import (
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.operators import By, operator
-from giftcert.cli.output import AsJson, say, say_progress
+from giftcert.cli.output import AsJson, counted, say, say_progress
 from giftcert.clock import utc_now
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.redaction import printable
@@ -47,6 +47,8 @@ async def verify(
     """Hold database, stream and workflows against the ten invariants; ends with 1 if one does not hold."""
     if repair and sample is not None:
         raise CommandError("--repair looks at everything: leave --sample out")
+    if by is not None and not repair:
+        raise CommandError("--by: goes with --repair")
 
     progress = lambda what, done, total: say_progress(f"{what}: ", done, total, as_json=as_json)  # noqa: E731
     settings = with_running_stack(load_settings())
@@ -97,9 +99,9 @@ def _as_lines(findings: Findings) -> list[str]:
     lines = []
     for number, says in INVARIANTS.items():
         count, checked = findings.counts[number], findings.checked[number]
-        broken = f"{count:,} VIOLATION{'S' * (count > 1)}" if count else "no violation"
-        unit = UNITS.get(number, "certificates")
-        lines += [f"{number:>2}  {says}", f"    {checked:,} {unit} checked, {broken}"]
+        broken = counted(count, "VIOLATION", "VIOLATIONS") if count else "no violation"
+        unit = UNITS.get(number, ("certificate", "certificates"))
+        lines += [f"{number:>2}  {says}", f"    {counted(checked, *unit)} checked, {broken}"]
     for number, count in findings.counts.items():
         named = [one for one in findings.violations if one.invariant == number][:SHOWN]
         lines += [printable(f"{number} {one.rule}: {one}", keep="") for one in named]

@@ -58,7 +58,7 @@ async def find_positions(
         if not found:
             raise StreamAwayError("no answer in time") from None
     except (KafkaError, OSError) as error:
-        raise StreamAwayError(type(error).__name__) from error
+        raise StreamAwayError("the stream could not be read") from error
     return found
 
 

@@ -152,4 +152,4 @@ def _version(key_id: int) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return (str(error).splitlines() or ["it does not say why"])[0][:200]

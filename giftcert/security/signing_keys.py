@@ -87,7 +87,8 @@ class SigningKeys:
                         raise KeyFileError(f"{self._source} sends more than {LARGEST_SET} bytes")
             return msgspec.json.decode(content, type=dict[str, Any])
         except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, TimeoutError) as error:
-            raise KeyFileError(f"{self._source} cannot be read: {type(error).__name__} {error}") from None
+            why = str(error) or "there was no answer in time"
+            raise KeyFileError(f"{self._source} cannot be read: {why}") from None
 
     def _take(self, content: dict[str, Any]) -> None:
         try:

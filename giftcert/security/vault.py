@@ -64,9 +64,8 @@ class _TransitKey(aead.Aead):  # type: ignore[misc] # Tink has no types
             verify = os.environ.get("VAULT_CACERT") or True
             answer = httpx.post(url, json=said, headers=headers, timeout=TIMEOUT_SECONDS, verify=verify)
         except httpx.HTTPError as error:
-            raise KmsUnavailableError(
-                f"Vault at {self._engine} does not answer: {type(error).__name__}"
-            ) from None
+            why = f": {error}".removesuffix(": ")
+            raise KmsUnavailableError(f"Vault at {self._engine} does not answer{why}") from None
         if answer.status_code == httpx.codes.BAD_REQUEST:
             raise tink.TinkError(f"Vault refuses to {what} by {self._name}")
         if not answer.is_success:

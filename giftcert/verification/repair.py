@@ -50,14 +50,14 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
         wake = {"signal": Signal.REQUEST_DECIDED, "cause": "verify --repair", **row}
         await signal_certificate(client, Wake(**wake | {"channel": row["channel"] or channel}))
     done = {
-        "orders looked at again by ingest: their payments are folded": orders,
-        "shards given their row again: their events are published": shards,
+        "orders looked at again by ingest, which folds their payments": orders,
+        "shards given their row again, so that their events are published": shards,
         "events that the stream lacks put into the outbox again": events,
         "lines and spendings made pending again": decisions,
         "certificates tried again what could not be decided": len(parked),
         "workflows woken, or started where none ran": len(to_wake),
     }
-    return [f"{count:,} {what}" for what, count in done.items() if count]
+    return [f"{what}: {count:,}" for what, count in done.items() if count]
 
 
 async def until_effective(database: Database, findings: Findings) -> bool:

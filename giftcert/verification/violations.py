@@ -20,8 +20,15 @@ INVARIANTS: dict[int, str] = {
     9: "Every input is folded, a repeat, or reported; every changed standing is decided, pending, or parked",
     10: "Every event goes back to a record of a topic, a request, or an instant that had passed",
 }
-UNITS = {1: "products", 6: "events", 7: "texts", 8: "disclosures", 9: "inputs and lines", 10: "events"}
-"""What is held against an invariant, if not certificates."""
+UNITS = {
+    1: ("product", "products"),
+    6: ("event", "events"),
+    7: ("text", "texts"),
+    8: ("disclosure", "disclosures"),
+    9: ("input or line", "inputs and lines"),
+    10: ("event", "events"),
+}
+"""What is checked by an invariant, if not certificates: one, and several."""
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from giftcert.cli import COMMANDS
 
 LOADED = (
     *("api.main", "giftcert.dispatch.main", "kafka_ingest.main", "worker"),
-    *(f"giftcert.cli.{module}" for module in COMMANDS),
+    *{f"giftcert.cli.{module}" for module, _ in COMMANDS.values()},
 )
 
 

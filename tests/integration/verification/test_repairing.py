@@ -37,8 +37,8 @@ from tests.waiting import until
 from worker import running
 
 pytestmark = pytest.mark.integration
-PENDING_AGAIN = "1 lines and spendings made pending again"
-WOKEN = "1 workflows woken, or started where none ran"
+PENDING_AGAIN = "lines and spendings made pending again: 1"
+WOKEN = "workflows woken, or started where none ran: 1"
 
 
 async def test_an_event_that_the_stream_lost_is_published_again(world: World) -> None:
@@ -46,7 +46,7 @@ async def test_an_event_that_the_stream_lost_is_published_again(world: World) ->
         lambda record: () if is_of(record, world.ids[ISSUED], "issue.ordered") else as_it_was(record)
     )
 
-    assert await world.repair() == ["1 events that the stream lacks put into the outbox again"]
+    assert await world.repair() == ["events that the stream lacks put into the outbox again: 1"]
 
     await publish_all(world.database, world.settings)
     assert (await world.verify()).hold
@@ -74,7 +74,7 @@ async def test_a_payment_that_was_left_behind_is_folded(world: World) -> None:
         await keep_unmatched(connection, sales.captured(ORDERED))
     await world.spoil("UPDATE orders SET recheck = false, recheck_fence = NULL")
 
-    assert await world.repair() == ["1 orders looked at again by ingest: their payments are folded"]
+    assert await world.repair() == ["orders looked at again by ingest, which folds their payments: 1"]
 
     await sales.store.settled()
     await sales.decide()
@@ -92,14 +92,14 @@ async def test_what_could_not_be_decided_is_tried_again(world: World) -> None:
         of=ISSUED,
     )
 
-    assert await world.repair() == ["1 certificates tried again what could not be decided", WOKEN]
+    assert await world.repair() == ["certificates tried again what could not be decided: 1", WOKEN]
     assert (await world.verify()).hold
 
 
 async def test_a_shard_that_lost_its_row_gets_it_back(world: World) -> None:
     await world.spoil("DELETE FROM outbox_shards WHERE shard = 7")
 
-    assert await world.repair() == ["1 shards given their row again: their events are published"]
+    assert await world.repair() == ["shards given their row again, so that their events are published: 1"]
     assert (await world.verify()).hold
     assert await world.repair() == []
 
@@ -155,7 +155,9 @@ async def test_one_repair_mends_whatever_happened_to_runs_and_signals(world: Wor
         await until(is_missed)
         done = await world.command(tmp_path, "--repair")
         assert done.returncode == 0, done.stdout
-        assert "All invariants hold.\nrepaired: 5 workflows woken, or started where none ran\n" in done.stdout
+        assert (
+            "All invariants hold.\nrepaired: workflows woken, or started where none ran: 5\n" in done.stdout
+        )
         for nth in (ORDERED, PARTLY, BLOCKED, ASKED, HELD, SPENT):
             assert (await handles[nth].describe()).status is WorkflowExecutionStatus.RUNNING
     ids = [UUID(world.ids[nth]) for nth in lost]

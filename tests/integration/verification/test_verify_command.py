@@ -55,7 +55,7 @@ async def test_programs_get_json(world: World, tmp_path: Path) -> None:
     repaired = await world.command(tmp_path, "--json", "--repair")
     said = json.loads(repaired.stdout)
     assert (repaired.returncode, said["holds"], said["violations"]) == (0, True, [])
-    assert said["repaired"] == ["1 shards given their row again: their events are published"]
+    assert said["repaired"] == ["shards given their row again, so that their events are published: 1"]
     assert [one["rule"] for one in said["found"]] == ["shardMissing"]
 
 
@@ -70,7 +70,7 @@ async def test_what_cannot_be_repaired_is_said_so(world: World, tmp_path: Path) 
     done = await world.command(tmp_path, "--repair")
     assert done.returncode == 1
     assert done.stdout.endswith(
-        "repaired: 1 shards given their row again: their events are published\n"
+        "repaired: shards given their row again, so that their events are published: 1\n"
         "What is left is for a person to look at.\n"
     )
 
