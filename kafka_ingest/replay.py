@@ -40,6 +40,14 @@ class Replayed:
         return self.reason is None
 
 
+class _ForeseenError(Exception):
+    """Rolls back a replay that was only to be foreseen."""
+
+    def __init__(self, outcomes: list[Replayed]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+
+
 async def opened(stored: StoredRecord, keys: DataKeyRepository) -> InputRecord:
     """Return a quarantined record as it stood in its topic; a ``SealError`` says that it was another keyring's."""
     written_at, owner = stored.written_at or stored.quarantined_at, owner_at(stored.place)
@@ -96,6 +104,24 @@ class Replay:
             lying = await QuarantineRepository(connection).lying_at(place)
         return [outcome for one in lying for outcome in await self._replay(one, place)]
 
+    async def foresee(self, place: Place) -> list[Replayed]:
+        """Return what a replay would come to now: it is carried out, and rolled back. Raises as `replay` does."""
+        async with self.database.connection() as connection:
+            lying = await QuarantineRepository(connection).lying_at(place)
+        return [outcome for one in lying for outcome in await self._foresee(one, place)]
+
+    async def _foresee(self, record: int, place: Place) -> list[Replayed]:
+        try:
+            await outlasting_races(partial(self._transaction, record, place, with_followers=True, keep=False))
+        except _ForeseenError as foreseen:
+            return foreseen.outcomes
+        except Exception as error:
+            if isinstance(error, SealError) or failure_of(error) is not Failure.RECORD:
+                raise
+            rejection = failed(InputRecord(*place, key=None, value=None), error)
+            return [Replayed(place, "failed", rejection.reason, rejection.detail)]
+        return []
+
     async def dismiss(self, place: Place, why: str) -> int:
         """Close what lies at a place without applying it: it holds back nothing any more; return how many records."""
         async with self.database.transaction() as connection:
@@ -123,7 +149,9 @@ class Replay:
             await self._note(connection, record, replayed)
         return [replayed]
 
-    async def _transaction(self, record: int, place: Place, *, with_followers: bool) -> list[Replayed]:
+    async def _transaction(
+        self, record: int, place: Place, *, with_followers: bool, keep: bool = True
+    ) -> list[Replayed]:
         async with entered(self.database, {place[:2]}) as connection:
             taken = await self._taken(connection, record, with_followers=with_followers)
             parts = [part for one, kept in taken for part in _parts(one, kept, self.rules.record_limit)]
@@ -136,6 +164,8 @@ class Replay:
                 if outcome.is_applied or one.quarantine_id == record:  # others wait as before
                     await self._note(connection, one.quarantine_id, outcome)
                     noted.append(outcome)
+            if not keep:
+                raise _ForeseenError(noted)
             return noted
 
     async def _taken(

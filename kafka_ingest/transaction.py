@@ -215,8 +215,9 @@ def report_unknown(
         source = plan.folded[order_id].source
         if source is not None:
             line_ids = ", ".join(one.line_id for one in standings)
+            lines = f"line {line_ids}" if len(standings) == 1 else f"lines {line_ids}"
             cause = standings[-1].naming.began.cause
-            plan.reject(unknown_certificate(source, cause, f"lines {line_ids}: no such certificate"))
+            plan.reject(unknown_certificate(source, cause, f"{lines}: no such certificate"))
     return [_reported(plan, one) if one.line.speaker is None else one for one in revisions]
 
 

@@ -1,7 +1,7 @@
 """``giftcert trace``: one life as a timeline, from the topics to the stream."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,12 +13,12 @@ import typer
 from giftcert.cli.connections import ServerUnusableError, check_kafka, connected, database_settings
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.output import AsJson, say, stamp, table
+from giftcert.cli.output import AsJson, counted, fields, say, stamp, table
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
+from giftcert.domain.money import money_text
 from giftcert.kafka_connection import KafkaSettingsError, connection_options
-from giftcert.redaction import printable
 from giftcert.settings import AddressNotSetError, Settings
 from giftcert.storage.certificates import (
     CertificateRepository,
@@ -27,11 +27,17 @@ from giftcert.storage.certificates import (
     UnknownCertificateError,
 )
 from giftcert.storage.events import EventRepository
+from giftcert.storage.quarantine import ListedRecord, QuarantineRepository
 from giftcert.storage.traces import TracedInput, TracedPending, TraceRepository
 
 app = typer.Typer()
 _WAITS = ("pending", "parked")
-_ORDER = ("input", "event", *_WAITS)
+_ORDER = ("input", "quarantined", "event", "refused", *_WAITS)
+_REFUSALS = ("error.", "redemption.rejected", "audit.cvcRefused")
+"""Types of events, or their beginnings, that say what was not carried out."""
+_BY = ("resolvedBy", "by", "who", "disclosedTo")
+_SHOWN = ("orderId", "lineId", "redemptionId", "refundCaseId", "decision", "what", "note", "reason", "detail")
+"""Fields of payloads that say what was decided and why; texts in events are checked, and personal ones left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Step:
 async def trace(
     certificate: Annotated[str, typer.Argument(help="Its certificateId")], as_json: AsJson = False
 ) -> None:
-    """Tell one certificate's life: records of the topics, events with their place on the stream, what waits."""
+    """Show one certificate's life: what came, who decided what and why, what was refused, and what waits."""
     settings = database_settings()
     async with connected(settings, "trace") as database, database.connection() as connection:
         try:
@@ -60,6 +66,7 @@ async def trace(
             raise CommandError(f"there is no certificate {certificate}") from None
         traces, repository = TraceRepository(connection), EventRepository(connection)
         steps = [_input(one) for one in await traces.inputs(certificate_id)]
+        steps += [_quarantined(one) for one in await QuarantineRepository(connection).naming(certificate_id)]
         steps += [_pending(one) for one in await traces.pending(certificate_id)]
         steps += [_parked(one) for one in found.parked]
         events = await repository.history(certificate_id)
@@ -71,7 +78,7 @@ async def trace(
     data = {"certificate": _standing(found), "streamNote": note, "timeline": timeline}
     rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]
     text = [_title(found), table(("time", "step", "what", "where and how"), rows), note]
-    say(data, "\n".join(filter(None, text)), as_json=as_json)
+    say(data, "\n\n".join(filter(None, text)), as_json=as_json)
 
 
 async def _positions(
@@ -85,8 +92,10 @@ async def _positions(
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
     except (AddressNotSetError, KafkaSettingsError, ServerUnusableError, StreamAwayError) as error:
         return {}, f"no stream positions, Kafka is away: {error}"
-    missing = len(sought) - len(found)
-    return found, f"{missing} published events were not found near their time" if missing else None
+    missing = counted(len(sought) - len(found), "published event")
+    return found, f"{missing} not found on the stream near the time of recording" if len(sought) > len(
+        found
+    ) else None
 
 
 def _input(found: TracedInput) -> Step:
@@ -106,34 +115,62 @@ def _pending(waiting: TracedPending) -> Step:
 
 
 def _parked(work: ParkedWork) -> Step:
-    where = f"could not be decided: {work.error}; `giftcert verify --repair` tries again"
+    where = "a fault of the service keeps it from being decided; `giftcert verify --repair` tries again"
     return Step(work.since, "parked", work.kind, where, {"kind": work.kind, "error": work.error})
 
 
+def _quarantined(record: ListedRecord) -> Step:
+    place = "/".join(map(str, record.place))
+    closed = f"{record.closed_how} {stamp(record.closed_at)}" if record.closed_at else None
+    how = closed or f"`giftcert quarantine show {place}` says more"
+    data = payload_of(record)
+    return Step(record.quarantined_at, "quarantined", record.reason, f"{place}: {record.detail}; {how}", data)
+
+
 def _event(event: StoredEvent, position: StreamPosition | None, is_published: bool) -> Step:
-    # The reason of a person's act is free text and may hold anything.
-    is_act = event.event_type.startswith("audit.")
-    reason = None if is_act else msgspec.json.decode(event.payload).get("reason")
+    payload = msgspec.json.decode(event.payload)
+    by = next((payload[name] for name in _BY if payload.get(name)), None)
+    is_refused = event.event_type.startswith(_REFUSALS)
     data = {
         "eventId": event.event_id,
         "sequence": event.sequence,
         "eventType": event.event_type,
-        "reason": reason,
+        "refused": is_refused,
+        "by": by,
+        "amount": payload.get("amount"),
+        **{name: payload.get(name) for name in _SHOWN},
         "status": event.status,
         "refundState": event.refund_state,
         "balance": event.balance,
         "held": event.held,
+        "channel": event.channel,
         "cause": {"topic": event.cause_topic, "eventId": event.cause_event_id} if event.cause_topic else None,
         "published": is_published,
         "stream": payload_of(position) if position else None,
     }
-    what = f"{event.sequence} {event.event_type}" + (f" ({reason})" if reason else "")
-    stands = f"{event.status}, refund {event.refund_state}, balance {event.balance or 0:,}, held {event.held or 0:,}"
     place = "published" if is_published else "not published yet"
     if position is not None:
         place = f"stream {position.partition}/{position.offset}"
-    because = f"; from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
-    return Step(event.recorded_at, "event", what, f"{stands}; {place}{because}", data)
+    because = f"from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
+    where = "; ".join(filter(None, (_decided(data), _after(event), place, because)))
+    step = "refused" if is_refused else "event"
+    return Step(event.recorded_at, step, f"{event.sequence} {event.event_type}", where, data)
+
+
+def _decided(data: Mapping[str, Any]) -> str:
+    """Return in words what was decided or refused, by whom and why."""
+    amount = money_text(**data["amount"]) if data["amount"] else None
+    what = " ".join(filter(None, (data["decision"] or data["what"], amount)))
+    why = ": ".join(filter(None, (data["reason"], data["detail"] or data["note"])))
+    who = f"by {data['by']}" if data["by"] else None
+    return ", ".join(filter(None, (what, who, why)))
+
+
+def _after(event: StoredEvent) -> str:
+    refund = "" if event.refund_state in {None, "none"} else f", refund {event.refund_state}"
+    balance, held = (money_text(amount or 0, event.currency or "") for amount in (event.balance, event.held))
+    on_hold = f", held {held}" if event.held else ""
+    return f"then {event.status}{refund}, balance {balance}{on_hold}"
 
 
 def _standing(found: StoredCertificate) -> dict[str, object]:
@@ -158,9 +195,15 @@ def _standing(found: StoredCertificate) -> dict[str, object]:
 def _title(found: StoredCertificate) -> str:
     state = found.state
     names = (state.sale.order_id, state.sale.line_id) if state.sale else ()
-    order = "order {}, line {}".format(*(printable(one, keep="") for one in names)) if names else "no order"
-    later = f", looks again at {stamp(found.next_instant)}" if found.next_instant else ""
-    return (
-        f"{state.certificate_id}  {state.product}: {state.shown_status}, refund {state.refund_state}\n"
-        f"  balance {state.balance:,}, held {state.held:,} (minor units of {state.currency}), {order}{later}"
+    later = stamp(found.next_instant)
+    balance, held = (money_text(amount, state.currency) for amount in (state.balance, state.held))
+    return fields(
+        [
+            ("certificate", state.certificate_id),
+            ("product", state.product),
+            ("status", f"{state.shown_status}, refund {state.refund_state}"),
+            ("balance", f"{balance}, held {held}"),
+            ("order", "{}, line {}".format(*names) if names else "none"),
+            ("next look", later or "when something comes"),
+        ]
     )

@@ -27,6 +27,13 @@ _ADD = f"""
 """  # noqa: S608 - made of constants
 # Ordered as the index of open records, so that it is read whatever the statistics say.
 _ANY_OPEN = "SELECT quarantined_at FROM quarantine WHERE closed_at IS NULL ORDER BY quarantined_at LIMIT 1"
+_COUNTS = """
+    SELECT reason, count(*), min(quarantined_at) FROM quarantine WHERE closed_at IS NULL GROUP BY reason ORDER BY reason
+"""
+_NAMING = """
+    SELECT topic, partition, record_offset, reason, detail, quarantined_at, closed_at, closed_how FROM quarantine
+    WHERE $1 = ANY(named_ids) ORDER BY quarantined_at, quarantine_id
+"""
 _HELD_UP = """
     SELECT digest, min(record_offset) AS first
     FROM quarantine JOIN unnest($1::bytea[]) AS digest ON named_orders @> ARRAY[digest]
@@ -120,6 +127,15 @@ class ListedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRecords:
+    """How many open records have a reason, and since when the oldest of them is here."""
+
+    reason: str
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRecord(QuarantinedRecord):
     """A record as it is stored."""
 
@@ -140,6 +156,18 @@ class QuarantineRepository(Repository):
     async def any_open(self) -> bool:
         """Return whether anything lies in quarantine; mostly nothing does."""
         return await self._fetchval(_ANY_OPEN) is not None
+
+    async def counts(self) -> list[OpenRecords]:
+        """Return how many records are open, by their reason."""
+        return [OpenRecords(*row) for row in await self._fetch(_COUNTS)]
+
+    async def reasons(self) -> list[str]:
+        """Return the reasons of all records, also of those that are closed."""
+        return [row[0] for row in await self._fetch("SELECT DISTINCT reason FROM quarantine ORDER BY reason")]
+
+    async def naming(self, certificate_id: UUID | str) -> list[ListedRecord]:
+        """Return the records that name a certificate, also those that are closed, in the order in which they came."""
+        return [ListedRecord(*row) for row in await self._fetch(_NAMING, certificate_id)]
 
     async def held_up(self, order_ids: Iterable[str], topic: str, keyring: Keyring) -> dict[str, int]:
         """Return those of the orders that an open record of this topic names, with the first one's offset."""

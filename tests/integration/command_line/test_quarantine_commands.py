@@ -23,6 +23,7 @@ from tests.unit.contracts.topic_records import goods_line, order, payment
 
 pytestmark = pytest.mark.integration
 Quarantine = Callable[..., Awaitable[Any]]
+UNKNOWN = "0198c0de-0000-7000-8000-00000000dead"
 BEFORE_KIOSKS = Topics("All_SalesOrder", "All_Payments", "All_Clients", ("im", "pos"))
 
 
@@ -96,11 +97,32 @@ async def test_a_record_is_shown_as_it_reads_now_without_its_content(
     shown = await quarantine("show", "All_SalesOrder/0/0")
     assert (shown["reason"], shown["readsNow"]) == ("unknownChannel", True)
     assert shown["readsAs"] == "order.created of order IM-1001, version 1"
+    assert [(one["isApplied"], one["outcome"]) for one in shown["replay"]] == [(True, "new")]
     assert "original" not in shown
-    assert (await quarantine("show", "All_Payments/0/0"))["readsNow"] is False
+    broken = await quarantine("show", "All_Payments/0/0")
+    assert (broken["readsNow"], broken["replay"][0]["reason"]) == (False, "invalidJson")
     done = await asyncio.to_thread(giftcert, "quarantine", "show", "All_SalesOrder/0/0", **settings)
     assert "C-77" not in done.stdout
     assert await store.value("SELECT count(*) FROM events WHERE event_type = 'audit.operatorActed'") == 0
+
+
+async def test_it_is_said_whether_a_record_that_reads_well_would_be_applied_and_nothing_is_done(
+    store: Store, quarantine: Quarantine, giftcert: RunCommand, settings: dict[str, str]
+) -> None:
+    """It names a certificate that is not there, which no decoder sees."""
+    unknown = order(channel="kiosk", lines=[goods_line(), {**store.line(), "certificateId": UNKNOWN}])
+    records = [store.order_record(unknown)]
+    writer = BatchWriter(store.database, IngestRules(BEFORE_KIOSKS, store.keyring, Policy()), store.clock)
+    await writer.commit(records, writer.decode(records))
+    before = await store.events()
+    shown = await quarantine("show", "All_SalesOrder/0/0")
+    assert (shown["readsNow"], shown["replay"][0]["isApplied"]) == (True, False)
+    assert shown["replay"][0]["reason"] == "unknownCertificate"
+    done = await asyncio.to_thread(giftcert, "quarantine", "show", "All_SalesOrder/0/0", **settings)
+    assert "replay     would be refused: unknownCertificate: line 2: no such certificate" in done.stdout
+    assert await store.events() == before
+    assert [one["reason"] for one in (await quarantine("list"))["records"]] == ["unknownChannel"]
+    assert await store.value("SELECT count(*) FROM orders") == 0
 
 
 async def test_who_looks_at_an_original_is_recorded_first(
@@ -174,6 +196,9 @@ async def test_what_is_dismissed_is_closed_and_says_why(
     ("arguments", "words"),
     [
         (["replay"], "say which"),
+        (["replay", "--all", "--reason", "invalidJson"], "say which"),
+        (["replay", "--topic", "All_Orders"], "--topic: is none of those that are read, All_SalesOrder, "),
+        (["list", "--after", "All_Payments/0/99"], "--after: is not `next` of a page"),
         (["replay", "nowhere"], "nowhere is no position: write TOPIC/PARTITION/OFFSET"),
         (["show", "All_Payments/0/99"], "nothing of All_Payments/0/99 lies in quarantine"),
         (["dismiss", "All_Payments/0/99", "--note", "n"], "nothing of All_Payments/0/99 lies in quarantine"),
@@ -187,6 +212,14 @@ async def test_what_cannot_be_done_is_one_clear_line(
     assert done.returncode == 1
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+async def test_a_reason_that_no_record_has_is_named_with_those_that_there_are(
+    store: Store, giftcert: RunCommand, settings: dict[str, str]
+) -> None:
+    await comes_to_quarantine(store)
+    done = await asyncio.to_thread(giftcert, "quarantine", "list", "--reason", "invalidJSON", **settings)
+    assert done.stderr == "giftcert: --reason: no record has it; there are invalidJson, unknownChannel\n"
 
 
 async def test_another_keyring_is_named_by_its_setting(

@@ -16,10 +16,11 @@ from command_runs import RunCommand
 from giftcert.clock import utc_now
 from giftcert.dispatch.main import serve
 from giftcert.dispatch.positions import find_positions
+from giftcert.domain.certificate.messages import Block
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
-from tests.integration.kafka_ingest.ingest_store import Store, add_certificates, reserve_all
+from tests.integration.kafka_ingest.ingest_store import NOON, Store, add_certificates, reserve_all
 from tests.integration.kafka_ingest.leading import Leading
 from tests.processes import free_port
 from tests.unit.contracts.topic_records import client, goods_line, order, payment
@@ -168,6 +169,39 @@ async def test_a_payment_that_spends_the_certificate_is_among_its_inputs(
     assert (first["step"], first["eventType"], first["eventId"]) == ("input", "payment.captured", "pay-1")
     assert (first["topic"], first["offset"], first["orderId"]) == ("All_Payments", None, "POS-1")
     assert {one["cause"]["eventId"] for one in events} == {"pay-1"}
+
+
+async def test_who_decided_what_and_why_and_what_was_refused_is_said(
+    giftcert: RunCommand, store: Store, fresh_database_url: str
+) -> None:
+    [certificate] = store.certificates
+    await sell(store)
+    lifecycle = Leading(store.database, store.keyring).lifecycle
+    await lifecycle.act(certificate, Block(reason="the letter is lost", by="anna"), NOON)
+    spends = {"tender": "giftCertificate", "certificateId": certificate, "orderId": "POS-1"}
+    await store.commit(store.payment_record(payment(**spends)))
+    await Leading(store.database, store.keyring).lead()
+    steps = (await traced(giftcert, certificate, database_url=fresh_database_url))["timeline"]
+    [blocked] = [one for one in steps if one.get("eventType") == "audit.blocked"]
+    assert (blocked["by"], blocked["reason"]) == ("anna", "the letter is lost")
+    [refused] = [one for one in steps if one.get("refused")]
+    assert (refused["eventType"], refused["reason"], refused["amount"]) == (
+        "redemption.rejected",
+        "holdRequired",
+        {"amount": 750_000, "currency": "RUB"},
+    )
+    done = await asyncio.to_thread(giftcert, "trace", certificate, database_url=fresh_database_url)
+    assert "by anna, the letter is lost; then blocked" in done.stdout
+    assert "refused  " in done.stdout
+    assert "7,500.00 RUB, holdRequired; then blocked" in done.stdout
+
+
+async def test_a_record_in_quarantine_that_names_the_certificate_is_among_the_steps(
+    giftcert: RunCommand, store: Store, fresh_database_url: str
+) -> None:
+    await store.commit(store.order_record(order(channel="nowhere", lines=[store.line()])))
+    [step] = (await traced(giftcert, store.certificates[0], database_url=fresh_database_url))["timeline"]
+    assert (step["step"], step["reason"], step["offset"]) == ("quarantined", "unknownChannel", 0)
 
 
 async def test_what_could_not_be_decided_is_said(

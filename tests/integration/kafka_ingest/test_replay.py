@@ -85,7 +85,7 @@ async def test_an_order_of_a_certificate_that_was_imported_later(
             await twins.good.comes(record)
             await twins.mended.comes(record)
         [still] = await twins.mended.replay(ordered)
-        assert (still.reason, still.detail) == ("unknownCertificate", "lines 3: no such certificate")
+        assert (still.reason, still.detail) == ("unknownCertificate", "line 3: no such certificate")
         await twins.import_certificates(twins.mended, 1)
         [mended] = await twins.mended.replay(ordered)
         assert mended.is_applied
