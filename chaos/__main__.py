@@ -24,6 +24,8 @@ from chaos.customers import DIRECT_SPENDING, STORIES, Customer
 from chaos.faults import Fault, all_faults
 from chaos.oracle import differences
 from chaos.partners import Partners, gather_evidence, open_partners
+from simulators.money import money_text
+from simulators.programs import reason_of
 
 PATIENCE_SECONDS = 120
 LOOK_AGAIN_SECONDS = 3
@@ -68,7 +70,7 @@ class Traffic:
         except asyncio.CancelledError:
             self._partners.book.faults.append(f"{who}: still waits after {PATIENCE_SECONDS} s")
         except Exception as error:  # noqa: BLE001 - whatever it is, this customer was not served
-            self._partners.book.faults.append(f"{who}: {type(error).__name__}: {error}")
+            self._partners.book.faults.append(f"{who}: {reason_of(error)}")
 
 
 async def play(stack: Stack, partners: Partners, options: argparse.Namespace) -> list[str]:
@@ -82,7 +84,8 @@ async def play(stack: Stack, partners: Partners, options: argparse.Namespace) ->
             customers = await traffic.trade(stack, fault, options.customers)
             lost = len(partners.book.faults) - before
             description = fault.description if fault else "nothing fails"
-            console.print(f"{description}: {customers} customers, {lost or 'none'} not served")
+            came = "1 customer" if customers == 1 else f"{customers} customers"
+            console.print(f"{description}: {came}, {lost or 'none'} not served")
         progress.add_task("held against the book", total=None)
         found = await settled_differences(partners)
     console.print(_totals(partners))
@@ -111,7 +114,7 @@ def _totals(partners: Partners) -> Table:
         "decided by support": [line.refunded for line in lines if line.decision],
     }.items():
         moved = [amount for amount in amounts if amount]
-        table.add_row(what, str(len(moved)), f"{sum(moved) / 100:,.2f}")
+        table.add_row(what, str(len(moved)), money_text(sum(moved)))
     return table
 
 

@@ -20,14 +20,20 @@ class Addresses:
     stream_topic: str
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Addresses":
-        """Read the addresses; what is not set is the service's own default."""
-        host = environment.get("GIFTCERT_API_HOST", "127.0.0.1")
-        port = environment.get("GIFTCERT_API_PORT", "8080")
-        brokers = environment.get("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
+    async def found(cls, environment: Mapping[str, str] = os.environ) -> "Addresses":
+        """Return the addresses that are set; what is not is asked of the stack that runs here, whatever its ports.
+
+        Raises:
+            CommandError: no stack runs here.
+        """
+        api_url = environment.get("SIMULATORS_API_URL")
+        brokers = environment.get("SIMULATORS_KAFKA_BOOTSTRAP_SERVERS")
+        if api_url is None or brokers is None:
+            running = msgspec.json.decode(await run_giftcert("addresses", "--json"), type=dict[str, str])
+            api_url, brokers = api_url or running["api"], brokers or running["kafka"]
         return cls(
-            api_url=environment.get("SIMULATORS_API_URL", f"http://{host}:{port}"),
-            bootstrap_servers=environment.get("SIMULATORS_KAFKA_BOOTSTRAP_SERVERS", brokers),
+            api_url=api_url,
+            bootstrap_servers=brokers,
             orders_topic=environment.get("GIFTCERT_TOPIC_ORDERS", "All_SalesOrder"),
             payments_topic=environment.get("GIFTCERT_TOPIC_PAYMENTS", "All_Payments"),
             stream_topic=environment.get("GIFTCERT_TOPIC_STREAM", "GiftCertificates.Stream"),
@@ -50,7 +56,7 @@ async def run_giftcert(*arguments: str) -> bytes:
     )  # fmt: skip
     output, complaint = await process.communicate()
     if process.returncode != 0:
-        said = complaint.decode(errors="replace").strip() or output.decode(errors="replace").strip()
+        said = (complaint.strip() or output.strip()).decode(errors="replace").rpartition("\n")[2]
         raise CommandError(f"giftcert {' '.join(arguments)} ended with {process.returncode}: {said}")
     return output
 

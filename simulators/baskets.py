@@ -5,9 +5,9 @@ import random
 import msgspec
 
 from simulators.messages import Order, OrderLine, Recipient
+from simulators.money import CURRENCY
 from simulators.service import Reservation
 
-CURRENCY = "RUB"
 _LOCALES = ("ru-RU", "en-GB", "kk-KZ")
 
 

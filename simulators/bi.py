@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.bi", description=__doc__)
     parser.add_argument("--follow", action="store_true", help="go on with what comes")
     options = parser.parse_args()
-    run(count(Addresses.from_environment(), follow=options.follow))
+    run(lambda addresses: count(addresses, follow=options.follow))
 
 
 if __name__ == "__main__":

@@ -59,13 +59,13 @@ def run_channel(
     parser.add_argument("--product", default="GC-5000")
     options = parser.parse_args()
 
-    async def trade() -> None:
+    async def trade(addresses: Addresses) -> None:
         orders = f"{channel.upper()}-{number_of_run()}"
-        async with open_channel(Addresses.from_environment(), channel) as opened:
+        async with open_channel(addresses, channel) as opened:
             async for number in paced(options.rate, options.count):
                 order = await sell_certificate(opened, options.product, f"{orders}-{number}")
                 print(f"{order.order_id}: certificate {order.certificate_lines[0].certificate_id}")  # noqa: T201
                 for extra in range(GOODS_ORDERS_PER_SALE):
                     await sell_goods(opened, goods_order(channel, f"{orders}-{number}-G{extra}"))
 
-    run(trade())
+    run(trade)

@@ -103,7 +103,7 @@ def main() -> None:
         "--group", default="crm-simulator", help="consumer group that remembers how far it read"
     )
     options = parser.parse_args()
-    run(work(Addresses.from_environment(), options.group))
+    run(lambda addresses: work(addresses, options.group))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0, help="orders a second")
     parser.add_argument("--count", type=int, default=None, help="how many; without it, until interrupted")
     options = parser.parse_args()
-    run(sell_goods(Addresses.from_environment(), options.rate, options.count))
+    run(lambda addresses: sell_goods(addresses, options.rate, options.count))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.payments", description=__doc__)
     parser.add_argument("--channel", default="im", help="whose orders are paid")
     options = parser.parse_args()
-    run(pay_what_is_ordered(Addresses.from_environment(), options.channel))
+    run(lambda addresses: pay_what_is_ordered(addresses, options.channel))
 
 
 if __name__ == "__main__":

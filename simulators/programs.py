@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from itertools import count, islice
 from time import monotonic
 from uuid import uuid4
 
-from simulators.addresses import CommandError
+import httpx
+from aiokafka.errors import KafkaError
+
+from simulators.addresses import Addresses, CommandError
+from simulators.service import RefusedError
 from simulators.topics import BrokerUnreachableError
 
 
@@ -26,10 +30,30 @@ async def paced(rate: float, limit: int | None = None) -> AsyncIterator[int]:
         yield number
 
 
-def run(program: Coroutine[None, None, None]) -> None:
-    """Run a program; Ctrl-C ends it quietly, a refused token with one line."""
+def reason_of(error: BaseException) -> str:
+    """Return in words what went wrong, for people: the name of a class says nothing to them."""
+    said = " ".join(str(error).split())
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            return "there was no answer in time"
+        case httpx.TransportError():
+            return f"the API does not answer: {said}"
+        case KafkaError():
+            return f"Kafka does not serve us: {said}"
+        case KeyError():
+            return f"nothing is known of {said}"
+        case _:
+            return said or "it failed without saying why"
+
+
+def run(program: Callable[[Addresses], Coroutine[None, None, None]]) -> None:
+    """Run a program on the service; Ctrl-C ends it quietly, what keeps it from its work with one line."""
+
+    async def begin() -> None:
+        await program(await Addresses.found())
+
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(program)
-    except (CommandError, BrokerUnreachableError) as error:
-        sys.exit(str(error))
+            asyncio.run(begin())
+    except (CommandError, BrokerUnreachableError, RefusedError, httpx.TransportError, KafkaError) as error:
+        sys.exit(reason_of(error))

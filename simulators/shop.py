@@ -1,6 +1,6 @@
 """A shop of either channel in which certificates are spent.
 
-``python -m simulators.shop --channel pos --amount 120000`` asks for number and CVC, so that neither stands in the
+``python -m simulators.shop --channel pos --amount 1200.00`` asks for number and CVC, so that neither stands in the
 shell's history, then looks whether the certificate is good, holds the amount and takes it.
 """
 
@@ -16,6 +16,7 @@ from simulators.addresses import Addresses
 from simulators.baskets import goods_for
 from simulators.channel import Channel, open_channel
 from simulators.messages import Order
+from simulators.money import minor_units, money_text
 from simulators.programs import number_of_run, run
 from simulators.service import Money, RefusedError
 from simulators.tender import Purchase, spending_authorized, spending_captured
@@ -96,7 +97,7 @@ async def buy(addresses: Addresses, channel: str, amount: int, shown: Card) -> N
     """Buy goods for an amount, all of it paid with the certificate."""
     order = goods_for(channel, f"{channel.upper()}-{number_of_run()}", amount)
     async with open_channel(addresses, channel) as shop:
-        print(f"the certificate: {await verify(shop, shown)}")  # noqa: T201
+        print(_described(await verify(shop, shown)))  # noqa: T201
         try:
             redemption = await hold(shop, shown, order)
         except RefusedError as refusal:
@@ -108,14 +109,34 @@ async def buy(addresses: Addresses, channel: str, amount: int, shown: Card) -> N
         print(f"{order.order_id}: paid with redemption {redemption.redemption_id}")  # noqa: T201
 
 
+def _described(found: Verification) -> str:
+    if not found.valid or found.balance is None or found.held is None:
+        return "number and CVC do not belong together"
+    balance, held = (money_text(one.amount, one.currency) for one in (found.balance, found.held))
+    return f"certificate {found.certificate_id}: {found.status}, balance {balance}, held {held}"
+
+
+def _amount(text: str) -> int:
+    try:
+        return minor_units(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def main() -> None:
     """Read the options, ask for the secrets and buy once."""
     parser = argparse.ArgumentParser(prog="python -m simulators.shop", description=__doc__)
     parser.add_argument("--channel", default="pos", help="whose shop it is")
-    parser.add_argument("--amount", type=int, required=True, help="what the goods cost, in minor units")
+    parser.add_argument(
+        "--amount",
+        type=_amount,
+        required=True,
+        metavar="2500.00",
+        help="what the goods cost; a whole number is minor units",
+    )
     options = parser.parse_args()
     shown = Card(number=input("number: "), cvc=getpass.getpass("CVC: "))
-    run(buy(Addresses.from_environment(), options.channel, options.amount, shown))
+    run(lambda addresses: buy(addresses, options.channel, options.amount, shown))
 
 
 if __name__ == "__main__":

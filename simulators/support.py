@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from simulators.addresses import Addresses
+from simulators.money import money_text
 from simulators.programs import run
 from simulators.service import Money, Service, open_service
 
@@ -65,7 +66,7 @@ class Support:
         async for case in self.waiting():
             if case.certificate_id == certificate_id:
                 return case
-        raise NoSuchCaseError(certificate_id)
+        raise NoSuchCaseError(f"no refund of certificate {certificate_id} waits for a person")
 
     async def decide(self, case: RefundCase, decision: str, note: str) -> None:
         """Approve or reject a refund; what is approved takes as much as the balance gives."""
@@ -93,7 +94,8 @@ async def work(addresses: Addresses, decision: str | None) -> None:
     async with open_service(addresses, "support") as service:
         support = Support(service)
         for case in [case async for case in support.waiting()]:
-            print(f"{case.refund_case_id}: {case.order_id}, {case.reason}, {case.amount.amount}")  # noqa: T201
+            amount = money_text(case.amount.amount, case.amount.currency)
+            print(f"{case.refund_case_id}: {case.order_id}, {case.reason}, {amount}")  # noqa: T201
             if decision in case.allowed_decisions:
                 await support.decide(case, decision, "decided by the simulated support")
 
@@ -103,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.support", description=__doc__)
     parser.add_argument("--decide", choices=("approve", "reject"), default=None)
     options = parser.parse_args()
-    run(work(Addresses.from_environment(), options.decide))
+    run(lambda addresses: work(addresses, options.decide))
 
 
 if __name__ == "__main__":

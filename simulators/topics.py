@@ -144,7 +144,7 @@ async def _start(client: AIOKafkaProducer | AIOKafkaConsumer, addresses: Address
     except KafkaConnectionError as error:
         where = addresses.bootstrap_servers
         raise BrokerUnreachableError(
-            f"no Kafka at {where}, as SIMULATORS_KAFKA_BOOTSTRAP_SERVERS says"
+            f"Kafka at {where} does not answer: start `giftcert up`, or set SIMULATORS_KAFKA_BOOTSTRAP_SERVERS"
         ) from error
 
 

@@ -1,6 +1,6 @@
 """``giftcert keys`` and ``giftcert token``: the keyring that seals CVCs, and bearer tokens of an embedded stack."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +11,11 @@ import typer
 from giftcert.cli.connections import connected, database_settings, send_if_reachable
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
-from giftcert.cli.output import AsJson, say, say_progress, stamp, table
+from giftcert.cli.output import AsJson, counted, say, say_progress, say_step, stamp, table
 from giftcert.clock import utc_now
-from giftcert.embedded.addresses import refuse_embedded_keys
+from giftcert.embedded.addresses import refuse_embedded_keys, running_stack, started_stack
 from giftcert.embedded.state_folder import StackError
 from giftcert.lifecycle.key_rotation import KeyRotation
 from giftcert.security.keyring import Keyring
@@ -26,7 +27,7 @@ from giftcert.storage.data_keys import StoredKey
 
 _COLUMNS = ("data key", "state", "made", "wrapped by", "needed by", "scope")
 app = typer.Typer()
-keys = typer.Typer(help="The keys that seal CVCs and sign tokens.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that seal CVCs and sign tokens.", cls=Group)
 app.add_typer(keys, name="keys")
 
 
@@ -86,7 +87,7 @@ async def rotate(reason: Why, by: By = None, as_json: AsJson = False) -> None:
     who = operator(by)
     async with _opened() as (rotation, settings):
         if await rotation.unfinished():
-            typer.echo("a rotation is under way: it is carried on", err=True)
+            say_step("a rotation is under way: it is carried on")
         else:
             await rotation.begin(who, reason)
         total = sum(one.rows for one in await rotation.usage() if one.retired_at)
@@ -95,8 +96,8 @@ async def rotate(reason: Why, by: By = None, as_json: AsJson = False) -> None:
         )
         await rotation.wake_runs(send_if_reachable, settings.channels[0])
         runs = sum(one.runs for one in await rotation.conclude())
-    text = f"{sealed:,} rows sealed anew"
-    text += f"; {runs:,} workflows have yet to follow, and a schedule sees to it" if runs else ""
+    text = f"{counted(sealed, 'row')} sealed anew"
+    text += f"; {counted(runs, 'workflow')} yet to follow, and a schedule sees to it" if runs else ""
     text += (
         "; `giftcert keys status` shows what still needs old keys, `giftcert keys destroy` ends the others"
     )
@@ -144,8 +145,8 @@ def _row(key: StoredKey) -> tuple[str, ...]:
 
 
 def _needs(key: StoredKey) -> str:
-    counts = {"rows": key.rows, "originals": key.originals, "workflows": key.runs}
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
+    counts = {"row": key.rows, "original": key.originals, "workflow": key.runs}
+    return ", ".join(counted(count, name) for name, count in counts.items() if count) or "nothing"
 
 
 def _state(key: StoredKey) -> str:
@@ -153,33 +154,56 @@ def _state(key: StoredKey) -> str:
 
 
 @app.command()
-def token(
+@to_its_end
+async def token(
     role: Annotated[list[str], typer.Option(help="channel, crm, support or ops; may be repeated")],
     channel: Annotated[list[str] | None, typer.Option(help="For which channels; by default all")] = None,
     subject: Annotated[str | None, typer.Option(help="Who calls; by default the first role")] = None,
     hours: Annotated[int, typer.Option(min=1, max=24 * 366, help="How long it is good")] = 12,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a token with the key of the embedded stack; elsewhere the company's issuer gives them."""
+    """Sign a token with the key of the embedded stack; elsewhere the company's issuer gives them.
+
+    Waits for a stack that is starting.
+    """
     settings = load_settings()
     embedded = EmbeddedKeys.of(settings)
-    unknown = [name for name in role if name not in set(Role)]
-    if unknown:
-        raise CommandError(f"there is no role {unknown[0]}; there are {', '.join(Role)}")
-    if settings.jwt_jwks is not None and Path(settings.jwt_jwks).resolve() != embedded.jwks:
-        raise CommandError("GIFTCERT_JWT_JWKS names another issuer's keys: tokens come from that issuer")
-    if not embedded.private_key.exists():
-        raise CommandError(
-            f"{settings.state_dir} has no keys: start `giftcert up`, or run `giftcert keys init`"
-        )
-    subject, channels = subject or role[0], list(settings.channels) if channel is None else channel
+    _check_request(settings, embedded, role)
+    if channel and Role.CHANNEL not in role:
+        raise CommandError("--channel: goes with --role channel")
+    channels = _channels(channel, await _known_channels(settings, embedded))
     signed = issue_token(
         embedded.private_key,
-        Caller(subject, frozenset(role), frozenset(channels)),
+        Caller(subject or role[0], frozenset(role), frozenset(channels)),
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         now=utc_now(),
         lifetime=timedelta(hours=hours),
     )
-    data = {"token": signed, "subject": subject, "roles": role, "channels": channels, "hours": hours}
-    say(data, signed, as_json=as_json)
+    said = {"subject": subject or role[0], "roles": role, "channels": channels, "hours": hours}
+    say({"token": signed, **said}, signed, as_json=as_json)
+
+
+def _check_request(settings: Settings, embedded: EmbeddedKeys, role: Sequence[str]) -> None:
+    unknown = [name for name in role if name not in set(Role)]
+    if unknown:
+        raise CommandError(f"there is no role {unknown[0]}; there are {', '.join(Role)}")
+    if settings.jwt_jwks is not None and Path(settings.jwt_jwks).resolve() != embedded.jwks:
+        raise CommandError("GIFTCERT_JWT_JWKS names another issuer's keys: tokens come from that issuer")
+
+
+async def _known_channels(settings: Settings, embedded: EmbeddedKeys) -> Sequence[str]:
+    """Return the channels of the running stack, or of the settings where its keys are there and it does not run."""
+    if running_stack(settings) is None and embedded.private_key.exists():
+        return settings.channels
+    try:
+        return (await started_stack(settings, say_step)).channels
+    except StackError as error:
+        raise CommandError(f"{error}, or run `giftcert keys init`") from None
+
+
+def _channels(wanted: Sequence[str] | None, known: Sequence[str]) -> list[str]:
+    strange = [name for name in wanted or () if name not in known]
+    if strange:
+        raise CommandError(f"there is no channel {strange[0]}; there are {', '.join(known)}")
+    return list(wanted or known)

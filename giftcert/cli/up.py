@@ -40,7 +40,6 @@ def _described(ready: ReadyStack) -> dict[str, object]:
     """All addresses, the password of the database among them."""
     return {
         **payload_of(ready.addresses),
-        "metricsUrls": dict(ready.metrics_urls),
         "stateFolder": str(ready.state_folder),
         "seconds": round(ready.seconds, 1),
     }

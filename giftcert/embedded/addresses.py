@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -22,6 +23,9 @@ PARTS = {"postgres": "database_url", "temporal": "temporal_address", "kafka": "k
 """Each server, and the setting whose address makes it external."""
 _USUAL_PORTS = {"database_url": 5432, "temporal_address": 7233, "kafka_bootstrap_servers": 9092}
 _PATIENCE_SECONDS = 5
+_BEGIN_SECONDS = 10  # `giftcert up &` takes about two to be seen
+_START_SECONDS = 300  # at first it may have to fetch Kafka
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Addresses:
     kafka_bootstrap_servers: str | None = None
     kafka_in_memory: bool = False
     api_url: str | None = None
+    metrics_urls: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def external(cls, settings: Settings) -> "Addresses":
@@ -60,21 +65,83 @@ class Addresses:
         named = {**self.servers, "temporal_ui_url": self.temporal_ui_url}
         return {f"GIFTCERT_{name.upper()}": value for name, value in named.items() if value is not None}
 
-    def save(self, path: Path) -> None:
-        """Write them, with who holds the stack, where commands run beside it look; the owner alone reads it."""
-        holder = PidFile.of("supervisor", os.getpid())
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"holder": asdict(holder) if holder else None, "addresses": asdict(self)}))
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """A stack that runs here: where it is, which channels it serves, who holds it, and since when."""
+
+    addresses: Addresses
+    channels: tuple[str, ...]
+    process_id: int
+    since: datetime
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has started: its API is the last to have an address."""
+        return self.addresses.api_url is not None
 
 
-def running_addresses(settings: Settings) -> Addresses:
-    """Return the addresses of the stack that runs on the state folder; all None when it runs no more."""
+def save_addresses(addresses: Addresses, settings: Settings) -> None:
+    """Write them, with who holds the stack, where commands run beside it look; the owner alone reads it."""
+    holder = PidFile.of("supervisor", os.getpid())
+    path = StateFolder(settings.state_dir).addresses
+    record = {"holder": asdict(holder) if holder else None, "channels": settings.channels}
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps({**record, "addresses": asdict(addresses)}))
+    fresh.replace(path)  # nobody reads half of it
+
+
+def running_stack(settings: Settings) -> RunningStack | None:
+    """Return the stack that runs on the state folder, if one does."""
     try:
         content = json.loads(StateFolder(settings.state_dir).addresses.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        return Addresses()
-    runs = content["holder"] is not None and PidFile(**content["holder"]).process() is not None
-    return Addresses(**content["addresses"]) if runs else Addresses()
+        return None
+    holder = PidFile(**content["holder"]) if content["holder"] else None
+    if holder is None or holder.process() is None:
+        return None
+    since = datetime.fromtimestamp(holder.started, UTC)
+    return RunningStack(Addresses(**content["addresses"]), tuple(content["channels"]), holder.pid, since)
+
+
+async def started_stack(settings: Settings, waits: Callable[[str], None]) -> RunningStack:
+    """Return the stack that runs on the state folder, once it is ready; ``waits`` hears what is waited for.
+
+    Raises:
+        StackError: none has begun to start within some seconds, or it has ended again.
+    """
+    stack = running_stack(settings)
+    if stack is None:
+        waits(f"no stack runs on {settings.state_dir} yet: waiting for one to start")
+        stack = await _seen_within(_BEGIN_SECONDS, settings, lambda _: True)
+    if stack is not None and not stack.is_ready:
+        waits(f"the stack on {settings.state_dir} is starting: waiting until it is ready")
+        stack = await _seen_within(_START_SECONDS, settings, lambda found: found.is_ready)
+    if stack is None:
+        raise StackError(f"no stack runs on {settings.state_dir}: start `giftcert up`")
+    return stack
+
+
+async def _seen_within(
+    seconds: float, settings: Settings, is_wanted: Callable[[RunningStack], bool]
+) -> RunningStack | None:
+    """Look until there is such a stack; None when time is up, or the one that was starting has ended."""
+    until, before = time.monotonic() + seconds, running_stack(settings)
+    while True:
+        found = running_stack(settings)
+        if found is not None and is_wanted(found):
+            return found
+        if time.monotonic() > until or (before is not None and found is None):
+            return None
+        before = found
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def running_addresses(settings: Settings) -> Addresses:
+    """Return the addresses of the stack that runs on the state folder; all None where none does."""
+    stack = running_stack(settings)
+    return stack.addresses if stack else Addresses()
 
 
 def with_running_stack(settings: Settings, needed: Iterable[str] = tuple(PARTS.values())) -> Settings:

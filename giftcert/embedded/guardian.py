@@ -86,6 +86,12 @@ def end_leftovers(folder: Path) -> list[str]:
     return [record.part for record in records]
 
 
+def running_parts(folder: Path) -> dict[str, int]:
+    """Return the process id of each recorded part that runs."""
+    records = filter(None, map(_read, folder.glob("*.json")))
+    return {record.part: record.pid for record in records if record.process()}
+
+
 def _read(path: Path) -> PidFile | None:
     """Return a record; one that was cut short in the writing is none."""
     try:

@@ -66,10 +66,15 @@ class Kafka:
             partitions=settings.topic_partitions,
         )
 
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its jars are here, which a first start fetches."""
+        return self._jars.exists()
+
     async def prepare(self) -> Program:
         """Fetch the jars and format the storage at first start; return what to run."""
         self._folder.mkdir(exist_ok=True)
-        if not self._jars.exists():
+        if not self.is_fetched:
             await self._fetch()
         properties = self._folder / "server.properties"
         properties.write_text(self._configuration)

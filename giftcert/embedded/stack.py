@@ -10,7 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from giftcert.embedded.addresses import PARTS, Addresses, check_external, refuse_embedded_keys
+from giftcert.embedded.addresses import (
+    PARTS,
+    Addresses,
+    check_external,
+    refuse_embedded_keys,
+    save_addresses,
+)
 from giftcert.embedded.guardian import end_leftovers
 from giftcert.embedded.kafka import Kafka, MemoryBroker, why_not_real
 from giftcert.embedded.keeper import Keeper, Program, Report, silent
@@ -94,7 +100,7 @@ class EmbeddedStack:
             if isinstance(server, MemoryBroker):
                 await start  # its address is its own choice
             addresses = replace(addresses, **server.addresses)
-        addresses.save(self.state.addresses)
+        save_addresses(addresses, self.settings)
         return addresses
 
     async def until_ready(self) -> None:
@@ -115,7 +121,10 @@ class EmbeddedStack:
         if "kafka" in self._parts:
             why_in_memory = why_not_real(settings.cache_dir)
             if why_in_memory is None:
-                yield Kafka(settings, state, ports)
+                kafka = Kafka(settings, state, ports)
+                if not kafka.is_fetched:
+                    self.report("kafka", "Maven fetches it, this once: some minutes")
+                yield kafka
             else:
                 remedy = "for a real one install it, or set GIFTCERT_KAFKA_BOOTSTRAP_SERVERS"
                 self.report("kafka", f"in-memory broker, its messages end with it: {why_in_memory}; {remedy}")
@@ -154,7 +163,6 @@ class ReadyStack:
     """Servers and service, every part of them ready; ``seconds`` is how long it took."""
 
     addresses: Addresses
-    metrics_urls: Mapping[str, str]
     state_folder: Path
     seconds: float
 
@@ -185,10 +193,10 @@ async def whole_stack(
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(stack.fail_when_lost())
             await _open(service, report)
-            addresses = replace(addresses, api_url=_url(ports["api"]))
-            addresses.save(stack.state.addresses)
             metrics_urls = {name: f"{_url(port)}/metrics" for name, port in ports.items()}
-            yield ReadyStack(addresses, metrics_urls, stack.state.root, time.monotonic() - began)
+            addresses = replace(addresses, api_url=_url(ports["api"]), metrics_urls=metrics_urls)
+            save_addresses(addresses, settings)
+            yield ReadyStack(addresses, stack.state.root, time.monotonic() - began)
             watch.cancel()
     finally:
         await asyncio.gather(*(process.stop(_SERVICE_GRACE_SECONDS) for process in service))

@@ -1,6 +1,7 @@
 """Refund cases: which are open, and whose they are; the transactions of their certificates write them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -21,6 +22,17 @@ _OPEN = """
         AND one ->> 'state' = $1 AND one ->> 'refund_case_id' > $2
     ORDER BY 2 LIMIT $3
 """
+_COUNTS = """
+    SELECT one ->> 'state', count(*), min(coalesce(one ->> 'pending_since', one ->> 'opened_at')::timestamptz)
+    FROM certificates AS c
+    CROSS JOIN LATERAL (
+        SELECT jsonb_path_query(c.state, '$.sale') UNION ALL SELECT jsonb_path_query(c.state, '$.past_sales[*]')
+    ) AS sales (sale)
+    CROSS JOIN LATERAL jsonb_path_query(sale, '$.cases[*]') AS cases (one)
+    WHERE c.any_refund_state IN ('requested', 'awaitingCapture', 'pendingDetails')
+        AND one ->> 'state' IN ('requested', 'awaitingCapture', 'pendingDetails')
+    GROUP BY 1 ORDER BY 1
+"""
 # Every case is told on the stream in the transaction that opens it.
 _CERTIFICATE = """
     SELECT certificate_id::text FROM events
@@ -38,8 +50,21 @@ class OpenCase:
     standing: LineStanding | None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenCases:
+    """How many refund cases are in an open state, and since when the oldest of them is."""
+
+    state: str
+    count: int
+    since: datetime | None
+
+
 class RefundCaseRepository(Repository):
     """Reads refund cases."""
+
+    async def counts(self) -> list[OpenCases]:
+        """Return how many refund cases are open, by their state."""
+        return [OpenCases(*row) for row in await self._fetch(_COUNTS)]
 
     async def open_cases(self, state: str, after: str, limit: int) -> list[OpenCase]:
         """Return open refund cases in a state, oldest first, from behind the case ``after``."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from giftcert.embedded.addresses import Addresses, refuse_embedded_keys
+from giftcert.embedded.addresses import Addresses, refuse_embedded_keys, save_addresses
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.security.key_files import KeyFileError
 from giftcert.security.keyring import Keyring
@@ -79,10 +79,10 @@ def test_loopback_reaches_nobody_else(tmp_path: Path, host: str) -> None:
 
 
 def test_an_address_of_the_running_stack_is_not_external(tmp_path: Path) -> None:
-    state = StateFolder(tmp_path)
-    state.create()
-    Addresses(database_url=DATABASE).save(state.addresses)
-    refuse_embedded_keys(settings_of(tmp_path, database_url=DATABASE))
+    StateFolder(tmp_path).create()
+    settings = settings_of(tmp_path, database_url=DATABASE)
+    save_addresses(Addresses(database_url=DATABASE), settings)
+    refuse_embedded_keys(settings)
     with pytest.raises(StackError):
         refuse_embedded_keys(settings_of(tmp_path, database_url=DATABASE + "2"))
 

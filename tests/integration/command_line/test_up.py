@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -51,6 +53,41 @@ async def test_everything_starts_and_answers(stack: Stack, giftcert: RunCommand)
     assert {row["product"]: row["statuses"] for row in json.loads(counted.stdout)}["GC-5000"] == {
         "available": 20
     }
+
+
+def test_the_status_shows_parts_lag_pool_refunds_and_quarantine(stack: Stack, giftcert: RunCommand) -> None:
+    at = {"state_dir": str(stack.state_dir)}
+    said = json.loads(giftcert("status", "--json", **at).stdout)
+    assert {one["part"]: one["state"] for one in said["parts"]} == dict.fromkeys(
+        (*SERVERS, "web-ui", *DOORS), "ready"
+    )
+    addresses = {one["part"]: one["address"] for one in said["parts"]}
+    assert addresses["api"] == stack.addresses["apiUrl"]
+    assert ":***@" in addresses["postgres"]
+    process_ids = {part: process.pid for part, process in stack.parts().items()}
+    assert {
+        one["part"]: one["processId"] for one in said["parts"] if one["processId"]
+    }.items() <= process_ids.items()
+    assert said["lag"] == {"All_SalesOrder": 0, "All_Payments": 0, "All_Clients": 0}
+    assert {one["product"]: one["statuses"] for one in said["pool"]}["GC-5000"]["available"] == 20
+    assert (said["ready"], said["openRefunds"], said["quarantine"]) == (True, [], [])
+    for width in (80, 120):
+        done = giftcert("status", variables={"COLUMNS": str(width)}, **at)
+        assert (done.returncode, stack.addresses["apiUrl"] in done.stdout) == (0, True)
+        assert [line for line in done.stdout.splitlines() if len(line) > width] == []
+
+
+def test_commands_and_simulators_find_the_stack_whatever_its_ports(
+    stack: Stack, giftcert: RunCommand, clean_environment: dict[str, str]
+) -> None:
+    at = {"state_dir": str(stack.state_dir)}
+    assert giftcert("addresses", "api", **at).stdout == f"{stack.addresses['apiUrl']}\n"
+    refused = giftcert("token", "--role", "channel", "--channel", "kiosk", **at)
+    assert refused.stderr == "giftcert: there is no channel kiosk; there are im, pos\n"
+    environment = {**clean_environment, "GIFTCERT_STATE_DIR": str(stack.state_dir)}
+    selling = [sys.executable, "-m", "simulators.pos", "--count", "1"]
+    sold = subprocess.run(selling, env=environment, capture_output=True, text=True, check=False)
+    assert (sold.returncode, sold.stdout.count(": certificate ")) == (0, 1), sold.stderr
 
 
 async def test_a_second_stack_on_the_same_state_is_refused(stack: Stack, giftcert: RunCommand) -> None:

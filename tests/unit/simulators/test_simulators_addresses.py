@@ -3,23 +3,29 @@ import pytest
 from simulators.addresses import Addresses, CommandError, run_giftcert, token_for
 
 
-def test_nothing_set_means_the_services_own_defaults() -> None:
-    addresses = Addresses.from_environment({})
-    assert (addresses.api_url, addresses.bootstrap_servers) == ("http://127.0.0.1:8080", "127.0.0.1:9092")
-    assert addresses.stream_topic == "GiftCertificates.Stream"
-
-
-def test_the_services_settings_are_followed_and_the_simulators_own_win() -> None:
+async def test_the_simulators_settings_win_and_topics_may_have_other_names() -> None:
     environment = {
-        "GIFTCERT_API_PORT": "1",
-        "GIFTCERT_KAFKA_BOOTSTRAP_SERVERS": "kafka:2",
         "SIMULATORS_API_URL": "http://api:3",
+        "SIMULATORS_KAFKA_BOOTSTRAP_SERVERS": "kafka:2",
         "GIFTCERT_TOPIC_ORDERS": "Orders.Elsewhere",
     }
-    addresses = Addresses.from_environment(environment)
+    addresses = await Addresses.found(environment)
     assert addresses.api_url == "http://api:3"
     assert addresses.bootstrap_servers == "kafka:2"
-    assert addresses.orders_topic == "Orders.Elsewhere"
+    assert (addresses.orders_topic, addresses.stream_topic) == ("Orders.Elsewhere", "GiftCertificates.Stream")
+
+
+async def test_what_is_not_set_is_that_of_the_stack_that_runs_here_whatever_its_ports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(*arguments: str) -> bytes:
+        assert arguments == ("addresses", "--json")
+        return b'{"api": "http://127.0.0.1:20001", "kafka": "127.0.0.1:20002", "web-ui": "x"}'
+
+    monkeypatch.setattr("simulators.addresses.run_giftcert", answer)
+    found = await Addresses.found({"SIMULATORS_API_URL": "http://api:3"})
+    assert (found.api_url, found.bootstrap_servers) == ("http://api:3", "127.0.0.1:20002")
+    assert (await Addresses.found({})).api_url == "http://127.0.0.1:20001"
 
 
 async def test_a_token_from_the_environment_is_taken_as_it_is() -> None:

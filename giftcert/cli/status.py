@@ -1,0 +1,255 @@
+"""``giftcert status`` and ``giftcert addresses``: how the running stack is, and where."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain, repeat
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from giftcert.cli.connections import (
+    Check,
+    ServerUnusableError,
+    check_database,
+    check_kafka,
+    check_temporal,
+    connected,
+    reaching_kafka,
+)
+from giftcert.cli.errors import CommandError
+from giftcert.cli.event_loop import to_its_end
+from giftcert.cli.output import AsJson, counted, fields, say, say_step, stamp, table
+from giftcert.cli.pool import pool_counts, stock
+from giftcert.contracts.payload import payload_of
+from giftcert.embedded.addresses import RunningStack, running_stack, started_stack, with_running_stack
+from giftcert.embedded.guardian import running_parts
+from giftcert.embedded.state_folder import StackError, StateFolder
+from giftcert.redaction import redact_text
+from giftcert.settings import Settings, load_settings
+from giftcert.storage.outbox import oldest_waiting
+from giftcert.storage.pool import PoolCount
+from giftcert.storage.quarantine import OpenRecords, QuarantineRepository
+from giftcert.storage.refund_cases import OpenCases, RefundCaseRepository
+from kafka_ingest.lag import consumer_lag
+
+app = typer.Typer()
+_ANSWER_SECONDS = 2
+_ORDER = ("postgres", "temporal", "web-ui", "kafka", "api", "ingest", "worker", "dispatch")
+_WAITS = {
+    "pendingDetails": "for a person",
+    "awaitingCapture": "for a capture",
+    "requested": "for the money",
+}
+
+
+class State(StrEnum):
+    """How a part of the stack is."""
+
+    READY = "ready"
+    STARTING = "starting"
+    WAITING = "waiting"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A server or process of the service; ``says`` is what is wrong with one that is not ready."""
+
+    part: str
+    state: State
+    address: str | None
+    says: str | None = None
+    process_id: int | None = None  # where it is of a stack of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What there is to do and to sell; ``unpublished_since`` is of the event that waits longest for the stream."""
+
+    unpublished_since: datetime | None
+    pool: Sequence[PoolCount]
+    open_refunds: Sequence[OpenCases]
+    quarantine: Sequence[OpenRecords]
+
+
+@app.command()
+@to_its_end
+async def status(as_json: AsJson = False) -> int:
+    """Show the parts of the running stack, what waits, and the pool; ends with 1 where a part is not ready."""
+    given = load_settings()
+    stack, settings = running_stack(given), with_running_stack(given, [])
+    if stack is None and None in (settings.database_url, settings.temporal_address):
+        raise StackError(f"no stack runs on {given.state_dir}: start `giftcert up`, or set the addresses")
+    servers, processes = await asyncio.gather(_servers(settings), _processes(stack, settings))
+    process_ids = running_parts(StateFolder(given.state_dir).run) if stack else {}
+    parts = [
+        replace(one, process_id=process_ids.get(one.part))
+        for one in sorted([*servers, *processes], key=lambda one: _ORDER.index(one.part))
+    ]
+    is_ready = {one.part: one.state is State.READY for one in parts}
+    lag = await _lag(settings) if is_ready["kafka"] else None
+    work = await _work(settings) if is_ready["postgres"] else None
+    say(_data(stack, parts, lag, work), _text(stack, parts, lag, work), as_json=as_json)
+    return 0 if all(is_ready.values()) else 1
+
+
+@app.command()
+@to_its_end
+async def addresses(
+    part: Annotated[
+        str | None, typer.Argument(help="api, web-ui, postgres, temporal or kafka: print its address alone")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print where the parts of the running stack are; waits for one that is starting."""
+    stack = await started_stack(load_settings(), say_step)
+    found = {name: address for name, address in _addresses(stack).items() if address is not None}
+    if part is not None and part not in found:
+        raise CommandError(f"there is no part {part}; there are {', '.join(found)}")
+    if part is not None:
+        say({part: found[part]}, found[part], as_json=as_json)
+        return
+    shown = {name: redact_text(address) for name, address in found.items()}
+    say(shown, fields(shown.items()), as_json=as_json)
+
+
+def _addresses(stack: RunningStack) -> Mapping[str, str | None]:
+    found = stack.addresses
+    return {
+        "api": found.api_url,
+        "web-ui": found.temporal_ui_url,
+        "postgres": found.database_url,
+        "temporal": found.temporal_address,
+        "kafka": found.kafka_bootstrap_servers,
+    }
+
+
+async def _servers(settings: Settings) -> list[Part]:
+    """Connect to each server as the processes of the service do."""
+    url = settings.database_url
+    checks: Mapping[str, tuple[Check, str | None]] = {
+        "postgres": (check_database, url.get_secret_value() if url else None),
+        "temporal": (check_temporal, settings.temporal_address),
+        "kafka": (check_kafka, settings.kafka_bootstrap_servers),
+    }
+
+    async def look(part: str, check: Check, address: str | None) -> Part:
+        if address is None:
+            return Part(part, State.STARTING, None)
+        try:
+            await check(settings)
+        except ServerUnusableError as error:
+            return Part(part, State.AWAY, redact_text(address), error.fault.says)
+        return Part(part, State.READY, redact_text(address))
+
+    return await asyncio.gather(*(look(part, *about) for part, about in checks.items()))
+
+
+async def _processes(stack: RunningStack | None, settings: Settings) -> list[Part]:
+    """Ask each process of a stack of ours for its health; of others only the API is known."""
+    if stack is not None and not stack.is_ready:
+        return [Part(name, State.STARTING, None) for name in ("api", "worker", "ingest", "dispatch")]
+    api_url = f"http://{settings.api_host}:{settings.api_port}"
+    urls = {"api": api_url}
+    if stack is not None:
+        others = {name: url for name, url in stack.addresses.metrics_urls.items() if name != "api"}
+        urls = {"api": stack.addresses.api_url or api_url, **others}
+        urls |= {"web-ui": ui} if (ui := stack.addresses.temporal_ui_url) else {}
+    async with httpx.AsyncClient(timeout=_ANSWER_SECONDS) as client:
+        return await asyncio.gather(*(_process(client, name, url) for name, url in urls.items()))
+
+
+async def _process(client: httpx.AsyncClient, part: str, address: str) -> Part:
+    path = "/" if part == "web-ui" else "/healthz"
+    try:
+        answer = await client.get(address.removesuffix("/metrics") + path)
+    except httpx.TransportError:
+        return Part(part, State.AWAY, address, "it does not answer")
+    if answer.is_success:
+        return Part(part, State.READY, address)
+    return Part(part, State.WAITING, address, f"waits for {answer.json().get('for', 'another part')}")
+
+
+async def _lag(settings: Settings) -> dict[str, int]:
+    with reaching_kafka(settings):
+        return await asyncio.to_thread(consumer_lag, settings)
+
+
+async def _work(settings: Settings) -> Work:
+    async with connected(settings, "status") as database, database.connection() as connection:
+        return Work(
+            await oldest_waiting(connection),
+            await pool_counts(settings),
+            await RefundCaseRepository(connection).counts(),
+            await QuarantineRepository(connection).counts(),
+        )
+
+
+def _data(
+    stack: RunningStack | None, parts: Sequence[Part], lag: dict[str, int] | None, work: Work | None
+) -> dict[str, Any]:
+    return {
+        "ready": all(one.state is State.READY for one in parts),
+        "processId": stack.process_id if stack else None,
+        "since": stamp(stack.since) if stack else None,
+        "parts": [payload_of(one) for one in parts],
+        "lag": lag,
+        "unpublishedSince": stamp(work.unpublished_since) if work else None,
+        "pool": [payload_of(one) for one in work.pool] if work else None,
+        "openRefunds": [payload_of(one) for one in work.open_refunds] if work else None,
+        "quarantine": [payload_of(one) for one in work.quarantine] if work else None,
+    }
+
+
+def _text(
+    stack: RunningStack | None, parts: Sequence[Part], lag: dict[str, int] | None, work: Work | None
+) -> str:
+    rows = [
+        (
+            one.part,
+            one.state.value,
+            str(one.process_id or ""),
+            ": ".join(filter(None, (one.address, one.says))),
+        )
+        for one in parts
+    ]
+    head = [f"running since {_minute(stack.since)}, process {stack.process_id}"] if stack else []
+    return "\n\n".join(
+        [*head, table(("part", "state", "process", "address"), rows), fields(_lines(lag, work))]
+    )
+
+
+def _lines(lag: dict[str, int] | None, work: Work | None) -> Iterator[tuple[str, str]]:
+    if lag is None:
+        yield "lag", "not known: Kafka is away"
+    else:
+        behind = [f"{counted(count, 'record')} of {topic}" for topic, count in lag.items() if count]
+        yield "lag", ", ".join(behind) or "none: every record is read"
+    if work is None:
+        yield "work", "not known: PostgreSQL is away"
+        return
+    since = work.unpublished_since
+    yield "stream", f"events wait since {_minute(since)}" if since else "every event is published"
+    yield from zip(
+        chain(["pool"], repeat("")),
+        [f"{one.product} {stock(one)}" for one in work.pool] or ["empty"],
+        strict=False,
+    )
+    refunds = [
+        f"{counted(one.count, 'case')} waiting {_WAITS[one.state]}{_since(one)}" for one in work.open_refunds
+    ]
+    yield "refunds", "; ".join(refunds) or "none open"
+    records = [f"{counted(one.count, 'record')} with {one.reason}{_since(one)}" for one in work.quarantine]
+    yield "quarantine", "; ".join(records) or "empty"
+
+
+def _since(counts: OpenCases | OpenRecords) -> str:
+    return f", since {_minute(counts.since)}" if counts.since else ""
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
