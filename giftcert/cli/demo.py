@@ -15,6 +15,7 @@ import typer
 from giftcert.cli.connections import connected
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import run_until_stopped, to_its_end
+from giftcert.cli.output import AsJson, say_step
 from giftcert.embedded.addresses import Addresses, running_addresses, with_running_stack
 from giftcert.embedded.stack import whole_stack
 from giftcert.product_file import read_products
@@ -29,17 +30,22 @@ _USAGE = 2  # what argparse ends with
 def demo(
     context: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C")] = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Sell, cancel and refund in both channels and check the outcome; other options go to the simulators."""
-    settings, wanted = load_settings(), _demo_settings(context.args)
+    """Sell, cancel and refund in both channels and check the outcome.
+
+    Further options go to the simulators: --sales 300, --goods 3000, --pace 15 stories a second, --patience 90 seconds.
+    """
+    arguments = [*context.args, *(["--json"] if as_json else [])]
+    settings, wanted = load_settings(), _demo_settings(arguments)
     running = running_addresses(settings)
     if running.api_url is not None:
         if sells_for_demo(settings, Path(wanted["GIFTCERT_PRODUCTS_FILE"])):
-            return to_its_end(_play)(running, settings.state_dir, context.args)
-        typer.echo(
-            "the stack that runs here does not have the demo's products: the demo starts one of its own"
-        )
-    return _on_its_own(settings.state_dir / "demo", context.args, wanted, keep=keep)
+            if keep:
+                raise CommandError("--keep: the demo plays on the stack that runs here, which goes on anyway")
+            return to_its_end(_play)(running, settings.state_dir, arguments)
+        say_step("the stack that runs here does not have the demo's products: the demo starts one of its own")
+    return _on_its_own(settings.state_dir / "demo", arguments, wanted, keep=keep, as_json=as_json)
 
 
 @to_its_end
@@ -51,7 +57,9 @@ async def sells_for_demo(settings: Settings, products_file: Path) -> bool:
         return wanted <= set(await ProductRepository(connection).all())
 
 
-def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, str], *, keep: bool) -> int:
+def _on_its_own(
+    state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, str], *, keep: bool, as_json: bool
+) -> int:
     """Start a stack under the demo's own settings, on a state that earlier demos have not used up."""
     for name, value in chosen.items():
         os.environ.setdefault(name, value)  # for this process and for the parts that it starts
@@ -61,13 +69,15 @@ def _on_its_own(state_dir: Path, arguments: Sequence[str], chosen: Mapping[str, 
 
     async def work() -> None:
         nonlocal code
-        report = lambda part, line: typer.echo(f"{part:<10} {line}")  # noqa: E731
+        report = lambda part, line: typer.echo(f"{part:<10} {line}", err=as_json)  # noqa: E731
         async with whole_stack(Settings(), report, any_free_port=True) as ready:
             folder = ready.state_folder
-            code = await _play(ready.addresses, folder, arguments)
+            code = await _play(ready.addresses, folder, [*arguments, *([] if keep else ["--stack-ends"])])
             if keep:
-                typer.echo(f"all goes on until Ctrl-C; logs in {folder / 'logs'}; commands find it by")
-                typer.echo(f"  export GIFTCERT_STATE_DIR={folder}")
+                typer.echo(
+                    f"all goes on until Ctrl-C; logs in {folder / 'logs'}; commands find it by", err=as_json
+                )
+                typer.echo(f"  export GIFTCERT_STATE_DIR={folder}", err=as_json)
                 await asyncio.Event().wait()
 
     run_until_stopped(work, insist=False)
@@ -92,6 +102,7 @@ async def _play(addresses: Addresses, state_folder: Path, arguments: Sequence[st
         **addresses.environment(),
         "GIFTCERT_STATE_DIR": str(state_folder),
         "SIMULATORS_API_URL": addresses.api_url or "",
+        "SIMULATORS_KAFKA_BOOTSTRAP_SERVERS": addresses.kafka_bootstrap_servers or "",
     }
     command = (sys.executable, "-m", "simulators.demo", *arguments)
     process = await asyncio.create_subprocess_exec(*command, env=environment)

@@ -5,14 +5,17 @@
 
 import argparse
 import asyncio
+import json
 import sys
 
 import httpx
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from simulators.addresses import Addresses, CommandError
+from simulators.addresses import CommandError
 from simulators.demo.performance import Options, perform
+from simulators.demo.report import as_json, show
+from simulators.programs import reason_of
 from simulators.service import RefusedError
 from simulators.topics import BrokerUnreachableError
 
@@ -31,31 +34,39 @@ def options_of(arguments: list[str] | None = None) -> Options:
         default=90.0,
         help="seconds without the end of any story until what is missing counts as missing",
     )
+    parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
+    parser.add_argument("--stack-ends", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     goods = 10 * given.sales if given.goods is None else given.goods
-    return Options(sales=given.sales, goods=goods, pace=given.pace, patience=given.patience)
+    return Options(given.sales, goods, given.pace, given.patience, given.json, given.stack_ends)
 
 
-def _tell(console: Console, problems: BaseExceptionGroup[Exception], form: str = "{1}: {0}") -> None:
-    for problem in problems.exceptions:
-        console.print(f"demo: {form.format(problem, type(problem).__name__)}", style="red", soft_wrap=True)
+async def _play(options: Options, console: Console) -> int:
+    result = await perform(options, console)
+    if options.as_json:
+        print(json.dumps(as_json(result), ensure_ascii=False))  # noqa: T201
+    else:
+        show(console, result, stack_ends=options.stack_ends)
+    return 0 if result.came_out else 1
 
 
 def main() -> None:
     """Run the demo and end with its verdict."""
-    options, console, came_out = options_of(), Console(), False
+    options = options_of()
+    console, code = Console(stderr=options.as_json), 1
     try:
-        came_out = asyncio.run(perform(options, console))
-    except* (CommandError, BrokerUnreachableError) as problems:
-        _tell(console, problems, "{0}")
-    except* (httpx.TransportError, RefusedError) as problems:
-        _tell(console, problems, f"the API at {Addresses.from_environment().api_url}: {{1}}: {{0}}")
-    except* (KafkaError, OSError) as problems:
-        _tell(console, problems)
-    console.print(
-        "[bold green]All of it came out.[/]" if came_out else "[bold red]Not all of it came out.[/]"
-    )
-    sys.exit(0 if came_out else 1)
+        code = asyncio.run(_play(options, console))
+    except* (
+        CommandError,
+        BrokerUnreachableError,
+        httpx.TransportError,
+        RefusedError,
+        KafkaError,
+        OSError,
+    ) as several:
+        for problem in several.exceptions:
+            console.print(f"demo: {reason_of(problem)}", style="red", soft_wrap=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

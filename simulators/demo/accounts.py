@@ -9,6 +9,7 @@ from simulators.demo.journal import Journal
 from simulators.demo.outcomes import CertificateTells
 from simulators.figures import Figures
 from simulators.messages import Order
+from simulators.money import money_text
 
 
 def judge_revenue(
@@ -46,4 +47,4 @@ def judge_spending(journal: Journal, books: Books, before: Figures) -> list[Find
 
 def _compared(subject: str, expected: int, seen: int) -> Finding:
     """Amounts in minor units."""
-    return Finding(subject, f"{expected / 100:,.2f}", f"{seen / 100:,.2f}", expected == seen)
+    return Finding(subject, money_text(expected), money_text(seen), expected == seen)

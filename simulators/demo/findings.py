@@ -15,16 +15,28 @@ from simulators.service import Certificate, Service
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was checked, what was expected and what was seen."""
+    """Something that was checked, what was expected and what was seen; ``times``: how often it was played."""
 
     subject: str
     expected: str
     seen: str
     holds: bool
+    times: int = 1
+
+    @property
+    def outcome(self) -> str:
+        """What was seen, briefly: that nothing is wrong, or what each of several playings came to."""
+        if not self.holds:
+            return "not as expected"
+        return self.seen.replace(f"{self.times} x ", "")
 
 
 def judge_scenario(
-    subject: str, expectations: Sequence[Expectation], failures: Sequence[str], journal: Journal
+    subject: str,
+    times: int,
+    expectations: Sequence[Expectation],
+    failures: Sequence[str],
+    journal: Journal,
 ) -> Finding:
     """Return which stories were expected and which were told, each with how often."""
     seen = [one.seen(journal) for one in expectations]
@@ -33,6 +45,7 @@ def judge_scenario(
         expected=_counted(one.expected for one in expectations),
         seen=_counted([*seen, *failures]),
         holds=bool(expectations) and not failures and all(is_met(one, journal) for one in expectations),
+        times=times,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from simulators.demo.journal import Journal, label
+from simulators.money import money_text
 from simulators.service import Reservation
 from simulators.stream import Event
 
@@ -45,7 +46,7 @@ class Outcome:
     def __str__(self) -> str:
         told = " → ".join(event.removeprefix("issue.") for event in _shortened(self.events))
         refund = "" if self.refund_state == "none" else f", refund {self.refund_state}"
-        left = "" if self.left is None else f", {self.left / 100:,.2f} left"
+        left = "" if self.left is None else f", {money_text(self.left)} left"
         return f"{told} = {self.status}{refund}{left}"
 
 
@@ -54,8 +55,8 @@ SOLD_MEANS = f"sold: {' → '.join(event.removeprefix('issue.') for event in _SA
 
 
 def _shortened(events: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a story that goes on after a sale without the steps of that, which nobody reads forty times."""
-    return ("sold", *events[len(_SALE) :]) if events[: len(_SALE)] == _SALE != events else events
+    """Return a story that begins with a sale without the steps of that, which nobody reads forty times."""
+    return ("sold", *events[len(_SALE) :]) if events[: len(_SALE)] == _SALE else events
 
 
 RESERVED = Outcome(("issue.reserved",), "reserved")

@@ -1,13 +1,43 @@
-"""What the one who watches sees: progress while it runs, then the tables."""
+"""What the one who watches sees: progress while it runs, then a summary, then the tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from simulators.demo.findings import Finding
 from simulators.demo.latency import percentile
+from simulators.demo.outcomes import SOLD_MEANS
+from simulators.money import CURRENCY, money_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a run: amounts in minor units, times in seconds, ``issued`` per channel."""
+
+    scenarios: Sequence[Finding]
+    checks: Sequence[Finding]
+    seconds: float
+    issued: Mapping[str, int]
+    goods_orders: int
+    figures: Mapping[str, int]
+    latency: Mapping[str, Sequence[float]]
+    waiting_refunds: int
+    web_url: str | None  # of one of them
+
+    @property
+    def missed(self) -> list[Finding]:
+        """What did not come out as expected."""
+        return [one for one in (*self.scenarios, *self.checks) if not one.holds]
+
+    @property
+    def came_out(self) -> bool:
+        """Whether all of it did, a refund that waits for a person included."""
+        return not self.missed and self.web_url is not None
 
 
 def progress_on(console: Console) -> Progress:
@@ -21,32 +51,86 @@ def progress_on(console: Console) -> Progress:
     )
 
 
-def show_findings(
-    console: Console, title: str, subject: str, findings: Iterable[Finding], caption: str | None = None
-) -> None:
-    """Print one table of what was expected and seen."""
-    table = Table(title=title, title_justify="left", caption=caption, row_styles=("", "on grey11"))
-    table.caption_justify = "left"
-    table.add_column(subject, max_width=34)
-    for heading in ("expected", "seen"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("")
-    for finding in findings:
-        verdict = "[green]yes[/]" if finding.holds else "[bold red]NO[/]"
-        table.add_row(finding.subject, finding.expected, _unless_same(finding), verdict)
-    console.print(table)
+def show(console: Console, result: Result, *, stack_ends: bool) -> None:
+    """Print the summary, then what each scenario and check came to.
+
+    ``stack_ends``: no link into what is about to be stopped is shown.
+    """
+    verdict = (
+        "[bold green]All of it came out.[/]" if result.came_out else "[bold red]Not all of it came out.[/]"
+    )
+    console.print(f"\n{verdict}")
+    summary = Table.grid(padding=(0, 2))
+    for name, text in _summary(result):
+        summary.add_row(Text(name, style="bold"), Text(text))
+    console.print(summary)
+    console.print(_waiting(result, stack_ends=stack_ends), soft_wrap=True, markup=False, highlight=False)
+    for one in result.missed:
+        told = f"\n{one.subject}\n  expected {one.expected}\n  seen     {one.seen}"
+        console.print(told, style="red", soft_wrap=True, markup=False)
+    console.print(f"\n[bold]What the scenarios came to[/]; {SOLD_MEANS}")
+    console.print(_table(result.scenarios, ("", "scenario", "played", "outcome")))
+    console.print("\n[bold]What is always true[/]")
+    console.print(_table(result.checks, ("", "check", "outcome")))
 
 
-def _unless_same(finding: Finding) -> str:
-    return "as expected" if finding.seen == finding.expected else finding.seen
+def as_json(result: Result) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        "cameOut": result.came_out,
+        "seconds": round(result.seconds, 1),
+        "issued": dict(result.issued),
+        "goodsOrders": result.goods_orders,
+        "scenarios": [asdict(one) for one in result.scenarios],
+        "checks": [asdict(one) for one in result.checks],
+        "figures": {
+            name: {"amount": amount, "currency": CURRENCY} for name, amount in result.figures.items()
+        },
+        "latencySeconds": {name: _percentiles(times) for name, times in result.latency.items()},
+        "waitingRefunds": result.waiting_refunds,
+        "webUrl": result.web_url,
+    }
 
 
-def show_latency(console: Console, rows: Mapping[str, Sequence[float]]) -> None:
-    """Print how long things took; times in seconds come out in milliseconds."""
-    table = Table(title="How long it took, ms", title_justify="left")
-    for heading in ("what", "count", "p50", "p99"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
-    for what, seconds in rows.items():
-        figures = (f"{percentile(seconds, at) * 1000:.0f}" if seconds else "none" for at in (50, 99))
-        table.add_row(what, str(len(seconds)), *figures)
-    console.print(table)
+def _summary(result: Result) -> Iterator[tuple[str, str]]:
+    channels = ", ".join(f"{count:,} by {channel}" for channel, count in sorted(result.issued.items()))
+    yield "certificates sold", f"{sum(result.issued.values()):,} ({channels}) in {result.seconds:.0f} s"
+    yield "orders of goods", f"{result.goods_orders:,}"
+    yield "refunds waiting", f"{result.waiting_refunds:,}"
+    yield "scenarios", _share(result.scenarios)
+    yield "checks", _share(result.checks)
+    for name, amount in result.figures.items():
+        yield f"BI: {name}", money_text(amount)
+    for name, times in result.latency.items():
+        found = (
+            f"{part} {1_000 * time:,.0f} ms" for part, time in _percentiles(times).items() if time is not None
+        )
+        yield name, f"{', '.join(found) or 'not measured'} of {len(times):,}"
+
+
+def _share(findings: Sequence[Finding]) -> str:
+    return f"{sum(one.holds for one in findings)} of {len(findings)} as expected"
+
+
+def _waiting(result: Result, *, stack_ends: bool) -> str:
+    if result.web_url is None:
+        return "No refund waits for a person."
+    if stack_ends:
+        return "`make demo KEEP=1` leaves all running to look at the refunds that wait for a person."
+    return f"A refund that waits for a person: {result.web_url}"
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float | None]:
+    return {f"p{at}": percentile(seconds, at) if seconds else None for at in (50, 99)}
+
+
+def _table(findings: Sequence[Finding], columns: Sequence[str]) -> Table:
+    """Return a row for each finding; what is not as expected is told in full above, where nothing is cut."""
+    table = Table(box=None, pad_edge=False, header_style="bold", row_styles=("", "on grey11"))
+    for name in columns:
+        table.add_column(name, justify="right" if name == "played" else "left")
+    for one in findings:
+        mark = "[green]✓[/]" if one.holds else "[bold red]✗[/]"
+        played = (str(one.times),) if "played" in columns else ()
+        table.add_row(mark, one.subject, *played, Text(one.outcome))
+    return table

@@ -10,7 +10,7 @@ from simulators.baskets import goods_order
 from simulators.demo.play import Play, World
 from simulators.demo.scenarios import Scenario, channels_of
 from simulators.messages import Order, order_created, payment_authorized, payment_captured
-from simulators.programs import paced
+from simulators.programs import paced, reason_of
 
 AT_ONCE = 48
 """Stories under way at the same time, those that wait for a deadline not counted."""
@@ -82,7 +82,7 @@ class Stage:
             await scenario.story(play)
             await play.until_come_out()
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs into the table
-            play.failure = f"{type(error).__name__}: {error}"
+            play.failure = reason_of(error)
         else:
             self.on_done()
         if self._limit is not None:

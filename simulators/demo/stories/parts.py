@@ -80,4 +80,4 @@ async def refused(asked: Awaitable[object], problem: str) -> None:
         if refusal.problem != problem:
             raise StoryBrokenError(f"{refusal}, not {problem}") from refusal
         return
-    raise StoryBrokenError(f"{type(answer).__name__} instead of {problem}")
+    raise StoryBrokenError(f"answered with {answer} instead of {problem}")

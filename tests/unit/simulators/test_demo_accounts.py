@@ -38,7 +38,7 @@ def test_revenue_is_the_price_of_what_was_issued(
     sold: Journal, reservation: Reservation, order: Order
 ) -> None:
     found = judge_revenue(sold, [order], [CertificateTells(reservation, ISSUED)], Figures())
-    assert (found.expected, found.holds) == ("4,500.00", True)
+    assert (found.expected, found.holds) == ("4,500.00 RUB", True)
 
 
 def test_revenue_of_earlier_runs_is_not_that_of_this_one(
@@ -53,7 +53,7 @@ def test_revenue_leaves_out_what_was_never_issued_or_is_a_strangers(
 ) -> None:
     stranger = msgspec.structs.replace(order, order_id="IM-2")
     expected = [CertificateTells(reservation, ORDERED)]
-    assert judge_revenue(journal, [order, stranger], expected, Figures()).expected == "0.00"
+    assert judge_revenue(journal, [order, stranger], expected, Figures()).expected == "0.00 RUB"
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_scenario_shows_how_often_each_story_was_expected_and_told(
 ) -> None:
     untold = msgspec.structs.replace(reservation, certificate_id="c-2")
     expected = [CertificateTells(one, ISSUED) for one in (reservation, untold)]
-    found = findings.judge_scenario("Sold (2)", expected, [], sold)
+    found = findings.judge_scenario("Sold", 2, expected, [], sold)
     assert found.expected == f"2 x {ISSUED}"
     assert set(found.seen.splitlines()) == {f"1 x {ISSUED}", "1 x nothing"}
     assert not found.holds
@@ -93,9 +93,9 @@ def test_a_scenario_that_broke_does_not_hold_whatever_was_told(
     sold: Journal, reservation: Reservation
 ) -> None:
     expected = [CertificateTells(reservation, ISSUED)]
-    assert findings.judge_scenario("Sold (1)", expected, [], sold).holds
-    assert not findings.judge_scenario("Sold (1)", expected, ["RefusedError: 409"], sold).holds
-    assert not findings.judge_scenario("Sold (1)", [], [], sold).holds
+    assert findings.judge_scenario("Sold", 1, expected, [], sold).holds
+    assert not findings.judge_scenario("Sold", 1, expected, ["409 not-issued"], sold).holds
+    assert not findings.judge_scenario("Sold", 1, [], [], sold).holds
 
 
 @pytest.mark.parametrize(
