@@ -1,8 +1,9 @@
 """The products as a file: JSON, a list of objects with the fields of `ProductLine`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,8 +11,16 @@ from giftcert.domain.products import Product
 from giftcert.settings import Settings
 
 SAMPLES = Path(__file__).parent / "embedded" / "products.json"
-_Positive = Annotated[int, msgspec.Meta(gt=0)]
 _USUAL = Product("", "")
+
+
+_Positive = Annotated[int, msgspec.Meta(gt=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_EITHER: Sequence[Mapping[str, str]] = (
+    {"nominal": "integer", "leastNominal": "null", "greatestNominal": "null"},
+    {"nominal": "null", "leastNominal": "integer", "greatestNominal": "integer"},
+)
+"""A product is of one value or of one between two: types of the three fields, of which null may be left out."""
 
 
 class ProductFileError(Exception):
@@ -21,22 +30,42 @@ class ProductFileError(Exception):
 class ProductLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """One product; amounts are minor units of ``currency``, durations ISO 8601 (``P365D``, ``PT30M``)."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
-    nominal: _Positive | None = None
-    least_nominal: _Positive | None = None
-    greatest_nominal: _Positive | None = None
-    validity: timedelta = _USUAL.validity
-    reservation: timedelta = _USUAL.reservation
-    reservation_limit: timedelta = _USUAL.reservation_limit
-    hold: timedelta = _USUAL.hold
-    hold_limit: timedelta = _USUAL.hold_limit
-    greatest_discount_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = _USUAL.greatest_discount_percent
-    number_length: Annotated[int, msgspec.Meta(ge=12, le=19)] = _USUAL.number_length
-    cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8)] = _USUAL.cvc_length
-    low_threshold: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    replenish_to: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    pool: Annotated[int, msgspec.Meta(ge=0)] | None = None  # made by an embedded stack that finds none
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="What channels ask for")]
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
+    nominal: Annotated[_Positive | None, msgspec.Meta(description="Face value in minor units")] = None
+    least_nominal: Annotated[
+        _Positive | None, msgspec.Meta(description="Least face value of an open one")
+    ] = None
+    greatest_nominal: Annotated[_Positive | None, msgspec.Meta(description="Greatest of an open one")] = None
+    validity: Annotated[timedelta, msgspec.Meta(description="From issue to the end")] = _USUAL.validity
+    reservation: Annotated[timedelta, msgspec.Meta(description="How long one lasts")] = _USUAL.reservation
+    reservation_limit: Annotated[timedelta, msgspec.Meta(description="With all extensions")] = (
+        _USUAL.reservation_limit
+    )
+    hold: Annotated[timedelta, msgspec.Meta(description="How long a purchase may hold money")] = _USUAL.hold
+    hold_limit: Annotated[
+        timedelta, msgspec.Meta(description="The longest hold that a channel may ask for")
+    ] = _USUAL.hold_limit
+    greatest_discount_percent: Annotated[
+        int, msgspec.Meta(ge=0, le=100, description="How far below the face value a price may be")
+    ] = _USUAL.greatest_discount_percent
+    number_length: Annotated[
+        int, msgspec.Meta(ge=12, le=19, description="Digits of a number, the last a Luhn check digit")
+    ] = _USUAL.number_length
+    cvc_length: Annotated[int, msgspec.Meta(ge=3, le=8, description="Digits of a CVC")] = _USUAL.cvc_length
+    low_threshold: Annotated[
+        _Count | None,
+        msgspec.Meta(description="With fewer available alert.poolLow is sent; null: as the service is set"),
+    ] = None
+    replenish_to: Annotated[
+        _Count | None,
+        msgspec.Meta(
+            description="A low pool is filled up to so many by itself; 0: never; null: as the service is set"
+        ),
+    ] = None
+    pool: Annotated[
+        _Count | None, msgspec.Meta(description="Made by an embedded stack that has none; null: as it is set")
+    ] = None
 
     def __post_init__(self) -> None:
         """Check what the fields must be together; msgspec says where in the file it is."""
@@ -70,3 +99,21 @@ def read_products(settings: Settings) -> list[ProductLine]:
     if len(set(ids)) != len(ids):
         raise ProductFileError(f"GIFTCERT_PRODUCTS_FILE: {path}: a product id stands there twice")
     return lines
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the file, for editors and pipelines; that ids differ it cannot say."""
+    schema = msgspec.json.schema(list[ProductLine])
+    schema["$defs"]["ProductLine"]["oneOf"] = [
+        {
+            "properties": {name: {"type": kind} for name, kind in types.items()},
+            "required": [name for name, kind in types.items() if kind != "null"],
+        }
+        for types in _EITHER
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "giftcert:products",
+        "title": "Products on sale, as GIFTCERT_PRODUCTS_FILE names them",
+        **schema,
+    }

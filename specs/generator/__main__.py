@@ -12,6 +12,7 @@ import yaml
 
 from giftcert.contracts import clients, orders, payments
 from giftcert.contracts.stream import SOURCE
+from giftcert.product_file import json_schema
 from specs.generator.event_schemas import EventKind, catalogue, event_schema, stream_schema
 from specs.generator.input_schemas import DESCRIPTIONS, input_schemas
 
@@ -157,6 +158,7 @@ def files() -> dict[Path, str]:
     document = msgspec.json.decode(msgspec.json.encode(_asyncapi(kinds)))
     return {
         **{Path(f"schemas/{name}.json"): _json(schema) for name, schema in schemas.items()},
+        Path("products.schema.json"): _json(json_schema()),
         Path("asyncapi.yaml"): yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110),
     }
 

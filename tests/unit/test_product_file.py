@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from giftcert.domain.products import Product
-from giftcert.product_file import ProductFileError, read_products
+from giftcert.product_file import ProductFileError, json_schema, read_products
 from giftcert.settings import Settings
+
+ROOT = Path(__file__).parents[2]
 
 
 def settings_with(folder: Path, content: Any) -> Settings:
@@ -71,6 +74,42 @@ def test_a_file_that_does_not_fit_is_refused_by_name_and_reason(
         read_products(settings_with(tmp_path, content))
     assert "products.json" in str(refused.value)
     assert "GIFTCERT_PRODUCTS_FILE" in str(refused.value)
+
+
+PRODUCTS = Draft202012Validator(json_schema())
+A = {"id": "A", "currency": "EUR"}
+
+
+@pytest.mark.parametrize("path", ["giftcert/embedded/products.json", "simulators/products.json"])
+def test_the_schema_takes_the_products_of_the_embedded_stacks(path: str) -> None:
+    PRODUCTS.validate(json.loads((ROOT / path).read_text()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {**A, "nominal": 1},
+        {**A, "nominal": None},
+        {**A, "leastNominal": 1, "greatestNominal": 2},
+        {**A, "nominal": None, "leastNominal": 1, "greatestNominal": 2},
+        {**A, "nominal": 1, "leastNominal": 1},
+        {**A, "nominal": 1, "validity": "P1D", "lowThreshold": 0, "replenishTo": None},
+        {**A, "nominal": 1, "validity": 3},
+        {**A, "nominal": 1, "lowThreshold": -1},
+        {**A, "nominal": 1, "cvcLength": 9},
+        {**A, "nominal": 1, "numberLength": "16"},
+        {**A, "nominal": 1, "colour": "red"},
+        {"id": "", "currency": "EUR", "nominal": 1},
+        A,
+    ],
+)
+def test_the_schema_takes_just_what_the_service_takes(tmp_path: Path, line: dict[str, Any]) -> None:
+    try:
+        read_products(settings_with(tmp_path, [line]))
+    except ProductFileError:
+        assert not PRODUCTS.is_valid([line])
+    else:
+        PRODUCTS.validate([line])
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
