@@ -16,7 +16,6 @@ from giftcert.domain.products import Product
 from giftcert.storage.database import Database
 from giftcert.storage.events import CHANGED, events_of
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
-from giftcert.storage.pool_changes import counted
 from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.repository import by_column
 from giftcert.storage.reservations import NOTHING_WAITS
@@ -75,7 +74,11 @@ FROM answered
 # of each request: $6 number, $7 quantity, $8 channel, $9 caller, $10 now, $11 reserved until, $12 the same as the
 # stream writes it, $13 nominal (0: not chosen), $14 caller key or NULL, $15 digest of the parameters.
 _RESERVED = "'reservationId', reservation_id, 'reservedUntil', until_text"
-_COUNTED = counted("claimed", "'available'", "'reserved'")
+# All are of one product: a bare aggregate takes a tenth of a millisecond less than one by product.
+_COUNTED = """counted AS (
+    INSERT INTO pool_changes (product_id, was, status, certificates)
+    SELECT $1, 'available', 'reserved', count(*) FROM claimed HAVING count(*) > 0
+)"""
 _CLAIM = f"""
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($6::integer[], $7::integer[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],

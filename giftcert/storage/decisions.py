@@ -22,10 +22,13 @@ from giftcert.storage.event_texts import EventTextRepository
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
-from giftcert.storage.pool_changes import SHOWN, counted
+from giftcert.storage.pool_changes import SHOWN
 from giftcert.storage.repository import as_json
 
-_COUNTED = counted("changed", "was", "shown")
+_COUNTED = """counted AS (
+    INSERT INTO pool_changes (product_id, was, status, certificates)
+    SELECT product_id, was, shown, 1 FROM changed WHERE was <> shown
+)"""
 _CERTIFICATE = f"""changed AS (
     UPDATE certificates SET status = {{status}}, blocked = {{blocked}}, nominal = {{nominal}}, balance = {{balance}},
         held = {{held}}, refund_state = {{refund_state}}, any_refund_state = {{any_refund_state}},
