@@ -29,47 +29,77 @@ RETRY_AFTER = 2  # seconds
 class Problem(Enum):
     """Every kind of problem: its status, what a caller is to do, and its title where that is not its name in words."""
 
-    MALFORMED_REQUEST = 400, "The request is no HTTP/1.1, or more were sent at once than are answered."
+    MALFORMED_REQUEST = (
+        400,
+        "The request is no HTTP/1.1, or more were sent at once than are answered; mend the client.",
+    )
     UNAUTHENTICATED = 401, "Send Authorization: Bearer with a token that has not expired.", "No valid token"
-    ROLE_NOT_ALLOWED = 403, "The token has none of the roles that may make this call."
-    CHANNEL_NOT_ALLOWED = 403, "The token is not for this channel."
-    CREDENTIALS_REJECTED = 403, "Number and CVC do not belong together; nobody learns which of them is wrong."
-    NOT_FOUND = 404, "There is nothing under this path."
-    UNKNOWN_CERTIFICATE = 404, "No certificate has this certificateId."
-    UNKNOWN_RESERVATION = 404, "No reservation has this reservationId."
-    UNKNOWN_BATCH = 404, "No batch has this batchId."
-    UNKNOWN_REDEMPTION = 404, "No redemption has this redemptionId."
-    UNKNOWN_REFUND_CASE = 404, "No refund case has this refundCaseId."
-    UNKNOWN_OPERATION = 404, "No operation has this operationId."
-    METHOD_NOT_ALLOWED = 405, "This path does not know the method."
+    ROLE_NOT_ALLOWED = 403, "The token has none of the roles that may make this call; use one that has."
+    CHANNEL_NOT_ALLOWED = 403, "The token is not for this channel; use one of the channel's own."
+    CREDENTIALS_REJECTED = (
+        403,
+        "Number and CVC do not belong together, and nobody learns which is wrong; have both typed again.",
+    )
+    NOT_FOUND = 404, "There is nothing under this path; see /openapi.json for those that there are."
+    UNKNOWN_CERTIFICATE = 404, "No certificate has this certificateId; check it."
+    UNKNOWN_RESERVATION = 404, "No reservation has this reservationId; check it."
+    UNKNOWN_BATCH = 404, "No batch has this batchId; check it."
+    UNKNOWN_REDEMPTION = 404, "No redemption has this redemptionId; check it."
+    UNKNOWN_REFUND_CASE = (
+        404,
+        "No refund case has this refundCaseId; `GET /refunds` lists those that are open.",
+    )
+    UNKNOWN_OPERATION = 404, "No operation has this operationId; check it."
+    METHOD_NOT_ALLOWED = 405, "This path does not know the method; see /openapi.json for those that it knows."
     REQUEST_TIMEOUT = 408, "The request was not there in time; send it faster."
     POOL_EXHAUSTED = 409, "No certificates are left to give; sell something else for now."
     ALREADY_ORDERED = 409, "An order names the certificate; cancel the order instead."
-    NOT_ISSUED = 409, "In this `certificateStatus` and `refundState` no CVC is disclosed; that may change."
-    NOT_ACTIVE = 409, "In this `certificateStatus` a certificate pays for nothing and discloses no CVC."
-    INSUFFICIENT_BALANCE = 409, "The certificate holds no more than `balance`."
-    REFUND_IN_PROGRESS = 409, "A certificate pays for nothing while a refund of it is open; that may change."
+    NOT_ISSUED = (
+        409,
+        "In this `certificateStatus` and `refundState` no CVC is disclosed; ask again later, that may change.",
+    )
+    NOT_ACTIVE = (
+        409,
+        "In this `certificateStatus` a certificate pays for nothing and discloses no CVC; do not repeat.",
+    )
+    INSUFFICIENT_BALANCE = (
+        409,
+        "The certificate holds no more than `balance`; take that, and the rest by other means.",
+    )
+    REFUND_IN_PROGRESS = (
+        409,
+        "A certificate pays for nothing while a refund of it is open; repeat once that is decided.",
+    )
     REDEMPTION_CAPTURED = 409, "The payment was captured; it is given back by a refund, not by a void."
-    NOTHING_PENDING = 409, "The refund case is closed; there is nothing left to decide."
-    STATUS_NOT_ALLOWED = 409, "This is not done to a certificate in `certificateStatus`."
-    RESERVATION_ENDED = 410, "The reservation was ordered, given back or has run out."
+    NOTHING_PENDING = (
+        409,
+        "The refund case is closed; read the certificate for what was decided.",
+    )
+    STATUS_NOT_ALLOWED = (
+        409,
+        "This is not done to a certificate in `certificateStatus`; read the certificate first.",
+    )
+    RESERVATION_ENDED = (
+        410,
+        "The reservation was ordered, given back or has expired; reserve another certificate.",
+    )
     REDEMPTION_ENDED = 410, "The redemption under this Idempotency-Key was voided or lapsed; use a new key."
-    BODY_TOO_LARGE = 413, "A body holds at most 64 KB."
-    INVALID_REQUEST = 422, "`errors` names each field that does not fit, and why."
+    BODY_TOO_LARGE = 413, "A body holds at most 64 KB; send less."
+    INVALID_REQUEST = 422, "`errors` names each field that does not fit, and why; mend the request."
     IDEMPOTENCY_MISMATCH = (
         422,
         "It came with other parameters before; use a new key.",
         "Idempotency-Key used before",
     )
     IDEMPOTENCY_KEY_REQUIRED = 422, "Send an Idempotency-Key with this call.", "Idempotency-Key required"
-    CURRENCY_MISMATCH = 422, "The certificate is in another currency."
+    CURRENCY_MISMATCH = 422, "The certificate is in another currency; take another means of payment."
     TOO_MANY_RESERVATIONS = (
         429,
         "The caller holds as many unordered reservations as it may, of this product or in all; order or wait.",
     )
     TOO_MANY_DISCLOSURES = 429, "Ask for CVCs more slowly; see Retry-After."
     TOO_MANY_ATTEMPTS = 429, "Too many checks of numbers and CVCs, or too many wrong ones; see Retry-After."
-    HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB."
+    HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB; send fewer."
     INTERNAL_ERROR = 500, "The service failed; the call may be repeated with its key."
     PART_UNAVAILABLE = 503, "A part of the service is away; repeat after Retry-After."
     OVERLOADED = 503, "More is asked of the service at this moment than it answers; repeat after Retry-After."

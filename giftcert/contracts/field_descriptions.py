@@ -188,7 +188,6 @@ DESCRIPTIONS: Mapping[str, str] = {
     "usual": "Number of CVCs that is the limit, or that was the most in an hour of the last seven days.",
     "certificateLines": "Number of certificate lines of the order.",
     "payments": "Number of payments of the order.",
-    "invariant": "Number of the rule that is broken, 1 to 10, as `giftcert verify` lists them.",
     "rule": "Name of the check that found it.",
     "subject": "Id of what it is about.",
     "topic": "Topic of the input; null where none is meant.",

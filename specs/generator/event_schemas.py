@@ -14,6 +14,7 @@ from giftcert.contracts.stream import SCHEMA_VERSION
 from giftcert.domain.certificate.events import PublicEvent
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.explained import ExplainedWord, OneOf
+from giftcert.verification.violations import INVARIANTS
 
 # What an event can be about, which settles its key and which fields of the envelope apply.
 About: TypeAlias = Literal["certificate", "product", "input"]
@@ -73,6 +74,9 @@ def catalogue() -> tuple[EventKind, ...]:
 # The newest draft that AsyncAPI's own tools read.
 DIALECT = "http://json-schema.org/draft-07/schema#"
 _BASE = "https://giftcert.example/schemas/"  # names schemas so that relative references work; nothing is served there
+_RULES = "\n".join(
+    ("Number of the rule that is broken:\n", *(f"- {n}: {rule}." for n, rule in INVARIANTS.items()))
+)
 _TEXT: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer", "format": "int64"}
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
@@ -174,6 +178,8 @@ def _own_fields(kind: EventKind) -> Schema:
     for field in fields(kind.classes[0]):
         sets = dict.fromkeys(one for of_maker in hints for one in _sets_of(of_maker[field.name]))
         properties[camel_case(field.name)] = open_words(*sets) if sets else _schema_of(hints[0][field.name])
+    if kind.event_type == notices.InvariantViolated.type:
+        properties["invariant"] = {**properties["invariant"], "description": _RULES}
     return properties
 
 

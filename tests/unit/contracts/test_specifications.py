@@ -236,7 +236,7 @@ UNITS = (
     "from 0",
     "Rises",
     "Id of",
-    "1 to 10",
+    "umber of",
 )
 
 
