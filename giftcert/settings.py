@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, description="Partitions of a topic that `giftcert setup` makes")
     topic_replication: int = Field(-1, ge=-1, description="Copies of those; -1: as the broker is set")
     ingest_group: str = Field("giftcert-ingest", description="Consumer group of ingest")
+    bi_time_zone: str = Field("UTC", description="Whose midnight ends a day of BI, such as Europe/Moscow")
 
     keyring: Path | None = Field(None, description="Keyring file; unset means that of the embedded stack")
     master_key: SecretStr | None = Field(

@@ -6,17 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from giftcert.bi.warehouse import Warehouse
+from giftcert.verification.violations import INVARIANTS
 from simulators.demo.scenarios import SCENARIOS
 from simulators.demo_environment import PRODUCTS_FILE
 from tests.e2e.remains import PLACES, Place, Remains
 from tests.embedded_environment import embedded_environment
 from tests.state_folders import new_state_folder
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 KEPT = "all goes on until Ctrl-C"
@@ -37,6 +41,7 @@ def demo() -> Iterator[Demo]:
     environment = embedded_environment() | {
         "GIFTCERT_STATE_DIR": str(folder),
         "GIFTCERT_PRODUCTS_FILE": str(with_long_cvcs(folder)),
+        "GIFTCERT_SNAPSHOT_EVERY": "PT10S",
         "COLUMNS": "200",
     }
     command = [sys.executable, "-m", "giftcert.cli", "demo", "--keep", "--sales", "40", "--goods", "100"]
@@ -91,3 +96,45 @@ async def test_no_secret_stands_in_a_place_and_one_that_is_planted_there_is_foun
         planted = demo.remains.planted(place)
         await looked_at.plant(planted)
         assert await looked_at.found(planted.secrets)
+
+
+async def test_the_report_comes_to_the_books_of_the_demo_to_the_kopeck(demo: Demo, tmp_path: Path) -> None:
+    """The demo has held the figures of its own BI against the books of shops and support; these are the same."""
+    file, page, verified = tmp_path / "bi.duckdb", tmp_path / "page.html", tmp_path / "verify.json"
+    await until(lambda: is_snapshot_loaded(demo, file))
+    verified.write_bytes(await demo.remains.command("verify", "--json"))
+    said = await demo.remains.command(
+        *("bi", "report", "--file", str(file), "--output", str(page), "--verify", str(verified), "--json")
+    )
+    assert json.loads(said)["differences"] == 0, page.read_text()
+    with closing(Warehouse.open_to_read(file)) as warehouse:
+        total = warehouse.query(ALL_MONEY).as_dicts[0]
+    told = figures_of_simulated_bi(demo)
+    assert told["revenue"] > 0
+    assert total == {name: told[name] for name in total}
+    assert page.read_text().partition('id="verification"')[2].count("<td>") > len(INVARIANTS)
+
+
+ALL_MONEY = """
+    SELECT sum(issued) AS issued, sum(sold) - sum(refunded) AS revenue, sum(discount) AS discount,
+        sum(spent) - sum(restored) AS redeemed, sum(uncovered) AS uncovered, sum(breakage) AS breakage,
+        sum(goods_uncovered) AS "goodsUncovered",
+        (SELECT sum(balance + held) FROM certificates) AS liability, (SELECT sum(held) FROM certificates) AS held
+    FROM money
+"""
+
+
+async def is_snapshot_loaded(demo: Demo, file: Path) -> bool:
+    await demo.remains.command("bi", "load", "--file", str(file))
+    with closing(Warehouse.open_to_read(file)) as warehouse:
+        return bool(warehouse.query("FROM snapshots").rows)
+
+
+def figures_of_simulated_bi(demo: Demo) -> dict[str, Any]:
+    """It ends with 1 where a test has planted a record that is no event; its figures are of the others."""
+    kafka = demo.remains.settings.kafka_address
+    environment = {**demo.remains.environment, "SIMULATORS_KAFKA_BOOTSTRAP_SERVERS": kafka}
+    command = [sys.executable, "-m", "simulators.bi"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    figures: dict[str, Any] = json.loads(run.stdout)
+    return figures

@@ -1,0 +1,7 @@
+SELECT counted_by(grouping(day), grouping(sale_channel), grouping(product)) AS counted_by,
+    coalesce(CAST(day AS VARCHAR), sale_channel, product) AS key, currency,
+    count(*) AS certificates, sum(breakage) AS breakage
+FROM money
+WHERE event_type = 'audit.expired' AND day BETWEEN first_day() AND last_day()
+GROUP BY GROUPING SETS ((currency), (currency, day), (currency, sale_channel), (currency, product))
+ORDER BY currency, place_of(counted_by), key
