@@ -14,10 +14,10 @@ Each knows the service only by its public contracts, HTTP and the four topics, a
 ``demo``                   plays every scenario with all of them and judges what it saw
 =========================  ==========================================================================
 
-``python -m simulators.<name> --help`` says what each takes. Where the service is comes from the environment:
+``python -m simulators.<name> --help`` says what each takes. They follow the stack that runs here, whatever its ports
+(``giftcert addresses``), except where the environment says otherwise:
 
-- ``SIMULATORS_API_URL``, else ``GIFTCERT_API_HOST`` and ``GIFTCERT_API_PORT``, else ``http://127.0.0.1:8080``;
-- ``SIMULATORS_KAFKA_BOOTSTRAP_SERVERS``, else ``GIFTCERT_KAFKA_BOOTSTRAP_SERVERS``, else ``127.0.0.1:9092``;
+- ``SIMULATORS_API_URL`` and ``SIMULATORS_KAFKA_BOOTSTRAP_SERVERS``: another service;
 - ``GIFTCERT_TOPIC_ORDERS``, ``_PAYMENTS``, ``_STREAM`` where the topics have other names;
 - ``SIMULATORS_TOKEN_CHANNEL``, ``_CRM``, ``_SUPPORT``, ``_OPS``, else ``giftcert token --role R`` is asked.
 """

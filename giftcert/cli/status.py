@@ -84,7 +84,7 @@ async def status(as_json: AsJson = False) -> int:
     stack, settings = running_stack(given), with_running_stack(given, [])
     if stack is None and None in (settings.database_url, settings.temporal_address):
         raise StackError(f"no stack runs on {given.state_dir}: start `giftcert up`, or set the addresses")
-    servers, processes = await asyncio.gather(_servers(settings), _processes(stack, settings))
+    servers, processes = await asyncio.gather(_servers(stack, settings), _processes(stack, settings))
     process_ids = running_parts(StateFolder(given.state_dir).run) if stack else {}
     parts = [
         replace(one, process_id=process_ids.get(one.part))
@@ -128,7 +128,7 @@ def _addresses(stack: RunningStack) -> Mapping[str, str | None]:
     }
 
 
-async def _servers(settings: Settings) -> list[Part]:
+async def _servers(stack: RunningStack | None, settings: Settings) -> list[Part]:
     """Connect to each server as the processes of the service do."""
     url = settings.database_url
     checks: Mapping[str, tuple[Check, str | None]] = {
@@ -139,7 +139,7 @@ async def _servers(settings: Settings) -> list[Part]:
 
     async def look(part: str, check: Check, address: str | None) -> Part:
         if address is None:
-            return Part(part, State.STARTING, None)
+            return Part(part, State.STARTING if stack else State.AWAY, None, None if stack else "is not set")
         try:
             await check(settings)
         except ServerUnusableError as error:

@@ -147,3 +147,21 @@ async def test_refunds_that_wait_are_listed(office: Office) -> None:
         1,
         "giftcert: --state: must be one of pendingDetails, awaitingCapture, requested\n",
     )
+
+
+async def test_the_status_counts_what_waits_and_names_what_is_away(office: Office) -> None:
+    await office.spent_and_refunded()
+    done = await office.run("status", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["ready"], said["lag"]) == (1, False, None)
+    assert {one["part"]: one["state"] for one in said["parts"]} == {
+        "postgres": "ready",
+        "temporal": "away",
+        "kafka": "away",
+        "api": "away",
+    }
+    [waiting] = said["openRefunds"]
+    assert (waiting["state"], waiting["count"]) == ("pendingDetails", 1)
+    text = (await office.run("status")).stdout
+    assert "1 case waiting for a person, since 20" in text
+    assert "lag         not known: Kafka is away" in text

@@ -63,6 +63,18 @@ def test_topics_of_others_are_not_made_where_kafka_is_not_ours(
     assert not [line for line in done if "All_" in line]
 
 
+def test_setup_says_what_it_has_come_to_while_it_goes_on(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    lines = giftcert("setup", **addresses).stdout.splitlines()
+    assert lines[0] == "PostgreSQL, Temporal and Kafka answer"
+    assert {line.partition(":")[0] for line in lines[1:-1]} == {"PostgreSQL", "Temporal", "Kafka"}
+    assert lines[-1] == "everything is in place"
+    done = giftcert("setup", "--json", **addresses)
+    assert json.loads(done.stdout) == {"done": []}
+    assert "Kafka: everything was there already\n" in done.stderr
+
+
 async def test_the_stream_is_kept_for_ever_even_if_somebody_changed_it(
     giftcert: RunCommand, addresses: dict[str, str]
 ) -> None:
