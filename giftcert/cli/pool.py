@@ -106,9 +106,7 @@ def stock(count: PoolCount) -> str:
     statuses = sorted(count.statuses.items())
     others = [f"{number:,} {name}" for name, number in statuses if name != "available"]
     resting = f" ({count.cooling:,} resting)" if count.cooling else ""
-    lasts = (
-        [f"lasts until {count.empty_at:%Y-%m-%d %H:%M} UTC as they are being sold"] if count.empty_at else []
-    )
+    lasts = [f"lasts until {count.empty_at:%Y-%m-%d %H:%M} UTC at this rate"] if count.empty_at else []
     return ", ".join([f"{count.available:,} available{resting}", *others, *lasts])
 
 

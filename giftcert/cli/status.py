@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import chain, repeat
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import httpx
 import typer
@@ -143,10 +144,16 @@ async def _servers(stack: RunningStack | None, settings: Settings) -> list[Part]
         try:
             await check(settings)
         except ServerUnusableError as error:
-            return Part(part, State.AWAY, redact_text(address), error.fault.says)
-        return Part(part, State.READY, redact_text(address))
+            return Part(part, State.AWAY, _without_user(address), error.fault.says)
+        return Part(part, State.READY, _without_user(address))
 
     return await asyncio.gather(*(look(part, *about) for part, about in checks.items()))
+
+
+def _without_user(address: str) -> str:
+    """Return an address as a person reads it; that of PostgreSQL without user, password and options."""
+    url = urlsplit(address)
+    return f"{url.hostname}:{url.port or 5432}{url.path}" if url.scheme.startswith("postgres") else address
 
 
 async def _processes(stack: RunningStack | None, settings: Settings) -> list[Part]:

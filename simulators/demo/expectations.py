@@ -77,13 +77,13 @@ class RefusalsCounted:
     @property
     def expected(self) -> str:
         """The answers, counted where they arrived."""
-        return f"issue.blocked, {self.refused} attempts in all"
+        return f"issue.blocked, {self.refused:,} attempts in all"
 
     def seen(self, journal: Journal) -> str:
         """Return the attempts that the stream tells of."""
         blocked = (one for one in journal.others if one.event_type == "issue.blocked")
         attempts = sum(int(one.payload["attempts"]) for one in blocked if one.product == self.product)
-        return f"issue.blocked, {attempts} attempts in all"
+        return f"issue.blocked, {attempts:,} attempts in all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ class NothingFollows:
     @property
     def expected(self) -> str:
         """Nothing, and of how much."""
-        return f"nothing after {self.messages} messages"
+        return f"nothing after {self.messages:,} messages"
 
     def seen(self, journal: Journal) -> str:
         """Return the types of what was told all the same."""
         since = [event for of, known in self.certificates.items() for event in journal.told[of][known:]]
         since += [event for event in journal.others[self.others :] if event.event_type.startswith("error.")]
         told = " → ".join(event.event_type for event in since if belongs_to_story(event))
-        return f"{told or 'nothing'} after {self.messages} messages"
+        return f"{told or 'nothing'} after {self.messages:,} messages"

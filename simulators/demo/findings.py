@@ -101,7 +101,7 @@ def judge_goods(journal: Journal, goods_orders: Collection[str]) -> Finding:
         for one in journal.all_events()
         if one.text("orderId") in goods_orders
     ]
-    return none_of(f"Of {len(goods_orders)} goods orders, those that left an event", told)
+    return none_of(f"Of {len(goods_orders):,} goods orders, those that left an event", told)
 
 
 def judge_errors(journal: Journal, expectations: Iterable[Expectation]) -> Finding:
@@ -127,7 +127,9 @@ async def judge_database(service: Service, journal: Journal) -> Finding:
 
     found = await asyncio.gather(*(difference(one) for one in journal.told))
     differences = [one for one in found if one is not None]
-    return none_of(f"Of {len(found)} certificates, those whose stream differs from the database", differences)
+    return none_of(
+        f"Of {len(found):,} certificates, those whose stream differs from the database", differences
+    )
 
 
 def _as_stored(stored: Certificate) -> tuple[object, ...]:

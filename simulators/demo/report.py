@@ -105,7 +105,7 @@ def _summary(result: Result) -> Iterator[tuple[str, str]]:
         found = (
             f"{part} {1_000 * time:,.0f} ms" for part, time in _percentiles(times).items() if time is not None
         )
-        yield name, f"{', '.join(found) or 'not measured'} of {len(times):,}"
+        yield f"latency: {name}", f"{', '.join(found) or 'not measured'} of {len(times):,}"
 
 
 def _share(findings: Sequence[Finding]) -> str:

@@ -16,7 +16,7 @@ def judge_schemas(journal: Journal) -> Finding:
     """Return whether every event of this run is as its published schema says."""
     told = [text for texts in journal.texts.values() for text in texts]
     faults = [fault for text in told if (fault := _fault(text)) is not None]
-    return none_of(f"Of {len(told)} events, those that are not as their published schema says", faults)
+    return none_of(f"Of {len(told):,} events, those that are not as their published schema says", faults)
 
 
 def _fault(text: str) -> str | None:

@@ -7,7 +7,7 @@ from giftcert.storage.pool import PoolCount
 from giftcert.storage.quarantine import OpenRecords
 from giftcert.storage.refund_cases import OpenCases
 
-STOCK = "1,990 available (5 resting), 10 issued, lasts until 2026-11-23 12:00 UTC as they are being sold"
+STOCK = "1,990 available (5 resting), 10 issued, lasts until 2026-11-23 12:00 UTC at this rate"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AWAY = Part("kafka", State.AWAY, "127.0.0.1:9092", "it does not answer")
 

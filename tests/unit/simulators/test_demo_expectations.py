@@ -117,7 +117,7 @@ def test_nothing_follows_while_all_that_is_told_is_of_other_sales_or_of_disclosu
     nothing = NothingFollows.after(2_345, journal)
     disclosed = event_record("audit.cvcDisclosed", sequence=5, status="issued")
     take_all(journal, [*sale("c-2"), disclosed, event_record("issue.blocked", None)])
-    assert nothing.seen(journal) == nothing.expected == "nothing after 2345 messages"
+    assert nothing.seen(journal) == nothing.expected == "nothing after 2,345 messages"
 
 
 def test_whatever_follows_about_a_known_certificate_or_as_an_error_is_shown(
