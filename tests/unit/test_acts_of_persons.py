@@ -34,7 +34,16 @@ COMMAND_ACTS = {
 NO_ACTS = {
     *("up", "demo", "api", "codec serve", "worker", "ingest", "dispatch", "migrate", "setup"),
     *("token", "addresses", "keys init", "codec keys", "config"),  # no database is there, or need be
-    *("status", "pool status", "keys status", "refunds list", "quarantine list", "trace"),  # these only read
+    *(
+        "status",
+        "bi load",
+        "bi report",
+        "pool status",
+        "keys status",
+        "refunds list",
+        "quarantine list",
+        "trace",
+    ),  # these only read
 }
 
 
