@@ -19,6 +19,7 @@ from giftcert.storage.claims import ClaimRepository, ClaimRequest
 from giftcert.storage.database import Connection, Database
 from giftcert.storage.day_partitions import make_days
 from giftcert.storage.events import EVENT, stored_event
+from giftcert.storage.pool_changes import PoolChangeRepository
 from kafka_ingest.records import InputRecord
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
@@ -202,6 +203,8 @@ async def write_lives(connection: Connection, lives: Sequence[tuple[Model, int]]
         taken += quantity
     await connection.execute("DELETE FROM outbox")
     await connection.execute("UPDATE orders SET recheck = false")
+    async with connection.transaction():
+        await PoolChangeRepository(connection).recount()
     await connection.execute("VACUUM ANALYZE")
 
 

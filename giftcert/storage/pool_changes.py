@@ -12,7 +12,7 @@ SHOWN = "CASE WHEN {0}.blocked THEN 'blocked' ELSE {0}.status END"
 SALES_WINDOW = timedelta(hours=24)
 """A forecast knows the sales of so long."""
 
-_LOCK = "SELECT pg_try_advisory_xact_lock(7310593)"
+_TRY_LOCK, _LOCK = (f"SELECT pg_{how}advisory_xact_lock(7310593)" for how in ("try_", ""))
 _FOLD = """
 WITH folded AS MATERIALIZED (
     DELETE FROM pool_changes RETURNING *
@@ -31,6 +31,18 @@ WITH folded AS MATERIALIZED (
 )
 SELECT count(*) FROM folded
 """
+# In one snapshot: what commits later has left its row, which stays.
+_RECOUNT = f"""
+WITH gone AS (
+    DELETE FROM pool_changes
+), there AS (
+    SELECT product_id, {SHOWN.format("c")} AS status, count(*) AS certificates FROM certificates AS c GROUP BY 1, 2
+)
+INSERT INTO pool_counts AS known (product_id, status, certificates)
+SELECT product_id, status, coalesce(there.certificates, 0) FROM there FULL JOIN pool_counts USING (product_id, status)
+ON CONFLICT (product_id, status) DO UPDATE SET certificates = excluded.certificates
+"""  # noqa: S608 - made of constants
+_COUNTING_SECONDS = 600.0  # all certificates
 _FORGET = "DELETE FROM pool_sales WHERE hour <= $1"
 
 
@@ -52,7 +64,13 @@ class PoolChangeRepository(Repository):
 
     async def fold(self, now: datetime) -> int:
         """Add up all changes that are committed, unless another process does; return how many there were."""
-        if not await self._fetchval(_LOCK):
+        if not await self._fetchval(_TRY_LOCK):
             return 0
         await self._execute(_FORGET, now - SALES_WINDOW)
         return int(await self._fetchval(_FOLD, now))
+
+    async def recount(self) -> None:
+        """Count all certificates anew, in place of what was added up."""
+        await self._connection.execute("SET LOCAL statement_timeout = 0")
+        await self._connection.execute(_LOCK)
+        await self._connection.execute(_RECOUNT, timeout=_COUNTING_SECONDS)

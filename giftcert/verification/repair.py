@@ -8,6 +8,7 @@ from temporalio.client import Client
 from giftcert.clock import utc_now
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.storage.database import Database
+from giftcert.storage.pool_changes import PoolChangeRepository
 from giftcert.storage.verification.checks import Violation
 from giftcert.storage.verification.repairs import RepairRepository
 from giftcert.temporal.signals import Signal, Wake
@@ -21,7 +22,7 @@ _POLL_SECONDS = 0.1
 _TO_DECIDE = ("undecided", "spendingLost")
 _TO_WAKE = (*_TO_DECIDE, "parked", "runMissing", "overdue", "asleep", "pending")
 _TO_PUBLISH = ("missingOnStream", "unpublished")
-REPAIRABLE = (*_TO_WAKE, *_TO_PUBLISH, "paymentLeftBehind", "shardMissing")
+REPAIRABLE = (*_TO_WAKE, *_TO_PUBLISH, "paymentLeftBehind", "shardMissing", "keptCountDiffers")
 """Rules whose violations are over once the parts of the service have done again what is set off here."""
 
 
@@ -40,6 +41,10 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
         shards = await repairs.add_shards()
         events = await repairs.publish_again([one.about for one in _broken(findings, "missingOnStream")])
         decisions = await repairs.decide_again(lost, channel, now)
+    miscounted = _subjects(findings, "keptCountDiffers")
+    if miscounted:
+        async with sources.database.transaction() as connection:
+            await PoolChangeRepository(connection).recount()
     parked = _subjects(findings, "parked")
     for certificate_id in parked:
         seen = await lifecycle.advance(certificate_id, now, retry_parked=True)
@@ -54,6 +59,7 @@ async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, finding
         "shards given their row again, so that their events are published": shards,
         "events that the stream lacks put into the outbox again": events,
         "lines and spendings made pending again": decisions,
+        "products whose certificates were counted anew": len(miscounted),
         "certificates tried again what could not be decided": len(parked),
         "workflows woken, or started where none ran": len(to_wake),
     }

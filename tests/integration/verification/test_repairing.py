@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
 from giftcert.dispatch.main import serve as dispatch
+from giftcert.storage.pool_changes import PoolChangeRepository
 from giftcert.temporal.client import connect
 from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.runs import CertificateRuns
@@ -102,6 +104,15 @@ async def test_a_shard_that_lost_its_row_gets_it_back(world: World) -> None:
     assert await world.repair() == ["shards given their row again, so that their events are published: 1"]
     assert (await world.verify()).hold
     assert await world.repair() == []
+
+
+async def test_a_pool_that_was_counted_wrongly_is_counted_anew(world: World) -> None:
+    async with world.database.transaction() as connection:
+        await PoolChangeRepository(connection).fold(datetime.now(UTC))
+    await world.spoil("UPDATE pool_counts SET certificates = certificates + 1")
+    await world.spoil("INSERT INTO pool_changes VALUES ('GC-5000', NULL, 'retired', 3)")
+    assert await world.repair() == ["products whose certificates were counted anew: 1"]
+    assert (await world.verify()).hold
 
 
 async def test_what_waits_for_a_part_that_stands_still_is_said(
