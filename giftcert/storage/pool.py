@@ -131,7 +131,8 @@ class PoolRepository(Repository):
         """Return the counts of every product that has certificates; many changes are added up on the occasion."""
         rows = await self._fetch(_COUNTS, now - cooling_period, MOST_COOLING, low_threshold)
         if rows and rows[0][-1] > MOST_CHANGES:
-            await PoolChangeRepository(self._connection).fold(now)
+            async with self._connection.transaction():
+                await PoolChangeRepository(self._connection).fold(now)
         return [_counted(row, now) for row in rows]
 
     async def _copy_new(

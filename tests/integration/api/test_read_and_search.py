@@ -145,6 +145,10 @@ async def test_operations_count_the_pool(api: Api, stock: Stock) -> None:
         "available": 3,
         "cooling": 1,
         "statuses": {"available": 3, "reserved": 1},
+        "lowThreshold": 1_000,
+        "sold": 0,
+        "soldSince": None,
+        "emptyAt": None,
     }
     assert (await api.as_role("channel", "/pool")).status_code == 403
 
