@@ -92,11 +92,10 @@ class PoolLoader:
             begun = await self._start(await self._check(file), digest)
         while True:
             begun = await self._seal(file, begun)
-            if PoolFile.open(file.path) != file:
+            if begun.sealed < begun.quantity or PoolFile.open(file.path) != file:
                 await self._drop(begun)
-                raise PoolFileError(
-                    f"{file.path} changed while it was read; nothing was imported, so start again"
-                )
+                what = f"{file.path}, or the length of its numbers or CVCs by the product, changed meanwhile"
+                raise PoolFileError(f"{what}; nothing was imported, so start again")
             if await self._load(begun):
                 return begun
             begun = replace(begun, sealed=0)

@@ -1,12 +1,14 @@
 """A file of certificates comes into the pool whole or not at all, and goes on where a crash stopped it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from giftcert.domain.numbers import number_from_digits
+from giftcert.domain.products import Product
 from giftcert.lifecycle import pool_import
 from giftcert.lifecycle.pool_import import FileRefusedError, PoolLoader, Progress
 from giftcert.pool_file import PoolFile, PoolFileError
@@ -48,12 +50,16 @@ def good_file(tmp_path: Path, count: int = 5) -> PoolFile:
 
 
 async def load(
-    tables: Tables, keyring: Keyring, file: PoolFile, progress: Progress = lambda *_: None
+    tables: Tables,
+    keyring: Keyring,
+    file: PoolFile,
+    progress: Progress = lambda *_: None,
+    product: Product = GIFT,
 ) -> PoolImport:
     async with tables.database.transaction() as connection:
-        await ProductRepository(connection).put([GIFT])
+        await ProductRepository(connection).put([product])
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
-    return await PoolLoader(tables.database, keyring, GIFT, "olga", "Stream-0", clock, progress).load(file)
+    return await PoolLoader(tables.database, keyring, product, "olga", "Stream-0", clock, progress).load(file)
 
 
 async def opened(tables: Tables, keyring: Keyring) -> dict[str, str]:
@@ -243,8 +249,19 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(
         if stage.startswith("sealed") and done == 2:
             written(tmp_path, [f"{numbers(9)[8]},111111"])
 
-    with pytest.raises(PoolFileError, match="changed while it was read"):
+    with pytest.raises(PoolFileError, match="changed meanwhile"):
         await load(tables, keyring, file, change)
+    await assert_nothing_is_left(tables)
+
+
+async def test_an_import_whose_product_changes_meanwhile_is_refused(
+    tables: Tables, keyring: Keyring, tmp_path: Path
+) -> None:
+    file = good_file(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        await load(tables, keyring, file, killed_when("sealed", 2))
+    with pytest.raises(PoolFileError, match="length of its numbers or CVCs"):
+        await load(tables, keyring, file, product=replace(GIFT, cvc_length=4))
     await assert_nothing_is_left(tables)
 
 
