@@ -163,7 +163,9 @@ def _state(warehouse: Warehouse, made_at: datetime) -> dict[str, Any]:
         """SELECT (SELECT time_zone FROM settings) AS time_zone, (SELECT max(read_until) FROM loads) AS read_until,
             (SELECT count(*) FROM stream) AS events, (SELECT count(*) FROM order_records) AS orders,
             (SELECT count(*) FROM payment_records) AS payments, (SELECT count(*) FROM unread) AS unread,
-            (SELECT max(day) FROM days WHERE is_closed) AS closed_until"""
+            (SELECT max(day) FROM days WHERE is_closed) AS closed_until,
+            (SELECT coalesce(sum(events_after_close), 0)::BIGINT FROM days) AS after_close,
+            (SELECT count(*) FROM certificates WHERE events <> sequence) AS gaps"""
     ).as_dicts[0]
     return {**facts, "made_at": made_at}
 

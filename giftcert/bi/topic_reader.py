@@ -58,7 +58,7 @@ async def load(
         read_until = clock()
         spans, gone = await _spans(consumer, warehouse)
         done = _Progress(sum(map(len, spans.values())), progress)
-        await _read(consumer, warehouse, {one.topic: one for one in sources}, spans, done, clock)
+        await _read(consumer, warehouse, {one.topic: one for one in sources}, spans, done, read_until)
     finally:
         await consumer.stop()
     warehouse.remember_load(read_until, done.records, done.records - done.rows)
@@ -104,7 +104,7 @@ async def _read(
     sources: Mapping[str, Source],
     spans: Mapping[TopicPartition, range],
     done: _Progress,
-    clock: Callable[[], datetime],
+    read_until: datetime,
 ) -> None:
     left = {partition for partition, span in spans.items() if span}
     while left:
@@ -118,7 +118,7 @@ async def _read(
                 if one.offset < spans[partition].stop
             ]
             if records:
-                done.rows += warehouse.add(sources[topic], records, clock())
+                done.rows += warehouse.add(sources[topic], records, read_until)
                 done.records += len(records)
                 done.show(done.records, done.total)
         left = {one for one in left if await consumer.position(one) < spans[one].stop}

@@ -122,7 +122,10 @@ class Warehouse:
         return dict(self.query("SELECT partition, next_offset FROM positions WHERE topic = $1", topic).rows)
 
     def add(self, source: Source, records: Collection[ReadRecord], read_at: datetime) -> int:
-        """Add records and move the positions behind them, both or neither; return how many rows that made."""
+        """Add records and move the positions behind them, both or neither; return how many rows that made.
+
+        ``read_at`` is the instant of the load, the same for all that it reads.
+        """
         self.run(_BATCH)
         partitions, offsets, times, values = map(list, zip(*records, strict=True))
         self.query(_FILL, partitions, offsets, [1_000 * one for one in times], values)

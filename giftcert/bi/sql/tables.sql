@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS stream (
     cause_event_id VARCHAR,
     payload JSON NOT NULL,
     digest UBIGINT NOT NULL, -- of the whole record: a repeat has the same
-    read_at TIMESTAMPTZ NOT NULL -- when this file got it
+    read_at TIMESTAMPTZ NOT NULL -- read_until of the load that brought it
 );
 
 -- All_SalesOrder, every record as it came: the view `orders` has each message once. Whom a certificate is for is not

@@ -106,11 +106,18 @@ WHERE event_type = 'audit.snapshot'
 QUALIFY row_number() OVER (PARTITION BY product ORDER BY recorded_at DESC) = 1;
 
 -- Every day, and whether it is closed: nothing can be recorded in it any more, and what was has been read. An event
--- waits for the stream for seconds, at most minutes; an hour after midnight it is there.
+-- waits for the stream for seconds, at most minutes; an hour after midnight it is there. Events that a later load still
+-- found in a day that an earlier one had closed are counted: then the stream was late by more than that hour.
 CREATE OR REPLACE VIEW days AS
-SELECT day, events, ends_at, coalesce(ends_at + INTERVAL 1 HOUR <= (SELECT max(read_until) FROM loads), false) AS is_closed
-FROM (
+WITH ended AS (
     SELECT day, count(*) AS events,
         timezone((SELECT time_zone FROM settings), CAST(day + INTERVAL 1 DAY AS TIMESTAMP)) AS ends_at
     FROM events GROUP BY day
-);
+), closed AS (
+    SELECT ended.*, read_until AS closed_by
+    FROM ended ASOF LEFT JOIN loads ON ends_at + INTERVAL 1 HOUR <= read_until
+)
+SELECT closed.day, closed.events, ends_at, closed_by IS NOT NULL AS is_closed,
+    count(*) FILTER (read_at > closed_by) AS events_after_close
+FROM closed JOIN events ON events.day = closed.day
+GROUP BY ALL;

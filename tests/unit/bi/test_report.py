@@ -98,6 +98,20 @@ def test_what_differs_from_the_snapshot_is_said_first_and_stands_out(sold: Fille
     assert re.search(r'class="number stands-out">\N{MINUS SIGN}0.01<', other.page)
 
 
+def test_events_that_are_missing_or_late_are_said_first(sold: Filled) -> None:
+    before = rendered(sold).page.partition("<nav")[0]
+    assert "Events are missing" not in before
+    assert "The stream was late" not in before
+
+    sold.stream.event(
+        "redemption.captured", sequence=4, certificate=2, amount={"amount": 1, "currency": "RUB"}
+    )
+    sold.load(NOON + 5 * DAY)
+    page = rendered(sold).page.partition("<nav")[0]
+    assert "certificates with a gap in their sequence: 1" in page
+    assert "events that came into days closed before: 1" in page
+
+
 def test_without_a_snapshot_nothing_is_said_to_be_reconciled(sold: Filled) -> None:
     assert "Not reconciled yet" in rendered(sold).page
 
