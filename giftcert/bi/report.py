@@ -18,6 +18,7 @@ from giftcert.bi.wording import number_text, value_text
 
 _LEFT_OUT = {"counted_by", "currency"}
 _LEFT = {"key", "figure", "latest", "earliest", "as_of"}  # columns of texts and instants
+_COMPARED = {"counted", "snapshot", "difference"}
 _MONEY = Column({}, "money")
 
 
@@ -128,7 +129,7 @@ def _part(figure: Figure, rows: Sequence[dict[str, Any]], currency: str | None, 
     blocks = [
         Block(
             None if name == "all" else counted_by(name, language),
-            [_cells(row, names, language) for row in some],
+            [[_cell(row, name, language) for name in names] for row in some],
         )
         for name, some in by
     ]
@@ -136,25 +137,24 @@ def _part(figure: Figure, rows: Sequence[dict[str, Any]], currency: str | None, 
     return Part(currency, Markup(chart) if chart else None, headings, blocks)  # noqa: S704 - drawn by us
 
 
-def _cells(row: dict[str, Any], names: Sequence[str], language: Language) -> list[Cell]:
-    return [_cell(row, name, language) for name in names]
-
-
 def _cell(row: dict[str, Any], name: str, language: Language) -> Cell:
-    """Amounts of the reconciliation are of the row's currency, if its figure is one of money."""
-    value, kind = row[name], column(name)
     if "figure" in row:
-        if name == "figure":
-            what, _, status = value.partition(" ")
-            text = column("nominal_issued" if what == "issued" else what).texts[language]
-            return Cell(f"{text} {status}".strip(), is_number=False)
-        if name in {"counted", "snapshot", "difference"} and row["currency"]:
-            kind = _MONEY
-    is_number = name not in _LEFT
-    text = value_text(value, kind, row.get("currency"), language)
-    if name == "key" and row.get("counted_by") == "all":
-        text = counted_by("all", language)
-    return Cell(text, is_number, stands_out=name == "difference" and bool(value))
+        return _compared(row, name, language)
+    if name == "key" and row["counted_by"] == "all":
+        return Cell(counted_by("all", language), is_number=False)
+    return Cell(value_text(row[name], column(name), row.get("currency"), language), name not in _LEFT)
+
+
+def _compared(row: dict[str, Any], name: str, language: Language) -> Cell:
+    """A cell of the reconciliation, where a row has a currency if its figure is one of money."""
+    value = row[name]
+    if name == "figure":
+        what, _, status = value.partition(" ")
+        text = column("nominal_issued" if what == "issued" else what).texts[language]
+        return Cell(f"{text} {status}".strip(), is_number=False)
+    kind = _MONEY if row["currency"] and name in _COMPARED else column(name)
+    text = value_text(value, kind, row["currency"], language)
+    return Cell(text, name not in _LEFT, stands_out=name == "difference" and bool(value))
 
 
 def _state(warehouse: Warehouse, made_at: datetime) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_only_the_days_chosen_are_shown(sold: Filled) -> None:
     [sales] = re.findall(r'<section id="sales">.*?</section>', page, re.DOTALL)
     assert "2026-11-24" in sales
     assert "2026-11-23" not in sales
-    assert "from 2026-11-24" in page
+    assert "from 2026-11-24 to 2026-11-24" in " ".join(page.split())
 
 
 def test_what_differs_from_the_snapshot_is_said_first_and_stands_out(sold: Filled) -> None:
