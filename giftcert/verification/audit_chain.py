@@ -45,7 +45,7 @@ class ChainCheck:
             missing = f"{last + 1}" if link.number == last + 2 else f"{last + 1} to {link.number - 1}"
             self.findings.add(LINK_MISSING.broken(missing, "", "a link of the audit chain", "none"))
         elif seal_of(self.keyring, link, before) != link.seal:
-            seen = f"another seal, over {len(link.event_ids)} events linked at {link.linked_at}"
+            seen = f"another seal; number of events linked at {link.linked_at}: {len(link.event_ids)}"
             self.findings.add(LINK_CHANGED.broken(f"{link.number}", "", "as it was sealed", seen))
 
     def differs(self, event: RecordedEvent, *, committed: bool) -> Iterator[tuple[Rule, str, str]]:

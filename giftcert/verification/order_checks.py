@@ -63,7 +63,7 @@ def _inputs_lost(order: Order, received: int) -> Iterator[Violation]:
     """Each message that was received and new raised the revision by one, as did each word of a person on a refund."""
     known = order.revision - len(order.shares)
     if received > known:
-        expected = f"{received} messages folded, which the inbox has"
+        expected = f"as many messages folded as the inbox has, {received}"
         yield INPUT_LOST.broken(order.order_id, "", expected, f"at most {known}")
 
 

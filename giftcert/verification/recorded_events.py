@@ -164,7 +164,7 @@ class FoldCheck:
         """Yield what is wrong when there are no more events."""
         row = self._certificate
         if self._last != row.sequence:
-            yield self._gap(f"{row.sequence} events", f"the last is {self._last}")
+            yield self._gap(f"events up to {row.sequence}", f"the last is {self._last}")
         stored, folded = Shown(row.shown_status, row.refund_state, row.balance, row.held), self._shown()
         if self._is_whole and folded != stored:
             expected = f"{folded}, as its events fold"
