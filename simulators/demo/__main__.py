@@ -44,7 +44,7 @@ def options_of(arguments: list[str] | None = None) -> Options:
 async def _play(options: Options, console: Console) -> int:
     result = await perform(options, console)
     if options.as_json:
-        print(json.dumps(as_json(result), ensure_ascii=False))  # noqa: T201
+        print(json.dumps(as_json(result, stack_ends=options.stack_ends), ensure_ascii=False))  # noqa: T201
     else:
         show(console, result, stack_ends=options.stack_ends)
     return 0 if result.came_out else 1

@@ -74,7 +74,7 @@ def show(console: Console, result: Result, *, stack_ends: bool) -> None:
     console.print(_table(result.checks, ("", "check", "outcome")))
 
 
-def as_json(result: Result) -> dict[str, Any]:
+def as_json(result: Result, *, stack_ends: bool) -> dict[str, Any]:
     """Return the same for programs."""
     return {
         "cameOut": result.came_out,
@@ -88,7 +88,7 @@ def as_json(result: Result) -> dict[str, Any]:
         },
         "latencySeconds": {name: _percentiles(times) for name, times in result.latency.items()},
         "waitingRefunds": result.waiting_refunds,
-        "webUrl": result.web_url,
+        "webUrl": None if stack_ends else result.web_url,
     }
 
 

@@ -61,6 +61,7 @@ def test_no_column_repeats_another() -> None:
 def test_there_is_no_link_into_a_stack_that_ends_with_the_demo() -> None:
     text = "\n".join(shown(RESULT, stack_ends=True))
     assert "http" not in text
+    assert as_json(RESULT, stack_ends=True)["webUrl"] is None
     assert "`make demo KEEP=1` leaves all running to look at the refunds that wait for a person." in text
 
 
@@ -76,7 +77,7 @@ def test_what_is_not_as_expected_is_named_before_the_tables_and_its_link_is_whol
 
 
 def test_programs_get_the_same_as_json() -> None:
-    said = json.loads(json.dumps(as_json(RESULT)))
+    said = json.loads(json.dumps(as_json(RESULT, stack_ends=False)))
     assert (said["cameOut"], said["issued"], said["webUrl"]) == (True, {"im": 200, "pos": 102}, LINK)
     assert said["figures"]["revenue"] == {"amount": 123_456_789, "currency": "RUB"}
     assert said["latencySeconds"]["reservation"] == {"p50": 0.004, "p99": 0.012}
