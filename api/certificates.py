@@ -18,6 +18,7 @@ from api.schemas import (
     CERTIFICATE_ID,
     LONGEST_ID,
     NO_NUL,
+    WORKFLOW_URL,
     CertificateId,
     FreeText,
     Money,
@@ -104,7 +105,7 @@ class CertificateView(CertificateSummary):
     order: OrderView | None
     refund_cases: list[RefundCaseView]
     history: list[PastEventView] = Field(description="In order of `sequence`; `historyAfter` pages on")
-    web_url: str = Field(description="The workflow, for support")
+    web_url: str = Field(description="The workflow, for support", examples=[WORKFLOW_URL])
 
 
 class CertificatePage(Schema):

@@ -32,7 +32,15 @@ class PartStatus(Schema):
     )
 
 
-@router.get("/healthz", responses={200: {"content": {"application/json": {"example": {"status": "ok"}}}}})
+@router.get(
+    "/healthz",
+    responses={
+        200: {
+            "description": "The process answers",
+            "content": {"application/json": {"example": {"status": "ok"}}},
+        }
+    },
+)
 async def is_alive() -> dict[str, str]:
     """Answer as long as the process does."""
     return {"status": "ok"}
@@ -64,7 +72,12 @@ async def explain_problem(name: str) -> dict[str, Any]:
 @metrics_router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"example": _METRIC}}}},
+    responses={
+        200: {
+            "description": "All figures",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": _METRIC}},
+        }
+    },
 )
 async def read_metrics() -> Response:
     """Metrics in the format of Prometheus."""

@@ -16,6 +16,7 @@ from api.problems import InvalidFieldError, Problem, ProblemError
 from api.schemas import (
     CERTIFICATE_ID,
     LARGEST_AMOUNT,
+    WORKFLOW_URL,
     DecisionWord,
     FreeText,
     Money,
@@ -89,7 +90,7 @@ class PendingRefund(RefundCaseView):
 
     certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
     customer_id: str | None = Field(examples=["C-77"])
-    reason_text: str | None
+    reason_text: str | None = Field(examples=["What came back is not the price of the line."])
     price: Money
     captured: Money
     refunded: Money
@@ -100,7 +101,7 @@ class PendingRefund(RefundCaseView):
         description="What may be taken from the balance once the money is back, in minor units"
     )
     agreed: AgreementView | None
-    web_url: str
+    web_url: str = Field(examples=[WORKFLOW_URL])
 
 
 class PendingRefundPage(Schema):
@@ -153,7 +154,10 @@ class AwaitingSecond(Schema):
 
 
 class ResolutionAnswer(RootModel[Annotated[ResolutionView | AwaitingSecond, Field(discriminator="outcome")]]):
-    """Either answer to a decision; one type for 200 and 202, as clients decode by it whatever the status."""
+    """What came of a decision, or that another person has to repeat it; `outcome` says which.
+
+    One type for 200 and 202, as clients decode by it whatever the status.
+    """
 
 
 def case_view(state: CertificateState, sale: Sale, case: RefundCase) -> RefundCaseView:

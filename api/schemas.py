@@ -24,6 +24,7 @@ from giftcert.domain.certificate.state import Status as DomainStatus
 from giftcert.sensitive_text import is_sensitive
 
 CERTIFICATE_ID = "01936f8e-5a00-7c3e-9d4b-0a1b2c3d4e5f"
+WORKFLOW_URL = f"http://127.0.0.1:8233/namespaces/default/workflows/certificate-{CERTIFICATE_ID}"
 LONGEST_ID = 200
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text cannot hold it
 LARGEST_AMOUNT = 2**53

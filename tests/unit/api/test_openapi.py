@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from api.main import create_app
 from api.openapi import render
@@ -42,6 +43,7 @@ CONTRACT = {
 }
 OPEN = {"/healthz", "/readyz", "/metrics"}
 DOCUMENT: dict[str, Any] = json.loads(render())
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -86,6 +88,27 @@ def test_every_answer_with_a_body_shows_an_example(method: str, path: str, opera
     for status, response in operation["responses"].items():
         for content in response.get("content", {}).values():
             assert shows_example(content), f"{method} {path} {status}"
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), list(operations()))
+def test_every_example_of_an_answer_is_as_its_schema_says(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    for status, response in operation["responses"].items():
+        for content in response.get("content", {}).values():
+            schema = json.loads(json.dumps(content["schema"]).replace("#/components/schemas", "#/$defs"))
+            defined = json.loads(json.dumps(SCHEMAS).replace("#/components/schemas", "#/$defs"))
+            validator = Draft202012Validator(schema | {"$defs": defined})
+            shown = [one["value"] for one in content.get("examples", {}).values()]
+            for example in [*shown, *([content["example"]] if "example" in content else [])]:
+                assert list(validator.iter_errors(example)) == [], f"{method} {path} {status}"
+
+
+def test_the_answer_to_the_first_of_two_persons_is_shown_as_such() -> None:
+    responses = DOCUMENT["paths"]["/refunds/{refundCaseId}/resolution"]["post"]["responses"]
+    shown = {status: responses[status]["content"]["application/json"]["example"] for status in ("200", "202")}
+
+    assert (shown["200"]["outcome"], shown["202"]["outcome"]) == ("decided", "awaitingSecond")
 
 
 def shows_example(part: object) -> bool:
@@ -145,9 +168,6 @@ def references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for child in node:
             yield from references(child)
-
-
-SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 
 def leads_to(part: Any) -> set[str]:
@@ -211,6 +231,7 @@ def test_every_field_says_what_it_means_and_every_number_in_what_unit(name: str)
 def test_every_parameter_says_what_it_means(method: str, path: str, operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         assert parameter.get("description"), f"{method} {path} {parameter['name']}"
+        assert "null" not in json.dumps(parameter["schema"]), "no query and no header can say null"
 
 
 def test_integers_have_64_bits_so_that_no_generator_makes_32_of_them() -> None:
