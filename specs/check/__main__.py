@@ -45,6 +45,8 @@ def check_contract() -> str:
 
 def check_breaking() -> str:
     """Name what breaks partners, against the specifications that were released last."""
+    if not RELEASED.exists():
+        return "nothing was released yet"
     BUILD.mkdir(parents=True, exist_ok=True)
     found = [*breaking_changes(RELEASED / "openapi.json", SPECS / "openapi.json")]
     topics = []
