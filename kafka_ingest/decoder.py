@@ -7,7 +7,7 @@ from typing import TypeAlias
 from giftcert.contracts.clients import ClientRecord, decode_client
 from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError, require_known_channel
 from giftcert.contracts.orders import STATED_TYPES, AnyOrder, decode_order, probe_order
-from giftcert.contracts.payments import PaymentRecord, decode_payment
+from giftcert.contracts.payments import PaymentRecord
 from kafka_ingest.quarantine import TOO_LARGE, UNDECODABLE_BATCH, Outcomes, failed, malformed
 from kafka_ingest.records import InputRecord, Topics, size_of, written_at
 from kafka_ingest.undecodable_batches import UNDECODABLE
@@ -58,7 +58,7 @@ def decode(records: Iterable[InputRecord], topics: Topics, record_limit: int) ->
 
 def _decode(record: InputRecord, batch: DecodedBatch, topics: Topics) -> None:
     if record.topic == topics.payments:
-        batch.payments.append((record, decode_payment(record.value)))
+        batch.payments.append((record, topics.decode_payment(record.value)))
     elif record.topic == topics.clients:
         batch.clients.append((record, decode_client(record.key, record.value, written_at(record))))
     else:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Self
 
+from giftcert.contracts.payment_formats import PaymentDecoder, payment_decoder
+from giftcert.contracts.payments import decode_payment
 from giftcert.settings import Settings
 from giftcert.storage.quarantine import Place
 
@@ -58,17 +60,19 @@ def size_of(data: bytes | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The three input topics, and the channels whose orders can be led."""
+    """The three input topics, the channels whose orders can be led, and what decodes a payment."""
 
     orders: str
     payments: str
     clients: str
     channels: tuple[str, ...]
+    decode_payment: PaymentDecoder = decode_payment
 
     @classmethod
     def of(cls, settings: Settings) -> "Topics":
         """Return the topics of the settings."""
-        return cls(settings.topic_orders, settings.topic_payments, settings.topic_clients, settings.channels)
+        names = (settings.topic_orders, settings.topic_payments, settings.topic_clients)
+        return cls(*names, settings.channels, payment_decoder(settings))
 
     @property
     def names(self) -> tuple[str, str, str]:

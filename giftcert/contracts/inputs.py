@@ -15,14 +15,14 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.explained import ExplainedWord
 
 LONGEST_IDENTIFIER = 200  # identities are indexed, and an index row has a greatest size
-_GREATEST_AMOUNT = 2**53 - 1  # every JSON reader keeps integers exact up to here; bigint holds sums of them
+GREATEST_AMOUNT = 2**53 - 1  # every JSON reader keeps integers exact up to here; bigint holds sums of them
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 Identifier: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_IDENTIFIER)]
 ShortText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 # Amounts are minor units of the message's currency; below 0 on an order line that takes something off.
-Amount: TypeAlias = Annotated[int, Meta(ge=0, le=_GREATEST_AMOUNT)]
-SignedAmount: TypeAlias = Annotated[int, Meta(ge=-_GREATEST_AMOUNT, le=_GREATEST_AMOUNT)]
+Amount: TypeAlias = Annotated[int, Meta(ge=0, le=GREATEST_AMOUNT)]
+SignedAmount: TypeAlias = Annotated[int, Meta(ge=-GREATEST_AMOUNT, le=GREATEST_AMOUNT)]
 # "$" alone lets a newline follow.
 Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", max_length=3)]
 Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -108,10 +108,22 @@ class _TypeOnly(msgspec.Struct, rename="camel"):
     event_type: str
 
 
-_TYPE: msgspec.json.Decoder[_TypeOnly] = msgspec.json.Decoder(_TypeOnly)
+class _SnakeTypeOnly(msgspec.Struct):
+    event_type: str
 
 
-def read_known(decoder: msgspec.json.Decoder[Message], value: bytes | None, types: frozenset[str]) -> Message:
+_TYPE: dict[str, msgspec.json.Decoder[_TypeOnly] | msgspec.json.Decoder[_SnakeTypeOnly]] = {
+    "eventType": msgspec.json.Decoder(_TypeOnly),
+    "event_type": msgspec.json.Decoder(_SnakeTypeOnly),
+}
+
+
+def read_known(
+    decoder: msgspec.json.Decoder[Message],
+    value: bytes | None,
+    types: frozenset[str],
+    type_field: str = "eventType",
+) -> Message:
     """Decode a message of one of these types; one of another type may have any shape otherwise.
 
     Raises:
@@ -123,7 +135,7 @@ def read_known(decoder: msgspec.json.Decoder[Message], value: bytes | None, type
     try:
         message = decoder.decode(value)
     except _UNREADABLE as error:
-        event_type = _type_of(value)
+        event_type = _type_of(value, type_field)
         if event_type is None or event_type in types:
             raise _malformed(error) from None  # the original may quote the value
         raise UnknownEventTypeError(event_type) from None
@@ -137,18 +149,22 @@ def read_record(
 ) -> AnyRecord:
     """Decode and raise as ``read_known`` does; the instant is in UTC, and PostgreSQL can keep the text."""
     record = read_known(decoder, value, types)
-    # A NUL character is looked for where the bytes hint at one.
-    if b"\\u0000" in (value or b"") and _has_nul(msgspec.to_builtins(record)):
-        raise MalformedRecord("invalidField", "value: expected text without NUL characters")
+    refuse_nul(record, value)
     occurred_at = in_utc(record.occurred_at, "occurredAt")
     if occurred_at is record.occurred_at:
         return record
     return structs.replace(record, occurred_at=occurred_at)
 
 
-def _type_of(value: bytes) -> str | None:
+def refuse_nul(record: msgspec.Struct, value: bytes | None) -> None:
+    """Refuse a NUL character, which PostgreSQL cannot keep; it is looked for where the bytes hint at one."""
+    if b"\\u0000" in (value or b"") and _has_nul(msgspec.to_builtins(record)):
+        raise MalformedRecord("invalidField", "value: expected text without NUL characters")
+
+
+def _type_of(value: bytes, field: str) -> str | None:
     try:
-        return _TYPE.decode(value).event_type
+        return _TYPE[field].decode(value).event_type
     except _UNREADABLE:
         return None
 

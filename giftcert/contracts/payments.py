@@ -64,7 +64,11 @@ _STORED: msgspec.msgpack.Decoder[_StoredPayment] = msgspec.msgpack.Decoder(_Stor
 
 def decode_payment(value: bytes | None) -> PaymentRecord:
     """Decode a payment message and hold it against the contract; raises as ``read_known``."""
-    record = read_record(_DECODER, value, EVENT_TYPES)
+    return checked(read_record(_DECODER, value, EVENT_TYPES))
+
+
+def checked(record: PaymentRecord) -> PaymentRecord:
+    """Return a decoded payment in which all fits together, whatever its owner's format; raises ``MalformedRecord``."""
     if record.tender == GIFT_CERTIFICATE and record.certificate_id is None:
         raise MalformedRecord("certificateMissing", "certificateId: required with this tender")
     if record.tender == GIFT_CERTIFICATE and record.amount == 0:

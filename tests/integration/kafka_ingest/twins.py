@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
+import giftcert.contracts.payments
 import kafka_ingest.decoder
 from giftcert.contracts.clients import decode_client
 from giftcert.contracts.inputs import MalformedRecord
 from giftcert.contracts.orders import decode_order, probe_order
-from giftcert.contracts.payments import decode_payment
+from giftcert.contracts.payments import PaymentRecord, checked
 from giftcert.security.keyring import Keyring
 from giftcert.storage.certificates import encode_state
 from giftcert.storage.database import Database
@@ -156,9 +158,9 @@ def strict_decoders(patch: pytest.MonkeyPatch, event_ids: Iterable[str]) -> None
         refuse(value)
         return probe_order(value)
 
-    def strict_payment(value: bytes | None) -> Any:
-        refuse(value)
-        return decode_payment(value)
+    def strict_payment(record: PaymentRecord) -> PaymentRecord:
+        refuse(msgspec.json.encode(record))
+        return checked(record)
 
     def strict_client(key: bytes | None, value: bytes | None, written_at: Any) -> Any:
         refuse(value)
@@ -166,5 +168,5 @@ def strict_decoders(patch: pytest.MonkeyPatch, event_ids: Iterable[str]) -> None
 
     patch.setattr(kafka_ingest.decoder, "decode_order", strict_order)
     patch.setattr(kafka_ingest.decoder, "probe_order", strict_probe)
-    patch.setattr(kafka_ingest.decoder, "decode_payment", strict_payment)
+    patch.setattr(giftcert.contracts.payments, "checked", strict_payment)
     patch.setattr(kafka_ingest.decoder, "decode_client", strict_client)

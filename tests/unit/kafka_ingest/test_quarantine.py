@@ -1,12 +1,14 @@
 """What a record that cannot be applied names, so that nothing of it is released meanwhile."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from giftcert.contracts.payments import PaymentRecord
 from giftcert.security.keyring import Keyring
 from giftcert.storage.quarantine import NamedThings, order_digest
 from kafka_ingest.decoder import decode
@@ -110,16 +112,15 @@ def test_digests_are_of_no_use_without_the_keyring(keyring: Keyring, tmp_path: P
     assert order_digest(keyring, "IM-1001") != order_digest(other, "IM-1001")
 
 
-def test_a_fault_of_ours_in_decoding_rejects_the_record_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: object) -> object:
+def test_a_fault_of_ours_in_decoding_rejects_the_record_alone() -> None:
+    def broken(_: object) -> PaymentRecord:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kafka_ingest.decoder.decode_payment", broken)
     records = [
         InputRecord("payments", 0, 0, b"k", raw(payment())),
         InputRecord("orders", 0, 0, b"k", raw(order())),
     ]
-    batch = decode(records, TOPICS, 1_000_000)
+    batch = decode(records, replace(TOPICS, decode_payment=broken), 1_000_000)
     [rejection] = batch.rejections
     assert (rejection.reason, rejection.detail) == ("recordFails", "ZeroDivisionError")
     assert len(batch.orders) == 1
