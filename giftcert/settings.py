@@ -117,6 +117,14 @@ class Settings(BaseSettings):
     topic_payments: str = "All_Payments"
     topic_clients: str = "All_Clients"
     topic_stream: str = "GiftCertificates.Stream"
+    payments_format: Literal["contract", "acquirer"] = Field(
+        "contract",
+        description="Shape of the messages on the topic of payments: contract, as specs/asyncapi.yaml has it, "
+        "or acquirer (docs/integration/formats.md)",
+    )
+    payments_channel_codes: dict[int, str] = Field(
+        {1: "im", 2: "pos"}, description="Our channels by the numeric codes of the format acquirer"
+    )
     topic_partitions: int = Field(8, ge=1, description="Partitions of a topic that `giftcert setup` makes")
     topic_replication: int = Field(-1, ge=-1, description="Copies of those; -1: as the broker is set")
     ingest_group: str = Field("giftcert-ingest", description="Consumer group of ingest")
@@ -219,6 +227,11 @@ class Settings(BaseSettings):
     refund_allocation_wait: Duration = Field(24 * _HOUR, description="requested to allocationMissing")
     refund_payment_wait: Duration = Field(
         7 * _DAY, description="requested to refundPaymentMissing or amountMismatch"
+    )
+    notification_wait: Duration = Field(
+        24 * _HOUR,
+        gt=timedelta(0),
+        description="For CRM to fetch number and CVC, until alert.notificationUndeliverable",
     )
     refund_stuck_after: Duration = Field(24 * _HOUR, gt=timedelta(0), description="First alert.refundStuck")
     cancelled_without_refund_after: Duration = Field(

@@ -279,10 +279,19 @@ def described(name: str, schema: Mapping[str, Any], *places: str) -> dict[str, A
 
 def open_words(*sets: type[ExplainedWord]) -> dict[str, Any]:
     """Return the schema of a text that is one of these words, or one that a later version adds."""
-    words = {word.value: word.explanation for one in sets for word in one}
+    words = words_of(*sets)
     lines = [f"- `{word}`: {explanation}" for word, explanation in words.items()]
     return {
         "type": "string",
         "description": "\n".join((*lines, "- any other word: one of a later version.")),
         OPEN_WORDS: list(words),
     }
+
+
+def words_of(*sets: type[ExplainedWord]) -> dict[str, str]:
+    """Return the words of several sets with their explanations; the first set that has a word explains it."""
+    words: dict[str, str] = {}
+    for one in sets:
+        for word in one:
+            words.setdefault(word.value, word.explanation)
+    return words

@@ -19,6 +19,7 @@ class Policy:
     refund_allocation_wait: timedelta = timedelta(hours=24)
     refund_payment_wait: timedelta = timedelta(days=7)
     cancelled_without_refund_after: timedelta = timedelta(days=7)
+    notification_wait: timedelta = timedelta(hours=24)
     refund_stuck_after: timedelta = timedelta(hours=24)
     escalation_factor: float = 2.0
     escalation_longest: timedelta = timedelta(days=30)

@@ -14,7 +14,7 @@ from giftcert.contracts.notices import Component, FailureReason, ProcessingFaile
 from giftcert.contracts.stream import EventRecord, stamp
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.deadlines import Deadline, is_over, next_deadline
+from giftcert.domain.certificate.deadlines import Deadline, deadlines, is_over, next_deadline
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.lines import concerned_by_holder
@@ -108,9 +108,18 @@ class Review:
         deadline = next_deadline(self.state, self._policy, self._passed_over)
         return min(filter(None, (deadline.at if deadline else None, self.look_again)), default=None)
 
+    @property
+    def timer_instant(self) -> datetime | None:
+        """The same for the timer of its run: what the sweep finds when it is due is left out."""
+        if self._is_at_rest:
+            return None
+        due = (one for one in deadlines(self.state, self._policy) if one.has_timer)
+        instants = [one.at for one in due if one.message not in self._passed_over]
+        return min(filter(None, (*instants, self.look_again)), default=None)
+
     def timer(self, timer_at: datetime | None) -> datetime | None:
-        """Return what the timer of its run will be set to: it is moved only when the next instant comes earlier."""
-        return None if self.is_over else min(filter(None, (timer_at, self.next_instant)), default=None)
+        """Return what the timer of its run will be set to: it is moved only when its instant comes earlier."""
+        return None if self.is_over else min(filter(None, (timer_at, self.timer_instant)), default=None)
 
     @property
     def _is_at_rest(self) -> bool:

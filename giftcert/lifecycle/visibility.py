@@ -35,7 +35,7 @@ def snapshot(
     """
     sealed = sealed_secrets(review)
     state, parked = review.state, len(review.parked)
-    said, seen = details(state, review.next_instant), visibility(state)
+    said, seen = details(state, review.timer_instant), visibility(state)
     for (_, name), mask in masks.items():
         said = said.replace(literal(name), literal(mask))
     order_id = masks.get(("orderId", seen.order_id or ""), seen.order_id)
@@ -44,7 +44,7 @@ def snapshot(
     return Snapshot(
         status=state.shown_status,
         over=review.is_over,
-        next_instant=review.next_instant,
+        next_instant=review.timer_instant,
         details=said,
         waiting_for=waiting_for(state),
         visibility=replace(seen, order_id=order_id),

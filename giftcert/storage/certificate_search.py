@@ -18,7 +18,14 @@ _CONDITIONS = {
         WHERE e.payload ? 'refundId' AND e.payload ->> 'refundId' = {})""",
     "reservation_id": """c.certificate_id = (SELECT r.certificate_id FROM reservations AS r
         WHERE r.reservation_id = {})""",
-    "customer_id": "c.customer_id = {}",
+    # Bought by the client, or by one who was merged into the client, at any remove; UNION ends a ring of merges.
+    "customer_id": """c.customer_id IN (
+        WITH RECURSIVE merged (client_id) AS (
+            SELECT {}::text
+            UNION
+            SELECT k.client_id FROM clients AS k JOIN merged ON k.merged_into = merged.client_id
+        )
+        SELECT client_id FROM merged)""",
     "last_four": "c.last_four = {} AND c.order_id IS NOT NULL",
 }
 

@@ -176,14 +176,14 @@ def _own_fields(kind: EventKind) -> Schema:
     hints = [get_type_hints(maker, include_extras=True) for maker in kind.classes]
     properties: Schema = {}
     for field in fields(kind.classes[0]):
-        sets = dict.fromkeys(one for of_maker in hints for one in _sets_of(of_maker[field.name]))
+        sets = dict.fromkeys(one for of_maker in hints for one in sets_of(of_maker[field.name]))
         properties[camel_case(field.name)] = open_words(*sets) if sets else _schema_of(hints[0][field.name])
     if kind.event_type == notices.InvariantViolated.type:
         properties["invariant"] = {**properties["invariant"], "description": _RULES}
     return properties
 
 
-def _sets_of(hint: Any) -> tuple[type[ExplainedWord], ...]:  # noqa: ANN401 - an annotation
+def sets_of(hint: Any) -> tuple[type[ExplainedWord], ...]:  # noqa: ANN401 - an annotation
     """Return the sets whose words a field may have."""
     if isinstance(hint, type) and issubclass(hint, ExplainedWord):
         return (hint,)
@@ -207,7 +207,7 @@ def _schema_of(hint: Any) -> Schema:  # noqa: ANN401 - an annotation
     """Return the schema of an annotated field; of a dataclass as ``payload_of`` writes it, with every field."""
     if is_money(hint):
         return _MONEY
-    if sets := _sets_of(hint):
+    if sets := sets_of(hint):
         return open_words(*sets)
     if hint in _SCALARS:
         return _SCALARS[hint]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.certificate import messages as m
+from giftcert.domain.certificate.notification import fetch_that_is_due
 from giftcert.domain.certificate.redemption_state import open_holds
 from giftcert.domain.certificate.refunds import next_case_deadline
 from giftcert.domain.certificate.sale import unpaid_at
@@ -23,6 +24,11 @@ class Deadline:
     def may_release(self) -> bool:
         """Whether time alone may then put the certificate back into the pool."""
         return isinstance(self.message, m.ReservationLapsed | m.UnpaidDeadlinePassed)
+
+    @property
+    def has_timer(self) -> bool:
+        """Whether a run sets its timer to it. What is nearly always over long before, the sweep finds when due."""
+        return not isinstance(self.message, m.NotificationOverdue)
 
 
 def next_deadline(
@@ -47,6 +53,9 @@ def deadlines(state: CertificateState, policy: Policy) -> list[Deadline]:
         for case in one.cases
     ]
     due += [(hold.expires_at, m.HoldLapsed(hold.redemption_id)) for hold in open_holds(state)]
+    if (fetch := fetch_that_is_due(state)) is not None:
+        overdue = m.NotificationOverdue(fetch.notification_id, fetch.requested_at)
+        due.append((fetch.requested_at + policy.notification_wait, overdue))
     if state.status in SPENDABLE and sale is not None:
         due.append((sale.valid_until, m.ValidityEnded()))
     return [Deadline(at, message) for at, message in due if at is not None]

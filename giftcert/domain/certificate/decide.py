@@ -6,6 +6,7 @@ from typing import assert_never
 
 from giftcert.domain.certificate import (
     disclosure,
+    notification,
     redemptions,
     refund_resolution,
     reservation,
@@ -68,6 +69,8 @@ def _apply(decision: Decision, message: m.Message) -> None:  # noqa: C901, PLR09
             refund_deadline_passed(decision, message)
         case m.HoldLapsed():
             redemptions.hold_lapsed(decision, message)
+        case m.NotificationOverdue():
+            notification.overdue(decision, message)
         case m.ValidityEnded():
             validity.ended(decision)
         case m.Reserve():

@@ -216,6 +216,24 @@ class UnexpectedReason(ExplainedWord):
     RESTORE_EXCEEDS_SPENT = "restoreExceedsSpent", "More would come back than was spent. Check the refund."
 
 
+class UndeliverableReason(ExplainedWord):
+    """Why the client does not get number and CVC."""
+
+    NO_ADDRESSEE = (
+        "noAddressee",
+        "The order names neither buyer nor recipient. Ask the channel whom it sold to.",
+    )
+    CLIENT_BLOCKED = (
+        "clientBlocked",
+        "CRM has blocked the client, so the request is suppressed. Unblock, or refund the order.",
+    )
+    CLIENT_ERASED = (
+        "clientErased",
+        "CRM has erased the client, and with it the recipient. Ask the channel, or refund the order.",
+    )
+    NOT_FETCHED = "notFetched", "CRM has not fetched number and CVC in time. Find out why, then ask anew."
+
+
 class Awaited(ExplainedWord):
     """What an open refund case waits for before a person is asked."""
 
@@ -299,6 +317,23 @@ class NotificationRequested:
     locale: str | None
     valid_until: datetime
     suppressed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationUndeliverableAlerted:
+    """The client does not get number and CVC: there is nobody to write to, or CRM has not fetched them in time.
+
+    CRM: mend what `reason` says; then `POST /certificates/{certificateId}/notifications` asks anew.
+    """
+
+    type: ClassVar[str] = "alert.notificationUndeliverable"
+    notification_id: str
+    order_id: str
+    line_id: str
+    customer_id: str | None
+    reason: UndeliverableReason
+    since: datetime
+    web_url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -613,6 +648,7 @@ PublicEvent: TypeAlias = (
     | Ordered
     | Issued
     | NotificationRequested
+    | NotificationUndeliverableAlerted
     | RedemptionAuthorized
     | RedemptionCaptured
     | RedemptionVoided

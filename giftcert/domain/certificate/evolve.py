@@ -11,7 +11,14 @@ from typing import assert_never
 
 from giftcert.domain.certificate import cases, lines, redemption_state
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.state import CertificateState, LineRef, Reservation, Sale, Status
+from giftcert.domain.certificate.state import (
+    AwaitedFetch,
+    CertificateState,
+    LineRef,
+    Reservation,
+    Sale,
+    Status,
+)
 
 
 def fold(state: CertificateState, events: Iterable[e.PublicEvent], at: datetime) -> CertificateState:
@@ -59,6 +66,10 @@ def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> Cert
         case e.UnpaidAlerted():
             sale = state.sale and replace(state.sale, unpaid_alerts=event.attempt, unpaid_alerted_at=at)
             return replace(state, sale=sale)
+        case e.NotificationRequested():
+            return _with_fetch(state, AwaitedFetch(event.notification_id, at))
+        case e.CvcDisclosed() | e.NotificationUndeliverableAlerted():
+            return _with_fetch(state, None)
         case e.Expired():
             return replace(state, status=Status.EXPIRED, balance=0)
         case e.Blocked():
@@ -68,12 +79,10 @@ def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> Cert
         case e.Retired():
             return replace(_end_reservation(state), status=Status.RETIRED)
         case (
-            e.NotificationRequested()
-            | e.RedemptionRejected()
+            e.RedemptionRejected()
             | e.RedemptionUncoveredAlerted()
             | e.PaymentWithoutCertificateAlerted()
             | e.CancelledWithoutRefundAlerted()
-            | e.CvcDisclosed()
             | e.CvcRefused()
             | e.VerificationLocked()
             | e.OperatorActed()
@@ -83,6 +92,12 @@ def _evolve(state: CertificateState, event: e.PublicEvent, at: datetime) -> Cert
             return state
         case _:
             assert_never(event)
+
+
+def _with_fetch(state: CertificateState, fetch: AwaitedFetch | None) -> CertificateState:
+    if state.sale is None or state.sale.awaited_fetch == fetch:
+        return state
+    return replace(state, sale=replace(state.sale, awaited_fetch=fetch))
 
 
 def _end_reservation(state: CertificateState) -> CertificateState:

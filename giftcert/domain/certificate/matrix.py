@@ -59,6 +59,7 @@ _ROWS: dict[MessageType, _Row] = {
     m.UnpaidDeadlinePassed: _IGNORED | _applied(S.ORDERED, to=[S.AVAILABLE]),
     m.RefundDeadlinePassed: _ALWAYS,
     m.HoldLapsed: _HOLD_MAY_END,
+    m.NotificationOverdue: _IGNORED | _applied(S.ISSUED),
     m.ValidityEnded: _IGNORED | _applied(*SPENDABLE, to=[S.EXPIRED]),
     m.Reserve: _REFUSED | _applied(S.AVAILABLE, to=[S.RESERVED]),
     m.ExtendReservation: _REFUSED | _applied(S.RESERVED),

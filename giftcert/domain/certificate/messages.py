@@ -64,6 +64,14 @@ class HoldLapsed:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationOverdue:
+    """CRM had until now to fetch number and CVC and write to the client, as it was asked at ``since``."""
+
+    notification_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ValidityEnded:
     """``validUntil`` has passed."""
 
@@ -177,7 +185,12 @@ class UnlockVerification(_Act):
 
 Fact: TypeAlias = LineChanged | SpendingReported
 DeadlinePassed: TypeAlias = (
-    ReservationLapsed | UnpaidDeadlinePassed | RefundDeadlinePassed | HoldLapsed | ValidityEnded
+    ReservationLapsed
+    | UnpaidDeadlinePassed
+    | RefundDeadlinePassed
+    | HoldLapsed
+    | NotificationOverdue
+    | ValidityEnded
 )
 Request: TypeAlias = (
     Reserve

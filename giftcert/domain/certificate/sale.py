@@ -17,10 +17,10 @@ from giftcert.domain.certificate.lines import (
     with_alerted_money,
     with_refusal,
 )
+from giftcert.domain.certificate.notification import announce
 from giftcert.domain.certificate.sale_money import SaleMoney
 from giftcert.domain.certificate.state import FOR_SALE, Line, Refusal, Reservation, Sale, Status
 from giftcert.domain.certificate.validity import valid_until
-from giftcert.domain.clients import find_client, survivor_of
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
 
@@ -214,29 +214,7 @@ def issue(decision: Decision, sale: Sale, standing: LineStanding) -> None:
         ),
         cause=cause,
     )
-    decision.record(notification(decision), cause=cause)
-
-
-def notification(decision: Decision) -> e.NotificationRequested:
-    """Return the request to write to the client: a merge's survivor, ``suppressed`` for a blocked one."""
-    sale, clients = decision.state.sale, decision.terms.clients
-    if sale is None or sale.valid_until is None:
-        raise ValueError("only an issued certificate is announced")
-    line = decision.state.line(sale.ref)
-    customer_id = survivor_of(clients, sale.customer_id)
-    client = find_client(clients, customer_id) or find_client(clients, sale.customer_id)
-    erased = client is not None and client.erased
-    return e.NotificationRequested(
-        notification_id=decision.new_id(),
-        kind=e.NotificationKind.CERTIFICATE_ISSUED,
-        order_id=sale.order_id,
-        customer_id=customer_id,
-        recipient=line.recipient if line and not erased else None,
-        preferred_channel=client.preferred_channel if client else None,
-        locale=client.locale if client else None,
-        valid_until=sale.valid_until,
-        suppressed=client.blocked if client else False,
-    )
+    announce(decision, cause)
 
 
 def unpaid_at(sale: Sale, line: Line | None, policy: Policy) -> datetime | None:

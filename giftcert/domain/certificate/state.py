@@ -145,6 +145,14 @@ class RefundCase:
         return self.state in OPEN_REFUND_STATES
 
 
+@dataclass(frozen=True, slots=True)
+class AwaitedFetch:
+    """CRM was asked to write to the client, and has not fetched number and CVC yet."""
+
+    notification_id: str
+    requested_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
     """One certificate under one order line; money, refund cases and deadlines belong to it."""
@@ -162,6 +170,7 @@ class Sale:
     unpaid_alerted_at: datetime | None = None
     issued_at: datetime | None = None
     valid_until: datetime | None = None
+    awaited_fetch: AwaitedFetch | None = None  # None too where nobody waits for it any more
     ended: ReleaseReason | None = None
     released_terms: int = 0  # newest version that had changed the line when the sale was released
     alerted_captured: int = 0  # captured when it was last told that money has no certificate

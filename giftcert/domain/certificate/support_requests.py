@@ -3,7 +3,7 @@
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.sale import notification
+from giftcert.domain.certificate.notification import announce
 from giftcert.domain.certificate.state import FOR_SALE
 
 
@@ -48,7 +48,8 @@ def unblock(decision: Decision, message: m.Unblock) -> None:
 def notify_again(decision: Decision, message: m.RequestNotification) -> None:
     """The client never got it: ask CRM to write again, and tell who asked."""
     acted = e.OperatorActed(who=message.requested_by, what="asked that the client is written to again")
-    decision.record(acted, notification(decision))
+    decision.record(acted)
+    announce(decision)
 
 
 def lock_verification(decision: Decision, message: m.LockVerification) -> None:

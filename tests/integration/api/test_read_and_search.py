@@ -51,6 +51,26 @@ async def test_an_unknown_certificate_is_not_found(api: Api) -> None:
     assert (reply.status_code, reply.json()["type"]) == (404, "/problems/unknown-certificate")
 
 
+async def test_a_survivor_s_search_finds_what_merged_clients_bought_at_any_remove(
+    api: Api, stock: Stock
+) -> None:
+    await stock.fill(1)
+    certificate_id = (await api.next()).json()["certificateId"]
+    await stock.run(
+        "UPDATE certificates SET customer_id = 'C-77' WHERE certificate_id = :id", id=certificate_id
+    )
+    await stock.run("""
+        INSERT INTO clients (client_id, merged_into, occurred_at, event_id) VALUES ('C-77', 'C-80', now(), 'e-1'),
+            ('C-80', 'C-81', now(), 'e-2'), ('C-81', NULL, now(), 'e-3'),
+            ('C-1', 'C-2', now(), 'e-4'), ('C-2', 'C-1', now(), 'e-5')
+    """)
+    found = {
+        client: len((await api.as_role("crm", "/certificates", customerId=client)).json()["items"])
+        for client in ("C-77", "C-80", "C-81", "C-1", "C-9")
+    }
+    assert found == {"C-77": 1, "C-80": 1, "C-81": 1, "C-1": 0, "C-9": 0}
+
+
 @pytest.mark.made_up_events
 async def test_certificates_are_found_by_every_criterion(api: Api, stock: Stock) -> None:
     await stock.fill(3)

@@ -6,11 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from giftcert.domain.certificate.messages import SpendingKind
+from giftcert.domain.certificate.messages import DiscloseCvc, SpendingKind
 from giftcert.domain.clients import Recipient
 from giftcert.storage.certificates import UnknownCertificateError
+from giftcert.storage.sweep import SweepRepository
 from giftcert.temporal.signals import Signal
 from tests.integration.lifecycle.world import (
+    GIFT,
     START,
     WORTH,
     World,
@@ -262,5 +264,34 @@ async def test_the_timer_is_moved_only_to_an_earlier_instant(world: World) -> No
     assert await world.rows(timer) == [{"timer_at": seen.next_instant, "next_instant": seen.next_instant}]
     await world.say(captured("IM-1"))
     later = await world.advance(certificate_id, timer_at=seen.next_instant)
-    assert later.next_instant is not None
-    assert await world.rows(timer) == [{"timer_at": seen.next_instant, "next_instant": later.next_instant}]
+    assert later.next_instant == START + GIFT.validity
+    [row] = await world.rows(timer)
+    assert row["timer_at"] == seen.next_instant
+
+
+async def test_an_unfetched_cvc_is_due_without_a_timer_and_is_reported_when_the_sweep_has_it_looked_at(
+    world: World,
+) -> None:
+    certificate_id = await world.issued()
+    seen = await world.advance(certificate_id)
+    valid_until = START + GIFT.validity
+    [row] = await world.rows("SELECT timer_at, next_instant FROM certificates")
+    assert row == {"timer_at": valid_until, "next_instant": START + timedelta(hours=24)}
+    assert seen.next_instant == valid_until
+    world.pass_time(timedelta(hours=24))
+    async with world.database.transaction() as connection:
+        due = await SweepRepository(connection).claim_due(world.now, 10, "im")
+    assert [one.wake.certificate_id for one in due] == [certificate_id]
+    await world.advance(certificate_id, timer_at=valid_until)
+    [alert] = await world.events(certificate_id, "alert.notificationUndeliverable")
+    assert alert["payload"]["reason"] == "notFetched"
+    [row] = await world.rows("SELECT timer_at, next_instant FROM certificates")
+    assert row == {"timer_at": valid_until, "next_instant": valid_until}
+
+
+async def test_a_fetched_cvc_is_due_no_more_and_wakes_nobody(world: World) -> None:
+    certificate_id = await world.issued()
+    fetched = DiscloseCvc(disclosed_to="crm", purpose="notification", notification_id=None)
+    assert (await world.act(certificate_id, fetched)).wakes == ()
+    [row] = await world.rows("SELECT timer_at, next_instant FROM certificates")
+    assert row["next_instant"] == START + GIFT.validity

@@ -53,7 +53,7 @@ async def test_a_clean_world_has_whatever_can_be_wrong(world: World) -> None:
     statuses = await world.value("SELECT array_agg(DISTINCT status) FROM certificates")
     assert set(statuses) == set(Status) - {Status.RETIRED}
     types = await world.value("SELECT array_agg(DISTINCT split_part(event_type, '.', 1)) FROM events")
-    assert set(types) == {"issue", "notification", "redemption", "refund", "audit", "error"}
+    assert set(types) == {"issue", "notification", "redemption", "refund", "audit", "alert", "error"}
     for table in ("disclosures", "quarantine", "idempotency_keys", "inbox", "spendings", "redemptions"):
         assert await world.value(f"SELECT count(*) FROM {table}") > 0, table  # noqa: S608
     shares = "SELECT count(*) FROM events WHERE event_type = 'refund.resolved'"

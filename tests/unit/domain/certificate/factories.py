@@ -29,7 +29,9 @@ _numbers = count(1)
 
 
 def terms(product: Product = FIXED, **policy: object) -> Terms:
-    return Terms(product=product, policy=replace(Policy(), **policy), web_url="http://web/certificate")  # type: ignore[arg-type]
+    """CRM is given time, as few tests have it fetch a CVC."""
+    patient = replace(Policy(), **({"notification_wait": 10_000 * DAY} | policy))  # type: ignore[arg-type]
+    return Terms(product=product, policy=patient, web_url="http://web/certificate")
 
 
 def certificate(product: Product = FIXED, name: str = CERTIFICATE) -> CertificateState:
@@ -315,6 +317,10 @@ def spending(
     )
 
 
+def disclose() -> m.DiscloseCvc:
+    return m.DiscloseCvc(disclosed_to="crm-1", purpose="notification", notification_id=None)
+
+
 def a_message_of_each_class() -> tuple[m.Message, ...]:
     """One message of every class of the union, about the default reservation and redemption; of lines see ``lives``."""
     return (
@@ -323,6 +329,7 @@ def a_message_of_each_class() -> tuple[m.Message, ...]:
         m.UnpaidDeadlinePassed(),
         m.RefundDeadlinePassed("none"),
         hold_lapsed(),
+        m.NotificationOverdue("none", NOON),
         m.ValidityEnded(),
         reserve(),
         extended(),
@@ -334,7 +341,7 @@ def a_message_of_each_class() -> tuple[m.Message, ...]:
         block(),
         unblock(),
         retire(),
-        m.DiscloseCvc(disclosed_to="crm-1", purpose="notification", notification_id=None),
+        disclose(),
         m.LockVerification(attempts=5, since=NOON, channel="pos"),
         m.UnlockVerification(reason="called", by="support-1"),
     )

@@ -6,7 +6,7 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.sale import notification
+from giftcert.domain.certificate.notification import notification
 from giftcert.domain.clients import Client, Recipient
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, reserved, sold

@@ -33,7 +33,7 @@ def test_the_unpaid_deadline_of_an_order_releases() -> None:
 
 
 def test_the_end_of_the_validity_and_of_each_hold() -> None:
-    found = issued().tell(make.hold(redemption_id="D-1"), make.hold(redemption_id="D-2"))
+    found = issued().tell(make.disclose(), make.hold(redemption_id="D-1"), make.hold(redemption_id="D-2"))
     assert due(found) == {
         Deadline(make.NOON + 365 * make.DAY, m.ValidityEnded()),
         Deadline(HALF_AN_HOUR, m.HoldLapsed("D-1")),
@@ -50,7 +50,7 @@ def test_the_deadline_of_a_refund_case() -> None:
 
 
 def test_what_is_passed_over_hides_nothing_behind_it() -> None:
-    found = issued().tell(make.hold())
+    found = issued().tell(make.disclose(), make.hold())
     state, policy = found.world.loaded(found.name), found.terms.policy
     first = next_deadline(state, policy)
     assert first is not None
