@@ -151,6 +151,15 @@ def temporal_address(server: ServerAddresses) -> str:
     return address
 
 
+@pytest.fixture(scope="session")
+def running_stack(server: ServerAddresses) -> dict[str, Any]:
+    """The addresses and the state folder of a whole stack as ``giftcert up`` starts it, shared by all workers.
+
+    Its pool has 200 certificates of each product: take few, and leave nothing that waits.
+    """
+    return server("service")
+
+
 @pytest.fixture
 def state_dir() -> Iterator[Path]:
     """A folder for a stack."""
