@@ -12,7 +12,6 @@ import pytest
 import typer
 from typer.main import get_group
 
-from api.problems import Problem
 from giftcert.cli import COMMANDS
 from giftcert.contracts.acquirer_payments import AcquirerPayments
 from giftcert.contracts.clients import decode_client
@@ -20,7 +19,7 @@ from giftcert.contracts.payments import decode_payment
 from giftcert.settings import Settings
 from specs.generator.__main__ import CONTRACT_VERSION
 from specs.generator.event_schemas import catalogue
-from specs.generator.words_page import words_page
+from specs.generator.guide_pages import PAGES as MADE
 from tests.embedded_environment import ROOT
 from tests.unit.contracts.topic_records import raw
 
@@ -47,13 +46,6 @@ def test_every_event_type_of_the_code_is_explained_once_and_no_other() -> None:
 def test_no_page_names_an_event_that_the_code_cannot_tell(page: Path) -> None:
     named = set(_EVENT.findall(page.read_text()))
     assert named <= {kind.event_type for kind in catalogue()}
-
-
-def test_every_type_of_problem_is_explained_with_its_status_and_words_and_no_other() -> None:
-    rows = re.findall(
-        r"^\| (\d{3}) \| `([a-z-]+)` \| (.+?) \|", (GUIDE / "problems.md").read_text(), re.MULTILINE
-    )
-    assert rows == [(str(one.status), one.slug, one.explanation) for one in Problem]
 
 
 def test_every_setting_that_documents_name_exists() -> None:
@@ -143,9 +135,9 @@ def test_the_client_that_the_guide_shows_is_read() -> None:
     assert decode_client(b"C-77", raw(shown), None).client_id == "C-77"  # type: ignore[arg-type]
 
 
-def test_every_reason_is_explained_and_no_other() -> None:
-    page = (GUIDE / "words.md").read_text()
-    assert page == words_page(), "run: python -m specs.generator.words_page > docs/integration/words.md"
+@pytest.mark.parametrize("page", MADE)
+def test_every_reason_and_every_problem_is_explained_as_in_the_code_and_no_other(page: str) -> None:
+    assert (GUIDE / page).read_text() == MADE[page](), "run: python -m specs.generator.guide_pages"
 
 
 def test_the_changelog_begins_with_the_version_of_the_contracts() -> None:
