@@ -16,7 +16,7 @@ from giftcert.cli import COMMANDS
 from giftcert.contracts.acquirer_payments import AcquirerPayments
 from giftcert.contracts.clients import decode_client
 from giftcert.contracts.payments import decode_payment
-from giftcert.settings import Settings
+from giftcert.settings import Settings, rate_of
 from specs.generator.__main__ import CONTRACT_VERSION
 from specs.generator.event_schemas import catalogue
 from specs.generator.guide_pages import PAGES as MADE
@@ -53,6 +53,19 @@ def test_every_setting_that_documents_name_exists() -> None:
     for document in DOCUMENTS:
         named = set(re.findall(r"\bGIFTCERT_[A-Z_]*[A-Z]\b", document.read_text()))
         assert named <= known | ELSEWHERE, document
+
+
+def test_the_limits_that_the_guide_names_are_those_of_the_settings() -> None:
+    settings, text = Settings(_env_file=None), " ".join((GUIDE / "README.md").read_text().split())
+    for said in (
+        f"{settings.reservation_cap:,} unordered reservations",
+        f"it gets {rate_of(settings.disclosures_per_caller).count:,} CVCs a minute",
+        f"is answered {rate_of(settings.disclosures_per_certificate).count} times an hour",
+        f"{rate_of(settings.wrong_cvcs_per_certificate).count} a day lock a number for "
+        f"{settings.verification_lock.seconds // 60} minutes",
+        f"has {rate_of(settings.wrong_cvcs_per_end_user).count} an hour",
+    ):
+        assert said in text, said
 
 
 def commands() -> Iterator[tuple[str, ...]]:
