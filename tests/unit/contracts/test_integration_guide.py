@@ -61,8 +61,10 @@ def test_the_limits_that_the_guide_names_are_those_of_the_settings() -> None:
         f"{settings.reservation_cap:,} unordered reservations",
         f"it gets {rate_of(settings.disclosures_per_caller).count:,} CVCs a minute",
         f"is answered {rate_of(settings.disclosures_per_certificate).count} times an hour",
-        f"{rate_of(settings.wrong_cvcs_per_certificate).count} a day lock a number for "
-        f"{settings.verification_lock.seconds // 60} minutes",
+        (
+            f"{rate_of(settings.wrong_cvcs_per_certificate).count} a day lock a number for "
+            f"{settings.verification_lock.seconds // 60} minutes"
+        ),
         f"has {rate_of(settings.wrong_cvcs_per_end_user).count} an hour",
     ):
         assert said in text, said
