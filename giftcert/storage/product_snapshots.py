@@ -33,47 +33,47 @@ _DUE = """
 _LOCK = "SELECT FROM snapshot_mark FOR UPDATE"
 _ALL_ENDED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= $1"
 # Events recorded from $1, if that is an instant, and before $2, whose ids are from $3 and before $4. OFFSET 0 keeps the
-# server from joining the whole table: each event is compared with the one before it.
+# server from joining the whole table: each event is compared with the one before it. Sums come before figures: events
+# are many, their kinds few.
 _ADD_UP = """
-WITH recorded AS MATERIALIZED (
-    SELECT certificate_id, sequence, event_type, product_id, status, nominal, balance, held, payload FROM events
-    WHERE recorded_at >= coalesce($1, timestamptz '-infinity') AND recorded_at < $2
-        AND event_id >= $3::uuid AND event_id < $4::uuid
-), moved AS MATERIALIZED (
-    SELECT now.*, coalesce(before.status, 'available') AS was, now.balance - coalesce(before.balance, 0) AS freed,
-        now.held - coalesce(before.held, 0) AS taken_up
-    FROM recorded AS now LEFT JOIN LATERAL (
+WITH sums AS MATERIALIZED (
+    SELECT now.product_id, event_type, coalesce(before.status, 'available') AS was, now.status, before_issue,
+        count(*) AS certificates, sum(nominal) AS nominal, sum(now.held - coalesce(before.held, 0)) AS held,
+        sum(now.balance + now.held - coalesce(before.balance + before.held, 0)) AS owed,
+        sum((payload #>> '{amount,amount}')::bigint) FILTER (WHERE is_money) AS amount,
+        sum((payload #>> '{excess,amount}')::bigint) FILTER (WHERE is_money) AS excess,
+        sum((payload #>> '{taken,amount}')::bigint) FILTER (WHERE is_money) AS taken,
+        sum((payload #>> '{uncovered,amount}')::bigint) FILTER (WHERE is_money) AS uncovered,
+        sum((payload #>> '{breakage,amount}')::bigint) FILTER (WHERE is_money) AS breakage
+    FROM events AS now CROSS JOIN LATERAL (
+        SELECT event_type IN ('issue.completed', 'redemption.captured', 'redemption.restored', 'refund.completed',
+                'audit.expired') AS is_money,
+            event_type = 'refund.completed' AND payload ->> 'beforeIssue' = 'true' AS before_issue
+    ) AS kind LEFT JOIN LATERAL (
         SELECT status, balance, held FROM events
         WHERE certificate_id = now.certificate_id AND sequence = now.sequence - 1 OFFSET 0
     ) AS before ON true
-    WHERE now.certificate_id IS NOT NULL
+    WHERE certificate_id IS NOT NULL AND recorded_at >= coalesce($1, timestamptz '-infinity') AND recorded_at < $2
+        AND event_id >= $3::uuid AND event_id < $4::uuid
+    GROUP BY 1, 2, 3, 4, 5
 ), changes (product_id, figure, change) AS (
-    SELECT product_id, 'statuses.available', (payload ->> 'count')::bigint FROM recorded
-    WHERE certificate_id IS NULL AND event_type = 'audit.imported'
+    SELECT product_id, 'statuses.available', (payload ->> 'count')::bigint FROM events
+    WHERE certificate_id IS NULL AND event_type = 'audit.imported' AND event_id >= $3::uuid AND event_id < $4::uuid
+        AND recorded_at >= coalesce($1, timestamptz '-infinity') AND recorded_at < $2
+    UNION ALL SELECT product_id, 'statuses.' || status, certificates FROM sums
+    UNION ALL SELECT product_id, 'statuses.' || was, -certificates FROM sums
+    UNION ALL SELECT product_id, 'held', held FROM sums
+    UNION ALL SELECT product_id, 'liability', owed FROM sums
+    UNION ALL SELECT product_id, 'issued', nominal FROM sums WHERE event_type = 'issue.completed'
+    UNION ALL SELECT product_id, 'revenue', amount FROM sums WHERE event_type = 'issue.completed'
+    UNION ALL SELECT product_id, 'redeemed', amount FROM sums WHERE event_type = 'redemption.captured'
+    UNION ALL SELECT product_id, 'redeemed', -amount FROM sums WHERE event_type = 'redemption.restored'
     UNION ALL
-    SELECT product_id, figure, change FROM moved CROSS JOIN LATERAL (VALUES
-        ('statuses.' || status, 1), ('statuses.' || was, -1), ('held', taken_up), ('liability', freed + taken_up)
-    ) AS of_state (figure, change)
-    UNION ALL
-    SELECT product_id, figure, change FROM moved CROSS JOIN LATERAL (
-        SELECT (payload #>> '{amount,amount}')::bigint AS amount
-    ) AS said CROSS JOIN LATERAL (VALUES ('issued', nominal), ('revenue', amount)) AS of_sale (figure, change)
-    WHERE event_type = 'issue.completed'
-    UNION ALL
-    SELECT product_id, 'redeemed', (payload #>> '{amount,amount}')::bigint
-        * CASE event_type WHEN 'redemption.captured' THEN 1 ELSE -1 END
-    FROM moved WHERE event_type IN ('redemption.captured', 'redemption.restored')
-    UNION ALL
-    SELECT product_id, figure, change FROM moved CROSS JOIN LATERAL (
-        SELECT (payload #>> '{amount,amount}')::bigint - (payload #>> '{excess,amount}')::bigint AS back,
-            (payload #>> '{taken,amount}')::bigint AS taken, (payload #>> '{uncovered,amount}')::bigint AS uncovered
-    ) AS said CROSS JOIN LATERAL (VALUES
-        ('refunded', back), ('revenue', -back), ('taken', taken), ('uncovered', uncovered)
+    SELECT product_id, figure, change FROM sums CROSS JOIN LATERAL (VALUES
+        ('refunded', amount - excess), ('revenue', excess - amount), ('taken', taken), ('uncovered', uncovered)
     ) AS of_refund (figure, change)
-    WHERE event_type = 'refund.completed' AND NOT (payload ->> 'beforeIssue')::boolean
-    UNION ALL
-    SELECT product_id, 'breakage', (payload #>> '{breakage,amount}')::bigint FROM moved
-    WHERE event_type = 'audit.expired'
+    WHERE event_type = 'refund.completed' AND NOT before_issue
+    UNION ALL SELECT product_id, 'breakage', breakage FROM sums WHERE event_type = 'audit.expired'
 )
 INSERT INTO product_figures AS known (product_id, figure, total)
 SELECT product_id, figure, sum(change) FROM changes GROUP BY product_id, figure HAVING sum(change) <> 0

@@ -13,7 +13,7 @@ INVARIANTS: dict[int, str] = {
     2: "A certificate has at most one live reservation or order; a reservation is resolved once",
     3: "An order line has at most one live certificate, a certificate at most one paid order line",
     4: "Refunded is at most captured, else a refund case says so; balance and held lie within the nominal",
-    5: "Folding the stream gives the database's status, balance, held and refund state",
+    5: "Folding the stream gives the database's status, balance, held and refund state, and each snapshot",
     6: "Sequences have no gap, and no repeat with other content",
     7: "No number and no CVC stands in clear",
     8: "A disclosure record precedes every disclosed CVC, and the certificate allowed it",

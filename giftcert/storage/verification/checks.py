@@ -276,36 +276,38 @@ NOT_OF_A_SAMPLE = (
         WITH instants AS MATERIALIZED (
             SELECT coalesce(array_agg(DISTINCT (payload ->> 'asOf')::timestamptz), '{}') AS ends FROM events
             WHERE event_type = 'audit.snapshot'
-        ), counted AS (
-            SELECT e.*, width_bucket(recorded_at, ends) AS period, lag(status, 1, 'available') OVER life AS was,
-                balance + held - lag(balance + held, 1, 0::bigint) OVER life AS owed,
-                held - lag(held, 1, 0::bigint) OVER life AS taken_up, (payload #>> '{amount,amount}')::bigint AS amount
-            FROM events AS e, instants WHERE certificate_id IS NOT NULL AND recorded_at < ends[cardinality(ends)]
+        ), lived AS (
+            SELECT product_id, event_type, status, nominal, width_bucket(recorded_at, ends) AS period,
+                lag(status, 1, 'available') OVER life AS was,
+                lag(balance + held, 1, 0::bigint) OVER life AS owed_before,
+                balance + held AS owed, held - lag(held, 1, 0::bigint) OVER life AS taken_up,
+                CASE WHEN event_type IN ('issue.completed', 'redemption.captured', 'redemption.restored',
+                    'refund.completed', 'audit.expired') THEN payload END AS said
+            FROM events, instants WHERE certificate_id IS NOT NULL AND recorded_at < ends[cardinality(ends)]
             WINDOW life AS (PARTITION BY certificate_id ORDER BY sequence)
+        ), summed AS MATERIALIZED (
+            SELECT product_id, period, event_type, was, status, said ->> 'beforeIssue' AS before_issue,
+                count(*) AS certificates, sum(nominal) AS nominal, sum(taken_up) AS taken_up,
+                sum(owed - owed_before) AS owed, sum((said #>> '{amount,amount}')::bigint) AS amount,
+                sum((said #>> '{excess,amount}')::bigint) AS excess, sum((said #>> '{taken,amount}')::bigint) AS taken,
+                sum((said #>> '{uncovered,amount}')::bigint) AS uncovered,
+                sum((said #>> '{breakage,amount}')::bigint) AS breakage
+            FROM lived GROUP BY 1, 2, 3, 4, 5, 6
         ), figures (product_id, period, figure, change, seen) AS (
             SELECT product_id, width_bucket(recorded_at, ends), 'available', (payload ->> 'count')::bigint, NULL::bigint
             FROM events, instants WHERE certificate_id IS NULL AND event_type = 'audit.imported'
-            UNION ALL SELECT product_id, period, status, 1, NULL FROM counted
-            UNION ALL SELECT product_id, period, was, -1, NULL FROM counted
-            UNION ALL SELECT product_id, period, 'held money', taken_up, NULL FROM counted WHERE taken_up <> 0
-            UNION ALL SELECT product_id, period, 'liability', owed, NULL FROM counted WHERE owed <> 0
-            UNION ALL SELECT product_id, period, of_event.figure, of_event.change, NULL
-            FROM counted CROSS JOIN LATERAL (
-                SELECT 'issued money' AS figure, nominal AS change WHERE event_type = 'issue.completed'
-                UNION ALL SELECT 'revenue', amount WHERE event_type = 'issue.completed'
-                UNION ALL SELECT 'redeemed money', amount WHERE event_type = 'redemption.captured'
-                UNION ALL SELECT 'redeemed money', -amount WHERE event_type = 'redemption.restored'
-                UNION ALL SELECT refund.* FROM (
-                    SELECT amount - (payload #>> '{excess,amount}')::bigint AS back
-                    WHERE event_type = 'refund.completed' AND payload ->> 'beforeIssue' = 'false'
-                ) AS money CROSS JOIN LATERAL (
-                    VALUES ('refunded money', back), ('revenue', -back),
-                        ('taken', (payload #>> '{taken,amount}')::bigint),
-                        ('uncovered', (payload #>> '{uncovered,amount}')::bigint)
-                ) AS refund (figure, change)
-                UNION ALL SELECT 'breakage', (payload #>> '{breakage,amount}')::bigint
-                WHERE event_type = 'audit.expired'
-            ) AS of_event
+            UNION ALL SELECT product_id, period, figure, change, NULL FROM summed CROSS JOIN LATERAL (
+                VALUES (status, certificates), (was, -certificates), ('held money', taken_up), ('liability', owed)
+            ) AS of_status (figure, change)
+            UNION ALL SELECT product_id, period, figure, change, NULL FROM summed JOIN LATERAL (VALUES
+                ('issue.completed', 'issued money', nominal), ('issue.completed', 'revenue', amount),
+                ('redemption.captured', 'redeemed money', amount), ('redemption.restored', 'redeemed money', -amount),
+                ('refund.completed', 'refunded money', amount - excess),
+                ('refund.completed', 'revenue', excess - amount),
+                ('refund.completed', 'taken', taken), ('refund.completed', 'uncovered', uncovered),
+                ('audit.expired', 'breakage', breakage)
+            ) AS of_kind (kind, figure, change) ON kind = event_type
+            WHERE before_issue IS DISTINCT FROM 'true'
             UNION ALL SELECT product_id, width_bucket((payload ->> 'asOf')::timestamptz, ends) - 1, told.*
             FROM events, instants, LATERAL (
                 SELECT key, 0, value::bigint FROM jsonb_each_text(payload -> 'statuses')
