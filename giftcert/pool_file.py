@@ -87,7 +87,7 @@ def _rows(reader: "Reader", product: Product) -> Iterator[PoolRow | RowFault]:
         if not row:
             continue
         if len(row) != len(COLUMNS):
-            yield RowFault(reader.line_num, f"{len(row)} values in place of {len(COLUMNS)}")
+            yield RowFault(reader.line_num, f"the row must have {len(COLUMNS)} values; it has {len(row)}")
             continue
         number, cvc = row[number_at], row[cvc_at]
         problem = _problem(number, cvc, product)
@@ -99,5 +99,5 @@ def _problem(number: str, cvc: str, product: Product) -> str | None:
         if _DIGITS.fullmatch(value) is None:
             return f"the {name} must be digits only"
         if len(value) != length:
-            return f"the {name} has {len(value)} digits, that of a {product.id} has {length}"
+            return f"the {name} must have {length} digits as of every {product.id}; it has {len(value)}"
     return None if luhn.is_valid(number) else "the check digit of the number is wrong"

@@ -110,14 +110,14 @@ async def test_a_file_is_in_the_pool_sealed_counted_and_told(
     ("row", "problem"),
     [
         ("4000000000000001,123456", "the check digit of the number is wrong"),
-        ("400000000000000,123456", "the number has 15 digits, that of a GC-5000 has 16"),
-        (f"{numbers(9)[8]},12345", "the CVC has 5 digits, that of a GC-5000 has 6"),
+        ("400000000000000,123456", "the number must have 16 digits as of every GC-5000; it has 15"),
+        (f"{numbers(9)[8]},12345", "the CVC must have 6 digits as of every GC-5000; it has 5"),
         (f"{numbers(9)[8]},", "the CVC must be digits only"),
         (f"{numbers(9)[8]}, 12345", "the CVC must be digits only"),
         ("40000000000000O2,123456", "the number must be digits only"),
         ("٤٠٠٠٠٠٠٠٠٠٠٠٠٠٠٢,123456", "the number must be digits only"),
-        (f"{numbers(9)[8]}", "1 values in place of 2"),
-        (f"{numbers(9)[8]},123456,4000", "3 values in place of 2"),
+        (f"{numbers(9)[8]}", "the row must have 2 values; it has 1"),
+        (f"{numbers(9)[8]},123456,4000", "the row must have 2 values; it has 3"),
         (f"{numbers(1)[0]},999999", "the number stands in line 2 already"),
     ],
 )
