@@ -109,6 +109,7 @@ async def test_the_report_comes_to_the_books_of_the_demo_to_the_kopeck(demo: Dem
     assert json.loads(said)["differences"] == 0, page.read_text()
     with closing(Warehouse.open_to_read(file)) as warehouse:
         total = warehouse.query(ALL_MONEY).as_dicts[0]
+        assert warehouse.query(WITHOUT_DIMENSION).rows == []
     told = figures_of_simulated_bi(demo)
     assert told["revenue"] > 0
     assert total == {name: told[name] for name in total}
@@ -121,6 +122,13 @@ ALL_MONEY = """
         sum(goods_uncovered) AS "goodsUncovered",
         (SELECT sum(balance + held) FROM certificates) AS liability, (SELECT sum(held) FROM certificates) AS held
     FROM money
+"""
+
+
+WITHOUT_DIMENSION = """
+    SELECT DISTINCT event_type FROM stream
+    WHERE certificate_id IS NOT NULL AND (json_exists(payload, '$.amount') OR event_type = 'audit.expired')
+        AND (customer_id IS NULL OR product IS NULL OR channel IS NULL OR sale_channel IS NULL)
 """
 
 
