@@ -112,7 +112,7 @@ async def _read(
         by_topic = groupby(sorted(taken.items()), key=lambda one: one[0].topic)
         for topic, parts in by_topic:
             records = [
-                _read_record(one)
+                _read_record(one, sources[topic])
                 for partition, batch in parts
                 for one in batch
                 if one.offset < spans[partition].stop
@@ -124,6 +124,9 @@ async def _read(
         left = {one for one in left if await consumer.position(one) < spans[one].stop}
 
 
-def _read_record(record: ConsumerRecord) -> ReadRecord:
-    value = (record.value or b"").decode("utf-8", errors="replace")
-    return ReadRecord(record.partition, record.offset, record.timestamp, value)
+def _read_record(record: ConsumerRecord, source: Source) -> ReadRecord:
+    value = record.value or b""
+    if source.translated is not None:
+        value = source.translated(value)
+    text = value.decode("utf-8", errors="replace")
+    return ReadRecord(record.partition, record.offset, record.timestamp, text)

@@ -1,6 +1,6 @@
 """The file of DuckDB: tables of what was read from the topics, and the views that count it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -37,10 +37,14 @@ class ReadRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A topic by its name, and the file of SQL that makes rows of its records."""
+    """A topic by its name, and the file of SQL that makes rows of its records, in the shape that ``specs`` has.
+
+    ``translated`` makes that shape of a record of another; one that it cannot read it returns as it is.
+    """
 
     topic: str
     sql: str
+    translated: Callable[[bytes], bytes] | None = None
 
 
 class Rows(NamedTuple):
