@@ -141,7 +141,8 @@ async def is_snapshot_loaded(demo: Demo, file: Path) -> bool:
 def figures_of_simulated_bi(demo: Demo) -> dict[str, Any]:
     """It ends with 1 where a test has planted a record that is no event; its figures are of the others."""
     kafka = demo.remains.settings.kafka_address
-    environment = {**demo.remains.environment, "SIMULATORS_KAFKA_BOOTSTRAP_SERVERS": kafka}
+    addresses = {"SIMULATORS_KAFKA_BOOTSTRAP_SERVERS": kafka, "SIMULATORS_API_URL": "http://unused"}
+    environment = {**demo.remains.environment, **addresses}
     command = [sys.executable, "-m", "simulators.bi"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     figures: dict[str, Any] = json.loads(run.stdout)
