@@ -1,12 +1,13 @@
 """``giftcert bi``: a file of DuckDB for analysts, Parquet by day, and the report."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
+import msgspec
 import typer
 
 from giftcert.cli.connections import check_kafka, reaching_kafka
@@ -15,6 +16,8 @@ from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.groups import Group
 from giftcert.cli.output import AsJson, counted, say, say_progress, stamp
 from giftcert.clock import utc_now
+from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError
+from giftcert.contracts.payment_formats import payment_decoder
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings, load_settings
@@ -118,10 +121,25 @@ async def _loaded(settings: Settings, warehouse: "Warehouse", *, as_json: bool) 
     sources = [
         Source(settings.topic_stream, "read_stream.sql"),
         Source(settings.topic_orders, "read_orders.sql"),
-        Source(settings.topic_payments, "read_payments.sql"),
+        Source(settings.topic_payments, "read_payments.sql", in_contract_format(settings)),
     ]
     progress = lambda done, total: say_progress("records: ", done, total, as_json=as_json)  # noqa: E731
     return await topic_reader.load(warehouse, connection_options(settings), sources, utc_now, progress)
+
+
+def in_contract_format(settings: Settings) -> Callable[[bytes], bytes] | None:
+    """Return what translates payments of another format that is set; what it cannot read it returns as it is."""
+    if settings.payments_format == "contract":
+        return None
+    decode = payment_decoder(settings)
+
+    def translated(value: bytes) -> bytes:
+        try:
+            return msgspec.json.encode(decode(value))
+        except (MalformedRecord, UnknownEventTypeError):
+            return value
+
+    return translated
 
 
 def _say_loaded(file: Path, loaded: "Loaded", parquet: Path | None, exported: int, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """`giftcert bi` says in a sentence what is missing."""
 
+import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from giftcert.bi.warehouse import WarehouseError
-from giftcert.cli.bi import report
+from giftcert.cli.bi import in_contract_format, report
 from giftcert.cli.errors import CommandError
+from giftcert.settings import Settings
 from tests.unit.bi.bi_records import NOON, Filled
 
 
@@ -52,3 +54,30 @@ def test_without_the_extra_it_says_how_to_install_it(file: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "giftcert.bi.report", None)
     with pytest.raises(CommandError, match=r"is not installed: `pip install 'giftcert\[bi\]'`"):
         report(file=file)
+
+
+def test_payments_of_another_format_are_read_as_those_of_the_contract(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, payments_format="acquirer")
+    translated = in_contract_format(settings)
+    assert translated is not None
+    assert in_contract_format(Settings(_env_file=None)) is None
+    theirs = {
+        "event_id": "pay-1",
+        "event_type": "captured",
+        "occurred_at": "2026-11-23T15:00:00+03:00",
+        "channel": 2,
+        "order_id": "IM-1",
+        "payment_id": "P-1",
+        "tender": "card",
+        "amount": "4500.00",
+        "currency": "RUB",
+    }
+    filled = Filled.at(tmp_path)
+    filled.payments.write(translated(json.dumps(theirs).encode()).decode())
+    filled.payments.write(translated(b"no message").decode())
+    filled.load()
+
+    said = "SELECT event_type, occurred_at, channel, payment_id, amount FROM payments"
+    assert filled.query(said) == [("payment.captured", NOON, "pos", "P-1", 450_000)]
+    assert filled.query("SELECT count(*) FROM unread") == [(1,)]
+    filled.warehouse.close()
