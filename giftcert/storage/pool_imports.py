@@ -60,7 +60,7 @@ _LOAD = """
     INSERT INTO certificate_secrets (certificate_id, number_sealed, number_fingerprint, cvc_sealed)
     SELECT certificate_id, number_sealed, number_fingerprint, cvc_sealed FROM staged ORDER BY certificate_id
 """
-_DROP = ("DELETE FROM pool_import_rows WHERE batch_id = $1", "DELETE FROM pool_imports WHERE batch_id = $1")
+_DROP_ROWS = "DELETE FROM pool_import_rows WHERE batch_id = $1"
 
 StagedRow: TypeAlias = tuple[UUID, int, int, UUID, str, bytes, bytes, bytes]
 
@@ -98,7 +98,7 @@ class PoolImportRepository(Repository):
 
     async def start(self, begun: PoolImport, file_digest: bytes, now: datetime) -> None:
         """Remember that a file is being imported; what nobody went on with for long is forgotten."""
-        await self._execute("DELETE FROM pool_imports WHERE started_at < $1", now - ABANDONED_AFTER)
+        await self._delete("DELETE FROM pool_imports WHERE started_at < $1", now - ABANDONED_AFTER)
         key = (begun.key_id, begun.quantity, now)
         await self._execute(_START, begun.batch_id, begun.product_id, file_digest, *key)
 
@@ -111,7 +111,7 @@ class PoolImportRepository(Repository):
 
     async def begin_again(self, of: PoolImport, key_id: int) -> None:
         """Forget what another key sealed: it may be destroyed by now."""
-        await self._execute("DELETE FROM pool_import_rows WHERE batch_id = $1", of.batch_id)
+        await self._delete(_DROP_ROWS, of.batch_id)
         statement = "UPDATE pool_imports SET sealed = 0, key_id = $2 WHERE batch_id = $1"
         await self._execute(statement, of.batch_id, key_id)
 
@@ -141,13 +141,17 @@ class PoolImportRepository(Repository):
 
     async def drop(self, of: PoolImport) -> None:
         """Forget an import."""
-        await self._connection.execute("SET LOCAL statement_timeout = 0")
-        for statement in _DROP:
-            await self._connection.execute(statement, of.batch_id, timeout=_QUERY_SECONDS)
+        for statement in (_DROP_ROWS, "DELETE FROM pool_imports WHERE batch_id = $1"):
+            await self._delete(statement, of.batch_id)
 
     async def staged_duplicates(self, of: PoolImport) -> Duplicates:
         """Return which of the sealed rows have numbers of which there is another."""
         return await _duplicates(self._connection, _STAGED.format(of.batch_id))
+
+    async def _delete(self, statement: str, which: UUID | datetime) -> None:
+        """Delete what may be a million rows."""
+        await self._connection.execute("SET LOCAL statement_timeout = 0")
+        await self._connection.execute(statement, which, timeout=_QUERY_SECONDS)
 
 
 class FileCheck:
