@@ -119,6 +119,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "uncovered": f"Worth of the refund that the balance did not cover, in nominal units, {MINOR} with its currency.",
     "beforeIssue": "Whether the money went back before the certificate was issued: then it is no revenue.",
     "allowedDecisions": "What a person may decide.",
+    "problems": "What Temporal says of the tasks that fail: category and cause.",
     "webUrl": "Page of the certificate's workflow, for support; null if there is none.",
     "decision": "What was decided.",
     "refund.resolved.amount": f"What may be taken from the balance, {MINOR} with its currency.",

@@ -272,6 +272,19 @@ class DisclosureUnusual:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowStuck:
+    """The tasks of a certificate's workflow fail again and again; until that ends nothing is decided by it.
+
+    Operations look at the failure in the Web UI, and deploy a build that mends it: the workflow then goes on by itself.
+    Sent again after a day if it lasts.
+    """
+
+    type: ClassVar[str] = "alert.workflowStuck"
+    problems: tuple[str, ...]
+    web_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvariantViolated:
     """What must always be true is not; reported once while that lasts.
 
@@ -295,7 +308,7 @@ InputNotice: TypeAlias = (
     | OrderTooLarge
     | DisclosureUnusual
 )
-Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated
+Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated | WorkflowStuck
 # An event of the domain may be told without its certificate: money for a line whose certificate nobody knows.
 Told: TypeAlias = Notice | InputProblem | PublicEvent
 

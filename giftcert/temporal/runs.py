@@ -13,6 +13,9 @@ PAGE = 1_000
 NAMED_AT_ONCE = 100
 _OF_CERTIFICATES = f'WorkflowType = "{CERTIFICATE_WORKFLOW}" AND ExecutionStatus'
 _OPEN = f'{_OF_CERTIFICATES} = "Running"'
+# A system attribute of Temporal 1.30 and later, set after five tasks in a row have failed.
+_PROBLEMS = "TemporalReportedProblems"
+_STUCK = f"{_OPEN} AND {_PROBLEMS} IS NOT NULL"
 _ENDED = f'{_OF_CERTIFICATES} IN ("Terminated", "Failed", "TimedOut", "Canceled") AND CloseTime >= '
 
 
@@ -22,6 +25,15 @@ class OpenRun:
 
     certificate_id: str
     texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StuckRun:
+    """The open workflow of a certificate whose tasks fail again and again; ``problems`` in Temporal's words."""
+
+    certificate_id: str
+    run_id: str
+    problems: tuple[str, ...]
 
 
 class CertificateRuns:
@@ -54,6 +66,21 @@ class CertificateRuns:
         """Return the runs that ended otherwise than they should since an instant: certificate id and run id."""
         query = f'{_ENDED}"{at:%Y-%m-%dT%H:%M:%SZ}"'
         return [(certificate_of(one.id), one.run_id) async for one in self._client.list_workflows(query)]
+
+    async def stuck(self) -> list[StuckRun]:
+        """Return the runs whose tasks fail again and again; none where the server is too old to say so."""
+        try:
+            return [_stuck_run(one) async for one in self._client.list_workflows(_STUCK)]
+        except RPCError as error:
+            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                return []
+            raise
+
+
+def _stuck_run(execution: WorkflowExecution) -> StuckRun:
+    pairs = execution.typed_search_attributes
+    problems = (str(text) for pair in pairs if pair.key.name == _PROBLEMS for text in pair.value)
+    return StuckRun(certificate_of(execution.id), execution.run_id, tuple(problems))
 
 
 def _open_of(certificate_ids: Sequence[str]) -> Iterator[str]:

@@ -36,7 +36,7 @@ WHOLE_RECONCILIATION = "reconciliation"
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
     """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
     often, retention = settings.reservation_sweep_every, ["forget_idempotency_keys", "drop_days"]
-    audit = ["link_events", "report_unusual_disclosures", "record_snapshots"]
+    audit = ["link_events", "report_unusual_disclosures", "report_stuck_workflows", "record_snapshots"]
     sample, whole = Reconciliation(settings.reconciliation_sample), Reconciliation()
     nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
     wanted = (

@@ -1,9 +1,11 @@
-"""Reports violations on the stream: each once while it stands, under the certificate, product or input it is about."""
+"""Reports violations and stuck workflows on the stream, each once while it stands, under what it is about."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from giftcert.contracts.notices import (
     InvariantViolated,
+    WorkflowStuck,
     about_certificate,
     about_input,
     about_product,
@@ -14,6 +16,7 @@ from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.events import EventRepository
 from giftcert.storage.known_violations import KnownViolationRepository
 from giftcert.storage.verification.checks import Violation
+from giftcert.temporal.runs import StuckRun
 from giftcert.verification.violations import INVARIANTS, Findings
 
 REPORTED_AT_ONCE = 100
@@ -46,6 +49,23 @@ async def report(
     return reported
 
 
+async def report_stuck(
+    database: Database, settings: Settings, runs: Sequence[StuckRun], now: datetime
+) -> int:
+    """Report workflows that have become stuck; return how many there are. The rest of many comes with the next look."""
+    stuck = {f"workflowStuck {one.certificate_id} {one.run_id}": one for one in runs}
+    async with database.transaction() as connection:
+        known = await KnownViolationRepository(connection).seen_again(list(stuck), now)
+    new = [(key, one) for key, one in stuck.items() if key not in known][:REPORTED_AT_ONCE]
+    for key, one in new:
+        url = settings.workflow_url(one.certificate_id)
+        async with database.transaction() as connection:
+            if await KnownViolationRepository(connection).note(key, now):
+                alert = WorkflowStuck(problems=one.problems, web_url=url)
+                await _append_to_certificate(connection, one.certificate_id, alert, now)
+    return len(new)
+
+
 async def _append(connection: Connection, settings: Settings, violation: Violation, now: datetime) -> None:
     subject, events = violation.subject, EventRepository(connection)
     of_certificate = violation.kind == "certificate"
@@ -66,7 +86,7 @@ async def _append(connection: Connection, settings: Settings, violation: Violati
 
 
 async def _append_to_certificate(
-    connection: Connection, certificate_id: str, notice: InvariantViolated, now: datetime
+    connection: Connection, certificate_id: str, notice: InvariantViolated | WorkflowStuck, now: datetime
 ) -> bool:
     """Report under the certificate; return ``False`` where just what is wrong with it does not let that be."""
     try:
