@@ -39,6 +39,7 @@ _TEMPORAL_TLS = {
     "InvalidContentType": ("TEMPORAL_TLS", TlsFault.NO_TLS),
     "KeyMismatch": ("TEMPORAL_TLS_CLIENT_KEY_PATH", "it is not the key of TEMPORAL_TLS_CLIENT_CERT_PATH"),
 }
+_NOBODY = "nothing answers there"
 _TEMPORAL_CLOSED = "error after connection"
 
 
@@ -69,6 +70,8 @@ def database_fault(error: BaseException, address: str, setting: str = "GIFTCERT_
     ):  # the alert may be lost on its way
         says = f"it ends the connection, as where {TlsFault.CLIENT_CERTIFICATE}"
         return Fault(f"{setting}, sslcert", says)
+    if isinstance(error, ConnectionRefusedError):
+        return Fault(setting, _NOBODY)
     if "rejected SSL upgrade" in said:
         return Fault(f"{setting}, sslmode", TlsFault.NO_TLS, refused=True)
     return Fault(setting, said, refused=refuses_database_user(error))
@@ -92,7 +95,8 @@ def kafka_fault(error: BaseException, protocol: str) -> Fault:
             return Fault("GIFTCERT_KAFKA_SECURITY_PROTOCOL", says)
         case _:
             said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-            return Fault("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS", " ".join(said.split()) or "it does not answer")
+            says = _NOBODY if isinstance(error, ConnectionRefusedError) else " ".join(said.split())
+            return Fault("GIFTCERT_KAFKA_BOOTSTRAP_SERVERS", says or "it does not answer")
 
 
 def temporal_fault(error: BaseException, *, over_tls: bool) -> Fault:

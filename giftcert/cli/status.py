@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -92,8 +93,9 @@ async def status(as_json: AsJson = False) -> int:
         for one in sorted([*servers, *processes], key=lambda one: _ORDER.index(one.part))
     ]
     is_ready = {one.part: one.state is State.READY for one in parts}
+    has_tables = stack is None or stack.is_ready
     lag = await _lag(settings) if is_ready["kafka"] else None
-    work = await _work(settings) if is_ready["postgres"] else None
+    work = await _work(settings) if is_ready["postgres"] and has_tables else None
     say(_data(stack, parts, lag, work), _text(stack, parts, lag, work), as_json=as_json)
     return 0 if all(is_ready.values()) else 1
 
@@ -144,7 +146,8 @@ async def _servers(stack: RunningStack | None, settings: Settings) -> list[Part]
         try:
             await check(settings)
         except ServerUnusableError as error:
-            return Part(part, State.AWAY, _without_user(address), error.fault.says)
+            state = State.AWAY if stack is None or stack.is_ready else State.STARTING
+            return Part(part, state, _without_user(address), error.fault.says)
         return Part(part, State.READY, _without_user(address))
 
     return await asyncio.gather(*(look(part, *about) for part, about in checks.items()))
@@ -181,9 +184,10 @@ async def _process(client: httpx.AsyncClient, part: str, address: str) -> Part:
     return Part(part, State.WAITING, address, f"waits for {answer.json().get('for', 'another part')}")
 
 
-async def _lag(settings: Settings) -> dict[str, int]:
-    with reaching_kafka(settings):
+async def _lag(settings: Settings) -> dict[str, int] | None:
+    with suppress(ServerUnusableError), reaching_kafka(settings):  # it may not let us look at the group
         return await asyncio.to_thread(consumer_lag, settings)
+    return None
 
 
 async def _work(settings: Settings) -> Work:
@@ -232,12 +236,12 @@ def _text(
 
 def _lines(lag: dict[str, int] | None, work: Work | None) -> Iterator[tuple[str, str]]:
     if lag is None:
-        yield "lag", "not known: Kafka is away"
+        yield "lag", "not known: Kafka does not say"
     else:
         behind = [f"{counted(count, 'record')} of {topic}" for topic, count in lag.items() if count]
         yield "lag", ", ".join(behind) or "none: every record is read"
     if work is None:
-        yield "work", "not known: PostgreSQL is away"
+        yield "work", "not known: PostgreSQL does not say"
         return
     since = work.unpublished_since
     yield "stream", f"events wait since {_minute(since)}" if since else "every event is published"

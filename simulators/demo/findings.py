@@ -1,6 +1,7 @@
 """What the run showed: per scenario, and what must always be true over stream and database."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Finding:
         """What was seen, briefly: that nothing is wrong, or what each of several playings came to."""
         if not self.holds:
             return "not as expected"
-        return self.seen.replace(f"{self.times} x ", "")
+        return re.sub(rf"^{self.times} x ", "", self.seen, flags=re.MULTILINE)
 
 
 def judge_scenario(

@@ -66,7 +66,8 @@ def show(console: Console, result: Result, *, stack_ends: bool) -> None:
     console.print(summary)
     console.print(_waiting(result, stack_ends=stack_ends), soft_wrap=True, markup=False, highlight=False)
     for one in result.missed:
-        told = f"\n{one.subject}\n  expected {one.expected}\n  seen     {one.seen}"
+        expected, seen = (text.replace("\n", f"\n{' ' * 11}") for text in (one.expected, one.seen))
+        told = f"\n{one.subject}\n  expected {expected}\n  seen     {seen}"
         console.print(told, style="red", soft_wrap=True, markup=False)
     console.print(f"\n[bold]What the scenarios came to[/]; {SOLD_MEANS}")
     console.print(_table(result.scenarios, ("", "scenario", "played", "outcome")))

@@ -164,4 +164,4 @@ async def test_the_status_counts_what_waits_and_names_what_is_away(office: Offic
     assert (waiting["state"], waiting["count"]) == ("pendingDetails", 1)
     text = (await office.run("status")).stdout
     assert "1 case waiting for a person, since 20" in text
-    assert "lag         not known: Kafka is away" in text
+    assert "lag         not known: Kafka does not say" in text

@@ -38,6 +38,6 @@ def test_of_a_server_that_is_away_it_is_said_and_what_it_keeps_is_not_known() ->
         "part   state  process  address",
         "kafka  away            127.0.0.1:9092: it does not answer",
         "",
-        "lag   not known: Kafka is away",
-        "work  not known: PostgreSQL is away",
+        "lag   not known: Kafka does not say",
+        "work  not known: PostgreSQL does not say",
     ]

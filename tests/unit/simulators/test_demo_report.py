@@ -13,7 +13,7 @@ from simulators.demo.report import Result, as_json, show
 LINK = "http://127.0.0.1:30866/namespaces/default/workflows/certificate-01a2271d-d458-77b1-8a1e-fd99798750ec"
 SOLD = Finding("Sold online", "3 x sold = issued", "3 x sold = issued", holds=True, times=3)
 REVENUE = Finding("Revenue of this run", "4,500.00 RUB", "4,500.00 RUB", holds=True)
-BROKEN = Finding("Spent in part", f"1 x sold, see {LINK}", "1 x nothing", holds=False)
+BROKEN = Finding("Spent in part", f"2 x sold, see {LINK}", "1 x nothing\n1 x sold", holds=False)
 RESULT = Result(
     scenarios=[SOLD],
     checks=[REVENUE],
@@ -54,6 +54,9 @@ def test_the_summary_comes_first_with_the_numbers_that_the_readme_promises() -> 
 def test_no_column_repeats_another() -> None:
     [row] = [line for line in shown(RESULT) if "Sold online" in line]
     assert row.split() == ["✓", "Sold", "online", "3", "sold", "=", "issued"]
+    many = Finding("Malformed bytes", "13 x error", "13 x error", holds=True, times=3)
+    [row] = [line for line in shown(replace(RESULT, scenarios=[many])) if "Malformed" in line]
+    assert row.split()[-3:] == ["13", "x", "error"]
     [row] = [line for line in shown(RESULT) if "Revenue" in line]
     assert row.count("4,500.00 RUB") == 1
 
@@ -69,7 +72,11 @@ def test_there_is_no_link_into_a_stack_that_ends_with_the_demo() -> None:
 def test_what_is_not_as_expected_is_named_before_the_tables_and_its_link_is_whole(width: int) -> None:
     lines = shown(replace(RESULT, scenarios=[SOLD, BROKEN]), width)
     said = lines.index("Spent in part")
-    assert lines[said + 1 : said + 3] == [f"  expected 1 x sold, see {LINK}", "  seen     1 x nothing"]
+    assert lines[said + 1 : said + 4] == [
+        f"  expected 2 x sold, see {LINK}",
+        "  seen     1 x nothing",
+        "           1 x sold",
+    ]
     assert said < next(nth for nth, line in enumerate(lines) if line.startswith("What the scenarios"))
     assert "Not all of it came out." in lines
     tables = lines[next(nth for nth, line in enumerate(lines) if "scenario" in line and "played" in line) :]
