@@ -27,7 +27,7 @@ from api.schemas import (
     Standing,
     Status,
 )
-from giftcert.domain.certificate.events import RefundCompleted, RefundReason, RefundResolved
+from giftcert.domain.certificate.events import RefundCompleted, RefundResolved
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.refunds import allowed_decisions
@@ -37,23 +37,11 @@ from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository
 from giftcert.storage.database import Connection
 from giftcert.storage.refund_cases import OpenCase, RefundCaseRepository
+from giftcert.texts import texts_in
 
 router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
 CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
 RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
-REASON_TEXTS: Mapping[RefundReason, str] = {
-    RefundReason.CURRENCY_MISMATCH: "The refund is in another currency than the sale.",
-    RefundReason.CERTIFICATE_REDEEMED: "The certificate has been spent, in part or whole.",
-    RefundReason.NOT_CAPTURED: "Money came back that we never saw captured.",
-    RefundReason.EXCEEDS_CAPTURED: "More came back than was captured for the line.",
-    RefundReason.ALREADY_REFUNDED: "The price of the line had been refunded already.",
-    RefundReason.CERTIFICATE_EXPIRED: "The certificate has expired.",
-    RefundReason.CERTIFICATE_BLOCKED: "The certificate is blocked.",
-    RefundReason.REDEMPTION_IN_PROGRESS: "A purchase holds part of the balance at this moment.",
-    RefundReason.AMOUNT_MISMATCH: "What came back is not the price of the line.",
-    RefundReason.REFUND_PAYMENT_MISSING: "The line was returned or cancelled, and no money has come back.",
-    RefundReason.ALLOCATION_MISSING: "Money came back, and nobody said for which line of the order.",
-}
 REFUSED_FIELDS: Mapping[object, tuple[str, str]] = {
     ResolutionRefusal.DECISION_NOT_ALLOWED: ("decision", "is not among the decisions that the case allows"),
     ResolutionRefusal.AMOUNT_REQUIRED: ("amount", "must be given, as nobody knows what this refund is worth"),
@@ -218,7 +206,7 @@ def _view(state: CertificateState, open_case: OpenCase, settings: Settings) -> P
         **dict(case_view(state, sale, case)),
         "certificate_id": state.certificate_id,
         "customer_id": sale.customer_id,
-        "reason_text": REASON_TEXTS[case.reason] if case.reason else None,
+        "reason_text": texts_in(settings.language)(f"reason-{case.reason.value}") if case.reason else None,
         "price": sale.amount,
         "captured": line.captured if line else 0,
         "refunded": sum(refund.certain for refund in refunds if refund.currency == state.currency),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +16,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from giftcert.domain.guessing import GuessPolicy
 from giftcert.domain.policy import Policy
 from giftcert.domain.rate_limits import RateLimit
+from giftcert.texts import Language
 
+# As the Web UI writes it, so that it knows its own filters. A run that was terminated or reset keeps its attributes.
+_REFUNDS_TO_DECIDE = '`RefundState`="pendingDetails" AND `ExecutionStatus`="Running"'
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -97,6 +101,13 @@ class Settings(BaseSettings):
         None, description="Keyset that encrypts payloads on their way to Temporal; unset: they go in clear"
     )
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
+    language: Language = Field(
+        "en", description="en or ru: of what support reads, in the Web UI and of commands"
+    )
+    refund_page_url: str | None = Field(
+        None,
+        description="Page where people decide a refund, with {refundCaseId} in it; unset: the call in the API's /docs",
+    )
     kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; beyond one host SSL or SASL_SSL"
@@ -333,8 +344,21 @@ class Settings(BaseSettings):
 
     def workflow_url(self, certificate_id: str) -> str:
         """Return where support opens the workflow of a certificate."""
-        namespace = self.temporal_namespace
-        return f"{self.temporal_ui_url}/namespaces/{namespace}/workflows/certificate-{certificate_id}"
+        return f"{self._workflows_url}/certificate-{certificate_id}"
+
+    @property
+    def refund_list_url(self) -> str:
+        """Where the Web UI lists the certificates of which a refund waits for a person."""
+        return f"{self._workflows_url}?query={quote(_REFUNDS_TO_DECIDE)}"
+
+    @property
+    def _workflows_url(self) -> str:
+        return f"{self.temporal_ui_url}/namespaces/{self.temporal_namespace}/workflows"
+
+    def refund_page(self, refund_case_id: str) -> str:
+        """Return the page on which people decide a refund case."""
+        page = self.refund_page_url or f"http://{self.api_host}:{self.api_port}/docs#/refunds/resolveRefund"
+        return page.replace("{refundCaseId}", refund_case_id)
 
     @field_validator("log_level")
     @classmethod

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
     from giftcert.temporal.search_attributes import updates
     from giftcert.temporal.workflow_starts import CertificateInput
+    from giftcert.texts import texts_in
 
 LOCAL_LIMIT = timedelta(seconds=5)
 ACTIVITY_LIMIT = timedelta(seconds=30)
@@ -92,8 +93,11 @@ class CertificateWorkflow:
         return seen
 
     def _show(self, seen: Snapshot) -> None:
-        """Say in words what the certificate waits for; upsert search attributes only where they differ."""
-        workflow.set_current_details(seen.details)
+        """Say in words what the certificate waits for; upsert search attributes only where they differ.
+
+        What the page's buttons do is added here, as it need not stand in each history.
+        """
+        workflow.set_current_details(f"{seen.details}\n\n{texts_in(seen.language)('buttons')}")
         changed = updates(seen.visibility, workflow.info().typed_search_attributes)
         if changed:
             workflow.upsert_search_attributes(changed)
@@ -109,15 +113,21 @@ class CertificateWorkflow:
         self._timer = asyncio.create_task(self._ring(at, seen.waiting_for))
 
     async def _ring(self, at: datetime, waiting_for: str) -> None:
-        await workflow.sleep(max(at - workflow.now(), SHORTEST_WAIT), summary=f"waits for {waiting_for}")
+        await workflow.sleep(max(at - workflow.now(), SHORTEST_WAIT), summary=waiting_for)
         self._timer, self._timer_at, self._woken = None, None, True
 
-    @workflow.query
-    def sealed_secrets(self) -> SealedSecrets | None:
-        """Return number and CVC as sealed, ``None`` before the first look."""
-        return self._sealed
+    # The Web UI offers queries by name, so the one for people comes first.
+    @workflow.query(description="In words: where the certificate stands and what it waits for")
+    def details(self) -> str | None:
+        """Return what support reads, ``None`` before the first look."""
+        return self._seen.details if self._seen else None
 
-    @workflow.query
+    @workflow.query(description="For programs: the status as last seen")
     def status(self) -> str | None:
         """Return the status as last seen, ``None`` before the first look."""
         return self._seen.status if self._seen else None
+
+    @workflow.query(description="For the API: number and CVC, encrypted")
+    def sealed_secrets(self) -> SealedSecrets | None:
+        """Return number and CVC as sealed, ``None`` before the first look."""
+        return self._sealed

@@ -244,7 +244,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "state": "State of the case.",
     "RefundCaseView.since": "When it was opened, or began to wait for a person. RFC 3339, UTC.",
     "PendingRefund.since": "When it was opened, or began to wait for a person. RFC 3339, UTC.",
-    "reasonText": "The reason in words; null without one.",
+    "reasonText": "The reason in words, in the language of the service (`GIFTCERT_LANGUAGE`); null without one.",
     "price": f"Price of the line, {MINOR} with its currency.",
     "refunded": f"Back for the line so far, {MINOR} with its currency.",
     "agreed": "What the first of two persons wants to decide; null unless a second is awaited.",

@@ -215,6 +215,7 @@ def _service_programs(
         "GIFTCERT_STATE_DIR": str(state.root),
         "GIFTCERT_KEYRING": str(settings.keyring or keys.keyring),
         "GIFTCERT_JWT_JWKS": str(settings.jwt_jwks or keys.jwks),
+        "GIFTCERT_API_PORT": str(ports["api"]),  # also for those that tell people where the API is
     }
     owner_url = addresses.database_owner_url
     owner = {"GIFTCERT_DATABASE_OWNER_URL": owner_url} if owner_url is not None else {}
@@ -223,7 +224,7 @@ def _service_programs(
     for name, port in ports.items():
         own = {"GIFTCERT_METRICS_PORT": str(port), "GIFTCERT_METRICS_HOST": LOOPBACK}
         if name == "api":  # its clients end with the stack, and need not hear that their connections close
-            own = {"GIFTCERT_API_PORT": str(port), "GIFTCERT_API_DRAIN": "PT0S"}
+            own = {"GIFTCERT_API_DRAIN": "PT0S"}
         yield Program(
             name,
             (*command, name),

@@ -12,8 +12,13 @@ from giftcert.embedded.ports import LOOPBACK, PortClaims, answers_ok
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.settings import Settings
 
-# All of type Keyword; the registry that the workflows use is theirs, this is what the server is told.
-SEARCH_ATTRIBUTES = ("CertificateStatus", "Channel", "OrderId", "RefundState", "RefundReason", "Product")
+# The registry that the workflows use is theirs, this is what the server is told.
+SEARCH_ATTRIBUTES = {
+    **dict.fromkeys(
+        ("CertificateStatus", "Channel", "OrderId", "RefundState", "RefundReason", "Product"), "Keyword"
+    ),
+    "RefundSince": "Datetime",
+}
 
 
 class Temporal:
@@ -47,8 +52,8 @@ class Temporal:
             # A person's own Temporal configuration names other servers.
             *("--disable-config-env", "--disable-config-file"),
         ]
-        for name in SEARCH_ATTRIBUTES:
-            options += ["--search-attribute", f"{name}=Keyword"]
+        for name, kind in SEARCH_ATTRIBUTES.items():
+            options += ["--search-attribute", f"{name}={kind}"]
         if self._database is not None:
             self._database.parent.mkdir(exist_ok=True)
             options += ["--db-filename", str(self._database)]

@@ -17,6 +17,7 @@ from giftcert.domain.certificate.refund_resolution import shares_decided
 from giftcert.domain.order.order import Order, apply, settled
 from giftcert.domain.policy import Policy, Terms
 from giftcert.lifecycle import order_changes
+from giftcert.lifecycle.details import Wording, plain_wording
 from giftcert.lifecycle.idempotency import CallsInProgress, IdempotencyBusyError
 from giftcert.lifecycle.release_gate import ReleaseGate
 from giftcert.lifecycle.requests import AnswerOf, Call, Outcome
@@ -65,7 +66,7 @@ class _UnsaidError(Exception):
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """Changes certificates on one process's connections; ``build`` is that of its code."""
+    """Changes certificates on one process's connections; ``build`` is that of its code, ``wording`` that of details."""
 
     database: Database
     policy: Policy
@@ -73,6 +74,7 @@ class Lifecycle:
     _: KW_ONLY
     web_url: Callable[[str], str]
     build: str
+    wording: Wording = field(default_factory=plain_wording)
     calls: CallsInProgress = field(default_factory=CallsInProgress, init=False)
 
     async def advance(
@@ -96,7 +98,7 @@ class Lifecycle:
             decision = review.to_write(review.timer(timer_at), run_key)
             wakes = await self._write(connection, review, decision)
             masks = await EventTextRepository(connection, self.keyring).masks(names(review.state))
-        return snapshot(review, tuple(wakes), sealed_by=sealed_by, masks=masks)
+        return snapshot(review, tuple(wakes), self.wording, sealed_by=sealed_by, masks=masks)
 
     async def act(
         self,

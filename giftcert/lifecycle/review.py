@@ -77,7 +77,7 @@ class Review:
         self.look_again: datetime | None = None  # when the gate is asked again
         self.resolution: str | None = None  # how the reservation ended
         self.is_unlocked = False  # the number may be checked again
-        self._terms = terms
+        self.terms = terms
         self._new_id = new_id
         self._build = build
         self._may_release = may_release
@@ -127,7 +127,7 @@ class Review:
 
     @property
     def _policy(self) -> Policy:
-        return self._terms.policy
+        return self.terms.policy
 
     def decide_pending(self) -> None:
         """Decide on lines that changed, as they now stand, and on spendings; both in the order in which they came."""
@@ -166,7 +166,7 @@ class Review:
 
     def decide_request(self, request: m.Request) -> Decision:
         """Decide a request, and return the decision about it alone. What that raises is raised."""
-        decision = decide(self.state, request, self.now, self._terms, self._new_id)
+        decision = decide(self.state, request, self.now, self.terms, self._new_id)
         record_act(decision, request)
         self._take(decision, channel=getattr(request, "channel", None))
         self.is_unlocked = isinstance(request, m.UnlockVerification) and decision.refusal is None
@@ -259,7 +259,7 @@ class Review:
         if not self._is_to_try(work):
             return False
         try:
-            decision = decide(self.state, message, self.now, self._terms, self._new_id)
+            decision = decide(self.state, message, self.now, self.terms, self._new_id)
             self._check_progress(decision, must_move)
             self._take(decision)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault of ours
@@ -274,7 +274,7 @@ class Review:
 
     def _take(self, decision: Decision, channel: str | None = None) -> None:
         self.records += stamp(
-            self.state, decision.recorded, at=self.now, channel=channel, clients=self._terms.clients
+            self.state, decision.recorded, at=self.now, channel=channel, clients=self.terms.clients
         )
         before, self.state = self.state.reservation, decision.state
         if decision.state.reservation != before:

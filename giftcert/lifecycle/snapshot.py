@@ -6,6 +6,7 @@ from datetime import datetime
 from giftcert.security.data_keys import key_id_of
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Wake
+from giftcert.texts import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,5 +32,6 @@ class Snapshot:
     details: str  # in words, where it stands
     waiting_for: str  # in words, what the timer of next_instant is for
     visibility: Visibility
+    language: Language = "en"  # of details
     sealed: SealedSecrets | None = None  # with the first snapshot of a run, and after a rotation of keys
     wakes: tuple[Wake, ...] = ()  # to be sent

@@ -2,19 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from types import MappingProxyType
 
 from giftcert.domain.certificate.messages import Request
-from giftcert.domain.certificate.state import (
-    CertificateState,
-    Redemption,
-    RedemptionState,
-    RefundCase,
-    RefundState,
-    Sale,
-    Status,
-)
+from giftcert.domain.certificate.redemption_state import open_holds
+from giftcert.domain.certificate.state import CertificateState, RefundState, Status
+from giftcert.lifecycle.details import Details, Wording, pending_case
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.snapshot import SealedSecrets, Snapshot
 from giftcert.storage.event_texts import FieldText
@@ -27,7 +20,12 @@ _ORDINARY = frozenset({Status.ORDERED, Status.ISSUED})  # saying so is not worth
 
 
 def snapshot(
-    review: Review, wakes: tuple[Wake, ...], *, sealed_by: int, masks: Mapping[FieldText, str] = _NONE
+    review: Review,
+    wakes: tuple[Wake, ...],
+    wording: Wording,
+    *,
+    sealed_by: int,
+    masks: Mapping[FieldText, str] = _NONE,
 ) -> Snapshot:
     """Return what a run shows after a review; the sealed secrets come if those that it holds are of another key.
 
@@ -35,18 +33,20 @@ def snapshot(
     """
     sealed = sealed_secrets(review)
     state, parked = review.state, len(review.parked)
-    said, seen = details(state, review.timer_instant), visibility(state)
+    details = Details(state, review.timer_instant, review.now, review.terms, wording)
+    said, seen = details.text(), visibility(state)
     for (_, name), mask in masks.items():
         said = said.replace(literal(name), literal(mask))
     order_id = masks.get(("orderId", seen.order_id or ""), seen.order_id)
     if parked:
-        said += f"\n\n**{parked} messages could not be decided**, for a fault of the service."
+        said += "\n\n" + wording.texts("parked", count=parked)
     return Snapshot(
         status=state.shown_status,
         over=review.is_over,
         next_instant=review.timer_instant,
         details=said,
-        waiting_for=waiting_for(state),
+        language=wording.texts.language,
+        waiting_for=details.waiting_for(),
         visibility=replace(seen, order_id=order_id),
         sealed=None if sealed.key_id == sealed_by else sealed,
         wakes=wakes,
@@ -58,7 +58,7 @@ def names(state: CertificateState) -> set[FieldText]:
     ids = {("orderId", sale.order_id) for sale in state.sales} | {
         ("lineId", sale.line_id) for sale in state.sales
     }
-    for hold in _holds(state):
+    for hold in open_holds(state):
         ids |= {("orderId", hold.order_id), ("redemptionId", hold.redemption_id)}
     return ids
 
@@ -94,7 +94,7 @@ def _channel(state: CertificateState) -> str | None:
 
 def visibility(state: CertificateState) -> Visibility:
     """Return the search attributes that a state deserves; order and refund state are those of earlier sales too."""
-    sale, case = (state.sales[-1] if state.sales else None), _pending_case(state)
+    sale, case = (state.sales[-1] if state.sales else None), pending_case(state)
     refund_state = state.any_refund_state
     is_ordinary = state.status in _ORDINARY and not state.blocked and refund_state is RefundState.NONE
     return Visibility(
@@ -104,59 +104,5 @@ def visibility(state: CertificateState) -> Visibility:
         refund_state=None if is_ordinary else refund_state.value,
         refund_reason=case.reason.value if case and case.reason else None,
         product=state.product,
-    )
-
-
-def details(state: CertificateState, next_instant: datetime | None) -> str:
-    """Return in plain words where the certificate stands and what it waits for."""
-    waits = next_instant is not None or _pending_case(state) is not None or bool(state.waits_for)
-    awaited = waiting_for(state) if waits else "nothing"
-    lines = [f"**{state.product}** is **{state.shown_status}**. It waits for {awaited}."]
-    if state.sale is not None:
-        lines.append(
-            f"Order {literal(state.sale.order_id)}, line {literal(state.sale.line_id)}, price {state.sale.amount}."
-        )
-    if state.balance or state.held:
-        lines.append(f"Balance {state.balance}, held {state.held}, of a nominal of {state.nominal}.")
-    for hold in _holds(state):
-        until = f" until {hold.expires_at:%Y-%m-%d %H:%M:%S} UTC" if hold.expires_at else ""
-        lines.append(
-            f"Order {literal(hold.order_id)} holds {hold.held}{until} (redemption {literal(hold.redemption_id)})."
-        )
-    lines += [_case_line(sale, case) for sale in state.sales for case in sale.cases if case.is_open]
-    if next_instant is not None:
-        lines.append(f"Next looks at itself at {next_instant:%Y-%m-%d %H:%M:%S} UTC.")
-    lines.append(f"Amounts are in minor units of {state.currency}, as in the topics.")
-    return "\n\n".join(lines)
-
-
-def waiting_for(state: CertificateState) -> str:
-    """Return, for the timer's summary, what the certificate waits for."""
-    case = _pending_case(state)
-    if case is not None:
-        return f"a person to decide refund case {case.refund_case_id}"
-    if any(sale.open_case for sale in state.sales):
-        return "the money of a refund"
-    if _holds(state):
-        return "the capture of a hold"
-    if state.waits_for:
-        return "another certificate to leave its order line"
-    return "payment of the order" if state.status is Status.ORDERED else "the end of validity"
-
-
-def _holds(state: CertificateState) -> list[Redemption]:
-    return [one for one in state.redemptions if one.state is RedemptionState.AUTHORIZED]
-
-
-def _pending_case(state: CertificateState) -> RefundCase | None:
-    cases = (case for sale in state.sales for case in sale.cases)
-    return next((case for case in cases if case.state is RefundState.PENDING_DETAILS), None)
-
-
-def _case_line(sale: Sale, case: RefundCase) -> str:
-    reason = f", {case.reason.value}" if case.reason else ""
-    amount = f"{case.amount} {case.foreign_currency or ''}".rstrip()
-    return (
-        f"Refund case {case.refund_case_id} of order {literal(sale.order_id)} is **{case.state.value}**{reason}:"
-        f" amount {amount}."
+        refund_since=case.pending_since if case else None,
     )

@@ -22,11 +22,14 @@ async def ensure_namespace(client: Client) -> list[str]:
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    missing = [key.name for key in search_attributes.ALL if key.name not in listed.custom_attributes]
+    missing = {
+        key.name: IndexedValueType.ValueType(key.indexed_value_type.value)
+        for key in search_attributes.ALL
+        if key.name not in listed.custom_attributes
+    }
     if missing:
-        keywords = dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
         await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=keywords)
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
         )
         done.append(f"search attributes {', '.join(missing)} made")
     await _until_known(client)
@@ -50,7 +53,7 @@ async def _register(client: Client) -> bool:
 
 async def _until_known(client: Client) -> None:
     """Wait until the frontend has taken note of a namespace and of attributes that were just made."""
-    query = " OR ".join(f'{key.name} = "x"' for key in search_attributes.ALL)
+    query = " OR ".join(f"{key.name} IS NULL" for key in search_attributes.ALL)
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:
             try:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any
 
 from temporalio.common import (
     SearchAttributeKey,
@@ -18,9 +20,11 @@ ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
 REFUND_STATE = SearchAttributeKey.for_keyword("RefundState")
 REFUND_REASON = SearchAttributeKey.for_keyword("RefundReason")
 PRODUCT = SearchAttributeKey.for_keyword("Product")
+REFUND_SINCE = SearchAttributeKey.for_datetime("RefundSince")
 
-ALL = (CERTIFICATE_STATUS, CHANNEL, ORDER_ID, REFUND_STATE, REFUND_REASON, PRODUCT)
-"""In the order of the fields of ``Visibility``."""
+KEYWORDS = (CERTIFICATE_STATUS, CHANNEL, ORDER_ID, REFUND_STATE, REFUND_REASON, PRODUCT)
+"""In the order of the fields of ``Visibility``, which has ``REFUND_SINCE`` as its last."""
+ALL: tuple[SearchAttributeKey[Any], ...] = (*KEYWORDS, REFUND_SINCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,7 @@ class Visibility:
     refund_state: str | None = None
     refund_reason: str | None = None
     product: str | None = None
+    refund_since: datetime | None = None  # since when a person is to decide
 
 
 def pairs(visibility: Visibility) -> TypedSearchAttributes:
@@ -46,7 +51,7 @@ def pairs(visibility: Visibility) -> TypedSearchAttributes:
     )
 
 
-def updates(visibility: Visibility, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[str]]:
+def updates(visibility: Visibility, shown: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
     """Return what to upsert where ``shown`` is set: only what differs; what does not apply is taken away."""
     return [
         key.value_unset() if value is None else key.value_set(value)
@@ -55,6 +60,6 @@ def updates(visibility: Visibility, shown: TypedSearchAttributes) -> list[Search
     ]
 
 
-def _values(visibility: Visibility) -> Iterator[tuple[SearchAttributeKey[str], str | None]]:
+def _values(visibility: Visibility) -> Iterator[tuple[SearchAttributeKey[Any], str | datetime | None]]:
     for key, value in zip(ALL, astuple(visibility), strict=True):
-        yield key, None if value is None else keyword(value)
+        yield key, keyword(value) if isinstance(value, str) else value

@@ -78,7 +78,7 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
         search_attributes=pairs(Visibility(channel=wake.channel, product=wake.product, order_id=order_id)),
         start_signal=wake.signal,
         start_signal_args=[argument],
-        static_summary=f"Gift certificate {wake.product or ''}, order {brief(order_id or 'unknown yet')}",
+        static_summary=" · ".join(filter(None, (wake.product, order_id and brief(order_id)))),
         rpc_timeout=RPC_LIMIT,
     )
     return True

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import ValidationError
@@ -85,3 +86,19 @@ def test_a_duration_is_plain_seconds_or_iso_8601(
 ) -> None:
     monkeypatch.setenv(f"GIFTCERT_{name.upper()}", text)
     assert getattr(Settings(), name) == timedelta(seconds=90)
+
+
+def test_support_gets_a_link_to_the_refunds_that_wait_for_a_person() -> None:
+    settings = Settings(_env_file=None, temporal_ui_url="https://ui.example", temporal_namespace="gifts")
+    wanted = urlsplit(settings.refund_list_url)
+    assert wanted.geturl().startswith("https://ui.example/namespaces/gifts/workflows?query=")
+    assert parse_qs(wanted.query) == {
+        "query": ['`RefundState`="pendingDetails" AND `ExecutionStatus`="Running"']
+    }
+
+
+def test_the_page_where_people_decide_is_that_of_the_api_unless_another_is_named() -> None:
+    own = Settings(_env_file=None, api_port=8081)
+    assert own.refund_page("case-1") == "http://127.0.0.1:8081/docs#/refunds/resolveRefund"
+    crm = Settings(_env_file=None, refund_page_url="https://crm.example/refunds/{refundCaseId}?x=1")
+    assert crm.refund_page("case-1") == "https://crm.example/refunds/case-1?x=1"

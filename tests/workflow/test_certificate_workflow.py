@@ -21,6 +21,7 @@ from giftcert.temporal import search_attributes as sa
 from giftcert.temporal.search_attributes import Visibility
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate, task_queue, workflow_id
+from giftcert.texts import texts_in
 from tests.sandbox import sandbox
 from tests.waiting import until
 from workflows.certificate import CertificateWorkflow
@@ -38,6 +39,7 @@ ORDERED = Snapshot(
 )
 OVER = replace(ORDERED, status="available", over=True, visibility=Visibility(status="available"))
 PATIENCE = timedelta(minutes=10)
+METADATA = "__temporal_workflow_metadata"
 
 
 @dataclass
@@ -328,6 +330,28 @@ async def test_search_attributes_are_set_only_where_they_differ(script: Script) 
     found = (await script.handle.describe()).typed_search_attributes
     assert found.get(sa.PRODUCT) == "GC-5000"
     assert (await script.kinds()).count(EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES) == 2
+
+
+async def test_support_reads_the_details_and_below_them_what_the_buttons_of_the_page_do(
+    script: Script,
+) -> None:
+    script.answer = lambda _: replace(ORDERED, details="Ждёт оплаты заказа.", language="ru")
+    await script.signal()
+    await script.until_looked(1)
+    shown = (await script.handle.query(METADATA)).current_details
+    assert shown == f"Ждёт оплаты заказа.\n\n{texts_in('ru')('buttons')}"
+    assert await script.handle.query("details") == "Ждёт оплаты заказа."
+    history = (await script.handle.fetch_history()).to_json()
+    assert "Terminate" not in history, "what stands below every certificate need not stand in its history"
+
+
+async def test_the_first_query_that_the_web_ui_offers_is_the_one_in_words(script: Script) -> None:
+    await script.signal()
+    await script.until_looked(1)
+    offered = (await script.handle.query(METADATA)).definition.query_definitions
+    by_name = sorted(offered, key=lambda one: (one.name.startswith("__"), one.name))
+    assert by_name[0].name == "details"
+    assert "In words" in by_name[0].description
 
 
 async def test_the_sealed_secrets_come_with_the_first_look_and_are_kept(script: Script) -> None:

@@ -26,6 +26,7 @@ REFERENCES = {
     *("status", "refund_state", "refund_reason", "over", "details", "waiting_for", "visibility", "wakes"),
     *("now", "next_instant", "timer_at", "sealed_by"),
     *("sealed", "number_sealed", "cvc_sealed"),
+    *("language", "refund_since"),
     *("sample", "violations", "reported"),
 }
 """What a field of a payload may be. Whoever adds one thinks of a history that is read by many, and is never erased."""

@@ -8,6 +8,7 @@ import pytest
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import CertificateState, LineRef, Status
 from giftcert.domain.policy import Policy
+from giftcert.lifecycle.details import plain_wording
 from giftcert.lifecycle.order_changes import wake_of
 from giftcert.lifecycle.review import Review
 from giftcert.lifecycle.visibility import own_wake, snapshot
@@ -216,24 +217,27 @@ SEALED_BY = key_id_of(b"cvc")
 
 def test_the_first_snapshot_of_a_run_has_the_sealed_secrets() -> None:
     review = reviewed(loaded(lines=rows(*PAID)))
-    first = snapshot(review, (), sealed_by=0)
+    first = snapshot(review, (), plain_wording(), sealed_by=0)
     assert first.sealed is not None
     assert (first.sealed.number_sealed, first.sealed.cvc_sealed) == (b"number", b"cvc")
-    assert snapshot(review, (), sealed_by=SEALED_BY).sealed is None
+    assert snapshot(review, (), plain_wording(), sealed_by=SEALED_BY).sealed is None
     assert (first.status, first.over, first.next_instant) == ("issued", False, review.next_instant)
 
 
 def test_a_snapshot_says_in_words_when_it_looks_at_itself() -> None:
     review = reviewed(loaded(lines=rows(make.ordered())))
     assert (
-        "Next looks at itself at 2026-11-26 12:00:00 UTC."
-        in snapshot(review, (), sealed_by=SEALED_BY).details
+        "It looks at itself again on 2026-11-26 12:00 UTC."
+        in snapshot(review, (), plain_wording(), sealed_by=SEALED_BY).details
     )
 
 
 def test_what_is_parked_is_said_in_words() -> None:
     found = loaded(issued(), parked=(PARKED,))
-    text = snapshot(reviewed(found), (), sealed_by=SEALED_BY).details
+    text = snapshot(reviewed(found), (), plain_wording(), sealed_by=SEALED_BY).details
     assert text.startswith("**GC-5000** is **issued**.")
-    assert text.endswith("\n\n**1 messages could not be decided**, for a fault of the service.")
-    assert "decided" not in snapshot(reviewed(loaded(issued())), (), sealed_by=SEALED_BY).details
+    assert text.endswith("\n\n**One message could not be decided**, through a fault of the service.")
+    assert (
+        "decided"
+        not in snapshot(reviewed(loaded(issued())), (), plain_wording(), sealed_by=SEALED_BY).details
+    )
