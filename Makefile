@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check-specs bench mutants fuzz requirements
+.PHONY: help setup demo up test lint check-specs bench mutants fuzz screenshots requirements
 
 BIN := .venv/bin
 PYTHON ?=
@@ -44,6 +44,10 @@ mutants: setup ## Change domain and lifecycle in thousands of small ways and see
 
 fuzz: setup ## Decode a million records and batches of any bytes, then ask the API anything for 5 min
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+# The browser is Playwright's own after `.venv/bin/playwright install chromium`, else the machine's.
+screenshots: setup ## Take the pictures of docs/support.md anew, in a real Chromium
+	@SCREENSHOTS=docs/images/support $(BIN)/python -m pytest -q -rs tests/integration/command_line/test_support_guide.py
 
 # Versions that still fit are kept; ARGS=--upgrade moves all of them, ARGS="--upgrade-package NAME" one.
 requirements: setup ## Pin the versions and hashes of requirements*.in anew; ARGS=--upgrade for the newest

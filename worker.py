@@ -13,7 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
 from giftcert.lifecycle.change import Lifecycle
-from giftcert.lifecycle.details import Wording
+from giftcert.lifecycle.details import wording_of
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
@@ -21,7 +21,6 @@ from giftcert.telemetry import configure_logging, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
-from giftcert.texts import texts_in
 from workflows.certificate import CertificateWorkflow
 from workflows.maintenance import MAINTENANCE_WORKFLOWS
 
@@ -40,7 +39,7 @@ def make_workers(client: Client, database: Database, settings: Settings) -> Sequ
         keyring_of(settings),
         web_url=settings.workflow_url,
         build=build_id(),
-        wording=Wording(texts_in(settings.language), settings.refund_page),
+        wording=wording_of(settings),
     )
     channels = settings.worker_channels or settings.channels
     # Each activity holds one connection; a quarter of them is left for what goes on as a normal activity.

@@ -21,6 +21,7 @@ from giftcert.cli.faults import (
     refuses_database_user,
     temporal_fault,
 )
+from giftcert.cli.output import own_texts
 from giftcert.domain.policy import Policy
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.kafka_connection import reach_kafka
@@ -192,6 +193,6 @@ async def send_if_reachable(wakes: Sequence[Wake]) -> None:
         async with asyncio.timeout(_CONNECT_SECONDS):
             client = await connect(database_settings())
     except (RuntimeError, TimeoutError):
-        typer.echo("Temporal is away: the workflows are signalled when it is back", err=True)
+        typer.echo(own_texts()("temporal-away"), err=True)
         return
     await send_wakes(client, wakes)

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from giftcert.cli.errors import CommandError
+from giftcert.cli.output import own_texts
 from giftcert.sensitive_text import is_sensitive
 
 _LONGEST = 500
@@ -16,19 +17,17 @@ def operator(by: str | None) -> str:
     if by is not None:
         return _free_text(by, "--by")
     try:
-        return _free_text(getpass.getuser(), "--by, here the name of who is logged in")
+        return _free_text(getpass.getuser(), own_texts()("text-by-login"))
     except (KeyError, OSError, ImportError):
-        raise CommandError("name who acts: --by NAME") from None
+        raise CommandError(own_texts()("text-by-missing")) from None
 
 
 def _free_text(text: str, option: str) -> str:
     text = text.strip()
     if not 0 < len(text) <= _LONGEST or "\x00" in text:
-        raise CommandError(f"{option}: must have 1 to {_LONGEST} characters")
+        raise CommandError(own_texts()("text-length", option=option, longest=_LONGEST))
     if is_sensitive(text):
-        raise CommandError(
-            f"{option}: goes to the stream, leave numbers, e-mail addresses and telephones out"
-        )
+        raise CommandError(own_texts()("text-sensitive", option=option))
     return text
 
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from giftcert.redaction import printable
+from giftcert.settings import load_settings
+from giftcert.texts import Texts, texts_in
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
 LogJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Log in JSON, as with GIFTCERT_LOG_JSON")]
@@ -19,6 +21,11 @@ _LEAST = 32  # a last column that would be narrower than this makes a block of e
 _GAP = 2
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _BEFORE_CURRENCY = re.compile(r"(?<=\d) (?=[A-Z]{3}\b)")  # no amount is torn from its currency
+
+
+def own_texts() -> Texts:
+    """Return the texts of support in the language that the settings of this shell name."""
+    return texts_in(load_settings().language)
 
 
 def say(data: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401 - any JSON

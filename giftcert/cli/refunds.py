@@ -5,17 +5,18 @@ from uuid import UUID
 
 import typer
 
-from api.refunds import REFUSED_FIELDS, PendingRefund, PendingRefundPage, read_page, resolution_of
+from api.refunds import PendingRefund, PendingRefundPage, read_page, resolution_of
 from api.schemas import Money
 from giftcert.cli.connections import connected, database_settings, opened_lifecycle, send_if_reachable
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
-from giftcert.cli.output import AsJson, say, table
+from giftcert.cli.output import AsJson, own_texts, say, table
 from giftcert.clock import utc_now
 from giftcert.domain.certificate.cases import find_case
 from giftcert.domain.certificate.messages import ResolveRefund
+from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.money import minor_units, money_text
 from giftcert.lifecycle.requests import Outcome
@@ -24,56 +25,69 @@ from giftcert.storage.database import Database
 from giftcert.storage.refund_cases import RefundCaseRepository
 
 app = typer.Typer(name="refunds", help="Refund cases that wait for a person.", cls=Group)
-_NOTHING = {
-    "pendingDetails": "no refund case waits for a person",
-    "awaitingCapture": "no refund case waits for its capture",
-    "requested": "no refund case waits for its money",
-}
+_STATES = ("pendingDetails", "awaitingCapture", "requested")
 
 
 @app.command("list")
 @to_its_end
 async def list_cases(
-    state: Annotated[str, typer.Option(help="; ".join(_NOTHING))] = "pendingDetails",
+    state: Annotated[str, typer.Option(help="; ".join(_STATES))] = "pendingDetails",
     after: Annotated[UUID | None, typer.Option(help="`next` of the page before")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List open cases of one state, oldest first, with what a person needs to decide them."""
-    if state not in _NOTHING:
-        raise CommandError(f"--state: must be one of {', '.join(_NOTHING)}")
+    texts = own_texts()
+    if state not in _STATES:
+        raise CommandError(texts("list-states", states=", ".join(_STATES)))
     settings = database_settings()
     async with connected(settings, "refunds") as database, database.connection() as connection:
         if after and await RefundCaseRepository(connection).certificate_of(str(after)) is None:
-            raise CommandError("--after: is not `next` of a page")
+            raise CommandError(texts("list-no-page"))
         page = await read_page(connection, settings, state, after, limit)
-    say(page.model_dump(mode="json", by_alias=True), _table(page, state), as_json=as_json)
+    say(
+        page.model_dump(mode="json", by_alias=True),
+        _listed(page, state, settings.refund_list_url),
+        as_json=as_json,
+    )
 
 
-def _table(page: PendingRefundPage, state: str) -> str:
+def _listed(page: PendingRefundPage, state: str, link: str) -> str:
+    texts = own_texts()
     if not page.items:
-        return _NOTHING[state]
+        return texts(f"list-nothing-{state}")
+    either = f" {texts('list-or')} "
     rows = [
         (
             str(one.refund_case_id),
             f"{one.since:%Y-%m-%d %H:%M}" if one.since else "",
-            " or ".join(one.allowed_decisions),
-            f"{one.order_id}, line {one.line_id}: {one.reason or one.state}, {_money(one)}",
+            either.join(one.allowed_decisions),
+            _what_is_back(one),
         )
         for one in page.items
     ]
-    text = table(("case", "since", "decide", "what is back"), rows)
-    return f"{text}\nmore: --after {page.next}" if page.next else text
+    columns = [texts(f"list-{name}") for name in ("case", "since", "decide", "what")]
+    more = [texts("list-more", next=str(page.next))] if page.next else []
+    in_web_ui = [texts("list-link", url=link)] if state == "pendingDetails" else []
+    return "\n".join((table(columns, rows), *more, *in_web_ui))
 
 
-def _money(case: PendingRefund) -> str:
-    """What came back, of what the line costs, and what is on the certificate."""
-    balance, held = _text(case.balance), _text(case.held)
-    return f"{_text(case.amount)} of {_text(case.price)}; balance {balance}, held {held}"
+def _what_is_back(case: PendingRefund) -> str:
+    """What came back of what the line costs, why it waits, and what is on the certificate."""
+    texts = own_texts()
+    code, text = case.reason or case.state, case.reason_text
+    amounts = {"amount": case.amount, "price": case.price, "balance": case.balance, "held": case.held}
+    return texts(
+        "list-row",
+        order=case.order_id,
+        line=case.line_id,
+        reason=texts("list-reason", code=code, text=text) if text else f"{code}.",
+        **{name: _text(money) for name, money in amounts.items()},
+    )
 
 
 def _text(money: Money) -> str:
-    return money_text(money.amount, money.currency)
+    return own_texts().money(money.amount, money.currency)
 
 
 @app.command()
@@ -95,14 +109,12 @@ async def resolve(
 ) -> None:
     """Decide a refund case."""
     if approve == reject:
-        raise CommandError("name either --approve or --reject")
+        raise CommandError(own_texts()("resolve-which"))
     who = operator(by)
     async with opened_lifecycle("refunds") as lifecycle:
         certificate = await _certificate_of(lifecycle.database, str(case))
         if amount is not None and reject and not _is_foreign(certificate, str(case)):
-            raise CommandError(
-                "--amount: goes with --approve, or with a rejection of money in another currency"
-            )
+            raise CommandError(own_texts()("resolve-amount-needless"))
         request = ResolveRefund(
             refund_case_id=str(case),
             decision="approve" if approve else "reject",
@@ -121,7 +133,7 @@ async def _certificate_of(database: Database, case: str) -> CertificateState:
     async with database.connection() as connection:
         certificate_id = await RefundCaseRepository(connection).certificate_of(case)
         if certificate_id is None:
-            raise CommandError(f"there is no refund case {case}")
+            raise CommandError(own_texts()("resolve-unknown", case=case))
         return (await CertificateRepository(connection).load(certificate_id)).state
 
 
@@ -133,25 +145,29 @@ def _is_foreign(certificate: CertificateState, case: str) -> bool:
 def _minor_units(amount: str, currency: str) -> int:
     try:
         return minor_units(amount, currency)
-    except ValueError as error:
-        raise CommandError(f"--amount: {error}") from None
+    except ValueError:
+        example = money_text(250_000, currency).replace(",", "")
+        raise CommandError(own_texts()("resolve-amount-unreadable", example=example)) from None
 
 
 def _raise_if_refused(outcome: Outcome, request: ResolveRefund) -> None:
-    if outcome.refusal is None:
-        return
-    if outcome.refusal not in REFUSED_FIELDS:
-        raise CommandError(f"refund case {request.refund_case_id} is closed")
-    field, why = REFUSED_FIELDS[outcome.refusal]
-    raise CommandError(f"--{field}: {why}" if field == "amount" else f"{field} {why}")
+    match outcome.refusal:
+        case None:
+            return
+        case (
+            ResolutionRefusal.DECISION_NOT_ALLOWED
+            | ResolutionRefusal.AMOUNT_REQUIRED
+            | ResolutionRefusal.AMOUNT_TOO_HIGH
+        ) as refusal:
+            raise CommandError(own_texts()(f"resolve-{refusal.value}"))
+        case _:
+            raise CommandError(own_texts()("resolve-closed", case=request.refund_case_id))
 
 
 def _outcome(data: dict[str, Any]) -> str:
-    case = f"refund case {data['refundCaseId']}"
+    texts, case = own_texts(), data["refundCaseId"]
     if data.get("awaitingSecond"):
-        return f"{case}: agreed; another person has to repeat decision and amount"
-    taken, uncovered, balance = (money_text(**data[name]) for name in ("taken", "uncovered", "balance"))
-    return (
-        f"{case}: {data['decision']} carried out, {taken} taken, {uncovered} uncovered; "
-        f"the certificate is {data['status']}, balance {balance}, refund {data['refundState']}"
-    )
+        return texts("resolve-agreed", case=case)
+    amounts = {name: texts.money(**data[name]) for name in ("taken", "uncovered", "balance")}
+    status, refund = texts(f"status-{data['status']}"), texts(f"refund-{data['refundState']}")
+    return texts(f"resolve-{data['decision']}", case=case, status=status, refund=refund, **amounts)

@@ -13,11 +13,10 @@ import typer
 from giftcert.cli.connections import ServerUnusableError, check_kafka, connected, database_settings
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.output import AsJson, counted, fields, say, stamp, table
+from giftcert.cli.output import AsJson, fields, own_texts, say, stamp, table
 from giftcert.contracts.payload import payload_of
 from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.positions import StreamAwayError, StreamPosition, find_positions
-from giftcert.domain.money import money_text
 from giftcert.kafka_connection import KafkaSettingsError, connection_options
 from giftcert.settings import AddressNotSetError, Settings
 from giftcert.storage.certificates import (
@@ -63,7 +62,7 @@ async def trace(
             certificate_id = str(UUID(certificate))
             found = await CertificateRepository(connection).load(certificate_id)
         except (ValueError, UnknownCertificateError):
-            raise CommandError(f"there is no certificate {certificate}") from None
+            raise CommandError(own_texts()("trace-unknown", certificate=certificate)) from None
         traces, repository = TraceRepository(connection), EventRepository(connection)
         steps = [_input(one) for one in await traces.inputs(certificate_id)]
         steps += [_quarantined(one) for one in await QuarantineRepository(connection).naming(certificate_id)]
@@ -76,8 +75,10 @@ async def trace(
     steps.sort(key=lambda step: (step.step in _WAITS, step.at, _ORDER.index(step.step)))
     timeline = [{"at": stamp(one.at), "step": one.step, **one.data} for one in steps]
     data = {"certificate": _standing(found), "streamNote": note, "timeline": timeline}
-    rows = [(stamp(one.at) or "", one.step, one.what, one.where) for one in steps]
-    text = [_title(found), table(("time", "step", "what", "where and how"), rows), note]
+    texts = own_texts()
+    rows = [(stamp(one.at) or "", texts(f"trace-step-{one.step}"), one.what, one.where) for one in steps]
+    columns = [texts(f"trace-{name}") for name in ("time", "step", "what", "where")]
+    text = [_title(found), table(columns, rows), note]
     say(data, "\n\n".join(filter(None, text)), as_json=as_json)
 
 
@@ -91,40 +92,45 @@ async def _positions(
         await check_kafka(settings)
         found = await find_positions(connection_options(settings), settings.topic_stream, key, sought)
     except (AddressNotSetError, KafkaSettingsError, ServerUnusableError, StreamAwayError) as error:
-        return {}, f"no stream positions, Kafka is away: {error}"
-    missing = counted(len(sought) - len(found), "published event")
-    return found, f"{missing} not found on the stream near the time of recording" if len(sought) > len(
-        found
-    ) else None
+        return {}, own_texts()("trace-no-stream", error=str(error))
+    missing = len(sought) - len(found)
+    return found, own_texts()("trace-missing", count=missing) if missing else None
 
 
 def _input(found: TracedInput) -> Step:
     data = payload_of(found)
     del data["receivedAt"]
     place = found.topic if found.offset is None else f"{found.topic}/{found.partition}/{found.offset}"
-    where = f"{place}, event {found.event_id}, order {found.order_id}"
+    where = own_texts()("trace-input", place=place, event=found.event_id, order=found.order_id)
     return Step(found.received_at, "input", found.event_type, where, data)
 
 
 def _pending(waiting: TracedPending) -> Step:
     order_id, signalled_at = waiting.order_id or None, stamp(waiting.signalled_at)
     data = {"kind": waiting.kind, "orderId": order_id, "signalledAt": signalled_at}
-    signalled = f"signalled {signalled_at}" if signalled_at else "not signalled yet"
-    of = f", order {order_id}" if order_id else ""
-    return Step(waiting.since, "pending", waiting.kind, f"not decided yet, {signalled}{of}", data)
+    texts = own_texts()
+    signalled = texts("trace-signalled", at=signalled_at) if signalled_at else texts("trace-not-signalled")
+    if order_id:
+        where = texts("trace-pending-order", signalled=signalled, order=order_id)
+    else:
+        where = texts("trace-pending", signalled=signalled)
+    return Step(waiting.since, "pending", waiting.kind, where, data)
 
 
 def _parked(work: ParkedWork) -> Step:
-    where = "a fault of the service keeps it from being decided; `giftcert verify --repair` tries again"
+    where = own_texts()("trace-parked")
     return Step(work.since, "parked", work.kind, where, {"kind": work.kind, "error": work.error})
 
 
 def _quarantined(record: ListedRecord) -> Step:
     place = "/".join(map(str, record.place))
-    closed = f"{record.closed_how} {stamp(record.closed_at)}" if record.closed_at else None
-    how = closed or f"`giftcert quarantine show {place}` says more"
-    data = payload_of(record)
-    return Step(record.quarantined_at, "quarantined", record.reason, f"{place}: {record.detail}; {how}", data)
+    values = {"place": place, "detail": str(record.detail)}
+    if record.closed_at is not None:
+        closed_at = stamp(record.closed_at) or ""
+        where = own_texts()("trace-closed", **values, how=str(record.closed_how), at=closed_at)
+    else:
+        where = own_texts()("trace-quarantined", **values)
+    return Step(record.quarantined_at, "quarantined", record.reason, where, payload_of(record))
 
 
 def _event(event: StoredEvent, position: StreamPosition | None, is_published: bool) -> Step:
@@ -148,29 +154,50 @@ def _event(event: StoredEvent, position: StreamPosition | None, is_published: bo
         "published": is_published,
         "stream": payload_of(position) if position else None,
     }
-    place = "published" if is_published else "not published yet"
-    if position is not None:
-        place = f"stream {position.partition}/{position.offset}"
-    because = f"from {event.cause_topic}, event {event.cause_event_id}" if event.cause_topic else ""
-    where = "; ".join(filter(None, (_decided(data), _after(event), place, because)))
+    where = "; ".join(
+        filter(
+            None,
+            (_decided(data), _after(event), _place(position, is_published=is_published), _because(event)),
+        )
+    )
     step = "refused" if is_refused else "event"
     return Step(event.recorded_at, step, f"{event.sequence} {event.event_type}", where, data)
 
 
+def _place(position: StreamPosition | None, *, is_published: bool) -> str:
+    if position is not None:
+        return own_texts()("trace-stream", place=f"{position.partition}/{position.offset}")
+    return own_texts()("trace-published" if is_published else "trace-not-published")
+
+
+def _because(event: StoredEvent) -> str:
+    if not event.cause_topic:
+        return ""
+    return own_texts()("trace-from", topic=event.cause_topic, event=str(event.cause_event_id))
+
+
 def _decided(data: Mapping[str, Any]) -> str:
     """Return in words what was decided or refused, by whom and why."""
-    amount = money_text(**data["amount"]) if data["amount"] else None
+    texts = own_texts()
+    amount = texts.money(**data["amount"]) if data["amount"] else None
     what = " ".join(filter(None, (data["decision"] or data["what"], amount)))
     why = ": ".join(filter(None, (data["reason"], data["detail"] or data["note"])))
-    who = f"by {data['by']}" if data["by"] else None
+    who = texts("trace-by", who=data["by"]) if data["by"] else None
     return ", ".join(filter(None, (what, who, why)))
 
 
 def _after(event: StoredEvent) -> str:
-    refund = "" if event.refund_state in {None, "none"} else f", refund {event.refund_state}"
-    balance, held = (money_text(amount or 0, event.currency or "") for amount in (event.balance, event.held))
-    on_hold = f", held {held}" if event.held else ""
-    return f"then {event.status}{refund}, balance {balance}{on_hold}"
+    texts, currency = own_texts(), event.currency or ""
+    values = {
+        "status": texts(f"status-{event.status}"),
+        "balance": texts.money(event.balance or 0, currency),
+    }
+    if event.refund_state in {None, "none"}:
+        after = texts("trace-after", **values)
+    else:
+        after = texts("trace-after-refund", **values, refund=texts(f"refund-{event.refund_state}"))
+    held = texts("trace-held", held=texts.money(event.held, currency)) if event.held else None
+    return ", ".join(filter(None, (after, held)))
 
 
 def _standing(found: StoredCertificate) -> dict[str, object]:
@@ -193,17 +220,20 @@ def _standing(found: StoredCertificate) -> dict[str, object]:
 
 
 def _title(found: StoredCertificate) -> str:
-    state = found.state
-    names = (state.sale.order_id, state.sale.line_id) if state.sale else ()
-    later = stamp(found.next_instant)
-    balance, held = (money_text(amount, state.currency) for amount in (state.balance, state.held))
-    return fields(
-        [
-            ("certificate", state.certificate_id),
-            ("product", state.product),
-            ("status", f"{state.shown_status}, refund {state.refund_state}"),
-            ("balance", f"{balance}, held {held}"),
-            ("order", "{}, line {}".format(*names) if names else "none"),
-            ("next look", later or "when something comes"),
-        ]
-    )
+    state, texts, later = found.state, own_texts(), stamp(found.next_instant)
+    status, refund = texts(f"status-{state.shown_status}"), texts(f"refund-{state.refund_state.value}")
+    balance, held = (texts.money(amount, state.currency) for amount in (state.balance, state.held))
+    sale = state.sale
+    values = {
+        "certificate": state.certificate_id,
+        "product": state.product,
+        "status": texts("trace-status-value", status=status, refund=refund),
+        "balance": texts("trace-balance-value", balance=balance, held=held),
+        "order": (
+            texts("trace-order-value", order=sale.order_id, line=sale.line_id)
+            if sale
+            else texts("trace-no-order")
+        ),
+        "next-look": later or texts("trace-no-look"),
+    }
+    return fields([(texts(f"trace-{name}"), value) for name, value in values.items()])

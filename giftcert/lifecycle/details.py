@@ -18,6 +18,7 @@ from giftcert.domain.certificate.state import (
     Status,
 )
 from giftcert.domain.policy import Terms
+from giftcert.settings import Settings
 from giftcert.temporal.web_ui import literal
 from giftcert.texts import Texts, texts_in
 
@@ -30,6 +31,11 @@ class Wording:
 
     texts: Texts
     refund_page: Callable[[str], str]
+
+
+def wording_of(settings: Settings) -> Wording:
+    """Return the wording that the settings choose."""
+    return Wording(texts_in(settings.language), settings.refund_page)
 
 
 def plain_wording() -> Wording:

@@ -23,8 +23,8 @@ class Office(Desk):
     giftcert: RunCommand
     own_keys: dict[str, str]
 
-    async def run(self, *arguments: str) -> "CompletedProcess[str]":
-        chosen = {"database_url": self.api.settings.database_address, "temporal_address": NOWHERE}
+    async def run(self, *arguments: str, **settings: str) -> "CompletedProcess[str]":
+        chosen = {"database_url": self.api.settings.database_address, "temporal_address": NOWHERE, **settings}
         return await asyncio.to_thread(self.giftcert, *arguments, **chosen, **self.own_keys)
 
     async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ async def test_people_are_told_the_outcome_in_words_and_by_name(office: Office) 
     )
     assert done.stdout == (
         f"refund case {case}: reject carried out, 0.00 RUB taken, 5,000.00 RUB uncovered; the certificate is "
-        "partiallyRedeemed, balance 4,000.00 RUB, refund rejected\n"
+        "partly spent (partiallyRedeemed), balance 4,000.00 RUB, refund rejected\n"
     )
     [resolved] = [
         one["payload"]
@@ -114,7 +114,7 @@ async def test_what_cannot_be_decided_is_one_clear_line(office: Office) -> None:
         ),
         (
             (case, "--note", "n", "--approve", "--amount", "4,000"),
-            "--amount: RUB has 2 digits after the point: write it as 2500.00 RUB",
+            "--amount: must be an amount such as 2500.00 RUB, or a whole number of minor units",
         ),
         (
             (case, "--note", "n", "--approve", "--amount", "40.00 EUR"),
@@ -132,3 +132,34 @@ async def test_what_cannot_be_decided_is_one_clear_line(office: Office) -> None:
 async def test_a_page_behind_no_case_is_refused(office: Office) -> None:
     done = await office.run("refunds", "list", "--after", str(uuid4()))
     assert (done.returncode, done.stderr) == (1, "giftcert: --after: is not `next` of a page\n")
+
+
+async def test_support_reads_cases_outcomes_and_refusals_in_its_language(office: Office) -> None:
+    sold, case = await office.spent_and_refunded()
+    listed = (await office.run("refunds", "list", language="ru")).stdout
+    assert "какого времени" in listed
+    assert "approve или reject" in listed
+    assert f"{sold.order_id}, строка 1: certificateRedeemed. Сертификат уже потрачен" in listed
+    assert "5 000,00 RUB из 5 000,00 RUB; остаток 4 000,00 RUB, удержано 0,00 RUB" in listed
+    decide = ("refunds", "resolve", case, "--approve", "--by", "anna")
+    refused = await office.run(*decide, "--note", "согласовано", "--amount", "много", language="ru")
+    assert refused.stderr == (
+        "giftcert: --amount: укажите сумму в виде 2500.00 RUB или целое число минимальных единиц (копеек)\n"
+    )
+    done = await office.run(*decide, "--note", "согласовано", language="ru")
+    assert done.stdout == (
+        f"возврат {case} одобрен (approve): списано 4 000,00 RUB, не покрыто 1 000,00 RUB; "
+        "сертификат возвращён (refunded), остаток 0,00 RUB, возврат проведён (completed)\n"
+    )
+    again = await office.run(*decide, "--note", "ещё раз", language="ru")
+    assert again.stderr == f"giftcert: возврат {case} уже закрыт\n"
+    traced = (await office.run("trace", sold.certificate_id, language="ru")).stdout
+    assert "сертификат" in traced
+    assert "решил anna, согласовано; теперь" in traced
+    assert "возвращён (refunded), возврат: проведён (completed), остаток 0,00 RUB" in " ".join(traced.split())
+
+
+async def test_the_list_ends_with_its_link_in_the_web_ui(office: Office) -> None:
+    await office.spent_and_refunded()
+    said = (await office.run("refunds", "list", temporal_ui_url="https://ui.example")).stdout
+    assert "in the Web UI: https://ui.example/namespaces/default/workflows?query=%60RefundState%60" in said

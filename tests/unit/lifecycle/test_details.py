@@ -17,8 +17,9 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
-from giftcert.lifecycle.details import Details, Wording
+from giftcert.lifecycle.details import Details, Wording, wording_of
 from giftcert.lifecycle.visibility import names
+from giftcert.settings import Settings
 from giftcert.texts import LANGUAGES, Language, texts_in
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, sold, spent
@@ -88,6 +89,13 @@ def test_the_same_in_russian() -> None:
         "Остаток 5 000,00 RUB, удержано 0,00 RUB, номинал 5 000,00 RUB.",
         "Следующая проверка: 23.11.2026 12:00 UTC.",
     ]
+
+
+def test_the_settings_choose_language_and_page() -> None:
+    chosen = wording_of(
+        Settings(_env_file=None, language="ru", refund_page_url="https://crm.example/{refundCaseId}")
+    )
+    assert (chosen.texts.language, chosen.refund_page("c-1")) == ("ru", "https://crm.example/c-1")
 
 
 def test_an_order_waits_for_its_payment() -> None:

@@ -65,7 +65,9 @@ def test_texts_of_codes_name_the_code_that_filters_and_programs_use() -> None:
 def test_a_russian_text_is_not_the_english_one() -> None:
     for key, names in values_of("en").items():
         values: dict[str, Any] = dict.fromkeys(names, 1)
-        assert texts_in("ru")(key, **values) != texts_in("en")(key, **values), key
+        english = texts_in("en")(key, **values)
+        if any(one.isalpha() for one in english):
+            assert texts_in("ru")(key, **values) != english, key
 
 
 @pytest.mark.parametrize(
