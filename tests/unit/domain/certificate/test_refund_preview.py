@@ -28,9 +28,16 @@ def charged_twice() -> Certificate:
     return order.tell(make.captured(100_000, "P-9", to={"2": 100_000}), make.refunded(300_000))["2"]
 
 
+def twice_in_doubt() -> Certificate:
+    """Two refunds that name no line: a decision says something of each."""
+    order = Together(make.gift("2"), make.gift("3")).paid()
+    return order.tell(make.refunded(200_000, "r-1"), make.refunded(100_000, "r-2"))["2"]
+
+
 OTHERS: list[Callable[[], Certificate]] = [
     last_of_two,
     charged_twice,
+    twice_in_doubt,
     lambda: spent(500_000).tell(make.refunded()),
     lambda: spent(100_000).tell(make.returned()),
     lambda: issued().tell(make.refunded(6_000, currency="EUR"), make.refunded(100, to={"2": 100})),
