@@ -75,9 +75,9 @@ async def refused(asked: Awaitable[object], problem: str) -> None:
         StoryBrokenError: it does not, or says something else.
     """
     try:
-        answer = await asked
+        await asked
     except RefusedError as refusal:
         if refusal.problem != problem:
             raise StoryBrokenError(f"{refusal}, not {problem}") from refusal
         return
-    raise StoryBrokenError(f"answered with {answer} instead of {problem}")
+    raise StoryBrokenError(f"was served, and {problem} was due")
