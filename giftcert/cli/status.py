@@ -81,7 +81,7 @@ class Work:
 @app.command()
 @to_its_end
 async def status(as_json: AsJson = False) -> int:
-    """Show the parts of the running stack, what waits, and the pool; ends with 1 where a part is not ready."""
+    """Show the parts of the running stack, what waits, and the pool; exits with 1 where a part is not ready."""
     given = load_settings()
     stack, settings = running_stack(given), with_running_stack(given, [])
     if stack is None and None in (settings.database_url, settings.temporal_address):
@@ -104,7 +104,10 @@ async def status(as_json: AsJson = False) -> int:
 @to_its_end
 async def addresses(
     part: Annotated[
-        str | None, typer.Argument(help="api, web-ui, postgres, temporal or kafka: print its address alone")
+        str | None,
+        typer.Argument(
+            help="api, web-ui, temporal, kafka or postgres: its address alone, the last with its password"
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
