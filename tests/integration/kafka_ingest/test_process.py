@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from giftcert import outage_report
+from giftcert.contracts.notices import FailureReason
 from giftcert.security.data_keys import Purpose
 from kafka_ingest import batch_reader, undecodable_batches
 from kafka_ingest.consumer import KAFKA, POSTGRESQL, BatchLoop
-from kafka_ingest.outages import RESTARTS, STUCK
 from kafka_ingest.records import KEPT_OF_TOO_LARGE
 from kafka_ingest.signaller import TEMPORAL
 from kafka_ingest.undecodable_batches import BoundedResult
@@ -216,7 +216,7 @@ async def test_a_partition_that_cannot_be_read_is_told_of_and_holds_up_no_other(
     monkeypatch.setattr(BoundedResult, "_take", fail_at_the_bad_one)
     async with neighbours.process():
         await sell_beside(neighbours)
-        assert await place_told(neighbours, STUCK) == (topic, 2, 0)
+        assert await place_told(neighbours, FailureReason.PARTITION_STANDS_STILL) == (topic, 2, 0)
         monkeypatch.setattr(BoundedResult, "_take", take)
         await neighbours.ordered("bad")
         await neighbours.caught_up()
@@ -239,7 +239,7 @@ async def test_a_consumer_that_fails_again_and_again_is_told_of_although_each_ne
     topic = neighbours.settings.topic_orders
     async with neighbours.process():
         await neighbours.in_codec("none", topic, order(lines=[neighbours.store.line()]), 2)
-        assert await place_told(neighbours, RESTARTS) == (topic, 2, 0)
+        assert await place_told(neighbours, FailureReason.CONSUMER_RESTARTS) == (topic, 2, 0)
 
 
 async def sell_beside(neighbours: Neighbours) -> None:
