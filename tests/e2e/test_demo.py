@@ -112,6 +112,7 @@ async def test_the_report_comes_to_the_books_of_the_demo_to_the_kopeck(demo: Dem
         assert warehouse.query(WITHOUT_DIMENSION).rows == []
     told = figures_of_simulated_bi(demo)
     assert told["revenue"] > 0
+    assert total.pop("owed") == total["liability"]
     assert total == {name: told[name] for name in total}
     assert page.read_text().partition('id="verification"')[2].count("<td>") > len(INVARIANTS)
 
@@ -120,6 +121,7 @@ ALL_MONEY = """
     SELECT sum(issued) AS issued, sum(sold) - sum(refunded) AS revenue, sum(discount) AS discount,
         sum(spent) - sum(restored) AS redeemed, sum(uncovered) AS uncovered, sum(breakage) AS breakage,
         sum(goods_uncovered) AS "goodsUncovered",
+        sum(nominal_issued) - sum(spent) + sum(restored) - sum(taken) - sum(breakage) AS owed,
         (SELECT sum(balance + held) FROM certificates) AS liability, (SELECT sum(held) FROM certificates) AS held
     FROM money
 """
