@@ -102,7 +102,8 @@ class Settings(BaseSettings):
     )
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where support opens a workflow")
     language: Language = Field(
-        "en", description="en or ru: of what support reads, in the Web UI and of commands"
+        "en",
+        description="en or ru: of what support reads, in the Web UI and of commands, and of the report of BI",
     )
     refund_page_url: str | None = Field(
         None,

@@ -11,8 +11,9 @@ from typing import Any
 
 import vl_convert
 
-from giftcert.bi.figures import Chart, Language, column
+from giftcert.bi.figures import Chart, column
 from giftcert.domain.money import digits_of
+from giftcert.texts import Language
 
 DARK, LIGHT = "#0072B2", "#E69F00"
 _WIDTH, _LEAST, _HEIGHT, _STEP = 640, 420, 200, 60

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from giftcert.bi.warehouse import SQL, Rows, Warehouse
-
-Language: TypeAlias = Literal["en", "ru"]
+from giftcert.texts import Language
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from giftcert.bi.charts import draw
-from giftcert.bi.figures import Column, Figure, Language, all_figures, column, counted_by, words
+from giftcert.bi.figures import Column, Figure, all_figures, column, counted_by, words
 from giftcert.bi.warehouse import Warehouse
 from giftcert.bi.wording import number_text, value_text
+from giftcert.texts import Language
 
 _LEFT_OUT = {"counted_by", "currency"}
 _LEFT = {"key", "figure", "latest", "earliest", "as_of"}  # columns of texts and instants

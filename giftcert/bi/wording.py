@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from giftcert.bi.figures import Column, Language
+from giftcert.bi.figures import Column
 from giftcert.domain.money import digits_of
+from giftcert.texts import Language
 
 _NARROW_SPACE, _MINUS, _NOTHING = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}", "\N{EN DASH}"
 _UNITS = {"en": ("s", "min", "h", "d"), "ru": ("с", "мин", "ч", "д")}  # noqa: RUF001 - Russian

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_args
 
 import msgspec
 import typer
@@ -21,6 +21,7 @@ from giftcert.contracts.payment_formats import payment_decoder
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings, load_settings
+from giftcert.texts import Language
 
 if TYPE_CHECKING:
     from giftcert.bi.topic_reader import Loaded
@@ -70,7 +71,9 @@ def report(
     output: Annotated[Path, typer.Option(help="The page to write", dir_okay=False)] = Path(
         "giftcert-bi.html"
     ),
-    language: Annotated[str, typer.Option(help="en or ru")] = "en",
+    language: Annotated[
+        str | None, typer.Option(help="en or ru; left out: as GIFTCERT_LANGUAGE says")
+    ] = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First day")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last day")] = None,
     verification: Annotated[
@@ -161,10 +164,12 @@ def _say_loaded(file: Path, loaded: "Loaded", parquet: Path | None, exported: in
     say(data, "\n".join(lines), as_json=as_json)
 
 
-def _language(given: str) -> Any:  # noqa: ANN401 - a Literal, which is checked here
-    if given not in {"en", "ru"}:
+def _language(given: str | None) -> Language:
+    if given is None:
+        return load_settings().language
+    if given not in get_args(Language):
         raise CommandError(f"--language is en or ru, not {given}")
-    return given
+    return cast("Language", given)
 
 
 def _verification(path: Path | None) -> Any:  # noqa: ANN401 - decoded JSON

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from giftcert.bi.charts import draw
-from giftcert.bi.figures import Chart, Column, Language, all_figures
+from giftcert.bi.figures import Chart, Column, all_figures
 from giftcert.bi.report import Period, Report, render
 from giftcert.bi.wording import duration_text, number_text, value_text
+from giftcert.texts import Language
 from tests.unit.bi.bi_records import NOON, Filled, order
 from tests.unit.bi.test_figures import refund, snapshot
 

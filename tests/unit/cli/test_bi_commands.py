@@ -38,6 +38,16 @@ def test_without_a_file_it_says_which_command_makes_it(tmp_path: Path) -> None:
         report(file=tmp_path / "none.duckdb")
 
 
+def test_the_language_is_that_of_the_settings_unless_another_is_named(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    russian = Settings(_env_file=None, language="ru")
+    monkeypatch.setattr("giftcert.cli.bi.load_settings", lambda: russian)
+    for named, expected in ((None, "ru"), ("en", "en")):
+        report(file=file, output=tmp_path / "page.html", language=named)
+        assert f'<html lang="{expected}">' in (tmp_path / "page.html").read_text()
+
+
 def test_another_language_is_refused(file: Path) -> None:
     with pytest.raises(CommandError, match="--language is en or ru, not de"):
         report(file=file, language="de")
