@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
 from itertools import groupby
@@ -15,7 +15,7 @@ from giftcert.bi.charts import draw
 from giftcert.bi.figures import Column, Figure, all_figures, column, counted_by, words
 from giftcert.bi.warehouse import Warehouse
 from giftcert.bi.wording import number_text, value_text
-from giftcert.texts import Language
+from giftcert.texts import Language, MissingTextError, texts_in
 
 _LEFT_OUT = {"counted_by", "currency"}
 _LEFT = {"key", "figure", "latest", "earliest", "as_of"}  # columns of texts and instants
@@ -109,7 +109,7 @@ def _template(language: Language) -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["count"] = lambda count: number_text(Decimal(count), 0, language)
-    environment.filters["instant"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else "-"
+    environment.filters["instant"] = lambda at: texts_in(language).moment(at) if at else "-"
     return environment.from_string((files("giftcert.bi") / "templates" / "report.html").read_text("utf-8"))
 
 
@@ -143,6 +143,9 @@ def _cell(row: dict[str, Any], name: str, language: Language) -> Cell:
         return _compared(row, name, language)
     if name == "key" and row["counted_by"] == "all":
         return Cell(counted_by("all", language), is_number=False)
+    if name == "key" and row["counted_by"] == "reason":
+        reason = row["key"]
+        return Cell(f"{reason}: {_explained(f'reason-{reason}', '', language)}", is_number=False)
     return Cell(value_text(row[name], column(name), row.get("currency"), language), name not in _LEFT)
 
 
@@ -152,10 +155,18 @@ def _compared(row: dict[str, Any], name: str, language: Language) -> Cell:
     if name == "figure":
         what, _, status = value.partition(" ")
         text = column("nominal_issued" if what == "issued" else what).texts[language]
-        return Cell(f"{text} {status}".strip(), is_number=False)
+        return Cell(f"{text} {_explained(f'status-{status}', status, language)}".strip(), is_number=False)
     kind = _MONEY if row["currency"] and name in _COMPARED else column(name)
     text = value_text(value, kind, row["currency"], language)
     return Cell(text, name not in _LEFT, stands_out=name == "difference" and bool(value))
+
+
+def _explained(key: str, otherwise: str, language: Language) -> str:
+    """Return the words of support for a word of the contract; the stream may have newer ones than these."""
+    try:
+        return texts_in(language)(key)
+    except MissingTextError:
+        return otherwise
 
 
 def _state(warehouse: Warehouse, made_at: datetime) -> dict[str, Any]:

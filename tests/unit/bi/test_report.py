@@ -136,6 +136,19 @@ def test_what_verify_found_stands_beside_what_is_counted_here(sold: Filled) -> N
     assert "Not all invariants hold." in page.partition("<nav")[0]
 
 
+def test_reasons_and_statuses_have_the_words_that_support_reads(sold: Filled) -> None:
+    for sequence, reason in ((3, "certificateRedeemed"), (4, "ofALaterVersion")):
+        case = {"refundCaseId": reason, "reason": reason}
+        sold.stream.event("refund.pendingDetails", NOON + DAY, sequence=sequence, **case)
+    snapshot(sold, NOON + 3 * DAY, {"issued": 9})
+    sold.load(NOON + 4 * DAY)
+    page = rendered(sold, "ru").page
+
+    assert "certificateRedeemed: Сертификат уже потрачен" in page
+    assert "ofALaterVersion: <" in page
+    assert "статус выпущен (issued)" in page
+
+
 def test_a_file_with_nothing_in_it_makes_a_page_too(filled: Filled) -> None:
     filled.load()
     assert rendered(filled).page.count("Nothing in these days.") == len(all_figures())
