@@ -68,7 +68,7 @@ def _listed(page: PendingRefundPage, state: str, link: str) -> str:
     ]
     columns = [texts(f"list-{name}") for name in ("case", "since", "decide", "what")]
     more = [texts("list-more", next=str(page.next))] if page.next else []
-    in_web_ui = [texts("list-link", url=link)] if state == "pendingDetails" else []
+    in_web_ui = ["", texts("list-link", url=link)] if state == "pendingDetails" else []
     return "\n".join((table(columns, rows), *more, *in_web_ui))
 
 

@@ -1,4 +1,4 @@
-"""The workflows of certificates as Temporal lists them."""
+"""The workflows of certificates as Temporal lists them; runs under ids that somebody else chose are left out."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class CertificateRuns:
             is_last = False
             while not is_last:
                 await listing.fetch_next_page()
-                yield [_open_run(one) for one in listing.current_page or ()]
+                yield [run for one in listing.current_page or () if (run := _open_run(one))]
                 is_last = not listing.next_page_token
 
     async def is_open(self, certificate_id: str) -> bool:
@@ -65,22 +65,26 @@ class CertificateRuns:
     async def ended_since(self, at: datetime) -> list[tuple[str, str]]:
         """Return the runs that ended otherwise than they should since an instant: certificate id and run id."""
         query = f'{_ENDED}"{at:%Y-%m-%dT%H:%M:%SZ}"'
-        return [(certificate_of(one.id), one.run_id) async for one in self._client.list_workflows(query)]
+        return [
+            (certificate_id, one.run_id)
+            async for one in self._client.list_workflows(query)
+            if (certificate_id := certificate_of(one.id)) is not None
+        ]
 
     async def stuck(self) -> list[StuckRun]:
         """Return the runs whose tasks fail again and again; none where the server is too old to say so."""
         try:
-            return [_stuck_run(one) async for one in self._client.list_workflows(_STUCK)]
+            return [run async for one in self._client.list_workflows(_STUCK) if (run := _stuck_run(one))]
         except RPCError as error:
             if error.status is RPCStatusCode.INVALID_ARGUMENT:
                 return []
             raise
 
 
-def _stuck_run(execution: WorkflowExecution) -> StuckRun:
-    pairs = execution.typed_search_attributes
+def _stuck_run(execution: WorkflowExecution) -> StuckRun | None:
+    certificate_id, pairs = certificate_of(execution.id), execution.typed_search_attributes
     problems = (str(text) for pair in pairs if pair.key.name == _PROBLEMS for text in pair.value)
-    return StuckRun(certificate_of(execution.id), execution.run_id, tuple(problems))
+    return StuckRun(certificate_id, execution.run_id, tuple(problems)) if certificate_id else None
 
 
 def _open_of(certificate_ids: Sequence[str]) -> Iterator[str]:
@@ -90,6 +94,7 @@ def _open_of(certificate_ids: Sequence[str]) -> Iterator[str]:
         yield f"{_OPEN} AND WorkflowId IN ({', '.join(ids[start : start + NAMED_AT_ONCE])})"
 
 
-def _open_run(execution: WorkflowExecution) -> OpenRun:
+def _open_run(execution: WorkflowExecution) -> OpenRun | None:
+    certificate_id = certificate_of(execution.id)
     texts = tuple(str(pair.value) for pair in execution.typed_search_attributes)
-    return OpenRun(certificate_of(execution.id), texts)
+    return OpenRun(certificate_id, texts) if certificate_id else None

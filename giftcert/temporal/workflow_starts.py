@@ -1,6 +1,7 @@
 """Workflow ids, task queues and start options, and the one way to signal a certificate's workflow."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ RPC_LIMIT = timedelta(seconds=10)
 WAKES_LIMIT_SECONDS = 1.0
 _LOG = structlog.get_logger(__name__)
 _ID_PREFIX = "certificate-"
+_OWN_ID = re.compile(_ID_PREFIX + r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ def workflow_id(certificate_id: str) -> str:
     return f"{_ID_PREFIX}{certificate_id}"
 
 
-def certificate_of(workflow_id: str) -> str:
-    """Return the certificate that the workflow with this id leads."""
-    return workflow_id.removeprefix(_ID_PREFIX)
+def certificate_of(workflow_id: str) -> str | None:
+    """Return the certificate that the workflow with this id leads; ``None``: somebody else chose the id."""
+    certificate_id = workflow_id.removeprefix(_ID_PREFIX)
+    return certificate_id if _OWN_ID.fullmatch(workflow_id) else None
 
 
 def task_queue(channel: str) -> str:

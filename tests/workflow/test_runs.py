@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from workflow_support import HISTORIES, PRICE, Sale
 
@@ -16,6 +16,7 @@ from giftcert.domain.certificate.messages import Block
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.temporal.client import DATA_CONVERTER
 from giftcert.temporal.signals import Signal
+from giftcert.temporal.workflow_starts import CertificateInput
 from tests.crashes import CrashError
 from tests.sandbox import sandbox
 from tests.waiting import until
@@ -66,6 +67,36 @@ async def has_looked(sale: Sale, times: int) -> bool:
     looks = sum(event.HasField("marker_recorded_event_attributes") for event in history.events)
     signals = sum(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events)
     return signals >= times and looks >= 2 and history.events[-1].HasField("marker_recorded_event_attributes")
+
+
+async def test_an_update_that_somebody_sends_is_refused(sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    before = await sale.row()
+    with pytest.raises(WorkflowUpdateFailedError):
+        await sale.handle.execute_update("issue", {"amount": PRICE})
+    assert await sale.row() == before
+    assert await sale.event_types() == ["issue.ordered"]
+
+
+async def test_a_second_run_that_somebody_starts_for_a_certificate_changes_nothing_of_it(sale: Sale) -> None:
+    await sale.tell(sale.ordered())
+    await sale.until_status("ordered")
+    second = await sale.environment.client.start_workflow(
+        CertificateWorkflow.run,
+        CertificateInput(sale.certificate_id),
+        id=f"copy-of-{sale.certificate_id}",
+        task_queue=(await sale.handle.describe()).task_queue,
+    )
+
+    async def has_seen() -> bool:
+        return await second.query(CertificateWorkflow.status) == "ordered"
+
+    await until(has_seen)
+    await sale.tell(sale.captured())
+    await sale.until_status("issued")
+    assert await sale.event_types() == ["issue.ordered", "issue.completed", "notification.requested"]
+    await second.terminate()
 
 
 async def test_a_forged_start_for_a_certificate_in_the_pool_ends_at_once(sale: Sale) -> None:
