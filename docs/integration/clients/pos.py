@@ -40,7 +40,7 @@ def sell(folder: Path) -> dict:
                 "lineId": "1",
                 "kind": "giftCertificate",
                 "certificateId": taken["certificateId"],
-                # The reservation may have run out by the time this is read. It still counts while nobody has the
+                # The reservation may have expired by the time this is read. It still counts while nobody has the
                 # certificate, and for 72 hours nobody gets it unless the pool is empty.
                 "reservationId": taken["reservationId"],
                 "amount": price["amount"],
