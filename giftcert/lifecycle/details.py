@@ -125,7 +125,7 @@ class Details:
         previews = list(preview(self.state, case.refund_case_id, self.now, self.terms))
         if previews:
             yield self._say("decisions")
-            yield "\n".join(f"- {self._decision(sale, one)}" for one in previews)
+            yield "\n".join(f"- {self._decision(sale, case, one)}" for one in previews)
         if case.agreement is not None:
             yield self._say(f"agreed-{case.agreement.decision}")
         yield self._say("decide", page=self.wording.refund_page(case.refund_case_id))
@@ -147,7 +147,7 @@ class Details:
             until=self._moment(sale.valid_until or self.now),
         )
 
-    def _decision(self, sale: Sale, seen: DecisionPreview) -> str:
+    def _decision(self, sale: Sale, case: RefundCase, seen: DecisionPreview) -> str:
         said = [
             self._say(
                 _key(sale, seen),
@@ -162,6 +162,8 @@ class Details:
             said.append(self._say("uncovered", amount=self._money(seen.uncovered)))
         if seen.taken:
             said.append(self._say("smaller-amount"))
+        if case.foreign_currency is not None and seen.decision != APPROVE:
+            said.append(self._say("worth"))
         return " ".join(said)
 
     def _command(self, case: RefundCase, seen: DecisionPreview) -> str:
@@ -201,6 +203,8 @@ def _key(sale: Sale, seen: DecisionPreview) -> str:
         return "approve-needs-amount"
     if not seen.is_carried_out:
         return "approve-awaits"
+    if seen.taken == 0:
+        return "approve-closes"
     return "approve-voids" if seen.status == Status.REFUNDED else "approve-takes"
 
 

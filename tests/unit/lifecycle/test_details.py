@@ -240,6 +240,21 @@ DECISIONS = {
         (
             "- **Reject**: nothing leaves the balance, and the certificate works again with 5,000.00 RUB."
             " 5,000.00 RUB of the refund stays uncovered: the certificate does not pay for it."
+            " With `--amount` you say what the money is worth instead: 0 if it was meant for other lines."
+        ),
+    ],
+    RefundReason.ALREADY_REFUNDED: [
+        "- **Approve**: nothing is left to take, and the case is closed.",
+        "- **Reject**: nothing leaves the balance. The certificate is blocked, with 0.00 RUB on it.",
+    ],
+    RefundReason.CERTIFICATE_EXPIRED: [
+        (
+            "- **Approve**: nothing is left to take, and the case is closed."
+            " 5,000.00 RUB of the refund stays uncovered: the certificate does not pay for it."
+        ),
+        (
+            "- **Reject**: nothing leaves the balance. The certificate is expired, with 0.00 RUB on it."
+            " 5,000.00 RUB of the refund stays uncovered: the certificate does not pay for it."
         ),
     ],
 }
