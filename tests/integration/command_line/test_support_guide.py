@@ -168,6 +168,13 @@ def test_every_reason_has_its_section_with_a_picture_and_pictures_are_small() ->
     assert [picture.name for picture in pictures if picture.stat().st_size > 60_000] == []
 
 
+def test_the_russian_guide_has_every_reason_and_every_button() -> None:
+    russian = (ROOT / "docs/support.ru.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", russian, re.MULTILINE) == list(STORIES)
+    buttons = re.findall(r"- \*\*(.+?)\*\*", texts_in("ru")("buttons"))
+    assert [one for one in buttons if f"\n| {one} |" not in russian] == []
+
+
 def test_guide_and_details_speak_of_the_same_buttons() -> None:
     table = GUIDE.partition("| button |")[2]
     in_guide = re.findall(r"^\| ([A-Z][^|]+) \|", table, re.MULTILINE)
