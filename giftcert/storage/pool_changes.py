@@ -12,7 +12,7 @@ SHOWN = "CASE WHEN {0}.blocked THEN 'blocked' ELSE {0}.status END"
 SALES_WINDOW = timedelta(hours=24)
 """A forecast knows the sales of so long."""
 
-_TRY_LOCK, _LOCK = (f"SELECT pg_{how}advisory_xact_lock(7310593)" for how in ("try_", ""))
+_TRY_LOCK, _LOCK = (f"SELECT pg_{how}advisory_xact_lock(7310594)" for how in ("try_", ""))
 _FOLD = """
 WITH folded AS MATERIALIZED (
     DELETE FROM pool_changes RETURNING *
