@@ -41,6 +41,9 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 
+# Outputs are as wide as where nobody watches; an xdist worker is told the width of the terminal.
+os.environ.pop("COLUMNS", None)
+
 # By default structlog draws a trace with every variable of it, for a tenth of a second and over hundreds of lines.
 structlog.configure(
     processors=[
