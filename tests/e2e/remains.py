@@ -96,19 +96,21 @@ class Remains:
         digits = f"45395787{seed}36214"
         return Planted(digits + luhn.calc_check_digit(digits), f"7531{seed}86")
 
-    async def command(self, *arguments: str) -> bytes:
-        """What a command of ours says, whether it fails or not."""
+    async def command(self, *arguments: str, errors: int = asyncio.subprocess.STDOUT) -> bytes:
+        """What a command of ours says, whether it fails or not; ``errors``: where standard error goes."""
         environment = {**self.environment, "GIFTCERT_STATE_DIR": str(self.folder)}
-        return await _output("-m", "giftcert.cli", *arguments, environment=environment)
+        return await _output("-m", "giftcert.cli", *arguments, environment=environment, errors=errors)
 
 
-async def _output(*arguments: str, environment: Mapping[str, str]) -> bytes:
+async def _output(
+    *arguments: str, environment: Mapping[str, str], errors: int = asyncio.subprocess.STDOUT
+) -> bytes:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=errors,
     )
     output, _ = await process.communicate()
     return output
