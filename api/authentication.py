@@ -52,7 +52,7 @@ class Bearer(SecurityBase):
         return call
 
     def check(self, request: Request) -> Call:
-        """Check the token: 401 where it is not valid, 403 without the role, 422 where its subject may not be told."""
+        """Check the token: 401 if it is not valid, 403 without the role, 422 if its subject must not be published."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenError("no-token", Problem.UNAUTHENTICATED.explanation)

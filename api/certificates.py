@@ -72,7 +72,7 @@ class ReservationView(Schema):
 
 
 class PastEventView(Schema):
-    """One event of the certificate as it stands on ``GiftCertificates.Stream``."""
+    """One event of the certificate as it is on ``GiftCertificates.Stream``."""
 
     event_id: UUID
     sequence: int = Field(examples=[1])
@@ -132,7 +132,7 @@ async def get_certificate(
         ),
     ] = 0,
 ) -> CertificateView:
-    """Tell status, balance, order, refund cases and history of a certificate; a channel only of its own."""
+    """Return status, balance, order, refund cases and history of a certificate; a channel sees only its own."""
     async with call.services.database.connection() as connection:
         stored = await CertificateRepository(connection).load(str(certificate_id))
         state = stored.state
@@ -251,7 +251,7 @@ async def disclose_cvc(
 ) -> Disclosure:
     """Give number and CVC of a spendable certificate, no refund of which is open.
 
-    The disclosure is recorded and told on the stream before the reply; so is every refusal.
+    The disclosure is recorded with its event before the reply; so is every refusal.
     """
     services, caller = call.services, call.caller.subject
     request = messages.DiscloseCvc(
@@ -342,7 +342,7 @@ async def unlock_certificate(
 async def notify_again(
     call: CrmOrSupportCall, certificate_id: CertificateId, key: SentKey = None
 ) -> Response:
-    """Have the client written to again: it never came. The stream then tells a new `notification.requested`."""
+    """Have the client written to again: it never came. A new `notification.requested` is published."""
     used = key_of(call, "notify", key, {"certificateId": certificate_id})
     request = messages.RequestNotification(call.caller.subject)
     return await _act(call, certificate_id, request, used, 202)

@@ -36,7 +36,7 @@ class _Phase(Enum):
 class BoundedConnection(HttpToolsProtocol):
     """A connection that is given up, with a problem where one can still be sent, when it goes beyond its bounds.
 
-    httptools collects a header or trailer of any length before it tells of it, and uvicorn waits for ever for the rest
+    httptools collects a header or trailer of any length before it reports it, and uvicorn waits for ever for the rest
     of a request: a line of 50 MB held up all others for 8 s.
     """
 

@@ -48,7 +48,7 @@ async def is_alive() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"model": PartStatus, "description": "The database is away"}})
 async def is_ready(request: Request, response: Response) -> PartStatus:
-    """Tell of each part whether it answers. Reservations need the database alone, so that decides."""
+    """Say of each part whether it answers. Reservations need the database alone, so that decides."""
     services: Services = request.app.state.services
     database, temporal = await asyncio.gather(
         _answers(_reads_products(services)), _answers(services.workflows.check_health())

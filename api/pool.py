@@ -108,7 +108,7 @@ async def retire(call: OpsCall, body: RetirementOrder, key: SentKey = None) -> R
 
 @router.get("/operations/{operationId}", responses=may_answer(Problem.UNKNOWN_OPERATION))
 async def get_operation(call: OpsCall, operation_id: OperationId) -> OperationView:
-    """Tell how far a retirement has come."""
+    """Return the progress of a retirement."""
     async with call.services.database.connection() as connection:
         found = await OperationRepository(connection).find(operation_id)
     if found is None:

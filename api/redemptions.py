@@ -118,7 +118,7 @@ router = APIRouter(tags=["spending"], route_class=AuthenticatedRoute)
 async def redeem(
     call: ChannelCall, body: RedemptionOrder, key: RequiredKey, end_user: EndUser = None
 ) -> Response:
-    """Hold what a purchase takes until its payment is captured, voided, or the hold runs out.
+    """Hold what a purchase takes until its payment is captured, voided, or the hold expires.
 
     After a 503 it may be held or not: repeat with the same key, which never holds twice.
     """
@@ -139,7 +139,7 @@ async def redeem(
 
 @router.get("/redemptions/{redemptionId}", responses=may_answer(*_NOT_YOURS))
 async def get_redemption(call: ChannelCall, redemption_id: RedemptionId) -> RedemptionView:
-    """Tell how a redemption stands."""
+    """Return a redemption and its state."""
     return _view(await _find(call, redemption_id))
 
 

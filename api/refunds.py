@@ -118,7 +118,7 @@ class ResolutionOrder(Schema):
 class ResolutionView(Standing):
     """What came of a decision that was carried out."""
 
-    outcome: Literal["decided"] = Field(description="Tells this answer from `awaitingSecond`")
+    outcome: Literal["decided"] = Field(description="Distinguishes this answer from `awaitingSecond`")
     refund_case_id: UUID = Field(examples=[CASE_ID])
     decision: DecisionWord = Field(examples=["approve"])
     amount: Money = Field(description="Allowed to be taken from the balance, in minor units")
@@ -133,7 +133,7 @@ class ResolutionView(Standing):
 class AwaitingSecond(Schema):
     """One person has agreed; another has to repeat decision and amount."""
 
-    outcome: Literal["awaitingSecond"] = Field(description="Tells this answer from `decided`")
+    outcome: Literal["awaitingSecond"] = Field(description="Distinguishes this answer from `decided`")
     refund_case_id: UUID = Field(examples=[CASE_ID])
     certificate_id: UUID = Field(examples=[CERTIFICATE_ID])
     awaiting_second: bool = Field(description="Always true", examples=[True])

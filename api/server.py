@@ -93,7 +93,7 @@ def server_of(
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,
-        "lifespan": "off",  # a failure to start is ours to tell, in one line
+        "lifespan": "off",  # a failure to start is ours to report, in one line
         "ws": "none",
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,

@@ -78,7 +78,7 @@ class Verification(Schema):
     responses=may_answer(Problem.CHANNEL_NOT_ALLOWED, Problem.TOO_MANY_ATTEMPTS, has_body=True),
 )
 async def verify_certificate(call: ChannelCall, body: Credentials, end_user: EndUser = None) -> Verification:
-    """Tell whether number and CVC belong together, and then status and balance."""
+    """Say whether number and CVC belong together, and then status and balance."""
     call.check_known_channel(body.channel)
     credentials = call.services.credentials
     guess = credentials.guess(call.caller, body, end_user, call.services.clock())
@@ -173,7 +173,7 @@ class CredentialCheck:
 
 
 async def record_locks(database: Database, lifecycle: Lifecycle, keyring: Keyring) -> None:
-    """Record new locks on the stream, each once by all processes; not before the answer, whose time would tell.
+    """Record new locks on the stream, each once by all processes; not before the answer, whose time would reveal them.
 
     Only a number that exists has an event.
     """

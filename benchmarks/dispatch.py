@@ -101,7 +101,7 @@ class Measurement:
         published = PUBLISHED._value  # noqa: SLF001 - the count of this process
         before = published.get()
         task = asyncio.create_task(serve(self._settings.model_copy(update={"topic_stream": topic})))
-        while (begun := published.get()) == before:  # noqa: ASYNC110 - a counter tells nobody
+        while (begun := published.get()) == before:  # noqa: ASYNC110 - a counter notifies nobody
             await asyncio.sleep(0.001)
         began = time.perf_counter()
         while (done := published.get()) < before + events:  # noqa: ASYNC110

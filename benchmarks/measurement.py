@@ -57,5 +57,5 @@ def medians(pairs: Sequence[tuple[float, float]], digits: int | None = None) -> 
 
 
 def say_round(number: int, floor: float, service: float) -> None:
-    """Tell people how a round went, on standard error."""
+    """Print how a round went, on standard error."""
     print(f"round {number}: floor {floor:,.1f}/s, service {service:,.1f}/s", file=sys.stderr, flush=True)

@@ -31,7 +31,7 @@ _DECODER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 
 
 def cause(number: int, minutes: int = 0) -> Cause:
-    """Return a record that told of something so many minutes after noon."""
+    """Return a record of so many minutes after noon."""
     return Cause("All_Payments", f"pay-{number:032}", NOON + timedelta(minutes=minutes), "im")
 
 

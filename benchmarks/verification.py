@@ -1,4 +1,4 @@
-"""A million certificates held against the invariants: ``python -m benchmarks.verification``.
+"""A million certificates verified: ``python -m benchmarks.verification``.
 
 Seven of ten lie in the pool; of those sold some can be spent, which have an open workflow each, most are spent or
 refunded. One of each is led by the service's own parts, and its rows are copied for all; the pool, the stream and the

@@ -86,7 +86,7 @@ async def play(stack: Stack, partners: Partners, options: argparse.Namespace) ->
             description = fault.description if fault else "nothing fails"
             came = "1 customer" if customers == 1 else f"{customers} customers"
             console.print(f"{description}: {came}, {lost or 'none'} not served")
-        progress.add_task("held against the book", total=None)
+        progress.add_task("compared with the book", total=None)
         found = await settled_differences(partners)
     console.print(_totals(partners))
     return found

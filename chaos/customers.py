@@ -119,14 +119,14 @@ class Customer:
         await self.partners.until_published(sale.certificate_id, "redemption.captured", spent)
 
     async def refund(self, sale: Sale, amount: int = FULL, number: int = 1) -> None:
-        """Give money of the certificate's line back; ``number`` tells several refunds of it apart."""
+        """Give money of the certificate's line back; ``number`` distinguishes several refunds of it."""
         sale.line.refunded += amount
         message = messages.payment_refunded(sale.order, sale.order.certificate_lines[0], amount)
         refund_id = f"{message.refund_id}-{number}"
         await self.partners.write(msgspec.structs.replace(message, refund_id=refund_id))
 
     async def decide(self, sale: Sale, waits: str, decision: Literal["approve", "reject"]) -> None:
-        """Have support decide the refund that the stream tells of."""
+        """Have support decide the refund of the event."""
         published = await self.partners.until_published(sale.certificate_id, waits)
         sale.line.decision = decision
         path = f"/refunds/{published.text('refundCaseId')}/resolution"

@@ -121,7 +121,7 @@ def allowed_outcomes(line: Line, ordered: Container[str]) -> list[Outcomes]:
     """Return every way in which the certificates of a line may rightly stand: one, or two where messages crossed.
 
     A certificate that the line lets go is back in the pool if it was ``ordered``; if that was over before the service
-    saw it, only its reservation is left, and runs out later than anybody waits here.
+    saw it, only its reservation is left, and expires later than anybody waits here.
     """
     let_go = {one: Outcome("available" if one in ordered else "reserved") for one in line.certificates}
     *earlier, newest = line.certificates

@@ -65,7 +65,7 @@ class Partners:
         await until_answered(partial(self.writer.write, topic, message.order_id, message))
 
     async def until_published(self, certificate_id: str, event_type: str, number: int = 1) -> Event:
-        """Wait for the stream to tell this of a certificate for the ``number``-th time, and return that event."""
+        """Wait for the ``number``-th event of this type about a certificate, and return it."""
 
         def found() -> list[Event]:
             seen = {

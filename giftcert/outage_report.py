@@ -38,7 +38,7 @@ class OutageReport(ABC):
 
     @abstractmethod
     def notice(self, part: str, kind: str) -> ProcessingFailed:
-        """Return what the stream is told of a part that fails; ``kind`` is all that may be told of the error."""
+        """Return the event about a part that fails; ``kind`` is all that may be published of the error."""
 
     @property
     def parts(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""Keeps CVCs, numbers, keys and passwords out of whatever is logged or told of an error."""
+"""Keeps CVCs, numbers, keys and passwords out of logs and error messages."""
 
 import re
 import traceback

@@ -278,7 +278,7 @@ class Settings(BaseSettings):
     snapshot_every: Duration = Field(
         _HOUR,
         ge=timedelta(seconds=1),
-        description="How often audit.snapshot tells the figures of each product",
+        description="How often audit.snapshot publishes the figures of each product",
     )
     pool_low_threshold: int = Field(
         1_000,

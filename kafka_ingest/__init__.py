@@ -1,1 +1,1 @@
-"""The ingest door: reads orders, payments and clients from Kafka and tells the certificates."""
+"""The ingest process: reads orders, payments and clients from Kafka and signals the certificates."""

@@ -88,12 +88,12 @@ async def _consume_until_failure(
     finally:
         try:
             await _try_briefly(loop.commit_offsets)
-        finally:  # also if we are told to end meanwhile
+        finally:  # also if we are stopped meanwhile
             await _try_briefly(consumer.stop)
 
 
 def make_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """Return a consumer of the ingest group, not started, that commits only when told.
+    """Return a consumer of the ingest group, not started, that commits only on request.
 
     Partitions are assigned by ranges, so that orders and payments of equally many partitions meet in one process.
     """
@@ -194,9 +194,9 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         return min([position, *(one.first[partition] for one in self._outstanding if partition in one.first)])
 
     async def commit_offsets(self) -> float:
-        """Tell Kafka how far we are; return how many seconds to wait until the next time.
+        """Commit our offsets to Kafka; return how many seconds to wait until the next time.
 
-        After a crash what it has not heard of comes as repeats, so it is not told of every batch. aiokafka tries it
+        After a crash whatever was not committed comes as repeats, so not every batch is. aiokafka tries it
         until the broker answers, so one that takes long is not waited for.
         """
         if offsets := dict(self._uncommitted):

@@ -75,7 +75,7 @@ class BatchPlan(Outcomes):
     """What one transaction writes, besides what the changes of orders mean for certificates.
 
     ``folded``: the orders, by id. ``originals``: new messages with what they were decoded to. ``unmatched``: payments
-    to keep until their order names a certificate. ``events``: what the stream is told, each of its input.
+    to keep until their order names a certificate. ``events``: what is published, each about its input.
     """
 
     folded: dict[str, FoldedOrder] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Decoder: of each record only what tells whether it matters here."""
+"""Decoder: of each record only what decides whether it matters here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

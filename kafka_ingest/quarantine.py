@@ -117,7 +117,7 @@ def unknown_certificate(
 def failed(source: InputRecord, error: Exception, names: NamedThings | None = None) -> Rejection:
     """Return the rejection of a record that made its transaction fail for its own sake.
 
-    Only the kind of the error is told: its text may quote the record.
+    Only the kind of the error is published: its text may quote the record.
     """
     return Rejection(source, ProcessingFailed, FailureReason.RECORD_FAILS, type(error).__name__, names=names)
 

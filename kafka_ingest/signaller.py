@@ -1,4 +1,4 @@
-"""Signaller: one signal per kind, certificate and burst, sent after the commit of what it tells of."""
+"""Signaller: one signal per kind, certificate and burst, sent after the commit of its cause."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

@@ -38,7 +38,7 @@ class Crm:
         return certificate_id in self._written
 
     def letter_about(self, certificate_id: str) -> Disclosure:
-        """Return what the letter to the client of this certificate told.
+        """Return what the letter to the client of this certificate said.
 
         Raises:
             KeyError: there was none.

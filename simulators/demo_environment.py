@@ -1,7 +1,7 @@
 """What the demo's stack is set to, so that deadlines of days pass while one watches.
 
 ``demo_environment()`` gives the settings; ``python -m simulators.demo_environment`` prints them as JSON, once it
-has found that the demo would take the same options: a wrong one is told before anything is started.
+has found that the demo would take the same options: a wrong one is reported before anything is started.
 """
 
 import json

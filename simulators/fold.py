@@ -14,7 +14,7 @@ _FINISHED = frozenset({"refunded", "expired", "retired"})
 
 @dataclass(slots=True)
 class CertificateFold:
-    """One certificate as the stream tells it. Amounts in minor units."""
+    """One certificate as its events fold. Amounts in minor units."""
 
     status: str = "available"
     refund_state: str = "none"

@@ -44,7 +44,7 @@ class _OrderSeen(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def order_to_pay(value: bytes, channel: str) -> Order | None:
-    """Return the new order that a record tells of, if it is this channel's; other records give ``None``."""
+    """Return the new order of a record, if it is this channel's; other records give ``None``."""
     try:
         seen = msgspec.json.decode(value, type=_OrderSeen)
     except msgspec.DecodeError:

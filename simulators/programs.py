@@ -17,7 +17,7 @@ from simulators.topics import BrokerUnreachableError
 
 
 def number_of_run() -> str:
-    """Return a short name for this run, so that its orders are told from those of another."""
+    """Return a short name for this run, so that its orders are distinct from those of another."""
     return uuid4().hex[:6]
 
 

@@ -37,10 +37,12 @@ class Purse:
         return found
 
     def _differences(self, event: Event) -> list[str]:
-        told = tuple(money.amount if money else 0 for money in (event.balance, event.held))
+        stated = tuple(money.amount if money else 0 for money in (event.balance, event.held))
         faults = []
-        if told != (self.balance, self.held):
-            faults.append(f"balance {told[0]}, held {told[1]}, by its events {self.balance} and {self.held}")
+        if stated != (self.balance, self.held):
+            faults.append(
+                f"balance {stated[0]}, held {stated[1]}, by its events {self.balance} and {self.held}"
+            )
         if event.status in _FOLLOWS_MONEY and event.status != self.status:
             faults.append(f"{event.status}, by its money {self.status}")
         return faults

@@ -60,7 +60,7 @@ class RefusedError(Exception):
 
 
 class Service:
-    """A caller of the API with one token. Calls that are told to come later do so, up to a limit.
+    """A caller of the API with one token. Calls that are to be repeated later are, up to a limit.
 
     Raises:
         RefusedError: by every call, when the service declines.

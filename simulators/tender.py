@@ -37,7 +37,7 @@ def spending_voided(purchase: Purchase) -> PaymentMessage:
 
 
 def spending_refunded(purchase: Purchase, amount: int, refund: int = 1) -> PaymentMessage:
-    """Return that so much of what was spent goes back onto the certificate; ``refund`` tells several apart."""
+    """Return that so much of what was spent goes back onto the certificate; ``refund`` distinguishes several."""
     refund_id = f"R-{purchase.order.order_id}-GC-{refund}"
     return _payment(purchase, "payment.refunded", amount, refund_id=refund_id)
 

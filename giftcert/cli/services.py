@@ -43,7 +43,7 @@ def worker(as_json: LogJson = False) -> None:
 
 @app.command()
 def ingest(as_json: LogJson = False) -> None:
-    """Read orders, payments and clients from Kafka and tell the certificates."""
+    """Read orders, payments and clients from Kafka and signal the certificates that they concern."""
     _serve(
         "kafka_ingest.main", needs=[check_database, check_temporal, check_kafka], seals=True, as_json=as_json
     )

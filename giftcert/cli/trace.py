@@ -85,7 +85,7 @@ async def trace(
 async def _positions(
     settings: Settings, key: str, events: Sequence[StoredEvent], unpublished: Collection[str]
 ) -> tuple[dict[str, StreamPosition], str | None]:
-    """Return where the events stand on the stream, or why nobody can say."""
+    """Return the positions of the events on the stream, or why they are not known."""
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what fails is said in our own words
     sought = {one.event_id: one.recorded_at for one in events if one.event_id not in unpublished}
     try:

@@ -55,7 +55,7 @@ class MalformedReason(ExplainedWord):
     MISSING_FIELD = "missingField", "A field that is required is not there."
     INVALID_FIELD = "invalidField", "A field has another type, or is out of its bounds."
     DUPLICATE_LINE = "duplicateLine", "A lineId stands twice."
-    DUPLICATE_CERTIFICATE = "duplicateCertificate", "A certificateId stands on two lines."
+    DUPLICATE_CERTIFICATE = "duplicateCertificate", "Two lines name the same certificateId."
     OVER_ALLOCATED = "overAllocated", "The allocations add up to more than the payment."
     CERTIFICATE_MISSING = (
         "certificateMissing",

@@ -309,30 +309,30 @@ InputNotice: TypeAlias = (
     | DisclosureUnusual
 )
 Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated | WorkflowStuck
-# An event of the domain may be told without its certificate: money for a line whose certificate nobody knows.
-Told: TypeAlias = Notice | InputProblem | PublicEvent
+# An event of the domain may be published without its certificate: money for a line whose certificate is unknown.
+Content: TypeAlias = Notice | InputProblem | PublicEvent
 
 
 def about_product(
-    told: Told,
+    content: Content,
     product: str,
     occurred_at: datetime,
     channel: str | None = None,
     currency: str | None = None,
 ) -> EventRecord:
-    """Return the record of what is told of a product, which is its stream key; ``currency`` is that of amounts."""
-    return replace(about_input(told, occurred_at, channel, currency=currency), product=product)
+    """Return the record about a product, which is its stream key; ``currency`` is that of amounts."""
+    return replace(about_input(content, occurred_at, channel, currency=currency), product=product)
 
 
 def about_certificate(
-    told: Told, state: CertificateState, occurred_at: datetime, channel: str | None = None
+    content: Content, state: CertificateState, occurred_at: datetime, channel: str | None = None
 ) -> EventRecord:
-    """Return the record of what is told of a certificate without changing it."""
-    return replace(about_input(told, occurred_at, channel), **standing(state))
+    """Return the record about a certificate that does not change it."""
+    return replace(about_input(content, occurred_at, channel), **standing(state))
 
 
 def about_input(
-    told: Told,
+    content: Content,
     occurred_at: datetime,
     channel: str | None = None,
     cause: Cause | None = None,
@@ -340,11 +340,11 @@ def about_input(
 ) -> EventRecord:
     """Return the record of what concerns no certificate of ours; its key is ``input_key``, of the input it is about."""
     return EventRecord(
-        event_type=told.type,
+        event_type=content.type,
         occurred_at=occurred_at,
         channel=channel if cause is None else cause.channel,
         cause=cause,
-        payload=payload_of(told, currency),
+        payload=payload_of(content, currency),
     )
 
 

@@ -35,7 +35,7 @@ class _ProbeLine(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class OrderProbe(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Of an order message, what tells whether it matters here; most do not."""
+    """Of an order message, what decides whether it matters here; most do not."""
 
     order_id: Identifier
     event_type: str
@@ -132,7 +132,7 @@ _WITHDRAWN: msgspec.json.Decoder[WithdrawnOrder] = msgspec.json.Decoder(Withdraw
 
 
 def probe_order(value: bytes | None) -> OrderProbe:
-    """Decode only what tells whether an order message matters here; raises as ``read_known``."""
+    """Decode only what decides whether an order message matters here; raises as ``read_known``."""
     return read_known(_PROBE, value, EVENT_TYPES)
 
 
@@ -216,7 +216,7 @@ def _line(line: OrderLine) -> m.OrderLine:
 
 
 def _digest(recipients: dict[str, Recipient]) -> str | None:
-    """Tells whether a repeat names the same recipients, without keeping them."""
+    """Shows whether a repeat names the same recipients, without keeping them."""
     if not recipients:
         return None
     return blake2b(msgspec.json.encode(sorted(recipients.items())), digest_size=8).hexdigest()

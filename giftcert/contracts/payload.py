@@ -18,7 +18,7 @@ _PUBLIC: Mapping[str, type[PublicEvent]] = {kind.type: kind for kind in get_args
 
 
 class Money(msgspec.Struct, frozen=True, gc=False):
-    """An amount in minor units as the stream tells it."""
+    """An amount in minor units as the stream has it."""
 
     amount: int
     currency: str | None

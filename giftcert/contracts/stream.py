@@ -200,7 +200,7 @@ def _headers(event: StoredEvent) -> list[Header]:
 
 
 def decode_event(key: bytes | None, value: bytes | None) -> StoredEvent:
-    """Return the event that a record of the stream tells: the reverse of ``encode_event``.
+    """Return the event that a record of the stream holds: the reverse of ``encode_event``.
 
     Raises:
         msgspec.DecodeError, UnicodeDecodeError: it is no event of ours.

@@ -14,7 +14,7 @@ from giftcert.telemetry import metrics_server
 
 PUBLISHERS = 4
 FINISH_SECONDS = 3.0
-"""How long a cycle under way may take when the process is told to end."""
+"""How long a cycle under way may take when the process is to end."""
 
 _log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ class StreamAwayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """Where a record stands on the stream."""
+    """The position of a record on the stream."""
 
     partition: int
     offset: int
@@ -92,7 +92,7 @@ async def _search(
         first = await _offset_at(consumer, partition, recorded_at - SKEW)
         last = await _offset_at(consumer, partition, recorded_at + LONGEST_WAIT)
         end = ends if last is None else last
-        if first is None:  # nothing so young; or a broker, as the in-memory one, that cannot tell
+        if first is None:  # nothing so young; or a broker, as the in-memory one, that does not know
             first = begins if ends - begins <= left else ends
         consumer.seek(partition, first)
         while left > 0 and event_id not in found and await consumer.position(partition) < end:

@@ -28,7 +28,7 @@ LAG = Histogram(
 
 @dataclass(slots=True, kw_only=True)
 class DispatchOutages(OutageReport):
-    """Tells readers of the stream why it stood still."""
+    """Publishes why the stream stood still."""
 
     failures: ClassVar = Counter("giftcert_dispatch_failures", "Cycles that failed and began again", ["part"])
     topic: str
@@ -41,7 +41,7 @@ class DispatchOutages(OutageReport):
 
 @dataclass(slots=True)
 class ShardPublisher:
-    """Works on shards until it is told to stop; after a failure it begins again at the first event that waits."""
+    """Publishes shards until it is stopped; after a failure it begins again at the first event that waits."""
 
     database: Database
     producer: StreamProducer

@@ -1,1 +1,1 @@
-"""The pure core: what a certificate is, what it is told, what follows. No I/O, no clock, no randomness."""
+"""The pure core: what a certificate is, its messages, what follows. No I/O, no clock, no randomness."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, TypeAlias
 
 MINOR_UNITS = "minor units"
-MinorUnits: TypeAlias = Annotated[int, MINOR_UNITS]  # the stream tells it with its currency
+MinorUnits: TypeAlias = Annotated[int, MINOR_UNITS]  # the stream has it with its currency
 
 # ISO 4217, list one. CLDR says for some currencies how many digits are customary instead: for RSD none.
 _DIGITS = {

@@ -20,7 +20,7 @@ from giftcert.settings import Settings
 _POM = Path(__file__).with_name("pom.xml")
 _OLDEST_JAVA = 17
 _FETCH_SECONDS = 300
-_CLUSTER_ID = "Z2lmdGNlcnQtZW1iZWRkZQ"  # 16 bytes in base64; it tells clusters apart, and this one is alone
+_CLUSTER_ID = "Z2lmdGNlcnQtZW1iZWRkZQ"  # 16 bytes in base64; it distinguishes clusters, and this one is alone
 _SMALL_JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _LOG_LEVEL = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 _CONFIGURATION = """\
@@ -41,7 +41,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# A broker that was killed may register anew only when its last session has run out, by default after 9 s.
+# A broker that was killed may register anew only when its last session has expired, by default after 9 s.
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
 # A lone consumer need not wait for others.

@@ -21,7 +21,7 @@ class PortClaims(ExitStack):
     """The ports of one stack, until ``close`` or the end of the process.
 
     Seconds pass between the choice of a port and the moment when its part listens on it. Two stacks that start
-    together would choose the same one, so a lock file tells each of the other's choice. ``any_free``: take a free
+    together would choose the same one, so a lock file shows each the other's choice. ``any_free``: take a free
     port where the wanted one is taken, as ``--ports auto`` does.
     """
 

@@ -48,7 +48,7 @@ class EmbeddedStack:
         parts: of "postgres", "temporal", "kafka"; by default all whose address is not set.
         any_free_port: take a free port where the wanted one is taken.
         durable: or else PostgreSQL without fsync and Temporal in memory.
-        report: told one line at each change of a part.
+        report: called with one line at each change of a part.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ def _service_programs(
         "GIFTCERT_STATE_DIR": str(state.root),
         "GIFTCERT_KEYRING": str(settings.keyring or keys.keyring),
         "GIFTCERT_JWT_JWKS": str(settings.jwt_jwks or keys.jwks),
-        "GIFTCERT_API_PORT": str(ports["api"]),  # also for those that tell people where the API is
+        "GIFTCERT_API_PORT": str(ports["api"]),  # also for those that show where the API is
     }
     owner_url = addresses.database_owner_url
     owner = {"GIFTCERT_DATABASE_OWNER_URL": owner_url} if owner_url is not None else {}

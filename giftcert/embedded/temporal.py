@@ -12,7 +12,7 @@ from giftcert.embedded.ports import LOOPBACK, PortClaims, answers_ok
 from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.settings import Settings
 
-# The registry that the workflows use is theirs, this is what the server is told.
+# The registry that the workflows use is theirs, this is what the server gets.
 SEARCH_ATTRIBUTES = {
     **dict.fromkeys(
         ("CertificateStatus", "Channel", "OrderId", "RefundState", "RefundReason", "Product"), "Keyword"

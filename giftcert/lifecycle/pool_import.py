@@ -34,7 +34,7 @@ from giftcert.storage.pool_imports import (
 CHECKED_AT_ONCE = 20_000
 LOADED_AT_ONCE = 20_000
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Is told what is done with the rows, how many are done, and how many there are."""
+"""Called with what is done with the rows, how many are done, and how many there are."""
 
 
 class FileRefusedError(Exception):

@@ -29,7 +29,7 @@ def snapshot(
 ) -> Snapshot:
     """Return what a run shows after a review; the sealed secrets come if those that it holds are of another key.
 
-    ``masks`` are shown instead of those of its ``names`` that may not be told.
+    ``masks`` are shown instead of those of its ``names`` that must not be shown.
     """
     sealed = sealed_secrets(review)
     state, parked = review.state, len(review.parked)
@@ -54,7 +54,7 @@ def snapshot(
 
 
 def names(state: CertificateState) -> set[FieldText]:
-    """Return what others call the things that details tell of."""
+    """Return the names that details show, as others chose them."""
     ids = {("orderId", sale.order_id) for sale in state.sales} | {
         ("lineId", sale.line_id) for sale in state.sales
     }

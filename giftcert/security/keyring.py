@@ -67,13 +67,13 @@ class Keyring:
         return cls(path, master_key)
 
     def fingerprint(self, number: str) -> bytes:
-        """Return 32 bytes that find a number again and tell nothing about it without the keyring."""
+        """Return 32 bytes that find a number again and reveal nothing about it without the keyring."""
         digest: bytes = self._prf.compute(number.encode(), 32)
         return digest
 
     @property
     def identity(self) -> str:
-        """A public name of this keyring that survives rotation, to tell a wrong one before it does harm."""
+        """A public name of this keyring that survives rotation, to detect a wrong one before it does harm."""
         digest: bytes = self._prf.compute(b"giftcert keyring identity", 8)
         return digest.hex()
 

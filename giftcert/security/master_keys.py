@@ -24,7 +24,7 @@ _VAULT_PREFIX = b"vault:"
 
 
 class MasterKey:
-    """Wraps and unwraps; which of its versions wrapped something, its bytes tell."""
+    """Wraps and unwraps; the wrapped bytes name the version that wrapped them."""
 
     def __init__(self, primitive: aead.Aead, place: str, primary: str | None = None) -> None:
         self.place = place  # where it is, nothing secret

@@ -55,7 +55,7 @@ class Caller:
     roles: frozenset[str]
     channels: frozenset[str]
     is_fit_to_tell: bool = True
-    """Whether the subject may stand on the stream and in logs."""
+    """Whether the subject may appear on the stream and in logs."""
 
 
 def issue_token(

@@ -48,7 +48,7 @@ class ClaimQueue:
         """Reserve as many certificates as asked, or none; a repeat under the same key is answered as at first.
 
         One call at a time may come under a key: no statement serves it twice. After an error of the database nothing
-        was claimed, or the same key tells what was.
+        was claimed, or the same key returns what was.
         """
         queue = self._queues[request.product.id]
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()

@@ -41,7 +41,7 @@ class ClaimRequest:
 
     @property
     def reserved_until(self) -> datetime:
-        """When the reservations run out."""
+        """When the reservations expire."""
         return self.now + self.product.reservation
 
 

@@ -192,7 +192,7 @@ class Seals:
             return await DataKeyRepository(connection, self.keyring).open(sealed, purpose, owner)
 
     async def unwrap_all(self) -> None:
-        """Unwrap all keys, so that no caller waits for the KMS, nor is told by the time which numbers exist."""
+        """Unwrap all keys, so that no caller waits for the KMS, nor learns from the time which numbers exist."""
         async with self._database.connection() as connection:
             keys = await DataKeyRepository(connection, self.keyring).all()
         for one in keys:

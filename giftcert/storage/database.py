@@ -29,7 +29,7 @@ DATABASE_ERRORS = (
     asyncpg.InternalClientError,  # the server ended the connection just as we began to use it
     OSError,  # TimeoutError is one
 )
-"""All that a statement may raise; ``is_database_away`` tells which mean an outage."""
+"""All that a statement may raise; ``is_database_away`` says which mean an outage."""
 # 08: connection lost; 53: no room; 57: shutting down, not up yet, or a statement's time is over; 55P03: a lock's.
 _AWAY_STATES = ("08", "53", "57", "55P03")
 

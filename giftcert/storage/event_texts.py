@@ -51,7 +51,7 @@ class EventTextRepository(Repository):
         return [_masked(one, masks) for one in records] if masks else records
 
     async def masks(self, texts: AbstractSet[FieldText]) -> dict[FieldText, str]:
-        """Return what to say instead of those of these texts that may not be told."""
+        """Return what to publish instead of those of these texts that must not be published."""
         found = {one for one in texts if looks_sensitive(*one)}
         return self._masks_for(found | await self._numbers_of_ours(texts - found))
 

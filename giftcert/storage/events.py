@@ -1,4 +1,4 @@
-"""Public events: recorded in the transaction of what they tell of, published from the outbox by dispatch.
+"""Public events: recorded in the transaction of what they report, published from the outbox by dispatch.
 
 ``RECORD`` is the one way in which events are written, whatever statement it is part of.
 """

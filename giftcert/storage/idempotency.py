@@ -55,7 +55,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(IdempotencyKey):
-    """What a caller is told again under the same key, as JSON text."""
+    """The stored answer to a repeat with the same key, as JSON text."""
 
     answer: str
     answered_at: datetime

@@ -1,4 +1,4 @@
-"""Violations of invariants that people were told of, while they stand."""
+"""Violations of invariants that were published and still hold."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,9 +18,9 @@ class KnownViolationRepository(Repository):
         return {row[0] for row in await self._fetch(_SEEN_AGAIN, violations, now)}
 
     async def note(self, violation: str, now: datetime) -> bool:
-        """Remember one; return whether it is new, so that one of two who found it tells of it."""
+        """Remember a violation; return whether it is new, so that one of two who found it publishes it."""
         return await self._execute(_NOTE, violation, now) == 1
 
     async def forget_not_seen_since(self, since: datetime) -> None:
-        """Forget those that stand no more, so that they are told if they come again."""
+        """Forget those that are over, so that they are published if they come again."""
         await self._execute(_FORGET, since)

@@ -47,7 +47,7 @@ async def _upgrade(database_url: str) -> None:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
             await connection.run_sync(_upgrade_on)
     except DBAPIError as error:
-        raise (error.orig and error.orig.__cause__) or error from None  # as asyncpg told it
+        raise (error.orig and error.orig.__cause__) or error from None  # as asyncpg raised it
     finally:
         await engine.dispose()
 

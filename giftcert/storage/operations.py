@@ -99,10 +99,10 @@ class Chunk:
 
 
 class OperationRepository(Repository):
-    """Starts operations and tells how far they have come."""
+    """Starts operations and returns their progress."""
 
     async def start(self, asked: Operation, stream_key: str) -> Operation:
-        """Remember what is to be retired, and tell who asked.
+        """Record what is to be retired, and publish who asked.
 
         Raises ``UnknownBatchError``, ``UnknownCertificateError``.
         """

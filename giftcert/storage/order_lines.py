@@ -47,7 +47,7 @@ class LineReport:
 
     certificate: str | None = None  # the unknown id that was reported last
     captured: int = 0  # the money of the line, in the order's currency
-    foreign: tuple[str, ...] = ()  # identities of captures in other currencies that an alert told of
+    foreign: tuple[str, ...] = ()  # identities of captures in other currencies that an alert has reported
 
 
 NOTHING_COUNTED, NOTHING_REPORTED = CountedMoney(), LineReport()

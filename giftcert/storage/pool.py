@@ -108,11 +108,11 @@ class PoolRepository(Repository):
     async def tell_loaded(
         self, batch_id: UUID, product_id: str, quantity: int, source: BatchSource, now: datetime
     ) -> None:
-        """Count the certificates of a batch, and tell the stream of it."""
+        """Count the certificates of a batch, and publish it."""
         await PoolChangeRepository(self._connection).add(product_id, quantity)
-        told = PoolLoaded(batch_id=str(batch_id), count=quantity, source=source)
+        loaded = PoolLoaded(batch_id=str(batch_id), count=quantity, source=source)
         await EventRepository(self._connection).append_keyed(
-            product_id, [about_product(told, product_id, now)]
+            product_id, [about_product(loaded, product_id, now)]
         )
 
     async def check_keyring(self, keyring: Keyring) -> None:

@@ -133,7 +133,7 @@ class PoolImportRepository(Repository):
         )
 
     async def finish(self, of: PoolImport, now: datetime) -> None:
-        """Tell of the batch that is loaded, and forget what was kept for it."""
+        """Publish the batch that is loaded, and delete what was kept for it."""
         await PoolRepository(self._connection).tell_loaded(
             of.batch_id, of.product_id, of.quantity, BatchSource.IMPORT, now
         )

@@ -139,7 +139,7 @@ class OpenRecords:
 class StoredRecord(QuarantinedRecord):
     """A record as it is stored."""
 
-    quarantine_id: int  # tells several of one place apart
+    quarantine_id: int  # distinguishes several of one place
     quarantined_at: datetime
     closed_at: datetime | None
     closed_how: Closing | None

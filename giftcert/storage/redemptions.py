@@ -25,7 +25,7 @@ class StoredRedemption:
     channel: str
     order_id: str
     state: RedemptionState
-    amount: int  # of what payments alone told of: what was spent
+    amount: int  # of what only payments reported: what was spent
     held: int
     spent: int
     restored: int
@@ -38,6 +38,6 @@ class RedemptionRepository(Repository):
     """Reads ``redemptions``."""
 
     async def find(self, redemption_id: str) -> StoredRedemption | None:
-        """Return a redemption, asked for over HTTP or told by payments, whatever became of it."""
+        """Return a redemption, asked for over HTTP or reported by payments, whatever its state."""
         row = await self._fetchrow(_FIND, redemption_id)
         return None if row is None else of_row(StoredRedemption, row, state=RedemptionState(row["state"]))

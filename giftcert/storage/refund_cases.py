@@ -33,7 +33,7 @@ _COUNTS = """
         AND one ->> 'state' IN ('requested', 'awaitingCapture', 'pendingDetails')
     GROUP BY 1 ORDER BY 1
 """
-# Every case is told on the stream in the transaction that opens it.
+# Every case is published by the transaction that opens it.
 _CERTIFICATE = """
     SELECT certificate_id::text FROM events
     WHERE payload ? 'refundCaseId' AND payload ->> 'refundCaseId' = $1 LIMIT 1

@@ -28,7 +28,7 @@ _DUE = """
 
 
 class RefusedClaimRepository(Repository):
-    """Counts refused claims: the first is told at once, the rest at most once a second."""
+    """Counts refused claims: the first is published at once, the rest at most once a second."""
 
     async def add(self, product: str, channel: str, times: Sequence[datetime]) -> None:
         """Add to what is not recorded as an event yet; the row stays locked until the transaction ends."""

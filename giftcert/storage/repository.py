@@ -31,7 +31,7 @@ class Repository:
         return await self._connection.fetchval(statement, *values)
 
     async def _execute(self, statement: str, *values: object) -> int:
-        """Return how many rows were written, as the server tells it: ``UPDATE 3``."""
+        """Return how many rows were written, from the server's ``UPDATE 3``."""
         done = await self._connection.execute(statement, *values)
         return int(done.rpartition(" ")[2])
 

@@ -22,7 +22,7 @@ class SealedColumns:
     purposes: tuple[Purpose, ...]
     first: str  # before every place
     page: str  # $1 keys, $2 behind which place, $3 how many: place, owner, seals
-    replace: str  # $1 places, $2 the seals that tell the key, $3 and $4 new seals
+    replace: str  # $1 places, $2 the seals as they were, $3 and $4 new seals
 
 
 # Rows are locked in order: another process that seals the same ones anew waits, and then finds others.

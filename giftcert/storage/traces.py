@@ -6,7 +6,7 @@ from datetime import datetime
 from giftcert.storage.repository import Repository
 
 # The orders whose lines name it: those of its state, and those that its events speak of. Of a payment that spends it
-# for an order without certificates only what the certificate is told is kept, not where it stood.
+# for an order without certificates only what concerns the certificate is kept, not its place in the topic.
 _INPUTS = """
     WITH received AS (
         SELECT topic, partition, record_offset, event_id, event_type, order_id, received_at

@@ -54,7 +54,7 @@ class PayloadConverter(CompositePayloadConverter):
 
 
 class FailureConverter(DefaultFailureConverter):
-    """Tells of a failed activity or workflow, in its history, as logs would."""
+    """Describes a failed activity or workflow in its history as logs would."""
 
     def to_failure(
         self, exception: BaseException, payload_converter: TemporalPayloadConverter, failure: Failure
@@ -65,15 +65,15 @@ class FailureConverter(DefaultFailureConverter):
 
 
 class EncodedFailureConverter(FailureConverter):
-    """The same where payloads are encrypted: what it tells becomes a payload."""
+    """The same where payloads are encrypted: the description becomes a payload."""
 
     def to_failure(
         self, exception: BaseException, payload_converter: TemporalPayloadConverter, failure: Failure
     ) -> None:
         """Describe an exception and its causes without secrets, for those who have the keys."""
         super().to_failure(exception, payload_converter, failure)
-        told = {"message": failure.message, "stack_trace": failure.stack_trace}
-        failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([told])[0])
+        described = {"message": failure.message, "stack_trace": failure.stack_trace}
+        failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([described])[0])
         failure.message, failure.stack_trace = "Encoded failure", ""
 
 

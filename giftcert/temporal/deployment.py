@@ -20,7 +20,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 def build_id() -> str:
-    """Return what tells this build from another."""
+    """Return the id of this build."""
     try:
         return os.environ.get("GIFTCERT_BUILD_ID") or version("giftcert")
     except PackageNotFoundError:

@@ -30,7 +30,7 @@ class Woken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wake:
-    """A signal to send once what it tells of is committed. ``channel`` is the sale's, which chooses the task queue."""
+    """A signal to send once its cause is committed. ``channel`` is the sale's, which chooses the task queue."""
 
     certificate_id: str
     signal: Signal

@@ -33,7 +33,7 @@ class CertificateInput:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What to hold against the invariants: a sample of so many certificates, or everything (``None``)."""
+    """What to verify: a sample of so many certificates, or everything (``None``)."""
 
     sample: int | None = None
 

@@ -1,4 +1,4 @@
-"""The audit chain, held against itself and against the recorded events: what was changed, removed or put in."""
+"""The audit chain, compared with itself and with the recorded events: what was changed, removed or inserted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

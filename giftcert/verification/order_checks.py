@@ -1,6 +1,6 @@
-"""Invariants 3, 4, 9 and 10 of orders, held against the domain itself.
+"""Invariants 3, 4, 9 and 10 of orders, checked with the domain's own functions.
 
-An order's lines are computed anew, and each certificate is told once more how its lines stand: nothing may follow.
+An order's lines are computed anew, and each certificate decides on them once more: nothing may follow.
 """
 
 from collections import defaultdict

@@ -41,7 +41,7 @@ SAMPLE_RECORDS = 200_000
 ASKED_AT_ONCE = 16
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Is told what is looked at, how much of it is done, and how much there is."""
+"""Called with what is checked, how much of it is done, and how much there is."""
 _T = TypeVar("_T")
 
 
@@ -56,7 +56,7 @@ class Sources:
 
 
 async def verify(sources: Sources, progress: Progress, sample: int | None = None) -> Findings:
-    """Hold everything, or a sample of so many certificates, against the ten invariants.
+    """Check the ten invariants of everything, or of a sample of so many certificates.
 
     What goes on meanwhile does no harm: each page is looked at as of one moment after the stream was read, and what
     the stream has by then but not before is not missed.

@@ -1,4 +1,4 @@
-"""What a verification found: the ten invariants of the lifecycle, how much was held against each, what breaks it."""
+"""What a verification found: the ten invariants of the lifecycle, how much was checked for each, what breaks it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class Findings:
         return sum(self.counts.values()) == len(self._kept)
 
     def check(self, count: int, *invariants: int) -> None:
-        """Say that so many things were held against these invariants."""
+        """Count what was checked for these invariants."""
         for invariant in invariants:
             self.checked[invariant] += count
 

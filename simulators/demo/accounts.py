@@ -31,7 +31,7 @@ def judge_revenue(
 def judge_spending(journal: Journal, books: Books, before: Figures) -> list[Finding]:
     """Return whether what BI counted of spending is what shops and support wrote down, and no hold stayed open."""
     now = journal.fold.figures
-    held = sum(journal.fold.certificates[certificate_id].held for certificate_id in journal.told)
+    held = sum(journal.fold.certificates[certificate_id].held for certificate_id in journal.events)
     return [
         _compared("Redeemed in this run", books.redeemed, now.redeemed - before.redeemed),
         _compared("Refunded of what was spent", books.uncovered, now.uncovered - before.uncovered),
@@ -40,7 +40,7 @@ def judge_spending(journal: Journal, books: Books, before: Figures) -> list[Find
             books.goods_uncovered,
             now.goods_uncovered - before.goods_uncovered,
         ),
-        _compared("Forgotten until it ran out", books.breakage, now.breakage - before.breakage),
+        _compared("Forgotten until it expired", books.breakage, now.breakage - before.breakage),
         _compared("Still held when the day is over", 0, held),
     ]
 

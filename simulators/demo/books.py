@@ -1,4 +1,4 @@
-"""What those who took part wrote into their own books, so that BI has something to be held against."""
+"""What those who took part wrote into their own books, so that BI has something to be compared with."""
 
 from dataclasses import dataclass
 

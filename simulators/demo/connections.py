@@ -31,14 +31,14 @@ class Connections:
     before: Figures = field(default_factory=Figures)
 
     async def begin(self) -> None:
-        """Fold what the stream already tells, so that this run's events are told from earlier ones."""
+        """Fold what the stream already has, so that this run's events are distinct from earlier ones."""
         world = self.world
         await world.support.service.ready()
         await self.crm_reader.skip_to_end()
         await self.catch_up()
         world.journal.begin()
         self.before = replace(world.journal.fold.figures)
-        world.journal.on_event = lambda event: world.times.told(event, monotonic())
+        world.journal.on_event = lambda event: world.times.published(event, monotonic())
         world.crm.on_letter = world.journal.bells.ring
 
     async def catch_up(self) -> None:

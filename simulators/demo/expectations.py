@@ -1,4 +1,4 @@
-"""What a story expects the stream to tell, and whether it does."""
+"""What a story expects on the stream, and whether it is there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class RefusalsCounted:
         return f"issue.blocked, {self.refused:,} attempts in all"
 
     def seen(self, journal: Journal) -> str:
-        """Return the attempts that the stream tells of."""
+        """Return the attempts that the stream has."""
         blocked = (one for one in journal.others if one.event_type == "issue.blocked")
         attempts = sum(int(one.payload["attempts"]) for one in blocked if one.product == self.product)
         return f"issue.blocked, {attempts:,} attempts in all"
@@ -88,7 +88,7 @@ class RefusalsCounted:
 
 @dataclass(frozen=True, slots=True)
 class NothingFollows:
-    """What was told of certificates and of inputs up to a moment stays all that is told of them."""
+    """The events of certificates and inputs up to a moment stay all that there are of them."""
 
     messages: int
     certificates: Mapping[str, int]
@@ -97,8 +97,8 @@ class NothingFollows:
     @classmethod
     def after(cls, messages: int, journal: Journal) -> "NothingFollows":
         """Return the expectation from now on, because of so many messages that were known before."""
-        told = {certificate_id: len(events) for certificate_id, events in journal.told.items()}
-        return cls(messages, told, len(journal.others))
+        counts = {certificate_id: len(events) for certificate_id, events in journal.events.items()}
+        return cls(messages, counts, len(journal.others))
 
     @property
     def key(self) -> str:
@@ -111,8 +111,8 @@ class NothingFollows:
         return f"nothing after {self.messages:,} messages"
 
     def seen(self, journal: Journal) -> str:
-        """Return the types of what was told all the same."""
-        since = [event for of, known in self.certificates.items() for event in journal.told[of][known:]]
+        """Return the types of the events that came all the same."""
+        since = [event for of, known in self.certificates.items() for event in journal.events[of][known:]]
         since += [event for event in journal.others[self.others :] if event.event_type.startswith("error.")]
-        told = " → ".join(event.event_type for event in since if belongs_to_story(event))
-        return f"{told or 'nothing'} after {self.messages:,} messages"
+        types = " → ".join(event.event_type for event in since if belongs_to_story(event))
+        return f"{types or 'nothing'} after {self.messages:,} messages"

@@ -39,7 +39,7 @@ def judge_scenario(
     failures: Sequence[str],
     journal: Journal,
 ) -> Finding:
-    """Return which stories were expected and which were told, each with how often."""
+    """Return which stories were expected and which were seen, each with how often."""
     seen = [one.seen(journal) for one in expectations]
     return Finding(
         subject=subject,
@@ -97,12 +97,12 @@ def _missing_letters(journal: Journal, crm: Crm) -> list[str]:
 
 def judge_goods(journal: Journal, goods_orders: Collection[str]) -> Finding:
     """Return whether orders without certificates left no event at all."""
-    told = [
+    events = [
         f"{one.event_type} {one.text('orderId')}"
         for one in journal.all_events()
         if one.text("orderId") in goods_orders
     ]
-    return none_of(f"Of {len(goods_orders):,} goods orders, those that left an event", told)
+    return none_of(f"Of {len(goods_orders):,} goods orders, those that left an event", events)
 
 
 def judge_errors(journal: Journal, expectations: Iterable[Expectation]) -> Finding:
@@ -116,17 +116,19 @@ def judge_errors(journal: Journal, expectations: Iterable[Expectation]) -> Findi
 
 
 async def judge_database(service: Service, journal: Journal) -> Finding:
-    """Return whether the service tells of every certificate of this run what the stream tells."""
+    """Return whether the service says of every certificate of this run what the stream says."""
     places = asyncio.Semaphore(8)
 
     async def difference(certificate_id: str) -> str | None:
         async with places:
             stored = await service.certificate(certificate_id)
         folded = journal.fold.certificates[certificate_id]
-        seen, told = _as_stored(stored), _as_folded(folded)
-        return None if seen == told else f"{certificate_id}: {seen} but the stream says {told}"
+        answered, folds_to = _as_stored(stored), _as_folded(folded)
+        return (
+            None if answered == folds_to else f"{certificate_id}: {answered} but the stream says {folds_to}"
+        )
 
-    found = await asyncio.gather(*(difference(one) for one in journal.told))
+    found = await asyncio.gather(*(difference(one) for one in journal.events))
     differences = [one for one in found if one is not None]
     return none_of(
         f"Of {len(found):,} certificates, those whose stream differs from the database", differences

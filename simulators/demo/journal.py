@@ -14,7 +14,7 @@ from simulators.stream import Event, read_event
 from simulators.topics import Reader, Record
 
 _BESIDE_THE_STORY = frozenset({"audit.cvcDisclosed", "audit.cvcRefused"})
-"""Told whenever someone looks, between the others; the order of a sale's events leaves them out."""
+"""Published whenever someone looks, between the others; the order of a sale's events leaves them out."""
 _TOLD_BY = {
     "issue.released": "reason",
     "refund.pendingDetails": "reason",
@@ -64,7 +64,7 @@ class Journal:
 
     bells: Bells = field(default_factory=Bells)
     fold: Fold = field(default_factory=Fold)
-    told: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    events: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     others: list[Event] = field(default_factory=list)
     texts: dict[str | None, list[str]] = field(default_factory=lambda: defaultdict(list))
     on_event: Callable[[Event], None] = lambda _event: None
@@ -85,8 +85,8 @@ class Journal:
         self.on_event(event)
 
     def begin(self) -> None:
-        """Forget what was told before; the fold remains, since it begins with the stream."""
-        self.told.clear()
+        """Forget the events so far; the fold remains, since it begins with the stream."""
+        self.events.clear()
         self.others.clear()
         self.texts.clear()
 
@@ -95,12 +95,12 @@ class Journal:
         return [event for event in self.all_events() if event.event_type == event_type]
 
     def all_events(self) -> list[Event]:
-        """Return everything told since the beginning of this run, one certificate after another."""
-        return [*self.others, *(event for events in self.told.values() for event in events)]
+        """Return all events since the beginning of this run, one certificate after another."""
+        return [*self.others, *(event for events in self.events.values() for event in events)]
 
     def _keep(self, event: Event) -> None:
         if event.certificate_id is not None and event.sequence is not None:
-            self.told[event.certificate_id].append(event)
+            self.events[event.certificate_id].append(event)
             self.bells.ring(event.certificate_id)
         else:
             self.others.append(event)
@@ -110,7 +110,7 @@ class Journal:
         """Return a certificate's events from this reservation up to the next one, disclosures left out."""
         story: list[Event] = []
         mine = False
-        for event in self.told.get(reservation.certificate_id, ()):
+        for event in self.events.get(reservation.certificate_id, ()):
             if event.event_type == "issue.reserved":
                 mine = event.text("reservationId") == reservation.reservation_id
             if mine and belongs_to_story(event):

@@ -30,7 +30,7 @@ class NotificationTimes:
         """Start the clock of an order that lacks nothing but this money."""
         self._captured[order_id] = at
 
-    def told(self, event: Event, at: float) -> None:
+    def published(self, event: Event, at: float) -> None:
         """Stop the clock if the event is the one."""
         if event.event_type != "notification.requested":
             return

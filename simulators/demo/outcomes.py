@@ -1,4 +1,4 @@
-"""The whole public story of one sale, as it is expected and as the stream tells it."""
+"""The whole public story of one sale, as expected and as its events show it."""
 
 from dataclasses import dataclass, replace
 
@@ -40,14 +40,14 @@ class Outcome:
         left: int | None = None,
     ) -> "Outcome":
         """Return the story that goes on like this."""
-        told = self.events + events
-        return Outcome(told, status or self.status, refund_state or self.refund_state, left)
+        all_events = self.events + events
+        return Outcome(all_events, status or self.status, refund_state or self.refund_state, left)
 
     def __str__(self) -> str:
-        told = " → ".join(event.removeprefix("issue.") for event in _shortened(self.events))
+        life = " → ".join(event.removeprefix("issue.") for event in _shortened(self.events))
         refund = "" if self.refund_state == "none" else f", refund {self.refund_state}"
         left = "" if self.left is None else f", {money_text(self.left)} left"
-        return f"{told} = {self.status}{refund}{left}"
+        return f"{life} = {self.status}{refund}{left}"
 
 
 _SALE = ("issue.reserved", "issue.ordered", "issue.completed", "notification.requested")
@@ -90,11 +90,11 @@ class CertificateTells:
         return self.expected if so_far in map(str, self._stories) else so_far
 
     def _told(self, life: list[Event]) -> Outcome:
-        """Return the story as it is told, with the balance only where that is expected too."""
+        """Return the story as its events show it, with the balance only where that is expected too."""
         last = life[-1]
-        told = Outcome(tuple(map(label, life)), last.status or "unknown", last.refund_state or "none")
+        seen = Outcome(tuple(map(label, life)), last.status or "unknown", last.refund_state or "none")
         balance = last.balance.amount if last.balance else 0
-        return told if self.outcome.left is None else replace(told, left=balance)
+        return seen if self.outcome.left is None else replace(seen, left=balance)
 
     @property
     def _stories(self) -> tuple[Outcome, ...]:

@@ -125,18 +125,18 @@ class Play:
         self.world.day[message.channel].append(message)
 
     async def until_told(self, reservation: Reservation, event: str) -> None:
-        """Wait until the stream tells this of the certificate."""
+        """Wait until the stream has this event of the certificate."""
         journal = self.world.journal
         await journal.bells.until(
             reservation.certificate_id, lambda: event in map(label, journal.life(reservation))
         )
 
     async def until_written(self, reservation: Reservation) -> None:
-        """Wait until CRM has written to the client and the stream tells of the disclosure."""
+        """Wait until CRM has written to the client and the disclosure is on the stream."""
         journal, certificate_id = self.world.journal, reservation.certificate_id
 
         def is_written() -> bool:
-            disclosed = (event.event_type == "audit.cvcDisclosed" for event in journal.told[certificate_id])
+            disclosed = (event.event_type == "audit.cvcDisclosed" for event in journal.events[certificate_id])
             return self.world.crm.has_written_about(certificate_id) and any(disclosed)
 
         await journal.bells.until(certificate_id, is_written)

@@ -67,8 +67,8 @@ def show(console: Console, result: Result, *, stack_ends: bool) -> None:
     console.print(_waiting(result, stack_ends=stack_ends), soft_wrap=True, markup=False, highlight=False)
     for one in result.missed:
         expected, seen = (text.replace("\n", f"\n{' ' * 11}") for text in (one.expected, one.seen))
-        told = f"\n{one.subject}\n  expected {expected}\n  seen     {seen}"
-        console.print(told, style="red", soft_wrap=True, markup=False)
+        missed = f"\n{one.subject}\n  expected {expected}\n  seen     {seen}"
+        console.print(missed, style="red", soft_wrap=True, markup=False)
     console.print(f"\n[bold]What the scenarios came to[/]; {SOLD_MEANS}")
     console.print(_table(result.scenarios, ("", "scenario", "played", "outcome")))
     console.print("\n[bold]What is always true[/]")
@@ -126,7 +126,7 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float | None]:
 
 
 def _table(findings: Sequence[Finding], columns: Sequence[str]) -> Table:
-    """Return a row for each finding; what is not as expected is told in full above, where nothing is cut."""
+    """Return a row for each finding; what is not as expected is shown in full above, where nothing is cut."""
     table = Table(box=None, pad_edge=False, header_style="bold", row_styles=("", "on grey11"))
     for name in columns:
         table.add_column(name, justify="right" if name == "played" else "left")

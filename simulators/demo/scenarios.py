@@ -94,7 +94,7 @@ SCENARIOS = (
     Scenario("Spent, refund approved", people.spent_and_refunded_approved, times=2),
     Scenario("Spent, refund rejected", people.spent_and_refunded_rejected, times=2),
     Scenario("Blocked for a while", people.blocked_for_a_while, times=2),
-    Scenario("Reservation runs out", deadlines.reservation_runs_out, times=10, sales=0, waits=True),
+    Scenario("Reservation expires", deadlines.reservation_runs_out, times=10, sales=0, waits=True),
     Scenario("Ordered after that", deadlines.ordered_after_reservation_ran_out, times=4, waits=True),
     Scenario("Given back by the channel", deadlines.given_back_by_the_channel, times=4, sales=0),
     Scenario("Never paid", deadlines.never_paid, times=4, sales=0, waits=True),

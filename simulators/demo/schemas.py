@@ -1,4 +1,4 @@
-"""The stream held against the schemas that the service publishes, as a partner would."""
+"""Validates the stream by the schemas that the service publishes, as a partner would."""
 
 import json
 from functools import cache
@@ -14,9 +14,9 @@ SCHEMAS = Path(__file__).parents[2] / "specs" / "schemas"
 
 def judge_schemas(journal: Journal) -> Finding:
     """Return whether every event of this run is as its published schema says."""
-    told = [text for texts in journal.texts.values() for text in texts]
-    faults = [fault for text in told if (fault := _fault(text)) is not None]
-    return none_of(f"Of {len(told):,} events, those that are not as their published schema says", faults)
+    published = [text for texts in journal.texts.values() for text in texts]
+    faults = [fault for text in published if (fault := _fault(text)) is not None]
+    return none_of(f"Of {len(published):,} events, those that are not as their published schema says", faults)
 
 
 def _fault(text: str) -> str | None:

@@ -64,7 +64,7 @@ def _about(kind: type) -> About:
 
 
 def catalogue() -> tuple[EventKind, ...]:
-    """Return all event types that the code can tell, sorted."""
+    """Return all event types that the code can publish, sorted."""
     made_by: dict[str, tuple[type, ...]] = {}
     for kind in (*get_args(PublicEvent), *get_args(notices.Notice)):
         made_by[kind.type] = (*made_by.get(kind.type, ()), kind)

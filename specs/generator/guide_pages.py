@@ -24,7 +24,7 @@ by its status. `GET /problems/<name>` of a running service explains it. A field 
 `errors`, never its value.
 
 Nothing was changed by a call that was refused. After a 500, a 503 or no answer at all it may have been: the same call
-with the same `Idempotency-Key` tells.
+with the same `Idempotency-Key` says.
 
 | status | type | what it means, and what to do |
 |---|---|---|

@@ -87,7 +87,7 @@ def resolved(state: CertificateState, event: e.RefundResolved) -> CertificateSta
 
 
 def alerted(state: CertificateState, event: e.RefundStuckAlerted, at: datetime) -> CertificateState:
-    """Remember how often, and when last, it was told that a case waits for a person."""
+    """Remember how often, and when last, it was published that a case waits for a person."""
     return with_changed_case(
         state, event.refund_case_id, lambda case: replace(case, alerts=event.attempt, alerted_at=at)
     )

@@ -15,7 +15,7 @@ from giftcert.domain.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """An instant and what to tell the certificate then."""
+    """An instant and the message of the certificate then."""
 
     at: datetime
     message: m.DeadlinePassed

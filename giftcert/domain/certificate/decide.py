@@ -1,4 +1,4 @@
-"""The decision: what follows when a certificate of this state is told this message now."""
+"""The decision: what follows when a certificate of this state gets this message now."""
 
 from datetime import datetime
 from enum import StrEnum

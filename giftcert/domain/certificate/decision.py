@@ -50,7 +50,7 @@ class Decision:
 
     @property
     def recorded(self) -> tuple[Recorded, ...]:
-        """All that the stream will tell, in order."""
+        """All events for the stream, in order."""
         return tuple(self._recorded)
 
     @property
@@ -66,7 +66,7 @@ class Decision:
             self._recorded.append(Recorded(event, of, self.state))
 
     def change(self, state: CertificateState) -> None:
-        """Set what the stream does not tell; it completes what the last event says of the certificate."""
+        """Set what no event carries; it completes what the last event says of the certificate."""
         self.state = with_holder(state)
         if self._recorded:
             self._recorded[-1] = replace(self._recorded[-1], after=self.state)

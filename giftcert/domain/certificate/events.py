@@ -1,4 +1,4 @@
-"""What happened to a certificate, as the stream tells it; imported as ``e``.
+"""The public events of a certificate; imported as ``e``.
 
 Field names are the stream's payload names in snake case; a docstring is the event's description in ``specs``: what
 happened, and what its reader is to do. Words that are folded into the state are enums; others are texts of ``OneOf``
@@ -507,7 +507,7 @@ class Retired(_Act):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorActed:
-    """Support or operations did something that no other event tells."""
+    """Support or operations did something that no other event reports."""
 
     type: ClassVar[str] = "audit.operatorActed"
     who: str

@@ -1,6 +1,6 @@
 """How each event changes the state: the one fold of decisions, the stream check and the tests.
 
-A decision itself sets what the stream does not tell; the events alone give status, balance, held and refund state.
+A decision itself sets what no event carries; the events alone give status, balance, held and refund state.
 """
 
 from collections.abc import Iterable

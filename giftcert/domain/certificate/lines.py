@@ -7,7 +7,7 @@ from typing import TypeVar
 from giftcert.domain.certificate.state import CertificateState, Holder, Line, LineRef, Refusal, Sale
 from giftcert.domain.order.standing import LineStanding
 
-Told = TypeVar("Told", Sale, Refusal)
+Alerted = TypeVar("Alerted", Sale, Refusal)
 
 
 def terms_version(standing: LineStanding) -> int:
@@ -43,11 +43,11 @@ def with_holder(state: CertificateState) -> CertificateState:
 
 
 def with_refusal(state: CertificateState, refusal: Refusal) -> CertificateState:
-    """Remember why a line cannot have this certificate; what was told of its money stays."""
+    """Remember why a line cannot have this certificate; what was published of its money stays."""
     known = find_refusal(state, refusal.ref)
-    told = replace(refusal, alerted_captured=known.alerted_captured if known else 0)
+    refused = replace(refusal, alerted_captured=known.alerted_captured if known else 0)
     state = given_up(state, refusal.ref)
-    return replace(state, refusals=(*state.refusals, told))
+    return replace(state, refusals=(*state.refusals, refused))
 
 
 def with_wait(state: CertificateState, ref: LineRef) -> CertificateState:
@@ -78,13 +78,13 @@ def given_up(state: CertificateState, ref: LineRef) -> CertificateState:
 
 
 def with_alerted_money(state: CertificateState, standing: LineStanding) -> CertificateState:
-    """Remember the captures up to which it was told that a line's money has no certificate."""
+    """Remember the captures up to which it was published that a line's money has no certificate."""
     ref = LineRef(standing.order_id, standing.line_key)
 
-    def told(one: Told) -> Told:
+    def alerted(one: Alerted) -> Alerted:
         return replace(one, alerted_captured=standing.captured) if one.ref == ref else one
 
-    return replace(map_sales(state, told), refusals=tuple(map(told, state.refusals)))
+    return replace(map_sales(state, alerted), refusals=tuple(map(alerted, state.refusals)))
 
 
 def map_sales(state: CertificateState, change: Callable[[Sale], Sale]) -> CertificateState:

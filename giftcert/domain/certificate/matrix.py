@@ -1,6 +1,6 @@
 """The lifecycle as one full matrix, status x message. The core obeys it; the diagram and the tests read it.
 
-A refused request is told to its caller and leaves no event (ADR 61). After a change draw the diagram anew: ``python -m
+A refused request is answered and leaves no event (ADR 61). After a change draw the diagram anew: ``python -m
 tests.unit.domain.certificate.lifecycle_diagram > specs/diagrams/lifecycle.mmd``.
 """
 

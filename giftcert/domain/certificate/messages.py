@@ -1,4 +1,4 @@
-"""What a certificate may be told: facts, deadlines and requests. Amounts are minor units, times aware UTC instants."""
+"""The messages to a certificate: facts, deadlines and requests. Amounts are minor units, times aware UTC instants."""
 
 from dataclasses import dataclass
 from datetime import datetime

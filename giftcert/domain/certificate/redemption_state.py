@@ -29,7 +29,7 @@ def with_redemption(state: CertificateState, redemption: Redemption) -> Certific
 
 
 def hold_of(event: e.RedemptionAuthorized) -> Redemption:
-    """Return the hold that an event tells of."""
+    """Return the hold of an event."""
     return Redemption(
         redemption_id=event.redemption_id,
         state=RedemptionState.AUTHORIZED,

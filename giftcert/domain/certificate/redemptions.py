@@ -258,7 +258,7 @@ def _closed(decision: Decision) -> None:
 
 
 def _uncovered(decision: Decision, message: SpendingReported, reason: RejectionReason) -> None:
-    """The goods have left and the certificate does not pay: refuse, and tell a person."""
+    """The goods have left and the certificate does not pay: refuse, and alert a person."""
     _reject(decision, message, reason)
     _alert(decision, message, message.redemption_id, reason)
 

@@ -156,7 +156,7 @@ def shares_decided(
 ) -> tuple[RefundShareDecided, ...]:
     """Return how much of each refund that named no line is this line's money, as a decision says.
 
-    The order is told first, and the decision carried out on how its lines stand then.
+    The order takes it in first, and the decision is carried out on how its lines stand then.
     """
     found = _case_of(state, message.refund_case_id)
     if found is None or _refusal(found, message) is not None:

@@ -116,7 +116,7 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
 
 
 def _in_other_currency(money: SaleMoney) -> AskPerson:
-    """Money of the order's own currency that is back as well is told first, then the newest foreign one's."""
+    """Money of the order's own currency that is back as well comes first, then the newest foreign one's."""
     if money.back > 0 or not money.foreign:
         return AskPerson(e.RefundReason.CURRENCY_MISMATCH, money.back)
     currency = money.foreign[-1].currency

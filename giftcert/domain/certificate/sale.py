@@ -117,7 +117,7 @@ def _terms_applied_at(decision: Decision, line: Line) -> datetime:
 
 
 def follow(decision: Decision, sale: Sale, standing: LineStanding) -> None:
-    """Take over a lineId or customer that Orders changed; nobody is told."""
+    """Take over a lineId or customer that Orders changed; nothing is published."""
     if (sale.line_id, sale.customer_id) != (standing.line_id, standing.customer_id):
         decision.change_sale(
             lambda known: replace(known, line_id=standing.line_id, customer_id=standing.customer_id)
@@ -177,7 +177,7 @@ def refuse(decision: Decision, line: Line, reason: ConflictReason) -> None:
 
 
 def remember_refusal(decision: Decision, line: Line, reason: ConflictReason) -> None:
-    """Remember that the line cannot have the certificate, so that it and its money are told once."""
+    """Remember that the line cannot have the certificate, so that it and its money are published once."""
     known = Refusal(
         order_id=line.ref.order_id,
         line_key=line.ref.line_key,
@@ -270,7 +270,7 @@ def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Caus
 
 
 def let_go(decision: Decision, money: SaleMoney) -> None:
-    """The line names another certificate, and its money goes with it; if that one is unknown, a person is told."""
+    """The line names another certificate, and its money goes with it; if that one is unknown, a person is alerted."""
     release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.began.cause)
     if not money.line.names_ours and money.owed > 0:
         report_late_money(decision, money.line, money.owed, e.LateMoneyReason.UNKNOWN_CERTIFICATE)

@@ -153,15 +153,15 @@ def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -
 def _report_late_money(
     decision: Decision, money: SaleMoney, reason: e.LateMoneyReason | e.ConflictReason
 ) -> None:
-    """Tell of money once; the channel repairs the line with another certificate."""
+    """Publish money without a certificate once; the channel repairs the line with another certificate."""
     if _is_untold(decision, money):
         sale.report_late_money(decision, money.line, money.owed, reason)
 
 
 def _is_untold(decision: Decision, money: SaleMoney) -> bool:
     refusal = find_refusal(decision.state, money.line.ref)
-    told = max(money.sale.alerted_captured, refusal.alerted_captured if refusal else 0)
-    return money.owed > 0 and money.line.standing.captured > told
+    alerted = max(money.sale.alerted_captured, refusal.alerted_captured if refusal else 0)
+    return money.owed > 0 and money.line.standing.captured > alerted
 
 
 def _money(decision: Decision, line: Line) -> SaleMoney:

@@ -173,7 +173,7 @@ class Sale:
     awaited_fetch: AwaitedFetch | None = None  # None too where nobody waits for it any more
     ended: ReleaseReason | None = None
     released_terms: int = 0  # newest version that had changed the line when the sale was released
-    alerted_captured: int = 0  # captured when it was last told that money has no certificate
+    alerted_captured: int = 0  # captured when it was last published that money has no certificate
     # The version up to which a person decided about a withdrawn line: no further money is awaited for it.
     withdrawal_decided: int = 0
     cases: tuple[RefundCase, ...] = ()
@@ -242,7 +242,7 @@ class Line:
     open_case: RefundCase | None = None  # of a holder that let go before issue; who judges next has it
     recipient: Recipient | None = None
     waiters: tuple[str, ...] = ()  # certificates named on it while another holds it
-    reported: tuple[str, ...] = ()  # identities of foreign captures that were told, whoever told them
+    reported: tuple[str, ...] = ()  # identities of foreign captures that were published, by whomever
 
     @property
     def ref(self) -> LineRef:

@@ -8,9 +8,9 @@ from giftcert.domain.certificate.state import FOR_SALE
 
 
 def record_act(decision: Decision, message: m.Message) -> None:
-    """Tell who acted and why, where a person's request changed anything and nothing tells of the act yet.
+    """Publish who acted and why, where a person's request changed anything and no other event says so.
 
-    What is retired is told once of a whole batch, when that is ordered.
+    A batch that is retired is published once as a whole, when that is ordered.
     """
     match message:
         case m.Block(reason=reason, by=who):
@@ -46,7 +46,7 @@ def unblock(decision: Decision, message: m.Unblock) -> None:
 
 
 def notify_again(decision: Decision, message: m.RequestNotification) -> None:
-    """The client never got it: ask CRM to write again, and tell who asked."""
+    """The client never got it: ask CRM to write again, and publish who asked."""
     acted = e.OperatorActed(who=message.requested_by, what="asked that the client is written to again")
     decision.record(acted)
     announce(decision)

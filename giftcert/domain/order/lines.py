@@ -14,7 +14,7 @@ from giftcert.domain.order.state import Absence, Bearing, KnownLine, Order, Said
 
 
 def state_whole(order: Order, version: OrderStated, now: datetime) -> Order:
-    """Fold a full version; cancellations and returns said in it or a newer one hold, whichever was told first."""
+    """Fold a full version; cancellations and returns said in it or a newer one hold, whichever came first."""
     newer = tuple(said for said in order.withdrawals if said.withdrawal.said_in >= version.version)
     earlier = order.withdrawals[: len(order.withdrawals) - len(newer)]
     order = _withdrawn(replace(order, withdrawals=earlier))

@@ -44,7 +44,7 @@ class OrderStated(_OrderVersion):
     currency: str
     total: int
     lines: tuple[OrderLine, ...]
-    recipients_digest: str | None = None  # tells repeats apart; recipients are kept elsewhere, to be erased
+    recipients_digest: str | None = None  # distinguishes repeats; recipients are kept elsewhere, to be erased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ class Refund:
     refund_id: str
     currency: str
     occurred_at: datetime  # of the earliest part
-    newest: RefundPart  # the part told last
+    newest: RefundPart  # the part that came last
     place: int  # of that part in the topic
     payment_ids: set[str] = field(default_factory=set)
     amount: int = 0
@@ -79,7 +79,7 @@ class Refund:
 
 
 def refunds_of(order: Order, bearers: Bearers, counted: Mapping[int, CountedMoney]) -> list[Refund]:
-    """Return the refunds in the order in which they were first told; what is said or counted is given to lines."""
+    """Return the refunds in the order in which they first came; what is said or counted is given to lines."""
     found: dict[tuple[str, str], Refund] = {}
     settled = settled_amounts(order, order.refunds, order.captures)
     for place, part in enumerate(order.refunds):

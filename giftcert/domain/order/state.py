@@ -30,7 +30,7 @@ class Capture(NamedTuple):
 
     @property
     def cause(self) -> Cause:
-        """The record that told of it."""
+        """The record that reported it."""
         return Cause(self.topic, self.event_id, self.occurred_at, self.channel)
 
 
@@ -42,7 +42,7 @@ class RefundPart(NamedTuple):
     amount: int
     currency: str
     allocations: tuple[Allocation, ...]
-    captures_before: int  # how many captures the payments' topic told before it
+    captures_before: int  # how many captures came on the payments topic before it
     applied_at: datetime  # our clock
     cause: Cause
 

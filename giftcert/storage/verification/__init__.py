@@ -1,1 +1,1 @@
-"""The SQL of ``giftcert verify``: pages of certificates, what the stream told of them, checks, and what re-drives."""
+"""The SQL of ``giftcert verify``: pages of certificates, what the stream holds of them, checks, and repairs."""

@@ -12,8 +12,9 @@ from giftcert.storage.events import SHARDS
 class Violation:
     """One thing that breaks an invariant.
 
-    ``kind`` says what ``subject`` is: a certificate, product, order, input, event, topic. ``about`` tells several of
-    one rule and subject apart and never changes while the violation stands; ``expected`` and ``seen`` are for people.
+    ``kind`` says what ``subject`` is: a certificate, product, order, input, event, topic. ``about`` distinguishes
+    several of one rule and subject and never changes while the violation lasts; ``expected`` and ``seen`` are for
+    people.
     """
 
     invariant: int
@@ -104,7 +105,7 @@ OF_PAGE = (
                 OR e.occurred_at <> d.disclosed_at)
     """),
     Rule(8, "disclosureUnrecorded").found_by("""
-        SELECT e.certificate_id, e.sequence, 'a record of the disclosure that sequence ' || e.sequence || ' tells',
+        SELECT e.certificate_id, e.sequence, 'a record of the disclosure of sequence ' || e.sequence,
             'none'
         FROM events e LEFT JOIN disclosures d USING (certificate_id, sequence)
         WHERE e.certificate_id = ANY($1::uuid[]) AND e.event_type = 'audit.cvcDisclosed' AND d.disclosed_to IS NULL
@@ -308,14 +309,14 @@ NOT_OF_A_SAMPLE = (
                 ('audit.expired', 'breakage', breakage)
             ) AS of_kind (kind, figure, change) ON kind = event_type
             WHERE before_issue IS DISTINCT FROM 'true'
-            UNION ALL SELECT product_id, width_bucket((payload ->> 'asOf')::timestamptz, ends) - 1, told.*
+            UNION ALL SELECT product_id, width_bucket((payload ->> 'asOf')::timestamptz, ends) - 1, recorded.*
             FROM events, instants, LATERAL (
                 SELECT key, 0, value::bigint FROM jsonb_each_text(payload -> 'statuses')
                 UNION ALL SELECT 'available', 0, (payload ->> 'available')::bigint
                 UNION ALL SELECT CASE WHEN key IN ('held', 'issued', 'redeemed', 'refunded') THEN key || ' money'
                     ELSE key END, 0, (value ->> 'amount')::bigint
                 FROM jsonb_each(payload) WHERE value ? 'amount'
-            ) AS told WHERE event_type = 'audit.snapshot'
+            ) AS recorded WHERE event_type = 'audit.snapshot'
         ), added_up AS (
             SELECT *, sum(change) OVER (PARTITION BY product_id, figure ORDER BY period) AS expected FROM figures
         )

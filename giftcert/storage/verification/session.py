@@ -37,7 +37,7 @@ BEGINNING = str(UUID(int=0))
 _PATIENCE = """
     SET idle_in_transaction_session_timeout = '5min'; SET statement_timeout = '10min'; SET lock_timeout = '1min'
 """
-# An event stands on the stream under its certificate and sequence, one without a certificate under its own id and 0.
+# An event is found on the stream by its certificate and sequence, one without a certificate by its own id and 0.
 _TABLES = """
     CREATE TEMPORARY TABLE stream_events (subject uuid NOT NULL, sequence integer NOT NULL, digest bytea NOT NULL);
     CREATE TEMPORARY TABLE waiting_events (event_id uuid PRIMARY KEY);
@@ -162,7 +162,7 @@ class CertificateRow:
 
     @property
     def shown_status(self) -> str:
-        """The status as events tell it."""
+        """The status as events show it."""
         return "blocked" if self.blocked else self.status
 
 

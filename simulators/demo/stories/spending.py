@@ -65,7 +65,7 @@ async def answer_lost(play: Play) -> None:
 
 
 async def given_up(play: Play) -> None:
-    """Two purchases are given up: one with a call, one by its payment. A late repeat of the first is told so."""
+    """Two purchases are given up: one with a call, one by its payment. A late repeat of the first gets that answer."""
     outcome = ISSUED.then(
         HELD, "redemption.voided channelVoided", HELD, "redemption.voided paymentVoided", left=FULL
     )
@@ -115,8 +115,8 @@ async def taken_back(play: Play) -> None:
 
 
 async def _stands_at(play: Play, card: Card, status: str, balance: int) -> None:
-    told = await verify(play.channel, card)
-    seen = (told.valid, told.status, told.balance.amount if told.balance else None)
+    reply = await verify(play.channel, card)
+    seen = (reply.valid, reply.status, reply.balance.amount if reply.balance else None)
     if seen != (True, status, balance):
         raise StoryBrokenError(f"the certificate stands at {seen}")
 
