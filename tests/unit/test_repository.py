@@ -92,7 +92,18 @@ def test_every_decision_stands_in_the_index() -> None:
 def test_links_between_documents_lead_somewhere() -> None:
     documents = [path for path in tracked_files() if path.suffix == ".md"]
     links = [
-        (path, link) for path in documents for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8"))
+        (path, *link)
+        for path in documents
+        for link in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", path.read_text("utf-8"))
     ]
     assert links
-    assert [(path.name, link) for path, link in links if not (path.parent / link).exists()] == []
+    dead = [(path.name, to) for path, to, _ in links if not (path.parent / to).exists()]
+    assert dead == []
+    targets = [(path.parent / to if to else path, anchor) for path, to, anchor in links if anchor]
+    assert [(path.name, anchor) for path, anchor in targets if anchor not in anchors(path)] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """The names that headings get in a link."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
