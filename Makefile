@@ -46,7 +46,8 @@ fuzz: setup ## Decode a million records and batches of any bytes, then ask the A
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # The browser is Playwright's own after `.venv/bin/playwright install chromium`, else the machine's.
-screenshots: setup ## Take the pictures of docs/support.md anew, in a real Chromium
+screenshots: setup ## Take the pictures of README and docs/support.md anew: a real demo, and a real Chromium
+	@$(BIN)/python -m tests.demo_picture docs/images/demo.svg
 	@SCREENSHOTS=docs/images/support $(BIN)/python -m pytest -q -rs tests/integration/command_line/test_support_guide.py
 
 # Versions that still fit are kept; ARGS=--upgrade moves all of them, ARGS="--upgrade-package NAME" one.

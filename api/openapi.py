@@ -1,4 +1,4 @@
-"""The OpenAPI document: how problems stand in it, and ``python -m api.openapi > specs/openapi.json``."""
+"""The OpenAPI document: how it shows problems, and ``python -m api.openapi > specs/openapi.json``."""
 
 import json
 import sys

@@ -93,7 +93,7 @@ async def play(stack: Stack, partners: Partners, options: argparse.Namespace) ->
 
 
 async def settled_differences(partners: Partners, patience: float = PATIENCE_SECONDS) -> list[str]:
-    """Return the differences that stay when everything has had its time to come out."""
+    """Return the differences that stay when everything has had its time."""
     until = monotonic() + patience
     while True:
         found = differences(partners.book, await gather_evidence(partners))

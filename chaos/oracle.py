@@ -200,7 +200,7 @@ class Evidence:
 
 
 def differences(book: Book, evidence: Evidence) -> list[str]:
-    """Return in what the service differs from the book, a line each; nothing if all of it came out."""
+    """Return the differences of the service from the book, a line each; none if everything is as expected."""
     found = list(book.faults)
     published = _by_certificate(evidence.events, found)
     found += _strangers(book, published)

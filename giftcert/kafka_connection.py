@@ -67,7 +67,7 @@ async def reach_kafka(settings: Settings) -> None:
     """Have one of the brokers serve us, as the clients will, which themselves do not say why none does.
 
     Raises:
-        KafkaSettingsError, KafkaError, OSError: what the last of them came to.
+        KafkaSettingsError, KafkaError, OSError: the failure of the last of them.
     """
     options = connection_options(settings)
     brokers = collect_hosts(options.pop("bootstrap_servers"))

@@ -1,4 +1,4 @@
-"""Plays every scenario against a running service; the exit status is 0 only if all of it came out.
+"""Plays every scenario against a running service; the exit status is 0 only if everything is as expected.
 
 ``python -m simulators.demo``, or ``giftcert demo``, which starts the service as well.
 """
@@ -47,7 +47,7 @@ async def _play(options: Options, console: Console) -> int:
         print(json.dumps(as_json(result, stack_ends=options.stack_ends), ensure_ascii=False))  # noqa: T201
     else:
         show(console, result, stack_ends=options.stack_ends)
-    return 0 if result.came_out else 1
+    return 0 if result.as_expected else 1
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ class Finding:
 
     @property
     def outcome(self) -> str:
-        """What was seen, briefly: that nothing is wrong, or what each of several playings came to."""
+        """What was seen, briefly: that nothing is wrong, or the outcome of each playing."""
         if not self.holds:
             return "not as expected"
         return re.sub(rf"^{self.times} x ", "", self.seen, flags=re.MULTILINE)

@@ -17,7 +17,7 @@ from simulators.money import CURRENCY, money_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a run: amounts in minor units, times in seconds, ``issued`` per channel."""
+    """The outcome of a run: amounts in minor units, times in seconds, ``issued`` per channel."""
 
     scenarios: Sequence[Finding]
     checks: Sequence[Finding]
@@ -31,12 +31,12 @@ class Result:
 
     @property
     def missed(self) -> list[Finding]:
-        """What did not come out as expected."""
+        """What is not as expected."""
         return [one for one in (*self.scenarios, *self.checks) if not one.holds]
 
     @property
-    def came_out(self) -> bool:
-        """Whether all of it did, a refund that waits for a person included."""
+    def as_expected(self) -> bool:
+        """Whether everything is, a refund that waits for a person included."""
         return not self.missed and self.web_url is not None
 
 
@@ -52,12 +52,14 @@ def progress_on(console: Console) -> Progress:
 
 
 def show(console: Console, result: Result, *, stack_ends: bool) -> None:
-    """Print the summary, then what each scenario and check came to.
+    """Print the summary, then the outcome of each scenario and check.
 
     ``stack_ends``: no link into what is about to be stopped is shown.
     """
     verdict = (
-        "[bold green]All of it came out.[/]" if result.came_out else "[bold red]Not all of it came out.[/]"
+        "[bold green]Everything is as expected.[/]"
+        if result.as_expected
+        else "[bold red]Not everything is as expected.[/]"
     )
     console.print(f"\n{verdict}")
     summary = Table.grid(padding=(0, 2))
@@ -69,7 +71,7 @@ def show(console: Console, result: Result, *, stack_ends: bool) -> None:
         expected, seen = (text.replace("\n", f"\n{' ' * 11}") for text in (one.expected, one.seen))
         missed = f"\n{one.subject}\n  expected {expected}\n  seen     {seen}"
         console.print(missed, style="red", soft_wrap=True, markup=False)
-    console.print(f"\n[bold]What the scenarios came to[/]; {SOLD_MEANS}")
+    console.print(f"\n[bold]Scenarios[/];  {SOLD_MEANS}")
     console.print(_table(result.scenarios, ("", "scenario", "played", "outcome")))
     console.print("\n[bold]What is always true[/]")
     console.print(_table(result.checks, ("", "check", "outcome")))
@@ -78,7 +80,7 @@ def show(console: Console, result: Result, *, stack_ends: bool) -> None:
 def as_json(result: Result, *, stack_ends: bool) -> dict[str, Any]:
     """Return the same for programs."""
     return {
-        "cameOut": result.came_out,
+        "asExpected": result.as_expected,
         "seconds": round(result.seconds, 1),
         "issued": dict(result.issued),
         "goodsOrders": result.goods_orders,

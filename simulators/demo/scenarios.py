@@ -29,7 +29,7 @@ class Scenario:
     """A story, how often it is played among 300 sales, and how many certificates one playing sells.
 
     ``fills`` marks those that share what the others leave; ``waits`` those that mostly wait for a deadline, which
-    are begun first and hold nobody up; ``ends_the_day`` those that begin when all others came out.
+    are begun first and hold nobody up; ``ends_the_day`` those that begin when all others have ended.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Plays the programme: at a pace, so many stories at once, until each came out or for too long none did."""
+"""Plays the programme: at a pace, so many stories at once, until each has ended or for too long none did."""
 
 import asyncio
 import random
@@ -33,7 +33,7 @@ class Stage:
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def perform(self, programme: dict[Scenario, int], patience: float) -> None:
-        """Play everything, and return when all came out as expected or for so many seconds no story ended.
+        """Play everything, and return when all have ended as expected or for so many seconds no story did.
 
         A slow machine takes as long as it needs.
         """

@@ -83,7 +83,7 @@ def test_every_scenario_of_the_demo_comes_out(demo: Demo) -> None:
     assert KEPT in shown, shown
     for scenario in SCENARIOS:
         assert scenario.name in shown
-    assert "All of it came out." in shown, shown
+    assert "Everything is as expected." in shown, shown
     assert "http" in shown.partition("A refund that waits for a person:")[2]
 
 

@@ -25,6 +25,10 @@ PIN = re.compile(
     re.VERBOSE,
 )
 MACHINE_PATH = re.compile(r"(?<![\w.$}/~-])/(?:home|root|work|Users|tmp)/\w")
+ODD_WORD = re.compile(
+    r"\b(?:un)?told\b|\b(?:runs?|ran) out\b|\bh[eo]lds? against\b|\bstands? on\b", re.IGNORECASE
+)
+"""Published, reported; expired; compared, checked; is on."""
 SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
     r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}"  # a signed token
@@ -40,11 +44,16 @@ def tracked_files() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def hits(pattern: re.Pattern[str]) -> Iterator[str]:
+def hits(
+    pattern: re.Pattern[str], endings: tuple[str, ...] = ("",), but: tuple[str, ...] = ()
+) -> Iterator[str]:
     for path in tracked_files():
+        name = str(path.relative_to(ROOT))
+        if not name.endswith(endings) or name.startswith(but):
+            continue
         text = path.read_text("utf-8", errors="replace")
         for found in pattern.finditer(text):
-            yield f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
+            yield f"{name}:{text.count(chr(10), 0, found.start()) + 1}: {found[0]}"
 
 
 def test_the_top_level_is_the_one_in_the_readme() -> None:
@@ -87,6 +96,13 @@ def test_every_decision_stands_in_the_index() -> None:
     decisions = [path.name for path in tracked_files() if path.parent.name == "adr"]
     assert decisions
     assert [name for name in decisions if f"(adr/{name})" not in index] == []
+
+
+def test_what_partners_and_people_read_has_the_words_of_the_field() -> None:
+    assert (
+        list(hits(ODD_WORD, (".md", ".json", ".yaml", ".toml"), but=("docs/names.md", "specs/released/")))
+        == []
+    )
 
 
 def test_links_between_documents_lead_somewhere() -> None:

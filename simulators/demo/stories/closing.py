@@ -14,7 +14,7 @@ from simulators.messages import Message, Order, OrderMessage, PaymentMessage, re
 async def whole_day_sent_again(play: Play) -> None:
     """The tills send all that they wrote, goods too, once more under new event ids; then they sell on.
 
-    A sale in every partition of both topics: once those came out, everything before them was applied.
+    A sale in every partition of both topics: once those are issued, everything before them was applied.
     """
     day, addresses = tuple(play.world.day[play.channel.name]), play.world.addresses
     play.expect(NothingFollows.after(len(day), play.world.journal))

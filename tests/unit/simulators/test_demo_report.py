@@ -35,9 +35,9 @@ def shown(result: Result, width: int = 80, *, stack_ends: bool = False) -> list[
 
 def test_the_summary_comes_first_with_the_numbers_that_the_readme_promises() -> None:
     text = "\n".join(shown(RESULT, 120))
-    summary, _, tables = text.partition("What the scenarios came to")
+    summary, _, tables = text.partition("Scenarios;")
     for words in (
-        "All of it came out.",
+        "Everything is as expected.",
         "302 (200 by im, 102 by pos) in 47 s",
         "3,000",
         "refunds waiting",
@@ -78,14 +78,14 @@ def test_what_is_not_as_expected_is_named_before_the_tables_and_its_link_is_whol
         "           1 x sold",
     ]
     assert said < next(nth for nth, line in enumerate(lines) if line.startswith("What the scenarios"))
-    assert "Not all of it came out." in lines
+    assert "Not everything is as expected." in lines
     tables = lines[next(nth for nth, line in enumerate(lines) if "scenario" in line and "played" in line) :]
     assert [line for line in tables if len(line) > width] == []
 
 
 def test_programs_get_the_same_as_json() -> None:
     said = json.loads(json.dumps(as_json(RESULT, stack_ends=False)))
-    assert (said["cameOut"], said["issued"], said["webUrl"]) == (True, {"im": 200, "pos": 102}, LINK)
+    assert (said["asExpected"], said["issued"], said["webUrl"]) == (True, {"im": 200, "pos": 102}, LINK)
     assert said["figures"]["revenue"] == {"amount": 123_456_789, "currency": "RUB"}
     assert said["latencySeconds"]["reservation"] == {"p50": 0.004, "p99": 0.012}
     assert said["scenarios"][0]["subject"] == "Sold online"

@@ -32,7 +32,7 @@ async def world(journal: Journal) -> AsyncIterator[World]:
         yield World("run", ADDRESSES, {"pos": till}, writer, Crm(service), Support(service), journal)
 
 
-async def test_what_ends_the_day_begins_when_all_else_came_out(world: World) -> None:
+async def test_what_ends_the_day_begins_when_all_else_has_ended(world: World) -> None:
     told: list[str] = []
 
     async def by_day(_: Play) -> None:

@@ -1,0 +1,43 @@
+"""Takes the picture of the README: a real demo, as a terminal of 100 columns shows it.
+
+``python -m tests.demo_picture docs/images/demo.svg``
+"""
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+from tests.embedded_environment import embedded_environment
+from tests.state_folders import new_state_folder
+
+COLUMNS, LINES = 100, 36
+COLOURS = {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(COLUMNS)}
+"""Colours, and of moving bars only the last state; as rich understands them."""
+# Fonts from elsewhere are not loaded where the picture is shown.
+FORMAT = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Run the demo and write the picture."""
+    folder = new_state_folder("picture")
+    environment = {**embedded_environment(), **COLOURS, "GIFTCERT_STATE_DIR": str(folder)}
+    command = [sys.executable, "-m", "giftcert.cli", "demo"]
+    shown = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    shutil.rmtree(folder)
+    lines = shown.strip("\n").split("\n")[:LINES]
+    console = Console(record=True, file=io.StringIO(), width=COLUMNS, force_terminal=True)
+    console.print("[bold]$ make demo[/]")
+    console.print(Text.from_ansi("\n".join([*lines, "…"])), soft_wrap=True)
+    svg = console.export_svg(title="make demo", code_format=FORMAT, unique_id="demo")
+    Path(sys.argv[1]).write_text(re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
