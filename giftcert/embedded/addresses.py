@@ -93,7 +93,11 @@ def save_addresses(addresses: Addresses, settings: Settings) -> None:
 
 
 def running_stack(settings: Settings) -> RunningStack | None:
-    """Return the stack that runs on the state folder, if one does."""
+    """Return the stack that runs on the state folder, if one does.
+
+    Raises:
+        StackError: one runs, but another version of the service has started it.
+    """
     try:
         content = json.loads(StateFolder(settings.state_dir).addresses.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -102,7 +106,13 @@ def running_stack(settings: Settings) -> RunningStack | None:
     if holder is None or holder.process() is None:
         return None
     since = datetime.fromtimestamp(holder.started, UTC)
-    return RunningStack(Addresses(**content["addresses"]), tuple(content["channels"]), holder.pid, since)
+    try:
+        addresses = Addresses(**content["addresses"])
+    except TypeError:
+        raise StackError(
+            f"another version started the stack on {settings.state_dir}: end its `giftcert up`, and start it again"
+        ) from None
+    return RunningStack(addresses, tuple(content["channels"]), holder.pid, since)
 
 
 async def started_stack(settings: Settings, waits: Callable[[str], None]) -> RunningStack:

@@ -59,3 +59,11 @@ def test_nobody_reads_half_of_the_addresses(settings: Settings) -> None:
         assert stack is not None
         assert stack.addresses.database_url == url
     assert [path.name for path in settings.state_dir.glob("addresses*")] == ["addresses.json"]
+
+
+def test_a_stack_that_another_version_started_is_named(settings: Settings) -> None:
+    save_addresses(STARTING, settings)
+    file = StateFolder(settings.state_dir).addresses
+    file.write_text(file.read_text().replace('"addresses": {', '"addresses": {"of_later": 1, '))
+    with pytest.raises(StackError, match="another version started the stack on"):
+        running_stack(settings)
