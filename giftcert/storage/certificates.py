@@ -30,24 +30,11 @@ COLUMNS = f"""
 FROM = """
     certificates AS c JOIN products AS p USING (product_id) JOIN certificate_secrets AS s USING (certificate_id)
 """
-# OFFSET 0 keeps the server from joining whole tables: there are few lines and clients to look up, whatever it expects.
-_CHAIN = """
-        WITH RECURSIVE chain AS (
-            SELECT known.* FROM ({}) AS buyer CROSS JOIN LATERAL (
-                SELECT * FROM clients WHERE client_id = buyer.client_id OFFSET 0
-            ) AS known
-            UNION
-            SELECT known.* FROM chain CROSS JOIN LATERAL (
-                SELECT * FROM clients WHERE client_id = chain.merged_into OFFSET 0
-            ) AS known
-        )
-        SELECT jsonb_agg(to_jsonb(chain)) AS clients FROM chain"""
-_BUYER = "SELECT c.customer_id AS client_id"
-IDLE = f"""
+IDLE = """
     EXISTS (SELECT FROM pending WHERE certificate_id = c.certificate_id) AS is_pending,
-    ({_CHAIN.format(_BUYER)}) AS clients
+    EXISTS (SELECT FROM clients WHERE client_id = c.customer_id AND merged_into IS NOT NULL) AS is_merged
 """
-"""What `idle` needs beside ``COLUMNS``: whether anything waits, and the buyer's chain of merges."""
+"""What `idle` needs beside ``COLUMNS``."""
 _PRODUCTS = "SELECT certificate_id::text, product_id FROM certificates WHERE certificate_id = ANY($1::uuid[])"
 _FIND = f"SELECT {COLUMNS} FROM {FROM} WHERE c.certificate_id = ANY($1::uuid[]) ORDER BY 1"  # noqa: S608 - constants
 # The certificate first: the lines to lock are those of its state as it is under the lock. A key that was used already
@@ -77,10 +64,8 @@ _LOCK = """
         ARRAY(SELECT order_id FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS orders,
         ARRAY(SELECT line_key FROM held JOIN needed USING (order_id, line_key) ORDER BY order_id, line_key) AS keys
 """
+# OFFSET 0 keeps the server from joining whole tables: there are few lines and clients to look up, whatever it expects.
 _NEEDED = "FROM order_lines WHERE order_id = needed.order_id AND line_key = needed.line_key OFFSET 0"
-_LINE_BUYERS = f"""
-    SELECT standing ->> 'customer_id' FROM needed CROSS JOIN LATERAL (SELECT standing {_NEEDED}) AS line
-"""  # noqa: S608 - constants
 # One snapshot, taken when all locks are held: what was committed while they were waited for is in it.
 _LOAD = f"""
     WITH needed AS MATERIALIZED (SELECT * FROM unnest($2::text[], $3::integer[]) AS needed (order_id, line_key))
@@ -94,7 +79,18 @@ _LOAD = f"""
         SELECT jsonb_agg(jsonb_build_array(identity, message) ORDER BY number) AS spendings
         FROM spendings WHERE certificate_id = c.certificate_id AND applied_at IS NULL
     ) AS spent CROSS JOIN LATERAL (
-{_CHAIN.format(f"{_BUYER} UNION {_LINE_BUYERS}")}
+        WITH RECURSIVE chain AS (
+            SELECT known.* FROM (
+                SELECT c.customer_id AS client_id
+                UNION
+                SELECT standing ->> 'customer_id' FROM needed CROSS JOIN LATERAL (SELECT standing {_NEEDED}) AS line
+            ) AS buyer CROSS JOIN LATERAL (SELECT * FROM clients WHERE client_id = buyer.client_id OFFSET 0) AS known
+            UNION
+            SELECT known.* FROM chain CROSS JOIN LATERAL (
+                SELECT * FROM clients WHERE client_id = chain.merged_into OFFSET 0
+            ) AS known
+        )
+        SELECT jsonb_agg(to_jsonb(chain)) AS clients FROM chain
     ) AS buyers LEFT JOIN LATERAL (
         SELECT line.* FROM needed CROSS JOIN LATERAL (SELECT {LINE} {_NEEDED}) AS line
     ) AS lines ON true
@@ -206,13 +202,15 @@ async def read_idle(connection: Connection, request: LockRequest, now: datetime)
 
 
 def idle(row: Record, now: datetime) -> LoadedCertificate | None:
-    """Return the certificate of a row of ``COLUMNS`` and ``IDLE``, if nothing waits for it and nothing is due."""
+    """Return the certificate of a row of ``COLUMNS`` and ``IDLE``, if nothing waits for it and nothing is due.
+
+    Nor if its buyer was merged into another, whom its events name: who that is takes looking up.
+    """
     stored = stored_of(row)
     is_due = stored.next_instant is not None and stored.next_instant <= now
-    if is_due or row["is_pending"] or stored.parked or stored.state.waits_for:
+    if is_due or row["is_pending"] or row["is_merged"] or stored.parked or stored.state.waits_for:
         return None
-    clients = _CLIENTS.decode(row["clients"] or "[]")
-    return LoadedCertificate(stored=stored, lines=(), pending=(), spendings=(), clients=clients)
+    return LoadedCertificate(stored=stored, lines=(), pending=(), spendings=(), clients=())
 
 
 async def lock(connection: Connection, request: LockRequest) -> tuple[LineKey, ...]:
