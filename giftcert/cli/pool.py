@@ -86,8 +86,14 @@ async def import_(
             raise CommandError(f"nothing was imported: {lines} of {file} cannot be used") from None
         except ImportTakenOverError:
             raise CommandError(f"another process is importing {file}; wait until it ends") from None
-    data = {"batchId": str(loaded.batch_id), "product": product, "count": loaded.quantity}
-    text = f"{counted(loaded.quantity, 'certificate')} of {product} imported: batch {loaded.batch_id}"
+    data = {
+        "batchId": str(loaded.batch_id),
+        "product": product,
+        "count": loaded.quantity,
+        "repeated": loaded.finished,
+    }
+    when = "were imported before" if loaded.finished else "imported"
+    text = f"{counted(loaded.quantity, 'certificate')} of {product} {when}: batch {loaded.batch_id}"
     say(data, text, as_json=as_json)
 
 

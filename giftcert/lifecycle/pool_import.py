@@ -78,7 +78,7 @@ class PoolLoader:
     progress: Progress
 
     async def load(self, file: PoolFile) -> PoolImport:
-        """Import a file, or go on with it; return its batch.
+        """Import a file, or go on with it; return its batch. One that is in the pool already is ``finished``.
 
         Raises:
             FileRefusedError: rows are wrong; nothing was imported.
@@ -90,15 +90,16 @@ class PoolLoader:
             begun = await PoolImportRepository(connection).find(self.product.id, digest)
         if begun is None:
             begun = await self._start(await self._check(file), digest)
-        while True:
+        while not begun.finished:
             begun = await self._seal(file, begun)
             if begun.sealed < begun.quantity or PoolFile.open(file.path) != file:
                 await self._drop(begun)
                 what = f"{file.path}, or the length of its numbers or CVCs by the product, changed meanwhile"
                 raise PoolFileError(f"{what}; nothing was imported, so start again")
             if await self._load(begun):
-                return begun
+                break
             begun = replace(begun, sealed=0)
+        return begun
 
     async def _check(self, file: PoolFile) -> int:
         """Return how many certificates the file has, all of them good and new."""

@@ -1,6 +1,7 @@
 """Imports of certificates on their way into the pool: checked, sealed piece by piece, then loaded at once (ADR 86).
 
 What is sealed waits in ``pool_import_rows``, so that a crash loses a piece at most and no half of a file is ever sold.
+A file that is loaded is remembered for a week, so that a repeat finds its batch.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -17,7 +18,7 @@ from giftcert.storage.database import Connection, Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.storage.repository import Repository, of_row
 
-ABANDONED_AFTER = timedelta(days=7)
+FORGOTTEN_AFTER = timedelta(days=7)
 MOST_FAULTS = 1_000
 """So many faults are named; more are counted."""
 _QUERY_SECONDS = 600.0  # a question about the whole file
@@ -32,7 +33,8 @@ _ROW_COLUMNS = (
     "cvc_sealed",
 )
 _FIND = """
-    SELECT batch_id, product_id, key_id, quantity, sealed FROM pool_imports WHERE product_id = $1 AND file_digest = $2
+    SELECT batch_id, product_id, key_id, quantity, sealed, finished_at IS NOT NULL AS finished
+    FROM pool_imports WHERE product_id = $1 AND file_digest = $2
 """
 _START = """
     INSERT INTO pool_imports (batch_id, product_id, file_digest, key_id, quantity, started_at)
@@ -67,13 +69,14 @@ StagedRow: TypeAlias = tuple[UUID, int, int, UUID, str, bytes, bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class PoolImport:
-    """A file that is being imported, of which so many rows are sealed, by this data key."""
+    """A file of which so many rows are sealed, by this data key; ``finished``: all are in the pool."""
 
     batch_id: UUID
     product_id: str
     key_id: int
     quantity: int
     sealed: int
+    finished: bool = False
 
 
 class ImportTakenOverError(Exception):
@@ -82,7 +85,7 @@ class ImportTakenOverError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Lines whose number stands in the file before, or in the pool; the first of them, and how many there are."""
+    """Lines whose number is in an earlier line or in the pool; the first of them, and how many there are."""
 
     faults: Sequence[RowFault]
     total: int
@@ -92,13 +95,13 @@ class PoolImportRepository(Repository):
     """Keeps what is sealed, and loads it."""
 
     async def find(self, product_id: str, file_digest: bytes) -> PoolImport | None:
-        """Return the import of a file that was begun."""
+        """Return the import of a file that was begun, or finished not long ago."""
         row = await self._fetchrow(_FIND, product_id, file_digest)
         return None if row is None else of_row(PoolImport, row)
 
     async def start(self, begun: PoolImport, file_digest: bytes, now: datetime) -> None:
-        """Remember that a file is being imported; what nobody went on with for long is forgotten."""
-        await self._delete("DELETE FROM pool_imports WHERE started_at < $1", now - ABANDONED_AFTER)
+        """Record that a file is being imported; imports of long ago, finished or abandoned, are deleted."""
+        await self._delete("DELETE FROM pool_imports WHERE started_at < $1", now - FORGOTTEN_AFTER)
         key = (begun.key_id, begun.quantity, now)
         await self._execute(_START, begun.batch_id, begun.product_id, file_digest, *key)
 
@@ -116,8 +119,10 @@ class PoolImportRepository(Repository):
         await self._execute(statement, of.batch_id, key_id)
 
     async def lock(self, of: PoolImport) -> None:
-        """Let nobody else go on with an import that stands like this, or raise ``ImportTakenOverError``."""
-        statement = "SELECT 1 FROM pool_imports WHERE batch_id = $1 AND sealed = $2 FOR UPDATE"
+        """Let nobody else go on with an import in this state, or raise ``ImportTakenOverError``."""
+        statement = (
+            "SELECT 1 FROM pool_imports WHERE batch_id = $1 AND sealed = $2 AND finished_at IS NULL FOR UPDATE"
+        )
         if await self._fetchval(statement, of.batch_id, of.sealed) is None:
             raise ImportTakenOverError
 
@@ -133,11 +138,12 @@ class PoolImportRepository(Repository):
         )
 
     async def finish(self, of: PoolImport, now: datetime) -> None:
-        """Publish the batch that is loaded, and delete what was kept for it."""
+        """Publish the batch that is loaded, delete its sealed rows, and remember its file."""
         await PoolRepository(self._connection).tell_loaded(
             of.batch_id, of.product_id, of.quantity, BatchSource.IMPORT, now
         )
-        await self.drop(of)
+        await self._delete(_DROP_ROWS, of.batch_id)
+        await self._execute("UPDATE pool_imports SET finished_at = $2 WHERE batch_id = $1", of.batch_id, now)
 
     async def drop(self, of: PoolImport) -> None:
         """Forget an import."""
@@ -165,7 +171,7 @@ class FileCheck:
         await self._connection.copy_records_to_table("imported", records=numbers)
 
     async def duplicates(self) -> Duplicates:
-        """Return which lines have a number that stands before in the file, or is in the pool."""
+        """Return which lines have a number that is in an earlier line or in the pool."""
         return await _duplicates(self._connection, "imported")
 
 
@@ -186,7 +192,7 @@ async def _duplicates(connection: Connection, numbers: str) -> Duplicates:
     faults = [
         RowFault(
             line,
-            f"the number stands in line {first} already"
+            f"line {first} has the number already"
             if first < line
             else "the number is in the pool already",
         )

@@ -111,10 +111,10 @@ async def test_the_report_comes_to_the_books_of_the_demo_to_the_kopeck(demo: Dem
     with closing(Warehouse.open_to_read(file)) as warehouse:
         total = warehouse.query(ALL_MONEY).as_dicts[0]
         assert warehouse.query(WITHOUT_DIMENSION).rows == []
-    told = figures_of_simulated_bi(demo)
-    assert told["revenue"] > 0
+    published = figures_of_simulated_bi(demo)
+    assert published["revenue"] > 0
     assert total.pop("owed") == total["liability"]
-    assert total == {name: told[name] for name in total}
+    assert total == {name: published[name] for name in total}
     assert page.read_text().partition('id="verification"')[2].count("<td>") > len(INVARIANTS)
 
 

@@ -178,9 +178,9 @@ async def test_a_refund_in_part_asks_a_person_after_a_week_who_leaves_the_certif
     await sale.until_told("refund.pendingDetails")
     outcome = await sale.resolve("reject")
     assert (outcome.refusal, outcome.state.status, outcome.state.refund_state) == (None, "issued", "rejected")
-    told = {one.event_type: one.payload for one in await sale.events()}
-    assert told["refund.resolved"]["uncovered"]["amount"] == HALF
-    assert "audit.operatorActed" in told
+    published = {one.event_type: one.payload for one in await sale.events()}
+    assert published["refund.resolved"]["uncovered"]["amount"] == HALF
+    assert "audit.operatorActed" in published
     assert (await sale.ask(sale.holding(PRICE))).refusal is None
 
 

@@ -316,10 +316,10 @@ class Sale:
 
     async def resolve(self, decision: str, amount: int | None = None, by: str = "anna") -> Outcome:
         """Decide the refund case that was opened last."""
-        told = [event for event in await self.events() if event.event_type.startswith("refund.")]
+        published = [event for event in await self.events() if event.event_type.startswith("refund.")]
         return await self.ask(
             ResolveRefund(
-                refund_case_id=told[-1].payload["refundCaseId"],
+                refund_case_id=published[-1].payload["refundCaseId"],
                 decision=decision,
                 amount=amount,
                 resolved_by=by,
@@ -351,10 +351,10 @@ class Sale:
         await until(reached)
 
     async def until_told(self, event_type: str, times: int = 1) -> None:
-        async def told() -> bool:
+        async def published() -> bool:
             return (await self.event_types()).count(event_type) >= times
 
-        await until(told)
+        await until(published)
 
     async def until_decided(self) -> None:
         """Wait until nothing is pending for the certificate."""

@@ -136,7 +136,7 @@ class Desk:
         [row] = await self.stock.rows(statement, id=sold.certificate_id)
         return row
 
-    async def told(self, sold: Sold, beginning: str = "refund.") -> list[str]:
+    async def published(self, sold: Sold, beginning: str = "refund.") -> list[str]:
         """What the stream tells of the certificate, by the beginning of the types."""
         events = await self.stock.events(sold.certificate_id)
         return [one["event_type"] for one in events if one["event_type"].startswith(beginning)]

@@ -256,7 +256,7 @@ class Till:
         row = await self.row(certificate_id)
         return row["balance"], row["held"]
 
-    async def told(self, certificate_id: str) -> list[str]:
+    async def published(self, certificate_id: str) -> list[str]:
         """What the stream tells of redemptions of a certificate."""
         events = await self.stock.events(certificate_id)
         return [one["event_type"] for one in events if one["event_type"].startswith("redemption.")]

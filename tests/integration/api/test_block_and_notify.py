@@ -73,14 +73,14 @@ async def test_a_reason_with_a_number_however_it_is_written_is_refused_and_told_
     assert_problem(refused, 422, "invalid-request")
     assert [error["field"] for error in refused.json()["errors"]] == ["reason"]
     assert reason not in refused.text
-    assert await desk.told(sold, "audit.") == []
+    assert await desk.published(sold, "audit.") == []
 
 
 async def test_blocking_twice_is_told_once(desk: Desk) -> None:
     sold = await desk.sell()
     replies = [await desk.act(sold, "block", reason=STOLEN) for _ in range(2)]
     assert [reply.status_code for reply in replies] == [200, 200]
-    assert await desk.told(sold, "audit.") == ["audit.blocked", "audit.operatorActed"]
+    assert await desk.published(sold, "audit.") == ["audit.blocked", "audit.operatorActed"]
 
 
 async def test_a_finished_certificate_is_not_blocked(desk: Desk) -> None:
@@ -141,15 +141,15 @@ async def test_a_block_counts_once_under_its_key(desk: Desk) -> None:
     again = await desk.act(certificate_id, "block", reason=STOLEN, key="k")
     assert (again.json()["status"], again.headers["idempotency-hit"]) == ("blocked", "true")
     assert (await desk.act(certificate_id, "block", reason=STOLEN)).json()["status"] == "blocked"
-    told = [one["event_type"] for one in await desk.stock.events(certificate_id)]
-    assert told[1:] == ["audit.blocked", acted, "audit.unblocked", acted, "audit.blocked", acted]
+    published = [one["event_type"] for one in await desk.stock.events(certificate_id)]
+    assert published[1:] == ["audit.blocked", acted, "audit.unblocked", acted, "audit.blocked", acted]
 
 
 async def test_the_client_is_written_to_again(desk: Desk) -> None:
     sold = await desk.sell()
     replies = [await desk.act(sold, "notifications", role="crm", key="k") for _ in range(2)]
     assert [reply.status_code for reply in replies] == [202, 202]
-    assert await desk.told(sold, "notification.") == 2 * ["notification.requested"]
+    assert await desk.published(sold, "notification.") == 2 * ["notification.requested"]
     asked = [
         one["payload"] for one in await desk.stock.events(sold.certificate_id) if "who" in one["payload"]
     ]

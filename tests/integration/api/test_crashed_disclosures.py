@@ -35,10 +35,10 @@ async def recorded(till: Till, certificate_id: str) -> int:
         "SELECT sequence FROM disclosures WHERE certificate_id = :id ORDER BY 1", id=certificate_id
     )
     events = await till.stock.events(certificate_id)
-    told = [one["sequence"] for one in events if one["event_type"] == "audit.cvcDisclosed"]
-    assert [row["sequence"] for row in rows] == told
+    published = [one["sequence"] for one in events if one["event_type"] == "audit.cvcDisclosed"]
+    assert [row["sequence"] for row in rows] == published
     assert [one["sequence"] for one in events] == list(range(1, len(events) + 1))
-    return len(told)
+    return len(published)
 
 
 def assert_says_nothing(reply: httpx.Response, secrets: dict[str, str]) -> None:
@@ -71,6 +71,6 @@ async def test_no_refusal_is_answered_that_is_not_recorded(
     assert_says_nothing(await disclose(till, certificate_id), secrets)
     again = await disclose(till, certificate_id)
     assert (again.status_code, again.json()["type"]) == (409, "/problems/not-issued")
-    told = [one["event_type"] for one in await till.stock.events(certificate_id)]
-    assert told.count("audit.cvcRefused") == (2 if step in COMMITTED and moment == AFTER else 1)
+    published = [one["event_type"] for one in await till.stock.events(certificate_id)]
+    assert published.count("audit.cvcRefused") == (2 if step in COMMITTED and moment == AFTER else 1)
     assert await recorded(till, certificate_id) == 0

@@ -46,7 +46,7 @@ async def test_a_crash_at_any_step_of_a_purchase_holds_once(
     assert again.status_code == 201
     assert again.json() == (await till.get(again.json()["redemptionId"])).json()
     assert await till.purse(certificate_id) == (300_000, 200_000)
-    assert await till.told(certificate_id) == ["redemption.authorized"]
+    assert await till.published(certificate_id) == ["redemption.authorized"]
 
 
 @around_each(*OF_A_HOLD)
@@ -60,12 +60,12 @@ async def test_whoever_got_503_repeats_with_the_key_and_holds_once(
     away = await till.redeem(shown, 200_000, used)
     assert_problem(away, 503, "part-unavailable")
     assert int(away.headers["retry-after"]) > 0
-    held = len(await till.told(certificate_id))
+    held = len(await till.published(certificate_id))
     assert held == (moment == AFTER)
     again = await till.redeem(shown, 200_000, used)
     assert (again.status_code, "idempotency-hit" in again.headers) == (201, held == 1)
     assert await till.purse(certificate_id) == (300_000, 200_000)
-    assert await till.told(certificate_id) == ["redemption.authorized"]
+    assert await till.published(certificate_id) == ["redemption.authorized"]
 
 
 @around_each(*OF_A_HOLD)
@@ -108,4 +108,4 @@ async def test_a_crash_at_any_step_of_a_void_voids_once(
     assert_problem(await till.void(redemption_id, used), 500, "internal-error")
     assert (await till.void(redemption_id, used)).status_code == 204
     assert await till.purse(certificate_id) == (WORTH, 0)
-    assert await till.told(certificate_id) == ["redemption.authorized", "redemption.voided"]
+    assert await till.published(certificate_id) == ["redemption.authorized", "redemption.voided"]

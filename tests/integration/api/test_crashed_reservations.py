@@ -39,10 +39,10 @@ async def taken(stock: Stock) -> int:
     """How many certificates are reserved: each by one live reservation that the stream was told of."""
     reserved = "SELECT certificate_id, reservation_id FROM certificates WHERE status = 'reserved' ORDER BY 1"
     live = "SELECT certificate_id, reservation_id FROM reservations WHERE resolved_at IS NULL ORDER BY 1"
-    told = """SELECT certificate_id, CAST(payload ->> 'reservationId' AS uuid) AS reservation_id FROM events
+    published = """SELECT certificate_id, CAST(payload ->> 'reservationId' AS uuid) AS reservation_id FROM events
         WHERE event_type = 'issue.reserved' ORDER BY 1"""
     rows = await stock.rows(reserved)
-    assert rows == await stock.rows(live) == await stock.rows(told)
+    assert rows == await stock.rows(live) == await stock.rows(published)
     return len(rows)
 
 
@@ -133,7 +133,7 @@ async def test_a_certificate_is_given_back_once(
     assert_crashed(await api.client.delete(path, headers=api.headers(key="k")))
     for _ in range(2):
         assert (await api.client.delete(path, headers=api.headers(key="k"))).status_code == 204
-    told = [(one["event_type"], one["sequence"]) for one in await stock.events(claim["certificateId"])]
-    assert told == [("issue.reserved", 1), ("issue.released", 2)]
+    published = [(one["event_type"], one["sequence"]) for one in await stock.events(claim["certificateId"])]
+    assert published == [("issue.reserved", 1), ("issue.released", 2)]
     assert await stock.rows("SELECT resolution FROM reservations") == [{"resolution": "channelReleased"}]
     await all_come_back(stock)

@@ -75,8 +75,8 @@ def test_each_act_of_the_list_is_done_here() -> None:
 async def test_who_acted_and_why_is_told_once(desk: Desk, act: Act) -> None:
     reply = await act(desk, await desk.sell())
     assert reply.is_success, reply.text
-    told: list[dict[str, Any]] = await desk.stock.rows(
+    published: list[dict[str, Any]] = await desk.stock.rows(
         "SELECT payload FROM events WHERE event_type = 'audit.operatorActed' AND payload ->> 'who' = 'anna'"
     )
-    assert len(told) == 1
-    assert act is notify or WHY in told[0]["payload"]["what"]
+    assert len(published) == 1
+    assert act is notify or WHY in published[0]["payload"]["what"]

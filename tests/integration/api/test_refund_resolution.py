@@ -52,8 +52,8 @@ async def test_an_approval_takes_what_is_left_and_says_what_is_not_covered(desk:
     assert (body["certificateId"], body["refundCaseId"]) == (sold.certificate_id, case)
     assert (body["decision"], body["status"], body["refundState"]) == ("approve", "refunded", "completed")
     assert amounts(reply) == {"taken": 400_000, "uncovered": 100_000, "balance": 0}
-    assert (await desk.told(sold))[-2:] == ["refund.resolved", "refund.completed"]
-    assert await desk.told(sold, "audit.") == ["audit.operatorActed"]
+    assert (await desk.published(sold))[-2:] == ["refund.resolved", "refund.completed"]
+    assert await desk.published(sold, "audit.") == ["audit.operatorActed"]
     resolved = [one for one in await desk.stock.events(sold.certificate_id) if "resolvedBy" in one["payload"]]
     assert [(one["payload"]["resolvedBy"], one["payload"]["note"]) for one in resolved] == [
         ("anna", "agreed with the buyer")
@@ -161,8 +161,12 @@ async def test_a_refund_in_another_currency_is_told_and_listed_in_that(desk: Des
     euros = {"amount": 6_000, "currency": "EUR"}
     assert (listed["refundCaseId"], listed["amount"]) == (case, euros)
     assert (listed["price"], listed["refunded"]["amount"]) == ({"amount": PRICE, "currency": "RUB"}, 0)
-    told = (await desk.stock.events(sold.certificate_id))[-1]["payload"]
-    assert (told["reason"], told["amount"], told["foreignCurrency"]) == ("currencyMismatch", euros, "EUR")
+    published = (await desk.stock.events(sold.certificate_id))[-1]["payload"]
+    assert (published["reason"], published["amount"], published["foreignCurrency"]) == (
+        "currencyMismatch",
+        euros,
+        "EUR",
+    )
 
 
 async def test_a_case_is_decided_once(desk: Desk) -> None:
@@ -192,7 +196,7 @@ async def test_two_persons_who_decide_at_once_get_one_outcome(desk: Desk) -> Non
     sold, case = await desk.spent_and_refunded()
     replies = await asyncio.gather(desk.resolve(case), desk.resolve(case, "reject", by="bert"))
     assert sorted(reply.status_code for reply in replies) == [200, 409]
-    assert (await desk.told(sold)).count("refund.completed") == 1
+    assert (await desk.published(sold)).count("refund.completed") == 1
 
 
 async def test_a_repeat_under_its_key_gets_the_same_answer(desk: Desk) -> None:
@@ -236,7 +240,7 @@ async def test_a_refund_and_a_redemption_that_race_have_one_outcome(desk: Desk) 
     redeemed, _ = await asyncio.gather(redeem(desk.api, shown, PRICE, "till-1"), desk.refund(sold))
     if redeemed.status_code == 409:
         assert (await desk.row(sold))["status"] == "refunded"
-        assert "redemption.authorized" not in await desk.told(sold, "redemption.")
+        assert "redemption.authorized" not in await desk.published(sold, "redemption.")
         return
     assert redeemed.status_code == 201
     case = await desk.case_of(sold, "pendingDetails")

@@ -10,13 +10,13 @@ from tests.integration.api.api_client import Api, Stock, open_api
 pytestmark = pytest.mark.integration
 
 
-async def told(stock: Stock) -> list[dict[str, Any]]:
+async def published(stock: Stock) -> list[dict[str, Any]]:
     return [event for event in await stock.events() if event["event_type"] == "issue.blocked"]
 
 
 async def test_the_first_refusal_is_told_at_once(api: Api, stock: Stock) -> None:
     assert (await api.next()).status_code == 409
-    [event] = await told(stock)
+    [event] = await published(stock)
     assert (event["stream_key"], event["channel"], event["product_id"]) == ("GC-5000", "im", "GC-5000")
     assert event["payload"]["attempts"] == 1
     assert event["payload"]["firstAt"] == event["payload"]["lastAt"]
@@ -28,9 +28,9 @@ async def test_the_attempts_told_add_up_to_the_refusals_answered(api: Api, stock
         *(api.next() for _ in range(100)), *(api.next(channel="pos") for _ in range(50))
     )
     assert {reply.status_code for reply in replies} == {409}
-    while sum(event["payload"]["attempts"] for event in await told(stock)) < 150:  # noqa: ASYNC110 - told later
+    while sum(event["payload"]["attempts"] for event in await published(stock)) < 150:  # noqa: ASYNC110 - told later
         await asyncio.sleep(0.01)
-    events = await told(stock)
+    events = await published(stock)
     seconds = (datetime.now(UTC) - began) / timedelta(seconds=1)
     for channel, attempts in (("im", 100), ("pos", 50)):
         of_channel = [event for event in events if event["channel"] == channel]
@@ -45,7 +45,7 @@ async def test_what_a_crash_left_unrecorded_is_told_at_the_next_start(
         "INSERT INTO refused_claims VALUES ('GC-5000', 'im', 7, now(), now(), now() - interval '1 h')"
     )
     async with open_api(settings):
-        while not (events := await told(stock)):  # noqa: ASYNC110 - told by the start
+        while not (events := await published(stock)):  # noqa: ASYNC110 - told by the start
             await asyncio.sleep(0.01)
     assert [event["payload"]["attempts"] for event in events] == [7]
 
@@ -56,4 +56,4 @@ async def test_a_refusal_that_cannot_be_counted_is_not_answered(api: Api, stock:
     assert {reply.status_code for reply in replies} == {500}
     await stock.run_as_owner("ALTER TABLE elsewhere RENAME TO refused_claims")
     assert (await api.next()).status_code == 409
-    assert [event["payload"]["attempts"] for event in await told(stock)] == [1]
+    assert [event["payload"]["attempts"] for event in await published(stock)] == [1]

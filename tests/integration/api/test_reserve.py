@@ -56,12 +56,12 @@ async def test_the_claim_tells_and_changes_exactly_what_the_domain_decides(api: 
 
 
 async def assert_told(stock: Stock, certificate_id: str, expected: Any) -> None:
-    told = (await stock.events(certificate_id))[-1]
+    published = (await stock.events(certificate_id))[-1]
     for name in ("event_type", "occurred_at", "channel", "sale_channel", "status", "refund_state", "payload"):
-        assert told[name] == getattr(expected, name), name
+        assert published[name] == getattr(expected, name), name
     for name in ("nominal", "currency", "balance", "held"):
-        assert told[name] == getattr(expected, name), name
-    assert told["product_id"] == expected.product
+        assert published[name] == getattr(expected, name), name
+    assert published["product_id"] == expected.product
 
 
 async def test_no_certificate_is_given_twice_to_many_callers_at_once(

@@ -83,8 +83,8 @@ async def test_a_reserved_certificate_is_retired_with_its_reservation(desk: Desk
     await carry_out(desk, batchId=await batch_of(desk.stock))
     [reservation] = await desk.stock.rows("SELECT * FROM reservations")
     assert reservation["resolution"] == "retired"
-    told = await desk.stock.events(claim["certificateId"])
-    assert [one["event_type"] for one in told] == ["issue.reserved", "audit.retired"]
+    published = await desk.stock.events(claim["certificateId"])
+    assert [one["event_type"] for one in published] == ["issue.reserved", "audit.retired"]
     client, path = desk.api.client, f"/reservations/{claim['reservationId']}"
     assert (await client.delete(path, headers=desk.api.headers())).status_code == 410
     assert (await client.post(f"{path}/extend", headers=desk.api.headers())).status_code == 410
@@ -117,10 +117,10 @@ async def test_withdrawing_again_changes_nothing_and_says_how_it_stands(desk: De
     batch_id = await batch_of(desk.stock)
     await carry_out(desk, batchId=batch_id)
     of_certificates = "SELECT count(*) AS events FROM events WHERE certificate_id IS NOT NULL"
-    told = await desk.stock.rows(of_certificates)
+    published = await desk.stock.rows(of_certificates)
     again = await carry_out(desk, batchId=batch_id)
     assert (again["retired"], again["blocked"], again["done"]) == (0, 1, 1)
-    assert await desk.stock.rows(of_certificates) == told
+    assert await desk.stock.rows(of_certificates) == published
 
 
 async def test_a_repeat_under_the_same_key_gets_the_first_operation(api: Api, stock: Stock) -> None:

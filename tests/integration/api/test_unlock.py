@@ -9,7 +9,7 @@ import pytest
 from giftcert.settings import Settings
 from tests.integration.api.api_client import Api, Stock, open_api
 from tests.integration.api.test_problems import assert_problem
-from tests.integration.api.test_verification import guess_wrong, issued, told
+from tests.integration.api.test_verification import guess_wrong, issued, published
 
 pytestmark = pytest.mark.integration
 CALLED = "the holder called and was asked who they are"
@@ -28,7 +28,7 @@ async def unlock(
 
 
 async def acts(stock: Stock, certificate_id: str) -> list[dict[str, Any]]:
-    events = await told(stock, certificate_id)
+    events = await published(stock, certificate_id)
     return [one for one in events if one["event_type"] == "audit.operatorActed"]
 
 

@@ -231,7 +231,7 @@ async def test_a_lock_keeps_others_numbers_open(strict: Settings, stock: Stock) 
         assert (await api.verify(**others)).json()["valid"]
 
 
-async def told(stock: Stock, certificate_id: str) -> list[dict[str, Any]]:
+async def published(stock: Stock, certificate_id: str) -> list[dict[str, Any]]:
     """The events of a certificate beyond its sale, as soon as no lock waits to be recorded."""
 
     async def recorded() -> bool:
@@ -246,7 +246,7 @@ async def test_a_lock_is_told_once(strict: Settings, stock: Stock) -> None:
     certificate_id, shown = await issued(stock)
     async with open_api(strict) as api:
         await guess_wrong(api, shown, times=5)
-        [event] = await told(stock, certificate_id)
+        [event] = await published(stock, certificate_id)
     [first] = await stock.rows("SELECT min(failed_at) AS at FROM wrong_credentials")
     assert (event["event_type"], event["channel"], event["sequence"]) == (
         "alert.verificationLocked",
@@ -266,9 +266,9 @@ async def test_a_second_lock_is_told_too(strict: Settings, stock: Stock) -> None
     async with open_api(strict) as api:
         for _ in range(2):
             await guess_wrong(api, shown, times=3)
-            await told(stock, certificate_id)
+            await published(stock, certificate_id)
             await stock.run("UPDATE verification_locks SET locked_until = clock_timestamp()")
-        assert [event["sequence"] for event in await told(stock, certificate_id)] == [5, 6]
+        assert [event["sequence"] for event in await published(stock, certificate_id)] == [5, 6]
 
 
 async def test_a_lock_that_a_crash_left_unrecorded_is_told_by_the_next_process(
@@ -279,14 +279,14 @@ async def test_a_lock_that_a_crash_left_unrecorded_is_told_by_the_next_process(
         await work_of(strict, shown["number"], with_another(shown["cvc"]))
     assert len(await stock.events(certificate_id)) == 4
     async with open_services(strict):
-        assert len(await told(stock, certificate_id)) == 1
+        assert len(await published(stock, certificate_id)) == 1
 
 
 async def test_a_lock_that_several_processes_see_is_told_once(strict: Settings, stock: Stock) -> None:
     certificate_id, shown = await issued(stock)
     async with open_api(strict) as api, open_services(strict), open_services(strict):
         await guess_wrong(api, shown, times=3)
-        assert len(await told(stock, certificate_id)) == 1
+        assert len(await published(stock, certificate_id)) == 1
 
 
 async def test_a_lock_in_the_pool_is_told_and_of_a_number_that_does_not_exist_nothing(
@@ -298,7 +298,7 @@ async def test_a_lock_in_the_pool_is_told_and_of_a_number_that_does_not_exist_no
     async with open_api(strict) as api:
         await guess_wrong(api, {"number": UNKNOWN_NUMBER, "cvc": "123456"}, times=3)
         await guess_wrong(api, shown, times=3)
-        [event] = await told(stock, row["id"])
+        [event] = await published(stock, row["id"])
     assert (event["event_type"], event["sequence"]) == ("alert.verificationLocked", 1)
     locks = "SELECT 1 FROM events WHERE event_type = 'alert.verificationLocked'"
     assert len(await stock.rows(locks)) == 1
@@ -371,7 +371,7 @@ async def test_what_counts_no_more_is_forgotten(strict: Settings, stock: Stock) 
     certificate_id, shown = await issued(stock)
     async with open_api(strict) as api:
         await guess_wrong(api, shown, times=3)
-        await told(stock, certificate_id)
+        await published(stock, certificate_id)
     horizon = datetime.now(UTC) + strict.guess_policy.longest_lock
     async with stock.database.transaction() as connection:
         await GuessRepository(connection).forget(datetime.now(UTC) - timedelta(minutes=1))
@@ -421,7 +421,7 @@ async def test_neither_number_nor_cvc_is_kept_or_logged(
     wrong = with_another(shown["cvc"])
     async with open_api(strict) as api:
         await guess_wrong(api, shown, times=3)
-        await told(stock, certificate_id)
+        await published(stock, certificate_id)
     kept = [
         await stock.rows("SELECT row_to_json(t)::text AS row FROM wrong_credentials AS t"),
         await stock.rows("SELECT row_to_json(t)::text AS row FROM verification_locks AS t"),

@@ -74,10 +74,10 @@ class Stories(Desk):
 
     async def tell_all(self) -> dict[str, Sold]:
         """Return the certificate of each reason, once its case waits."""
-        told = {reason: await story(self) for reason, story in STORIES.items()}
-        for reason, sold in told.items():
+        published = {reason: await story(self) for reason, story in STORIES.items()}
+        for reason, sold in published.items():
             await self.until_waiting(sold, reason)
-        return told
+        return published
 
     async def until_waiting(self, sold: Sold, reason: str) -> None:
         """Wait until the Web UI lists the certificate with this reason."""

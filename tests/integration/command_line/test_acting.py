@@ -22,8 +22,10 @@ def certificates(tmp_path: Path) -> Path:
 
 async def acts(office: Office) -> list[dict[str, str]]:
     """What the stream tells of persons, about no certificate."""
-    told = "SELECT payload FROM events WHERE event_type = 'audit.operatorActed' AND certificate_id IS NULL"
-    return [row["payload"] for row in await office.rows(f"{told} ORDER BY event_id")]
+    published = (
+        "SELECT payload FROM events WHERE event_type = 'audit.operatorActed' AND certificate_id IS NULL"
+    )
+    return [row["payload"] for row in await office.rows(f"{published} ORDER BY event_id")]
 
 
 async def test_a_batch_is_retired_from_the_command_line(office: Office) -> None:
@@ -33,8 +35,10 @@ async def test_a_batch_is_retired_from_the_command_line(office: Office) -> None:
     wanted = ("pool", "retire", "--batch", str(batch["batch_id"]), "--reason", "misprinted", "--by", "olga")
     done = await office.run(*wanted)
     assert (done.returncode, done.stdout) == (0, "3 retired, 0 blocked of 3\n")
-    told = await office.rows("SELECT payload FROM events WHERE event_type = 'audit.retired'")
-    assert [row["payload"] for row in told] == [{"reason": "misprinted", "by": "olga", "breakage": None}] * 3
+    published = await office.rows("SELECT payload FROM events WHERE event_type = 'audit.retired'")
+    assert [row["payload"] for row in published] == [
+        {"reason": "misprinted", "by": "olga", "breakage": None}
+    ] * 3
     again = json.loads((await office.run(*wanted, "--json")).stdout)
     assert (again["total"], again["retired"], again["blocked"]) == (3, 3, 0)
     operations = await office.rows("SELECT operation_id::text AS id, done, finished_at FROM operations")
@@ -65,9 +69,9 @@ async def test_a_file_of_certificates_is_imported_from_the_command_line(
         f"giftcert: nothing was imported: 3 lines of {certificates} cannot be used\n"
     )
     refused = await office.run(*wanted, "--json")
-    told = json.loads(refused.stdout)
+    published = json.loads(refused.stdout)
     assert refused.returncode == 1
-    assert (told["count"], told["faultsTotal"], told["faults"][0]["line"]) == (0, 3, 2)
+    assert (published["count"], published["faultsTotal"], published["faults"][0]["line"]) == (0, 3, 2)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ async def test_keys_are_rotated_shown_and_destroyed_and_the_stream_hears_who_and
     assert len(destroyed["destroyed"]) == 2  # and the first version of the master key
     assert giftcert("pool", "generate", "--product", "GC", "--count", "1", **settings).returncode == 0
     connection = await asyncpg.connect(fresh_database_url)
-    told = [json.loads(row[0]) for row in await connection.fetch(ACTS)]
+    published = [json.loads(row[0]) for row in await connection.fetch(ACTS)]
     await connection.close()
-    assert sorted((one["who"], one["what"]) for one in told) == [
+    assert sorted((one["who"], one["what"]) for one in published) == [
         ("igor", "keys destroy, 1 data keys and 1 versions of the master key: nobody has it"),
         ("olga", "keys rotate: once a year"),
     ]

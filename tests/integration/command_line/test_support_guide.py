@@ -89,10 +89,10 @@ async def support(
 ) -> AsyncIterator[Support]:
     url = await new_database(postgres_url)
     async with open_support(url, server("temporal"), tmp_path_factory.mktemp("support")) as support:
-        told = await support.stories.tell_all()
+        published = await support.stories.tell_all()
         cases = await support.open_cases()
         support.cases = {
-            reason: (sold, cases[sold.certificate_id]["refundCaseId"]) for reason, sold in told.items()
+            reason: (sold, cases[sold.certificate_id]["refundCaseId"]) for reason, sold in published.items()
         }
         yield support
     await on(postgres_url, f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')

@@ -29,7 +29,7 @@ class Told:
 class StreamReader:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-        self.told: list[Told] = []
+        self.published: list[Told] = []
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
@@ -43,22 +43,22 @@ class StreamReader:
     async def next(self) -> Told:
         """Wait for one more record."""
         record = await self._consumer.getone()
-        told = Told(record.key.decode(), record.value, dict(record.headers))
-        self.told.append(told)
-        return told
+        published = Told(record.key.decode(), record.value, dict(record.headers))
+        self.published.append(published)
+        return published
 
     async def until(self, event_ids: set[str]) -> list[Told]:
         """Wait until all these events have been told; return everything told so far."""
-        missing = event_ids - {told.event_id for told in self.told}
+        missing = event_ids - {published.event_id for published in self.published}
         while missing:
             missing.discard((await self.next()).event_id)
-        return self.told
+        return self.published
 
 
-def first_sequences(told: list[Told]) -> dict[str, list[int]]:
+def first_sequences(published: list[Told]) -> dict[str, list[int]]:
     """Return the sequence numbers of each certificate in the order in which each was first told."""
     found: dict[str, list[int]] = {}
-    for one in told:
+    for one in published:
         numbers = found.setdefault(one.key, [])
         if one.event["sequence"] not in numbers:
             numbers.append(one.event["sequence"])

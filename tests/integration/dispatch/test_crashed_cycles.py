@@ -38,7 +38,7 @@ class Stream:
             await append(self.database, key, *(reserved(number) for number in range(1, EVENTS + 1)))
         return keys
 
-    async def told(self, keys: set[str]) -> None:
+    async def published(self, keys: set[str]) -> None:
         """Read until all is told, and see that it is told in order and told alike each time."""
         await until_none_waits(self.database)
         records = await self.reader.until(await event_ids(self.database))
@@ -60,7 +60,7 @@ async def stream(postgres_url: str, kafka: str) -> AsyncIterator[Stream]:
 
 async def next_one_tells(stream: Stream, keys: set[str]) -> None:
     dispatcher = asyncio.create_task(serve(stream.settings))
-    await stream.told(keys)
+    await stream.published(keys)
     dispatcher.cancel()
     await asyncio.gather(dispatcher, return_exceptions=True)
 

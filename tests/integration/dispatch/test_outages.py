@@ -90,14 +90,14 @@ async def test_events_recorded_while_kafka_hangs_come_in_order_when_it_goes_on(
         await append(database, one, reserved(4))
         await append(database, other, reserved(5))
         stoppable.kafka.go_on()
-        told = await reader.until(await event_ids(database))
+        published = await reader.until(await event_ids(database))
         await until_true(database, ALL_PUBLISHED)
 
-    assert first_sequences([each for each in told if each.key in {one, other}]) == {
+    assert first_sequences([each for each in published if each.key in {one, other}]) == {
         one: [1, 2, 3, 4],
         other: [1],
     }
-    failures = {each.event_id: each for each in told if each.key == stoppable.name}
+    failures = {each.event_id: each for each in published if each.key == stoppable.name}
     assert [each.event["payload"]["component"] for each in failures.values()] == ["dispatch"]
 
 
@@ -123,8 +123,8 @@ async def test_a_failed_window_is_not_sent_behind_the_back_of_the_next_producer(
     await patient.drop()
 
     async with StreamReader(stoppable.address, stoppable.name) as reader:
-        told = await reader.until({event.event_id for event in events})
-    assert first_sequences(told)[certificates[0]] == [1, 2, 3]
+        published = await reader.until({event.event_id for event in events})
+    assert first_sequences(published)[certificates[0]] == [1, 2, 3]
 
 
 async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
@@ -148,10 +148,10 @@ async def test_a_dispatcher_that_stands_still_loses_its_shard_to_another(
         frozen.send_signal(signal.SIGCONT)
         await end(other)
         await append(database, certificate, reserved(4))
-        told = await reader.until(await event_ids(database))
+        published = await reader.until(await event_ids(database))
         await end(frozen)
 
-    assert first_sequences(told)[certificate] == [1, 2, 3, 4]
+    assert first_sequences(published)[certificate] == [1, 2, 3, 4]
 
 
 @pytest.mark.usefixtures("impatient")

@@ -28,16 +28,16 @@ async def test_an_event_reaches_the_stream_under_its_certificate_with_cloud_even
 ) -> None:
     await append(database, certificates[0], reserved())
 
-    told = await reader.next()
+    published = await reader.next()
 
-    validate_event(told.event)
-    assert told.key == certificates[0]
-    assert told.event["eventType"] == "issue.reserved"
-    assert (told.event["certificateId"], told.event["sequence"]) == (certificates[0], 1)
-    assert told.event["payload"] == {"reservationId": "r-1", "reservedUntil": "2026-11-23T12:30:00Z"}
-    assert told.event["cause"] == {"topic": "All_SalesOrder", "eventId": "so-1"}
-    assert told.headers["ce_id"].decode() == told.event_id
-    assert told.headers["ce_subject"].decode() == certificates[0]
+    validate_event(published.event)
+    assert published.key == certificates[0]
+    assert published.event["eventType"] == "issue.reserved"
+    assert (published.event["certificateId"], published.event["sequence"]) == (certificates[0], 1)
+    assert published.event["payload"] == {"reservationId": "r-1", "reservedUntil": "2026-11-23T12:30:00Z"}
+    assert published.event["cause"] == {"topic": "All_SalesOrder", "eventId": "so-1"}
+    assert published.headers["ce_id"].decode() == published.event_id
+    assert published.headers["ce_subject"].decode() == certificates[0]
     await until_none_waits(database)
 
 
@@ -60,13 +60,13 @@ async def test_two_dispatchers_keep_the_order_of_every_certificate(
     await asyncio.gather(*(append_often(database, certificates, seed) for seed in range(6)))
     recorded = await event_ids(database)
 
-    told = await reader.until(recorded)
+    published = await reader.until(recorded)
     await until_none_waits(database)
 
     assert (first.returncode, second.returncode) == (None, None)
-    assert {one.event_id for one in told} == recorded
-    assert len(told) == len(recorded)
-    for sequences in first_sequences(told).values():
+    assert {one.event_id for one in published} == recorded
+    assert len(published) == len(recorded)
+    for sequences in first_sequences(published).values():
         assert sequences == list(range(1, len(sequences) + 1))
 
 
@@ -100,7 +100,7 @@ async def test_a_dispatcher_killed_between_publishing_and_deleting_is_repeated_w
     await start_dispatcher()
     for _ in range(5):
         await reader.next()
-    repeated = reader.told[5:]
+    repeated = reader.published[5:]
 
     assert [one.raw for one in repeated] == [one.raw for one in told_before]
     assert [one.headers for one in repeated] == [one.headers for one in told_before]
@@ -114,9 +114,9 @@ async def test_a_long_backlog_is_published_window_by_window(
 ) -> None:
     await append(database, certificates[0], *(reserved(number) for number in range(1_200)))
 
-    told = await reader.until(await event_ids(database))
+    published = await reader.until(await event_ids(database))
 
-    assert first_sequences(told)[certificates[0]] == list(range(1, 1_201))
+    assert first_sequences(published)[certificates[0]] == list(range(1, 1_201))
 
 
 @pytest.mark.usefixtures("dispatching")
@@ -133,9 +133,9 @@ async def test_a_lost_connection_to_postgresql_is_made_anew(
         assert ended > 0
     await append(database, certificates[0], reserved(2))
 
-    told = await reader.until(await event_ids(database))
+    published = await reader.until(await event_ids(database))
 
-    assert first_sequences(told)[certificates[0]] == [1, 2]
+    assert first_sequences(published)[certificates[0]] == [1, 2]
 
 
 async def test_the_same_order_holds_for_keys_that_are_no_certificate(
@@ -146,6 +146,8 @@ async def test_the_same_order_holds_for_keys_that_are_no_certificate(
             await EventRepository(connection).append_keyed("GC-5000", [reserved(number)])
     await start_dispatcher()
 
-    told = await reader.until(await event_ids(database))
+    published = await reader.until(await event_ids(database))
 
-    assert [json.loads(one.raw)["payload"]["reservationId"] for one in told] == [f"r-{n}" for n in range(20)]
+    assert [json.loads(one.raw)["payload"]["reservationId"] for one in published] == [
+        f"r-{n}" for n in range(20)
+    ]

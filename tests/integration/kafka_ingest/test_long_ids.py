@@ -68,9 +68,9 @@ async def test_a_sale_under_the_longest_ids_is_paid_spent_and_refunded(store: St
         assert not committed.rejections
         await leading.lead()
     assert (await leading.state(certificate_id)).status is Status.REFUNDED
-    told = [event_type for event_type, _ in await recorded(store.database, certificate_id)]
-    assert told[:3] == ["issue.ordered", "issue.completed", "notification.requested"]
-    assert {"alert.redemptionUncovered", "refund.completed"} < set(told)
+    published = [event_type for event_type, _ in await recorded(store.database, certificate_id)]
+    assert published[:3] == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert {"alert.redemptionUncovered", "refund.completed"} < set(published)
 
 
 @pytest.mark.parametrize("character", CHARACTERS)

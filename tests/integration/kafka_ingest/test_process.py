@@ -252,14 +252,14 @@ async def sell_beside(neighbours: Neighbours) -> None:
 
 async def place_told(neighbours: Neighbours, reason: str) -> tuple[Any, ...]:
     """Wait for the event of this reason; return the place that it names."""
-    told: list[dict[str, Any]] = []
+    published: list[dict[str, Any]] = []
 
     async def is_told() -> bool:
-        told.extend(said for _, said in await neighbours.store.events() if said["reason"] == reason)
-        return bool(told)
+        published.extend(said for _, said in await neighbours.store.events() if said["reason"] == reason)
+        return bool(published)
 
     await until(is_told)
-    return told[0]["topic"], told[0]["partition"], told[0]["offset"]
+    return published[0]["topic"], published[0]["partition"], published[0]["offset"]
 
 
 def _unknown(_: memoryview) -> NoReturn:

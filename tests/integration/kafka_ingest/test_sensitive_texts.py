@@ -52,7 +52,7 @@ class Shop:
     async def status(self) -> Status:
         return (await self.leading.state(self.certificate_id)).status
 
-    async def told(self) -> list[dict[str, Any]]:
+    async def published(self) -> list[dict[str, Any]]:
         """All that the stream is told, as it is stored."""
         async with self.store.database.connection() as connection:
             rows = await connection.fetch(f"SELECT {EVENT} FROM events AS e ORDER BY recorded_at, event_id")  # noqa: S608
@@ -86,9 +86,9 @@ async def test_an_order_whose_id_may_not_be_told_is_sold_under_it_and_masked_in_
     await shop.sells(order_id, paymentId=order_id, customerId=order_id)
     assert await shop.status() is Status.ISSUED
     assert await shop.store.value("SELECT order_id FROM orders") == order_id
-    told = await shop.told()
-    assert order_id not in str(told)
-    ids = {one for event in told for one in _ids(event["payload"])}
+    published = await shop.published()
+    assert order_id not in str(published)
+    ids = {one for event in published for one in _ids(event["payload"])}
     assert len(ids) == 1  # one mask, so that readers still see what belongs together
     assert await shop.masked() == []
     assert await shop.store.value("SELECT count(*) FROM quarantine") == 0
@@ -96,7 +96,7 @@ async def test_an_order_whose_id_may_not_be_told_is_sold_under_it_and_masked_in_
 
 async def test_digits_alone_are_what_shops_number_orders_with(shop: Shop) -> None:
     await shop.sells(OTHERS, paymentId="89211234567", customerId=OTHERS)
-    [issued] = [one for one in await shop.told() if one["event_type"] == "issue.completed"]
+    [issued] = [one for one in await shop.published() if one["event_type"] == "issue.completed"]
     assert f'"{OTHERS}"' in issued["payload"]
     assert '"89211234567"' in issued["payload"]
 
@@ -110,7 +110,7 @@ async def test_another_text_is_masked_told_and_never_quarantined(shop: Shop, tex
     await shop.sells(line_id=text, recipient=recipient, eventId=text)
     assert await shop.status() is Status.ISSUED
     assert await shop.store.value("SELECT line_id FROM order_lines") == text
-    assert text not in str(await shop.told())
+    assert text not in str(await shop.published())
     what = "looks like a number, an address or a phone number, and was masked"
     assert set(await shop.masked()) == {
         f"locale, preferred_channel: {what}",
@@ -124,7 +124,7 @@ async def test_another_text_is_masked_told_and_never_quarantined(shop: Shop, tex
 async def test_the_channel_of_a_payment_that_is_an_address_is_masked(shop: Shop) -> None:
     await shop.store.commit(shop.store.payment_record(payment(channel="anna@example.com")))
     await shop.sells()
-    assert "anna@example.com" not in str(await shop.told())
+    assert "anna@example.com" not in str(await shop.published())
 
 
 @pytest.mark.parametrize("eventType", ["order.created", "order.unknown", "payment.captured"])

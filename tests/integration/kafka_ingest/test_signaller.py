@@ -313,8 +313,8 @@ async def test_outages_of_two_parts_at_one_place_are_both_told(
     monkeypatch.setattr(outage_report, "PATIENCE_SECONDS", 0.0)
     for part in ("Temporal", ingest_outages.STUCK, "Temporal"):
         await scene.outages.goes_on(part, TimeoutError())
-    told = [payload["reason"] for _, payload in await scene.store.events()]
-    assert told == ["temporalFails", "partitionStandsStill"]
+    published = [payload["reason"] for _, payload in await scene.store.events()]
+    assert published == ["temporalFails", "partitionStandsStill"]
 
 
 async def test_a_consumer_that_hangs_is_told_of(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,10 +344,10 @@ async def test_a_partition_that_stands_still_is_told_of_while_others_go_on(
         for read in itertools.count():
             scene.outages.beat()
             scene.outages.wait_at([("payments", 0, read), ("orders", 2, 5)])
-            if told := await scene.store.events():
+            if published := await scene.store.events():
                 break
-    assert told[0][1]["reason"] == "partitionStandsStill"
-    assert [told[0][1][part] for part in ("topic", "partition", "offset")] == ["orders", 2, 5]
+    assert published[0][1]["reason"] == "partitionStandsStill"
+    assert [published[0][1][part] for part in ("topic", "partition", "offset")] == ["orders", 2, 5]
     scene.outages.wait_at([])
 
     async def is_well() -> bool:

@@ -43,7 +43,7 @@ async def test_an_ordered_and_paid_certificate_is_issued(world: World) -> None:
     await world.say(captured("IM-1"))
     seen = await world.advance(certificate_id, sealed_by=seen.sealed.key_id)
     assert (seen.status, seen.over, seen.sealed) == ("issued", False, None)
-    assert await world.told(certificate_id) == SALE
+    assert await world.published(certificate_id) == SALE
     assert await world.pending() == []
     [line] = await world.rows("SELECT holder::text, holder_status FROM order_lines")
     assert line == {"holder": certificate_id, "holder_status": "issued"}
@@ -57,7 +57,7 @@ async def test_whatever_came_while_nobody_looked_is_decided_at_once(world: World
     await world.say(captured("IM-1"))
     await world.spend(certificate_id, spent(SpendingKind.CAPTURED, 100))
     await world.advance(certificate_id)
-    assert (await world.told(certificate_id))[:4] == SALE
+    assert (await world.published(certificate_id))[:4] == SALE
     events = await world.events(certificate_id, "issue.ordered")
     assert [one["cause_event_id"] for one in events] == [captured_first.cause.event_id]
     assert await world.rows("SELECT 1 FROM spendings WHERE applied_at IS NULL") == []
@@ -123,7 +123,7 @@ async def test_the_clock_of_decisions_never_goes_back(world: World) -> None:
     await world.say(cancelled("IM-1", 2))
     await world.advance(certificate_id)
     assert (await world.stored(certificate_id)).decided_at == START
-    assert (await world.told(certificate_id))[-1] == "refund.requested"
+    assert (await world.published(certificate_id))[-1] == "refund.requested"
 
 
 async def test_an_unknown_certificate_is_said_to_be(world: World) -> None:
@@ -167,8 +167,8 @@ async def test_of_two_versions_that_came_while_nobody_looked_the_newest_is_issue
     await world.say(captured("IM-1"))
     for certificate_id in (first, second) if replaced_first else (second, first):
         await world.advance(certificate_id)
-    assert await world.told(second) == SALE
-    assert "issue.completed" not in await world.told(first)
+    assert await world.published(second) == SALE
+    assert "issue.completed" not in await world.published(first)
     assert await world.pending() == []
 
 
@@ -211,8 +211,8 @@ async def test_after_an_outage_a_released_certificate_and_its_successor_may_look
     else:
         raise AssertionError("they go on waking each other")
     assert [await world.status(one) for one in (first, second)] == ["available", "issued"]
-    assert (await world.told(first))[-1] == "issue.released"
-    assert await world.told(second) == SALE
+    assert (await world.published(first))[-1] == "issue.released"
+    assert await world.published(second) == SALE
 
 
 async def test_a_certificate_waits_for_a_line_until_its_holder_lets_go(world: World) -> None:
@@ -241,7 +241,7 @@ async def test_a_refund_of_the_television_leaves_the_gift_alone(world: World) ->
     await world.advance(certificate_id)
     await world.say(refunded("IM-1", "RF-1", 250_000))
     await world.advance(certificate_id)
-    assert await world.told(certificate_id) == SALE
+    assert await world.published(certificate_id) == SALE
 
 
 async def test_a_refunded_certificate_is_over_and_its_money_is_counted_on_the_line(world: World) -> None:

@@ -26,9 +26,9 @@ async def test_a_crash_of_the_worker_decides_once(
     with pytest.raises(CrashError):
         await world.advance(certificate_id)
     assert happened.is_set()
-    assert await world.told(certificate_id) == SALE[:1]
+    assert await world.published(certificate_id) == SALE[:1]
     assert (await world.advance(certificate_id)).status == "issued"
-    assert await world.told(certificate_id) == SALE
+    assert await world.published(certificate_id) == SALE
     assert await world.pending() == []
 
 
@@ -46,7 +46,7 @@ async def test_a_caller_that_got_no_answer_repeats_and_holds_once(
         await hold(world, certificate_id)
     assert happened.is_set()
     await hold(world, certificate_id)
-    assert await world.told(certificate_id) == [*SALE, "redemption.authorized"]
+    assert await world.published(certificate_id) == [*SALE, "redemption.authorized"]
     assert (await world.state(certificate_id)).held == 100
 
 
@@ -71,7 +71,7 @@ async def test_a_crash_around_the_gate_releases_once(
         await world.advance(certificate_id)
     assert await world.status(certificate_id) == "ordered"
     assert (await world.advance(certificate_id)).status == "available"
-    assert (await world.told(certificate_id)).count("issue.released") == 1
+    assert (await world.published(certificate_id)).count("issue.released") == 1
 
 
 @around_each((order_changes, "save"))

@@ -222,10 +222,10 @@ async def test_the_stream_hears_who_rotated_and_destroyed(rotation: KeyRotation)
         events = await connection.fetch(
             "SELECT payload::jsonb AS p FROM events WHERE stream_key = 'stream-0' ORDER BY 1"
         )
-    told = [row["p"] for row in events]
-    assert len(told) == 2
-    assert any("keys rotate: yearly" in one and "olga" in one for one in told)
-    assert any("keys destroy, 2 data keys and 1 versions" in one and "igor" in one for one in told)
+    published = [row["p"] for row in events]
+    assert len(published) == 2
+    assert any("keys rotate: yearly" in one and "olga" in one for one in published)
+    assert any("keys destroy, 2 data keys and 1 versions" in one and "igor" in one for one in published)
 
 
 async def test_a_run_is_given_what_was_sealed_anew_and_counted_until_then(

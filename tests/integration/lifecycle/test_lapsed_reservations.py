@@ -30,7 +30,7 @@ async def test_what_lapsed_goes_back_to_the_pool_and_is_told(world: World) -> No
     ids = await lapsed(world, 3)
     assert await release_lapsed(world) == 3
     assert [await world.status(one) for one in ids] == 3 * ["available"]
-    assert [await world.told(one) for one in ids] == 3 * [["issue.reserved", "issue.released"]]
+    assert [await world.published(one) for one in ids] == 3 * [["issue.reserved", "issue.released"]]
     rows = await world.rows("SELECT resolution, resolved_at FROM reservations")
     assert rows == 3 * [{"resolution": "reservationExpired", "resolved_at": world.now}]
     assert await release_lapsed(world) == 0
@@ -174,4 +174,4 @@ async def test_a_run_that_dies_at_any_step_releases_once(
         await release_lapsed(world)
     assert happened.is_set()
     assert await release_lapsed(world) == 2
-    assert [await world.told(one) for one in ids] == 2 * [["issue.reserved", "issue.released"]]
+    assert [await world.published(one) for one in ids] == 2 * [["issue.reserved", "issue.released"]]

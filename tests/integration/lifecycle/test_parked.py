@@ -51,7 +51,7 @@ async def test_what_cannot_be_decided_is_parked_and_told_once(world: World, faul
     [parked] = (await world.stored(certificate_id)).parked
     assert (parked.kind, parked.key, parked.line_key, parked.error) == ("line", "IM-1", 1, "KeyError")
     await world.advance(certificate_id)
-    assert await world.told(certificate_id) == ["issue.reserved", "error.processingFailed"]
+    assert await world.published(certificate_id) == ["issue.reserved", "error.processingFailed"]
 
 
 async def test_a_parked_certificate_can_be_blocked_and_others_go_on(world: World, fault: Fault) -> None:

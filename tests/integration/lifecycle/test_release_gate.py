@@ -32,7 +32,7 @@ async def test_an_unpaid_certificate_is_released_when_ingest_has_read_past_its_d
     await world.catch_up()
     seen = await world.advance(certificate_id)
     assert (seen.status, seen.over) == ("available", True)
-    assert (await world.told(certificate_id))[-2:] == ["alert.unpaid", "issue.released"]
+    assert (await world.published(certificate_id))[-2:] == ["alert.unpaid", "issue.released"]
     [alert] = await world.events(certificate_id, "alert.unpaid")
     assert alert["payload"]["webUrl"] == f"http://temporal/{certificate_id}"
     [row] = await world.rows("SELECT available_since FROM certificates")
@@ -53,7 +53,7 @@ async def test_while_ingest_is_behind_it_looks_again_after_half_the_time_that_it
     world.pass_time(timedelta(days=30))
     again = await world.advance(certificate_id)
     assert again.next_instant == world.now + LONGEST_WAIT
-    assert "issue.released" not in await world.told(certificate_id)
+    assert "issue.released" not in await world.published(certificate_id)
 
 
 def overtake(monkeypatch: pytest.MonkeyPatch, commit: Callable[[], Awaitable[object]]) -> None:
@@ -78,7 +78,7 @@ async def test_a_reservation_lapses_when_ingest_has_read_past_its_end(world: Wor
     certificate_id = await lapsed(world)
     await world.catch_up()
     assert (await world.advance(certificate_id)).status == "available"
-    assert await world.told(certificate_id) == ["issue.reserved", "issue.released"]
+    assert await world.published(certificate_id) == ["issue.reserved", "issue.released"]
     assert await world.rows("SELECT resolution FROM reservations") == [{"resolution": "reservationExpired"}]
 
 
@@ -173,7 +173,7 @@ async def test_what_the_same_look_decides_holds_nothing_back(world: World) -> No
     await world.spend(certificate_id, spent(SpendingKind.CAPTURED, 100))
     await world.catch_up()
     assert (await world.advance(certificate_id)).status == "available"
-    assert await world.told(certificate_id) == [
+    assert await world.published(certificate_id) == [
         "issue.reserved",
         "issue.ordered",
         "redemption.rejected",

@@ -73,7 +73,7 @@ async def test_a_refusal_is_not_remembered_and_keeps_what_else_was_decided(world
     outcome = await world.act(certificate_id, hold(WORTH + 1), KEY, answer=held)
     assert outcome.refusal is RejectionReason.INSUFFICIENT_BALANCE
     assert await world.rows("SELECT 1 FROM spendings WHERE applied_at IS NULL") == []
-    assert (await world.told(certificate_id))[-1] == "redemption.rejected"
+    assert (await world.published(certificate_id))[-1] == "redemption.rejected"
     assert (await world.act(certificate_id, hold(100), KEY, answer=held)).refusal is None
 
 
@@ -85,7 +85,7 @@ async def test_a_repeat_is_answered_as_the_first_and_changes_nothing(world: Worl
     assert again.answer is not None
     assert msgspec.json.decode(again.answer) == {"balance": 300_000} == held(first)
     assert (again.state, again.product) == (await world.state(certificate_id), first.product)
-    assert await world.told(certificate_id) == [
+    assert await world.published(certificate_id) == [
         "issue.reserved",
         "issue.ordered",
         "issue.completed",
@@ -206,7 +206,7 @@ async def test_a_refused_disclosure_gives_nothing_away_and_is_told(world: World)
     assert outcome.refusal is not None
     assert outcome.sealed is None
     assert await world.rows("SELECT 1 FROM disclosures") == []
-    assert (await world.told(certificate_id))[-1] == "audit.cvcRefused"
+    assert (await world.published(certificate_id))[-1] == "audit.cvcRefused"
 
 
 async def test_a_reservation_is_extended_and_given_back(world: World) -> None:

@@ -61,15 +61,15 @@ async def test_an_approval_takes_the_refund_from_the_other_certificates(world: W
     outcome = await resolve(world, meant, "approve")
     assert outcome.refusal is None
     assert await world.status(meant) == "refunded"
-    told = {(wake.certificate_id, wake.signal) for wake in outcome.wakes}
-    assert {(meant, Signal.REQUEST_DECIDED), (other, Signal.REQUEST_DECIDED)} <= told
+    published = {(wake.certificate_id, wake.signal) for wake in outcome.wakes}
+    assert {(meant, Signal.REQUEST_DECIDED), (other, Signal.REQUEST_DECIDED)} <= published
     assert (other, "IM-1", 2) in await world.pending()
     for certificate_id in (meant, other):
         await world.advance(certificate_id)
     assert await world.pending() == []
     assert await world.status(other) == "issued"
     assert not (await case_of(world, other)).is_open
-    assert (await world.told(meant)).count("refund.completed") == 1
+    assert (await world.published(meant)).count("refund.completed") == 1
 
 
 async def test_a_rejection_leaves_the_refund_to_the_last_certificate(world: World) -> None:
@@ -176,4 +176,4 @@ async def test_a_crash_around_any_step_decides_once(
     assert (await resolve(world, meant, "approve", key=KEY)).repeated
     await world.advance(other)
     assert [await world.status(one) for one in (meant, other)] == ["refunded", "issued"]
-    assert (await world.told(meant)).count("refund.completed") == 1
+    assert (await world.published(meant)).count("refund.completed") == 1

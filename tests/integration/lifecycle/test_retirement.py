@@ -98,8 +98,8 @@ async def test_a_batch_is_retired_as_far_as_it_is_not_sold_and_blocked_for_the_r
     done = await progress(world, operation)
     assert (done.done, done.retired, done.blocked, done.finished_at) == (10, 6, 4, world.now)
     assert await statuses(world) == {("retired", False): 6, ("ordered", True): 2, ("issued", True): 2}
-    assert (await world.told(ids[0]))[-1] == "audit.blocked"
-    assert (await world.told(ids[5])) == ["issue.reserved", "audit.retired"]
+    assert (await world.published(ids[0]))[-1] == "audit.blocked"
+    assert (await world.published(ids[5])) == ["issue.reserved", "audit.retired"]
     [event] = await world.events(ids[5], "audit.retired")
     assert event["payload"] == {"reason": "the printer lost a box", "by": "ops-1", "breakage": None}
 
@@ -188,8 +188,8 @@ async def test_what_a_crash_cut_short_is_carried_on(
     done = await progress(world, operation)
     assert (done.done, done.retired, done.blocked) == (10, 6, 4)
     for certificate_id in ids:
-        told = await world.told(certificate_id)
-        assert len([one for one in told if one in {"audit.retired", "audit.blocked"}]) == 1
+        published = await world.published(certificate_id)
+        assert len([one for one in published if one in {"audit.retired", "audit.blocked"}]) == 1
 
 
 async def test_with_refunds_open_requested_and_pending_row_case_search_and_stream_say_the_same(

@@ -63,7 +63,7 @@ async def test_a_hold_on_a_certificate_for_which_nothing_waits_takes_no_lock(
     outcome = await world.act(certificate_id, hold("R-1"))
     assert (outcome.refusal, taken) == (None, [])
     assert (await world.state(certificate_id)).held == 100
-    assert await world.told(certificate_id) == [*SALE, "redemption.authorized"]
+    assert await world.published(certificate_id) == [*SALE, "redemption.authorized"]
 
 
 async def test_what_waits_is_decided_before_a_hold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ async def test_many_holds_at_once_never_take_more_than_the_balance(world: World)
     assert sum(outcome.refusal is None for outcome in outcomes) == 5
     state = await world.state(certificate_id)
     assert (state.balance, state.held) == (0, WORTH)
-    events = await world.told(certificate_id)
+    events = await world.published(certificate_id)
     assert events.count("redemption.authorized") == 5
     assert events.count("redemption.rejected") == 7
 

@@ -288,7 +288,7 @@ class World(Statements):
     async def status(self, certificate_id: str) -> str:
         return (await self.state(certificate_id)).shown_status
 
-    async def told(self, certificate_id: str) -> list[str]:
+    async def published(self, certificate_id: str) -> list[str]:
         """Return the types of the events about a certificate, in the order of their sequences."""
         rows = await self.events(certificate_id)
         assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))

@@ -110,7 +110,7 @@ async def test_a_file_is_in_the_pool_sealed_counted_and_told(
     ("row", "problem"),
     [
         ("4000000000000001,123456", "the check digit of the number is wrong"),
-        (f"{numbers(1)[0]},999999", "the number stands in line 2 already"),
+        (f"{numbers(1)[0]},999999", "line 2 has the number already"),
     ],
 )
 async def test_a_file_with_one_bad_row_is_refused_whole_by_its_line(
@@ -156,8 +156,8 @@ async def test_a_number_that_is_in_the_pool_is_refused_and_keeps_its_secret(
     rows = [f"{number},999999" for number in numbers(3)]
     with pytest.raises(FileRefusedError) as refused:
         await load(tables, keyring, written(tmp_path, rows))
-    told = [(one.line, one.problem) for one in refused.value.faults]
-    assert told == [(2, "the number is in the pool already"), (3, "the number is in the pool already")]
+    published = [(one.line, one.problem) for one in refused.value.faults]
+    assert published == [(2, "the number is in the pool already"), (3, "the number is in the pool already")]
     assert await tables.rows("SELECT * FROM certificate_secrets ORDER BY 1") == before
 
 
@@ -235,6 +235,20 @@ async def test_an_import_whose_product_changes_meanwhile_is_refused(
     with pytest.raises(PoolFileError, match="length of its numbers or CVCs"):
         await load(tables, keyring, file, product=replace(GIFT, cvc_length=4))
     await assert_nothing_is_left(tables)
+
+
+async def test_a_file_that_is_in_the_pool_is_found_again_with_its_batch(
+    tables: Tables, keyring: Keyring, tmp_path: Path
+) -> None:
+    first = await load(tables, keyring, good_file(tmp_path))
+    again = await load(tables, keyring, good_file(tmp_path))
+    assert (first.finished, again.finished, again.batch_id) == (False, True, first.batch_id)
+    assert len(await tables.rows("SELECT 1 FROM certificates")) == 5
+    await tables.run("UPDATE pool_imports SET started_at = started_at - interval '8 days'")
+    other = written(tmp_path, [f"{number},123456" for number in numbers(6)[5:]])
+    await load(tables, keyring, other)
+    with pytest.raises(FileRefusedError):  # its numbers are known for ever, itself no longer
+        await load(tables, keyring, good_file(tmp_path))
 
 
 async def test_a_second_process_leaves_the_file_to_the_first(

@@ -85,7 +85,7 @@ async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(w
     await sales.decide()
     await sales.act(1, Unblock(reason="found", by="olga"))
     await publish_all(world.database, world.settings)
-    told = "SELECT array_agg(event_type || ' ' || status ORDER BY sequence) FROM events WHERE certificate_id = :id"
+    published = "SELECT array_agg(event_type || ' ' || status ORDER BY sequence) FROM events WHERE certificate_id = :id"
     refused, acted = ["audit.cvcRefused", "error.orderConflict"], "audit.operatorActed"
     for certificate_id, status, before, after in (
         (untouched, "available", [], []),
@@ -98,7 +98,7 @@ async def test_the_life_of_one_that_was_never_reserved_may_begin_with_anything(w
         (retired, "retired", ["audit.retired retired"], []),
     ):
         expected = [*before, *(f"{one} {status}" for one in refused), *after]
-        assert await world.value(told, id=UUID(certificate_id)) == expected
+        assert await world.value(published, id=UUID(certificate_id)) == expected
     assert [str(one) for one in (await world.verify()).violations] == []
 
 

@@ -86,8 +86,8 @@ async def test_a_later_snapshot_adds_what_came_since_and_verification_finds_noth
 
     async def is_block_counted() -> bool:
         await record_next(world.database, SECOND)
-        told = await snapshots(world)
-        return told[-1]["statuses"]["reserved"] < told[before - 1]["statuses"]["reserved"]
+        published = await snapshots(world)
+        return published[-1]["statuses"]["reserved"] < published[before - 1]["statuses"]["reserved"]
 
     await until(is_block_counted)
     await publish_as_recorded(world)

@@ -26,33 +26,33 @@ def told_of(event_type: str) -> dict[str, Any]:
     ("kind", "maker"), MAKERS, ids=[f"{maker.__name__} {kind.event_type}" for kind, maker in MAKERS]
 )
 def test_the_payload_of_every_event_is_read_back_as_its_dataclass(kind: Any, maker: Any) -> None:
-    told = told_of(kind.event_type)
+    published = told_of(kind.event_type)
 
-    event = event_from(maker, json.dumps(told))
+    event = event_from(maker, json.dumps(published))
 
     assert isinstance(event, maker)
     again = payload_of(event, "RUB")  # type: ignore[type-var] # it is a dataclass
-    assert again == {name: told[name] for name in again}
+    assert again == {name: published[name] for name in again}
     assert event_from(maker, json.dumps(again)) == event
 
 
 @pytest.mark.parametrize("nothing_there", [None, "recipient"])
 def test_what_is_nested_or_null_comes_back_so(nothing_there: str | None) -> None:
-    told = told_of("notification.requested")
+    published = told_of("notification.requested")
     if nothing_there:
-        told = {**told, nothing_there: None}
+        published = {**published, nothing_there: None}
 
-    event = event_from(e.NotificationRequested, json.dumps(told))
+    event = event_from(e.NotificationRequested, json.dumps(published))
 
     assert (event.recipient is None) == (nothing_there is not None)
-    assert payload_of(event) == told
+    assert payload_of(event) == published
 
 
 def test_a_field_added_since_takes_its_default_and_one_of_a_later_version_is_left_out() -> None:
     amount = {"amount": 5, "currency": "RUB"}
-    told = {"orderId": "IM-1", "lineId": "2", "lineKey": 1, "amount": amount, "colour": "red"}
+    published = {"orderId": "IM-1", "lineId": "2", "lineKey": 1, "amount": amount, "colour": "red"}
 
-    assert public_event("issue.ordered", json.dumps(told)) == e.Ordered(
+    assert public_event("issue.ordered", json.dumps(published)) == e.Ordered(
         order_id="IM-1", line_id="2", line_key=1, amount=5
     )
 

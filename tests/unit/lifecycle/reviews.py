@@ -96,5 +96,5 @@ def review_of(
     )
 
 
-def told(review: Review) -> list[str]:
+def published(review: Review) -> list[str]:
     return [record.event_type for record in review.records]

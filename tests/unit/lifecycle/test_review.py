@@ -31,7 +31,7 @@ from giftcert.storage.certificates import ParkedWork, PendingLine
 from giftcert.storage.order_lines import LineReport
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.factories import CERTIFICATE, HOUR, NOON, ORDER
-from tests.unit.lifecycle.reviews import allowed, loaded, reserved, review_of, rows, told
+from tests.unit.lifecycle.reviews import allowed, loaded, published, reserved, review_of, rows
 
 NOBODY = "nobody"
 UNPAID_AFTER = Policy().unpaid_after_order
@@ -60,7 +60,7 @@ def test_a_line_is_decided_as_it_now_stands() -> None:
     found = loaded(lines=rows(make.ordered(), make.captured(750_000)))
     review = review_of(found)
     review.decide_pending()
-    assert told(review) == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert published(review) == ["issue.ordered", "issue.completed", "notification.requested"]
     assert review.decided == list(found.pending)
     assert review.resolution == "ordered"
     assert not review.is_behind
@@ -103,8 +103,8 @@ def test_spendings_come_after_lines_in_the_order_of_their_arrival() -> None:
     review.decide_pending()
     assert review.applied == ["spent-2", "spent-1"]
     assert [one.number for one in review.decided] == [1, 2]
-    assert told(review)[:3] == ["issue.ordered", "issue.completed", "notification.requested"]
-    assert len(told(review)) > 3
+    assert published(review)[:3] == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert len(published(review)) > 3
 
 
 def test_a_line_that_is_not_locked_stays_pending_and_forbids_release() -> None:
@@ -128,7 +128,7 @@ async def test_what_is_behind_is_not_released_whatever_the_gate_says() -> None:
 async def test_a_deadline_that_has_passed_is_decided() -> None:
     review = review_of(loaded(), NOON + HOUR, may_release=allowed)
     await review.pass_deadlines()
-    assert told(review) == ["issue.released"]
+    assert published(review) == ["issue.released"]
     assert review.resolution == "reservationExpired"
     assert review.next_instant is None
 
@@ -136,14 +136,14 @@ async def test_a_deadline_that_has_passed_is_decided() -> None:
 async def test_a_deadline_is_due_from_its_very_instant() -> None:
     review = review_of(loaded(), NOON + HOUR / 2, may_release=allowed)
     await review.pass_deadlines()
-    assert told(review) == ["issue.released"]
+    assert published(review) == ["issue.released"]
 
 
 async def test_a_deadline_that_has_not_passed_is_the_next_instant() -> None:
     review = review_of(loaded(lines=rows(make.ordered())), NOON)
     review.decide_pending()
     await review.pass_deadlines()
-    assert told(review) == ["issue.ordered"]
+    assert published(review) == ["issue.ordered"]
     assert review.next_instant == NOON + UNPAID_AFTER
 
 
@@ -184,7 +184,7 @@ async def test_a_deadline_that_stands_still_is_parked(monkeypatch: pytest.Monkey
     [parked] = review.parked
     assert (parked.kind, parked.error) == ("deadline", "StandingStillError")
     assert review.next_instant is None
-    assert told(review) == ["error.processingFailed"]
+    assert published(review) == ["error.processingFailed"]
 
 
 async def test_a_deadline_that_stands_still_behind_one_that_is_held_back_is_parked_too(
@@ -236,12 +236,12 @@ def test_what_fails_is_parked_and_told_once(fault: Fault) -> None:
         error="KeyError",
         since=NOON,
     )
-    assert told(review) == ["error.processingFailed"]
+    assert published(review) == ["error.processingFailed"]
     assert review.records[0].payload["detail"] == "LineChanged could not be decided: KeyError"
     assert len(review.decided) == 1
     again = review_of(loaded(lines=lines, pending=(), parked=review.parked), NOON + HOUR, build="2")
     again.decide_pending()
-    assert told(again) == []
+    assert published(again) == []
     assert [(one.build, one.since) for one in again.parked] == [("2", NOON)]
 
 
@@ -328,11 +328,11 @@ def test_a_request_is_told_with_the_channel_that_it_came_through_else_that_of_th
 
 def test_a_line_of_which_a_decision_says_nothing_stands_as_it_did() -> None:
     """Of a certificate that knows lines of two orders, one order is told what a person decided."""
-    told = rows(make.ordered(), make.captured(750_000))
+    published = rows(make.ordered(), make.captured(750_000))
     other = rows(make.ordered(order_id="IM-2"))
     review = review_of(loaded(lines=(*rows(make.ordered()), *other)))
-    review.see_standings(told)
-    assert [line.standing for line in review.state.lines] == [told[0].standing, other[0].standing]
+    review.see_standings(published)
+    assert [line.standing for line in review.state.lines] == [published[0].standing, other[0].standing]
 
 
 # What others are told -----------------------------------------------------------------------------
@@ -367,7 +367,7 @@ def test_whoever_speaks_for_the_line_next_is_told_that_its_holder_let_go() -> No
     lines = rows(make.ordered(), replaced, holder=CERTIFICATE)
     review = review_of(loaded(replace(ordered.state, lines=()), lines))
     review.decide_pending()
-    assert told(review) == ["issue.released"]
+    assert published(review) == ["issue.released"]
     assert [row.certificate_id for row in review.freed()] == ["certificate-2"]
 
 

@@ -42,8 +42,10 @@ def test_an_event_too_many_is_not_what_was_expected(
 def test_repeats_and_audit_events_are_no_part_of_the_story(
     journal: Journal, sale: Sale, reservation: Reservation, event_record: MakeRecord
 ) -> None:
-    told = sale()
-    take_all(journal, [*told, event_record("audit.cvcDisclosed", sequence=5, status="issued"), *told])
+    published = sale()
+    take_all(
+        journal, [*published, event_record("audit.cvcDisclosed", sequence=5, status="issued"), *published]
+    )
     assert is_met(CertificateTells(reservation, ISSUED), journal)
 
 
@@ -160,6 +162,6 @@ def test_what_is_left_belongs_to_the_story_where_it_is_about_it(
     ],
 )
 def test_a_story_tells_why_or_how_where_that_makes_the_difference(
-    event_record: MakeRecord, event_type: str, payload: dict[str, str], told: str
+    event_record: MakeRecord, event_type: str, payload: dict[str, str], published: str
 ) -> None:
-    assert label(read_event(event_record(event_type, sequence=1, payload=payload))) == told
+    assert label(read_event(event_record(event_type, sequence=1, payload=payload))) == published

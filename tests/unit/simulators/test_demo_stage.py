@@ -33,20 +33,20 @@ async def world(journal: Journal) -> AsyncIterator[World]:
 
 
 async def test_what_ends_the_day_begins_when_all_else_has_ended(world: World) -> None:
-    told: list[str] = []
+    published: list[str] = []
 
     async def by_day(_: Play) -> None:
         for _ in range(3):
             await asyncio.sleep(0)
-        told.append("day")
+        published.append("day")
 
     async def in_the_evening(_: Play) -> None:
-        told.append("evening")
+        published.append("evening")
 
     evening = Scenario("evening", in_the_evening, channels=("pos",), ends_the_day=True)
     day = Scenario("day", by_day, channels=("pos",), waits=True)
     await Stage(world, pace=10_000).perform({evening: 1, day: 3}, patience=30)
-    assert told == ["day", "day", "day", "evening"]
+    assert published == ["day", "day", "day", "evening"]
 
 
 async def test_what_never_comes_out_ends_the_day_without_its_end(world: World) -> None:

@@ -16,7 +16,7 @@ def money(amount: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told(sale: Sale, event_record: MakeRecord) -> Callable[..., Fold]:
+def published(sale: Sale, event_record: MakeRecord) -> Callable[..., Fold]:
     """A sale of 5,000.00, then steps of (event, status, balance, held, payload)."""
 
     def make(*steps: tuple[str, str, int, int, dict[str, Any]]) -> Fold:
@@ -35,8 +35,8 @@ def of(amount: int, redemption: str = "x-1") -> dict[str, Any]:
     return {"redemptionId": redemption, "amount": money(amount), "orderId": "POS-9"}
 
 
-def test_a_hold_of_which_less_is_captured_frees_the_rest(told: Callable[..., Fold]) -> None:
-    fold = told(
+def test_a_hold_of_which_less_is_captured_frees_the_rest(published: Callable[..., Fold]) -> None:
+    fold = published(
         ("redemption.authorized", "issued", 200_000, 300_000, of(300_000)),
         ("redemption.captured", "partiallyRedeemed", 380_000, 0, of(120_000)),
     )
@@ -44,35 +44,35 @@ def test_a_hold_of_which_less_is_captured_frees_the_rest(told: Callable[..., Fol
     assert (fold.figures.redeemed, fold.held, fold.liability) == (120_000, 0, 380_000)
 
 
-def test_an_open_hold_is_held_and_still_owed(told: Callable[..., Fold]) -> None:
-    fold = told(("redemption.authorized", "issued", 200_000, 300_000, of(300_000)))
+def test_an_open_hold_is_held_and_still_owed(published: Callable[..., Fold]) -> None:
+    fold = published(("redemption.authorized", "issued", 200_000, 300_000, of(300_000)))
     assert (fold.violations, fold.held, fold.liability) == ([], 300_000, 500_000)
 
 
-def test_everything_spent_and_given_back_is_as_new(told: Callable[..., Fold]) -> None:
-    fold = told(
+def test_everything_spent_and_given_back_is_as_new(published: Callable[..., Fold]) -> None:
+    fold = published(
         ("redemption.captured", "redeemed", 0, 0, of(500_000)),
         ("redemption.restored", "issued", 500_000, 0, of(500_000)),
     )
     assert (fold.violations, fold.figures.redeemed) == ([], 0)
 
 
-def test_a_refund_takes_what_is_left_and_the_rest_is_uncovered(told: Callable[..., Fold]) -> None:
+def test_a_refund_takes_what_is_left_and_the_rest_is_uncovered(published: Callable[..., Fold]) -> None:
     back = {
         "amount": money(450_000),
         "taken": money(300_000),
         "uncovered": money(200_000),
         "beforeIssue": False,
     }
-    fold = told(
+    fold = published(
         ("redemption.captured", "partiallyRedeemed", 300_000, 0, of(200_000)),
         ("refund.completed", "refunded", 0, 0, back),
     )
     assert (fold.violations, fold.figures.uncovered, fold.liability) == ([], 200_000, 0)
 
 
-def test_goods_that_no_certificate_paid_are_counted_apart(told: Callable[..., Fold]) -> None:
-    fold = told(
+def test_goods_that_no_certificate_paid_are_counted_apart(published: Callable[..., Fold]) -> None:
+    fold = published(
         ("redemption.rejected", "issued", 500_000, 0, of(100_000) | {"reason": "holdRequired"}),
         ("alert.redemptionUncovered", "issued", 500_000, 0, of(100_000) | {"reason": "holdRequired"}),
     )
@@ -96,12 +96,12 @@ HOLD = ("redemption.authorized", "issued", 200_000, 300_000, of(300_000))
     ],
 )  # fmt: skip
 def test_money_that_does_not_follow_from_the_events_is_found(
-    told: Callable[..., Fold], steps: list[Any], fault: str
+    published: Callable[..., Fold], steps: list[Any], fault: str
 ) -> None:
-    assert any(fault in violation for violation in told(*steps).violations)
+    assert any(fault in violation for violation in published(*steps).violations)
 
 
-def test_what_only_follows_from_a_fault_is_not_told_again(told: Callable[..., Fold]) -> None:
+def test_what_only_follows_from_a_fault_is_not_told_again(published: Callable[..., Fold]) -> None:
     wrong = ("redemption.authorized", "issued", 199_999, 300_000, of(300_000))
     same = ("redemption.voided", "issued", 499_999, 0, of(300_000))
-    assert len(told(wrong, same).violations) == 1
+    assert len(published(wrong, same).violations) == 1

@@ -96,9 +96,9 @@ def test_a_basket_names_its_certificate_after_the_goods_at_its_price(
 
 
 def test_a_cancellation_without_lines_means_all_of_a_later_version(order: Order) -> None:
-    told = msgspec.json.decode(msgspec.json.encode(order_cancelled(order)))
-    assert "lines" not in told
-    assert told["orderVersion"] == 2
+    published = msgspec.json.decode(msgspec.json.encode(order_cancelled(order)))
+    assert "lines" not in published
+    assert published["orderVersion"] == 2
 
 
 def test_goods_orders_name_no_certificate() -> None:
@@ -130,12 +130,12 @@ def spending(redemption_id: str | None = "x-1") -> list[PaymentMessage]:
 
 def test_the_service_reads_which_certificate_pays_and_what_was_held_for_it() -> None:
     read = [payments.decode_payment(msgspec.json.encode(message)) for message in spending()]
-    told = [
+    published = [
         (one.spent_certificate_id, one.redemption_id, one.amount)
         for one in read
         if isinstance(one, payments.PaymentRecord)
     ]
-    assert told == [("c-1", "x-1", amount) for amount in (100, 100, 70, 100, 30)]
+    assert published == [("c-1", "x-1", amount) for amount in (100, 100, 70, 100, 30)]
 
 
 def test_what_pays_without_a_hold_names_none() -> None:

@@ -57,13 +57,13 @@ def test_a_refund_before_issue_is_no_negative_revenue(
 def test_repeats_at_any_later_place_change_nothing(sale: Sale, data: st.DataObject) -> None:
     events = sale()
     expected = folded(events)
-    told = list(events)
+    published = list(events)
     for record in data.draw(st.lists(st.sampled_from(events), max_size=6)):
-        earliest = told.index(record) + 1
-        told.insert(data.draw(st.integers(earliest, len(told))), record)
-    fold = folded(told)
+        earliest = published.index(record) + 1
+        published.insert(data.draw(st.integers(earliest, len(published))), record)
+    fold = folded(published)
     assert (fold.figures, fold.liability, fold.violations) == (expected.figures, expected.liability, [])
-    assert fold.repeats == len(told) - len(events)
+    assert fold.repeats == len(published) - len(events)
 
 
 def test_a_gap_in_the_sequence_is_found(sale: Sale) -> None:
@@ -72,9 +72,9 @@ def test_a_gap_in_the_sequence_is_found(sale: Sale) -> None:
 
 
 def test_a_repeat_with_other_content_is_found(sale: Sale) -> None:
-    told = sale()
-    contradicting = changed(told[2], occurredAt="2026-11-23T11:00:00Z")
-    assert any("other content" in fault for fault in folded([*told, contradicting]).violations)
+    published = sale()
+    contradicting = changed(published[2], occurredAt="2026-11-23T11:00:00Z")
+    assert any("other content" in fault for fault in folded([*published, contradicting]).violations)
 
 
 def test_an_event_of_no_certificate_is_known_by_its_id(event_record: Callable[..., Record]) -> None:

@@ -136,8 +136,8 @@ CREATE TABLE certificate_secrets (
 );
 CREATE UNIQUE INDEX certificate_secrets_number ON certificate_secrets (number_fingerprint);
 
--- Files that are being imported. Their sealed rows wait here until all can be loaded at once. `file_digest`: keyed, of all
--- bytes of the file, so that the same file goes on where it stopped.
+-- Files that are being imported, or were within a week. Their sealed rows wait here until all can be loaded at once.
+-- `file_digest`: keyed, of all bytes of the file, so that the same file goes on where it stopped.
 CREATE TABLE pool_imports (
     batch_id uuid PRIMARY KEY,
     product_id text NOT NULL REFERENCES products,
@@ -146,6 +146,7 @@ CREATE TABLE pool_imports (
     quantity integer NOT NULL CHECK (quantity > 0),
     sealed integer NOT NULL DEFAULT 0 CHECK (sealed BETWEEN 0 AND quantity),
     started_at timestamptz NOT NULL,
+    finished_at timestamptz,
     UNIQUE (product_id, file_digest)
 );
 CREATE TABLE pool_import_rows (

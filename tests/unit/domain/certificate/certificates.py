@@ -147,7 +147,7 @@ class Certificate:
         return tuple(one.event for one in self.recorded)
 
     @property
-    def told(self) -> list[str]:
+    def published(self) -> list[str]:
         """Types of the public events that followed from the last message."""
         return [event.type for event in self.last]
 

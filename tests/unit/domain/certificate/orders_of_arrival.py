@@ -124,10 +124,10 @@ def interleaved(*topics: Sequence[Record]) -> st.SearchStrategy[list[Record]]:
 @st.composite
 def with_repeats(draw: st.DrawFn, topic: Sequence[Record]) -> list[Record]:
     """The same records, some told again at any later place, under other event ids."""
-    told = list(topic)
+    published = list(topic)
     for place in draw(st.lists(st.integers(0, len(topic) - 1), max_size=3)) if topic else []:
         record = topic[place]
         again = replace(record, cause=replace(record.cause, event_id=make.fresh("again")))
-        after = max(at for at, one in enumerate(told) if one is record) + 1
-        told.insert(draw(st.integers(after, len(told))), again)
-    return told
+        after = max(at for at, one in enumerate(published) if one is record) + 1
+        published.insert(draw(st.integers(after, len(published))), again)
+    return published

@@ -161,29 +161,29 @@ def payments(draw: st.DrawFn, orders: list[Record]) -> list[Record]:
     first = orders[0]
     assert isinstance(first, o.OrderStated)
     total = sum(line.amount for line in first.lines)
-    told: list[Record] = []
+    published: list[Record] = []
     captured = 0
     for _ in range(draw(st.integers(0, 5))):
         amount = draw(st.sampled_from((total, total, *AMOUNTS)))
         line = draw(st.sampled_from((None, None, *first.lines)))
         if captured and draw(st.booleans()):
             back = min(amount, captured)
-            to = min(back, has(line, told, total)) if line else 0
+            to = min(back, has(line, published, total)) if line else 0
             at = make.NOON + draw(st.integers(0, 8)) * make.MINUTE
-            told.append(make.refunded(back, to={line.line_id: to} if line and to else None, at=at))
+            published.append(make.refunded(back, to={line.line_id: to} if line and to else None, at=at))
             captured -= back
         else:
             to = min(amount, line.amount) if line else 0
-            told.append(
-                make.captured(amount, f"P-{len(told)}", to={line.line_id: to} if line and to else None)
+            published.append(
+                make.captured(amount, f"P-{len(published)}", to={line.line_id: to} if line and to else None)
             )
             captured += amount
-    return told
+    return published
 
 
-def has(line: o.OrderLine, told: list[Record], total: int) -> int:
+def has(line: o.OrderLine, published: list[Record], total: int) -> int:
     """What a line surely has of the money: its allocations, or its amount where all is paid; less what is back."""
-    money = Book(told)
+    money = Book(published)
     given = money.allocated(money.captures, line.line_id)
     had = max(given, line.amount) if money.captured >= total else given
     return max(0, had - money.allocated(money.refunds, line.line_id))

@@ -50,10 +50,10 @@ def test_any_interleaving_any_repeats_and_any_looks_end_the_same(
     data: st.DataObject, sale: tuple[list[Record], list[Record]], looks: list[bool]
 ) -> None:
     orders, payments = sale
-    told = data.draw(
+    published = data.draw(
         st.tuples(with_repeats(orders), with_repeats(payments)).flatmap(lambda both: interleaved(*both))
     )
-    assert outcomes(told, looks) == outcomes([*orders, *payments])
+    assert outcomes(published, looks) == outcomes([*orders, *payments])
 
 
 def test_a_payment_that_comes_first_ends_as_one_that_comes_last() -> None:

@@ -11,7 +11,7 @@ BOTH = (make.goods(), make.gift())
 def test_what_came_before_one_look_has_a_cause_each() -> None:
     order, capture = make.ordered(), make.captured()
     found = reserved().hear(capture, order)
-    assert found.told == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert found.published == ["issue.ordered", "issue.completed", "notification.requested"]
     assert found.cause_of(e.Ordered) == order.cause
     assert found.cause_of(e.Issued) == found.cause_of(e.NotificationRequested) == capture.cause
 
@@ -95,5 +95,5 @@ def test_what_time_and_people_do_has_no_record_as_its_cause() -> None:
 def test_what_a_closed_hold_lets_go_on_is_of_the_payment_that_closed_it() -> None:
     voided = make.spending("voided")
     found: Certificate = issued().tell(make.hold(), make.refunded(), voided)
-    assert found.told == ["redemption.voided", "refund.completed"]
+    assert found.published == ["redemption.voided", "refund.completed"]
     assert {one.cause for one in found.recorded} == {voided.cause}

@@ -96,7 +96,7 @@ def test_a_free_certificate_is_refunded_with_nothing_even_while_blocked() -> Non
 def test_a_free_certificate_whose_hold_is_open_waits_for_its_end() -> None:
     found = free().tell(make.hold(), make.returned())
     assert found.only(e.RefundPendingDetails).reason == RefundReason.REDEMPTION_IN_PROGRESS
-    assert found.tell(make.unhold()).told == ["redemption.voided", "refund.completed"]
+    assert found.tell(make.unhold()).published == ["redemption.voided", "refund.completed"]
 
 
 def test_a_refund_is_decided_again_when_the_hold_closes() -> None:
@@ -110,13 +110,13 @@ def test_a_refund_is_decided_again_when_the_hold_closes() -> None:
     for message in given_back:
         found = issued().tell(make.hold(), make.refunded())
         found = found.tell(message) if message else found.wait(make.HOUR)
-        assert (found.status, found.told) == (Status.REFUNDED, ["redemption.voided", "refund.completed"])
+        assert (found.status, found.published) == (Status.REFUNDED, ["redemption.voided", "refund.completed"])
 
 
 def test_a_restored_purchase_counts_as_never_made() -> None:
     found = held_and_spent().tell(make.unhold("D-2"), make.refunded())
     found.tell(make.spending("refunded", redemption_id="D-1"))
-    assert (found.status, found.told) == (Status.REFUNDED, ["redemption.restored", "refund.completed"])
+    assert (found.status, found.published) == (Status.REFUNDED, ["redemption.restored", "refund.completed"])
 
 
 # Later refunds of the same sale -------------------------------------------------------------------
@@ -156,10 +156,10 @@ def test_when_all_refunds_reach_the_price_and_nothing_was_spent_the_rest_is_take
 def test_more_back_by_a_payment_than_it_brought_asks_a_person() -> None:
     found = sold().tell(make.captured(300_000, "P-1"), make.captured(200_000, "P-2"))
     found.tell(make.refunded(200_000, payment_id="P-2", to={"2": 200_000}))
-    assert found.told == ["refund.requested"]
+    assert found.published == ["refund.requested"]
     found.tell(make.refunded(300_000, payment_id="P-2", to={"2": 300_000}))
     assert found.only(e.RefundPendingDetails).reason == RefundReason.EXCEEDS_CAPTURED
-    assert found.tell(make.captured(300_000, "P-2")).told == ["refund.requested"]
+    assert found.tell(make.captured(300_000, "P-2")).published == ["refund.requested"]
     assert found.case.awaiting == e.Awaited.REST  # it had brought too much, which goes back first
 
 
@@ -167,11 +167,11 @@ def test_more_back_by_a_payment_than_it_brought_asks_a_person_before_issue_too()
     found = sold().tell(make.captured(300_000, "P-1"), make.refunded(300_000, payment_id="P-2"))
     assert found.only(e.RefundPendingDetails).reason == RefundReason.EXCEEDS_CAPTURED
     found.tell(make.resolve(found.case.refund_case_id))
-    assert (found.told[-1], found.status) == ("issue.released", Status.AVAILABLE)
+    assert (found.published[-1], found.status) == ("issue.released", Status.AVAILABLE)
 
 
 def test_a_payment_that_brought_too_little_for_other_lines_is_not_the_line_s_matter() -> None:
     found = sold(make.goods(), make.gift()).tell(make.captured(250_000, "P-1"), make.captured(500_000, "P-2"))
     found.tell(make.refunded(250_001, payment_id="P-1", to={"1": 250_001}))
-    assert found.told == []
+    assert found.published == []
     assert found.tell(make.refunded(payment_id="P-2", to=TO_THE_LINE)).status == Status.REFUNDED

@@ -38,7 +38,7 @@ def of_certificate(found: Certificate) -> list[Decided]:
     return [one for one in found.world.decided if one.before.certificate_id == found.name]
 
 
-def told(public: CertificateState, one: Decided) -> CertificateState:
+def published(public: CertificateState, one: Decided) -> CertificateState:
     """Fold the events of a decision, the nominal of each as its envelope says."""
     for recorded in one.decision.recorded:
         public = replace(public, nominal=recorded.after.nominal)
@@ -52,7 +52,7 @@ def told(public: CertificateState, one: Decided) -> CertificateState:
 def test_public_events_alone_give_status_balance_held_and_refund_state(life: tuple[Move, ...]) -> None:
     found, public = led(life), make.certificate(make.FREE)
     for one in of_certificate(found):
-        public = told(public, one)
+        public = published(public, one)
         assert Shown.of(public) == Shown.of(one.decision.state)
 
 

@@ -17,7 +17,7 @@ def euros(amount: int = 6_000, payment_id: str = "P-7") -> o.PaymentCaptured:
     return make.captured(amount, payment_id, currency="EUR")
 
 
-def told(found: Certificate) -> list[tuple[int, str | None]]:
+def published(found: Certificate) -> list[tuple[int, str | None]]:
     alerts = [event for event in found.last if isinstance(event, e.PaymentWithoutCertificateAlerted)]
     assert all(alert.reason == "currencyMismatch" for alert in alerts)
     return [(alert.amount, alert.foreign_currency) for alert in alerts]
@@ -43,16 +43,16 @@ def refunded() -> Certificate:
 def test_it_is_told_wherever_the_sale_ended_once_a_capture(begin: Callable[[], Certificate]) -> None:
     found = begin()
     status = found.status
-    assert told(found.tell(euros())) == [(6_000, "EUR")]
+    assert published(found.tell(euros())) == [(6_000, "EUR")]
     assert found.status == status
-    assert told(found.tell(make.ordered(version=3))) == []
-    assert told(found.tell(euros(100, "P-8"))) == [(100, "EUR")]
+    assert published(found.tell(make.ordered(version=3))) == []
+    assert published(found.tell(euros(100, "P-8"))) == [(100, "EUR")]
 
 
 def test_it_is_told_at_once_and_does_not_pay() -> None:
     found = reserved().hear(make.ordered(), euros(), euros(500_000, "P-8"))
-    assert (found.told, found.status) == (["issue.ordered", ALERT, ALERT], Status.ORDERED)
-    assert found.tell(make.captured()).told == ["issue.completed", "notification.requested"]
+    assert (found.published, found.status) == (["issue.ordered", ALERT, ALERT], Status.ORDERED)
+    assert found.tell(make.captured()).published == ["issue.completed", "notification.requested"]
 
 
 def test_the_order_of_an_open_value_certificate_is_told_with_its_nominal_though_foreign_money_came_at_once() -> (
@@ -62,7 +62,7 @@ def test_the_order_of_an_open_value_certificate_is_told_with_its_nominal_though_
     assert found.state.nominal == 0
     found.hear(make.ordered(make.gift(amount=300_000), nominal=300_000, customer_id="C-9"), euros())
     ordered = found.recorded[0].after
-    assert (found.told, ordered.nominal) == (["issue.ordered", ALERT], 300_000)
+    assert (found.published, ordered.nominal) == (["issue.ordered", ALERT], 300_000)
     assert ordered.sale is not None
     assert (ordered.sale.nominal, ordered.sale.listed_amount, ordered.sale.customer_id) == (
         300_000,
@@ -73,11 +73,11 @@ def test_the_order_of_an_open_value_certificate_is_told_with_its_nominal_though_
 
 def test_what_of_it_went_back_under_its_payment_is_settled_by_that() -> None:
     back = make.refunded(6_000, payment_id="P-7", currency="EUR")
-    assert told(sold().hear(euros(), back)) == []
+    assert published(sold().hear(euros(), back)) == []
     part = make.refunded(2_000, payment_id="P-7", currency="EUR")
-    assert told(sold().hear(euros(), part)) == [(4_000, "EUR")]
+    assert published(sold().hear(euros(), part)) == [(4_000, "EUR")]
     found = issued().tell(euros(), back)
-    assert (found.told, found.state.refund_state.value) == ([], "none")
+    assert (found.published, found.state.refund_state.value) == ([], "none")
 
 
 def test_more_back_than_came_in_that_currency_asks_a_person() -> None:
@@ -95,14 +95,14 @@ def test_it_is_not_told_again_by_the_certificate_that_the_line_gets_next() -> No
     other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
     other.tell(make.ordered(certificate_id="other", reservation_id="R-other", version=2))
     assert (other.status, other.all(e.PaymentWithoutCertificateAlerted)) == (Status.ORDERED, [])
-    assert told(other.tell(euros(100, "P-8"))) == [(100, "EUR")]
+    assert published(other.tell(euros(100, "P-8"))) == [(100, "EUR")]
 
 
 def test_of_two_certificates_of_an_order_one_tells_it() -> None:
     found = sold(make.gift("2"), make.gift("3", certificate_id="other", reservation_id="R-other"))
     other = Certificate(world=found.world, name="other").tell(make.reserve("R-other"))
     found.tell(euros())
-    assert len(told(found)) + len(told(other)) == 1
+    assert len(published(found)) + len(published(other)) == 1
 
 
 # Back before issue, and of what is not told apart ---------------------------------------------------
@@ -130,6 +130,6 @@ def test_what_is_approved_before_issue_waits_for_any_capture_and_asks_again_of_w
         found = sold(*BOTH).tell(make.refunded(60, "r-1", currency="EUR", to={"2": 60}))
         return found.tell(make.resolve(found.case.refund_case_id))
 
-    assert approved().told == ["refund.resolved", "refund.requested"]
+    assert approved().published == ["refund.resolved", "refund.requested"]
     assert approved().tell(make.captured(1, to={"2": 1})).only(e.RefundCompleted).amount == 1
     assert asked(approved().tell(make.refunded(70, "r-2", currency="EUR"))) == (130, "EUR")

@@ -18,7 +18,7 @@ def agree(found: Certificate, by: str, decision: str = "approve", amount: int | 
 
 def test_the_first_agreement_waits_and_is_told() -> None:
     found = agree(waiting(), "support-1")
-    assert found.told == ["audit.operatorActed"]
+    assert found.published == ["audit.operatorActed"]
     event = found.only(e.OperatorActed)
     assert event.who == "support-1"
     assert found.case.refund_case_id in event.what
@@ -28,7 +28,7 @@ def test_the_first_agreement_waits_and_is_told() -> None:
 
 def test_another_person_repeats_decision_and_amount_and_it_is_carried_out() -> None:
     found = agree(agree(waiting(), "support-1", amount=50_000), "support-2", amount=50_000)
-    assert found.told == ["refund.resolved", "refund.completed"]
+    assert found.published == ["refund.resolved", "refund.completed"]
     assert found.only(e.RefundResolved).resolved_by == "support-2"
     assert found.only(e.RefundCompleted).taken == 50_000
     assert found.case.agreement is None
@@ -44,7 +44,7 @@ def test_the_same_person_cannot_repeat_it() -> None:
 def test_another_person_who_wants_something_else_is_the_first_for_that() -> None:
     for other in ({"amount": 60_000}, {"decision": "reject"}):
         found = agree(agree(waiting(), "support-1", amount=50_000), "support-2", **other)  # type: ignore[arg-type]
-        assert found.told == ["audit.operatorActed"]
+        assert found.published == ["audit.operatorActed"]
         agree(found, "support-1", **other)  # type: ignore[arg-type]
         assert not found.case.is_open
 
@@ -59,14 +59,14 @@ def test_the_first_who_did_not_hear_of_the_second_repeats_it_and_nothing_begins_
 
 def test_one_who_changes_their_mind_begins_anew() -> None:
     found = agree(agree(waiting(), "support-1"), "support-1", "reject")
-    assert found.told == ["audit.operatorActed"]
-    assert agree(found, "support-2").told == ["audit.operatorActed"]
+    assert found.published == ["audit.operatorActed"]
+    assert agree(found, "support-2").published == ["audit.operatorActed"]
     assert spendable(agree(agree(found, "support-2", "reject"), "support-1", "reject"))
 
 
 def test_a_refund_up_to_the_limit_takes_one_person() -> None:
-    assert agree(waiting(400_000), "support-1").told == ["refund.resolved", "refund.completed"]
-    assert agree(waiting(400_001), "support-1").told == ["audit.operatorActed"]
+    assert agree(waiting(400_000), "support-1").published == ["refund.resolved", "refund.completed"]
+    assert agree(waiting(400_001), "support-1").published == ["audit.operatorActed"]
 
 
 def test_without_a_limit_one_person_decides() -> None:
@@ -76,13 +76,13 @@ def test_without_a_limit_one_person_decides() -> None:
 
 def test_money_in_another_currency_counts_as_the_price() -> None:
     found = spent(100_000, terms=LIMITED).tell(make.refunded(1, currency="EUR"))
-    assert agree(found, "support-1", amount=1).told == ["audit.operatorActed"]
+    assert agree(found, "support-1", amount=1).published == ["audit.operatorActed"]
 
 
 def test_an_agreement_about_less_money_is_none_about_more() -> None:
     found = agree(waiting(410_000), "support-1").tell(make.refunded(50_000, to={"2": 50_000}))
-    assert found.told == ["refund.pendingDetails"]
-    assert agree(found, "support-2").told == ["audit.operatorActed"]
+    assert found.published == ["refund.pendingDetails"]
+    assert agree(found, "support-2").published == ["audit.operatorActed"]
 
 
 def test_an_agreement_stands_while_nothing_about_the_case_changes() -> None:

@@ -17,7 +17,7 @@ def money(found: Certificate) -> tuple[int, int]:
 
 
 def refusal(found: Certificate) -> RejectionReason:
-    assert found.told == ["redemption.rejected"]
+    assert found.published == ["redemption.rejected"]
     event = found.only(e.RedemptionRejected)
     assert (event.redemption_id, event.order_id, event.payment_id) == ("D-1", "POS-5", None)
     assert found.state.redemptions == ()
@@ -27,7 +27,7 @@ def refusal(found: Certificate) -> RejectionReason:
 
 def test_a_hold_takes_from_the_balance_what_it_holds() -> None:
     found = issued().tell(make.hold(100_000))
-    assert (found.told, money(found)) == (["redemption.authorized"], (400_000, 100_000))
+    assert (found.published, money(found)) == (["redemption.authorized"], (400_000, 100_000))
     event = found.only(e.RedemptionAuthorized)
     assert (event.redemption_id, event.amount, event.order_id) == ("D-1", 100_000, "POS-5")
 
@@ -69,7 +69,7 @@ def test_each_of_two_holds_keeps_its_channel_its_end_and_its_purchase() -> None:
 
 def test_a_hold_lapses_when_its_time_is_over() -> None:
     found = issued().tell(make.hold(seconds=3_600)).wait(make.HOUR - make.MINUTE)
-    assert (found.told, money(found)) == ([], (400_000, 100_000))
+    assert (found.published, money(found)) == ([], (400_000, 100_000))
     found.wait(make.MINUTE)
     event = found.only(e.RedemptionVoided)
     assert (event.reason, event.amount, event.order_id) == ("holdLapsed", 100_000, "POS-5")
@@ -80,7 +80,7 @@ def test_a_hold_lapses_when_its_time_is_over() -> None:
 
 def test_a_hold_lasts_no_longer_than_the_product_allows() -> None:
     found = issued().tell(make.hold(seconds=30 * 86_400)).wait(make.DAY)
-    assert found.told == ["redemption.voided"]
+    assert found.published == ["redemption.voided"]
 
 
 def test_the_deadline_of_a_hold_that_has_ended_or_is_not_due_does_nothing() -> None:
@@ -105,7 +105,7 @@ def test_the_channel_gives_a_hold_back() -> None:
     found = issued().tell(make.hold(), make.unhold())
     event = found.only(e.RedemptionVoided)
     assert (event.reason, event.amount, event.payment_id) == ("channelVoided", 100_000, None)
-    assert (found.told, money(found)) == (["redemption.voided"], (500_000, 0))
+    assert (found.published, money(found)) == (["redemption.voided"], (500_000, 0))
     [given_back] = found.state.redemptions
     assert (given_back.state, given_back.lapsed) == (RedemptionState.VOIDED, 0)
 
@@ -175,4 +175,4 @@ def test_a_refund_of_an_earlier_sale_does_not_stop_spending() -> None:
     found = sold().tell(make.cancelled(), make.captured(), make.reserve("R-2"))
     found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
     assert found.state.past_sales[0].open_case is not None
-    assert found.tell(make.hold()).told == ["redemption.authorized"]
+    assert found.tell(make.hold()).published == ["redemption.authorized"]

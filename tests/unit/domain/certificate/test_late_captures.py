@@ -19,29 +19,29 @@ def given_up(*lines: o.OrderLine) -> Certificate:
 def test_late_money_takes_a_free_certificate_back_and_issues_it() -> None:
     found = given_up().tell(make.captured())
     assert found.status == Status.ISSUED
-    assert found.told == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert found.published == ["issue.ordered", "issue.completed", "notification.requested"]
     event = found.only(e.Ordered)
     assert (event.reclaimed, event.amount, event.line_id) == (True, 500_000, "2")
     assert found.state.past_sales == ()
 
 
 def test_late_money_for_a_part_takes_it_back_and_waits_for_the_rest() -> None:
-    assert given_up().tell(make.captured(1)).told == ["issue.ordered"]
+    assert given_up().tell(make.captured(1)).published == ["issue.ordered"]
     found = given_up().tell(make.captured(200_000))
-    assert found.told == ["issue.ordered"]
+    assert found.published == ["issue.ordered"]
     assert found.tell(make.captured(300_000)).status == Status.ISSUED
 
 
 def test_late_money_for_the_goods_alone_takes_nothing_back() -> None:
     found = given_up(*BOTH).tell(make.captured(250_000))
-    assert (found.told, found.status) == ([], Status.AVAILABLE)
+    assert (found.published, found.status) == ([], Status.AVAILABLE)
 
 
 def test_late_money_for_a_certificate_reserved_by_another_is_reported() -> None:
     found = given_up().tell(make.reserve("R-2"), make.captured(200_000))
-    assert (found.status, found.told) == (Status.RESERVED, ["alert.paymentWithoutCertificate"])
+    assert (found.status, found.published) == (Status.RESERVED, ["alert.paymentWithoutCertificate"])
     assert found.only(e.PaymentWithoutCertificateAlerted).amount == 200_000
-    assert found.tell(make.authorized()).told == []
+    assert found.tell(make.authorized()).published == []
     assert found.tell(make.captured(300_000)).only(e.PaymentWithoutCertificateAlerted).amount == 500_000
 
 
@@ -49,16 +49,16 @@ def test_late_money_for_a_certificate_sold_to_another_is_reported_and_the_buyer_
     found = given_up().tell(make.reserve("R-2"))
     found.tell(make.ordered(order_id="IM-2", reservation_id="R-2"), make.captured(order_id="IM-2"))
     assert found.status == Status.ISSUED
-    assert found.tell(make.captured()).told == ["alert.paymentWithoutCertificate"]
+    assert found.tell(make.captured()).published == ["alert.paymentWithoutCertificate"]
     assert found.status == Status.ISSUED
     assert found.sale.order_id == "IM-2"
 
 
 def test_late_money_for_a_blocked_certificate_is_reported_and_unblocking_does_not_take_it_back() -> None:
     found = given_up().tell(make.block(), make.captured())
-    assert found.told == ["alert.paymentWithoutCertificate"]
+    assert found.published == ["alert.paymentWithoutCertificate"]
     found.tell(make.unblock())
-    assert (found.told, found.status) == (["audit.unblocked"], Status.AVAILABLE)
+    assert (found.published, found.status) == (["audit.unblocked"], Status.AVAILABLE)
 
 
 def test_money_that_was_reported_does_not_take_the_certificate_back_when_it_is_free_again() -> None:
@@ -68,9 +68,9 @@ def test_money_that_was_reported_does_not_take_the_certificate_back_when_it_is_f
 
 def test_late_money_of_a_line_that_was_refused_meanwhile_is_reported_with_that_reason() -> None:
     found = given_up().tell(make.ordered(make.gift(amount=1), version=2))
-    assert found.told == ["error.orderConflict"]
+    assert found.published == ["error.orderConflict"]
     found.tell(make.captured(500_000, to={"2": 500_000}))
-    assert found.told == ["alert.paymentWithoutCertificate"]
+    assert found.published == ["alert.paymentWithoutCertificate"]
     assert found.only(e.PaymentWithoutCertificateAlerted).reason == "amountOutOfBounds"
 
 
@@ -92,19 +92,19 @@ def test_money_that_was_told_of_one_line_is_told_of_another_too() -> None:
 
 def test_money_for_a_cancelled_line_never_issues_and_waits_for_its_refund() -> None:
     found = sold(*BOTH).tell(make.cancelled(), make.captured(750_000))
-    assert (found.status, found.told) == (Status.AVAILABLE, ["refund.requested"])
+    assert (found.status, found.published) == (Status.AVAILABLE, ["refund.requested"])
     requested = found.only(e.RefundRequested)
     assert (requested.amount, requested.line_id) == (500_000, "2")
     assert found.state.refund_state == RefundState.NONE  # the case is of a past sale and freezes nothing
     assert found.state.any_refund_state == RefundState.REQUESTED
     found.tell(make.refunded(750_000))
-    assert found.told == ["refund.completed"]
+    assert found.published == ["refund.completed"]
     assert found.status == Status.AVAILABLE
 
 
 def test_money_of_a_cancelled_line_that_does_not_go_back_is_reported_after_seven_days() -> None:
     found = sold().tell(make.cancelled(), make.captured()).wait(7 * make.DAY)
-    assert found.told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
+    assert found.published == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REFUND_PAYMENT_MISSING
 
 
@@ -113,7 +113,7 @@ def test_how_long_money_of_a_cancelled_line_is_awaited_can_be_set() -> None:
     released = sold(terms=terms).tell(make.cancelled(), make.captured())
     never_taken = Certificate(terms=terms).hear(make.ordered(), make.captured(), make.cancelled())
     for found in (released, never_taken):
-        assert found.wait(make.DAY).told == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
+        assert found.wait(make.DAY).published == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
 
 
 def test_a_refund_of_an_earlier_sale_runs_on_under_its_own_order_and_freezes_nothing() -> None:
@@ -137,17 +137,17 @@ def test_a_line_paid_again_after_its_refund_is_issued_and_can_be_refunded_again(
 
 def test_a_part_paid_again_after_a_refund_is_not_mistaken_for_it() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(300_000), make.captured(200_000))
-    assert (found.status, found.told) == (Status.ORDERED, ["issue.ordered"])
+    assert (found.status, found.published) == (Status.ORDERED, ["issue.ordered"])
     assert found.tell(make.captured(300_000)).status == Status.ISSUED
 
 
 def test_money_of_a_line_withdrawn_before_a_certificate_sold_elsewhere_looked_is_told_once() -> None:
     found = issued_elsewhere()
     found.hear(make.ordered(*BOTH), make.captured(750_000), make.cancelled("2"))
-    assert found.told == ["alert.paymentWithoutCertificate"]
+    assert found.published == ["alert.paymentWithoutCertificate"]
     alert = found.only(e.PaymentWithoutCertificateAlerted)
     assert (alert.amount, alert.reason) == (500_000, "lineWithdrawn")
-    assert found.tell(make.cancelled("2", version=3)).told == []
+    assert found.tell(make.cancelled("2", version=3)).published == []
     least = issued_elsewhere().hear(make.ordered(), make.captured(1), make.cancelled())
     assert least.only(e.PaymentWithoutCertificateAlerted).amount == 1
 
@@ -156,7 +156,7 @@ def refused_while_another_order_had_it() -> Certificate:
     """Under an order of its own when another one names it, whose money then comes and is told."""
     found = sold()
     found.tell(make.ordered(order_id="IM-2"), make.captured(order_id="IM-2"))
-    assert found.told == ["alert.paymentWithoutCertificate"]
+    assert found.published == ["alert.paymentWithoutCertificate"]
     return found
 
 
@@ -165,7 +165,7 @@ def test_money_of_a_refused_line_that_left_its_order_is_no_case_of_the_certifica
     back: tuple[o.PaymentRefunded, ...],
 ) -> None:
     found = refused_while_another_order_had_it().tell(*back, make.cancelled(order_id="IM-2"))
-    assert found.told == []
+    assert found.published == []
     assert found.tell(make.cancelled()).status == Status.AVAILABLE
     assert (found.look_again().last, found.state.any_refund_state) == ((), RefundState.NONE)
 
@@ -174,11 +174,11 @@ def test_money_of_a_refused_line_that_left_its_order_is_no_case_of_the_certifica
 def test_money_of_a_line_that_was_never_taken_is_no_case_either(back: tuple[o.PaymentRefunded, ...]) -> None:
     found = sold()
     found.hear(make.ordered(order_id="IM-2"), make.captured(order_id="IM-2"), *back, make.emptied(2, "IM-2"))
-    assert found.told == ([] if back else ["alert.paymentWithoutCertificate"])
+    assert found.published == ([] if back else ["alert.paymentWithoutCertificate"])
     assert found.tell(make.cancelled()).status == Status.AVAILABLE
     assert (found.look_again().last, found.state.any_refund_state) == ((), RefundState.NONE)
     found.tell(make.captured(1, order_id="IM-2"))
-    assert found.told == ["refund.requested"]
+    assert found.published == ["refund.requested"]
 
 
 def issued_elsewhere() -> Certificate:
@@ -201,9 +201,9 @@ def test_a_sale_that_comes_back_begins_anew_on_its_line_as_that_now_is() -> None
     sale = found.sale
     assert (sale.line_id, sale.amount, sale.ended) == ("7", 450_000, None)
     assert (sale.unpaid_alerts, sale.unpaid_alerted_at) == (0, None)
-    told = fold(make.certificate(), found.events, make.NOON).sale
-    assert told is not None
-    assert (told.line_id, told.amount) == ("7", 450_000)
+    published = fold(make.certificate(), found.events, make.NOON).sale
+    assert published is not None
+    assert (published.line_id, published.amount) == ("7", 450_000)
 
 
 def test_late_money_gives_no_more_time_than_the_version_that_began_to_name_it() -> None:

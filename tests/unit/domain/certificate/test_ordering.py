@@ -20,7 +20,7 @@ def ran_out() -> Certificate:
 
 
 def conflict(found: Certificate) -> str:
-    assert found.told == ["error.orderConflict"]
+    assert found.published == ["error.orderConflict"]
     return found.only(e.OrderConflicted).reason
 
 
@@ -78,7 +78,7 @@ def test_an_order_of_another_reservation_reclaims_nothing() -> None:
 def test_the_own_order_may_name_it_again() -> None:
     for found in (sold(), issued()):
         before = found.status
-        assert (found.tell(make.ordered(version=2)).told, found.status) == ([], before)
+        assert (found.tell(make.ordered(version=2)).published, found.status) == ([], before)
 
 
 def test_a_recipient_changed_before_payment_gets_the_notification() -> None:
@@ -92,7 +92,7 @@ def test_an_order_that_neither_names_nor_holds_it_is_only_remembered() -> None:
     for found in (Certificate(), reserved(), sold()):
         before = found.status
         other = make.ordered(make.goods(), own=None, order_id="IM-2")
-        assert (found.tell(other).told, found.status) == ([], before)
+        assert (found.tell(other).published, found.status) == ([], before)
 
 
 def test_another_order_cannot_take_a_sold_certificate() -> None:
@@ -134,7 +134,7 @@ def test_a_line_costs_nothing_only_where_the_greatest_discount_is_all_of_it() ->
     free = make.ordered(make.gift(amount=0))
     assert conflict(reserved().tell(free)) == "amountOutOfBounds"
     found = reserved(terms=make.terms(make.FREE)).tell(free)
-    assert found.told == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert found.published == ["issue.ordered", "issue.completed", "notification.requested"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_line_whose_certificate_is_issued_gets_no_other() -> None:
     first = issued()
     second = other(first).tell(names_other())
     assert conflict(second) == "lineAlreadyIssued"
-    assert second.tell(make.captured()).told == []  # that money is of the one that is issued
+    assert second.tell(make.captured()).published == []  # that money is of the one that is issued
     assert (first.status, second.status) == (Status.ISSUED, Status.RESERVED)
 
 
@@ -191,7 +191,11 @@ def test_a_line_that_its_holder_may_still_leave_is_waited_for() -> None:
     second = other(first)
     first.world.say(names_other())
     second.look_alone()
-    assert (second.told, second.state.waits_for, first.line.waiters) == ([], (first.sale.ref,), ("other",))
+    assert (second.published, second.state.waits_for, first.line.waiters) == (
+        [],
+        (first.sale.ref,),
+        ("other",),
+    )
     first.look()
     assert (first.status, second.status, second.state.waits_for) == (Status.AVAILABLE, Status.ORDERED, ())
     assert second.line.waiters == ()
@@ -204,7 +208,7 @@ def test_whoever_waits_for_a_line_that_names_it_no_more_gives_up() -> None:
     second.look_alone()
     first.world.say(make.ordered(version=3))
     second.look_alone()
-    assert (second.told, second.state.waits_for, first.line.waiters) == ([], (), ())
+    assert (second.published, second.state.waits_for, first.line.waiters) == ([], (), ())
 
 
 def test_whoever_waits_for_a_line_that_is_withdrawn_gives_up() -> None:
@@ -214,7 +218,7 @@ def test_whoever_waits_for_a_line_that_is_withdrawn_gives_up() -> None:
     second.look_alone()
     first.world.say(make.cancelled(version=3))
     second.look_alone()
-    assert (second.told, second.state.waits_for, first.line.waiters) == ([], (), ())
+    assert (second.published, second.state.waits_for, first.line.waiters) == ([], (), ())
 
 
 def test_whoever_waits_for_a_line_and_is_sold_elsewhere_is_refused_it() -> None:
@@ -225,7 +229,7 @@ def test_whoever_waits_for_a_line_and_is_sold_elsewhere_is_refused_it() -> None:
     elsewhere = make.ordered(order_id="IM-2", certificate_id="other", reservation_id="R-other")
     first.world.say(elsewhere)
     second.look_alone()
-    assert second.told == ["issue.ordered", "error.orderConflict"]
+    assert second.published == ["issue.ordered", "error.orderConflict"]
     assert second.only(e.OrderConflicted).reason == "heldByAnotherOrder"
     assert (second.state.waits_for, first.line.waiters) == ((), ())
 
@@ -249,21 +253,21 @@ def test_a_withdrawn_line_gets_no_certificate() -> None:
     assert found.status == Status.AVAILABLE
     found.tell(make.ordered(make.gift(), make.goods(), version=3))
     assert conflict(found) == "lineWithdrawn"
-    assert found.tell(make.ordered(make.gift(), make.goods(), version=4)).told == []
+    assert found.tell(make.ordered(make.gift(), make.goods(), version=4)).published == []
 
 
 def test_a_version_that_itself_cancels_a_line_does_not_name_it_in_vain() -> None:
     found = sold().tell(make.cancelled(), make.cancelled(version=3), make.ordered(version=3))
-    assert (found.told, found.status) == ([], Status.AVAILABLE)
+    assert (found.published, found.status) == ([], Status.AVAILABLE)
 
 
 def test_a_line_withdrawn_and_named_again_is_a_conflict_whatever_the_certificate_is() -> None:
     both = (make.gift(), make.goods())
     for found in (sold(*both).tell(make.captured(600_000)), issued(*both)):
         found.tell(make.returned())
-        assert found.told == ["refund.requested"]
+        assert found.published == ["refund.requested"]
         assert conflict(found.tell(make.ordered(*both, version=3))) == "lineWithdrawn"
-        assert found.tell(make.ordered(*both, version=4)).told == []
+        assert found.tell(make.ordered(*both, version=4)).published == []
 
 
 def test_a_new_certificate_on_the_number_of_a_cancelled_line_is_sold() -> None:
@@ -279,13 +283,13 @@ def test_a_sale_follows_its_line_when_it_is_renumbered() -> None:
     for found in (sold(make.gift("2"), make.goods("3")), issued(make.gift("2"), make.goods("3"))):
         key = found.sale.line_key
         found.tell(make.ordered(make.gift("3"), make.goods("2"), own="3", version=2))
-        assert (found.told, found.sale.line_id, found.sale.line_key) == ([], "3", key)
+        assert (found.published, found.sale.line_id, found.sale.line_key) == ([], "3", key)
 
 
 def test_an_older_version_of_the_order_changes_nothing() -> None:
     found = reserved().tell(make.ordered(version=3), make.ordered(make.goods(), own=None, version=2))
-    assert found.told == []
-    assert found.tell(make.cancelled(version=2)).told == []
+    assert found.published == []
+    assert found.tell(make.cancelled(version=2)).published == []
     assert found.status == Status.ORDERED
 
 
@@ -293,7 +297,7 @@ def test_money_for_a_refused_line_is_reported_once_for_each_rise() -> None:
     found = reserved().tell(make.ordered(reservation_id="R-other"), make.captured(200_000, "P-1"))
     alert = found.only(e.PaymentWithoutCertificateAlerted)
     assert (alert.line_id, alert.amount, alert.reason) == ("2", 200_000, "reservedByAnother")
-    assert found.tell(make.authorized()).told == []
+    assert found.tell(make.authorized()).published == []
     assert (
         found.tell(make.captured(300_000, "P-2")).only(e.PaymentWithoutCertificateAlerted).amount == 500_000
     )
@@ -301,13 +305,13 @@ def test_money_for_a_refused_line_is_reported_once_for_each_rise() -> None:
 
 def test_money_that_came_before_the_refused_order_is_reported_too() -> None:
     found = reserved().tell(make.captured(), make.ordered(reservation_id="R-other"))
-    assert found.told == ["error.orderConflict", "alert.paymentWithoutCertificate"]
+    assert found.published == ["error.orderConflict", "alert.paymentWithoutCertificate"]
 
 
 def test_money_for_a_refused_line_that_was_removed_has_to_go_back() -> None:
     found = reserved().tell(make.ordered(make.gift(), make.goods(), reservation_id="R-other"))
     found.tell(make.ordered(make.goods(), own=None, version=2), make.captured(750_000))
-    assert found.told == ["refund.requested"]
+    assert found.published == ["refund.requested"]
     assert (found.only(e.RefundRequested).amount, found.status) == (500_000, Status.RESERVED)
 
 
@@ -315,13 +319,13 @@ def test_money_is_not_reported_once_the_channel_has_put_another_certificate_on_t
     found = reserved().tell(make.ordered(reservation_id="R-other"))
     other(found).tell(names_other())
     assert found.state.refusals == ()
-    assert found.tell(make.captured()).told == []
+    assert found.tell(make.captured()).published == []
 
 
 def test_a_refusal_is_told_once_and_stands_until_the_line_changes() -> None:
     found = reserved().tell(make.ordered(reservation_id="R-other"))
-    assert found.tell(make.ordered(reservation_id="R-other", version=2)).told == []
-    assert found.tell(make.ordered(reservation_id="R-third", version=3)).told == ["error.orderConflict"]
+    assert found.tell(make.ordered(reservation_id="R-other", version=2)).published == []
+    assert found.tell(make.ordered(reservation_id="R-third", version=3)).published == ["error.orderConflict"]
 
 
 def test_an_order_refused_once_may_name_it_again_under_the_right_reservation() -> None:
@@ -333,7 +337,7 @@ def test_an_order_refused_once_may_name_it_again_under_the_right_reservation() -
 def test_a_line_refused_again_is_one_refusal() -> None:
     found = reserved().tell(make.captured(), make.ordered(reservation_id="R-other"))
     found.tell(make.ordered(reservation_id="R-third", version=2))
-    assert found.told == ["error.orderConflict"]
+    assert found.published == ["error.orderConflict"]
     assert len(found.state.refusals) == 1
 
 
@@ -351,9 +355,9 @@ def gave_up() -> Certificate:
 
 def test_a_newer_version_that_changes_the_line_takes_a_released_certificate_back() -> None:
     found = gave_up()
-    assert (found.status, found.tell(make.ordered(version=2)).told) == (Status.AVAILABLE, [])
+    assert (found.status, found.tell(make.ordered(version=2)).published) == (Status.AVAILABLE, [])
     found.tell(make.ordered(make.gift(amount=450_000), version=3))
-    assert (found.status, found.told) == (Status.ORDERED, ["issue.ordered"])
+    assert (found.status, found.published) == (Status.ORDERED, ["issue.ordered"])
     event = found.only(e.Ordered)
     assert (event.reclaimed, event.amount) == (True, 450_000)
     assert found.sale.unpaid_until == found.clock + 3 * make.DAY
@@ -391,9 +395,9 @@ def test_two_certificates_that_are_swapped_follow_their_lines(paid: int) -> None
     first.tell(make.ordered(gift("2"), gift("3", "other"), own=None))
     first.tell(*([make.captured(paid)] if paid else []))
     keys, before = (first.sale.line_key, second.sale.line_key), (first.status, second.status)
-    told = len(second.events)
+    published = len(second.events)
     first.tell(make.ordered(gift("3"), gift("2", "other"), own=None, version=2))
-    assert (first.told, len(second.events)) == ([], told)
+    assert (first.published, len(second.events)) == ([], published)
     assert (first.sale.line_id, second.sale.line_id) == ("3", "2")
     assert (first.sale.line_key, second.sale.line_key) == keys
     assert (first.status, second.status) == before

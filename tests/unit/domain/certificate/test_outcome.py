@@ -23,8 +23,8 @@ def carried(records: list[Record], looking: list[bool]) -> Carried:
     return Carried(records, looking, make.terms())
 
 
-def active_on(told: Carried, line_id: str) -> list[Certificate]:
-    return [found for found in told.live_on(line_id) if spendable(found)]
+def active_on(published: Carried, line_id: str) -> list[Certificate]:
+    return [found for found in published.live_on(line_id) if spendable(found)]
 
 
 @searched(300)
@@ -32,10 +32,10 @@ def active_on(told: Carried, line_id: str) -> list[Certificate]:
 def test_a_line_given_up_or_fully_refunded_has_no_active_certificate(
     records: list[Record], looking: list[bool]
 ) -> None:
-    told, book = carried(records, looking), Book(records)
+    published, book = carried(records, looking), Book(records)
     for line_id in book.lines:
         if line_id in book.given_up or book.all_is_back:
-            assert active_on(told, line_id) == []
+            assert active_on(published, line_id) == []
 
 
 @searched(300)
@@ -43,20 +43,22 @@ def test_a_line_given_up_or_fully_refunded_has_no_active_certificate(
 def test_captured_money_of_a_line_given_up_is_refunded_or_spoken_of(
     records: list[Record], looking: list[bool]
 ) -> None:
-    told, book = carried(records, looking), Book(records)
+    published, book = carried(records, looking), Book(records)
     for line_id in book.certificate_lines:
         if line_id in book.given_up and book.surely_owed(line_id):
-            assert told.spoken_of(told.refs_of(line_id))
+            assert published.spoken_of(published.refs_of(line_id))
     if set(book.certificate_lines) <= book.given_up and book.surely_owed_for_certificates():
-        assert told.spoken_of({ref for line_id in book.certificate_lines for ref in told.refs_of(line_id)})
+        assert published.spoken_of(
+            {ref for line_id in book.certificate_lines for ref in published.refs_of(line_id)}
+        )
 
 
 @searched(60)
 @given(arrivals(), looks)
 def test_an_order_line_has_at_most_one_live_certificate(records: list[Record], looking: list[bool]) -> None:
     for count in range(1, len(records) + 1):
-        told = carried(records[:count], looking)
-        assert all(len(told.world.holders(ref)) <= 1 for ref in told.world.lines)
+        published = carried(records[:count], looking)
+        assert all(len(published.world.holders(ref)) <= 1 for ref in published.world.lines)
 
 
 @searched(300)
@@ -64,9 +66,9 @@ def test_an_order_line_has_at_most_one_live_certificate(records: list[Record], l
 def test_active_certificates_are_paid_by_what_the_order_still_has(
     records: list[Record], looking: list[bool]
 ) -> None:
-    told, book = carried(records, looking), Book(records)
+    published, book = carried(records, looking), Book(records)
     for line_id in book.lines:
-        for found in active_on(told, line_id):
+        for found in active_on(published, line_id):
             assert book.pays_for(line_id, found.sale.amount)
 
 

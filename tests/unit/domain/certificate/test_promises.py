@@ -67,7 +67,7 @@ def test_the_interval_of_alerts_follows_the_settings_as_they_are() -> None:
     found.terms = make.terms(refund_stuck_after=make.HOUR)
     assert due(found) == make.NOON + make.HOUR
     found.wait(make.HOUR)
-    assert found.told == ["alert.refundStuck"]
+    assert found.published == ["alert.refundStuck"]
     assert due(found) == make.NOON + 3 * make.HOUR
     found.terms = make.terms(refund_stuck_after=make.HOUR, escalation_factor=5.0)
     assert due(found) == make.NOON + 6 * make.HOUR

@@ -23,7 +23,7 @@ def test_a_refund_waits_from_when_it_came_however_late_it_is_looked_at(looked_af
 def test_a_case_that_waits_for_a_person_is_told_of_ever_less_often() -> None:
     found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
     found.wait(make.DAY - make.MINUTE)
-    assert found.told == []
+    assert found.published == []
     found.wait(60 * make.DAY)
     alerts = found.all(e.RefundStuckAlerted)
     assert [alert.attempt for alert in alerts] == list(range(1, len(alerts) + 1))
@@ -35,7 +35,7 @@ def test_a_case_that_waits_for_a_person_is_told_of_ever_less_often() -> None:
 def test_a_further_message_about_the_refund_starts_its_clock_anew() -> None:
     found = issued(*BOTH).tell(make.returned()).wait(7 * make.DAY)
     found.tell(make.refunded(200_000, to={"2": 200_000}))
-    assert (found.told, found.case.state) == (["refund.requested"], RefundState.REQUESTED)
+    assert (found.published, found.case.state) == (["refund.requested"], RefundState.REQUESTED)
     assert (found.case.pending_since, found.case.alerts) == (None, 0)
     assert found.case.opened_at == make.NOON
 
@@ -51,10 +51,10 @@ def test_the_deadline_of_a_case_that_is_closed_or_not_due_does_nothing() -> None
 
 def test_unrelated_messages_do_not_ask_a_person_again() -> None:
     found = issued(*BOTH).tell(make.refunded(600_000, to={"2": 600_000}))
-    assert found.told == ["refund.pendingDetails"]
-    assert found.tell(make.authorized()).told == []
+    assert found.published == ["refund.pendingDetails"]
+    assert found.tell(make.authorized()).published == []
     found = issued(*BOTH).tell(make.returned())
-    assert found.tell(make.authorized()).told == []
+    assert found.tell(make.authorized()).published == []
 
 
 def test_a_case_that_waits_for_years_goes_on_being_told_of() -> None:
@@ -66,4 +66,4 @@ def test_alerts_that_an_outage_kept_back_do_not_come_all_at_once() -> None:
     found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
     found.clock += 100 * make.DAY
     found.wait(make.HOUR)
-    assert found.told == ["alert.refundStuck"]
+    assert found.published == ["alert.refundStuck"]

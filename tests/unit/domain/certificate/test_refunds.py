@@ -23,7 +23,7 @@ TO_THE_LINE = {"2": 500_000}
 
 def test_the_whole_price_back_refunds_the_certificate() -> None:
     found = issued().tell(make.refunded(refund_id="refund-1"))
-    assert (found.status, found.told) == (Status.REFUNDED, ["refund.completed"])
+    assert (found.status, found.published) == (Status.REFUNDED, ["refund.completed"])
     event = found.only(e.RefundCompleted)
     assert (event.refund_id, event.amount, event.taken, event.uncovered) == ("refund-1", 500_000, 500_000, 0)
     assert not event.before_issue
@@ -38,7 +38,7 @@ def test_a_discounted_certificate_is_refunded_at_its_price_and_loses_its_nominal
 
 def test_several_refunds_reach_the_price_together() -> None:
     found = issued(*BOTH).tell(make.refunded(200_000, "r-1", to={"2": 200_000}))
-    assert (found.told, found.status) == (["refund.requested"], Status.ISSUED)
+    assert (found.published, found.status) == (["refund.requested"], Status.ISSUED)
     case = found.case.refund_case_id
     found.tell(make.refunded(300_000, "r-2", to={"2": 300_000}))
     event = found.only(e.RefundCompleted)
@@ -65,7 +65,7 @@ def test_money_in_another_currency_is_not_added_to_the_order_s_own() -> None:
 
 def test_a_refund_in_another_currency_allocated_elsewhere_does_not_mean_the_certificate() -> None:
     found = issued(*BOTH).tell(make.refunded(100, currency="EUR", to={"1": 100}))
-    assert found.told == []
+    assert found.published == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_free_certificate_that_was_spent_asks_a_person() -> None:
 def test_a_free_certificate_that_expired_is_refunded_with_nothing() -> None:
     found = reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=0))).wait(365 * make.DAY)
     found.tell(make.returned())
-    assert (found.status, found.told) == (Status.REFUNDED, ["refund.completed"])
+    assert (found.status, found.published) == (Status.REFUNDED, ["refund.completed"])
     assert (found.only(e.RefundCompleted).amount, found.only(e.RefundCompleted).taken) == (0, 0)
 
 
@@ -128,7 +128,7 @@ TWICE = make.captured(1_000_000, to={"2": 1_000_000})
 
 def test_a_refund_of_what_was_captured_twice_gives_back_what_was_too_much_and_nothing_follows() -> None:
     found = sold().tell(TWICE)
-    assert found.told == ["issue.completed", "notification.requested"]
+    assert found.published == ["issue.completed", "notification.requested"]
     found.tell(make.refunded(to=TO_THE_LINE))
     assert (found.last, found.status, spendable(found)) == ((), Status.ISSUED, True)
     found = issued().tell(make.captured(payment_id="P-2"), make.refunded(payment_id="P-2"))
@@ -137,7 +137,7 @@ def test_a_refund_of_what_was_captured_twice_gives_back_what_was_too_much_and_no
 
 def test_captured_twice_and_refunded_before_it_was_looked_at_is_issued() -> None:
     found = reserved().hear(make.ordered(), TWICE, make.refunded(to=TO_THE_LINE))
-    assert found.told == ["issue.ordered", "issue.completed", "notification.requested"]
+    assert found.published == ["issue.ordered", "issue.completed", "notification.requested"]
 
 
 def test_a_price_captured_twice_and_refunded_twice_is_refunded_once() -> None:
@@ -149,7 +149,7 @@ def test_a_price_captured_twice_and_refunded_twice_is_refunded_once() -> None:
 
 def test_what_is_back_beyond_what_was_too_much_waits_for_the_rest_of_the_price() -> None:
     found = sold().tell(TWICE, make.refunded(700_000, to={"2": 700_000}))
-    assert (found.told, found.case.amount) == (["refund.requested"], 700_000)
+    assert (found.published, found.case.amount) == (["refund.requested"], 700_000)
     assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
 
 
@@ -176,7 +176,7 @@ def test_money_that_comes_for_a_refunded_certificate_is_told_once_for_each_rise(
     found = issued().tell(make.refunded(), make.captured(200_000, "P-2"))
     alert = found.only(e.PaymentWithoutCertificateAlerted)
     assert (alert.amount, alert.reason) == (200_000, "certificateRefunded")
-    assert found.tell(make.ordered(version=2)).told == []
+    assert found.tell(make.ordered(version=2)).published == []
     found.tell(make.captured(300_000, "P-3"))
     assert found.only(e.PaymentWithoutCertificateAlerted).amount == 500_000
 
@@ -194,7 +194,7 @@ def test_money_that_comes_for_a_refunded_certificate_and_goes_back_asks_a_person
 
 def test_money_that_comes_for_a_withdrawn_line_after_its_refund_has_to_go_back() -> None:
     found = issued().tell(make.returned(), make.refunded(), make.captured(200_000, "P-2"))
-    assert found.told == ["refund.requested"]
+    assert found.published == ["refund.requested"]
     assert (found.case.amount, found.status) == (200_000, Status.REFUNDED)
 
 
@@ -209,7 +209,7 @@ def test_the_refund_of_a_blocked_certificate_waits_and_is_carried_out_when_unblo
     found = issued().tell(make.block(), make.refunded())
     assert pending(found) == e.RefundReason.CERTIFICATE_BLOCKED
     found.tell(make.unblock())
-    assert (found.told, found.status) == (["audit.unblocked", "refund.completed"], Status.REFUNDED)
+    assert (found.published, found.status) == (["audit.unblocked", "refund.completed"], Status.REFUNDED)
 
 
 def test_the_refund_of_a_certificate_with_an_open_hold_asks_a_person() -> None:
@@ -224,14 +224,14 @@ def test_the_refund_of_a_spent_certificate_asks_a_person() -> None:
 
 def test_less_than_the_price_back_asks_a_person_after_seven_days() -> None:
     found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(7 * make.DAY - make.MINUTE)
-    assert found.told == []
+    assert found.published == []
     assert pending(found.wait(make.MINUTE)) == e.RefundReason.AMOUNT_MISMATCH
 
 
 def test_each_further_part_gives_the_rest_seven_days_again() -> None:
     found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(6 * make.DAY)
     found.tell(make.refunded(100_000, to={"2": 100_000})).wait(6 * make.DAY)
-    assert found.told == []
+    assert found.published == []
     assert pending(found.wait(make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
 
 
@@ -240,7 +240,7 @@ def test_a_block_does_not_give_the_rest_more_time() -> None:
     found = issued(*BOTH).tell(part).wait(make.DAY).tell(make.block())
     assert pending(found) == e.RefundReason.CERTIFICATE_BLOCKED
     found.wait(4 * make.DAY).tell(make.unblock())
-    assert found.told == ["audit.unblocked", "refund.requested"]
+    assert found.published == ["audit.unblocked", "refund.requested"]
     assert pending(found.wait(2 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
 
 
@@ -248,7 +248,7 @@ def test_what_waits_for_its_rest_asks_a_person_when_validity_ends() -> None:
     found = issued(*BOTH).wait(364 * make.DAY).tell(make.refunded(200_000, to={"2": 200_000}))
     assert found.case.state == RefundState.REQUESTED
     found.wait(make.DAY)
-    assert found.told == ["audit.expired", "refund.pendingDetails"]
+    assert found.published == ["audit.expired", "refund.pendingDetails"]
     assert found.case.reason == e.RefundReason.CERTIFICATE_EXPIRED
 
 
@@ -267,7 +267,7 @@ def test_a_returned_line_without_refund_payment_asks_a_person_after_seven_days()
 
 def test_a_refund_of_the_television_never_freezes_the_gift() -> None:
     found = issued(*BOTH).tell(make.refunded(250_000))
-    assert found.told == []
+    assert found.published == []
     assert spendable(found)
 
 
@@ -279,7 +279,7 @@ def test_the_television_s_refund_is_not_named_as_that_of_the_gift_returned_later
 
 def test_certificate_money_back_without_allocation_freezes_the_lines_it_may_mean() -> None:
     found = issued(make.gift("2"), make.gift("3")).tell(make.refunded())
-    assert (found.told, spendable(found)) == (["refund.requested"], False)
+    assert (found.published, spendable(found)) == (["refund.requested"], False)
     assert pending(found.wait(make.DAY)) == e.RefundReason.ALLOCATION_MISSING
 
 
@@ -300,7 +300,7 @@ def test_one_refund_of_two_returned_lines_is_carried_out_for_one_only() -> None:
 def test_a_later_refund_of_the_whole_order_leaves_what_is_refunded_as_it_is() -> None:
     found = issued(make.gift("2"), make.gift("3")).tell(make.returned(), make.refunded(500_000))
     assert found.status == Status.REFUNDED
-    assert found.tell(make.refunded(500_000)).told == []
+    assert found.tell(make.refunded(500_000)).published == []
 
 
 # In parts -----------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_one_refund_over_two_payments_is_one_sum_whichever_part_comes_first() ->
         found = sold().tell(make.captured(300_000, "P-1"), make.captured(200_000, "P-2"))
         assert found.status == Status.ISSUED
         found.tell(first)
-        assert (found.told, found.case.amount) == (["refund.requested"], first.amount)
+        assert (found.published, found.case.amount) == (["refund.requested"], first.amount)
         found.tell(second)
         event = found.only(e.RefundCompleted)
         assert (event.refund_id, event.amount, found.status) == ("r-1", 500_000, Status.REFUNDED)
@@ -337,7 +337,7 @@ def test_a_part_of_a_refund_in_another_currency_asks_a_person_whichever_part_com
 
 def test_capture_refund_and_return_looked_at_once_refund_it() -> None:
     found = sold().hear(make.captured(), make.refunded(to=TO_THE_LINE))
-    assert found.told == ["refund.completed", "issue.released"]
+    assert found.published == ["refund.completed", "issue.released"]
     assert found.all(e.NotificationRequested) == []
 
 
@@ -374,10 +374,10 @@ def test_the_smallest_money_of_a_return_is_awaited_like_any() -> None:
 
 def test_money_back_of_what_a_free_line_was_charged_is_no_refund_of_it() -> None:
     found = of_price(0).tell(make.captured(1, to={"2": 1}), make.refunded(1, to={"2": 1}))
-    assert (found.told, found.status) == ([], Status.ISSUED)
+    assert (found.published, found.status) == ([], Status.ISSUED)
 
 
 def test_a_return_of_a_line_whose_money_is_all_back_awaits_nothing() -> None:
     found = issued().tell(make.block(), make.refunded())
     found.tell(make.resolve(found.case.refund_case_id, "reject"), make.returned())
-    assert (found.told, found.status) == ([], Status.ISSUED)
+    assert (found.published, found.status) == ([], Status.ISSUED)

@@ -13,9 +13,9 @@ TO_THE_LINE = {"2": 500_000}
 
 def test_a_refund_known_before_its_capture_never_sends_a_notification() -> None:
     found = sold().tell(make.refunded(to=TO_THE_LINE))
-    assert (found.told, found.case.state) == (["refund.requested"], RefundState.AWAITING_CAPTURE)
+    assert (found.published, found.case.state) == (["refund.requested"], RefundState.AWAITING_CAPTURE)
     found.tell(make.captured())
-    assert found.told == ["refund.completed", "issue.released"]
+    assert found.published == ["refund.completed", "issue.released"]
     assert found.all(e.NotificationRequested) == []
 
 
@@ -36,7 +36,7 @@ def test_a_refund_without_capture_asks_a_person_after_a_day_who_may_only_approve
 def test_an_approved_refund_before_issue_leaves_nothing_to_ask(messages: tuple[m.Message, ...]) -> None:
     found = sold().tell(*messages).wait(make.DAY)
     found.tell(make.resolve(found.case.refund_case_id))
-    assert found.told == ["refund.resolved", "refund.completed", "issue.released"]
+    assert found.published == ["refund.resolved", "refund.completed", "issue.released"]
 
 
 def test_an_approved_refund_in_another_currency_waits_for_a_capture() -> None:
@@ -47,7 +47,7 @@ def test_an_approved_refund_in_another_currency_waits_for_a_capture() -> None:
 
 def test_capture_and_refund_known_before_the_order_release_it_at_once() -> None:
     found = reserved().tell(make.captured(), make.refunded(), make.ordered())
-    assert found.told == ["issue.ordered", "refund.completed", "issue.released"]
+    assert found.published == ["issue.ordered", "refund.completed", "issue.released"]
     assert found.status == Status.AVAILABLE
 
 
@@ -81,7 +81,10 @@ def test_the_smallest_money_before_issue_is_awaited_like_any(
 
 def test_the_smallest_capture_before_issue_is_refunded_like_any() -> None:
     found = sold().tell(make.captured(1), make.refunded(1))
-    assert (found.told, found.only(e.RefundCompleted).amount) == (["refund.completed", "issue.released"], 1)
+    assert (found.published, found.only(e.RefundCompleted).amount) == (
+        ["refund.completed", "issue.released"],
+        1,
+    )
 
 
 def test_a_part_back_before_issue_waits_seven_days_for_the_rest() -> None:
@@ -89,7 +92,7 @@ def test_a_part_back_before_issue_waits_seven_days_for_the_rest() -> None:
     assert found.only(e.RefundRequested).awaiting == e.Awaited.REST
     assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
     found.tell(make.refunded(200_000, to={"2": 200_000}))
-    assert found.told == ["refund.completed", "issue.released"]
+    assert found.published == ["refund.completed", "issue.released"]
 
 
 def test_a_refund_that_names_no_line_waits_a_day_for_its_allocation() -> None:
@@ -103,6 +106,6 @@ def test_a_case_closes_by_itself_when_the_refund_turns_out_to_mean_another_line(
     found = sold(*two).tell(make.captured(400_000), make.refunded(100_000))
     assert found.case.is_open
     found.tell(make.captured(100_000, to={"3": 100_000}), make.cancelled("3"))
-    assert found.told[0] == "refund.resolved"
+    assert found.published[0] == "refund.resolved"
     assert found.only(e.RefundResolved).resolved_by == "system"
     assert found.state.refund_state == RefundState.REJECTED

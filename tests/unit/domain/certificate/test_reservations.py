@@ -16,7 +16,7 @@ from tests.unit.domain.certificate.certificates import Certificate, reserved, so
 def test_an_available_certificate_is_reserved_for_a_channel() -> None:
     found = Certificate().tell(make.reserve())
     assert found.status == Status.RESERVED
-    assert found.told == ["issue.reserved"]
+    assert found.published == ["issue.reserved"]
     assert found.state.sale_channel == "im"
 
 
@@ -39,7 +39,7 @@ def reserved_until(found: Certificate) -> object:
 def test_a_reservation_is_extended_without_a_public_event() -> None:
     found = reserved()
     found.clock += 20 * make.MINUTE
-    assert found.tell(make.extended()).told == []
+    assert found.tell(make.extended()).published == []
     assert reserved_until(found) == make.NOON + 50 * make.MINUTE
 
 
@@ -92,9 +92,9 @@ def test_a_reservation_extended_in_the_meantime_does_not_run_out() -> None:
     found.clock += make.MINUTE
     found.tell(make.extended())
     found.clock += 29 * make.MINUTE
-    assert found.tell(make.lapsed()).told == []
+    assert found.tell(make.lapsed()).published == []
     assert found.status == Status.RESERVED
-    assert found.tell(make.lapsed("R-other")).told == []
+    assert found.tell(make.lapsed("R-other")).published == []
 
 
 def test_a_payment_of_an_order_not_yet_known_concerns_nobody() -> None:
@@ -107,5 +107,5 @@ def test_operations_withdraw_available_and_reserved_certificates() -> None:
     for found in (Certificate(), reserved()):
         found.tell(make.retire())
         assert found.status == Status.RETIRED
-        assert found.told == ["audit.retired"]
+        assert found.published == ["audit.retired"]
         assert found.state.reservation is None or found.state.reservation.ended

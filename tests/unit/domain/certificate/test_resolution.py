@@ -43,7 +43,7 @@ def counted(found: Certificate) -> tuple[int, int, int]:
 
 def test_approving_takes_the_lesser_of_worth_and_balance() -> None:
     found = decide(spent(100_000).tell(make.refunded()))
-    assert found.told == ["refund.resolved", "refund.completed"]
+    assert found.published == ["refund.resolved", "refund.completed"]
     assert counted(found) == (500_000, 400_000, 100_000)
     event = found.only(e.RefundResolved)
     assert (event.decision, event.amount, event.uncovered) == ("approve", 400_000, 100_000)
@@ -56,7 +56,7 @@ def test_approving_a_part_takes_its_worth_and_the_certificate_works_on_with_the_
     found = decide(part_back().wait(7 * make.DAY))
     assert counted(found) == (200_000, 200_000, 0)
     assert (found.status, found.state.balance, spendable(found)) == (Status.ISSUED, 300_000, True)
-    assert found.tell(make.hold(300_000)).told == ["redemption.authorized"]
+    assert found.tell(make.hold(300_000)).published == ["redemption.authorized"]
 
 
 def test_the_worth_of_a_part_of_a_discounted_price_is_that_part_of_the_nominal_rounded_up() -> None:
@@ -179,13 +179,13 @@ def test_what_is_approved_before_its_money_stays_frozen_until_it_comes(
     begin: Callable[[], Certificate],
 ) -> None:
     found = decide(begin())
-    assert found.told == ["refund.resolved"]
+    assert found.published == ["refund.resolved"]
     event = found.only(e.RefundResolved)
     assert (event.decision, event.amount, event.uncovered) == ("approve", 500_000, 0)
     assert (found.state.balance, spendable(found)) == (500_000, False)
     assert found.state.refund_state == RefundState.REQUESTED
     found.tell(make.refunded(to=TO_THE_LINE))
-    assert found.told == ["refund.completed"]
+    assert found.published == ["refund.completed"]
     assert (found.status, found.only(e.RefundCompleted).taken) == (Status.REFUNDED, 500_000)
 
 
@@ -222,7 +222,7 @@ def test_all_is_taken_when_the_full_price_comes_whatever_was_approved() -> None:
 
 def test_all_is_taken_when_the_rest_of_the_price_comes_whatever_was_approved() -> None:
     found = decide(part_back())
-    assert (found.state.balance, found.tell(make.returned()).told) == (300_000, ["refund.requested"])
+    assert (found.state.balance, found.tell(make.returned()).published) == (300_000, ["refund.requested"])
     decide(found, amount=1).tell(make.refunded(300_000, to={"2": 300_000}))
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.taken, event.uncovered, found.status) == (
@@ -237,17 +237,17 @@ def test_all_is_taken_only_when_no_hold_is_open_any_more() -> None:
     found = decide(returned(make.hold())).tell(make.refunded(to=TO_THE_LINE))
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
     found.tell(make.unhold())
-    assert found.told == ["redemption.voided", "refund.completed"]
+    assert found.published == ["redemption.voided", "refund.completed"]
     assert (found.status, found.only(e.RefundCompleted).taken) == (Status.REFUNDED, 500_000)
 
 
 def test_approved_money_that_does_not_come_is_asked_about_again_after_seven_days() -> None:
     found = decide(pending()).wait(7 * make.DAY - make.MINUTE)
-    assert found.told == []
+    assert found.published == []
     found.wait(make.MINUTE)
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REFUND_PAYMENT_MISSING
     assert found.only(e.RefundPendingDetails).allowed_decisions == ("approve", "reject")
-    assert found.wait(make.DAY).told == ["alert.refundStuck"]
+    assert found.wait(make.DAY).published == ["alert.refundStuck"]
     assert found.only(e.RefundStuckAlerted).attempt == 1
     found.tell(make.refunded(to=TO_THE_LINE))
     assert found.status == Status.REFUNDED
@@ -256,7 +256,7 @@ def test_approved_money_that_does_not_come_is_asked_about_again_after_seven_days
 def test_the_clock_of_a_case_begins_anew_with_an_approval() -> None:
     found = pending().wait(10 * make.DAY)
     assert found.all(e.RefundStuckAlerted)[-1].attempt == 3
-    assert decide(found).wait(7 * make.DAY).told == ["refund.pendingDetails"]
+    assert decide(found).wait(7 * make.DAY).published == ["refund.pendingDetails"]
     assert found.wait(make.DAY).only(e.RefundStuckAlerted).attempt == 1
 
 
@@ -264,27 +264,27 @@ def test_an_approval_that_is_repeated_is_told_once_and_moves_no_promise() -> Non
     """As when the answer to the first was lost, or the first of two persons did not hear of the second."""
     found = decide(returned())
     until = found.case.waits_until
-    assert decide(found.wait(make.DAY)).told == []
-    assert decide(found, amount=500_000).told == []
-    assert found.tell(make.resolve(found.case.refund_case_id, "approve", by="support-2")).told == []
+    assert decide(found.wait(make.DAY)).published == []
+    assert decide(found, amount=500_000).published == []
+    assert found.tell(make.resolve(found.case.refund_case_id, "approve", by="support-2")).published == []
     assert found.case.waits_until == until
 
 
 def test_another_amount_is_another_approval() -> None:
     found = decide(returned())
-    assert decide(found, amount=400_000).told == ["refund.resolved"]
+    assert decide(found, amount=400_000).published == ["refund.resolved"]
     assert found.case.approved == 400_000
 
 
 def test_an_approval_is_made_anew_once_its_money_is_overdue() -> None:
     found = decide(decide(returned()).wait(7 * make.DAY))
-    assert found.told == ["refund.resolved"]
+    assert found.published == ["refund.resolved"]
     assert found.case.waits_until == found.clock + 7 * make.DAY
 
 
 def test_what_was_approved_may_still_be_rejected_before_its_money() -> None:
     found = decide(decide(returned()), "reject")
-    assert (found.told, spendable(found)) == (["refund.resolved"], True)
+    assert (found.published, spendable(found)) == (["refund.resolved"], True)
 
 
 def test_an_approved_case_closes_by_itself_when_the_line_is_back_in_the_order() -> None:
@@ -299,7 +299,7 @@ def test_an_approved_case_closes_by_itself_when_the_line_is_back_in_the_order() 
 
 def test_rejecting_lets_the_certificate_work_again_and_leaves_all_that_is_back_uncovered() -> None:
     found = decide(spent(100_000).tell(make.refunded()), "reject")
-    assert found.told == ["refund.resolved", "refund.completed"]
+    assert found.published == ["refund.resolved", "refund.completed"]
     assert counted(found) == (500_000, 0, 500_000)
     event = found.only(e.RefundResolved)
     assert (event.decision, event.amount, event.uncovered) == ("reject", 0, 500_000)
@@ -318,17 +318,17 @@ def test_an_amount_that_a_rejection_names_counts_for_nothing_in_the_order_s_curr
 
 def test_rejecting_before_the_money_is_back_leaves_nothing_uncovered() -> None:
     found = decide(pending(), "reject")
-    assert found.told == ["refund.resolved"]
+    assert found.published == ["refund.resolved"]
     assert found.only(e.RefundResolved).uncovered == 0
     assert spendable(found)
-    assert found.wait(60 * make.DAY).told == []
+    assert found.wait(60 * make.DAY).published == []
 
 
 def test_rejecting_the_part_of_a_return_that_is_back_ends_the_wait_for_the_rest() -> None:
     found = returned().tell(make.refunded(200_000, "r-1", to={"2": 200_000})).wait(7 * make.DAY)
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.AMOUNT_MISMATCH
     assert counted(decide(found, "reject")) == (200_000, 0, 200_000)
-    assert (found.told, spendable(found)) == (["refund.resolved", "refund.completed"], True)
+    assert (found.published, spendable(found)) == (["refund.resolved", "refund.completed"], True)
 
 
 def test_the_refund_of_a_rejected_return_that_comes_after_all_is_a_case_of_its_own() -> None:
@@ -341,21 +341,21 @@ def test_the_refund_of_a_rejected_return_that_comes_after_all_is_a_case_of_its_o
 def test_a_rejected_return_that_is_told_once_more_is_a_case_again() -> None:
     for again in (make.cancelled(version=3), make.returned(version=3), make.cancelled("2", version=3)):
         found = decide(returned(), "reject").tell(again)
-        assert (found.told, spendable(found)) == (["refund.requested"], False)
-    assert decide(returned(), "reject").tell(make.returned("1", version=3)).told == []
+        assert (found.published, spendable(found)) == (["refund.requested"], False)
+    assert decide(returned(), "reject").tell(make.returned("1", version=3)).published == []
 
 
 def test_a_return_told_once_more_is_not_forgotten_when_the_order_is_stated_again() -> None:
     found = decide(returned(), "reject").tell(make.cancelled(version=3), make.ordered(*BOTH, version=4))
-    assert (found.told, spendable(found)) == (["error.orderConflict"], False)
+    assert (found.published, spendable(found)) == (["error.orderConflict"], False)
 
 
 def test_a_line_that_is_removed_a_second_time_is_a_case_again() -> None:
     removed = (make.ordered(make.goods(), own=None, version=version) for version in (2, 4))
     found = decide(issued(*BOTH).tell(next(removed)), "reject")
     found.tell(make.ordered(*BOTH, version=3))
-    assert found.told == []
-    assert found.tell(next(removed)).told == ["refund.requested"]
+    assert found.published == []
+    assert found.tell(next(removed)).published == ["refund.requested"]
 
 
 def test_rejecting_money_in_another_currency_leaves_the_most_that_it_may_be_worth_uncovered() -> None:
@@ -377,7 +377,7 @@ def test_a_person_may_say_what_rejected_money_in_another_currency_is_worth() -> 
 
 def test_rejecting_money_in_another_currency_that_may_mean_another_line_says_that_it_does() -> None:
     found = decide(issued(*BOTH).tell(make.refunded(6_000, currency="EUR")), "reject")
-    assert (found.told, found.only(e.RefundResolved).uncovered) == (["refund.resolved"], 0)
+    assert (found.published, found.only(e.RefundResolved).uncovered) == (["refund.resolved"], 0)
     assert spendable(found)
 
 
@@ -397,7 +397,7 @@ def test_rejecting_the_return_of_a_free_certificate_leaves_nothing_uncovered() -
     """No money went back, so that nothing is counted."""
     found = reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=0)))
     found = decide(found.tell(make.hold(), make.spending(), make.returned()), "reject")
-    assert (found.told, found.only(e.RefundResolved).uncovered) == (["refund.resolved"], 0)
+    assert (found.published, found.only(e.RefundResolved).uncovered) == (["refund.resolved"], 0)
     assert spendable(found)
 
 
@@ -419,7 +419,7 @@ def test_before_issue_a_person_may_only_approve() -> None:
 def test_before_issue_money_that_is_back_is_counted_when_approved() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(400_000, to={"2": 400_000}))
     decide(found, amount=77)
-    assert found.told == ["refund.resolved", "refund.completed", "issue.released"]
+    assert found.published == ["refund.resolved", "refund.completed", "issue.released"]
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.taken, event.uncovered, event.before_issue) == (400_000, 0, 0, True)
     assert (found.status, found.only(e.RefundResolved).amount) == (Status.AVAILABLE, 0)
@@ -427,7 +427,7 @@ def test_before_issue_money_that_is_back_is_counted_when_approved() -> None:
 
 def test_before_issue_a_part_that_is_back_leaves_the_rest_to_the_order() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
-    assert decide(found).told == ["refund.resolved", "refund.completed"]
+    assert decide(found).published == ["refund.resolved", "refund.completed"]
     assert (found.status, found.only(e.RefundCompleted).amount) == (Status.ORDERED, 100_000)
     assert found.tell(make.captured(300_000)).status == Status.ISSUED
 
@@ -435,15 +435,15 @@ def test_before_issue_a_part_that_is_back_leaves_the_rest_to_the_order() -> None
 def test_no_certificate_is_issued_for_money_that_went_back_in_another_currency() -> None:
     for foreign in (make.refunded(6_000, currency="EUR"), make.refunded(100, currency="EUR", to={"2": 100})):
         found = decide(sold().tell(make.captured(300_000), foreign))
-        assert found.told == ["refund.resolved", "refund.completed", "issue.released"]
+        assert found.published == ["refund.resolved", "refund.completed", "issue.released"]
         assert counted(found) == (300_000, 0, 0)
 
 
 def test_no_certificate_is_issued_where_money_went_back_in_another_currency_before_its_capture() -> None:
     found = decide(sold().tell(make.refunded(6_000, currency="EUR")))
-    assert found.told == ["refund.resolved", "refund.requested"]
+    assert found.published == ["refund.resolved", "refund.requested"]
     assert found.state.refund_state == RefundState.AWAITING_CAPTURE
-    assert found.tell(make.captured()).told == ["refund.completed", "issue.released"]
+    assert found.tell(make.captured()).published == ["refund.completed", "issue.released"]
 
 
 def test_before_issue_money_in_another_currency_that_may_mean_another_line_is_counted_as_none_of_ours() -> (
@@ -451,13 +451,13 @@ def test_before_issue_money_in_another_currency_that_may_mean_another_line_is_co
 ):
     found = sold(*BOTH).tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
     assert counted(decide(found, amount=300_000)) == (0, 0, 0)
-    assert found.told == ["refund.resolved", "refund.completed"]
+    assert found.published == ["refund.resolved", "refund.completed"]
     assert found.tell(make.captured(450_000)).status == Status.ISSUED
 
 
 def test_an_approval_outlives_a_change_of_what_is_awaited() -> None:
     found = decide(sold(*BOTH).tell(make.captured(600_000), make.cancelled()).wait(7 * make.DAY))
-    assert found.told == ["refund.resolved"]
+    assert found.published == ["refund.resolved"]
     found.tell(make.captured(1_000))
     assert found.only(e.RefundRequested).amount == found.case.amount
     assert found.tell(make.refunded(1, to={"2": 1})).only(e.RefundCompleted).amount == 1

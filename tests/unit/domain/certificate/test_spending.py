@@ -19,7 +19,7 @@ def money(found: Certificate) -> tuple[int, int]:
 
 def uncovered(found: Certificate) -> RejectionReason:
     """The goods have left and the certificate does not pay: why."""
-    assert found.told == UNCOVERED
+    assert found.published == UNCOVERED
     rejected, alert = found.only(e.RedemptionRejected), found.only(e.RedemptionUncoveredAlerted)
     assert alert.reason == rejected.reason.value
     same = ("redemption_id", "amount", "order_id", "payment_id", "foreign_currency")
@@ -37,33 +37,33 @@ def test_a_capture_spends_the_hold() -> None:
     event = found.only(e.RedemptionCaptured)
     assert (event.redemption_id, event.amount) == ("D-1", 100_000)
     assert (event.order_id, event.payment_id) == ("POS-5", "P-5")
-    assert found.told == ["redemption.captured"]
+    assert found.published == ["redemption.captured"]
     assert (found.status, money(found)) == (Status.PARTIALLY_REDEEMED, (400_000, 0))
 
 
 def test_a_capture_below_the_hold_frees_the_rest() -> None:
     found = issued().tell(make.hold(), make.spending(amount=60_000))
-    assert (found.told, money(found)) == (["redemption.captured"], (440_000, 0))
+    assert (found.published, money(found)) == (["redemption.captured"], (440_000, 0))
 
 
 def test_a_capture_above_the_hold_is_rejected_and_the_hold_stays_until_it_lapses() -> None:
     found = issued().tell(make.hold(), make.spending(amount=100_001))
     assert (uncovered(found), money(found)) == (RejectionReason.EXCEEDS_HOLD, (400_000, 100_000))
-    assert found.wait(make.HOUR).told == ["redemption.voided"]
+    assert found.wait(make.HOUR).published == ["redemption.voided"]
     assert money(found) == (500_000, 0)
 
 
 def test_a_capture_is_a_fact_even_when_blocked_or_a_refund_is_open() -> None:
     for message in (make.block(), make.refunded(currency="EUR"), make.returned()):
         found = issued().tell(make.hold(), message, make.spending())
-        assert "redemption.captured" in found.told
+        assert "redemption.captured" in found.published
         assert money(found) == (400_000, 0)
 
 
 def test_a_capture_after_the_hold_lapsed_spends_what_the_balance_allows() -> None:
     found = issued().tell(make.hold()).wait(make.HOUR)
     found.tell(make.spending(redemption_id="D-1"))
-    assert (found.told, money(found)) == (["redemption.captured"], (400_000, 0))
+    assert (found.published, money(found)) == (["redemption.captured"], (400_000, 0))
     assert found.only(e.RedemptionCaptured).redemption_id == "D-1"
 
 
@@ -107,11 +107,11 @@ def test_a_hold_that_was_given_back_is_used_up(void: m.Message) -> None:
 def test_a_used_hold_is_for_a_channel_that_needs_none_like_a_purchase_without_one() -> None:
     found = issued(terms=DIRECT).tell(make.hold(150_000), make.spending(amount=150_000, redemption_id="D-1"))
     found.tell(make.spending(amount=200_000, redemption_id="D-1"))
-    assert (found.told, money(found)) == (["redemption.captured"], (150_000, 0))
+    assert (found.published, money(found)) == (["redemption.captured"], (150_000, 0))
     assert (
         uncovered(found.tell(make.spending(amount=1, redemption_id="D-1"))) == RejectionReason.HOLD_REQUIRED
     )
-    assert found.tell(make.spending("refunded", 350_000, "D-1")).told == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", 350_000, "D-1")).published == ["redemption.restored"]
     assert money(found) == (500_000, 0)
 
 
@@ -120,7 +120,7 @@ def test_a_lapsed_hold_is_spent_once_and_up_to_what_was_held() -> None:
     assert uncovered(found.tell(make.spending(amount=100_001, redemption_id="D-1"))) == (
         RejectionReason.EXCEEDS_HOLD
     )
-    assert found.tell(make.spending(amount=60_000, redemption_id="D-1")).told == ["redemption.captured"]
+    assert found.tell(make.spending(amount=60_000, redemption_id="D-1")).published == ["redemption.captured"]
     assert uncovered(found.tell(make.spending(amount=40_000, redemption_id="D-1"))) == (
         RejectionReason.HOLD_REQUIRED
     )
@@ -147,7 +147,7 @@ OF_ANOTHER = [
 def test_another_channel_or_order_cannot_spend_a_hold(other: dict[str, str]) -> None:
     found = issued(terms=DIRECT).tell(make.hold(), make.spending(redemption_id="D-1", **other))
     assert (uncovered(found), money(found)) == (RejectionReason.NOT_THE_HOLDER, (400_000, 100_000))
-    assert found.tell(make.spending(redemption_id="D-1")).told == ["redemption.captured"]
+    assert found.tell(make.spending(redemption_id="D-1")).published == ["redemption.captured"]
 
 
 @pytest.mark.parametrize("other", OF_ANOTHER)
@@ -177,7 +177,7 @@ def test_another_channel_or_order_gives_nothing_back(kind: str, other: dict[str,
     for found in (held, spent(100_000)):
         before = found.state
         found.tell(make.spending(kind, redemption_id="D-1", **other))
-        assert found.told == ["error.unexpectedEvent"]
+        assert found.published == ["error.unexpectedEvent"]
         assert found.only(e.UnexpectedMessage).reason == "notTheHolder"
         assert found.state == before
 
@@ -185,7 +185,7 @@ def test_another_channel_or_order_gives_nothing_back(kind: str, other: dict[str,
 @pytest.mark.parametrize("other", OF_ANOTHER)
 def test_an_authorisation_of_another_is_refused_and_nobody_is_woken(other: dict[str, str]) -> None:
     found = issued().tell(make.hold(), make.spending("authorized", redemption_id="D-1", **other))
-    assert found.told == ["redemption.rejected"]
+    assert found.published == ["redemption.rejected"]
     assert found.only(e.RedemptionRejected).reason == RejectionReason.NOT_THE_HOLDER
     assert found.state.redemptions[0].payment_id is None
 
@@ -211,7 +211,7 @@ def test_a_capture_under_an_unknown_redemption_is_one_without_a_hold() -> None:
 
 def test_a_configured_channel_spends_without_a_hold_up_to_its_cap() -> None:
     found = issued(terms=DIRECT).tell(make.spending(amount=200_000))
-    assert (found.told, money(found)) == (["redemption.captured"], (300_000, 0))
+    assert (found.published, money(found)) == (["redemption.captured"], (300_000, 0))
     assert found.state.redemptions[0].redemption_id == found.only(e.RedemptionCaptured).redemption_id
     assert uncovered(found.tell(make.spending(amount=200_001))) == RejectionReason.HOLD_REQUIRED
 
@@ -219,10 +219,10 @@ def test_a_configured_channel_spends_without_a_hold_up_to_its_cap() -> None:
 def test_a_purchase_without_a_hold_that_is_captured_in_parts_is_capped_as_a_whole() -> None:
     found = issued(terms=DIRECT).tell(make.spending(amount=150_000))
     assert uncovered(found.tell(make.spending(amount=50_001))) == RejectionReason.HOLD_REQUIRED
-    assert found.tell(make.spending(amount=50_000)).told == ["redemption.captured"]
+    assert found.tell(make.spending(amount=50_000)).published == ["redemption.captured"]
     assert uncovered(found.tell(make.spending(amount=1))) == RejectionReason.HOLD_REQUIRED
     found.tell(make.spending("refunded", 60_000))
-    assert found.tell(make.spending(amount=60_000)).told == ["redemption.captured"]
+    assert found.tell(make.spending(amount=60_000)).published == ["redemption.captured"]
     assert money(found) == (300_000, 0)
 
 
@@ -241,7 +241,7 @@ def test_another_channel_does_not_spend_without_a_hold() -> None:
 def test_direct_spending_keeps_the_redemption_that_the_channel_names() -> None:
     found = issued(terms=DIRECT).tell(make.spending(redemption_id="D-7"))
     assert found.only(e.RedemptionCaptured).redemption_id == "D-7"
-    assert found.tell(make.spending("refunded", redemption_id="D-7")).told == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", redemption_id="D-7")).published == ["redemption.restored"]
 
 
 def test_direct_spending_is_refused_as_a_hold_would_be() -> None:
@@ -279,7 +279,7 @@ def test_a_hold_that_was_given_back_is_not_meant_by_a_payment_of_the_order() -> 
 def test_of_two_holds_of_an_order_a_payment_has_to_name_one() -> None:
     found = issued().tell(make.hold(), make.hold(100_000, "D-2"))
     assert uncovered(found.tell(make.spending())) == RejectionReason.HOLD_REQUIRED
-    assert found.tell(make.spending(redemption_id="D-2")).told == ["redemption.captured"]
+    assert found.tell(make.spending(redemption_id="D-2")).published == ["redemption.captured"]
 
 
 def test_a_payment_is_known_again_by_its_id() -> None:
@@ -306,22 +306,22 @@ def test_a_payment_under_which_it_was_spent_again_gives_the_latest_back() -> Non
 
 def test_an_authorisation_refers_to_a_hold_and_changes_nothing() -> None:
     found = issued().tell(make.hold(), make.spending("authorized"))
-    assert (found.told, money(found)) == ([], (400_000, 100_000))
+    assert (found.published, money(found)) == ([], (400_000, 100_000))
     assert found.state.redemptions[0].payment_id == "P-5"
 
 
 def test_an_authorisation_never_makes_a_hold() -> None:
     found = issued().tell(make.spending("authorized"))
-    assert (found.told, money(found)) == (["redemption.rejected"], (500_000, 0))
+    assert (found.published, money(found)) == (["redemption.rejected"], (500_000, 0))
     assert found.only(e.RedemptionRejected).reason == RejectionReason.HOLD_REQUIRED
-    assert issued(terms=DIRECT).tell(make.spending("authorized")).told == []
+    assert issued(terms=DIRECT).tell(make.spending("authorized")).published == []
 
 
 def test_a_void_gives_the_hold_back() -> None:
     found = issued().tell(make.hold(), make.spending("voided"))
     event = found.only(e.RedemptionVoided)
     assert (event.reason, event.amount, event.payment_id) == ("paymentVoided", 100_000, "P-5")
-    assert (found.told, money(found)) == (["redemption.voided"], (500_000, 0))
+    assert (found.published, money(found)) == (["redemption.voided"], (500_000, 0))
 
 
 def test_a_void_of_what_has_ended_or_never_was_changes_nothing() -> None:
@@ -331,7 +331,7 @@ def test_a_void_of_what_has_ended_or_never_was_changes_nothing() -> None:
         issued().tell(make.hold()).wait(make.HOUR),
     ):
         found.tell(make.spending("voided", redemption_id="D-1"))
-        assert (found.told, money(found)) == ([], (500_000, 0))
+        assert (found.published, money(found)) == ([], (500_000, 0))
 
 
 def test_support_reads_in_words_why_a_payment_was_unexpected() -> None:
@@ -355,7 +355,7 @@ def test_support_reads_in_words_why_a_payment_was_unexpected() -> None:
 
 def test_what_was_captured_is_refunded_and_not_voided() -> None:
     found = spent(100_000).tell(make.spending("voided"))
-    assert found.told == ["error.unexpectedEvent"]
+    assert found.published == ["error.unexpectedEvent"]
     assert found.only(e.UnexpectedMessage).reason == "redemptionCaptured"
     assert money(found) == (400_000, 0)
 
@@ -367,7 +367,7 @@ def test_a_refund_of_the_purchase_restores_the_balance() -> None:
     found = spent(100_000).tell(make.spending("refunded", 40_000))
     event = found.only(e.RedemptionRestored)
     assert (event.redemption_id, event.amount, event.payment_id) == ("D-1", 40_000, "P-5")
-    assert (found.told, money(found)) == (["redemption.restored"], (440_000, 0))
+    assert (found.published, money(found)) == (["redemption.restored"], (440_000, 0))
 
 
 def test_never_more_is_restored_than_the_redemption_spent() -> None:
@@ -381,15 +381,15 @@ def test_never_more_is_restored_than_the_redemption_spent() -> None:
         (1, "D-9", "POS-5"),
     ):
         found.tell(make.spending("refunded", amount, redemption, order_id=order_id))
-        assert found.told == ["error.unexpectedEvent"]
+        assert found.published == ["error.unexpectedEvent"]
         assert found.only(e.UnexpectedMessage).reason == "restoreExceedsSpent"
     assert money(found) == (360_000, 0)
-    assert found.tell(make.spending("refunded", 40_000, "D-1")).told == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", 40_000, "D-1")).published == ["redemption.restored"]
 
 
 def test_a_hold_that_was_not_spent_is_not_restored() -> None:
     found = issued().tell(make.hold(), make.spending("refunded"))
-    assert found.told == ["error.unexpectedEvent"]
+    assert found.published == ["error.unexpectedEvent"]
 
 
 def test_a_restore_in_another_currency_is_unexpected() -> None:
@@ -399,7 +399,7 @@ def test_a_restore_in_another_currency_is_unexpected() -> None:
 
 def test_a_restore_onto_a_blocked_certificate_is_a_fact() -> None:
     found = spent(100_000).tell(make.block(), make.spending("refunded"))
-    assert (found.told, money(found)) == (["redemption.restored"], (500_000, 0))
+    assert (found.published, money(found)) == (["redemption.restored"], (500_000, 0))
 
 
 def refunded_by_a_person() -> Certificate:
@@ -425,7 +425,7 @@ def test_a_restore_onto_a_refunded_or_expired_certificate_is_a_case_for_support(
     found = begin()
     before = found.status, money(found)
     found.tell(make.spending("refunded"))
-    assert found.told == ["alert.redemptionUncovered"]
+    assert found.published == ["alert.redemptionUncovered"]
     alert = found.only(e.RedemptionUncoveredAlerted)
     assert (alert.reason, alert.redemption_id, alert.amount) == (reason, "D-1", 100_000)
     assert (found.status, money(found)) == before
@@ -454,18 +454,21 @@ def test_a_refund_that_waited_for_a_hold_is_carried_out_when_that_ends(end: m.Me
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
     found.clock += make.HOUR
     found.tell(end)
-    assert found.told == ["redemption.voided", "refund.completed"]
+    assert found.published == ["redemption.voided", "refund.completed"]
     assert (found.status, money(found)) == (Status.REFUNDED, (0, 0))
 
 
 def test_a_refund_that_waited_for_a_hold_asks_a_person_once_that_is_spent() -> None:
     found = issued().tell(make.hold(), make.refunded(), make.spending())
-    assert found.told == ["redemption.captured", "refund.pendingDetails"]
+    assert found.published == ["redemption.captured", "refund.pendingDetails"]
     assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_a_refund_of_what_was_spent_is_carried_out_once_all_of_it_is_restored() -> None:
     found = spent(100_000).tell(make.refunded())
-    assert found.tell(make.spending("refunded", 40_000)).told == ["redemption.restored"]
-    assert found.tell(make.spending("refunded", 60_000)).told == ["redemption.restored", "refund.completed"]
+    assert found.tell(make.spending("refunded", 40_000)).published == ["redemption.restored"]
+    assert found.tell(make.spending("refunded", 60_000)).published == [
+        "redemption.restored",
+        "refund.completed",
+    ]
     assert found.status == Status.REFUNDED

@@ -53,9 +53,9 @@ def test_a_part_of_the_order_back_does_not_remove_every_card_of_it() -> None:
 def test_a_till_that_sends_its_day_again_doubles_nothing() -> None:
     day = (make.ordered(*BOTH), make.captured(750_000), make.returned("1"), make.refunded(250_000, "r-1"))
     found = reserved().tell(*day)
-    state, told = found.state, len(found.events)
+    state, published = found.state, len(found.events)
     found.tell(*day).tell(*day)
-    assert (found.state, len(found.events)) == (state, told)
+    assert (found.state, len(found.events)) == (state, published)
 
 
 def test_a_payment_that_came_before_its_order_is_not_lost() -> None:
@@ -73,7 +73,7 @@ def test_a_stale_save_does_not_overwrite_paid() -> None:
 def test_a_wrong_currency_is_not_accepted() -> None:
     found = sold().tell(make.captured(currency="KZT"))
     assert found.status == Status.ORDERED
-    assert reserved().tell(make.ordered(currency="KZT")).told == ["error.orderConflict"]
+    assert reserved().tell(make.ordered(currency="KZT")).published == ["error.orderConflict"]
 
 
 def test_a_purchased_card_already_spent_is_not_refunded_by_itself() -> None:
@@ -91,21 +91,21 @@ def test_an_expired_card_is_not_announced_or_refunded_by_itself() -> None:
 
 def test_two_checkouts_do_not_spend_one_balance() -> None:
     found = issued().tell(make.hold(300_000, "D-1"), make.hold(300_000, "D-2", order_id="POS-6"))
-    assert found.told == ["redemption.rejected"]
+    assert found.published == ["redemption.rejected"]
     found.tell(make.spending(amount=300_000, redemption_id="D-1"))
     found.tell(make.spending(amount=300_000, redemption_id="D-2", payment_id="P-6", order_id="POS-6"))
-    assert found.told == ["redemption.rejected", "alert.redemptionUncovered"]
+    assert found.published == ["redemption.rejected", "alert.redemptionUncovered"]
     assert (found.state.balance, len(found.all(e.RedemptionCaptured))) == (200_000, 1)
 
 
 def test_a_refund_racing_a_redemption_has_one_outcome() -> None:
     refund_first = issued().tell(make.refunded(), make.hold())
     assert refund_first.status == Status.REFUNDED
-    assert refund_first.told == ["redemption.rejected"]
+    assert refund_first.published == ["redemption.rejected"]
     hold_first = issued().tell(make.hold(), make.refunded())
     assert hold_first.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
     spent_first = issued().tell(make.hold(), make.refunded(), make.spending())
-    assert spent_first.told == ["redemption.captured", "refund.pendingDetails"]
+    assert spent_first.published == ["redemption.captured", "refund.pendingDetails"]
     assert spent_first.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
 
 
@@ -126,9 +126,9 @@ def test_the_balance_is_restored_on_a_cancelled_spend() -> None:
 def test_an_expired_card_does_not_pay() -> None:
     found = issued()
     found.clock += 365 * make.DAY  # its deadline is not told yet
-    assert found.tell(make.hold()).told == ["redemption.rejected"]
+    assert found.tell(make.hold()).published == ["redemption.rejected"]
     found.wait(make.HOUR).tell(make.spending())
-    assert found.told == ["redemption.rejected", "alert.redemptionUncovered"]
+    assert found.published == ["redemption.rejected", "alert.redemptionUncovered"]
     assert found.all(e.RedemptionCaptured) == []
 
 

@@ -24,18 +24,18 @@ def test_validity_was_promised_and_does_not_end_early() -> None:
 
 def test_a_hold_made_in_time_survives_the_validity_s_end_and_the_unheld_rest_is_breakage() -> None:
     found = with_a_hold_over_the_end()
-    assert found.told == ["audit.expired"]
+    assert found.published == ["audit.expired"]
     assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 100_000)
     assert found.only(e.Expired).breakage == 400_000
 
 
 def test_a_hold_that_survived_may_be_captured_and_what_it_frees_is_breakage_too() -> None:
     found = with_a_hold_over_the_end().tell(make.spending(amount=60_000))
-    assert found.told == ["redemption.captured", "audit.expired"]
+    assert found.published == ["redemption.captured", "audit.expired"]
     assert found.only(e.Expired) == e.Expired(reason="holdEnded", by="system", breakage=40_000)
     assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 0)
     assert with_a_hold_over_the_end().tell(make.spending(amount=99_999)).only(e.Expired).breakage == 1
-    assert with_a_hold_over_the_end().tell(make.spending()).told == ["redemption.captured"]
+    assert with_a_hold_over_the_end().tell(make.spending()).published == ["redemption.captured"]
 
 
 def test_a_hold_that_survived_and_is_given_back_or_lapses_is_breakage_too() -> None:
@@ -44,7 +44,7 @@ def test_a_hold_that_survived_and_is_given_back_or_lapses_is_breakage_too() -> N
         with_a_hold_over_the_end().tell(make.spending("voided")),
         with_a_hold_over_the_end().wait(make.HOUR),
     ):
-        assert found.told == ["redemption.voided", "audit.expired"]
+        assert found.published == ["redemption.voided", "audit.expired"]
         assert found.only(e.Expired).breakage == 100_000
         assert (found.status, found.state.balance, found.state.held) == (Status.EXPIRED, 0, 0)
 
@@ -52,7 +52,7 @@ def test_a_hold_that_survived_and_is_given_back_or_lapses_is_breakage_too() -> N
 def test_validity_ends_of_what_is_left_of_a_spent_certificate() -> None:
     found = spent(100_000).wait(365 * make.DAY)
     assert (found.status, found.only(e.Expired).breakage) == (Status.EXPIRED, 400_000)
-    assert spent(500_000).wait(365 * make.DAY).told == []
+    assert spent(500_000).wait(365 * make.DAY).published == []
 
 
 def test_validity_ends_while_blocked_or_while_a_refund_waits() -> None:
@@ -76,14 +76,14 @@ def test_nothing_is_due_of_a_certificate_in_the_pool_or_finished() -> None:
 
 def test_a_block_is_told_once_and_shown_as_the_status() -> None:
     found = issued().tell(make.block())
-    assert (found.told, found.state.shown_status) == (["audit.blocked"], "blocked")
-    assert found.tell(make.block()).told == []
+    assert (found.published, found.state.shown_status) == (["audit.blocked"], "blocked")
+    assert found.tell(make.block()).published == []
 
 
 def test_unblocking_restores_what_was() -> None:
     found = issued().tell(make.block(), make.unblock())
-    assert (found.told, found.state.shown_status) == (["audit.unblocked"], "issued")
-    assert found.tell(make.unblock()).told == []
+    assert (found.published, found.state.shown_status) == (["audit.unblocked"], "issued")
+    assert found.tell(make.unblock()).published == []
 
 
 def test_facts_are_recorded_while_blocked() -> None:
@@ -93,21 +93,21 @@ def test_facts_are_recorded_while_blocked() -> None:
 
 def test_clocks_run_while_blocked() -> None:
     found = issued().tell(make.hold(), make.block()).wait(make.HOUR)
-    assert (found.told, found.state.balance) == (["redemption.voided"], 500_000)
+    assert (found.published, found.state.balance) == (["redemption.voided"], 500_000)
     found = issued(make.goods(), make.gift()).tell(make.returned(), make.block()).wait(7 * make.DAY)
-    assert found.told == ["refund.pendingDetails"]
+    assert found.published == ["refund.pendingDetails"]
 
 
 def test_unblocking_lets_spending_go_on() -> None:
     found = issued().tell(make.block(), make.hold())
-    assert found.told == ["redemption.rejected"]
-    assert found.tell(make.unblock(), make.hold()).told == ["redemption.authorized"]
+    assert found.published == ["redemption.rejected"]
+    assert found.tell(make.unblock(), make.hold()).published == ["redemption.authorized"]
 
 
 def test_what_is_not_sold_is_retired() -> None:
     for found in (Certificate(), reserved()):
         found.tell(make.retire())
-        assert (found.told, found.status, found.state.balance) == (["audit.retired"], Status.RETIRED, 0)
+        assert (found.published, found.status, found.state.balance) == (["audit.retired"], Status.RETIRED, 0)
 
 
 def test_what_is_sold_is_blocked_instead_as_a_person_would() -> None:
@@ -116,13 +116,13 @@ def test_what_is_sold_is_blocked_instead_as_a_person_would() -> None:
         found.tell(make.retire())
         assert found.only(e.Blocked) == e.Blocked(reason="misprint", by="ops-1")
         assert (found.status, found.state.shown_status) == (before, "blocked")
-        assert found.tell(make.retire()).told == []
+        assert found.tell(make.retire()).published == []
 
 
 def test_what_has_ended_is_not_retired() -> None:
     for found in (issued().wait(365 * make.DAY), reserved().tell(make.retire())):
         assert found.tell(make.retire()).decision.refusal is not None
-        assert found.told == []
+        assert found.published == []
 
 
 def test_a_client_who_never_got_it_is_written_to_again() -> None:
@@ -139,7 +139,7 @@ def test_only_who_has_an_active_certificate_is_written_to_again() -> None:
     for found in (Certificate(), reserved(), sold(), issued().wait(365 * make.DAY)):
         found.tell(m.RequestNotification(requested_by="crm-1"))
         assert found.decision.refusal is not None
-        assert found.told == []
+        assert found.published == []
 
 
 def test_a_locked_number_is_told_and_its_release_names_who_and_why() -> None:
@@ -152,7 +152,7 @@ def test_a_locked_number_is_told_and_its_release_names_who_and_why() -> None:
         who="support-1", what="unlocked the number: the owner mistyped"
     )
     found.tell(m.UnlockVerification(reason="again", by="support-1", is_locked=False))
-    assert (found.told, found.decision.refusal) == ([], None)
+    assert (found.published, found.decision.refusal) == ([], None)
 
 
 @pytest.mark.parametrize(

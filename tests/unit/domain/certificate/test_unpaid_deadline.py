@@ -16,10 +16,10 @@ def due(found: Certificate) -> object:
 
 def test_an_order_without_money_is_given_up_after_72_hours() -> None:
     found = sold().wait(72 * make.HOUR - make.MINUTE)
-    assert found.told == []
+    assert found.published == []
     found.wait(make.MINUTE)
     assert found.status == Status.AVAILABLE
-    assert found.told == ["alert.unpaid", "issue.released"]
+    assert found.published == ["alert.unpaid", "issue.released"]
     assert found.only(e.Released).reason == e.ReleaseReason.UNPAID
     alert = found.only(e.UnpaidAlerted)
     assert (alert.reason, alert.captured, alert.missing) == ("nothingCaptured", 0, 500_000)
@@ -44,7 +44,7 @@ def test_an_order_paid_in_part_is_kept_and_told_of_ever_less_often() -> None:
 
 def test_the_smallest_part_keeps_the_order() -> None:
     found = sold().tell(make.captured(1)).wait(3 * make.DAY)
-    assert (found.status, found.told) == (Status.ORDERED, ["alert.unpaid"])
+    assert (found.status, found.published) == (Status.ORDERED, ["alert.unpaid"])
 
 
 def test_an_authorisation_keeps_the_order_for_seven_days() -> None:
@@ -79,7 +79,7 @@ def test_a_payment_voided_and_tried_again_keeps_the_order() -> None:
 def test_a_deadline_that_moved_in_the_meantime_does_nothing() -> None:
     found = sold().tell(make.authorized())
     found.clock += 3 * make.DAY
-    assert found.tell(m.UnpaidDeadlinePassed()).told == []
+    assert found.tell(m.UnpaidDeadlinePassed()).published == []
 
 
 def test_an_open_refund_case_waits_for_itself_not_for_payment() -> None:
@@ -87,7 +87,7 @@ def test_an_open_refund_case_waits_for_itself_not_for_payment() -> None:
     (waiting,) = deadlines(found.world.loaded(found.name), found.terms.policy)
     assert isinstance(waiting.message, m.RefundDeadlinePassed)
     found.clock += 3 * make.DAY
-    assert found.tell(m.UnpaidDeadlinePassed()).told == []
+    assert found.tell(m.UnpaidDeadlinePassed()).published == []
 
 
 def test_money_that_came_and_went_is_nothing_captured() -> None:
@@ -123,7 +123,7 @@ def test_money_of_the_television_keeps_no_certificate() -> None:
 
 def test_a_part_captured_for_certificates_alone_keeps_the_one_that_it_may_be_for() -> None:
     found = sold(make.gift("2"), make.gift("3")).tell(make.captured(500_000)).wait(3 * make.DAY)
-    assert (found.status, found.told) == (Status.ORDERED, ["alert.unpaid"])
+    assert (found.status, found.published) == (Status.ORDERED, ["alert.unpaid"])
     alert = found.only(e.UnpaidAlerted)
     assert (alert.captured, alert.missing, alert.reason) == (500_000, 500_000, "partlyCaptured")
 

@@ -10,8 +10,8 @@ TWO = (make.gift("2"), make.gift("3"))
 
 def test_a_cancellation_mended_late_still_cancels_though_another_came_since() -> None:
     found = issued(*TWO).tell(make.cancelled("3", version=3))
-    assert found.told == []
-    assert found.tell(make.cancelled("2", version=2)).told == ["refund.requested"]
+    assert found.published == []
+    assert found.tell(make.cancelled("2", version=2)).published == ["refund.requested"]
 
 
 def test_a_cancellation_mended_late_is_stale_once_the_order_was_stated_anew() -> None:
@@ -21,14 +21,14 @@ def test_a_cancellation_mended_late_is_stale_once_the_order_was_stated_anew() ->
 
 def test_a_cancellation_under_the_version_that_stated_the_order_is_news() -> None:
     found = issued(*TWO)
-    assert found.tell(make.cancelled("2", version=1)).told == ["refund.requested"]
+    assert found.tell(make.cancelled("2", version=1)).published == ["refund.requested"]
 
 
 def test_a_cancellation_told_before_its_order_is_not_forgotten() -> None:
     for cancelled in (make.cancelled(version=1), make.cancelled("2", version=1)):
         found = reserved().tell(cancelled, make.ordered(), make.captured())
         assert found.all(e.Issued) == []
-        assert (found.told, found.status) == (["refund.requested"], Status.RESERVED)
+        assert (found.published, found.status) == (["refund.requested"], Status.RESERVED)
 
 
 def test_a_price_mended_late_counts_though_another_line_was_cancelled_since() -> None:

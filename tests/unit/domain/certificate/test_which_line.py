@@ -36,7 +36,7 @@ def counted(found: Certificate) -> tuple[int, int, int]:
 def test_it_freezes_every_line_that_it_may_mean_and_asks_after_a_day() -> None:
     order = in_doubt()
     for found in order.on.values():
-        assert (found.told, spendable(found)) == (["refund.requested"], False)
+        assert (found.published, spendable(found)) == (["refund.requested"], False)
     order.wait(make.DAY)
     for found in order.on.values():
         assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALLOCATION_MISSING
@@ -50,7 +50,7 @@ def test_an_approval_that_uses_it_up_closes_the_other_case_by_itself(waits: make
     assert order["2"].status == Status.REFUNDED
     event = order["3"].only(e.RefundResolved)
     assert (event.decision, event.resolved_by, event.uncovered) == ("reject", "system", 0)
-    assert (order["3"].told, spendable(order["3"])) == (["refund.resolved"], True)
+    assert (order["3"].published, spendable(order["3"])) == (["refund.resolved"], True)
 
 
 def test_an_approval_that_leaves_some_of_it_leaves_the_other_case_for_the_rest() -> None:
@@ -59,7 +59,7 @@ def test_an_approval_that_leaves_some_of_it_leaves_the_other_case_for_the_rest()
     assert (order["2"].state.balance, spendable(order["2"])) == (200_000, True)
     assert order["3"].only(e.RefundRequested).amount == 200_000
     assert counted(order.resolve("3")) == (200_000, 200_000, 0)
-    assert order["2"].told == []
+    assert order["2"].published == []
 
 
 def test_approvals_never_add_up_to_more_than_the_refund() -> None:
@@ -77,7 +77,7 @@ def test_the_amount_of_an_approval_costs_its_part_of_the_price() -> None:
 def test_a_rejection_says_not_this_line_and_leaves_nothing_uncovered() -> None:
     order = in_doubt()
     found = order.resolve("2", "reject")
-    assert found.told == ["refund.resolved"]
+    assert found.published == ["refund.resolved"]
     event = found.only(e.RefundResolved)
     assert (event.decision, event.amount, event.uncovered) == ("reject", 0, 0)
     assert (spendable(found), spendable(order["3"])) == (True, False)
@@ -87,11 +87,11 @@ def test_if_all_are_rejected_the_last_carries_the_rest_as_uncovered() -> None:
     order = in_doubt()
     order.resolve("2", "reject")
     found = order.resolve("3", "reject")
-    assert found.told == ["refund.resolved", "refund.completed"]
+    assert found.published == ["refund.resolved", "refund.completed"]
     assert found.only(e.RefundResolved).uncovered == 500_000
     assert counted(found) == (500_000, 0, 500_000)
     assert spendable(found)
-    assert order["2"].told == []
+    assert order["2"].published == []
 
 
 def test_the_last_that_is_rejected_carries_what_approvals_left() -> None:
@@ -99,7 +99,7 @@ def test_the_last_that_is_rejected_carries_what_approvals_left() -> None:
     order.resolve("2", amount=300_000)
     order.resolve("3", "reject")
     assert counted(order.resolve("4", "reject")) == (200_000, 0, 200_000)
-    assert (order["2"].told, order["3"].told) == ([], [])
+    assert (order["2"].published, order["3"].published) == ([], [])
 
 
 def test_the_last_that_is_approved_carries_all_that_is_left() -> None:
@@ -115,11 +115,11 @@ def test_what_no_line_can_take_stays_open_with_the_last_until_somebody_says_it_i
     order = in_doubt(800_000)
     order.resolve("2", "reject")
     found = order.resolve("3")
-    assert found.told == ["refund.resolved", "refund.completed", "refund.pendingDetails"]
+    assert found.published == ["refund.resolved", "refund.completed", "refund.pendingDetails"]
     assert (counted(found), found.status) == ((500_000, 500_000, 0), Status.REFUNDED)
     event = found.only(e.RefundPendingDetails)
     assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 300_000)
-    assert order["2"].told == []
+    assert order["2"].published == []
     assert counted(order.resolve("3", decision)) == (300_000, 0, 300_000)
     assert not found.case.is_open
 
@@ -171,7 +171,7 @@ def test_a_part_of_two_refunds_is_taken_from_the_first_told() -> None:
 def test_a_refund_that_an_approval_did_not_reach_stays_in_doubt() -> None:
     order = in_doubt(200_000, "r-1").tell(make.refunded(200_000, "r-2"))
     found = order.resolve("2", amount=200_000)
-    assert found.told == ["refund.resolved", "refund.completed", "refund.requested"]
+    assert found.published == ["refund.resolved", "refund.completed", "refund.requested"]
     assert (found.case.refund_id, found.case.amount) == ("r-2", 200_000)
 
 
@@ -189,7 +189,7 @@ def test_what_a_person_said_stands_when_the_line_is_returned_afterwards() -> Non
     order = in_doubt()
     order.resolve("2", "reject")
     order.tell(make.returned("2", at=LATER))
-    assert (order["2"].told, order["2"].case.amount) == (["refund.requested"], 500_000)
+    assert (order["2"].published, order["2"].case.amount) == (["refund.requested"], 500_000)
     assert order["2"].case.refund_id is None
     assert counted(order.resolve("3")) == (500_000, 500_000, 0)
 
@@ -202,9 +202,9 @@ def test_a_person_cannot_say_that_none_of_it_is_this_line_s_by_approving() -> No
 def test_before_issue_a_person_says_which_line_too() -> None:
     order = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), make.refunded(300_000))
     found = order.resolve("2")
-    assert (found.told, found.status) == (["refund.resolved", "refund.completed"], Status.ORDERED)
+    assert (found.published, found.status) == (["refund.resolved", "refund.completed"], Status.ORDERED)
     assert found.only(e.RefundCompleted).before_issue
-    assert order["3"].told == ["refund.resolved"]
+    assert order["3"].published == ["refund.resolved"]
 
 
 def test_before_issue_the_amount_that_a_person_names_means_nothing() -> None:
@@ -217,7 +217,7 @@ def test_a_decision_about_the_line_is_none_about_its_return() -> None:
     assert order["2"].status == Status.REFUNDED  # rule 4 fills it
     order.resolve("3", "reject")
     order.tell(make.returned("3", version=3, at=LATER))
-    assert order["3"].told == ["refund.requested"]
+    assert order["3"].published == ["refund.requested"]
 
 
 # In another currency ------------------------------------------------------------------------------
@@ -231,14 +231,14 @@ def test_money_in_another_currency_is_given_to_one_line_whole() -> None:
     both = two_paid().tell(in_euros())
     assert both.resolve("2", amount=0).decision.refusal == ResolutionRefusal.AMOUNT_REQUIRED
     assert counted(both.resolve("2", amount=500_000)) == (500_000, 500_000, 0)
-    assert both["3"].told == ["refund.resolved"]
+    assert both["3"].published == ["refund.resolved"]
     assert both["3"].only(e.RefundResolved).resolved_by == "system"
     assert (both["2"].status, spendable(both["3"])) == (Status.REFUNDED, True)
 
 
 def test_the_last_line_that_money_in_another_currency_may_mean_carries_it() -> None:
     both = two_paid().tell(in_euros())
-    assert both.resolve("2", "reject").told == ["refund.resolved"]
+    assert both.resolve("2", "reject").published == ["refund.resolved"]
     assert spendable(both["2"])
     assert not spendable(both["3"])
     assert counted(both.resolve("3", "reject")) == (500_000, 0, 500_000)
@@ -247,14 +247,14 @@ def test_the_last_line_that_money_in_another_currency_may_mean_carries_it() -> N
 
 def test_money_in_another_currency_that_is_not_the_line_s_leaves_its_return_waiting() -> None:
     both = two_paid().tell(make.returned("2"), in_euros())
-    assert both.resolve("2", "reject").told == ["refund.resolved", "refund.requested"]
+    assert both.resolve("2", "reject").published == ["refund.resolved", "refund.requested"]
     assert not spendable(both["2"])
 
 
 def test_before_issue_an_approval_says_that_money_in_another_currency_is_the_line_s() -> None:
     both = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), in_euros())
-    assert both.resolve("2").told == ["refund.resolved", "refund.completed", "issue.released"]
-    assert (both["3"].told, both["3"].status) == (["refund.resolved"], Status.ORDERED)
+    assert both.resolve("2").published == ["refund.resolved", "refund.completed", "issue.released"]
+    assert (both["3"].published, both["3"].status) == (["refund.resolved"], Status.ORDERED)
 
 
 def test_the_smallest_part_of_an_approval_is_said_to_the_order() -> None:

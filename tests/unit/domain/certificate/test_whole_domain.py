@@ -116,14 +116,14 @@ class WholeDomain(Reckoning):
         number = known.version + 1 if known else 1
         self.book.stated(order_id, number, dict(lines))
         self.ever_named[order_id] |= {(line, name) for line, (_, name) in lines.items() if name is not None}
-        told = [
+        published = [
             make.goods(line, price)
             if name is None
             else make.gift(line, price, name, reservation_id=self._reservation(name))
             for line, (price, name) in lines.items()
         ]
         at = self.world.now()
-        self.world.publish(make.ordered(*told, own=None, version=number, order_id=order_id, at=at))
+        self.world.publish(make.ordered(*published, own=None, version=number, order_id=order_id, at=at))
         self.absorb()
 
     def _reservation(self, name: str) -> str:
@@ -278,8 +278,8 @@ class WholeDomain(Reckoning):
 
     def _outcome(self) -> str:
         """What the first public event says of a purchase."""
-        told = [event for event in self._last() if isinstance(event, e.PublicEvent)]
-        match told[0] if told else None:
+        published = [event for event in self._last() if isinstance(event, e.PublicEvent)]
+        match published[0] if published else None:
             case None:
                 return ""
             case e.RedemptionRejected(reason=reason):
@@ -319,8 +319,8 @@ class WholeDomain(Reckoning):
         self.absorb()
 
     def _decided(self) -> str:
-        told = self._last()
-        match told[0] if told else None:
+        published = self._last()
+        match published[0] if published else None:
             case None:
                 return "nothing"
             case e.OperatorActed():
@@ -344,9 +344,9 @@ class WholeDomain(Reckoning):
         """Topics repeat; what was heard changes nothing."""
         if self.world.said:
             said = self.world.said[place % len(self.world.said)]
-            before, told = dict(self.world.states), len(self.world.stream)
+            before, published = dict(self.world.states), len(self.world.stream)
             self.world.publish(said)
-            assert (self.world.states, len(self.world.stream)) == (before, told)
+            assert (self.world.states, len(self.world.stream)) == (before, published)
 
 
 TestWholeDomain = WholeDomain.TestCase

@@ -91,7 +91,7 @@ def test_a_certificate_added_after_payment_waits_for_its_own_money() -> None:
     added.tell(make.ordered(*lines, own="3", version=2))
     assert (first.status, added.status) == (Status.ISSUED, Status.ORDERED)
     assert (
-        first.tell(make.captured(500_000, "P-2")).told,
+        first.tell(make.captured(500_000, "P-2")).published,
         added.tell(make.captured(500_000, "P-2")).status,
     ) == (
         [],
@@ -108,7 +108,7 @@ def test_a_version_may_add_remove_replace_and_reprice_at_once() -> None:
     of = {name: Certificate(world=world, name=name).tell(make.reserve(f"R-{name}")) for name in names}
     of["old"].tell(make.ordered(*before, own=None), make.captured(1_000_000))
     of["old"].tell(make.ordered(*after, own=None, version=2))
-    assert (of["old"].status, of["old"].told) == (Status.AVAILABLE, ["issue.released"])
+    assert (of["old"].status, of["old"].published) == (Status.AVAILABLE, ["issue.released"])
     assert [of[name].status for name in names[1:]] == [Status.ORDERED] * 3
     of["new"].tell(make.captured(450_000, "P-2"))
     assert [of[name].status for name in names[1:]] == [Status.ISSUED] * 3
@@ -153,7 +153,7 @@ def test_a_capture_that_comes_weeks_after_the_order_was_given_up_is_issued_or_to
         found.clock += WEEKS
         found.tell(make.captured())
     assert free.status == Status.ISSUED
-    assert sold_on.told == ["alert.paymentWithoutCertificate"]
+    assert sold_on.published == ["alert.paymentWithoutCertificate"]
 
 
 def test_a_return_and_its_refund_that_come_weeks_late_are_carried_out() -> None:
@@ -161,7 +161,7 @@ def test_a_return_and_its_refund_that_come_weeks_late_are_carried_out() -> None:
     found.wait(WEEKS).tell(make.refunded(500_000, to={"2": 500_000}))
     assert found.status == Status.REFUNDED
     found.wait(WEEKS).tell(make.returned())
-    assert (found.status, found.told, found.state.refund_state) == (
+    assert (found.status, found.published, found.state.refund_state) == (
         Status.REFUNDED,
         [],
         RefundState.COMPLETED,

@@ -238,11 +238,11 @@ def interleaved(draw: st.DrawFn, topics: Sequence[Sequence[m.OrderMessage]]) -> 
 
 
 def repeated(draw: st.DrawFn, topic: Sequence[m.OrderMessage]) -> list[m.OrderMessage]:
-    told = list(topic)
+    published = list(topic)
     delivered = [
         one for one in topic if not isinstance(one, m.RefundShareDecided)
     ]  # of persons the newest word stands
     for place in draw(st.lists(st.integers(0, len(delivered) - 1), max_size=2)) if delivered else []:
-        first = next(at for at, one in enumerate(told) if one is delivered[place])
-        told.insert(draw(st.integers(first + 1, len(told))), delivered[place])
-    return told
+        first = next(at for at, one in enumerate(published) if one is delivered[place])
+        published.insert(draw(st.integers(first + 1, len(published))), delivered[place])
+    return published

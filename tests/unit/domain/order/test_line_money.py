@@ -155,8 +155,8 @@ def test_goods_whose_number_a_certificate_got_ask_for_nothing_also_when_that_lef
 
 def test_what_went_back_of_goods_that_left_is_not_theirs_twice() -> None:
     lines = o.stated(o.TELEVISION, o.goods("4", 500), o.A)
-    told = lines, o.captured(1_000), o.cancelled("2", "4")
-    for messages in (told, (*told, o.refunded(500, to={"4": 500}))):
+    published = lines, o.captured(1_000), o.cancelled("2", "4")
+    for messages in (published, (*published, o.refunded(500, to={"4": 500}))):
         found = a(*messages)
         assert (found.captured, o.back(found), o.possible(found)) == (250, 0, 0)
 
@@ -169,8 +169,8 @@ def test_goods_listed_anew_ask_again_for_what_was_given_back(to: dict[str, int] 
 
 
 def test_a_refund_that_only_the_rules_give_to_goods_leaves_earlier_money_to_the_certificates() -> None:
-    told = *LISTED_ANEW, GONE_AGAIN, o.captured(450, to={"1": 250}), o.refunded(200, at=o.NOON)
-    for messages in (told, (*told, o.captured(50, "P-2", at=o.LATER))):
+    published = *LISTED_ANEW, GONE_AGAIN, o.captured(450, to={"1": 250}), o.refunded(200, at=o.NOON)
+    for messages in (published, (*published, o.captured(50, "P-2", at=o.LATER))):
         found = a(*messages)
         assert (found.captured, o.back(found), o.possible(found)) == (200, 0, 0)
 

@@ -41,9 +41,9 @@ def without_discount(message: m.OrderMessage) -> m.OrderMessage:
 @searched(200)
 @given(sales_gone_wrong(allocated=True))
 def test_lines_and_their_money_are_as_a_naive_reading_has_them(messages: list[m.OrderMessage]) -> None:
-    naive, told = NaiveOrder(), [without_discount(one) for one in messages if is_plain(one)]
+    naive, published = NaiveOrder(), [without_discount(one) for one in messages if is_plain(one)]
     order = None
-    for message in told:
+    for message in published:
         naive.hear(message)
         order = o.fold(message, order=order)
         for key, standing in line_standings(order, {}).items():

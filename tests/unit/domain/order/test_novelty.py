@@ -175,16 +175,16 @@ def told_late(draw: st.DrawFn) -> tuple[list[m.OrderMessage], list[m.OrderMessag
         min_size=1,
         unique_by=(lambda line: line.line_id, lambda line: line.certificate_id),
     )
-    told: list[m.OrderMessage] = [o.stated(*draw(some))]
+    published: list[m.OrderMessage] = [o.stated(*draw(some))]
     for version in range(2, 2 + draw(st.integers(1, 5))):
         ids = draw(st.lists(st.sampled_from(("1", "2", "3", "5")), unique=True))
         kind = draw(st.sampled_from((o.returned, o.cancelled, None)))
-        told.append(kind(*ids, version=version) if kind else o.stated(*draw(some), version=version))
-    at = draw(st.integers(0, len(told) - 1))
+        published.append(kind(*ids, version=version) if kind else o.stated(*draw(some), version=version))
+    at = draw(st.integers(0, len(published) - 1))
     after = at + 1
-    while after < len(told) and not isinstance(told[after], m.OrderStated):
+    while after < len(published) and not isinstance(published[after], m.OrderStated):
         after += 1
-    return told, [*told[:at], *told[at + 1 : after], told[at], *told[after:]]
+    return published, [*published[:at], *published[at + 1 : after], published[at], *published[after:]]
 
 
 @searched(200)

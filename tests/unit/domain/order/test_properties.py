@@ -32,10 +32,10 @@ def by_certificate(standings: Standings) -> dict[str, LineStanding]:
 def test_any_interleaving_of_the_topics_with_any_repeats_ends_the_same(
     data: st.DataObject, sale: tuple[list[m.OrderMessage], list[m.OrderMessage]]
 ) -> None:
-    told = data.draw(interleaved(sale))
+    published = data.draw(interleaved(sale))
     versions, payments = sale
     in_turn = o.fold(*versions, *payments)
-    order = o.fold(*told)
+    order = o.fold(*published)
     assert order.revision == in_turn.revision
     assert line_standings(order, {}) == line_standings(in_turn, {})
     assert order.unpaid_until(o.POLICY) == in_turn.unpaid_until(o.POLICY)
@@ -96,9 +96,9 @@ def is_of_certificates_alone(order: Order) -> bool:
 @given(sales_gone_wrong())
 def test_what_no_goods_can_have_taken_is_the_certificates(messages: list[m.OrderMessage]) -> None:
     """One number asks for the price of its goods once, however often they left and were listed anew."""
-    told = [one for one in messages if not isinstance(one, m.PaymentRefunded | m.RefundShareDecided)]
+    published = [one for one in messages if not isinstance(one, m.PaymentRefunded | m.RefundShareDecided)]
     order: Order | None = None
-    for message in told:
+    for message in published:
         order = apply(order, message, o.NOON)
         standings = line_standings(order, {})
         if any(one.captured < order.lines[key - 1].price for key, one in standings.items()):
@@ -231,12 +231,12 @@ def test_an_order_may_be_stored_between_any_two_messages(messages: list[m.OrderM
 def test_a_batch_ends_as_its_messages_one_by_one(messages: list[m.OrderMessage]) -> None:
     """Captures after a refund are left out: how much of it was beyond a price then depends on those that have come."""
     refunds = (m.PaymentRefunded, m.RefundShareDecided)
-    told = [one for one in messages if not isinstance(one, refunds)]
-    told += [one for one in messages if isinstance(one, refunds)]
+    published = [one for one in messages if not isinstance(one, refunds)]
+    published += [one for one in messages if isinstance(one, refunds)]
     order: Order | None = None
-    for message in told:
+    for message in published:
         order = o.fold(message, order=order)
-    assert order == o.fold(*told)
+    assert order == o.fold(*published)
 
 
 def test_what_paid_a_line_of_a_new_version_is_the_money_that_was_there_when_it_came() -> None:

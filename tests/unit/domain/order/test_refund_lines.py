@@ -14,7 +14,7 @@ EARLIER = o.NOON - o.HOUR
 Told = dict[str, LineStanding]
 
 
-def told(*messages: m.OrderMessage) -> Told:
+def published(*messages: m.OrderMessage) -> Told:
     """The whole order, paid, and these messages."""
     return o.standings(o.stated(o.TELEVISION, o.A, o.B), o.captured(1_250), *messages)
 
@@ -37,13 +37,13 @@ def certain(found: Told) -> list[int]:
 
 
 def test_refunds_that_equal_all_captures_mean_every_line_whole() -> None:
-    found = told(o.refunded(250), o.refunded(1_000))
+    found = published(o.refunded(250), o.refunded(1_000))
     assert certain(found) == [500, 500]
 
 
 def test_when_all_is_back_allocations_say_no_more_than_what_was_captured() -> None:
-    assert certain(told(o.refunded(1_250, to={"2": 600}))) == [500, 500]
-    assert certain(told(o.refunded(1_250, to={"1": 1_250}))) == [500, 500]
+    assert certain(published(o.refunded(1_250, to={"2": 600}))) == [500, 500]
+    assert certain(published(o.refunded(1_250, to={"1": 1_250}))) == [500, 500]
 
 
 def test_two_refunds_allocated_to_one_line_when_all_is_back_mean_both_lines() -> None:
@@ -64,7 +64,7 @@ def test_a_line_that_got_no_money_gets_none_back_when_all_is_back() -> None:
 
 
 def test_no_unit_counts_twice_when_lines_left_and_all_is_back() -> None:
-    found = told(
+    found = published(
         o.refunded(250, to={"1": 250}), o.cancelled("2"), o.refunded(500, at=LATER), o.refunded(500, at=LATER)
     )
     assert certain(found) == [500, 500]
@@ -79,20 +79,20 @@ def test_parts_of_a_double_charge_that_is_all_back() -> None:
 
 
 def test_allocated_refunds_go_to_their_lines() -> None:
-    assert sums(told(o.refunded(600, to={"1": 100, "3": 500}))) == {"2": (0, 0), "3": (500, 0)}
+    assert sums(published(o.refunded(600, to={"1": 100, "3": 500}))) == {"2": (0, 0), "3": (500, 0)}
 
 
 def test_what_a_refund_leaves_unallocated_is_spread_on() -> None:
-    assert sums(told(o.refunded(600, to={"3": 500}))) == {"2": (0, 0), "3": (500, 0)}
-    assert sums(told(o.refunded(800, to={"3": 500}))) == {"2": (0, 50), "3": (500, 0)}
+    assert sums(published(o.refunded(600, to={"3": 500}))) == {"2": (0, 0), "3": (500, 0)}
+    assert sums(published(o.refunded(800, to={"3": 500}))) == {"2": (0, 50), "3": (500, 0)}
 
 
 def test_more_than_was_captured_may_be_allocated_and_is_told_as_it_is() -> None:
-    assert certain(told(o.refunded(700, to={"2": 700}))) == [700, 0]
+    assert certain(published(o.refunded(700, to={"2": 700}))) == [700, 0]
 
 
 def test_a_refund_allocated_to_a_line_that_nobody_knows_means_none() -> None:
-    assert sums(told(o.refunded(300, to={"9": 300}))) == {"2": (0, 0), "3": (0, 0)}
+    assert sums(published(o.refunded(300, to={"9": 300}))) == {"2": (0, 0), "3": (0, 0)}
 
 
 def test_a_refund_that_follows_a_renumbered_line() -> None:
@@ -111,25 +111,25 @@ def test_a_refund_that_follows_a_renumbered_line() -> None:
 
 
 def test_a_refund_before_any_withdrawal_that_fits_the_goods_stays_with_goods() -> None:
-    found = told(o.refunded(250), o.returned("2", at=LATER))
+    found = published(o.refunded(250), o.returned("2", at=LATER))
     assert sums(found) == {"2": (0, 0), "3": (0, 0)}
 
 
 def test_what_allocations_gave_back_of_the_goods_is_not_there_again() -> None:
-    found = told(o.refunded(200, to={"1": 200}), o.refunded(100))
+    found = published(o.refunded(200, to={"1": 200}), o.refunded(100))
     assert sums(found) == {"2": (0, 50), "3": (0, 50)}
 
 
 def test_what_was_captured_for_a_line_that_nobody_knows_is_not_there_for_goods() -> None:
     nobodys = o.captured(300, "P-2", to={"9": 300})
-    assert sums(told(nobodys, o.refunded(300))) == {"2": (0, 50), "3": (0, 50)}
+    assert sums(published(nobodys, o.refunded(300))) == {"2": (0, 50), "3": (0, 50)}
 
 
 def test_goods_give_back_what_they_cost_once() -> None:
-    found = told(o.refunded(150), o.refunded(100), o.refunded(1))
+    found = published(o.refunded(150), o.refunded(100), o.refunded(1))
     assert sums(found) == {"2": (0, 1), "3": (0, 1)}
     allocated = o.refunded(150, to={"1": 150}), o.refunded(50, to={"1": 50})
-    assert sums(told(*allocated, o.refunded(50), o.refunded(1)))["2"] == (0, 1)
+    assert sums(published(*allocated, o.refunded(50), o.refunded(1)))["2"] == (0, 1)
 
 
 def test_a_refund_of_the_television_does_not_freeze_a_gift_that_is_paid_in_part() -> None:
@@ -138,7 +138,7 @@ def test_a_refund_of_the_television_does_not_freeze_a_gift_that_is_paid_in_part(
 
 
 def test_as_much_as_there_is_goods_money_is_for_goods_and_the_rest_must_be_certificate_money() -> None:
-    found = told(o.refunded(400, "r-1"))
+    found = published(o.refunded(400, "r-1"))
     assert sums(found) == {"2": (0, 150), "3": (0, 150)}
     assert o.refund(found["2"]).decided is None
 
@@ -147,7 +147,7 @@ def test_as_much_as_there_is_goods_money_is_for_goods_and_the_rest_must_be_certi
 
 
 def test_later_refunds_fill_lines_that_left_in_lineid_order() -> None:
-    found = told(o.returned("3", "2"), o.refunded(700, "both", at=LATER))
+    found = published(o.returned("3", "2"), o.refunded(700, "both", at=LATER))
     assert sums(found) == {"2": (500, 0), "3": (200, 0)}
     found = o.standings(
         o.stated(o.B, o.TELEVISION, o.A), o.captured(1_250), o.returned("3", "2"), o.refunded(700, at=LATER)
@@ -157,7 +157,7 @@ def test_later_refunds_fill_lines_that_left_in_lineid_order() -> None:
 
 @pytest.mark.parametrize("left", [o.returned("1", "2"), o.cancelled("1", "2")])
 def test_goods_that_left_count_with_what_was_captured_for_them(left: m.OrderMessage) -> None:
-    assert sums(told(left, o.refunded(600, at=LATER))) == {"2": (350, 0), "3": (0, 0)}
+    assert sums(published(left, o.refunded(600, at=LATER))) == {"2": (350, 0), "3": (0, 0)}
 
 
 def test_goods_that_left_lack_no_more_than_was_captured_for_them() -> None:
@@ -219,20 +219,20 @@ def test_what_went_back_beyond_all_prices_is_not_there_for_goods_that_left() -> 
 
 
 def test_the_smallest_refund_fills_a_line_that_left() -> None:
-    assert sums(told(o.returned("2"), o.refunded(1, at=LATER))) == {"2": (1, 0), "3": (0, 0)}
+    assert sums(published(o.returned("2"), o.refunded(1, at=LATER))) == {"2": (1, 0), "3": (0, 0)}
 
 
 def test_a_refund_stays_with_the_line_that_left_before_it() -> None:
     """Otherwise a later return of another line would take over a refund that was carried out."""
     refund = o.refunded(500, at=o.NOON + o.MINUTE)
-    found = told(o.returned("3"), refund, o.returned("2", version=3, at=LATER))
+    found = published(o.returned("3"), refund, o.returned("2", version=3, at=LATER))
     assert sums(found) == {"2": (0, 0), "3": (500, 0)}
 
 
 def test_a_refund_that_is_certificate_money_means_a_line_returned_later() -> None:
     refund = o.refunded(750)
-    assert sums(told(refund)) == {"2": (0, 500), "3": (0, 500)}
-    assert sums(told(refund, o.returned("3", at=LATER))) == {"2": (0, 0), "3": (500, 0)}
+    assert sums(published(refund)) == {"2": (0, 500), "3": (0, 500)}
+    assert sums(published(refund, o.returned("3", at=LATER))) == {"2": (0, 0), "3": (500, 0)}
 
 
 def test_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_was_put_back() -> None:
@@ -242,29 +242,29 @@ def test_a_refund_stays_with_a_line_that_was_out_of_the_order_then_and_was_put_b
     again = o.stated(o.TELEVISION, o.A, o.B, version=3, at=LATER + o.HOUR)
     then = o.stated(o.TELEVISION, o.A, version=4, at=LATER + 2 * o.HOUR)
     for messages in ((without, refund), (without, refund, again), (without, refund, again, then)):
-        assert sums(told(*messages)) == {"2": (500, 0), "3": (0, 0)}
+        assert sums(published(*messages)) == {"2": (500, 0), "3": (0, 0)}
     for at in (EARLIER, again.cause.occurred_at):
-        assert certain(told(without, again, o.refunded(500, at=at)))[0] == 0
+        assert certain(published(without, again, o.refunded(500, at=at)))[0] == 0
 
 
 def test_a_withdrawal_at_the_instant_of_the_refund_comes_first() -> None:
-    found = told(o.returned("2", at=LATER), o.refunded(250, at=LATER))
+    found = published(o.returned("2", at=LATER), o.refunded(250, at=LATER))
     assert sums(found) == {"2": (250, 0), "3": (0, 0)}
     without, again = (
         o.stated(o.TELEVISION, o.B, version=2, at=LATER),
         o.stated(o.TELEVISION, o.A, o.B, version=3, at=LATER + o.HOUR),
     )
-    assert certain(told(without, again, o.refunded(250, at=LATER))) == [250, 0]
+    assert certain(published(without, again, o.refunded(250, at=LATER))) == [250, 0]
 
 
 def test_a_line_that_left_gets_no_more_than_it_still_lacks() -> None:
     part = o.refunded(200, to={"3": 200})
-    found = told(o.cancelled("3", "2"), part, o.refunded(600, at=LATER))
+    found = published(o.cancelled("3", "2"), part, o.refunded(600, at=LATER))
     assert sums(found) == {"2": (500, 0), "3": (300, 0)}
 
 
 def test_what_lines_that_left_do_not_lack_is_for_goods() -> None:
-    assert sums(told(o.cancelled("2"), o.refunded(600, at=LATER))) == {"2": (500, 0), "3": (0, 0)}
+    assert sums(published(o.cancelled("2"), o.refunded(600, at=LATER))) == {"2": (500, 0), "3": (0, 0)}
 
 
 def test_a_line_that_left_unpaid_has_no_money_in_the_captures() -> None:
@@ -311,7 +311,7 @@ def test_money_captured_again_for_a_line_that_left_is_owed_again() -> None:
 
 def test_what_a_line_was_charged_beyond_its_price_goes_back_first() -> None:
     twice = (o.captured(500, "P-2", to={"3": 500}), o.refunded(500, "r-1"))
-    found = told(*twice)
+    found = published(*twice)
     assert sums(found) == {"2": (0, 0), "3": (500, 0)}
     assert (o.excess(found["3"]), found["3"].is_paid) == (500, True)
 
@@ -354,7 +354,7 @@ def test_all_that_was_captured_for_a_line_that_left_is_owed() -> None:
 
 
 def test_the_rest_may_mean_the_lines_that_lack_some() -> None:
-    found = told(o.refunded(500, "first", to={"2": 500}), o.refunded(300, "second"))
+    found = published(o.refunded(500, "first", to={"2": 500}), o.refunded(300, "second"))
     assert sums(found) == {"2": (500, 0), "3": (0, 50)}
     assert [[one.refund_id for one in found[line].refunds] for line in ("2", "3")] == [["first"], ["second"]]
 
@@ -373,7 +373,7 @@ def test_a_refund_known_before_its_capture_may_mean_every_line_that_has_a_price(
 def test_the_only_line_that_a_rest_may_mean_is_the_last() -> None:
     found = o.standings(o.stated(o.TELEVISION, o.A), o.captured(750), o.refunded(400, "r-1"))["2"]
     assert (o.refund(found).possible, o.refund(found).last_candidate) == (150, True)
-    assert not o.refund(told(o.refunded(400, "r-1"))["2"]).last_candidate
+    assert not o.refund(published(o.refunded(400, "r-1"))["2"]).last_candidate
 
 
 def test_what_no_line_lacks_is_back_of_the_last_which_then_has_more_back_than_was_captured() -> None:
@@ -427,13 +427,13 @@ def test_the_smallest_refund_that_no_line_lacks_is_back_of_the_last_once() -> No
 
 
 def test_a_refund_in_parts_stays_with_goods_only_as_a_whole() -> None:
-    whole = told(o.refunded(300, "r-1"))
-    parts = told(o.refunded(100, "r-1", payment_id="P-1"), o.refunded(200, "r-1", payment_id="P-2"))
+    whole = published(o.refunded(300, "r-1"))
+    parts = published(o.refunded(100, "r-1", payment_id="P-1"), o.refunded(200, "r-1", payment_id="P-2"))
     assert sums(parts) == sums(whole) == {"2": (0, 50), "3": (0, 50)}
 
 
 def test_refunds_stand_in_the_order_of_their_topic_by_their_newest_part() -> None:
-    found = told(
+    found = published(
         o.refunded(100, "r-1", to={"2": 100}),
         o.refunded(100, "r-2", to={"2": 100}),
         o.refunded(50, "r-1", to={"2": 50}, payment_id="P-2"),
