@@ -4,18 +4,17 @@
 """
 
 import io
+import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from tests.embedded_environment import embedded_environment
-from tests.state_folders import new_state_folder
 
 COLUMNS, LINES = 100, 36
 COLOURS = {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(COLUMNS)}
@@ -26,11 +25,10 @@ FORMAT = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DO
 
 def main() -> None:
     """Run the demo and write the picture."""
-    folder = new_state_folder("picture")
-    environment = {**embedded_environment(), **COLOURS, "GIFTCERT_STATE_DIR": str(folder)}
     command = [sys.executable, "-m", "giftcert.cli", "demo"]
-    shown = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    shutil.rmtree(folder)
+    with TemporaryDirectory() as folder:
+        environment = {**os.environ, **COLOURS, "GIFTCERT_STATE_DIR": folder}
+        shown = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     lines = shown.strip("\n").split("\n")[:LINES]
     console = Console(record=True, file=io.StringIO(), width=COLUMNS, force_terminal=True)
     console.print("[bold]$ make demo[/]")

@@ -120,9 +120,7 @@ class PoolImportRepository(Repository):
 
     async def lock(self, of: PoolImport) -> None:
         """Let nobody else go on with an import in this state, or raise ``ImportTakenOverError``."""
-        statement = (
-            "SELECT 1 FROM pool_imports WHERE batch_id = $1 AND sealed = $2 AND finished_at IS NULL FOR UPDATE"
-        )
+        statement = "SELECT 1 FROM pool_imports WHERE batch_id = $1 AND sealed = $2 AND finished_at IS NULL FOR UPDATE"
         if await self._fetchval(statement, of.batch_id, of.sealed) is None:
             raise ImportTakenOverError
 
@@ -192,9 +190,7 @@ async def _duplicates(connection: Connection, numbers: str) -> Duplicates:
     faults = [
         RowFault(
             line,
-            f"line {first} has the number already"
-            if first < line
-            else "the number is in the pool already",
+            f"line {first} has the number already" if first < line else "the number is in the pool already",
         )
         for line, first, _ in rows
     ]

@@ -66,7 +66,7 @@ async def _play(connections: Connections, options: Options, console: Console) ->
     stage = Stage(connections.world, options.pace)
     rate = max(1, options.goods) * options.pace / stories
     with report.progress_on(console) as progress:
-        stories_shown = progress.add_task("stories ended", total=stories)
+        stories_shown = progress.add_task("scenarios played", total=stories)
         goods_shown = progress.add_task("goods orders, paid", total=options.goods)
         stage.on_done = lambda: progress.advance(stories_shown)
         async with _reading(connections):

@@ -71,7 +71,7 @@ def show(console: Console, result: Result, *, stack_ends: bool) -> None:
         expected, seen = (text.replace("\n", f"\n{' ' * 11}") for text in (one.expected, one.seen))
         missed = f"\n{one.subject}\n  expected {expected}\n  seen     {seen}"
         console.print(missed, style="red", soft_wrap=True, markup=False)
-    console.print(f"\n[bold]Scenarios[/];  {SOLD_MEANS}")
+    console.print(f"\n[bold]Scenarios[/]; {SOLD_MEANS}")
     console.print(_table(result.scenarios, ("", "scenario", "played", "outcome")))
     console.print("\n[bold]What is always true[/]")
     console.print(_table(result.checks, ("", "check", "outcome")))

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 
 
 @dataclass(frozen=True)
-class Told:
+class Published:
     """One record of the stream."""
 
     key: str
@@ -29,7 +29,7 @@ class Told:
 class StreamReader:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-        self.published: list[Told] = []
+        self.published: list[Published] = []
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
@@ -40,14 +40,14 @@ class StreamReader:
     ) -> None:
         await self._consumer.stop()
 
-    async def next(self) -> Told:
+    async def next(self) -> Published:
         """Wait for one more record."""
         record = await self._consumer.getone()
-        published = Told(record.key.decode(), record.value, dict(record.headers))
+        published = Published(record.key.decode(), record.value, dict(record.headers))
         self.published.append(published)
         return published
 
-    async def until(self, event_ids: set[str]) -> list[Told]:
+    async def until(self, event_ids: set[str]) -> list[Published]:
         """Wait until all these events have been told; return everything told so far."""
         missing = event_ids - {published.event_id for published in self.published}
         while missing:
@@ -55,7 +55,7 @@ class StreamReader:
         return self.published
 
 
-def first_sequences(published: list[Told]) -> dict[str, list[int]]:
+def first_sequences(published: list[Published]) -> dict[str, list[int]]:
     """Return the sequence numbers of each certificate in the order in which each was first told."""
     found: dict[str, list[int]] = {}
     for one in published:

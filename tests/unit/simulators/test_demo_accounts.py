@@ -84,5 +84,5 @@ def test_what_the_shops_did_not_take_or_support_did_not_give_is_found(spent: Jou
         "Redeemed in this run",
         "Refunded of what was spent",
         "Sold for which no certificate paid",
-        "Forgotten until it ran out",
+        "Forgotten until it expired",
     ]

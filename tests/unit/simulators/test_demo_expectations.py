@@ -152,7 +152,7 @@ def test_what_is_left_belongs_to_the_story_where_it_is_about_it(
 
 
 @pytest.mark.parametrize(
-    ("event_type", "payload", "told"),
+    ("event_type", "payload", "published"),
     [
         ("redemption.rejected", {"reason": "holdRequired"}, "redemption.rejected holdRequired"),
         ("redemption.voided", {"reason": "holdLapsed"}, "redemption.voided holdLapsed"),

@@ -77,7 +77,7 @@ def test_what_is_not_as_expected_is_named_before_the_tables_and_its_link_is_whol
         "  seen     1 x nothing",
         "           1 x sold",
     ]
-    assert said < next(nth for nth, line in enumerate(lines) if line.startswith("What the scenarios"))
+    assert said < next(nth for nth, line in enumerate(lines) if line.startswith("Scenarios;"))
     assert "Not everything is as expected." in lines
     tables = lines[next(nth for nth, line in enumerate(lines) if "scenario" in line and "played" in line) :]
     assert [line for line in tables if len(line) > width] == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from giftcert.contracts.notices import Told, about_input
+from giftcert.contracts.notices import Content, about_input
 from giftcert.contracts.stream import EventRecord
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
@@ -141,7 +141,7 @@ def condemned(json: str, **how: Any) -> set[str]:
 @searched(400)
 @given(event=EVENTS, event_id=TEXTS, channel=TEXTS)
 async def test_no_event_is_written_that_verification_condemns(
-    texts: EventTextRepository, event: Told, event_id: str, channel: str
+    texts: EventTextRepository, event: Content, event_id: str, channel: str
 ) -> None:
     record = about_input(event, NOW, cause=Cause("All_Payments", event_id, NOW, channel), currency="RUB")
     [masked] = await texts.masked([record], CERTIFICATE_ID)

@@ -22,7 +22,7 @@ from giftcert.domain.policy import Terms
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.world import World
 
-Told = TypeVar("Told")
+Published = TypeVar("Published")
 Message = m.Message | o.OrderVersion
 
 
@@ -151,7 +151,7 @@ class Certificate:
         """Types of the public events that followed from the last message."""
         return [event.type for event in self.last]
 
-    def only(self, kind: type[Told]) -> Told:
+    def only(self, kind: type[Published]) -> Published:
         """The one event of a type that followed from the last message."""
         (event,) = (event for event in self.last if isinstance(event, kind))
         return event
@@ -161,7 +161,7 @@ class Certificate:
         (cause,) = (one.cause for one in self.recorded if isinstance(one.event, kind))
         return cause
 
-    def all(self, kind: type[Told]) -> list[Told]:
+    def all(self, kind: type[Published]) -> list[Published]:
         return [event for event in self.events if isinstance(event, kind)]
 
 

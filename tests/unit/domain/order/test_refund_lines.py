@@ -11,25 +11,25 @@ from tests.unit.domain.order import orders as o
 
 LATER = o.NOON + o.HOUR
 EARLIER = o.NOON - o.HOUR
-Told = dict[str, LineStanding]
+Standings = dict[str, LineStanding]
 
 
-def published(*messages: m.OrderMessage) -> Told:
+def published(*messages: m.OrderMessage) -> Standings:
     """The whole order, paid, and these messages."""
     return o.standings(o.stated(o.TELEVISION, o.A, o.B), o.captured(1_250), *messages)
 
 
-def alone(*messages: m.OrderMessage) -> Told:
+def alone(*messages: m.OrderMessage) -> Standings:
     """The two certificates, paid, and these messages."""
     return o.standings(o.stated(o.A, o.B), o.captured(1_000), *messages)
 
 
-def sums(found: Told) -> dict[str, tuple[int, int]]:
+def sums(found: Standings) -> dict[str, tuple[int, int]]:
     """What is certainly back of a line, and what may be."""
     return {line_id: (o.back(one), o.possible(one)) for line_id, one in found.items()}
 
 
-def certain(found: Told) -> list[int]:
+def certain(found: Standings) -> list[int]:
     return [o.back(one) for one in found.values()]
 
 
