@@ -15,7 +15,6 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-
 COLUMNS, LINES = 100, 36
 COLOURS = {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(COLUMNS)}
 """Colours, and of moving bars only the last state; as rich understands them."""

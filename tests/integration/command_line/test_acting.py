@@ -63,9 +63,20 @@ async def test_a_file_of_certificates_is_imported_from_the_command_line(
     assert act == {"who": "olga", "what": f"imported 3 certificates of GC-5000: batch {batch['batch_id']}"}
 
     again = await office.run(*wanted)
-    assert (again.returncode, again.stdout) == (1, "")
-    assert "line 2: the number is in the pool already\nline 3: " in again.stderr
-    assert again.stderr.endswith(
+    assert again.stdout == f"3 certificates of GC-5000 were imported before: batch {batch['batch_id']}\n"
+
+
+async def test_a_file_with_numbers_of_the_pool_is_refused_by_its_lines(
+    office: Office, certificates: Path
+) -> None:
+    await office.stock.fill(0)
+    wanted = ("pool", "import", str(certificates), "--product", "GC-5000", "--by", "olga")
+    await office.run(*wanted)
+    certificates.write_text(certificates.read_text() + "\n")
+    other = await office.run(*wanted)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "line 2: the number is in the pool already\nline 3: " in other.stderr
+    assert other.stderr.endswith(
         f"giftcert: nothing was imported: 3 lines of {certificates} cannot be used\n"
     )
     refused = await office.run(*wanted, "--json")
