@@ -65,7 +65,7 @@ HISTORIES_OF = {
     "The day sent again by POS": ("a_message_told_twice_is_applied_once",),
 }
 WITHOUT_WORKFLOW = {
-    "Reservation runs out",
+    "Reservation expires",
     "Given back by the channel",
     "Unknown certificate",
     "Malformed bytes",

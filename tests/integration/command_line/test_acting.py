@@ -66,13 +66,18 @@ async def test_a_file_of_certificates_is_imported_from_the_command_line(
     assert again.stdout == f"3 certificates of GC-5000 were imported before: batch {batch['batch_id']}\n"
 
 
+def add_empty_line(file: Path) -> None:
+    """Make another file of the same certificates."""
+    file.write_text(file.read_text() + "\n")
+
+
 async def test_a_file_with_numbers_of_the_pool_is_refused_by_its_lines(
     office: Office, certificates: Path
 ) -> None:
     await office.stock.fill(0)
     wanted = ("pool", "import", str(certificates), "--product", "GC-5000", "--by", "olga")
     await office.run(*wanted)
-    certificates.write_text(certificates.read_text() + "\n")
+    add_empty_line(certificates)
     other = await office.run(*wanted)
     assert (other.returncode, other.stdout) == (1, "")
     assert "line 2: the number is in the pool already\nline 3: " in other.stderr
