@@ -195,6 +195,7 @@ class Review:
         stored, known = self.loaded.stored, set(self.before.redemptions)
         decision = DecisionWrite(
             state=self.state,
+            was=stored.state.shown_status,
             at=self.now,
             version=stored.version,
             sequence=stored.sequence,

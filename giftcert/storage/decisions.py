@@ -22,26 +22,23 @@ from giftcert.storage.event_texts import EventTextRepository
 from giftcert.storage.events import RECORD, event_rows, new_events
 from giftcert.storage.idempotency import REMEMBER, Answer
 from giftcert.storage.order_lines import LineReport
-from giftcert.storage.pool_changes import SHOWN
 from giftcert.storage.repository import as_json
 
-_COUNTED = """counted AS (
-    INSERT INTO pool_changes (product_id, was, status, certificates)
-    SELECT product_id, was, shown, 1 FROM changed WHERE was <> shown
+_CERTIFICATE = """changed AS (
+    UPDATE certificates SET status = {status}, blocked = {blocked}, nominal = {nominal}, balance = {balance},
+        held = {held}, refund_state = {refund_state}, any_refund_state = {any_refund_state},
+        sale_channel = {sale_channel}, order_id = {order_id}, line_key = {line_key}, customer_id = {customer_id},
+        reserved_until = {reserved_until}, reservation_ended = {reservation_ended},
+        available_since = CASE WHEN status <> 'available' AND {status} = 'available' THEN {at} ELSE available_since END,
+        sequence = sequence + {events_count}, version = version + 1, decided_at = {at}, next_instant = {next_instant},
+        timer_at = {timer_at}, run_key = {run_key}, known_lines = {known_lines}, waits = {waits}, parked = {parked},
+        state = {state}
+    WHERE certificate_id = {certificate_id}::uuid AND version = {version} AND sequence = {sequence}
+    RETURNING product_id
 )"""
-_CERTIFICATE = f"""changed AS (
-    UPDATE certificates SET status = {{status}}, blocked = {{blocked}}, nominal = {{nominal}}, balance = {{balance}},
-        held = {{held}}, refund_state = {{refund_state}}, any_refund_state = {{any_refund_state}},
-        sale_channel = {{sale_channel}}, order_id = {{order_id}}, line_key = {{line_key}},
-        customer_id = {{customer_id}}, reserved_until = {{reserved_until}}, reservation_ended = {{reservation_ended}},
-        available_since =
-            CASE WHEN status <> 'available' AND {{status}} = 'available' THEN {{at}} ELSE available_since END,
-        sequence = sequence + {{events_count}}, version = version + 1, decided_at = {{at}},
-        next_instant = {{next_instant}}, timer_at = {{timer_at}}, run_key = {{run_key}}, known_lines = {{known_lines}},
-        waits = {{waits}}, parked = {{parked}}, state = {{state}}
-    WHERE certificate_id = {{certificate_id}}::uuid AND version = {{version}} AND sequence = {{sequence}}
-    RETURNING product_id, {SHOWN.format("old")} AS was, {SHOWN.format("new")} AS shown
-), {_COUNTED}"""  # noqa: S608 - made of constants
+_COUNTED = """counted AS (
+    INSERT INTO pool_changes (product_id, was, status, certificates) SELECT product_id, {was}, {shown}, 1 FROM changed
+)"""
 _LINES = """line_changes AS (
     UPDATE order_lines AS l SET holder = new.holder, holder_status = new.holder_status, waiters = new.waiters,
         counted = new.counted, open_case = new.open_case, reported = new.reported
@@ -87,6 +84,7 @@ _UNLOCKED = """unlocked AS (
 _EVENTS = f"{new_events('{events}')}, {RECORD}"
 _PARTS = {
     "certificate_id": _CERTIFICATE,
+    "was": _COUNTED,
     "events": _EVENTS,
     "lines": _LINES,
     "pending": _PENDING,
@@ -115,6 +113,7 @@ class DecisionWrite:
     """All that a decision changes of a certificate and of what belongs to it."""
 
     state: CertificateState
+    was: str  # the status that was shown before
     at: datetime
     version: int  # this and the sequence are those of the row on which it was decided
     sequence: int
@@ -208,6 +207,8 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
     reservation = state.reservation if decision.reservation_changed else None
     events = event_rows(decision.records, state.certificate_id, decision.sequence + 1)
     return {
+        "was": decision.was if decision.was != state.shown_status else None,
+        "shown": state.shown_status,
         "events": events if decision.records else None,
         "lines": as_json([_line(*one) for one in decision.lines]) if decision.lines else None,
         "pending": as_json(decision.pending) if decision.pending else None,

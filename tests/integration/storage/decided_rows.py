@@ -136,6 +136,7 @@ async def loaded(tables: Tables, certificate_id: str, **more: Any) -> LoadedCert
 def decision(found: LoadedCertificate, **changes: Any) -> DecisionWrite:
     unchanged: dict[str, Any] = {
         "state": found.stored.state,
+        "was": found.stored.state.shown_status,
         "at": NOW,
         "version": found.stored.version,
         "sequence": found.stored.sequence,
