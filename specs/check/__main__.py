@@ -1,6 +1,6 @@
 """``python -m specs.check [NAME...]``: check the specifications as partners use them; all checks, or those named.
 
-A check whose tools are not on this machine is left out, with one line that says what it needs. ``--release`` keeps the
+A check whose tools are not on this machine, or cannot be fetched, is left out, with one line that says what it needs. ``--release`` keeps the
 specifications as they are now as those that later ones are compared with, if all is well.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.stack import GIFTCERT, running_stack, token_of
-from specs.check.tools import GO, JAVA, MAVEN, NODE, NPM, CheckError, Tool, run
+from specs.check.tools import GO, JAVA, MAVEN, NODE, NPM, CheckError, Tool, UnreachableError, fetch, run
 from specs.check.topics import as_openapi
 
 HERE = Path(__file__).parent
@@ -48,6 +48,7 @@ def check_breaking() -> str:
     if not RELEASED.exists():
         return "nothing was released yet"
     BUILD.mkdir(parents=True, exist_ok=True)
+    fetch("Go modules", ["go", "mod", "download"], _OASDIFF)
     found = [*breaking_changes(RELEASED / "openapi.json", SPECS / "openapi.json")]
     topics = []
     for name, folder in (("released", RELEASED), ("now", SPECS)):
@@ -113,6 +114,7 @@ def check_sale() -> str:
 def check_go() -> str:
     """Generate a Go client, compile it, and have it read answers of a later version."""
     (_GO / "client").mkdir(exist_ok=True)
+    fetch("Go modules", ["go", "mod", "download"], _GO)
     run(["go", "tool", "oapi-codegen", "-config", "oapi-codegen.yaml", SPECS / "openapi.json"], _GO)
     run(["go", "vet", "./..."], _GO)
     run(["go", "test", "./..."], _GO)
@@ -129,7 +131,7 @@ def _install() -> None:
     """Install what the lock file pins, once for each lock file."""
     installed, wanted = _NODE / "node_modules" / ".package-lock.json", _NODE / "package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-        run(["npm", "ci", "--ignore-scripts"], _NODE)
+        fetch("npm packages", ["npm", "ci", "--ignore-scripts"], _NODE)
         installed.touch()
 
 
@@ -154,6 +156,8 @@ def outcome_of(check: Check) -> tuple[bool, str]:
     began = time.monotonic()
     try:
         well = check.work()
+    except UnreachableError as error:
+        return True, f"{check.name:<11} not checked: needs {error}"
     except CheckError as error:
         return False, f"{check.name:<11} failed\n{error}"
     return True, f"{check.name:<11} ok ({time.monotonic() - began:.0f} s): {well}"

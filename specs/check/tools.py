@@ -14,6 +14,10 @@ class CheckError(Exception):
     """A check found something, or could not run; the message is what its tool printed."""
 
 
+class UnreachableError(Exception):
+    """What a check needs could not be fetched; the message says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A program of the machine, the oldest version that serves, and how it says its own."""
@@ -40,6 +44,16 @@ NPM = Tool("npm", (10,), ("npm", "--version"))
 GO = Tool("Go", (1, 26), ("go", "version"))
 JAVA = Tool("Java", (17,), ("javac", "-version"))
 MAVEN = Tool("Maven", (3, 8), ("mvn", "--version"))
+
+
+def fetch(what: str, command: Sequence[str | Path], folder: Path) -> None:
+    """Fetch packages that a lock file pins; raises ``UnreachableError``."""
+    try:
+        run(command, folder)
+    except CheckError as error:
+        raise UnreachableError(
+            f"{what}, which could not be fetched: {str(error).splitlines()[-1]}"
+        ) from error
 
 
 def run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> str:

@@ -19,7 +19,7 @@ from specs.check.__main__ import (
     main,
     outcome_of,
 )
-from specs.check.tools import CheckError, Tool, run
+from specs.check.tools import CheckError, Tool, fetch, run
 from specs.check.topics import as_openapi
 
 
@@ -34,6 +34,17 @@ def test_a_check_says_in_one_line_what_it_needs_where_that_is_missing() -> None:
 
     assert is_well
     assert said == "java        not checked: needs Maven 3.8 or newer (no-such-program)"
+
+
+def test_a_check_says_in_one_line_which_packages_could_not_be_fetched() -> None:
+    def download() -> str:
+        fetch("Go modules", ["sh", "-c", "echo go: reading; echo no such host; exit 1"], ROOT)
+        return "well"
+
+    is_well, said = outcome_of(Check("go", (), download))
+
+    assert is_well
+    assert said == "go          not checked: needs Go modules, which could not be fetched: no such host"
 
 
 def test_a_tool_that_is_too_old_counts_as_missing() -> None:
