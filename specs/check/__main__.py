@@ -1,7 +1,7 @@
 """``python -m specs.check [NAME...]``: check the specifications as partners use them; all checks, or those named.
 
-A check whose tools are not on this machine, or cannot be fetched, is left out, with one line that says what it needs. ``--release`` keeps the
-specifications as they are now as those that later ones are compared with, if all is well.
+A check whose tools are not on this machine, or cannot be fetched, is left out, with one line that says what it needs.
+``--release`` keeps the specifications as they are now as those that later ones are compared with, if all is well.
 """
 
 import argparse
