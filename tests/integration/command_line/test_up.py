@@ -59,9 +59,23 @@ def certificates(pool: list[dict[str, Any]]) -> int:
     return sum({one["product"]: one["statuses"] for one in pool}["GC-5000"].values())
 
 
-def test_the_status_shows_parts_lag_pool_refunds_and_quarantine(stack: Stack, giftcert: RunCommand) -> None:
+async def ready(giftcert: RunCommand, **at: str) -> dict[str, Any]:
+    """The status, once all is ready: another test may just have killed a part."""
+    said: dict[str, Any] = {}
+
+    def is_ready() -> bool:
+        said.update(json.loads(giftcert("status", "--json", **at).stdout))
+        return bool(said["ready"])
+
+    await holds(is_ready)
+    return said
+
+
+async def test_the_status_shows_parts_lag_pool_refunds_and_quarantine(
+    stack: Stack, giftcert: RunCommand
+) -> None:
     at = {"state_dir": str(stack.state_dir)}
-    said = json.loads(giftcert("status", "--json", **at).stdout)
+    said = await ready(giftcert, **at)
     assert {one["part"]: one["state"] for one in said["parts"]} == dict.fromkeys(
         (*SERVERS, "web-ui", *DOORS), "ready"
     )
@@ -82,16 +96,19 @@ def test_the_status_shows_parts_lag_pool_refunds_and_quarantine(stack: Stack, gi
         assert "part      state  process  address" in done.stdout
 
 
-def test_commands_and_simulators_find_the_stack_whatever_its_ports(
+async def test_commands_and_simulators_find_the_stack_whatever_its_ports(
     stack: Stack, giftcert: RunCommand, clean_environment: dict[str, str]
 ) -> None:
     at = {"state_dir": str(stack.state_dir)}
+    await ready(giftcert, **at)
     assert giftcert("addresses", "api", **at).stdout == f"{stack.addresses['apiUrl']}\n"
     refused = giftcert("token", "--role", "channel", "--channel", "kiosk", **at)
     assert refused.stderr == "giftcert: there is no channel kiosk; there are im, pos\n"
     environment = {**clean_environment, "GIFTCERT_STATE_DIR": str(stack.state_dir)}
     selling = [sys.executable, "-m", "simulators.pos", "--count", "1"]
-    sold = subprocess.run(selling, env=environment, capture_output=True, text=True, check=False)
+    sold = await asyncio.to_thread(
+        subprocess.run, selling, env=environment, capture_output=True, text=True, check=False
+    )
     assert (sold.returncode, sold.stdout.count(": certificate ")) == (0, 1), sold.stderr
 
 
