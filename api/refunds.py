@@ -46,6 +46,10 @@ REFUSED_FIELDS: Mapping[object, tuple[str, str]] = {
     ResolutionRefusal.DECISION_NOT_ALLOWED: ("decision", "is not among the decisions that the case allows"),
     ResolutionRefusal.AMOUNT_REQUIRED: ("amount", "must be given, as nobody knows what this refund is worth"),
     ResolutionRefusal.AMOUNT_TOO_HIGH: ("amount", "is more than the balance, or than the refund is worth"),
+    ResolutionRefusal.AMOUNT_NEEDLESS: (
+        "amount",
+        "has no use before issue, or with a rejection of money in the order's currency",
+    ),
 }
 """Which field of a decision does not fit, and why."""
 
@@ -109,7 +113,8 @@ class ResolutionOrder(Schema):
         le=LARGEST_AMOUNT,
         strict=True,
         description="To take from the balance, in minor units of the nominal; left out, as much as the refund is worth."
-        " With a rejection of money in another currency: what that is worth",
+        " With a rejection of money in another currency: what that is worth."
+        " Left out with any other rejection, and before issue, when nothing is on the certificate",
         examples=[400_000],
     )
     note: FreeText = Field(examples=["agreed with the buyer"])

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
+from giftcert.plurals import counted
 from giftcert.sensitive_text import redact_numbers
 
 REDACTED = "[redacted]"
@@ -56,7 +57,7 @@ def _shown(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [_shown(content) for content in value]
         case bytes():
-            return f"{len(value)} bytes"
+            return counted(len(value), "byte")
         case None | bool() | float():
             return value
         case int():

@@ -14,12 +14,13 @@ from giftcert.cli.connections import check_kafka, reaching_kafka
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.groups import Group
-from giftcert.cli.output import AsJson, counted, say, say_progress, stamp
+from giftcert.cli.output import AsJson, say, say_progress, stamp
 from giftcert.clock import utc_now
 from giftcert.contracts.inputs import MalformedRecord, UnknownEventTypeError
 from giftcert.contracts.payment_formats import payment_decoder
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.kafka_connection import connection_options
+from giftcert.plurals import counted
 from giftcert.settings import Settings, load_settings
 from giftcert.texts import Language
 

@@ -13,11 +13,12 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
-from giftcert.cli.output import AsJson, counted, say, say_progress, say_step, stamp, table
+from giftcert.cli.output import AsJson, say, say_progress, say_step, stamp, table
 from giftcert.clock import utc_now
 from giftcert.embedded.addresses import refuse_embedded_keys, running_stack, started_stack
 from giftcert.embedded.state_folder import StackError
 from giftcert.lifecycle.key_rotation import KeyRotation
+from giftcert.plurals import counted
 from giftcert.security.keyring import Keyring
 from giftcert.security.keys import EmbeddedKeys, keyring_of, master_key_of
 from giftcert.security.master_keys import version_of

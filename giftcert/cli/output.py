@@ -50,12 +50,6 @@ def stamp(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: ``1 certificate``, ``2,000 certificates``, ``no certificates``."""
-    shown = f"{number:,}" if number else "no"
-    return f"{shown} {noun if number == 1 else plural or f'{noun}s'}"
-
-
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as wide as the terminal, of which only the last column is wrapped.
 

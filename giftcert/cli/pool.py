@@ -14,7 +14,7 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
-from giftcert.cli.output import AsJson, counted, say, say_progress, table
+from giftcert.cli.output import AsJson, say, say_progress, table
 from giftcert.clock import utc_now
 from giftcert.contracts.payload import payload_of
 from giftcert.domain.products import Product
@@ -22,6 +22,7 @@ from giftcert.embedded.addresses import refuse_embedded_keys
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.pool_import import FileRefusedError, PoolLoader
 from giftcert.lifecycle.retirement import retire_next
+from giftcert.plurals import counted
 from giftcert.pool_file import PoolFile
 from giftcert.product_file import read_products
 from giftcert.security.keys import keyring_of

@@ -13,9 +13,10 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
-from giftcert.cli.output import AsJson, counted, fields, say, stamp, table
+from giftcert.cli.output import AsJson, fields, say, stamp, table
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import refuse_embedded_keys
+from giftcert.plurals import counted
 from giftcert.redaction import printable
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings

@@ -14,7 +14,6 @@ from giftcert.cli.groups import Group
 from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, own_texts, say, table
 from giftcert.clock import utc_now
-from giftcert.domain.certificate.cases import find_case
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import CertificateState
@@ -113,8 +112,6 @@ async def resolve(
     who = operator(by)
     async with opened_lifecycle("refunds") as lifecycle:
         certificate = await _certificate_of(lifecycle.database, str(case))
-        if amount is not None and reject and not _is_foreign(certificate, str(case)):
-            raise CommandError(own_texts()("resolve-amount-needless"))
         request = ResolveRefund(
             refund_case_id=str(case),
             decision="approve" if approve else "reject",
@@ -137,11 +134,6 @@ async def _certificate_of(database: Database, case: str) -> CertificateState:
         return (await CertificateRepository(connection).load(certificate_id)).state
 
 
-def _is_foreign(certificate: CertificateState, case: str) -> bool:
-    found = find_case(certificate, case)
-    return found is not None and found[1].foreign_currency is not None
-
-
 def _minor_units(amount: str, currency: str) -> int:
     try:
         return minor_units(amount, currency)
@@ -158,6 +150,7 @@ def _raise_if_refused(outcome: Outcome, request: ResolveRefund) -> None:
             ResolutionRefusal.DECISION_NOT_ALLOWED
             | ResolutionRefusal.AMOUNT_REQUIRED
             | ResolutionRefusal.AMOUNT_TOO_HIGH
+            | ResolutionRefusal.AMOUNT_NEEDLESS
         ) as refusal:
             raise CommandError(own_texts()(f"resolve-{refusal.value}"))
         case _:

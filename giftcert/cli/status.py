@@ -24,12 +24,13 @@ from giftcert.cli.connections import (
 )
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.output import AsJson, counted, fields, say, say_step, stamp, table
+from giftcert.cli.output import AsJson, fields, say, say_step, stamp, table
 from giftcert.cli.pool import pool_counts, stock
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import RunningStack, running_stack, started_stack, with_running_stack
 from giftcert.embedded.guardian import running_parts
 from giftcert.embedded.state_folder import StackError, StateFolder
+from giftcert.plurals import counted
 from giftcert.redaction import redact_text
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.outbox import oldest_waiting

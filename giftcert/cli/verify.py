@@ -15,9 +15,10 @@ from giftcert.cli.connections import (
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.operators import By, operator
-from giftcert.cli.output import AsJson, counted, say, say_progress
+from giftcert.cli.output import AsJson, say, say_progress
 from giftcert.clock import utc_now
 from giftcert.embedded.addresses import with_running_stack
+from giftcert.plurals import counted
 from giftcert.redaction import printable
 from giftcert.security.keys import keyring_of
 from giftcert.settings import load_settings

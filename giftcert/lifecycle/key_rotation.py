@@ -12,6 +12,7 @@ from typing import TypeAlias
 from asyncpg import LockNotAvailableError
 
 from giftcert.clock import Clock, utc_now
+from giftcert.plurals import counted
 from giftcert.security.data_keys import DataKey, key_id_of
 from giftcert.security.keyring import Keyring
 from giftcert.security.master_keys import version_of
@@ -106,7 +107,10 @@ class KeyRotation:
             wrapping = {version_of(one.wrapped) for one in await keys.all() if one.wrapped is not None}
             unused = self.keyring.unused_versions(wrapping)
             if destroyed or unused:
-                what = f"{len(destroyed)} data keys and {len(unused)} versions of the master key"
+                what = (
+                    f"{counted(len(destroyed), 'data key')} and"
+                    f" {counted(len(unused), 'version')} of the master key"
+                )
                 await self._record(connection, who, f"keys destroy, {what}: {why}")
             for version in unused:
                 self.keyring.destroy_master(version)

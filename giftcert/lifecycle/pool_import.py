@@ -14,6 +14,7 @@ import asyncpg
 from uuid_utils.compat import uuid7
 
 from giftcert.domain.products import Product
+from giftcert.plurals import counted
 from giftcert.pool_file import PoolFile, PoolFileError, PoolRow, RowFault
 from giftcert.security.data_keys import DataKey, Purpose
 from giftcert.security.keyring import Keyring
@@ -41,7 +42,7 @@ class FileRefusedError(Exception):
     """Rows of the file are wrong, so nothing is imported; the first faults, by line, and how many there are."""
 
     def __init__(self, faults: Sequence[RowFault], total: int) -> None:
-        super().__init__(f"{total:,} lines are wrong")
+        super().__init__("1 line is wrong" if total == 1 else f"{total:,} lines are wrong")
         self.faults = faults
         self.total = total
 
@@ -173,7 +174,8 @@ class PoolLoader:
                     up_to = min(after + LOADED_AT_ONCE, begun.quantity)
                     await imports.load(begun, self.product, after, up_to)
                     self.progress("loaded ", up_to, begun.quantity)
-                acted = f"imported {begun.quantity} certificates of {self.product.id}: batch {begun.batch_id}"
+                imported = counted(begun.quantity, "certificate")
+                acted = f"imported {imported} of {self.product.id}: batch {begun.batch_id}"
                 await EventRepository(connection).append_act(self.stream_key, self.who, acted, now)
                 await imports.finish(begun, now)
         except asyncpg.UniqueViolationError:

@@ -22,6 +22,7 @@ class ResolutionRefusal(StrEnum):
     DECISION_NOT_ALLOWED = "decision-not-allowed"
     AMOUNT_REQUIRED = "amount-required"
     AMOUNT_TOO_HIGH = "amount-too-high"
+    AMOUNT_NEEDLESS = "amount-needless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,16 @@ def _refusal(found: _Case | None, message: ResolveRefund) -> ResolutionRefusal |
         return ResolutionRefusal.NOTHING_PENDING
     if message.decision not in refunds.allowed_decisions(found.sale):
         return ResolutionRefusal.DECISION_NOT_ALLOWED
-    return None if found.before_issue else _refuse_amount(found, message)
+    return _refuse_amount(found, message)
 
 
 def _refuse_amount(found: _Case, message: ResolveRefund) -> ResolutionRefusal | None:
-    """A rejection names an amount only for foreign money."""
+    """A rejection names an amount only for foreign money; before issue nothing is taken, so nobody names one."""
     foreign, amount = bool(found.money.foreign), message.amount or 0
+    # The case's own currency stays when a share that this very decision said has left the line none of the money.
+    takes_amount = message.decision == APPROVE or foreign or found.case.foreign_currency is not None
+    if found.before_issue or not takes_amount:
+        return None if message.amount is None else ResolutionRefusal.AMOUNT_NEEDLESS
     if message.decision == REJECT:
         return ResolutionRefusal.AMOUNT_TOO_HIGH if foreign and amount > found.most_worth else None
     # A decision that also says which line some money means has to give this line a part of it.

@@ -139,6 +139,7 @@ async def test_what_does_not_fit_the_case_is_named(desk: Desk) -> None:
     _, case = await desk.spent_and_refunded()
     assert problem_fields(await desk.resolve(case, amount=400_001)) == ["amount"]
     assert problem_fields(await desk.resolve(case, amount=-1)) == ["amount"]
+    assert problem_fields(await desk.resolve(case, "reject", amount=100)) == ["amount"]
     assert problem_fields(await desk.resolve(case, "perhaps")) == ["decision"]
     assert problem_fields(await desk.resolve(case, note="write to anna@example.com")) == ["note"]
     assert (await desk.resolve(case)).status_code == 200

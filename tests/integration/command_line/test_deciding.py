@@ -122,7 +122,7 @@ async def test_what_cannot_be_decided_is_one_clear_line(office: Office) -> None:
         ),
         (
             (case, "--note", "n", "--reject", "--amount", "40.00"),
-            "--amount: goes with --approve, or with a rejection of money in another currency",
+            "--amount: has no use before issue, or with a rejection of money in the order's currency",
         ),
     ):
         done = await office.run("refunds", "resolve", *arguments, "--by", "anna")

@@ -64,7 +64,7 @@ async def test_keys_are_rotated_shown_and_destroyed_and_the_stream_hears_who_and
     published = [json.loads(row[0]) for row in await connection.fetch(ACTS)]
     await connection.close()
     assert sorted((one["who"], one["what"]) for one in published) == [
-        ("igor", "keys destroy, 1 data keys and 1 versions of the master key: nobody has it"),
+        ("igor", "keys destroy, 1 data key and 1 version of the master key: nobody has it"),
         ("olga", "keys rotate: once a year"),
     ]
 

@@ -225,7 +225,7 @@ async def test_the_stream_hears_who_rotated_and_destroyed(rotation: KeyRotation)
     published = [row["p"] for row in events]
     assert len(published) == 2
     assert any("keys rotate: yearly" in one and "olga" in one for one in published)
-    assert any("keys destroy, 2 data keys and 1 versions" in one and "igor" in one for one in published)
+    assert any("keys destroy, 2 data keys and 1 version of" in one and "igor" in one for one in published)
 
 
 async def test_a_run_is_given_what_was_sealed_anew_and_counted_until_then(

@@ -220,11 +220,15 @@ class Judge:
         money = back if foreign else back or case.amount
         worth = card.balance if sale.price == 0 else self.worth(card, sale, money)
         most = card.balance if foreign else min(card.balance, worth)
-        unsaid, too_much = foreign and amount is None, (amount or 0) > most
-        if (decision == "approve" and sale.issued and (unsaid or too_much)) or (
-            decision == "reject"
-            and (not sale.issued or (foreign and (amount or 0) > self._most_worth(card, sale)))
-        ):
+        if decision == "reject":
+            refused = not sale.issued or (
+                (amount or 0) > self._most_worth(card, sale) if foreign else amount is not None
+            )
+        elif sale.issued:
+            refused = (amount or 0) > most or (foreign and amount is None)
+        else:
+            refused = amount is not None
+        if refused:
             return "nothing"
         named = (most if amount is None else amount) if sale.issued else 0
         stands = case.reason is None and case.approved == named

@@ -311,9 +311,9 @@ def test_rejecting_a_part_leaves_its_worth_uncovered() -> None:
     assert counted(decide(part_back(), "reject")) == (200_000, 0, 200_000)
 
 
-def test_an_amount_that_a_rejection_names_counts_for_nothing_in_the_order_s_currency() -> None:
-    assert refusal(part_back(), "reject", 900_000) is None
-    assert counted(decide(part_back(), "reject", 900_000)) == (200_000, 0, 200_000)
+def test_a_rejection_of_money_in_the_order_s_currency_names_no_amount() -> None:
+    for found, amount in ((part_back(), 900_000), (part_back(), 0), (pending(), 100)):
+        assert refusal(found, "reject", amount) == ResolutionRefusal.AMOUNT_NEEDLESS
 
 
 def test_rejecting_before_the_money_is_back_leaves_nothing_uncovered() -> None:
@@ -418,8 +418,8 @@ def test_before_issue_a_person_may_only_approve() -> None:
 
 def test_before_issue_money_that_is_back_is_counted_when_approved() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(400_000, to={"2": 400_000}))
-    decide(found, amount=77)
-    assert found.published == ["refund.resolved", "refund.completed", "issue.released"]
+    assert refusal(found, amount=77) == ResolutionRefusal.AMOUNT_NEEDLESS
+    assert decide(found).published == ["refund.resolved", "refund.completed", "issue.released"]
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.taken, event.uncovered, event.before_issue) == (400_000, 0, 0, True)
     assert (found.status, found.only(e.RefundResolved).amount) == (Status.AVAILABLE, 0)
@@ -450,7 +450,8 @@ def test_before_issue_money_in_another_currency_that_may_mean_another_line_is_co
     None
 ):
     found = sold(*BOTH).tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
-    assert counted(decide(found, amount=300_000)) == (0, 0, 0)
+    assert refusal(found, amount=300_000) == ResolutionRefusal.AMOUNT_NEEDLESS
+    assert counted(decide(found)) == (0, 0, 0)
     assert found.published == ["refund.resolved", "refund.completed"]
     assert found.tell(make.captured(450_000)).status == Status.ISSUED
 

@@ -207,9 +207,10 @@ def test_before_issue_a_person_says_which_line_too() -> None:
     assert order["3"].published == ["refund.resolved"]
 
 
-def test_before_issue_the_amount_that_a_person_names_means_nothing() -> None:
+def test_before_issue_a_person_names_no_amount() -> None:
     order = Together(make.gift("2"), make.gift("3")).tell(make.captured(600_000), make.refunded(300_000))
-    assert order.resolve("2", amount=0).only(e.RefundCompleted).amount == 300_000
+    assert order.resolve("2", amount=0).decision.refusal == ResolutionRefusal.AMOUNT_NEEDLESS
+    assert order.resolve("2").only(e.RefundCompleted).amount == 300_000
 
 
 def test_a_decision_about_the_line_is_none_about_its_return() -> None:
@@ -243,6 +244,12 @@ def test_the_last_line_that_money_in_another_currency_may_mean_carries_it() -> N
     assert not spendable(both["3"])
     assert counted(both.resolve("3", "reject")) == (500_000, 0, 500_000)
     assert spendable(both["3"])
+
+
+def test_a_rejection_may_say_that_money_in_another_currency_is_worth_nothing_here() -> None:
+    both = two_paid().tell(in_euros())
+    assert both.resolve("2", "reject", amount=0).published == ["refund.resolved"]
+    assert (spendable(both["2"]), spendable(both["3"])) == (True, False)
 
 
 def test_money_in_another_currency_that_is_not_the_line_s_leaves_its_return_waiting() -> None:
