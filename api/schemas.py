@@ -18,9 +18,9 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from giftcert.contracts.field_descriptions import open_words
-from giftcert.domain.certificate.events import RefundDecision, RefundReason
 from giftcert.domain.certificate.state import RefundState as DomainRefundState
 from giftcert.domain.certificate.state import Status as DomainStatus
+from giftcert.domain.certificate.words import RefundDecision, RefundReason
 from giftcert.sensitive_text import is_sensitive
 
 CERTIFICATE_ID = "01936f8e-5a00-7c3e-9d4b-0a1b2c3d4e5f"

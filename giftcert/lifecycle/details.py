@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from giftcert.domain.certificate.cases import APPROVE
-from giftcert.domain.certificate.events import Awaited, RefundReason
 from giftcert.domain.certificate.redemption_state import open_holds, spent
 from giftcert.domain.certificate.refund_preview import DecisionPreview, preview
 from giftcert.domain.certificate.sale_money import sale_money
@@ -17,6 +16,7 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from giftcert.domain.policy import Terms
 from giftcert.settings import Settings
 from giftcert.temporal.web_ui import literal

@@ -7,8 +7,9 @@ from datetime import datetime
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.lines import map_sales, without_case
 from giftcert.domain.certificate.state import CertificateState, LineRef, RefundCase, RefundState, Sale, Status
+from giftcert.domain.certificate.words import Awaited, RefundDecision, ReleaseReason
 
-APPROVE, REJECT = e.RefundDecision.APPROVE, e.RefundDecision.REJECT
+APPROVE, REJECT = RefundDecision.APPROVE, RefundDecision.REJECT
 BY_SYSTEM = "system"  # resolves a case that has nothing left to decide
 
 _Told = e.RefundRequested | e.RefundPendingDetails | e.RefundCompleted
@@ -25,7 +26,7 @@ def find_case(state: CertificateState, refund_case_id: str) -> tuple[Sale, Refun
 def requested(state: CertificateState, event: e.RefundRequested, at: datetime) -> CertificateState:
     """A case waits for something; what was promised to be taken stays promised."""
     known = _known(state, event, at)
-    awaits_capture = event.awaiting == e.Awaited.CAPTURE
+    awaits_capture = event.awaiting == Awaited.CAPTURE
     case = RefundCase(
         refund_case_id=event.refund_case_id,
         state=RefundState.AWAITING_CAPTURE if awaits_capture else RefundState.REQUESTED,
@@ -113,7 +114,7 @@ def _with_case(state: CertificateState, event: _Told, case: RefundCase) -> Certi
             line_key=event.line_key,
             line_id=event.line_id,
             amount=0,
-            ended=e.ReleaseReason.ORDER_CANCELLED,
+            ended=ReleaseReason.ORDER_CANCELLED,
         )
         state = replace(state, past_sales=(*state.past_sales, never_taken))
 

@@ -2,9 +2,9 @@
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.events import DisclosureRefusal
 from giftcert.domain.certificate.messages import DiscloseCvc
 from giftcert.domain.certificate.state import OPEN_REFUND_STATES, SPENDABLE, CertificateState, Status
+from giftcert.domain.certificate.words import DisclosureRefusal
 
 _MAY_STILL_BE_ISSUED = frozenset({Status.RESERVED, Status.ORDERED})
 

@@ -6,9 +6,9 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.disclosure import refuse_disclosure
-from giftcert.domain.certificate.events import UndeliverableReason
 from giftcert.domain.certificate.messages import NotificationOverdue
 from giftcert.domain.certificate.state import AwaitedFetch, CertificateState, Sale, Status
+from giftcert.domain.certificate.words import NotificationKind, UndeliverableReason
 from giftcert.domain.clients import Client, find_client, survivor_of
 
 
@@ -28,7 +28,7 @@ def notification(decision: Decision) -> e.NotificationRequested:
     erased = client is not None and client.erased
     return e.NotificationRequested(
         notification_id=decision.new_id(),
-        kind=e.NotificationKind.CERTIFICATE_ISSUED,
+        kind=NotificationKind.CERTIFICATE_ISSUED,
         order_id=sale.order_id,
         customer_id=survivor_of(decision.terms.clients, sale.customer_id),
         recipient=line.recipient if line and not erased else None,

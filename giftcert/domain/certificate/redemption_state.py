@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import SOLD, CertificateState, Redemption, RedemptionState, Status
+from giftcert.domain.certificate.words import VoidReason
 
 
 def find_redemption(state: CertificateState, redemption_id: str | None) -> Redemption | None:
@@ -61,7 +62,7 @@ def captured(state: CertificateState, event: e.RedemptionCaptured) -> Certificat
 def voided(state: CertificateState, event: e.RedemptionVoided) -> CertificateState:
     """Give a hold back."""
     known = _redemption(state, event)
-    has_lapsed = event.reason == e.VoidReason.HOLD_LAPSED
+    has_lapsed = event.reason == VoidReason.HOLD_LAPSED
     given_back = replace(
         known,
         state=RedemptionState.LAPSED if has_lapsed else RedemptionState.VOIDED,

@@ -10,7 +10,6 @@ from typing import assert_never
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import (
     AuthorizeRedemption,
     HoldLapsed,
@@ -31,6 +30,13 @@ from giftcert.domain.certificate.state import (
     Redemption,
     RedemptionState,
     Status,
+)
+from giftcert.domain.certificate.words import (
+    ExpiryReason,
+    RejectionReason,
+    RestoreRefusal,
+    UnexpectedReason,
+    VoidReason,
 )
 
 
@@ -71,14 +77,14 @@ def void(decision: Decision, message: VoidRedemption) -> None:
     elif known.state == RedemptionState.CAPTURED:
         decision.refusal = VoidRefusal.CAPTURED
     elif known.state == RedemptionState.AUTHORIZED:
-        _give_back(decision, known, e.VoidReason.CHANNEL_VOIDED)
+        _give_back(decision, known, VoidReason.CHANNEL_VOIDED)
 
 
 def hold_lapsed(decision: Decision, message: HoldLapsed) -> None:
     """The time of a hold is over; every capture that was known by then has been applied."""
     for hold in open_holds(decision.state):
         if hold.redemption_id == message.redemption_id:
-            _give_back(decision, hold, e.VoidReason.HOLD_LAPSED)
+            _give_back(decision, hold, VoidReason.HOLD_LAPSED)
 
 
 def _refusal(decision: Decision, amount: int, currency: str) -> RejectionReason | None:
@@ -107,7 +113,7 @@ def spending_reported(decision: Decision, message: SpendingReported) -> None:
             _uncovered(decision, message, RejectionReason.NOT_THE_HOLDER)
         case SpendingKind.VOIDED | SpendingKind.REFUNDED if is_stranger:
             detail = "the redemption belongs to another channel or another order"
-            _unexpected(decision, e.UnexpectedReason.NOT_THE_HOLDER, detail)
+            _unexpected(decision, UnexpectedReason.NOT_THE_HOLDER, detail)
         case SpendingKind.AUTHORIZED:  # it refers to a hold and never makes one
             if purchase is None and message.cause.channel not in decision.policy.direct_spend_channels:
                 _reject(decision, message, RejectionReason.HOLD_REQUIRED)
@@ -192,26 +198,26 @@ def _voided(decision: Decision, message: SpendingReported, purchase: Redemption 
     """Give the hold back. What was captured is given back by a refund, not by a void."""
     if purchase is not None and purchase.state == RedemptionState.CAPTURED:
         _unexpected(
-            decision, e.UnexpectedReason.REDEMPTION_CAPTURED, "a captured redemption is refunded, not voided"
+            decision, UnexpectedReason.REDEMPTION_CAPTURED, "a captured redemption is refunded, not voided"
         )
     elif purchase is not None and purchase.state == RedemptionState.AUTHORIZED:
-        _give_back(decision, purchase, e.VoidReason.PAYMENT_VOIDED, message.payment_id)
+        _give_back(decision, purchase, VoidReason.PAYMENT_VOIDED, message.payment_id)
 
 
 def _refunded(decision: Decision, message: SpendingReported, purchase: Redemption | None) -> None:
     """Restore what was spent, never more; onto a refunded or expired certificate it is a case for support."""
     if message.currency != decision.state.currency:
-        _unexpected(decision, e.UnexpectedReason.CURRENCY_MISMATCH, "the certificate is in another currency")
+        _unexpected(decision, UnexpectedReason.CURRENCY_MISMATCH, "the certificate is in another currency")
     elif purchase is None or message.amount > purchase.restorable:
         _unexpected(
             decision,
-            e.UnexpectedReason.RESTORE_EXCEEDS_SPENT,
+            UnexpectedReason.RESTORE_EXCEEDS_SPENT,
             "more would be restored than the redemption spent",
         )
     elif decision.state.status == Status.REFUNDED:
-        _alert(decision, message, purchase.redemption_id, e.RestoreRefusal.CERTIFICATE_REFUNDED)
+        _alert(decision, message, purchase.redemption_id, RestoreRefusal.CERTIFICATE_REFUNDED)
     elif decision.state.is_past_validity(decision.now):
-        _alert(decision, message, purchase.redemption_id, e.RestoreRefusal.CERTIFICATE_EXPIRED)
+        _alert(decision, message, purchase.redemption_id, RestoreRefusal.CERTIFICATE_EXPIRED)
     else:
         decision.record(
             e.RedemptionRestored(
@@ -236,7 +242,7 @@ def _identify(decision: Decision, message: SpendingReported) -> None:
 
 
 def _give_back(
-    decision: Decision, hold: Redemption, reason: e.VoidReason, payment_id: str | None = None
+    decision: Decision, hold: Redemption, reason: VoidReason, payment_id: str | None = None
 ) -> None:
     decision.record(
         e.RedemptionVoided(
@@ -254,7 +260,7 @@ def _closed(decision: Decision) -> None:
     """A hold has ended: what it leaves of an expired certificate is breakage."""
     left = decision.state.balance
     if decision.state.status == Status.EXPIRED and left > 0:
-        decision.record(e.Expired(reason=e.ExpiryReason.HOLD_ENDED, by="system", breakage=left))
+        decision.record(e.Expired(reason=ExpiryReason.HOLD_ENDED, by="system", breakage=left))
 
 
 def _uncovered(decision: Decision, message: SpendingReported, reason: RejectionReason) -> None:
@@ -282,7 +288,7 @@ def _alert(
     decision: Decision,
     message: SpendingReported,
     redemption_id: str | None,
-    reason: RejectionReason | e.RestoreRefusal,
+    reason: RejectionReason | RestoreRefusal,
 ) -> None:
     decision.record(
         e.RedemptionUncoveredAlerted(
@@ -297,7 +303,7 @@ def _alert(
     )
 
 
-def _unexpected(decision: Decision, reason: e.UnexpectedReason, detail: str) -> None:
+def _unexpected(decision: Decision, reason: UnexpectedReason, detail: str) -> None:
     decision.record(e.UnexpectedMessage(reason=reason, detail=detail))
 
 

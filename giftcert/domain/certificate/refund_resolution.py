@@ -10,6 +10,7 @@ from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.messages import ResolveRefund
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
 from giftcert.domain.certificate.state import Agreement, CertificateState, RefundCase, RefundState, Sale
+from giftcert.domain.certificate.words import RefundDecision, RefundReason
 from giftcert.domain.order.messages import RefundShareDecided
 from giftcert.domain.order.standing import LineRefund
 from giftcert.domain.policy import Policy
@@ -149,7 +150,7 @@ def _amount_of(found: _Case, message: ResolveRefund) -> int:
 def _needs_second(found: _Case, message: ResolveRefund, policy: Policy) -> bool:
     """Whether another person has yet to repeat decision and amount; foreign money counts as the whole price."""
     limit, first = policy.refund_four_eyes_over, found.case.agreement
-    foreign = found.case.reason == e.RefundReason.CURRENCY_MISMATCH
+    foreign = found.case.reason == RefundReason.CURRENCY_MISMATCH
     if limit is None or (found.sale.amount if foreign else found.case.amount) <= limit:
         return False
     wanted = (message.decision, message.amount)
@@ -233,11 +234,7 @@ def _approve(decision: Decision, found: _Case, message: ResolveRefund) -> None:
         _carry_out(decision, found, taken=amount, uncovered=uncovered)
         return
     _resolve(decision, found, message, amount, 0)
-    if (
-        found.before_issue
-        and found.case.reason == e.RefundReason.CURRENCY_MISMATCH
-        and not found.money_is_back
-    ):
+    if found.before_issue and found.case.reason == RefundReason.CURRENCY_MISMATCH and not found.money_is_back:
         _carry_out(decision, found, taken=0, uncovered=0)  # it meant other lines
         return
     waits_until = decision.now + decision.policy.refund_payment_wait
@@ -273,7 +270,7 @@ def _resolve(decision: Decision, found: _Case, message: ResolveRefund, amount: i
             refund_case_id=found.case.refund_case_id,
             order_id=found.sale.order_id,
             line_id=found.money.line.standing.line_id,
-            decision=e.RefundDecision(message.decision),
+            decision=RefundDecision(message.decision),
             amount=amount,
             uncovered=uncovered,
             resolved_by=message.resolved_by,

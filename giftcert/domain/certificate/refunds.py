@@ -11,14 +11,15 @@ from giftcert.domain.certificate.messages import RefundDeadlinePassed
 from giftcert.domain.certificate.redemption_state import spent
 from giftcert.domain.certificate.sale_money import SaleMoney
 from giftcert.domain.certificate.state import Line, RefundCase, RefundState, Sale, Status
+from giftcert.domain.certificate.words import Awaited, RefundDecision, RefundReason, ReleaseReason
 from giftcert.domain.order.standing import Withdrawal
 from giftcert.domain.policy import Policy
 
 _OVERDUE_REASON = {
-    e.Awaited.PAYMENT: e.RefundReason.REFUND_PAYMENT_MISSING,
-    e.Awaited.REST: e.RefundReason.AMOUNT_MISMATCH,
-    e.Awaited.CAPTURE: e.RefundReason.NOT_CAPTURED,
-    e.Awaited.ALLOCATION: e.RefundReason.ALLOCATION_MISSING,
+    Awaited.PAYMENT: RefundReason.REFUND_PAYMENT_MISSING,
+    Awaited.REST: RefundReason.AMOUNT_MISMATCH,
+    Awaited.CAPTURE: RefundReason.NOT_CAPTURED,
+    Awaited.ALLOCATION: RefundReason.ALLOCATION_MISSING,
 }
 
 
@@ -26,7 +27,7 @@ _OVERDUE_REASON = {
 class Wait:
     """Something has yet to come; after a while a person is asked."""
 
-    awaiting: e.Awaited
+    awaiting: Awaited
     amount: int
 
 
@@ -34,7 +35,7 @@ class Wait:
 class AskPerson:
     """The refund cannot be carried out as it stands."""
 
-    reason: e.RefundReason
+    reason: RefundReason
     amount: int
     foreign_currency: str | None = None  # of amount, if not the sale's
 
@@ -69,13 +70,13 @@ def unissued_verdict(money: SaleMoney) -> Verdict | None:
             (foreign and (doubtful or not approved), _in_other_currency(money)),
             (approved and not foreign and money.back > 0, Complete(money.back, taken=0)),
             (approved and foreign and money.captured > 0, Complete(max(money.back, money.captured), taken=0)),
-            (money.captured <= 0 and has_refunds, Wait(e.Awaited.CAPTURE, money.back or money.unassigned)),
-            (money.owed < 0 or money.is_overdrawn, AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.back)),
+            (money.captured <= 0 and has_refunds, Wait(Awaited.CAPTURE, money.back or money.unassigned)),
+            (money.owed < 0 or money.is_overdrawn, AskPerson(RefundReason.EXCEEDS_CAPTURED, money.back)),
             (money.back == money.captured > 0, Complete(money.back, taken=0)),
-            (money.due > 0, Wait(e.Awaited.REST, money.back)),
-            (money.unassigned > 0, Wait(e.Awaited.ALLOCATION, money.unassigned)),
-            (money.leftover > 0, AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.leftover)),
-            (money.withdrawal is not None and money.owed > 0, Wait(e.Awaited.PAYMENT, money.owed)),
+            (money.due > 0, Wait(Awaited.REST, money.back)),
+            (money.unassigned > 0, Wait(Awaited.ALLOCATION, money.unassigned)),
+            (money.leftover > 0, AskPerson(RefundReason.EXCEEDS_CAPTURED, money.leftover)),
+            (money.withdrawal is not None and money.owed > 0, Wait(Awaited.PAYMENT, money.owed)),
         )
     )
 
@@ -92,25 +93,25 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
         (
             (bool(money.foreign), _in_other_currency(money)),
             # A line that cost nothing has no money to wait for when it leaves its order.
-            (free and spent(state) > 0, AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, back)),
-            (free and state.held > 0, AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, back)),
+            (free and spent(state) > 0, AskPerson(RefundReason.CERTIFICATE_REDEEMED, back)),
+            (free and state.held > 0, AskPerson(RefundReason.REDEMPTION_IN_PROGRESS, back)),
             (free, Complete(back, taken=state.balance)),
-            (back > 0 and money.captured + money.settled == 0, Wait(e.Awaited.CAPTURE, back)),
+            (back > 0 and money.captured + money.settled == 0, Wait(Awaited.CAPTURE, back)),
             (
                 back > 0 and (money.owed < 0 or money.is_overdrawn),
-                AskPerson(e.RefundReason.EXCEEDS_CAPTURED, back),
+                AskPerson(RefundReason.EXCEEDS_CAPTURED, back),
             ),
-            (back > 0 and money.settled >= money.price > 0, AskPerson(e.RefundReason.ALREADY_REFUNDED, back)),
-            (due and state.status == Status.EXPIRED, AskPerson(e.RefundReason.CERTIFICATE_EXPIRED, back)),
-            (due and state.blocked, AskPerson(e.RefundReason.CERTIFICATE_BLOCKED, back)),
-            (due and state.held > 0, AskPerson(e.RefundReason.REDEMPTION_IN_PROGRESS, back)),
-            (due and spent(state) > 0, AskPerson(e.RefundReason.CERTIFICATE_REDEEMED, back)),
+            (back > 0 and money.settled >= money.price > 0, AskPerson(RefundReason.ALREADY_REFUNDED, back)),
+            (due and state.status == Status.EXPIRED, AskPerson(RefundReason.CERTIFICATE_EXPIRED, back)),
+            (due and state.blocked, AskPerson(RefundReason.CERTIFICATE_BLOCKED, back)),
+            (due and state.held > 0, AskPerson(RefundReason.REDEMPTION_IN_PROGRESS, back)),
+            (due and spent(state) > 0, AskPerson(RefundReason.CERTIFICATE_REDEEMED, back)),
             (due and whole, Complete(back, taken=state.balance)),
-            (due, Wait(e.Awaited.REST, back)),
-            (money.unassigned > 0, Wait(e.Awaited.ALLOCATION, money.unassigned)),
-            (money.leftover > 0, AskPerson(e.RefundReason.EXCEEDS_CAPTURED, money.leftover)),
-            (awaited and money.owed > 0, Wait(e.Awaited.PAYMENT, money.owed)),
-            (withdrawn and money.excess_owed > 0, Wait(e.Awaited.PAYMENT, money.excess_owed)),
+            (due, Wait(Awaited.REST, back)),
+            (money.unassigned > 0, Wait(Awaited.ALLOCATION, money.unassigned)),
+            (money.leftover > 0, AskPerson(RefundReason.EXCEEDS_CAPTURED, money.leftover)),
+            (awaited and money.owed > 0, Wait(Awaited.PAYMENT, money.owed)),
+            (withdrawn and money.excess_owed > 0, Wait(Awaited.PAYMENT, money.excess_owed)),
         )
     )
 
@@ -118,10 +119,10 @@ def issued_verdict(decision: Decision, money: SaleMoney) -> Verdict | None:
 def _in_other_currency(money: SaleMoney) -> AskPerson:
     """Money of the order's own currency that is back as well comes first, then the newest foreign one's."""
     if money.back > 0 or not money.foreign:
-        return AskPerson(e.RefundReason.CURRENCY_MISMATCH, money.back)
+        return AskPerson(RefundReason.CURRENCY_MISMATCH, money.back)
     currency = money.foreign[-1].currency
     amount = sum(one.certain + one.possible for one in money.foreign if one.currency == currency)
-    return AskPerson(e.RefundReason.CURRENCY_MISMATCH, amount, currency)
+    return AskPerson(RefundReason.CURRENCY_MISMATCH, amount, currency)
 
 
 def _approved_verdict(decision: Decision, money: SaleMoney) -> Complete | None:
@@ -142,15 +143,15 @@ def is_touched(money: SaleMoney) -> bool:
     return money.withdrawal is not None or money.case is not None or unissued_verdict(money) is not None
 
 
-def judge_unissued(decision: Decision, money: SaleMoney) -> e.ReleaseReason | None:
+def judge_unissued(decision: Decision, money: SaleMoney) -> ReleaseReason | None:
     """Judge the refunds of a line not issued yet; return why its certificate now goes back, if it does."""
     verdict = unissued_verdict(money)
     _apply(decision, money, verdict)
     if isinstance(verdict, Complete) and verdict.amount >= money.captured:
-        return e.ReleaseReason.REFUNDED_BEFORE_ISSUE
+        return ReleaseReason.REFUNDED_BEFORE_ISSUE
     if verdict is None and money.withdrawal is not None:
         removed = money.withdrawal.how == Withdrawal.REMOVED
-        return e.ReleaseReason.LINE_REMOVED if removed else e.ReleaseReason.ORDER_CANCELLED
+        return ReleaseReason.LINE_REMOVED if removed else ReleaseReason.ORDER_CANCELLED
     return None
 
 
@@ -231,19 +232,19 @@ def _request(decision: Decision, money: SaleMoney, verdict: Wait, waits_until: d
     )
 
 
-def _waits_until(decision: Decision, money: SaleMoney, awaiting: e.Awaited) -> datetime:
+def _waits_until(decision: Decision, money: SaleMoney, awaiting: Awaited) -> datetime:
     """A refund that is there waits from when it last grew; one that has yet to come, from now on."""
     policy, refunded_at = decision.policy, money.refunded_at or decision.now
     match awaiting:
-        case e.Awaited.CAPTURE:
+        case Awaited.CAPTURE:
             return refunded_at + policy.refund_capture_wait
-        case e.Awaited.ALLOCATION:
+        case Awaited.ALLOCATION:
             return refunded_at + policy.refund_allocation_wait
-        case e.Awaited.REST:
+        case Awaited.REST:
             return refunded_at + policy.refund_payment_wait
-        case e.Awaited.PAYMENT if money.sale.ended is not None:
+        case Awaited.PAYMENT if money.sale.ended is not None:
             return decision.now + policy.cancelled_without_refund_after
-        case e.Awaited.PAYMENT:
+        case Awaited.PAYMENT:
             return decision.now + policy.refund_payment_wait
         case _:
             assert_never(awaiting)
@@ -271,7 +272,7 @@ def _ask(decision: Decision, money: SaleMoney, verdict: AskPerson) -> None:
     )
 
 
-def allowed_decisions(sale: Sale) -> tuple[e.RefundDecision, ...]:
+def allowed_decisions(sale: Sale) -> tuple[RefundDecision, ...]:
     """Return what a person may decide: before issue there is nothing that could work again."""
     return (APPROVE,) if sale.issued_at is None else (APPROVE, REJECT)
 
@@ -290,7 +291,7 @@ def close_case(decision: Decision, line: Line, case: RefundCase) -> None:
             resolved_by=BY_SYSTEM,
             note="nothing is left to decide here",
         ),
-        cause=naming.began.cause if case.awaiting == e.Awaited.PAYMENT else None,
+        cause=naming.began.cause if case.awaiting == Awaited.PAYMENT else None,
     )
 
 
@@ -302,7 +303,7 @@ def refund_deadline_passed(decision: Decision, message: RefundDeadlinePassed) ->
         decision.record(_stuck_alert(decision, sale, case))
         return
     decision.change_case(case.refund_case_id, lambda waiting: replace(waiting, overdue=True))
-    if sale.ended is not None and case.awaiting == e.Awaited.PAYMENT:
+    if sale.ended is not None and case.awaiting == Awaited.PAYMENT:
         decision.record(
             e.CancelledWithoutRefundAlerted(
                 refund_case_id=case.refund_case_id,
@@ -319,7 +320,7 @@ def _stuck_alert(decision: Decision, sale: Sale, case: RefundCase) -> e.RefundSt
         refund_case_id=case.refund_case_id,
         order_id=sale.order_id,
         line_id=sale.line_id,
-        reason=case.reason or e.RefundReason.REFUND_PAYMENT_MISSING,
+        reason=case.reason or RefundReason.REFUND_PAYMENT_MISSING,
         amount=case.amount,
         foreign_currency=case.foreign_currency,
         since=case.pending_since or decision.now,

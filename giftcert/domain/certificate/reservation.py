@@ -7,6 +7,7 @@ from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.state import Reservation, Status
+from giftcert.domain.certificate.words import ReleaseReason
 
 
 class ReservationRefusal(StrEnum):
@@ -49,12 +50,12 @@ def give_back(decision: Decision, message: m.ReleaseReservation) -> None:
     if _live(decision, message.reservation_id) is None:
         decision.refusal = ReservationRefusal.OTHER_RESERVATION
         return
-    _release(decision, message.reservation_id, e.ReleaseReason.CHANNEL_RELEASED)
+    _release(decision, message.reservation_id, ReleaseReason.CHANNEL_RELEASED)
 
 
 def lapsed(decision: Decision, message: m.ReservationLapsed) -> None:
     """Release on time alone; that this is allowed is the caller's to know."""
-    _release(decision, message.reservation_id, e.ReleaseReason.RESERVATION_EXPIRED)
+    _release(decision, message.reservation_id, ReleaseReason.RESERVATION_EXPIRED)
 
 
 def _live(decision: Decision, reservation_id: str) -> Reservation | None:
@@ -63,5 +64,5 @@ def _live(decision: Decision, reservation_id: str) -> Reservation | None:
     return reservation if found and decision.state.status == Status.RESERVED else None
 
 
-def _release(decision: Decision, reservation_id: str, reason: e.ReleaseReason) -> None:
+def _release(decision: Decision, reservation_id: str, reason: ReleaseReason) -> None:
     decision.record(e.Released(reservation_id=reservation_id, order_id=None, reason=reason))

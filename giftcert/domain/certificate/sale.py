@@ -9,7 +9,6 @@ from datetime import datetime
 from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.events import ConflictReason
 from giftcert.domain.certificate.lines import (
     find_past_sale,
     find_refusal,
@@ -21,6 +20,7 @@ from giftcert.domain.certificate.notification import announce
 from giftcert.domain.certificate.sale_money import SaleMoney
 from giftcert.domain.certificate.state import FOR_SALE, Line, Refusal, Reservation, Sale, Status
 from giftcert.domain.certificate.validity import valid_until
+from giftcert.domain.certificate.words import ConflictReason, LateMoneyReason, ReleaseReason, UnpaidReason
 from giftcert.domain.order.standing import LineStanding
 from giftcert.domain.policy import Policy
 
@@ -234,16 +234,16 @@ def unpaid_deadline_passed(decision: Decision) -> None:
     captured = max(0, line.standing.captured - line.counted.captured)
     decision.record(_unpaid_alert(decision, sale, line.standing, captured))
     if captured == 0:
-        release(decision, sale, e.ReleaseReason.UNPAID, None)
+        release(decision, sale, ReleaseReason.UNPAID, None)
 
 
 def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captured: int) -> e.UnpaidAlerted:
-    reason = e.UnpaidReason.NOTHING_CAPTURED
+    reason = UnpaidReason.NOTHING_CAPTURED
     if captured:
         by_certificates = standing.is_paid_by_any_tender and not standing.is_paid
-        reason = e.UnpaidReason.TENDER_NOT_ALLOWED if by_certificates else e.UnpaidReason.PARTLY_CAPTURED
+        reason = UnpaidReason.TENDER_NOT_ALLOWED if by_certificates else UnpaidReason.PARTLY_CAPTURED
     elif standing.earlier_payments_unknown:
-        reason = e.UnpaidReason.EARLIER_PAYMENTS_UNKNOWN
+        reason = UnpaidReason.EARLIER_PAYMENTS_UNKNOWN
     return e.UnpaidAlerted(
         order_id=sale.order_id,
         line_id=standing.line_id,
@@ -256,7 +256,7 @@ def _unpaid_alert(decision: Decision, sale: Sale, standing: LineStanding, captur
     )
 
 
-def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Cause | None) -> None:
+def release(decision: Decision, sale: Sale, reason: ReleaseReason, cause: Cause | None) -> None:
     """End the sale before issue: the certificate is back in the pool."""
     reservation = decision.state.reservation
     decision.record(
@@ -271,13 +271,13 @@ def release(decision: Decision, sale: Sale, reason: e.ReleaseReason, cause: Caus
 
 def let_go(decision: Decision, money: SaleMoney) -> None:
     """The line names another certificate, and its money goes with it; if that one is unknown, a person is alerted."""
-    release(decision, money.sale, e.ReleaseReason.LINE_REMOVED, money.line.standing.naming.began.cause)
+    release(decision, money.sale, ReleaseReason.LINE_REMOVED, money.line.standing.naming.began.cause)
     if not money.line.names_ours and money.owed > 0:
-        report_late_money(decision, money.line, money.owed, e.LateMoneyReason.UNKNOWN_CERTIFICATE)
+        report_late_money(decision, money.line, money.owed, LateMoneyReason.UNKNOWN_CERTIFICATE)
 
 
 def report_late_money(
-    decision: Decision, line: Line, amount: int, reason: e.LateMoneyReason | ConflictReason
+    decision: Decision, line: Line, amount: int, reason: LateMoneyReason | ConflictReason
 ) -> None:
     """Money came for a line that has no certificate: the channel has to repair it."""
     standing = line.standing
@@ -310,7 +310,7 @@ def report_foreign_captures(decision: Decision, line: Line) -> None:
                 order_id=standing.order_id,
                 line_id=standing.line_id,
                 amount=capture.amount - capture.refunded,
-                reason=e.LateMoneyReason.CURRENCY_MISMATCH,
+                reason=LateMoneyReason.CURRENCY_MISMATCH,
                 web_url=decision.terms.web_url,
                 payment_id=capture.payment_id,
                 foreign_currency=capture.currency,

@@ -3,12 +3,12 @@
 A level, not an edge: it looks at the newest standing alone, and what it has said of it is remembered in the state.
 """
 
-from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import refunds, sale
 from giftcert.domain.certificate.decision import Decision
 from giftcert.domain.certificate.lines import find_past_sale, find_refusal, given_up, terms_version, with_wait
 from giftcert.domain.certificate.sale_money import SaleMoney, sale_money
 from giftcert.domain.certificate.state import FOR_SALE, Holder, Line, Sale, Status
+from giftcert.domain.certificate.words import ConflictReason, LateMoneyReason, ReleaseReason
 from giftcert.domain.order.standing import Withdrawal
 
 MOST_ROUNDS = 8  # per line, at one message; a few settle it
@@ -75,7 +75,7 @@ def _settle_issued(decision: Decision, current: Sale, line: Line) -> None:
     if decision.state.status == Status.REFUNDED and not is_withdrawn:
         money = sale_money(decision.state.sale or current, decision.state.line(line.ref) or line)
         if money.excess_owed > 0 and line.standing.captured > money.sale.alerted_captured:
-            sale.report_late_money(decision, line, money.excess_owed, e.LateMoneyReason.CERTIFICATE_REFUNDED)
+            sale.report_late_money(decision, line, money.excess_owed, LateMoneyReason.CERTIFICATE_REFUNDED)
 
 
 def _settle_other(decision: Decision, line: Line) -> None:
@@ -107,7 +107,7 @@ def _settle_held(decision: Decision, line: Line, holder: Holder) -> None:
         sale.take(decision, line)
     elif holder.status != Status.ORDERED:
         _close_past_case(decision, line)
-        sale.refuse(decision, line, e.ConflictReason.LINE_ALREADY_ISSUED)
+        sale.refuse(decision, line, ConflictReason.LINE_ALREADY_ISSUED)
     elif line.ref not in decision.state.waits_for and not sale.refusal_stands(decision, line):
         decision.change(with_wait(decision.state, line.ref))
 
@@ -128,7 +128,7 @@ def _settle_free(decision: Decision, money: SaleMoney) -> None:
     elif refunds.is_touched(money):
         refunds.judge_unissued(decision, money)
     elif state.status != Status.AVAILABLE or state.blocked:
-        _report_late_money(decision, money, e.LateMoneyReason.NO_LONGER_FREE)
+        _report_late_money(decision, money, LateMoneyReason.NO_LONGER_FREE)
     elif _is_untold(decision, money):
         sale.reclaim(decision, line)
     sale.report_foreign_captures(decision, line)
@@ -139,19 +139,19 @@ def _settle_withdrawn(decision: Decision, money: SaleMoney, *, is_taken: bool) -
     line = money.line
     _give_up_waiting(decision, line)
     refusal = find_refusal(decision.state, line.ref)
-    is_refused = refusal is not None and refusal.reason == e.ConflictReason.LINE_WITHDRAWN
+    is_refused = refusal is not None and refusal.reason == ConflictReason.LINE_WITHDRAWN
     is_decided = is_refused and sale.refusal_stands(decision, line) and not _is_untold(decision, money)
     is_for_sale = decision.state.status in FOR_SALE and line.standing.currency == decision.product.currency
     may_open_case = money.captured > 0 and not is_decided
     if is_taken or line.open_case is not None or (is_for_sale and may_open_case):
         refunds.judge_unissued(decision, money)
     elif may_open_case:  # sold elsewhere: it refuses the line for good instead of opening a case
-        sale.remember_refusal(decision, line, e.ConflictReason.LINE_WITHDRAWN)
-        _report_late_money(decision, money, e.ConflictReason.LINE_WITHDRAWN)
+        sale.remember_refusal(decision, line, ConflictReason.LINE_WITHDRAWN)
+        _report_late_money(decision, money, ConflictReason.LINE_WITHDRAWN)
 
 
 def _report_late_money(
-    decision: Decision, money: SaleMoney, reason: e.LateMoneyReason | e.ConflictReason
+    decision: Decision, money: SaleMoney, reason: LateMoneyReason | ConflictReason
 ) -> None:
     """Publish money without a certificate once; the channel repairs the line with another certificate."""
     if _is_untold(decision, money):
@@ -172,7 +172,7 @@ def _money(decision: Decision, line: Line) -> SaleMoney:
         line_key=standing.line_key,
         line_id=standing.line_id,
         amount=standing.price,
-        ended=e.ReleaseReason.ORDER_CANCELLED,
+        ended=ReleaseReason.ORDER_CANCELLED,
     )
     return sale_money(past, line)
 
@@ -187,7 +187,7 @@ def _say_named_in_vain(decision: Decision, line: Line) -> None:
     if withdrawal is None or withdrawal.how == Withdrawal.REMOVED:
         return
     if line.standing.listed_in > withdrawal.said_in:
-        sale.refuse(decision, line, e.ConflictReason.LINE_WITHDRAWN)
+        sale.refuse(decision, line, ConflictReason.LINE_WITHDRAWN)
 
 
 def _give_up(decision: Decision, line: Line) -> None:

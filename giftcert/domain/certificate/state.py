@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from giftcert.domain.certificate.events import Awaited, ConflictReason, RefundReason, ReleaseReason
+from giftcert.domain.certificate.words import Awaited, ConflictReason, RefundReason, ReleaseReason
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.standing import CountedMoney, LineStanding
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision
+from giftcert.domain.certificate.words import ExpiryReason
 
 
 def valid_until(decision: Decision) -> datetime:
@@ -14,5 +15,5 @@ def valid_until(decision: Decision) -> datetime:
 def ended(decision: Decision) -> None:
     """The rest of the balance is breakage; a refund that was waiting is now one of an expired certificate."""
     decision.record(
-        e.Expired(reason=e.ExpiryReason.VALIDITY_ENDED, by="system", breakage=decision.state.balance)
+        e.Expired(reason=ExpiryReason.VALIDITY_ENDED, by="system", breakage=decision.state.balance)
     )

@@ -18,8 +18,8 @@ import msgspec
 from giftcert.contracts.clients import ERASED, ClientRecord
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decide import decide
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.state import CertificateState, Line
+from giftcert.domain.certificate.words import RejectionReason
 from giftcert.domain.clients import Recipient
 from giftcert.domain.order.line_standings import line_standings
 from giftcert.domain.order.messages import OrderMessage

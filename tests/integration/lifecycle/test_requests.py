@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import (
     AuthorizeRedemption,
     Block,
@@ -18,6 +17,7 @@ from giftcert.domain.certificate.messages import (
     Unblock,
     VoidRedemption,
 )
+from giftcert.domain.certificate.words import RejectionReason
 from giftcert.lifecycle import idempotency
 from giftcert.lifecycle.change import Outcome
 from giftcert.lifecycle.idempotency import IdempotencyBusyError

@@ -10,7 +10,7 @@ from api.main import create_app
 from api.openapi import render
 from api.problems import PROBLEMS
 from giftcert.contracts.field_descriptions import OPEN_WORDS
-from giftcert.domain.certificate.events import RefundReason
+from giftcert.domain.certificate.words import RefundReason
 from giftcert.security.tokens import Role
 from giftcert.settings import Settings
 

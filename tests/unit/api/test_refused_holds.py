@@ -3,8 +3,8 @@ from enum import StrEnum
 import pytest
 
 from api.problems import Problem, ProblemError, refused
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.state import CertificateState, RefundCase, RefundState, Sale
+from giftcert.domain.certificate.words import RejectionReason
 from giftcert.domain.products import Product
 from giftcert.lifecycle.requests import Outcome
 

@@ -10,6 +10,7 @@ from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decision import Decision, Recorded
 from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import CertificateState, Sale, Status
+from giftcert.domain.certificate.words import RefundReason, ReleaseReason
 from giftcert.domain.clients import Client, Recipient
 from giftcert.domain.policy import Terms
 from giftcert.domain.products import Product
@@ -86,7 +87,7 @@ def test_what_time_alone_caused_happened_where_the_certificate_was_sold() -> Non
     (record,) = stamped(ORDERED, ISSUED, cause=None)
     assert (record.occurred_at, record.channel) == (NOON, "im")
 
-    released = e.Released(reservation_id=None, order_id="IM-1001", reason=e.ReleaseReason.UNPAID)
+    released = e.Released(reservation_id=None, order_id="IM-1001", reason=ReleaseReason.UNPAID)
     (record,) = stamped(ORDERED, released, cause=None)
     assert record.channel == "im"
 
@@ -127,7 +128,7 @@ def test_a_nominal_that_nobody_chose_yet_does_not_apply() -> None:
 
 
 def test_a_release_still_tells_who_had_sold() -> None:
-    released = e.Released(reservation_id=None, order_id="IM-1001", reason=e.ReleaseReason.UNPAID)
+    released = e.Released(reservation_id=None, order_id="IM-1001", reason=ReleaseReason.UNPAID)
     (record,) = stamped(ORDERED, released)
 
     assert (record.status, record.sale_channel, record.payload["reason"]) == ("available", "im", "unpaid")
@@ -135,7 +136,7 @@ def test_a_release_still_tells_who_had_sold() -> None:
 
 def test_money_that_goes_back_for_an_earlier_sale_is_counted_by_who_bought_and_sold_then() -> None:
     earlier = replace(
-        ORDERED.sale or pytest.fail("no sale"), ended=e.ReleaseReason.ORDER_CANCELLED, channel="pos"
+        ORDERED.sale or pytest.fail("no sale"), ended=ReleaseReason.ORDER_CANCELLED, channel="pos"
     )
     sold_again = replace(
         ORDERED,
@@ -170,7 +171,7 @@ def pending(order_id: str) -> e.RefundPendingDetails:
         order_id=order_id,
         line_id="2",
         line_key=1,
-        reason=e.RefundReason.REFUND_PAYMENT_MISSING,
+        reason=RefundReason.REFUND_PAYMENT_MISSING,
         allowed_decisions=("approve",),
         web_url=None,
     )

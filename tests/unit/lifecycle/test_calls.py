@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from giftcert.domain.certificate.decision import Decision
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.messages import DiscloseCvc, Request
+from giftcert.domain.certificate.words import RejectionReason
 from giftcert.lifecycle.requests import PATIENCE, Call, Outcome
 from giftcert.storage.idempotency import Answer, IdempotencyKey
 from tests.unit.domain.certificate import factories as make

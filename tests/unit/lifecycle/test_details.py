@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from giftcert.domain.certificate.events import Awaited, RefundReason
 from giftcert.domain.certificate.state import (
     CertificateState,
     LineRef,
@@ -17,6 +16,7 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from giftcert.lifecycle.details import Details, Wording, wording_of
 from giftcert.lifecycle.visibility import names
 from giftcert.settings import Settings

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from giftcert.domain.certificate.events import RefundReason
 from giftcert.domain.certificate.state import (
     CertificateState,
     RefundCase,
@@ -13,6 +12,7 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
+from giftcert.domain.certificate.words import RefundReason
 from giftcert.lifecycle.visibility import visibility
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from giftcert.domain.certificate.events import Awaited, RefundReason
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from giftcert.texts import LANGUAGES, Language, MissingTextError, Text, read_texts, texts_in
 
 NO_BREAK = "\N{NO-BREAK SPACE}"

@@ -23,6 +23,7 @@ from giftcert.domain.certificate.state import (
     RefundState,
     Sale,
 )
+from giftcert.domain.certificate.words import ReleaseReason
 from giftcert.domain.clients import Recipient
 from giftcert.domain.numbers import number_from_digits
 from giftcert.security.data_keys import DataKey, Purpose
@@ -192,4 +193,4 @@ async def test_the_same_text_gets_the_same_mask_and_another_one_another(texts: E
     assert said[3] == "4111111111111111"  # digits alone are what shops number orders with
 
 
-REASON = e.ReleaseReason.UNPAID
+REASON = ReleaseReason.UNPAID

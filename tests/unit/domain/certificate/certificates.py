@@ -7,7 +7,7 @@ from giftcert.domain.cause import Cause
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import Deadline, next_deadline
 from giftcert.domain.certificate.decision import Decision, Recorded
-from giftcert.domain.certificate.events import PublicEvent, RefundPendingDetails, RefundReason
+from giftcert.domain.certificate.events import PublicEvent, RefundPendingDetails
 from giftcert.domain.certificate.state import (
     SPENDABLE,
     CertificateState,
@@ -17,6 +17,7 @@ from giftcert.domain.certificate.state import (
     Sale,
     Status,
 )
+from giftcert.domain.certificate.words import RefundReason
 from giftcert.domain.order import messages as o
 from giftcert.domain.policy import Terms
 from tests.unit.domain.certificate import factories as make

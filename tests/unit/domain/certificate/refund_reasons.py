@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from giftcert.domain.certificate.events import RefundReason
+from giftcert.domain.certificate.words import RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, sold, spent
 from tests.unit.domain.certificate.certificates_of_one_order import Together

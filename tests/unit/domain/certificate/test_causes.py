@@ -1,6 +1,7 @@
 """Each event has the record as its cause that said what brought it about, however much was said before one look."""
 
 from giftcert.domain.certificate import events as e
+from giftcert.domain.certificate.words import Awaited
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
@@ -65,7 +66,7 @@ def test_a_case_that_closes_as_the_line_is_back_is_of_the_version_that_says_so()
 
 def test_a_case_that_closes_as_its_refund_means_another_line_has_no_cause_of_its_own_line() -> None:
     two = issued(make.gift("2"), make.gift("3")).tell(make.refunded(refund_id="r-1"))
-    assert two.case.awaiting == e.Awaited.ALLOCATION
+    assert two.case.awaiting == Awaited.ALLOCATION
     assert two.tell(make.returned("3", at=make.NOON - make.HOUR)).cause_of(e.RefundResolved) is None
 
 

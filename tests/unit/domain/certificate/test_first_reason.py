@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.events import RefundReason
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
 
@@ -160,7 +160,7 @@ def test_more_back_by_a_payment_than_it_brought_asks_a_person() -> None:
     found.tell(make.refunded(300_000, payment_id="P-2", to={"2": 300_000}))
     assert found.only(e.RefundPendingDetails).reason == RefundReason.EXCEEDS_CAPTURED
     assert found.tell(make.captured(300_000, "P-2")).published == ["refund.requested"]
-    assert found.case.awaiting == e.Awaited.REST  # it had brought too much, which goes back first
+    assert found.case.awaiting == Awaited.REST  # it had brought too much, which goes back first
 
 
 def test_more_back_by_a_payment_than_it_brought_asks_a_person_before_issue_too() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import Status
+from giftcert.domain.certificate.words import RefundReason
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
@@ -84,7 +85,7 @@ def test_more_back_than_came_in_that_currency_asks_a_person() -> None:
     found = issued().tell(euros(), make.refunded(7_000, payment_id="P-7", currency="EUR"))
     event = found.only(e.RefundPendingDetails)
     assert (event.reason, event.amount, event.foreign_currency) == (
-        e.RefundReason.CURRENCY_MISMATCH,
+        RefundReason.CURRENCY_MISMATCH,
         1_000,
         "EUR",
     )
@@ -112,7 +113,7 @@ BOTH = (make.goods(), make.gift())
 
 def asked(found: Certificate) -> tuple[int, str | None]:
     event = found.only(e.RefundPendingDetails)
-    assert event.reason == e.RefundReason.CURRENCY_MISMATCH
+    assert event.reason == RefundReason.CURRENCY_MISMATCH
     return event.amount, event.foreign_currency
 
 

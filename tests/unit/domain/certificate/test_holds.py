@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.redemptions import VoidRefusal
 from giftcert.domain.certificate.state import RedemptionState, Status
+from giftcert.domain.certificate.words import RejectionReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 

@@ -5,6 +5,7 @@ import pytest
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.evolve import fold
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import RefundReason, ReleaseReason
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, reserved, sold
@@ -105,7 +106,7 @@ def test_money_for_a_cancelled_line_never_issues_and_waits_for_its_refund() -> N
 def test_money_of_a_cancelled_line_that_does_not_go_back_is_reported_after_seven_days() -> None:
     found = sold().tell(make.cancelled(), make.captured()).wait(7 * make.DAY)
     assert found.published == ["alert.cancelledWithoutRefund", "refund.pendingDetails"]
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REFUND_PAYMENT_MISSING
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.REFUND_PAYMENT_MISSING
 
 
 def test_how_long_money_of_a_cancelled_line_is_awaited_can_be_set() -> None:
@@ -195,7 +196,7 @@ def test_money_of_a_line_that_was_never_taken_is_awaited_as_long_as_that_of_a_ca
 def test_a_sale_that_comes_back_begins_anew_on_its_line_as_that_now_is() -> None:
     found = sold().wait(3 * make.DAY)
     [past] = found.state.past_sales
-    assert (past.ended, past.unpaid_alerts) == (e.ReleaseReason.UNPAID, 1)
+    assert (past.ended, past.unpaid_alerts) == (ReleaseReason.UNPAID, 1)
     cheaper = make.gift("7", 450_000)
     found.tell(make.reserve("R-2"), make.ordered(cheaper, own="7", reservation_id="R-2", version=2))
     sale = found.sale

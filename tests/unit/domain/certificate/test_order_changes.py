@@ -4,6 +4,7 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import ReleaseReason
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable
@@ -52,7 +53,7 @@ def test_a_line_that_names_another_certificate_lets_the_old_one_go_and_its_money
     found = sold().tell(make.captured(100_000))
     other = replaced_by_other(found)
     assert (found.status, found.published) == (Status.AVAILABLE, ["issue.released"])
-    assert found.only(e.Released).reason == e.ReleaseReason.LINE_REMOVED
+    assert found.only(e.Released).reason == ReleaseReason.LINE_REMOVED
     assert other.status == Status.ORDERED
     assert found.tell(make.captured(400_000)).published == []
     assert other.status == Status.ISSUED
@@ -155,21 +156,21 @@ def test_an_issued_certificate_stays_when_its_line_names_another() -> None:
 
 def test_a_line_that_becomes_goods_lets_the_certificate_go() -> None:
     found = sold().tell(make.ordered(make.goods("2", 500_000), own=None, version=2))
-    assert found.only(e.Released).reason == e.ReleaseReason.LINE_REMOVED
+    assert found.only(e.Released).reason == ReleaseReason.LINE_REMOVED
 
 
 CANCELLATIONS = [
-    (make.cancelled(), e.ReleaseReason.ORDER_CANCELLED),
-    (make.cancelled("2"), e.ReleaseReason.ORDER_CANCELLED),
-    (make.returned("2"), e.ReleaseReason.ORDER_CANCELLED),
-    (make.ordered(make.goods(), own=None, version=2), e.ReleaseReason.LINE_REMOVED),
+    (make.cancelled(), ReleaseReason.ORDER_CANCELLED),
+    (make.cancelled("2"), ReleaseReason.ORDER_CANCELLED),
+    (make.returned("2"), ReleaseReason.ORDER_CANCELLED),
+    (make.ordered(make.goods(), own=None, version=2), ReleaseReason.LINE_REMOVED),
 ]
 WITHDRAWALS = [message for message, _ in CANCELLATIONS]
 
 
 @pytest.mark.parametrize(("message", "reason"), CANCELLATIONS)
 def test_an_unpaid_line_that_is_withdrawn_goes_back_to_the_pool(
-    message: o.OrderVersion, reason: e.ReleaseReason
+    message: o.OrderVersion, reason: ReleaseReason
 ) -> None:
     found = sold(*BOTH).tell(message)
     assert found.status == Status.AVAILABLE
@@ -186,7 +187,7 @@ def test_a_line_paid_in_part_that_is_withdrawn_waits_for_its_refund(message: o.O
     assert found.status == Status.AVAILABLE
     assert found.published == ["refund.completed", "issue.released"]
     assert found.only(e.RefundCompleted).before_issue
-    assert found.only(e.Released).reason == e.ReleaseReason.REFUNDED_BEFORE_ISSUE
+    assert found.only(e.Released).reason == ReleaseReason.REFUNDED_BEFORE_ISSUE
 
 
 @pytest.mark.parametrize("message", WITHDRAWALS)

@@ -5,6 +5,7 @@ import pytest
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import RefundState
+from giftcert.domain.certificate.words import RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import issued
 
@@ -27,7 +28,7 @@ def test_a_case_that_waits_for_a_person_is_told_of_ever_less_often() -> None:
     found.wait(60 * make.DAY)
     alerts = found.all(e.RefundStuckAlerted)
     assert [alert.attempt for alert in alerts] == list(range(1, len(alerts) + 1))
-    assert alerts[0].reason == e.RefundReason.EXCEEDS_CAPTURED
+    assert alerts[0].reason == RefundReason.EXCEEDS_CAPTURED
     assert alerts[0].since == make.NOON
     assert 4 <= len(alerts) <= 7
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.events import RefundReason
 from giftcert.domain.certificate.refund_preview import DecisionPreview, preview
 from giftcert.domain.certificate.refunds import allowed_decisions
 from giftcert.domain.certificate.state import RefundState
+from giftcert.domain.certificate.words import RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 from tests.unit.domain.certificate.certificates_of_one_order import Together

@@ -5,6 +5,7 @@ import pytest
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import (
@@ -52,7 +53,7 @@ def test_a_repeated_refund_changes_nothing() -> None:
 
 def test_the_certificate_sold_in_another_currency_than_its_refund_asks_a_person() -> None:
     found = issued().tell(make.refunded(currency="EUR", refund_id="r-eur"))
-    assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
+    assert pending(found) == RefundReason.CURRENCY_MISMATCH
     event = found.only(e.RefundPendingDetails)
     assert (event.refund_id, event.allowed_decisions) == ("r-eur", ("approve", "reject"))
     assert event.web_url == "http://web/certificate"
@@ -60,7 +61,7 @@ def test_the_certificate_sold_in_another_currency_than_its_refund_asks_a_person(
 
 def test_money_in_another_currency_is_not_added_to_the_order_s_own() -> None:
     found = issued().tell(make.refunded(100, currency="EUR", to={"2": 100}), make.refunded())
-    assert (pending(found), found.case.amount) == (e.RefundReason.CURRENCY_MISMATCH, 500_000)
+    assert (pending(found), found.case.amount) == (RefundReason.CURRENCY_MISMATCH, 500_000)
 
 
 def test_a_refund_in_another_currency_allocated_elsewhere_does_not_mean_the_certificate() -> None:
@@ -83,7 +84,7 @@ def test_a_free_certificate_that_is_withdrawn_is_refunded_with_nothing(message: 
 def test_a_free_certificate_that_was_spent_asks_a_person() -> None:
     found = reserved(terms=make.terms(make.FREE)).tell(make.ordered(make.gift(amount=0)))
     found.tell(make.hold(), make.spending())
-    assert pending(found.tell(make.returned())) == e.RefundReason.CERTIFICATE_REDEEMED
+    assert pending(found.tell(make.returned())) == RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_a_free_certificate_that_expired_is_refunded_with_nothing() -> None:
@@ -100,20 +101,20 @@ def test_money_back_that_was_never_captured_waits_a_day_for_its_capture() -> Non
         .tell(make.refunded(100, to={"2": 100}))
     )
     assert found.case.state == RefundState.AWAITING_CAPTURE
-    assert pending(found.wait(make.DAY)) == e.RefundReason.NOT_CAPTURED
+    assert pending(found.wait(make.DAY)) == RefundReason.NOT_CAPTURED
 
 
 def test_more_back_than_was_captured_asks_a_person() -> None:
     found = issued().tell(make.refunded(600_000))
     assert found.case.state == RefundState.REQUESTED  # names no line
     found = issued().tell(make.refunded(600_000, to={"2": 600_000}))
-    assert pending(found) == e.RefundReason.EXCEEDS_CAPTURED
+    assert pending(found) == RefundReason.EXCEEDS_CAPTURED
 
 
 def test_money_back_beyond_the_price_asks_a_person_as_more_than_captured() -> None:
     found = issued().tell(make.refunded(), make.refunded(100, to={"2": 100}))
     assert found.status == Status.REFUNDED
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.EXCEEDS_CAPTURED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.EXCEEDS_CAPTURED
 
 
 def test_of_two_sales_that_came_to_nothing_a_late_refund_is_of_its_own() -> None:
@@ -150,7 +151,7 @@ def test_a_price_captured_twice_and_refunded_twice_is_refunded_once() -> None:
 def test_what_is_back_beyond_what_was_too_much_waits_for_the_rest_of_the_price() -> None:
     found = sold().tell(TWICE, make.refunded(700_000, to={"2": 700_000}))
     assert (found.published, found.case.amount) == (["refund.requested"], 700_000)
-    assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+    assert pending(found.wait(7 * make.DAY)) == RefundReason.AMOUNT_MISMATCH
 
 
 def test_what_was_too_much_counts_for_nothing_when_the_rest_of_the_price_comes_back() -> None:
@@ -168,7 +169,7 @@ def test_all_that_was_captured_for_a_withdrawn_line_is_owed() -> None:
     assert found.tell(make.returned()).only(e.RefundRequested).amount == 1_000_000
     found.tell(make.refunded(to=TO_THE_LINE))
     event = found.only(e.RefundRequested)
-    assert (event.amount, event.awaiting) == (500_000, e.Awaited.PAYMENT)
+    assert (event.amount, event.awaiting) == (500_000, Awaited.PAYMENT)
     assert found.tell(make.refunded(to=TO_THE_LINE)).only(e.RefundCompleted).excess == 500_000
 
 
@@ -184,7 +185,7 @@ def test_money_that_comes_for_a_refunded_certificate_is_told_once_for_each_rise(
 def test_money_that_comes_for_a_refunded_certificate_and_goes_back_asks_a_person() -> None:
     found = issued().tell(make.refunded(), make.captured(payment_id="P-2"))
     found.tell(make.refunded(payment_id="P-2", to=TO_THE_LINE))
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALREADY_REFUNDED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.ALREADY_REFUNDED
     found.tell(make.resolve(found.case.refund_case_id))
     event = found.only(e.RefundCompleted)
     assert (event.amount, event.excess, event.taken, event.uncovered) == (500_000, 500_000, 0, 0)
@@ -202,46 +203,46 @@ def test_the_refund_of_an_expired_certificate_asks_a_person() -> None:
     found = issued().wait(365 * make.DAY)
     assert found.status == Status.EXPIRED
     found.tell(make.refunded())
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.CERTIFICATE_EXPIRED
 
 
 def test_the_refund_of_a_blocked_certificate_waits_and_is_carried_out_when_unblocked() -> None:
     found = issued().tell(make.block(), make.refunded())
-    assert pending(found) == e.RefundReason.CERTIFICATE_BLOCKED
+    assert pending(found) == RefundReason.CERTIFICATE_BLOCKED
     found.tell(make.unblock())
     assert (found.published, found.status) == (["audit.unblocked", "refund.completed"], Status.REFUNDED)
 
 
 def test_the_refund_of_a_certificate_with_an_open_hold_asks_a_person() -> None:
     found = issued().tell(make.hold())
-    assert pending(found.tell(make.refunded())) == e.RefundReason.REDEMPTION_IN_PROGRESS
+    assert pending(found.tell(make.refunded())) == RefundReason.REDEMPTION_IN_PROGRESS
 
 
 def test_the_refund_of_a_spent_certificate_asks_a_person() -> None:
     found = spent(100_000)
-    assert pending(found.tell(make.refunded())) == e.RefundReason.CERTIFICATE_REDEEMED
+    assert pending(found.tell(make.refunded())) == RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_less_than_the_price_back_asks_a_person_after_seven_days() -> None:
     found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(7 * make.DAY - make.MINUTE)
     assert found.published == []
-    assert pending(found.wait(make.MINUTE)) == e.RefundReason.AMOUNT_MISMATCH
+    assert pending(found.wait(make.MINUTE)) == RefundReason.AMOUNT_MISMATCH
 
 
 def test_each_further_part_gives_the_rest_seven_days_again() -> None:
     found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(6 * make.DAY)
     found.tell(make.refunded(100_000, to={"2": 100_000})).wait(6 * make.DAY)
     assert found.published == []
-    assert pending(found.wait(make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+    assert pending(found.wait(make.DAY)) == RefundReason.AMOUNT_MISMATCH
 
 
 def test_a_block_does_not_give_the_rest_more_time() -> None:
     part = make.refunded(200_000, to={"2": 200_000})
     found = issued(*BOTH).tell(part).wait(make.DAY).tell(make.block())
-    assert pending(found) == e.RefundReason.CERTIFICATE_BLOCKED
+    assert pending(found) == RefundReason.CERTIFICATE_BLOCKED
     found.wait(4 * make.DAY).tell(make.unblock())
     assert found.published == ["audit.unblocked", "refund.requested"]
-    assert pending(found.wait(2 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+    assert pending(found.wait(2 * make.DAY)) == RefundReason.AMOUNT_MISMATCH
 
 
 def test_what_waits_for_its_rest_asks_a_person_when_validity_ends() -> None:
@@ -249,18 +250,18 @@ def test_what_waits_for_its_rest_asks_a_person_when_validity_ends() -> None:
     assert found.case.state == RefundState.REQUESTED
     found.wait(make.DAY)
     assert found.published == ["audit.expired", "refund.pendingDetails"]
-    assert found.case.reason == e.RefundReason.CERTIFICATE_EXPIRED
+    assert found.case.reason == RefundReason.CERTIFICATE_EXPIRED
 
 
 def test_a_rest_that_is_overdue_is_asked_about_again_when_unblocked() -> None:
     found = issued(*BOTH).tell(make.refunded(200_000, to={"2": 200_000})).wait(7 * make.DAY)
     found.tell(make.block(), make.unblock())
-    assert pending(found) == e.RefundReason.AMOUNT_MISMATCH
+    assert pending(found) == RefundReason.AMOUNT_MISMATCH
 
 
 def test_a_returned_line_without_refund_payment_asks_a_person_after_seven_days() -> None:
     found = issued(*BOTH).tell(make.returned()).wait(7 * make.DAY)
-    assert pending(found) == e.RefundReason.REFUND_PAYMENT_MISSING
+    assert pending(found) == RefundReason.REFUND_PAYMENT_MISSING
     found.tell(make.refunded(to=TO_THE_LINE))
     assert found.status == Status.REFUNDED
 
@@ -280,7 +281,7 @@ def test_the_television_s_refund_is_not_named_as_that_of_the_gift_returned_later
 def test_certificate_money_back_without_allocation_freezes_the_lines_it_may_mean() -> None:
     found = issued(make.gift("2"), make.gift("3")).tell(make.refunded())
     assert (found.published, spendable(found)) == (["refund.requested"], False)
-    assert pending(found.wait(make.DAY)) == e.RefundReason.ALLOCATION_MISSING
+    assert pending(found.wait(make.DAY)) == RefundReason.ALLOCATION_MISSING
 
 
 def test_one_refund_of_two_returned_lines_is_carried_out_for_one_only() -> None:
@@ -327,7 +328,7 @@ def test_a_part_of_a_refund_in_another_currency_asks_a_person_whichever_part_com
     foreign = make.refunded(2_000, "r-1", to={"2": 2_000}, payment_id="P-2", currency="EUR")
     for first, second in ((own, foreign), (foreign, own)):
         found = issued().tell(first, second)
-        assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
+        assert pending(found) == RefundReason.CURRENCY_MISMATCH
         assert (found.case.refund_id, found.case.amount, found.case.foreign_currency) == (
             "r-1",
             300_000,
@@ -356,13 +357,13 @@ def of_price(price: int) -> Certificate:
 def test_the_smallest_money_back_after_issue_is_judged_like_any() -> None:
     one, again = make.refunded(1, to={"2": 1}), make.refunded(1, payment_id="P-2", to={"2": 1})
     waits = of_price(0).tell(one).only(e.RefundRequested)
-    assert (waits.awaiting, waits.amount) == (e.Awaited.CAPTURE, 1)
+    assert (waits.awaiting, waits.amount) == (Awaited.CAPTURE, 1)
     asks = issued().tell(again).only(e.RefundPendingDetails)
-    assert (asks.reason, asks.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 1)
+    assert (asks.reason, asks.amount) == (RefundReason.EXCEEDS_CAPTURED, 1)
     found = of_price(1).tell(make.captured(1), make.refunded(1))
     assert found.status == Status.REFUNDED
     asks = found.tell(make.captured(1, "P-2"), again).only(e.RefundPendingDetails)
-    assert (asks.reason, asks.amount) == (e.RefundReason.ALREADY_REFUNDED, 1)
+    assert (asks.reason, asks.amount) == (RefundReason.ALREADY_REFUNDED, 1)
 
 
 def test_the_smallest_money_of_a_return_is_awaited_like_any() -> None:

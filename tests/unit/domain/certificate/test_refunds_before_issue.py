@@ -5,6 +5,7 @@ import pytest
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import pending, reserved, sold
 
@@ -21,7 +22,7 @@ def test_a_refund_known_before_its_capture_never_sends_a_notification() -> None:
 
 def test_a_refund_without_capture_asks_a_person_after_a_day_who_may_only_approve() -> None:
     found = sold().tell(make.refunded(to=TO_THE_LINE)).wait(make.DAY)
-    assert pending(found) == e.RefundReason.NOT_CAPTURED
+    assert pending(found) == RefundReason.NOT_CAPTURED
     assert found.only(e.RefundPendingDetails).allowed_decisions == ("approve",)
 
 
@@ -42,7 +43,7 @@ def test_an_approved_refund_before_issue_leaves_nothing_to_ask(messages: tuple[m
 def test_an_approved_refund_in_another_currency_waits_for_a_capture() -> None:
     found = sold().tell(make.refunded(300_000, currency="EUR"))
     found.tell(make.resolve(found.case.refund_case_id))
-    assert found.only(e.RefundRequested).awaiting == e.Awaited.CAPTURE
+    assert found.only(e.RefundRequested).awaiting == Awaited.CAPTURE
 
 
 def test_capture_and_refund_known_before_the_order_release_it_at_once() -> None:
@@ -53,27 +54,27 @@ def test_capture_and_refund_known_before_the_order_release_it_at_once() -> None:
 
 def test_more_back_than_captured_before_issue_asks_a_person() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(400_000, to={"2": 400_000}))
-    assert pending(found) == e.RefundReason.EXCEEDS_CAPTURED
+    assert pending(found) == RefundReason.EXCEEDS_CAPTURED
 
 
 def test_a_refund_before_issue_in_another_currency_asks_a_person() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(300_000, currency="EUR"))
-    assert pending(found) == e.RefundReason.CURRENCY_MISMATCH
+    assert pending(found) == RefundReason.CURRENCY_MISMATCH
 
 
 @pytest.mark.parametrize(
     ("messages", "awaited", "amount"),
     [
-        ((make.refunded(1, to={"2": 1}),), e.Awaited.CAPTURE, 1),
-        ((make.refunded(1),), e.Awaited.CAPTURE, 1),
-        ((make.refunded(7, to={"2": 7}), make.refunded(5)), e.Awaited.CAPTURE, 7),
-        ((make.captured(2), make.refunded(1, to={"2": 1})), e.Awaited.REST, 1),
-        ((make.captured(2), make.refunded(1)), e.Awaited.ALLOCATION, 1),
-        ((make.captured(1), make.cancelled()), e.Awaited.PAYMENT, 1),
+        ((make.refunded(1, to={"2": 1}),), Awaited.CAPTURE, 1),
+        ((make.refunded(1),), Awaited.CAPTURE, 1),
+        ((make.refunded(7, to={"2": 7}), make.refunded(5)), Awaited.CAPTURE, 7),
+        ((make.captured(2), make.refunded(1, to={"2": 1})), Awaited.REST, 1),
+        ((make.captured(2), make.refunded(1)), Awaited.ALLOCATION, 1),
+        ((make.captured(1), make.cancelled()), Awaited.PAYMENT, 1),
     ],
 )
 def test_the_smallest_money_before_issue_is_awaited_like_any(
-    messages: tuple[m.Message, ...], awaited: e.Awaited, amount: int
+    messages: tuple[m.Message, ...], awaited: Awaited, amount: int
 ) -> None:
     requested = sold().tell(*messages).only(e.RefundRequested)
     assert (requested.awaiting, requested.amount) == (awaited, amount)
@@ -89,16 +90,16 @@ def test_the_smallest_capture_before_issue_is_refunded_like_any() -> None:
 
 def test_a_part_back_before_issue_waits_seven_days_for_the_rest() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(100_000, to={"2": 100_000}))
-    assert found.only(e.RefundRequested).awaiting == e.Awaited.REST
-    assert pending(found.wait(7 * make.DAY)) == e.RefundReason.AMOUNT_MISMATCH
+    assert found.only(e.RefundRequested).awaiting == Awaited.REST
+    assert pending(found.wait(7 * make.DAY)) == RefundReason.AMOUNT_MISMATCH
     found.tell(make.refunded(200_000, to={"2": 200_000}))
     assert found.published == ["refund.completed", "issue.released"]
 
 
 def test_a_refund_that_names_no_line_waits_a_day_for_its_allocation() -> None:
     found = sold().tell(make.captured(300_000), make.refunded(100_000))
-    assert found.only(e.RefundRequested).awaiting == e.Awaited.ALLOCATION
-    assert pending(found.wait(make.DAY)) == e.RefundReason.ALLOCATION_MISSING
+    assert found.only(e.RefundRequested).awaiting == Awaited.ALLOCATION
+    assert pending(found.wait(make.DAY)) == RefundReason.ALLOCATION_MISSING
 
 
 def test_a_case_closes_by_itself_when_the_refund_turns_out_to_mean_another_line() -> None:

@@ -9,6 +9,7 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decide import StatusRefusal
 from giftcert.domain.certificate.reservation import ReservationRefusal
 from giftcert.domain.certificate.state import Status
+from giftcert.domain.certificate.words import ReleaseReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, reserved, sold
 
@@ -75,7 +76,7 @@ def test_a_channel_gives_its_reservation_back() -> None:
     found = reserved().tell(make.given_back())
     assert found.status == Status.AVAILABLE
     released = found.only(e.Released)
-    assert (released.reason, released.reservation_id) == (e.ReleaseReason.CHANNEL_RELEASED, make.RESERVATION)
+    assert (released.reason, released.reservation_id) == (ReleaseReason.CHANNEL_RELEASED, make.RESERVATION)
     assert found.state.sale_channel is None
 
 
@@ -84,7 +85,7 @@ def test_a_reservation_that_ran_out_releases_the_certificate() -> None:
     found.clock += 30 * make.MINUTE
     found.tell(make.lapsed())
     assert found.status == Status.AVAILABLE
-    assert found.only(e.Released).reason == e.ReleaseReason.RESERVATION_EXPIRED
+    assert found.only(e.Released).reason == ReleaseReason.RESERVATION_EXPIRED
 
 
 def test_a_reservation_extended_in_the_meantime_does_not_run_out() -> None:

@@ -8,6 +8,7 @@ from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spendable, spent
 
@@ -153,7 +154,7 @@ def test_a_price_that_went_back_in_another_currency_does_not_go_back_again_unsee
     for again in (make.refunded(), make.refunded(to=TO_THE_LINE)):
         found = decide(issued().tell(make.refunded(6_000, currency="EUR")), decision, amount).tell(again)
         event = found.only(e.RefundPendingDetails)
-        assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 500_000)
+        assert (event.reason, event.amount) == (RefundReason.EXCEEDS_CAPTURED, 500_000)
 
 
 def test_a_free_certificate_that_is_spent_is_given_up_with_what_is_left() -> None:
@@ -235,7 +236,7 @@ def test_all_is_taken_when_the_rest_of_the_price_comes_whatever_was_approved() -
 
 def test_all_is_taken_only_when_no_hold_is_open_any_more() -> None:
     found = decide(returned(make.hold())).tell(make.refunded(to=TO_THE_LINE))
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.REDEMPTION_IN_PROGRESS
     found.tell(make.unhold())
     assert found.published == ["redemption.voided", "refund.completed"]
     assert (found.status, found.only(e.RefundCompleted).taken) == (Status.REFUNDED, 500_000)
@@ -245,7 +246,7 @@ def test_approved_money_that_does_not_come_is_asked_about_again_after_seven_days
     found = decide(pending()).wait(7 * make.DAY - make.MINUTE)
     assert found.published == []
     found.wait(make.MINUTE)
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REFUND_PAYMENT_MISSING
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.REFUND_PAYMENT_MISSING
     assert found.only(e.RefundPendingDetails).allowed_decisions == ("approve", "reject")
     assert found.wait(make.DAY).published == ["alert.refundStuck"]
     assert found.only(e.RefundStuckAlerted).attempt == 1
@@ -326,7 +327,7 @@ def test_rejecting_before_the_money_is_back_leaves_nothing_uncovered() -> None:
 
 def test_rejecting_the_part_of_a_return_that_is_back_ends_the_wait_for_the_rest() -> None:
     found = returned().tell(make.refunded(200_000, "r-1", to={"2": 200_000})).wait(7 * make.DAY)
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.AMOUNT_MISMATCH
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.AMOUNT_MISMATCH
     assert counted(decide(found, "reject")) == (200_000, 0, 200_000)
     assert (found.published, spendable(found)) == (["refund.resolved", "refund.completed"], True)
 
@@ -334,7 +335,7 @@ def test_rejecting_the_part_of_a_return_that_is_back_ends_the_wait_for_the_rest(
 def test_the_refund_of_a_rejected_return_that_comes_after_all_is_a_case_of_its_own() -> None:
     found = decide(returned(), "reject").tell(make.hold(), make.spending())
     found.tell(make.refunded(to=TO_THE_LINE))
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.CERTIFICATE_REDEEMED
     assert found.only(e.RefundPendingDetails).refund_case_id != found.sale.cases[0].refund_case_id
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.events import RejectionReason
 from giftcert.domain.certificate.state import RedemptionState, Status
+from giftcert.domain.certificate.words import RefundReason, RejectionReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent
 
@@ -451,7 +451,7 @@ def test_status_follows_the_money() -> None:
 @pytest.mark.parametrize("end", [make.unhold(), make.spending("voided"), make.hold_lapsed()])
 def test_a_refund_that_waited_for_a_hold_is_carried_out_when_that_ends(end: m.Message) -> None:
     found = issued().tell(make.hold(), make.refunded())
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.REDEMPTION_IN_PROGRESS
     found.clock += make.HOUR
     found.tell(end)
     assert found.published == ["redemption.voided", "refund.completed"]
@@ -461,7 +461,7 @@ def test_a_refund_that_waited_for_a_hold_is_carried_out_when_that_ends(end: m.Me
 def test_a_refund_that_waited_for_a_hold_asks_a_person_once_that_is_spent() -> None:
     found = issued().tell(make.hold(), make.refunded(), make.spending())
     assert found.published == ["redemption.captured", "refund.pendingDetails"]
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_a_refund_of_what_was_spent_is_carried_out_once_all_of_it_is_restored() -> None:

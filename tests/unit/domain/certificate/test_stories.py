@@ -3,6 +3,7 @@
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.decide import StatusRefusal
 from giftcert.domain.certificate.state import Status
+from giftcert.domain.certificate.words import RefundReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import issued, reserved, sold, spendable, spent
 
@@ -79,14 +80,14 @@ def test_a_wrong_currency_is_not_accepted() -> None:
 def test_a_purchased_card_already_spent_is_not_refunded_by_itself() -> None:
     found = spent(100_000).tell(make.returned(), make.refunded())
     assert found.status == Status.PARTIALLY_REDEEMED
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_an_expired_card_is_not_announced_or_refunded_by_itself() -> None:
     found = issued().wait(366 * make.DAY)
     found.tell(make.refunded())
     assert (found.status, found.state.balance) == (Status.EXPIRED, 0)
-    assert found.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_EXPIRED
+    assert found.only(e.RefundPendingDetails).reason == RefundReason.CERTIFICATE_EXPIRED
 
 
 def test_two_checkouts_do_not_spend_one_balance() -> None:
@@ -103,10 +104,10 @@ def test_a_refund_racing_a_redemption_has_one_outcome() -> None:
     assert refund_first.status == Status.REFUNDED
     assert refund_first.published == ["redemption.rejected"]
     hold_first = issued().tell(make.hold(), make.refunded())
-    assert hold_first.only(e.RefundPendingDetails).reason == e.RefundReason.REDEMPTION_IN_PROGRESS
+    assert hold_first.only(e.RefundPendingDetails).reason == RefundReason.REDEMPTION_IN_PROGRESS
     spent_first = issued().tell(make.hold(), make.refunded(), make.spending())
     assert spent_first.published == ["redemption.captured", "refund.pendingDetails"]
-    assert spent_first.only(e.RefundPendingDetails).reason == e.RefundReason.CERTIFICATE_REDEEMED
+    assert spent_first.only(e.RefundPendingDetails).reason == RefundReason.CERTIFICATE_REDEEMED
 
 
 def test_the_balance_is_restored_on_a_cancelled_spend() -> None:

@@ -7,7 +7,7 @@ import pytest
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import deadlines
-from giftcert.domain.certificate.events import UndeliverableReason
+from giftcert.domain.certificate.words import UndeliverableReason
 from giftcert.domain.clients import Client, Recipient
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, reserved

@@ -5,6 +5,7 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.deadlines import deadlines
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.state import Status
+from giftcert.domain.certificate.words import ReleaseReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold
 from tests.unit.domain.certificate.world import counting_ids
@@ -20,7 +21,7 @@ def test_an_order_without_money_is_given_up_after_72_hours() -> None:
     found.wait(make.MINUTE)
     assert found.status == Status.AVAILABLE
     assert found.published == ["alert.unpaid", "issue.released"]
-    assert found.only(e.Released).reason == e.ReleaseReason.UNPAID
+    assert found.only(e.Released).reason == ReleaseReason.UNPAID
     alert = found.only(e.UnpaidAlerted)
     assert (alert.reason, alert.captured, alert.missing) == ("nothingCaptured", 0, 500_000)
 

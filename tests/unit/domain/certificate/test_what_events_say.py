@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.events import ConflictReason, ReleaseReason
 from giftcert.domain.certificate.state import Reservation, Sale
+from giftcert.domain.certificate.words import ConflictReason, ReleaseReason
 from giftcert.domain.clients import Client, Recipient
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make

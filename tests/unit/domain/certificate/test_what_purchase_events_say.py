@@ -4,7 +4,7 @@ from typing import Any
 
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate import messages as m
-from giftcert.domain.certificate.events import RejectionReason
+from giftcert.domain.certificate.words import RejectionReason
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import issued, reserved, spent
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from giftcert.domain.certificate import events as e
-from giftcert.domain.certificate.events import Awaited, RefundReason
 from giftcert.domain.certificate.state import Agreement, RefundState
+from giftcert.domain.certificate.words import Awaited, RefundReason
 from giftcert.domain.order.standing import CountedMoney
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, reserved, sold, spent

@@ -7,6 +7,7 @@ import pytest
 from giftcert.domain.certificate import events as e
 from giftcert.domain.certificate.refund_resolution import ResolutionRefusal, shares_decided
 from giftcert.domain.certificate.state import RefundState, Status
+from giftcert.domain.certificate.words import RefundReason
 from giftcert.domain.order import messages as o
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, spendable
@@ -39,7 +40,7 @@ def test_it_freezes_every_line_that_it_may_mean_and_asks_after_a_day() -> None:
         assert (found.published, spendable(found)) == (["refund.requested"], False)
     order.wait(make.DAY)
     for found in order.on.values():
-        assert found.only(e.RefundPendingDetails).reason == e.RefundReason.ALLOCATION_MISSING
+        assert found.only(e.RefundPendingDetails).reason == RefundReason.ALLOCATION_MISSING
         assert found.only(e.RefundPendingDetails).refund_id == "r-1"
 
 
@@ -118,7 +119,7 @@ def test_what_no_line_can_take_stays_open_with_the_last_until_somebody_says_it_i
     assert found.published == ["refund.resolved", "refund.completed", "refund.pendingDetails"]
     assert (counted(found), found.status) == ((500_000, 500_000, 0), Status.REFUNDED)
     event = found.only(e.RefundPendingDetails)
-    assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 300_000)
+    assert (event.reason, event.amount) == (RefundReason.EXCEEDS_CAPTURED, 300_000)
     assert order["2"].published == []
     assert counted(order.resolve("3", decision)) == (300_000, 0, 300_000)
     assert not found.case.is_open
@@ -131,7 +132,7 @@ def test_several_refunds_together_give_the_last_line_no_more_than_was_captured_f
     assert counted(found) == (500_000, 500_000, 0)
     event = found.only(e.RefundPendingDetails)
     assert (event.reason, event.amount, event.refund_id) == (
-        e.RefundReason.EXCEEDS_CAPTURED,
+        RefundReason.EXCEEDS_CAPTURED,
         200_000,
         "r-2",
     )
@@ -282,4 +283,4 @@ def test_the_smallest_rest_that_no_line_can_take_asks_a_person() -> None:
     order = in_doubt(500_001)
     order.resolve("2", "reject")
     event = order.resolve("3").only(e.RefundPendingDetails)
-    assert (event.reason, event.amount) == (e.RefundReason.EXCEEDS_CAPTURED, 1)
+    assert (event.reason, event.amount) == (RefundReason.EXCEEDS_CAPTURED, 1)

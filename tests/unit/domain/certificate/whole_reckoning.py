@@ -11,6 +11,7 @@ from giftcert.domain.certificate import messages as m
 from giftcert.domain.certificate.decide import decide
 from giftcert.domain.certificate.evolve import evolve
 from giftcert.domain.certificate.state import OPEN_REFUND_STATES, CertificateState, Sale
+from giftcert.domain.certificate.words import ReleaseReason
 from giftcert.domain.products import Product
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.naive_book import Book
@@ -95,10 +96,10 @@ class Reckoning(RuleBasedStateMachine):
     def _follow_release(self, card: Card, event: e.Released) -> None:
         if card.phase == "available":
             return  # the book let it go too
-        given_back = event.reason in {e.ReleaseReason.CHANNEL_RELEASED, e.ReleaseReason.RESERVATION_EXPIRED}
+        given_back = event.reason in {ReleaseReason.CHANNEL_RELEASED, ReleaseReason.RESERVATION_EXPIRED}
         assert card.phase == ("reserved" if given_back else "ordered")
         if self.book.is_clear(card):
-            assert given_back or event.reason == e.ReleaseReason.UNPAID
+            assert given_back or event.reason == ReleaseReason.UNPAID
             sale = card.sale
             assert sale is None or self.book.orders[sale.order].captured(sale.line) <= sale.returned
         card.phase, card.sale = "available", None
