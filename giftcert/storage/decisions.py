@@ -1,7 +1,7 @@
 """What the deciding transaction writes: everything that one decision changes, in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -96,6 +96,7 @@ _PARTS = {
     "caller_key": REMEMBER,
 }
 """The parts of the statement, each by the parameter without which it is left out."""
+_ANSWER = tuple(field.name for field in fields(Answer))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +219,7 @@ def _beside(decision: DecisionWrite) -> dict[str, Any]:
         "resolution": decision.resolution,
         "disclosures": as_json(decision.disclosures) if decision.disclosures else None,
         "unlocked_at": decision.at if decision.is_unlocked else None,
-        **(asdict(answer) if answer else {"caller_key": None}),
+        **({name: getattr(answer, name) for name in _ANSWER} if answer else {"caller_key": None}),
     }
 
 
