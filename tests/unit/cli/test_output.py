@@ -65,13 +65,6 @@ def test_the_width_is_that_of_the_terminal_and_nothing_is_wrapped_for_a_pipe(
     assert output._width() == 80
 
 
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "no certificates"), (1, "1 certificate"), (2_000, "2,000 certificates")]
-)
-def test_a_number_has_the_noun_that_goes_with_it(number: int, text: str) -> None:
-    assert output.counted(number, "certificate") == text
-
-
 OBEYED = "\x1b[2Jgone\x9b1A\u202e\r\nall invariants hold"
 WRITTEN_OUT = "\\x1b[2Jgone\\x9b1A\\u202e\\r\\nall invariants hold"
 
