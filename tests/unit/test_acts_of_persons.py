@@ -1,14 +1,9 @@
 """The list of what persons can do: each act is told by audit.operatorActed, and a new one has to be put here."""
 
-from collections.abc import Iterator
-from typing import Any
-
-from typer.core import TyperGroup
-
 from api import certificates, pool, products, redemptions, refunds, reservations, verification
 from api.authentication import AuthenticatedRoute
-from giftcert.cli import command_line
 from giftcert.security.tokens import Role
+from tests.cli_commands import cli_commands
 
 HTTP_ACTS = {
     "/certificates/{certificateId}/block",
@@ -47,15 +42,6 @@ NO_ACTS = {
 }
 
 
-def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
-    """All commands with their whole names."""
-    if not isinstance(group, TyperGroup):
-        yield " ".join(names), group
-        return
-    for name in group.list_commands(None):
-        yield from commands(group.get_command(None, name), *names, name)
-
-
 def test_every_call_by_which_a_person_changes_anything_is_an_act() -> None:
     resources = (certificates, pool, products, redemptions, refunds, reservations, verification)
     routes = [
@@ -69,7 +55,7 @@ def test_every_call_by_which_a_person_changes_anything_is_an_act() -> None:
 def test_every_command_by_which_a_person_changes_anything_asks_who_it_is() -> None:
     asking = {
         name: any("--by" in parameter.opts for parameter in command.params)
-        for name, command in commands(command_line())
+        for name, command in cli_commands().items()
     }
     assert {name for name, asks in asking.items() if asks} == COMMAND_ACTS
     assert {name for name, asks in asking.items() if not asks} == NO_ACTS

@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from typer.core import TyperGroup
 
-from giftcert.cli import COMMANDS, command_line
+from giftcert.cli import COMMANDS
 from giftcert.cli.errors import CommandError, exit_code_of
+from tests.cli_commands import cli_commands
 
 HEAVY = (
     "asyncpg",
@@ -22,14 +20,6 @@ HEAVY = (
     "httpx",
     "uvloop",
 )
-
-
-def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(group, TyperGroup):
-        yield " ".join(names), group
-        return
-    for name in group.list_commands(None):
-        yield from commands(group.get_command(None, name), *names, name)
 
 
 def test_the_help_loads_no_command_and_none_of_what_they_need() -> None:
@@ -45,7 +35,7 @@ def test_the_help_loads_no_command_and_none_of_what_they_need() -> None:
 def test_every_command_has_json() -> None:
     having = {
         name: "--json" in [opt for one in command.params for opt in one.opts]
-        for name, command in commands(command_line())
+        for name, command in cli_commands().items()
     }
     assert [name for name, has_it in having.items() if not has_it] == []
 
@@ -53,7 +43,7 @@ def test_every_command_has_json() -> None:
 def test_no_help_is_cut() -> None:
     shown = [
         command.get_help(command.make_context(name, [], resilient_parsing=True))
-        for name, command in commands(command_line())
+        for name, command in cli_commands().items()
     ]
     assert [one for one in shown if "..." in one.replace("[ARGS]...", "")] == []
 

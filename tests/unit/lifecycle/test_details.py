@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,6 @@ from giftcert.domain.certificate.state import (
     RedemptionState,
     RefundCase,
     RefundState,
-    Sale,
     Status,
 )
 from giftcert.domain.certificate.words import Awaited, RefundReason
@@ -24,18 +23,8 @@ from giftcert.texts import LANGUAGES, Language, texts_in
 from tests.unit.domain.certificate import factories as make
 from tests.unit.domain.certificate.certificates import Certificate, issued, sold, spent
 from tests.unit.domain.certificate.refund_reasons import ASKED
+from tests.unit.lifecycle.one_sale import ISSUED, NOON, ORDERED, SALE
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-SALE = Sale(order_id="IM-1", line_key=1, line_id="2", amount=450_000, channel="im", issued_at=NOON)
-ORDERED = CertificateState(
-    certificate_id="c",
-    product="GC-5000",
-    currency="RUB",
-    nominal=500_000,
-    status=Status.ORDERED,
-    sale=SALE,
-)
-ISSUED = replace(ORDERED, status=Status.ISSUED, balance=500_000)
 HOLD = Redemption(
     redemption_id="r-1",
     state=RedemptionState.AUTHORIZED,

@@ -1,7 +1,6 @@
 """What support can filter certificates by in the Web UI."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -9,23 +8,12 @@ from giftcert.domain.certificate.state import (
     CertificateState,
     RefundCase,
     RefundState,
-    Sale,
     Status,
 )
 from giftcert.domain.certificate.words import RefundReason
 from giftcert.lifecycle.visibility import visibility
+from tests.unit.lifecycle.one_sale import ISSUED, NOON, ORDERED, SALE
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-SALE = Sale(order_id="IM-1", line_key=1, line_id="2", amount=450_000, channel="im")
-ORDERED = CertificateState(
-    certificate_id="c",
-    product="GC-5000",
-    currency="RUB",
-    nominal=500_000,
-    status=Status.ORDERED,
-    sale=SALE,
-)
-ISSUED = replace(ORDERED, status=Status.ISSUED, balance=500_000)
 CASE = RefundCase(
     refund_case_id="case-1",
     state=RefundState.PENDING_DETAILS,
