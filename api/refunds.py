@@ -42,16 +42,13 @@ from giftcert.texts import texts_in
 router = APIRouter(tags=["refunds"], route_class=AuthenticatedRoute)
 CASE_ID = "01936f90-1c20-7b3a-9e2f-2a3b4c5d6e7f"
 RefundCaseId = Annotated[UUID, Path(alias="refundCaseId", examples=[CASE_ID])]
-REFUSED_FIELDS: Mapping[object, tuple[str, str]] = {
-    ResolutionRefusal.DECISION_NOT_ALLOWED: ("decision", "is not among the decisions that the case allows"),
-    ResolutionRefusal.AMOUNT_REQUIRED: ("amount", "must be given, as nobody knows what this refund is worth"),
-    ResolutionRefusal.AMOUNT_TOO_HIGH: ("amount", "is more than the balance, or than the refund is worth"),
-    ResolutionRefusal.AMOUNT_NEEDLESS: (
-        "amount",
-        "has no use before issue, or with a rejection of money in the order's currency",
-    ),
+REFUSED_FIELDS: Mapping[object, str] = {
+    ResolutionRefusal.DECISION_NOT_ALLOWED: "decision",
+    ResolutionRefusal.AMOUNT_REQUIRED: "amount",
+    ResolutionRefusal.AMOUNT_TOO_HIGH: "amount",
+    ResolutionRefusal.AMOUNT_NEEDLESS: "amount",
 }
-"""Which field of a decision does not fit, and why."""
+"""Which field of a decision does not fit; the text ``refused-…`` says why."""
 
 
 class AgreementView(Schema):
@@ -258,7 +255,8 @@ async def resolve_refund(
     if outcome.refusal == ResolutionRefusal.NOTHING_PENDING:
         raise ProblemError(Problem.NOTHING_PENDING)
     if outcome.refusal is not None:
-        raise InvalidFieldError(*REFUSED_FIELDS[outcome.refusal])
+        why = texts_in("en")(f"refused-{outcome.refusal}")
+        raise InvalidFieldError(REFUSED_FIELDS[outcome.refusal], why)
     awaits_second = b"awaitingSecond" in (outcome.answer or b"")
     return reply(outcome.answer, 202 if awaits_second else 200, repeated=outcome.repeated)
 

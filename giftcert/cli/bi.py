@@ -83,7 +83,7 @@ def report(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one page of figures, with their definitions and SQL, and hold them against what the service counts."""
+    """Write one page of figures, with their definitions and SQL, and compare them with what the service counts."""
     with _bi():
         from giftcert.bi.report import Period, render  # noqa: PLC0415
         from giftcert.bi.warehouse import Warehouse  # noqa: PLC0415

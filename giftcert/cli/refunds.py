@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from api.refunds import PendingRefund, PendingRefundPage, read_page, resolution_of
+from api.refunds import REFUSED_FIELDS, PendingRefund, PendingRefundPage, read_page, resolution_of
 from api.schemas import Money
 from giftcert.cli.connections import connected, database_settings, opened_lifecycle, send_if_reachable
 from giftcert.cli.errors import CommandError
@@ -15,7 +15,6 @@ from giftcert.cli.operators import By, Why, operator
 from giftcert.cli.output import AsJson, own_texts, say, table
 from giftcert.clock import utc_now
 from giftcert.domain.certificate.messages import ResolveRefund
-from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import CertificateState
 from giftcert.domain.money import minor_units, money_text
 from giftcert.lifecycle.requests import Outcome
@@ -143,18 +142,13 @@ def _minor_units(amount: str, currency: str) -> int:
 
 
 def _raise_if_refused(outcome: Outcome, request: ResolveRefund) -> None:
-    match outcome.refusal:
-        case None:
-            return
-        case (
-            ResolutionRefusal.DECISION_NOT_ALLOWED
-            | ResolutionRefusal.AMOUNT_REQUIRED
-            | ResolutionRefusal.AMOUNT_TOO_HIGH
-            | ResolutionRefusal.AMOUNT_NEEDLESS
-        ) as refusal:
-            raise CommandError(own_texts()(f"resolve-{refusal.value}"))
-        case _:
-            raise CommandError(own_texts()("resolve-closed", case=request.refund_case_id))
+    refusal = outcome.refusal
+    if refusal is None:
+        return
+    if (field := REFUSED_FIELDS.get(refusal)) is None:
+        raise CommandError(own_texts()("resolve-closed", case=request.refund_case_id))
+    option = f"--{request.decision}" if field == "decision" else f"--{field}"
+    raise CommandError(f"{option}: {own_texts()(f'refused-{refusal}')}")
 
 
 def _outcome(data: dict[str, Any]) -> str:

@@ -75,7 +75,7 @@ class AcquirerPayments:
     channels: Mapping[int, str]
 
     def __call__(self, value: bytes | None) -> PaymentRecord:
-        """Decode a payment message and hold it against the contract; raises as ``read_known``, in the owner's words."""
+        """Decode a payment message and check it by the contract; raises as ``read_known``, in the owner's words."""
         found = read_known(_DECODER, value, frozenset(_EVENT_TYPES), type_field="event_type")
         refuse_nul(found, value)
         try:

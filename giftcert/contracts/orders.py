@@ -137,7 +137,7 @@ def probe_order(value: bytes | None) -> OrderProbe:
 
 
 def decode_order(value: bytes | None) -> AnyOrder:
-    """Decode an order message whole and hold it against the contract; raises as ``read_known``."""
+    """Decode an order message whole and check it against the contract; raises as ``read_known``."""
     return _stated(value) if probe_order(value).event_type in STATED_TYPES else _withdrawn(value)
 
 

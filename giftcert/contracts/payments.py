@@ -63,7 +63,7 @@ _STORED: msgspec.msgpack.Decoder[_StoredPayment] = msgspec.msgpack.Decoder(_Stor
 
 
 def decode_payment(value: bytes | None) -> PaymentRecord:
-    """Decode a payment message and hold it against the contract; raises as ``read_known``."""
+    """Decode a payment message and check it against the contract; raises as ``read_known``."""
     return checked(read_record(_DECODER, value, EVENT_TYPES))
 
 

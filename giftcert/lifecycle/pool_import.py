@@ -42,7 +42,7 @@ class FileRefusedError(Exception):
     """Rows of the file are wrong, so nothing is imported; the first faults, by line, and how many there are."""
 
     def __init__(self, faults: Sequence[RowFault], total: int) -> None:
-        super().__init__("1 line is wrong" if total == 1 else f"{total:,} lines are wrong")
+        super().__init__(counted(total, "wrong line"))
         self.faults = faults
         self.total = total
 

@@ -89,7 +89,9 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection, each statement on which is a transaction of its own; raises ``DATABASE_ERRORS``."""
         pool = await self._pool  # puts itself together at first, without a trip
-        if pool.get_idle_size():  # nobody waits, and a timeout costs as much as the rest of lending
+        if (
+            pool.get_idle_size()
+        ):  # no wait beyond CONNECT_SECONDS; a timeout costs as much as the rest of lending
             connection = await pool.acquire()
         else:
             async with asyncio.timeout(POOL_SECONDS):  # the pool's own limit would make a task each time

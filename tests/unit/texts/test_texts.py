@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from api.refunds import REFUSED_FIELDS
+from giftcert.domain.certificate.refund_resolution import ResolutionRefusal
 from giftcert.domain.certificate.state import RefundState, Status
 from giftcert.domain.certificate.words import Awaited, RefundReason
 from giftcert.texts import LANGUAGES, Language, MissingTextError, Text, read_texts, texts_in
@@ -53,6 +55,12 @@ def test_every_status_state_and_reason_has_a_text(language: Language) -> None:
     wanted |= {f"{kind}-{one.value}" for kind in ("reason", "why") for one in RefundReason}
     wanted |= {f"case-{one.value}" for one in Awaited}
     assert wanted <= keys
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_refusal_of_a_decision_names_its_field_and_says_why(language: Language) -> None:
+    assert set(REFUSED_FIELDS) == set(ResolutionRefusal) - {ResolutionRefusal.NOTHING_PENDING}
+    assert all(texts_in(language)(f"refused-{refusal}") for refusal in REFUSED_FIELDS)
 
 
 def test_texts_of_codes_name_the_code_that_filters_and_programs_use() -> None:

@@ -279,7 +279,7 @@ CREATE TABLE disclosures (
 CREATE INDEX disclosures_of_caller ON disclosures (disclosed_to, disclosed_at);
 CREATE INDEX disclosures_age ON disclosures USING brin (disclosed_at);
 
--- How many CVCs a caller got in each hour of the last week. `reported`: of this hour is told that it is unusual.
+-- How many CVCs a caller got in each hour of the last week. `reported`: it was published that this hour is unusual.
 CREATE TABLE disclosure_hours (
     disclosed_to text NOT NULL,
     hour timestamptz NOT NULL,
