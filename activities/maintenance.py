@@ -207,7 +207,7 @@ class MaintenanceActivities:
 
     @activity.defn
     async def reconcile(self, what: Reconciliation) -> Reconciled:
-        """Hold a sample or everything against the invariants, and report on the stream what is newly wrong."""
+        """Check a sample or everything by the invariants, and report on the stream what is newly wrong."""
         sources = Sources(
             database=self.database,
             settings=self.settings,

@@ -1,4 +1,4 @@
-"""Break each part in the middle of running trade, and hold what came of it against the partners' own book.
+"""Break each part in the middle of running trade, and compare what came of it with the partners' own book.
 
 ``python -m chaos`` starts a whole stack. Customers buy, spend, return, exchange and cancel at a steady pace while our
 parts are killed with signal 9 in turn, PostgreSQL, Kafka and Temporal are kept away for a while, then frozen. It ends
@@ -119,7 +119,7 @@ def _totals(partners: Partners) -> Table:
 
 
 def verify(stack: Stack) -> int:
-    """Hold database, stream and workflows against the invariants; return how ``giftcert verify`` ends."""
+    """Check database, stream and workflows by the invariants; return how ``giftcert verify`` ends."""
     return subprocess.run([*GIFTCERT, "verify"], env=stack.environment, check=False).returncode
 
 

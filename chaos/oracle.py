@@ -352,7 +352,7 @@ def _redemption_differences(book: Book, answers: Mapping[str, Event]) -> Iterato
 
 
 def _pool_differences(imported: int, expected: Outcomes, pool: Mapping[str, int]) -> Iterator[str]:
-    """Hold the counts of the whole pool against the book: whoever was not handed out is available."""
+    """Compare the counts of the whole pool with the book: whoever was not handed out is available."""
     wanted = Counter(outcome.status for outcome in expected.values())
     wanted["available"] += imported - len(expected)
     for status in sorted(wanted.keys() | pool.keys()):

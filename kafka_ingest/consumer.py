@@ -19,7 +19,7 @@ from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.outages import HEALTHY_SECONDS, IngestOutages
 from kafka_ingest.records import place_of
 from kafka_ingest.transaction import Committed
-from kafka_ingest.undecodable_batches import begin_taking, isolate_undecodable_batches
+from kafka_ingest.undecodable_batches import isolate_undecodable_batches, taking
 from kafka_ingest.watermarks import Watermarks
 from kafka_ingest.writer import BatchWriter, Failure, failure_of
 
@@ -169,8 +169,8 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             await self.finished()
             if self._last >= SEVERAL:
                 await asyncio.sleep(GATHER_SECONDS)
-        begin_taking()
-        taken = await self.consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
+        with taking():
+            taken = await self.consumer.getmany(timeout_ms=WAIT_MILLISECONDS, max_records=BATCH)
         self._last = sum(map(len, taken.values()))
         if not taken:
             return

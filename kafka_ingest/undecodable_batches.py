@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -90,7 +91,7 @@ class BoundedResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has 
     _failed_at: float | None = None
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """Return the next records: so many at most, and no more once all bytes of ``begin_taking`` are used up.
+        """Return the next records: so many at most, and no more once all bytes of ``taking`` are used up.
 
         An error would take with it what other partitions have handed over. So it is logged, and the partition fetched
         again a little later; if that does not help, it is reported as one that stands still.
@@ -139,9 +140,17 @@ def _log_once(topic: str, partition: int, offset: int, error: Exception) -> None
         )
 
 
-def begin_taking() -> None:
-    """Allow this task to unpack and to take ``TAKEN_AT_ONCE`` bytes from now on, of all partitions together."""
-    LEFT.set([TAKEN_AT_ONCE])
+@contextmanager
+def taking() -> Iterator[None]:
+    """Let what is read inside unpack and take ``TAKEN_AT_ONCE`` bytes, of all partitions together.
+
+    The bound ends with the block: whoever else reads in this task, or in one that it starts, has none.
+    """
+    before = LEFT.set([TAKEN_AT_ONCE])
+    try:
+        yield
+    finally:
+        LEFT.reset(before)
 
 
 def isolate_undecodable_batches(record_limit: int) -> None:

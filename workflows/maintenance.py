@@ -37,7 +37,7 @@ class BatchWorkflow:
 
 @workflow.defn
 class ReconciliationWorkflow:
-    """Holds database, stream and workflows against the invariants; the stream hears what is newly wrong."""
+    """Checks database, stream and workflows by the invariants; the stream hears what is newly wrong."""
 
     @workflow.run
     async def run(self, what: Reconciliation) -> Reconciled:

@@ -45,7 +45,7 @@ async def verify(
     by: By = None,
     as_json: AsJson = False,
 ) -> int:
-    """Hold database, stream and workflows against the ten invariants; ends with 1 if one does not hold."""
+    """Check database, stream and workflows by the ten invariants; ends with 1 if one does not hold."""
     if repair and sample is not None:
         raise CommandError("--repair looks at everything: leave --sample out")
     if by is not None and not repair:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeAlias
 
 import asyncpg
@@ -14,6 +14,7 @@ CONNECT_SECONDS = 5
 POOL_SECONDS = 10  # for a connection that nobody else uses; then the database counts as away
 LOCK_TIMEOUT = "5s"  # our transactions take milliseconds, so who holds a lock for longer has gone wrong
 STATEMENT_TIMEOUT = "20s"  # many times the longest of ours; verification, which needs longer, sets its own
+CLOSE_SECONDS = 30  # until what is still lent counts as never given back
 COMMAND_SECONDS = 25  # for a server that does not answer at all; its own limits, which say more, come first
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"  # then a process that stops in a transaction loses its locks
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -82,8 +83,11 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
-        """Wait until all connections are given back, and close them."""
-        await (await self._pool).close()
+        """Wait until all connections are given back, and close them; after ``CLOSE_SECONDS`` cut off the others."""
+        pool = await self._pool
+        with suppress(TimeoutError):  # asyncpg ends them where it is interrupted
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -89,7 +89,7 @@ async def look_at_certificates(
 def look_at_event(
     event: RecordedEvent, cutoff: Cutoff, secrets: SecretWatch, chain: ChainCheck, findings: Findings
 ) -> None:
-    """Hold an event against the stream and the audit chain.
+    """Compare an event with the stream and the audit chain.
 
     Look for numbers in it too, unless that was done when it was read on the stream.
     """

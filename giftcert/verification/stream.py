@@ -59,7 +59,7 @@ def stream_deviations(admin: AdminClient, stream: str) -> dict[str, str]:
 
 
 async def look_at_topic(settings: Settings, findings: Findings) -> None:
-    """Hold the configuration of the stream against what it must be; a broker in memory cannot say it.
+    """Compare the configuration of the stream with what it must be; a broker in memory cannot say it.
 
     Raises:
         StreamMissingError: there is no such topic.

@@ -168,7 +168,7 @@ class _Verification:
         await self._page_by_page("orders", total, self.session.orders, look, lambda row: row.order_id, "")
 
     async def _hold_against_domain(self, page: Sequence[OrderRow]) -> None:
-        """Name the orders that cannot be decoded, and hold all others against the domain."""
+        """Name the orders that cannot be decoded, and compare all others with the domain."""
         try:
             stored = await self.session.stored(page)
         except ValueError as error:

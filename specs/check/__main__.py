@@ -37,7 +37,7 @@ class Check:
 
 
 def check_contract() -> str:
-    """Hold the files against the code, each example against its schema and its decoder."""
+    """Compare the files with the code, each example against its schema and its decoder."""
     tests = ("tests/unit/contracts/test_specifications.py", "tests/unit/api/test_openapi.py")
     printed = run([sys.executable, "-m", "pytest", "-q", *tests], ROOT)
     return printed.splitlines()[-1].strip("= ")
@@ -85,7 +85,7 @@ def check_asyncapi() -> str:
 
 
 def check_schemas() -> str:
-    """Compile the JSON Schemas with Ajv, strictly, and hold the examples against them."""
+    """Compile the JSON Schemas with Ajv, strictly, and check the examples by them."""
     _install()
     return run(["node", _NODE / "schemas.mjs", SPECS / "schemas"], ROOT)
 

@@ -26,7 +26,8 @@ PIN = re.compile(
 )
 MACHINE_PATH = re.compile(r"(?<![\w.$}/~-])/(?:home|root|work|Users|tmp)/\w")
 ODD_WORD = re.compile(
-    r"\b(?:un)?told\b|\b(?:runs?|ran) out\b|\bh[eo]lds?(?: \w+)? against\b|\bstands? on\b", re.IGNORECASE
+    r"\b(?:un)?told\b|\b(?:runs?|ran) out\b|\bh[eo]ld(?:s|ing)?(?: [\w,]+){0,7} against\b|\bstands? on\b",
+    re.IGNORECASE,
 )
 """Published, reported; expired; compared, checked; is on."""
 READ_BY_PEOPLE = (".md", ".json", ".yaml", ".toml", ".py", ".sql")

@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
@@ -86,6 +87,19 @@ async def test_a_connection_whose_task_is_cancelled_is_closed(fresh_database_url
         async with database.connection() as connection:
             assert not connection.is_in_transaction()
             assert await connection.fetchval("SELECT pg_backend_pid()") not in used
+
+
+async def test_a_connection_that_is_never_given_back_holds_up_no_end(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("giftcert.storage.database.CLOSE_SECONDS", 0.1)
+    database = Database(fresh_database_url)
+    async with AsyncExitStack() as never_closed:
+        kept = await never_closed.enter_async_context(database.connection())
+        async with asyncio.timeout(10):
+            await database.close()
+        with pytest.raises(asyncpg.InterfaceError):
+            await kept.execute("SELECT 1")
 
 
 async def test_what_a_verification_sets_ends_with_it(fresh_database_url: str) -> None:

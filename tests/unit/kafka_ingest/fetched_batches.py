@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 
-from kafka_ingest.undecodable_batches import BoundedResult, IsolatingRecords, begin_taking
+from kafka_ingest.undecodable_batches import BoundedResult, IsolatingRecords, taking
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
 LIMIT = 100_000
@@ -38,5 +38,6 @@ def takings(data: bytes, topic: str = TOPICS.orders, limit: int = LIMIT) -> Iter
     """What each batch of ours takes of what was fetched."""
     result = fetched(data, topic, limit)
     while result.has_more():
-        begin_taking()
-        yield result.getall(8_000)
+        with taking():
+            batch = result.getall(8_000)
+        yield batch

@@ -18,9 +18,10 @@ from kafka_ingest.records import KEPT_OF_TOO_LARGE, CutBytes, size_of
 from kafka_ingest.undecodable_batches import (
     TAKEN_AT_ONCE,
     UNDECODABLE,
+    taking,
 )
 from tests.hostile_batches import ATTRIBUTES, CODECS, HEADER, Written, batch, sealed
-from tests.unit.kafka_ingest.fetched_batches import LIMIT, takings
+from tests.unit.kafka_ingest.fetched_batches import LIMIT, fetched, takings
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
 MEGABYTE = 2**20
@@ -90,6 +91,14 @@ def test_what_is_unpacked_counts_although_it_is_not_kept() -> None:
     data = batch([Written(b"{", headers=((b"h", bytes(90_000)),))], "zstd")
     batches = b"".join(struct.pack(">q", nth) + data[8:] for nth in range(400))
     assert [len(taken) for taken in takings(batches)] == [187, 187, 26]
+
+
+def test_the_bound_of_a_batch_is_over_with_it() -> None:
+    """Whoever reads in the same process afterwards would get nothing, for ever."""
+    data = batch([Written(b"{", headers=((b"h", bytes(90_000)),))] * 400, "zstd")
+    with taking():
+        assert len(fetched(data).getall()) < 400
+    assert len(fetched(data).getall()) == 400
 
 
 def test_what_is_cut_is_known_by_its_size_and_hash() -> None:

@@ -17,7 +17,7 @@ from kafka_ingest import undecodable_batches
 from kafka_ingest.decoder import decode
 from kafka_ingest.quarantine import UNDECODABLE_BATCH, named_things
 from kafka_ingest.records import InputRecord
-from kafka_ingest.undecodable_batches import BoundedResult, IsolatingRecords, begin_taking, records_in
+from kafka_ingest.undecodable_batches import BoundedResult, IsolatingRecords, records_in
 from tests.unit.kafka_ingest.fetched_batches import fetched as bounded
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
 
@@ -119,7 +119,6 @@ def test_a_place_that_cannot_be_read_is_logged_once_however_often_it_is_fetched_
     monkeypatch.setattr(undecodable_batches, "_unreadable", {})
     with capture_logs() as logged:
         for topic in ("orders", "orders", "payments"):
-            begin_taking()
             bounded(bytes(batch(0, b"{}")), topic).getall()
     assert [(line["topic"], line["error"]) for line in logged] == [
         ("orders", "MemoryError"),
