@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
 from kafka_ingest import watermarks
+from kafka_ingest.cancellation import raise_if_cancelled
 from kafka_ingest.decoder import DecodedBatch
 from kafka_ingest.outages import HEALTHY_SECONDS, IngestOutages
 from kafka_ingest.records import place_of
@@ -57,6 +58,7 @@ async def consume(
     while True:
         began = asyncio.get_running_loop().time()
         await _consume_until_failure(settings, writer, outages, hand_over)
+        raise_if_cancelled()
         if asyncio.get_running_loop().time() - began >= HEALTHY_SECONDS:
             pause = FIRST_PAUSE
         await asyncio.sleep(pause)

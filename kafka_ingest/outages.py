@@ -12,6 +12,7 @@ from giftcert import outage_report
 from giftcert.contracts.notices import FailureReason, ProcessingFailed
 from giftcert.outage_report import OutageReport
 from giftcert.storage.quarantine import Place
+from kafka_ingest.cancellation import raise_if_cancelled
 
 WATCH_SECONDS, RETRY_SECONDS = 1.0, 1.0
 HEALTHY_SECONDS = 60.0
@@ -63,6 +64,7 @@ class IngestOutages(OutageReport):
                 pause = RETRY_SECONDS
             else:
                 self.over(part)
+            raise_if_cancelled()
             await asyncio.sleep(pause)
 
     def beat(self) -> None:
