@@ -28,7 +28,7 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments that aiokafka's producer, consumer and admin client share.
 
     Raises:
-        KafkaSettingsError: a file of the settings cannot be used, or a user has no name.
+        KafkaSettingsError: a file of the settings cannot be used.
     """
     protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {"bootstrap_servers": settings.kafka_address, "security_protocol": protocol}
@@ -36,7 +36,8 @@ def connection_options(settings: Settings) -> dict[str, Any]:
         options["ssl_context"] = _tls(settings)
     if protocol.startswith("SASL_"):
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl_plain_username"], options["sasl_plain_password"] = _user(settings)
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = _value(settings.kafka_sasl_password)
     return options
 
 
@@ -59,7 +60,8 @@ def librdkafka_options(settings: Settings) -> dict[str, Any]:
         options["ssl.key.password"] = _value(settings.kafka_ssl_key_password)
     if protocol.startswith("SASL_"):
         options["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl.username"], options["sasl.password"] = _user(settings)
+        options["sasl.username"] = settings.kafka_sasl_username
+        options["sasl.password"] = _value(settings.kafka_sasl_password)
     return options
 
 
@@ -103,15 +105,6 @@ def _naming(setting: str, path: Path | None) -> Iterator[None]:
         yield
     except OSError as error:  # ssl.SSLError is one
         raise KafkaSettingsError(f"{setting}: {path} cannot be used: {error.strerror}") from error
-
-
-def _user(settings: Settings) -> tuple[str, str]:
-    if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
-        raise KafkaSettingsError(
-            f"GIFTCERT_KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol} needs "
-            "GIFTCERT_KAFKA_SASL_USERNAME and GIFTCERT_KAFKA_SASL_PASSWORD"
-        )
-    return settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
 
 
 def _value(secret: SecretStr | None) -> str:

@@ -1,6 +1,7 @@
 """The one settings class: environment variables prefixed ``GIFTCERT_``; nothing set means embedded."""
 
 import ipaddress
+import json
 import logging
 import re
 from dataclasses import fields
@@ -9,17 +10,31 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from giftcert.domain.guessing import GuessPolicy
 from giftcert.domain.policy import Policy
 from giftcert.domain.rate_limits import RateLimit
+from giftcert.setting_rules import contradictions
 from giftcert.texts import Language
 
 # As the Web UI writes it, so that it knows its own filters. A run that was terminated or reset keeps its attributes.
 _REFUNDS_TO_DECIDE = '`RefundState`="pendingDetails" AND `ExecutionStatus`="Running"'
+_HOST, _PORT = r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])", r":\d{1,5}"
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -54,6 +69,18 @@ def _seconds_or_text(given: object) -> object:
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds_or_text)]
 
 
+def _from_json(given: object) -> object:
+    """Return what a text holds as JSON; a validator, so that it is reported together with all else that is wrong."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        raise ValueError("must be JSON, as in .env.example") from None
+
+
+FromJson = BeforeValidator(_from_json)
+Channels: TypeAlias = Annotated[tuple[str, ...], FromJson]
+
+
 class AddressNotSetError(Exception):
     """The address of a server is not set, and this process does not start one."""
 
@@ -72,6 +99,7 @@ class Settings(BaseSettings):
         env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
+        enable_decoding=False,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -134,7 +162,7 @@ class Settings(BaseSettings):
         description="Shape of the messages on the topic of payments: contract, as specs/asyncapi.yaml has it, "
         "or acquirer (docs/integration/formats.md)",
     )
-    payments_channel_codes: dict[int, str] = Field(
+    payments_channel_codes: Annotated[dict[int, str], FromJson] = Field(
         {1: "im", 2: "pos"}, description="Our channels by the numeric codes of the format acquirer"
     )
     topic_partitions: int = Field(8, ge=1, description="Partitions of a topic that `giftcert setup` makes")
@@ -161,10 +189,10 @@ class Settings(BaseSettings):
     api_drain: Duration = Field(
         timedelta(seconds=5), description="After SIGTERM, for clients to hear that their connections close"
     )
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], FromJson] = Field(
         (), description="Addresses or networks whose X-Forwarded-For and -Proto are believed"
     )
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: Annotated[tuple[str, ...], FromJson] = Field(
         (),
         description="Origins, such as https://crm.example.com, whose pages may call the API from a browser",
     )
@@ -185,10 +213,8 @@ class Settings(BaseSettings):
         2_000, ge=0, description="Certificates that `giftcert up` makes of a product that has none"
     )
 
-    channels: tuple[str, ...] = Field(("im", "pos"), description="Sales channels; one task queue each")
-    worker_channels: tuple[str, ...] | None = Field(
-        None, description="Channels one worker serves; unset: all"
-    )
+    channels: Channels = Field(("im", "pos"), description="Sales channels; one task queue each")
+    worker_channels: Channels | None = Field(None, description="Channels one worker serves; unset: all")
     products_file: Path | None = Field(None, description="Products as JSON; unset means the built-in samples")
     default_product: str | None = Field("GC-5000", description="Given where a request names no product")
 
@@ -254,7 +280,7 @@ class Settings(BaseSettings):
         30 * _DAY, gt=timedelta(0), description="Longest wait between repeated alerts"
     )
     certificates_buy_certificates: bool = False
-    direct_spend_channels: tuple[str, ...] = Field(
+    direct_spend_channels: Channels = Field(
         (), description="Channels that may spend a certificate without having held the amount"
     )
     direct_spend_cap: int = Field(0, ge=0, description="Most that they may spend so at once, minor units")
@@ -361,6 +387,57 @@ class Settings(BaseSettings):
         page = self.refund_page_url or f"http://{self.api_host}:{self.api_port}/docs#/refunds/resolveRefund"
         return page.replace("{refundCaseId}", refund_case_id)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fit_together(
+        cls, given: dict[str, object], check: ModelWrapValidatorHandler["Settings"]
+    ) -> "Settings":
+        """Report settings that contradict each other together with those that are wrong by themselves."""
+        refused: list[InitErrorDetails] = []
+        wrong: set[str] = set()
+        try:
+            settings = check(given)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            refused = [_as_detail(one["loc"], one["msg"]) for one in found]
+            wrong = {str(one["loc"][0]) for one in found}
+            settings = check({name: value for name, value in given.items() if name not in wrong})
+        refused += [_as_detail((name,), why) for name, why in contradictions(settings, wrong)]
+        if refused:
+            raise ValidationError.from_exception_data(cls.__name__, refused, hide_input=True)
+        return settings
+
+    @field_validator("bi_time_zone")
+    @classmethod
+    def _is_time_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (OSError, ValueError, ZoneInfoNotFoundError):
+            raise ValueError("must be a time zone of IANA, such as Europe/Moscow") from None
+
+    @field_validator("refund_page_url")
+    @classmethod
+    def _has_place_for_the_case(cls, url: str | None) -> str | None:
+        if url is not None and "{refundCaseId}" not in url:
+            raise ValueError("must have {refundCaseId} in it")
+        return url
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _is_host_with_port(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(_HOST + _PORT, address):
+            raise ValueError("must be host:port")
+        return address
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _are_brokers(cls, addresses: str | None) -> str | None:
+        if addresses is not None and not all(
+            re.fullmatch(f"{_HOST}({_PORT})?", one.strip()) for one in addresses.split(",")
+        ):
+            raise ValueError("must be host:port[,host:port]")
+        return addresses
+
     @field_validator("log_level")
     @classmethod
     def _is_log_level(cls, name: str) -> str:
@@ -392,11 +469,16 @@ class Settings(BaseSettings):
         return url
 
 
+def _as_detail(place: tuple[int | str, ...], why: str) -> InitErrorDetails:
+    # As a text it would be formatted, and may quote braces.
+    return {"type": PydanticCustomError("setting", "{why}", {"why": why}), "loc": place, "input": None}
+
+
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
     """Read the settings once from the environment and ``.env``.
 
     Raises:
-        pydantic.ValidationError: a value does not fit; the message names the variable.
+        pydantic.ValidationError: values do not fit; it names each of them.
     """
     return Settings()

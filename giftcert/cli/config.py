@@ -1,4 +1,4 @@
-"""``giftcert config``: every setting and its value, or with its meaning and default, which is `.env.example`."""
+"""``giftcert config``: every setting, its value and where that is from; or all with their meanings, `.env.example`."""
 
 import json
 from typing import Annotated
@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from giftcert.cli.output import AsJson, say
+from giftcert.embedded.addresses import with_running_stack
 from giftcert.redaction import redact_text
+from giftcert.setting_sources import given_settings, unknown_settings
 from giftcert.settings import Settings, load_settings
 
 app = typer.Typer()
@@ -24,25 +26,32 @@ def config(
     example: Annotated[bool, typer.Option("--example", help="Print what .env.example holds")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every setting with its value and whether it was set; secrets are masked."""
+    """Show every setting with its value and where that is from; secrets are masked."""
     if example:
         say(_described(), env_example().rstrip(), as_json=as_json)
         return
-    settings = load_settings()
-    shown = settings.model_dump(mode="json")
-    for name, url in (
-        ("database_url", settings.database_url),
-        ("database_owner_url", settings.database_owner_url),
-    ):
-        if url is not None:
-            shown[name] = redact_text(url.get_secret_value())
-    values = {_variable(name): shown[name] for name in Settings.model_fields}
-    chosen, width = set(map(_variable, settings.model_fields_set)), max(map(len, values))
+    settings, given = load_settings(), given_settings()
+    own, used = _shown(settings), _shown(with_running_stack(settings, needed=()))
+    places = {
+        name: "default" if used[name] == own[name] else f"the stack on {settings.state_dir}"
+        for name in Settings.model_fields
+    } | {name: one.place for name, one in given.items()}
+    values = {_variable(name): {"value": used[name], "from": place} for name, place in places.items()}
+    unknown, width = unknown_settings(), max(map(len, values))
     lines = [
-        f"{name:<{width}}  {'' if value is None else value}{'  (set)' * (name in chosen)}"
-        for name, value in values.items()
+        f"{_variable(name):<{width}}  {_as_text(used[name])}{f'  ({place})' if place != 'default' else ''}"
+        for name, place in places.items()
     ]
-    say(values, "\n".join(lines), as_json=as_json)
+    say({"settings": values, "unknown": unknown}, "\n".join([*lines, *unknown]), as_json=as_json)
+
+
+def _shown(settings: Settings) -> dict[str, object]:
+    """Return the value of each setting; secrets are masked, and of an address only its password."""
+    shown = settings.model_dump(mode="json")
+    for name in ("database_url", "database_owner_url"):
+        if (url := getattr(settings, name)) is not None:
+            shown[name] = redact_text(url.get_secret_value())
+    return shown
 
 
 def _described() -> list[dict[str, object]]:

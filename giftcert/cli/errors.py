@@ -1,11 +1,14 @@
 """What a failing command says: one line, without secrets, and an exit code that is not 0."""
 
-import re
 import sys
+from typing import TYPE_CHECKING
 
 from typer.exceptions import TyperException
 
 from giftcert.redaction import printable, redact_text, redacted_trace
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 INTERRUPTED = 130
 _FAILED = 1
@@ -32,22 +35,27 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
 
 def _one_line(error: BaseException) -> str:
     """Return what is wrong; of settings that were refused which variable and why, never its value."""
-    from pydantic import ValidationError  # noqa: PLC0415 - help needs neither, and loads them for long
-    from pydantic_settings import SettingsError  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415 - help does not need it, and loads it for long
 
-    if isinstance(error, SettingsError) and (field := re.search(r'field "(\w+)"', str(error))):
-        return f"GIFTCERT_{field[1].upper()}: must be JSON, as in .env.example"
     if isinstance(error, ValidationError):
-        problems = error.errors(include_input=False, include_url=False)
-        return "; ".join(
-            f"GIFTCERT_{'_'.join(map(str, one['loc'])).upper()}: {one['msg'].removeprefix('Value error, ')}"
-            for one in problems
-        )
+        return _wrong_settings(error)
     # A usage error names the option only in its formatted message.
     said = error.format_message() if isinstance(error, TyperException) else str(error)
     text = " ".join(said.split())
     is_ours = type(error).__module__.startswith(("giftcert.", "typer."))
     return text if is_ours else _unforeseen(error, text)
+
+
+def _wrong_settings(error: "ValidationError") -> str:
+    """Return which variables are wrong, why and where they are set, never their values."""
+    from giftcert.setting_sources import given_settings  # noqa: PLC0415 - it loads the settings
+
+    given, sentences = given_settings(), []
+    for one in error.errors(include_input=False, include_url=False):
+        name, why = str(one["loc"][0]), one["msg"].removeprefix("Value error, ")
+        place = f" ({given[name].place})" if name in given else ""
+        sentences.append(f"GIFTCERT_{name.upper()}: {why}{place}")
+    return "; ".join(sentences)
 
 
 def _unforeseen(error: BaseException, text: str) -> str:

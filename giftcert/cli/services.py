@@ -19,6 +19,7 @@ from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.cli.output import LogJson
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.security.keys import keyring_of
+from giftcert.setting_sources import unknown_settings
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.audit_chain import may_change_events
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
@@ -73,6 +74,8 @@ def _serve(
         refuse_embedded_keys(settings)
         settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
         configure_logging(settings)
+        for sentence in unknown_settings():
+            _LOG.warning(sentence)
         await refuse_if_refused(settings, needs, uses)
         await warn_of_too_many_rights(settings)
         if seals:  # it opens CVCs, or seals what goes into quarantine

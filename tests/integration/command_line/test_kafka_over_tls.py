@@ -163,7 +163,6 @@ async def test_the_next_broker_is_asked_where_the_first_does_not_answer(by_passw
             "GIFTCERT_KAFKA_SSL_KEYFILE: /nowhere cannot be used: No such",
         ),
         ({"kafka_ssl_certfile": Path("/dev/null")}, "GIFTCERT_KAFKA_SSL_KEYFILE: /dev/null cannot be used"),
-        ({"kafka_sasl_password": None}, "GIFTCERT_KAFKA_SASL_USERNAME and GIFTCERT_KAFKA_SASL_PASSWORD"),
     ],
 )
 async def test_settings_that_cannot_be_used_are_named(by_password: Change, wrong: Change, words: str) -> None:
