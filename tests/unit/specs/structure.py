@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 _NODE = re.compile(r'^(?P<id>\w+)(?:[\[({/]+)"(?P<label>[^"]+)"[\])}/]+$')
 _ARROW = re.compile(r'^(?P<tail>\w+) -->(?:\|"[^"]+"\|)? (?P<head>\w+)$')
 _SUBGRAPH = re.compile(r'^subgraph (?P<id>\w+) \["(?P<label>[^"]+)"\]$')
+_PARTICIPANT = re.compile(r"^(?:participant|actor) (?P<id>\w+)(?: as .+)?$")
+_MESSAGE = re.compile(r"^(?P<tail>\w+)--?>>(?P<head>\w+): (?P<text>.+)$")
+_NOTE = re.compile(r"^Note over (?P<first>\w+),(?P<last>\w+): .+$")
 _DIRECTION = re.compile(r"^direction (?:TB|LR)$")
 _TRANSITION = re.compile(r"^(?:\w+|\[\*\]) --> (?:\w+|\[\*\])(?: ?: .+)?$")
 
@@ -51,6 +54,27 @@ def read_flowchart(diagram: str) -> Flowchart:
     return chart
 
 
+def read_sequence(diagram: str) -> list[tuple[str, str, str]]:
+    """Return who says what to whom, in order.
+
+    Raises:
+        StructureError: a line is no participant, message or note, or names nobody who takes part.
+    """
+    known: set[str] = set()
+    messages: list[tuple[str, str, str]] = []
+    for line in _body(diagram):
+        if participant := _PARTICIPANT.match(line):
+            known.add(participant["id"])
+        elif message := _MESSAGE.match(line):
+            messages.append((message["tail"], message["head"], message["text"]))
+        elif not _NOTE.match(line) and line != "autonumber":
+            raise StructureError(line)
+    ends = {end for tail, head, _ in messages for end in (tail, head)}
+    if unknown := ends ^ known:
+        raise StructureError(f"nobody, or without a message: {unknown}")
+    return messages
+
+
 def kind(diagram: str) -> str:
     """Return the type that the first line names, for a diagram whose lines make sense.
 
@@ -62,6 +86,8 @@ def kind(diagram: str) -> str:
         read_flowchart(diagram)
     elif header == "stateDiagram-v2":
         _check_states(diagram)
+    elif header == "sequenceDiagram":
+        read_sequence(diagram)
     else:
         raise StructureError(header)
     return header

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.specs import mermaid, structure
 
 DIAGRAMS = sorted((mermaid.ROOT / "specs" / "diagrams").glob("*.mmd"))
-MERMAIDS_NAMES = {"flowchart": "flowchart-v2", "stateDiagram-v2": "stateDiagram"}
+MERMAIDS_NAMES = {"flowchart": "flowchart-v2", "sequenceDiagram": "sequence", "stateDiagram-v2": "stateDiagram"}
 
 
 @pytest.mark.parametrize("path", DIAGRAMS, ids=lambda path: path.stem)
@@ -16,7 +16,13 @@ def test_mermaid_reads_every_diagram(path: Path, read_diagram: Callable[[str], s
 
 
 @pytest.mark.parametrize(
-    "broken", ["flowchart LR\n  store -->\n", 'flowchart LR\n  a["open] --> b\n', "none"]
+    "broken",
+    [
+        "flowchart LR\n  store -->\n",
+        'flowchart LR\n  a["open] --> b\n',
+        "sequenceDiagram\n  actor a\n  a-->b says\n",
+        "none",
+    ],
 )
 def test_a_broken_diagram_is_refused(broken: str, read_diagram: Callable[[str], str]) -> None:
     with pytest.raises((mermaid.DiagramError, structure.StructureError)):
