@@ -6,7 +6,11 @@ import pytest
 from tests.unit.specs import mermaid, structure
 
 DIAGRAMS = sorted((mermaid.ROOT / "specs" / "diagrams").glob("*.mmd"))
-MERMAIDS_NAMES = {"flowchart": "flowchart-v2", "sequenceDiagram": "sequence", "stateDiagram-v2": "stateDiagram"}
+MERMAIDS_NAMES = {
+    "flowchart": "flowchart-v2",
+    "sequenceDiagram": "sequence",
+    "stateDiagram-v2": "stateDiagram",
+}
 
 
 @pytest.mark.parametrize("path", DIAGRAMS, ids=lambda path: path.stem)
