@@ -14,12 +14,14 @@ from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.details import wording_of
+from giftcert.logs import configure_logging
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
-from giftcert.telemetry import configure_logging, metrics_server
+from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
+from giftcert.temporal.runtime import log_like_us
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
 from workflows.certificate import CertificateWorkflow
 from workflows.maintenance import MAINTENANCE_WORKFLOWS
@@ -89,7 +91,8 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Start one worker with the settings of the environment."""
     settings = load_settings()
-    configure_logging(settings)
+    configure_logging(settings, "worker")
+    log_like_us()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(settings))
 

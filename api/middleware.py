@@ -101,7 +101,10 @@ class RequestMiddleware:
             caller: Caller | None = state.get("caller")
             line: dict[str, Any] = {
                 "timestamp": utc_now(),
+                "level": "info",
                 "logger": "giftcert.access",
+                "process": "api",
+                "event": "request",
                 "method": scope["method"],
                 "route": route,
                 "status": status,

@@ -3,9 +3,9 @@
 import uvloop
 
 from api.main import serve
+from giftcert.logs import configure_logging
 from giftcert.settings import load_settings
-from giftcert.telemetry import configure_logging
 
 if __name__ == "__main__":
-    configure_logging(load_settings())
+    configure_logging(load_settings(), "api")
     uvloop.run(serve(load_settings()))

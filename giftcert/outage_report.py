@@ -33,6 +33,7 @@ class OutageReport(ABC):
     health: Health
     clock: Clock = utc_now
     _since: dict[str, float] = field(default_factory=dict, init=False)
+    _failures: dict[str, int] = field(default_factory=dict, init=False)
     _reported: dict[str, float] = field(default_factory=dict, init=False)
     _unrecorded: dict[str, ProcessingFailed] = field(default_factory=dict, init=False)
 
@@ -47,14 +48,17 @@ class OutageReport(ABC):
 
     def over(self, part: str) -> None:
         """Say that a part works."""
-        if self._since.pop(part, None) is not None:
-            _log.info("works again", part=part)
+        since = self._since.pop(part, None)
+        if since is not None:
+            lasted = round(asyncio.get_running_loop().time() - since, 1)
+            _log.info("works again", part=part, seconds=lasted, failures=self._failures.pop(part, 0))
         self._show()
 
     async def goes_on(self, part: str, error: BaseException) -> None:
         """Say that a part failed once more."""
         kind = type(error).__name__  # its text may quote what was read
         self.failures.labels(part).inc()
+        self._failures[part] = self._failures.get(part, 0) + 1
         now = asyncio.get_running_loop().time()
         if part not in self._since:
             self._since[part] = now
@@ -63,7 +67,7 @@ class OutageReport(ABC):
         lasts = now - self._since[part] >= PATIENCE_SECONDS
         if lasts and now - self._reported.get(part, -math.inf) >= REPORTED_EVERY.total_seconds():
             self._reported[part] = now
-            _log.error("keeps failing", part=part, error=kind)
+            _log.error("keeps failing", part=part, error=kind, failures=self._failures[part])
             self._unrecorded[part] = self.notice(part, kind)
             await self.record()
 

@@ -1,54 +1,16 @@
-"""What a process says about itself: structured logs without secrets, metrics, and a health check."""
+"""What a process says about itself: metrics, and a health check."""
 
 import asyncio
-import logging
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from giftcert.redaction import redact, redacted_trace
 from giftcert.settings import Settings
 
 _REQUEST_LIMIT_SECONDS = 5
-
-
-def configure_logging(settings: Settings) -> None:
-    """Send structlog's and all other loggers to standard error, redacted; as JSON unless it is a terminal.
-
-    What nobody caught goes there too.
-    """
-    sys.excepthook = lambda _kind, error, _trace: sys.stderr.write(redacted_trace(error))
-    as_json = settings.log_json or not sys.stderr.isatty()
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        redact,
-    ]
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from prometheus_client import Counter
+from structlog.contextvars import bind_contextvars
 from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.clock import Clock, utc_now
@@ -71,6 +72,7 @@ class Signaller:
         queue = self._queues[certificate_id]
         async with self._slots:
             while queue:
+                bind_contextvars(certificate_id=certificate_id, order_id=queue[0].order_id)
                 if await self._is_sent(queue[0]):
                     self._sent[certificate_id] = self.clock()
                 queue.pop(0)

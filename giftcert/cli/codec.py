@@ -9,8 +9,8 @@ from giftcert.cli.event_loop import run_until_stopped
 from giftcert.cli.groups import Group
 from giftcert.cli.output import AsJson, LogJson, say
 from giftcert.embedded.addresses import with_running_stack
+from giftcert.logs import configure_logging
 from giftcert.settings import load_settings
-from giftcert.telemetry import configure_logging
 from giftcert.temporal.payload_codec import create_payload_keys
 
 app = typer.Typer()
@@ -40,7 +40,7 @@ def serve(as_json: LogJson = False) -> None:
     async def work() -> None:
         settings = with_running_stack(load_settings(), [])
         settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
-        configure_logging(settings)
+        configure_logging(settings, "codec")
         await serve_codec(settings)
 
     run_until_stopped(work)

@@ -26,12 +26,12 @@ from giftcert.domain.policy import Policy
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
 from giftcert.kafka_connection import reach_kafka
 from giftcert.lifecycle.change import Lifecycle
+from giftcert.logs import configure_logging
 from giftcert.security.keys import keyring_of
 from giftcert.security.vault import KmsUnavailableError
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database, is_database_away
 from giftcert.storage.service_policy import recorded_policy
-from giftcert.telemetry import configure_logging
 from giftcert.temporal.client import connect, temporal_configuration
 from giftcert.temporal.signals import Wake
 from giftcert.temporal.workflow_starts import send_wakes

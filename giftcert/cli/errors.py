@@ -26,17 +26,17 @@ def exit_code_of(error: BaseException, *, debug: bool) -> int:
         return INTERRUPTED
     if debug:
         sys.stderr.write(redacted_trace(error))
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if line := _one_line(error):  # a group named without a command has shown its help
+    if line := reason_of(error):  # a group named without a command has shown its help
         sys.stderr.write(f"giftcert: {printable(redact_text(line))}\n")
     return error.exit_code if isinstance(error, TyperException) else _FAILED
 
 
-def _one_line(error: BaseException) -> str:
-    """Return what is wrong; of settings that were refused which variable and why, never its value."""
+def reason_of(error: BaseException) -> str:
+    """Return in one line what is wrong; of settings that were refused which variable and why, never its value."""
     from pydantic import ValidationError  # noqa: PLC0415 - help does not need it, and loads it for long
 
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, ValidationError):
         return _wrong_settings(error)
     # A usage error names the option only in its formatted message.

@@ -1,8 +1,9 @@
 """The four services as processes: each runs until it is stopped."""
 
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import structlog
 import typer
@@ -15,16 +16,18 @@ from giftcert.cli.connections import (
     check_temporal,
     refuse_if_refused,
 )
+from giftcert.cli.errors import reason_of
 from giftcert.cli.event_loop import LoopFactory, run_until_stopped
 from giftcert.cli.output import LogJson
 from giftcert.embedded.addresses import refuse_embedded_keys, with_running_stack
+from giftcert.logs import configure_logging, logs_json
 from giftcert.security.keys import keyring_of
 from giftcert.setting_sources import unknown_settings
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.audit_chain import may_change_events
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.pool import PoolRepository
-from giftcert.telemetry import configure_logging
+from giftcert.temporal.runtime import log_like_us
 
 app = typer.Typer()
 _LOG = structlog.get_logger(__name__)
@@ -73,16 +76,31 @@ def _serve(
         settings = with_running_stack(load_settings())
         refuse_embedded_keys(settings)
         settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
-        configure_logging(settings)
+        configure_logging(settings, process)
+        log_like_us()
         for sentence in unknown_settings():
             _LOG.warning(sentence)
-        await refuse_if_refused(settings, needs, uses)
-        await warn_of_too_many_rights(settings)
-        if seals:  # it opens CVCs, or seals what goes into quarantine
-            await check_keyring(settings)
-        await serve(settings)
+        with failing_in_a_line_of_the_log(settings):
+            await refuse_if_refused(settings, needs, uses)
+            await warn_of_too_many_rights(settings)
+            if seals:  # it opens CVCs, or seals what goes into quarantine
+                await check_keyring(settings)
+            await serve(settings)
 
+    process = module.split(".")[-2] if "." in module else module
     run_until_stopped(work, loop=loop)
+
+
+@contextmanager
+def failing_in_a_line_of_the_log(settings: Settings) -> Iterator[None]:
+    """Where logs are read by programs, have the last line say in their format why the process ends."""
+    try:
+        yield
+    except Exception as error:
+        if not logs_json(settings) or "--debug" in sys.argv:
+            raise
+        _LOG.critical(reason_of(error), error=type(error).__name__)
+        raise typer.Exit(1) from error
 
 
 async def check_keyring(settings: Settings) -> None:

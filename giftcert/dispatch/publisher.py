@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from prometheus_client import Counter, Histogram
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import Component, FailureReason, ProcessingFailed
@@ -85,8 +86,10 @@ class ShardPublisher:
                 return False
             if window.more_wait:
                 self.poller.offer_work()
+            bind_contextvars(event_id=str(window.events[0].event_id))  # where it stands still, should it
             await self.producer.publish(window.events)
             await outbox.delete(window)
+            unbind_contextvars("event_id")
         self.outages.over(KAFKA)
         self.outages.over(POSTGRESQL)
         PUBLISHED.inc(len(window.events))

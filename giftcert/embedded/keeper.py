@@ -1,6 +1,7 @@
 """Keeps one part running: what to run, how to tell that it is ready, how to end it for certain."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -137,7 +138,7 @@ class Keeper:
     def last_line(self) -> str:
         """Return the last thing that the process said."""
         lines = self._output().splitlines()
-        return lines[-1][-300:] if lines else ""
+        return _message(lines[-1])[-300:] if lines else ""
 
     def _output(self) -> str:
         with suppress(OSError), self._log.open("rb") as log:
@@ -226,3 +227,10 @@ class Keeper:
         delay = _FIRST_DELAY if calm else self._delay
         self._delay = min(delay * 2, _LONGEST_DELAY)
         return delay
+
+
+def _message(line: str) -> str:
+    """Return what a line of a log says; processes of ours write JSON."""
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(line)["event"])
+    return line

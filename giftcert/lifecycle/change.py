@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from structlog.contextvars import bind_contextvars, bound_contextvars
 from uuid_utils.compat import uuid7
 
 from giftcert.domain.certificate import messages as m
@@ -91,6 +92,7 @@ class Lifecycle:
         ``timer_at`` is what the run's timer is set to; unless ``sealed_by`` is the key of the secrets, it gets them
         sealed; ``retry_parked`` tries again what could not be decided.
         """
+        bind_contextvars(certificate_id=certificate_id)
         wanted = LockRequest(certificate_id=certificate_id, answers_since=now, patience=PATIENCE)
         async with self.database.transaction() as connection:
             review = await self._review_locked(connection, wanted, now, retry_parked=retry_parked)
@@ -123,16 +125,17 @@ class Lifecycle:
         call = Call(
             certificate_id=certificate_id, request=request, now=now, key=key, answer_of=answer, seen=seen
         )
-        async with self.calls.alone(key):
-            for _ in range(ATTEMPTS):
-                try:
-                    return await self._act_unlocked(call) or await self._act(call)
-                except _UnsaidError as unsaid:
-                    return unsaid.outcome
-                except AlreadyAnsweredError:
-                    repeated = await self._repeated(call)
-                    if repeated is not None:
-                        return repeated
+        with bound_contextvars(certificate_id=certificate_id):
+            async with self.calls.alone(key):
+                for _ in range(ATTEMPTS):
+                    try:
+                        return await self._act_unlocked(call) or await self._act(call)
+                    except _UnsaidError as unsaid:
+                        return unsaid.outcome
+                    except AlreadyAnsweredError:
+                        repeated = await self._repeated(call)
+                        if repeated is not None:
+                            return repeated
         raise IdempotencyBusyError
 
     async def _act(self, call: Call) -> Outcome:

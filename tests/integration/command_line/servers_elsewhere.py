@@ -36,6 +36,7 @@ async def sell_one(
     settings: Mapping[str, str],
     own_keys: Mapping[str, str],
     monkeypatch: pytest.MonkeyPatch,
+    order_id: str = "POS-1",
 ) -> None:
     """Sell a certificate at a till whose messages reach Kafka at this address, and wait until it is issued."""
     token = issue_token(
@@ -55,7 +56,7 @@ async def sell_one(
         stream_topic=settings["topic_stream"],
     )
     async with open_channel(addresses, "pos") as till:
-        order = await sell_certificate(till, "GC-5000", "POS-1")
+        order = await sell_certificate(till, "GC-5000", order_id)
         sold = order.certificate_lines[0].certificate_id
 
         async def is_issued() -> bool:
