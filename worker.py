@@ -21,7 +21,7 @@ from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
-from giftcert.temporal.runtime import log_like_us
+from giftcert.temporal.runtime import log_and_measure
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
 from workflows.certificate import CertificateWorkflow
 from workflows.maintenance import MAINTENANCE_WORKFLOWS
@@ -92,7 +92,7 @@ def main() -> None:
     """Start one worker with the settings of the environment."""
     settings = load_settings()
     configure_logging(settings, "worker")
-    log_like_us()
+    log_and_measure(figures=settings.metrics_port is not None)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(settings))
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 from starlette.responses import Response
 from temporalio.service import RPCError
@@ -14,6 +14,7 @@ from api.problems import PROBLEMS, Problem, ProblemError
 from api.schemas import Schema
 from giftcert.storage.database import DATABASE_ERRORS
 from giftcert.storage.products import ProductRepository
+from giftcert.telemetry import exposition
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -81,7 +82,7 @@ async def explain_problem(name: str) -> dict[str, Any]:
 )
 async def read_metrics() -> Response:
     """Metrics in the format of Prometheus."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    return Response(await exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _reads_products(services: "Services") -> bool:

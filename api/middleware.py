@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import msgspec
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ _SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+_UNDER_WAY = Gauge("giftcert_http_requests_under_way", "Requests that are not answered yet")
 _REFUSALS = Counter(
     "giftcert_http_refusals_total",
     "Calls that a caller may not make, or not so often: why, and which call",
@@ -73,6 +74,7 @@ class RequestMiddleware:
             await send(message)
 
         self._under_way += 1
+        _UNDER_WAY.set(self._under_way)
         try:
             error = self._refusal(scope)
             if error is not None:
@@ -81,6 +83,7 @@ class RequestMiddleware:
                 await self._app(scope, _limited(scope, receive, self._body_bytes), send_on)
         finally:
             self._under_way -= 1
+            _UNDER_WAY.set(self._under_way)
             self._record(scope, status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope) -> ProblemError | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
+from prometheus_client import Counter
 from pydantic import Field
 from starlette.responses import Response
 
@@ -35,6 +36,12 @@ _ENDING = (
     Problem.UNKNOWN_RESERVATION,
     Problem.ALREADY_ORDERED,
     Problem.RESERVATION_ENDED,
+)
+
+_CLAIMS = Counter(
+    "giftcert_claims_total",
+    "Certificates that channels asked to reserve, by what came of it: given, exhausted, capped, or of a repeat",
+    ["product", "channel", "result"],
 )
 
 
@@ -179,6 +186,7 @@ async def _claim(call: Call, wanted: ReservationOrder, name: str, key: str | Non
         # A call that went through before is still answered.
         before = await services.past_claims.repeat(claim.key, claim.now) if claim.key else None
         if before is None:
+            _CLAIMS.labels(claim.product.id, claim.channel, "capped").inc(claim.quantity)
             raise ProblemError(Problem.TOO_MANY_RESERVATIONS, retry_after=10)
         return _checked(call, claim, before)
     async with services.lifecycle.calls.alone(used):
@@ -186,6 +194,7 @@ async def _claim(call: Call, wanted: ReservationOrder, name: str, key: str | Non
 
 
 def _checked(call: Call, claim: ClaimRequest, claimed: Claimed) -> Claimed:
+    _CLAIMS.labels(claim.product.id, claim.channel, claimed.result.value).inc(claim.quantity)
     match claimed.result:
         case ClaimResult.OTHER_PARAMETERS:
             raise ProblemError(Problem.IDEMPOTENCY_MISMATCH)

@@ -53,6 +53,7 @@ def configure_logging(settings: Settings, process: str = COMMAND) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else it logs each request
     _log_what_nobody_caught()
 
 

@@ -1,16 +1,29 @@
 """What a process says about itself: metrics, and a health check."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from giftcert.settings import Settings
 
 _REQUEST_LIMIT_SECONDS = 5
+Source: TypeAlias = Callable[[], Awaitable[bytes]]
+_sources: list[Source] = []
+
+
+def add_source(source: Source) -> None:
+    """Have figures that a library serves, in the text format, join those of this process."""
+    _sources.append(source)
+
+
+async def exposition() -> bytes:
+    """Return all figures of this process in the text format of Prometheus."""
+    return b"".join([generate_latest(REGISTRY), *await asyncio.gather(*(source() for source in _sources))])
 
 
 @dataclass(slots=True)
@@ -53,7 +66,7 @@ async def _answer(health: Health, reader: asyncio.StreamReader, writer: asyncio.
             request = (await reader.readline()).split(b" ")
             while (await reader.readline()).strip():
                 pass
-            writer.write(_response(request[1] if len(request) > 1 else b"", health))
+            writer.write(await _response(request[1] if len(request) > 1 else b"", health))
             await writer.drain()
     except (OSError, TimeoutError, ValueError):  # a scraper that left or speaks something else
         writer.transport.abort()
@@ -61,10 +74,10 @@ async def _answer(health: Health, reader: asyncio.StreamReader, writer: asyncio.
         writer.close()
 
 
-def _response(path: bytes, health: Health) -> bytes:
+async def _response(path: bytes, health: Health) -> bytes:
     match path.partition(b"?")[0]:
         case b"/metrics":
-            return _http("200 OK", CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+            return _http("200 OK", CONTENT_TYPE_LATEST, await exposition())
         case b"/healthz" if health.waiting_for is None:
             return _http("200 OK", "application/json", b'{"status": "ok"}')
         case b"/healthz":

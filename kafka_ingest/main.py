@@ -17,8 +17,9 @@ from giftcert.telemetry import Health, metrics_server
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import signal_certificate
-from kafka_ingest import late_match, sweeper
+from kafka_ingest import figures, late_match, sweeper
 from kafka_ingest.consumer import consume
+from kafka_ingest.figures import Figures
 from kafka_ingest.late_match import LateMatch
 from kafka_ingest.outages import IngestOutages
 from kafka_ingest.signaller import Signaller
@@ -69,6 +70,7 @@ async def _run(
         tasks.create_task(outages.watch())
         tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, database, clock)))
         tasks.create_task(outages.repeat(sweeper.PART, sweep.work))
+        tasks.create_task(outages.repeat(figures.PART, Figures(database, settings, clock).work))
         tasks.create_task(outages.repeat(late_match.PART, rechecks.work))
         tasks.create_task(consume(settings, BatchWriter(database, rules, clock), outages, hand_over))
 

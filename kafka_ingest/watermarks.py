@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import Gauge
@@ -19,6 +19,11 @@ PART = "watermarks"
 _LAG = Gauge(
     "giftcert_ingest_lag_records", "Records of a topic that this process has still to commit", ["topic"]
 )
+_LAG_SECONDS = Gauge(
+    "giftcert_ingest_lag_seconds",
+    "Since all that stood in a topic was committed here, at the partition that is furthest behind",
+    ["topic"],
+)
 
 
 @dataclass(slots=True)
@@ -32,6 +37,7 @@ class Watermarks:
     wait_at: Callable[[Iterable[Place]], None]
     clock: Clock = utc_now
     _ends: dict[TopicPartition, tuple[datetime, int]] = field(default_factory=dict, init=False)
+    _reached: dict[TopicPartition, datetime] = field(default_factory=dict, init=False)
 
     async def work(self) -> float:
         """Move the marks, whether records come or not; return how many seconds to wait until the next look."""
@@ -63,4 +69,13 @@ class Watermarks:
         marks = {one: at for one, (at, end) in self._ends.items() if reached[one] >= end}
         for one in marks:
             del self._ends[one]
+        self._measure_seconds(marks)
         return marks
+
+    def _measure_seconds(self, marks: dict[TopicPartition, datetime]) -> None:
+        now = self.clock()
+        began = {one: at for one, (at, _) in self._ends.items()}
+        self._reached = {one: self._reached.get(one, began[one]) for one in began} | marks
+        for topic in self.topics:
+            behind = [now - at for one, at in self._reached.items() if one.topic == topic]
+            _LAG_SECONDS.labels(topic).set(max(behind, default=timedelta()).total_seconds())

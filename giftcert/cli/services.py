@@ -27,7 +27,7 @@ from giftcert.settings import Settings, load_settings
 from giftcert.storage.audit_chain import may_change_events
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.pool import PoolRepository
-from giftcert.temporal.runtime import log_like_us
+from giftcert.temporal.runtime import log_and_measure
 
 app = typer.Typer()
 _LOG = structlog.get_logger(__name__)
@@ -36,30 +36,42 @@ _LOG = structlog.get_logger(__name__)
 @app.command()
 def api(as_json: LogJson = False) -> None:
     """Answer channels, CRM and support over HTTP."""
-    _serve("api.main", needs=[check_database], uses=[check_temporal], seals=True, as_json=as_json)
+    _serve("api", "api.main", needs=[check_database], uses=[check_temporal], seals=True, as_json=as_json)
 
 
 @app.command()
 def worker(as_json: LogJson = False) -> None:
     """Run the certificates' workflows and their activities."""
-    _serve("worker", needs=[check_database, check_temporal], uses=[check_kafka], loop=None, as_json=as_json)
+    _serve(
+        "worker",
+        "worker",
+        needs=[check_database, check_temporal],
+        uses=[check_kafka],
+        loop=None,
+        as_json=as_json,
+    )
 
 
 @app.command()
 def ingest(as_json: LogJson = False) -> None:
     """Read orders, payments and clients from Kafka and signal the certificates that they concern."""
     _serve(
-        "kafka_ingest.main", needs=[check_database, check_temporal, check_kafka], seals=True, as_json=as_json
+        "ingest",
+        "kafka_ingest.main",
+        needs=[check_database, check_temporal, check_kafka],
+        seals=True,
+        as_json=as_json,
     )
 
 
 @app.command()
 def dispatch(as_json: LogJson = False) -> None:
     """Publish what is committed to the stream."""
-    _serve("giftcert.dispatch.main", needs=[check_database, check_kafka], as_json=as_json)
+    _serve("dispatch", "giftcert.dispatch.main", needs=[check_database, check_kafka], as_json=as_json)
 
 
 def _serve(
+    process: str,
     module: str,
     *,
     needs: Sequence[Check],
@@ -77,7 +89,7 @@ def _serve(
         refuse_embedded_keys(settings)
         settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
         configure_logging(settings, process)
-        log_like_us()
+        log_and_measure(figures=process == "api" or settings.metrics_port is not None)
         for sentence in unknown_settings():
             _LOG.warning(sentence)
         with failing_in_a_line_of_the_log(settings):
@@ -87,7 +99,6 @@ def _serve(
                 await check_keyring(settings)
             await serve(settings)
 
-    process = module.split(".")[-2] if "." in module else module
     run_until_stopped(work, loop=loop)
 
 

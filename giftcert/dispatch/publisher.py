@@ -1,6 +1,7 @@
 """Publisher of shards: locks some, publishes their next window, deletes that from the outbox, commits."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -9,13 +10,16 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import Component, FailureReason, ProcessingFailed
+from giftcert.contracts.stream import StoredEvent
 from giftcert.dispatch.poller import KAFKA, POSTGRESQL, Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
+from giftcert.domain.certificate.events import Issued
 from giftcert.outage_report import OutageReport
 from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.outbox import OutboxRepository
 
 WINDOW = 500
+ISSUED = Issued.type
 SHARDS_AT_ONCE = 8
 """Of 32: what commits at about the same time lies in as many shards as it concerns certificates."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -24,6 +28,11 @@ LAG = Histogram(
     "giftcert_dispatch_lag_seconds",
     "From an event's commit to its acknowledgement",
     buckets=(0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300),
+)
+ISSUE_SECONDS = Histogram(
+    "giftcert_issue_seconds",
+    "From the capture that paid for a certificate, by the payment's clock, to issue.completed on the stream",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 )
 
 
@@ -92,12 +101,19 @@ class ShardPublisher:
             unbind_contextvars("event_id")
         self.outages.over(KAFKA)
         self.outages.over(POSTGRESQL)
-        PUBLISHED.inc(len(window.events))
-        for event in window.events:
-            LAG.observe((utc_now() - event.recorded_at).total_seconds())
+        _measure(window.events)
         return window.more_wait
 
     async def _failed(self, part: str, error: BaseException) -> None:
         await self.outages.goes_on(part, error)
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _measure(published: Sequence[StoredEvent]) -> None:
+    now = utc_now()
+    PUBLISHED.inc(len(published))
+    for event in published:
+        LAG.observe((now - event.recorded_at).total_seconds())
+        if event.event_type == ISSUED:
+            ISSUE_SECONDS.observe((now - event.occurred_at).total_seconds())

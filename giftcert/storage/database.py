@@ -9,6 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from giftcert.settings import Settings
+from giftcert.storage.database_figures import CONNECTIONS, TRANSACTION_SECONDS, count_failure
 
 CONNECT_SECONDS = 5
 POOL_SECONDS = 10  # for a connection that nobody else uses; then the database counts as away
@@ -93,29 +94,38 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection, each statement on which is a transaction of its own; raises ``DATABASE_ERRORS``."""
         pool = await self._pool  # puts itself together at first, without a trip
-        if (
-            pool.get_idle_size()
-        ):  # no wait beyond CONNECT_SECONDS; a timeout costs as much as the rest of lending
-            connection = await pool.acquire()
-        else:
-            async with asyncio.timeout(POOL_SECONDS):  # the pool's own limit would make a task each time
+        try:
+            if pool.get_idle_size():
+                # No wait beyond CONNECT_SECONDS; a timeout costs as much as the rest of lending.
                 connection = await pool.acquire()
+            else:
+                async with asyncio.timeout(POOL_SECONDS):  # the pool's own limit would make a task each time
+                    connection = await pool.acquire()
+        except DATABASE_ERRORS as error:
+            count_failure(error)
+            raise
+        CONNECTIONS.inc()
         try:
             yield connection
         except asyncio.CancelledError:
             connection.terminate()  # nobody knows whether its BEGIN or COMMIT was carried out
             raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            forget_values(error)
+        except DATABASE_ERRORS as error:
+            count_failure(error)
+            if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+                forget_values(error)
             raise
         finally:
+            CONNECTIONS.dec()
             await pool.release(connection, timeout=POOL_SECONDS)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection within a transaction, which commits where nothing is raised."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            with TRANSACTION_SECONDS.time():
+                async with connection.transaction():
+                    yield connection
 
 
 def forget_values(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> None:

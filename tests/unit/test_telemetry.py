@@ -4,6 +4,7 @@ import httpx
 import pytest
 from prometheus_client import Counter
 
+from giftcert import telemetry
 from giftcert.settings import Settings
 from giftcert.telemetry import metrics_server
 from tests.processes import free_port
@@ -34,6 +35,17 @@ async def test_metrics_are_served_in_the_text_format(settings: Settings) -> None
         answer = await client.get(f"http://127.0.0.1:{settings.metrics_port}/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "giftcert_test_seen_total" in answer.text
+
+
+async def test_figures_of_a_library_join_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def of_a_library() -> bytes:
+        return b"temporal_request_total 3\n"
+
+    monkeypatch.setattr(telemetry, "_sources", [])
+    telemetry.add_source(of_a_library)
+    text = (await telemetry.exposition()).decode()
+    assert text.endswith("\ntemporal_request_total 3\n")
+    assert text.startswith("# HELP")
 
 
 async def test_an_unknown_path_is_not_found(settings: Settings) -> None:
