@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check-specs bench mutants fuzz screenshots requirements
+.PHONY: help setup demo up test lint check-specs check-telemetry bench mutants fuzz screenshots requirements
 
 BIN := .venv/bin
 PYTHON ?=
@@ -9,7 +9,7 @@ KEEP ?=
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1|\2/' \
-		| while IFS='|' read -r target words; do printf '  make %-13s %s\n' "$$target" "$$words"; done
+		| while IFS='|' read -r target words; do printf '  make %-16s %s\n' "$$target" "$$words"; done
 
 setup: ## Make .venv with the pinned packages; PYTHON=... names the interpreter
 	@PYTHON='$(PYTHON)' .ci/setup
@@ -34,6 +34,10 @@ lint: setup ## Check style, types and the layers
 # What is not on the machine (Node.js, Go, Java with Maven) is not needed for the rest; each check says what it needs.
 check-specs: setup ## Lint the specifications, make clients of them, sell; ARGS="openapi go" for some
 	@$(BIN)/python -m specs.check $(ARGS)
+
+# Prometheus is the machine's, or Debian's package unpacked into .build; nothing is installed on the machine.
+check-telemetry: setup ## Check alert rules and dashboards against a demo; ARGS=--pictures draws the dashboards
+	@$(BIN)/python -m specs.monitoring.check $(ARGS)
 
 bench: setup ## Measure against the floors and write docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,1 @@
+"""Dashboards of Grafana and the rules beside them: what makes the former, and what checks both."""
