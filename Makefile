@@ -46,6 +46,11 @@ bench: setup ## Measure against the floors and write docs/performance.md
 mutants: setup ## Change domain and lifecycle in thousands of small ways and see tests go red; ARGS=domain for one
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
+# Toxiproxy and the checker of linearizability are built once, which takes Go; what cannot be done here is left out.
+.PHONY: chaos
+chaos: setup ## Break everything amid 10,000 sales and compare with the books; ARGS="--sales 300 --seed 7" for less
+	@$(BIN)/python -m chaos $(ARGS)
+
 fuzz: setup ## Decode a million records and batches of any bytes, then ask the API anything for 5 min
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack(pool: int, settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Start everything with these settings, fill the pool, and end everything."""
-    with new_folder() as folder:
+def running_stack(
+    pool: int, settings: Mapping[str, str] | None = None, state: Path | None = None
+) -> Iterator[Stack]:
+    """Start everything with these settings, fill the pool, and end everything; ``state`` is a folder to keep."""
+    with new_folder() if state is None else nullcontext(state) as folder:
         limits = {"GIFTCERT_RESERVATION_CAP": "10000000", "GIFTCERT_RESERVATION_SHARE": "1"}
         ours = {"GIFTCERT_STATE_DIR": str(folder), **limits}
         environment = {**os.environ, **ours, **(settings or {})}
@@ -51,7 +53,11 @@ def running_stack(pool: int, settings: Mapping[str, str] | None = None) -> Itera
         ):
             try:
                 assert process.stdout is not None
-                addresses = json.loads(process.stdout.readline())
+                line = process.stdout.readline()
+                if not line:
+                    said = (folder / "up.log").read_text(errors="replace").strip()
+                    raise RuntimeError(f"giftcert up did not start: {said[-400:]}")
+                addresses = json.loads(line)
                 yield _stack(process.pid, addresses, environment, pool)
             finally:
                 process.terminate()

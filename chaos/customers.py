@@ -1,9 +1,7 @@
-"""Customers: each buys a certificate and then spends, returns, exchanges or cancels it, and writes it into the book."""
+"""Customers and the people around them: what each can do, and what of it goes into the book."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,11 +10,9 @@ from chaos.partners import PRODUCT, Partners
 from simulators import messages, tender
 from simulators.baskets import certificate_order, goods_for
 from simulators.messages import Order
-from simulators.service import Disclosure, Reservation
+from simulators.service import Certificate, Disclosure, RefusedError, Reservation
 
 FULL = 500_000
-DIRECT_SPENDING = {"GIFTCERT_DIRECT_SPEND_CHANNELS": '["pos"]', "GIFTCERT_DIRECT_SPEND_CAP": "200000"}
-"""What the service must be set to, so that tills may take money without having held it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +38,20 @@ class Customer:
     async def reserve(self) -> Reservation:
         """Take a certificate out of the pool; however often it is asked for, it is one."""
         wanted = {"channel": self.channel, "product": PRODUCT}
+        began = self.partners.history.begin()
         answer = await self.partners.ask("channel", "GET", "/certificates/next", params=wanted)
         reservation = msgspec.json.decode(answer.content, type=Reservation)
+        self.partners.history.end(began, reservation.certificate_id, "reserve", reservation.reservation_id)
         self.partners.book.hand_out(reservation.certificate_id)
         return reservation
+
+    async def give_back(self, reservation: Reservation) -> None:
+        """Put a certificate back into the pool that nobody has ordered."""
+        certificate_id, reservation_id = reservation.certificate_id, reservation.reservation_id
+        self.partners.book.given_back.add(certificate_id)
+        began = self.partners.history.begin()
+        await self.partners.ask("channel", "DELETE", f"/reservations/{reservation_id}")
+        self.partners.history.end(began, certificate_id, "release", reservation_id)
 
     def new_order_id(self) -> str:
         """Return a name for the next order."""
@@ -94,11 +100,34 @@ class Customer:
             "amount": {"amount": amount, "currency": basket.currency},
             "orderId": basket.order_id,
         }
-        answer = await self.partners.ask("channel", "POST", "/redemptions", json=asked)
+        began, history = self.partners.history.begin(), self.partners.history
+        try:
+            answer = await self.partners.ask("channel", "POST", "/redemptions", json=asked)
+        except RefusedError as refusal:
+            if refusal.problem == "insufficient-balance":
+                history.end(began, sale.certificate_id, "refuse", basket.order_id, amount)
+            raise
         held: dict[str, Any] = answer.json()
+        history.end(began, sale.certificate_id, "hold", held["redemptionId"], amount)
         purchase = Purchase(amount, held["redemptionId"])
         sale.line.purchases.append(purchase)
         return purchase, tender.Purchase(basket, sale.certificate_id, amount, purchase.redemption_id)
+
+    async def void(self, sale: Sale, purchase: Purchase) -> None:
+        """Give back by a call what a basket holds."""
+        purchase.given_up = True
+        began = self.partners.history.begin()
+        await self.partners.ask("channel", "DELETE", f"/redemptions/{purchase.redemption_id}")
+        self.partners.history.end(began, sale.certificate_id, "void", str(purchase.redemption_id))
+
+    async def look(self, sale: Sale) -> None:
+        """Have support look at what is left of a certificate."""
+        began = self.partners.history.begin()
+        answer = await self.partners.ask("support", "GET", f"/certificates/{sale.certificate_id}")
+        seen = msgspec.json.decode(answer.content, type=Certificate)
+        if seen.balance and seen.held:
+            amounts = (seen.balance.amount, seen.held.amount)
+            self.partners.history.end(began, sale.certificate_id, "read", "", *amounts)
 
     async def spend(self, sale: Sale, amount: int, captured: int | None = None) -> tender.Purchase:
         """Hold what a basket costs and take it, or less, and wait until it is spent."""
@@ -108,8 +137,11 @@ class Customer:
         return paid
 
     async def capture(self, purchase: Purchase, paid: tender.Purchase, amount: int) -> None:
-        """Take the money of a basket from the certificate."""
+        """Take the money of a basket from the certificate; when it is spent, the stream says."""
         purchase.captured = amount
+        redemption_id = purchase.redemption_id or paid.order.order_id
+        kind = "capture" if purchase.redemption_id else "spend"
+        self.partners.history.open(paid.certificate_id, kind, redemption_id, amount)
         await self.partners.write(messages.order_created(paid.order))
         await self.partners.write(tender.spending_captured(paid, amount))
 
@@ -133,6 +165,17 @@ class Customer:
         decided = {"decision": decision, "note": "agreed with the buyer"}
         await self.partners.ask("support", "POST", path, json=decided)
 
+    async def support(self, sale: Sale, what: str) -> None:
+        """Have support block a certificate, unblock it, or have its client written to once more."""
+        match what:
+            case "notifications":
+                sale.line.letters += 1
+            case _:
+                sale.line.is_blocked = what == "block"
+                sale.line.blocks += what == "block"
+        reason = {} if what == "notifications" else {"json": {"reason": "asked for by the buyer"}}
+        await self.partners.ask("support", "POST", f"/certificates/{sale.certificate_id}/{what}", **reason)
+
     async def withdraw(self, sale: Sale, message: messages.OrderMessage) -> None:
         """Return or cancel the line."""
         sale.line.withdrawn = True
@@ -146,190 +189,3 @@ class Customer:
         order = msgspec.structs.replace(order, customer_id=sale.order.customer_id)
         await self.partners.write(messages.order_changed(order))
         return replace(sale, order=order)
-
-
-# Spending ------------------------------------------------------------------------------------------
-
-
-async def sends_it_all_again(customer: Customer) -> None:
-    """A till that repeats its day under new event ids."""
-    sale = await customer.buy(goods=1)
-    order, payment = messages.order_created(sale.order), messages.payment_captured(sale.order)
-    for message in (order, payment):
-        await customer.partners.write(message)
-
-
-async def spends_in_part(customer: Customer) -> None:
-    """Less is taken than was held."""
-    await customer.spend(await customer.buy(), 200_000, 120_000)
-
-
-async def spends_all(customer: Customer) -> None:
-    """In two baskets."""
-    sale = await customer.buy()
-    await customer.spend(sale, 200_000)
-    await customer.spend(sale, 300_000)
-
-
-async def spends_without_hold(customer: Customer) -> None:
-    """At a till, which needs no hold."""
-    sale = await customer.buy()
-    till = replace(customer, channel="pos")
-    purchase = Purchase(150_000)
-    sale.line.purchases.append(purchase)
-    basket = goods_for("pos", till.new_order_id(), purchase.amount)
-    await till.capture(
-        purchase, tender.Purchase(basket, sale.certificate_id, purchase.amount), purchase.amount
-    )
-
-
-async def spends_twice_at_once(customer: Customer) -> None:
-    """Two baskets want the whole certificate in the same moment; one gets it."""
-    sale = await customer.buy()
-    shown = await customer.letter(sale)
-    holds = await asyncio.gather(
-        *(customer.hold(sale, shown, FULL) for _ in range(2)), return_exceptions=True
-    )
-    granted = [held for held in holds if isinstance(held, tuple)]
-    for held in holds:
-        if isinstance(held, BaseException):
-            if str(held) != "409 insufficient-balance":
-                raise held
-            sale.line.refused += 1
-    for purchase, paid in granted:
-        await customer.capture(purchase, paid, FULL)
-    if not granted:
-        customer.partners.book.faults.append(f"certificate {sale.certificate_id}: neither basket got it")
-
-
-async def gives_up(customer: Customer) -> None:
-    """One basket is given up with a call, one by its payment."""
-    sale = await customer.buy()
-    shown = await customer.letter(sale)
-    called, _ = await customer.hold(sale, shown, 100_000)
-    called.given_up = True
-    await customer.partners.ask("channel", "DELETE", f"/redemptions/{called.redemption_id}")
-    written, paid = await customer.hold(sale, shown, 150_000)
-    written.given_up = True
-    await customer.partners.write(tender.spending_voided(paid))
-
-
-async def brings_goods_back(customer: Customer) -> None:
-    """Part of what was spent comes back onto the certificate, then another part."""
-    sale = await customer.buy()
-    paid = await customer.spend(sale, 200_000)
-    for number, amount in enumerate((50_000, 30_000), start=1):
-        sale.line.purchases[0].restored += amount
-        await customer.partners.write(tender.spending_refunded(paid, amount, number))
-
-
-# Refunds -------------------------------------------------------------------------------------------
-
-
-async def returns(customer: Customer) -> None:
-    """The line comes back and its money goes back, in any order."""
-    sale = await customer.buy(goods=1)
-    returned = messages.order_returned(sale.order, (sale.order.certificate_lines[0].line_id,))
-    await asyncio.gather(customer.withdraw(sale, returned), customer.refund(sale))
-
-
-async def is_refunded_in_halves(customer: Customer) -> None:
-    """Nobody says why."""
-    sale = await customer.buy()
-    await customer.refund(sale, FULL // 2, 1)
-    await customer.refund(sale, FULL // 2, 2)
-
-
-async def is_refunded_in_part(customer: Customer) -> None:
-    """Support takes as much from the certificate as went back."""
-    sale = await customer.buy()
-    await customer.refund(sale, 200_000)
-    await customer.decide(sale, "refund.requested", "approve")
-
-
-async def is_refunded_after_spending(customer: Customer) -> None:
-    """The money of a spent certificate goes back; support takes what is left of it."""
-    sale = await customer.buy()
-    await customer.spend(sale, 200_000)
-    await customer.refund(sale)
-    await customer.decide(sale, "refund.pendingDetails", "approve")
-
-
-async def is_refunded_and_keeps_the_rest(customer: Customer) -> None:
-    """The money of a spent certificate goes back, and support lets it work on."""
-    sale = await customer.buy()
-    await customer.spend(sale, 200_000)
-    await customer.refund(sale)
-    await customer.decide(sale, "refund.pendingDetails", "reject")
-
-
-async def waits_for_support(customer: Customer) -> None:
-    """Nobody decides about the money of a spent certificate."""
-    sale = await customer.buy()
-    await customer.spend(sale, 200_000)
-    await customer.refund(sale)
-
-
-# Changes and cancellations -------------------------------------------------------------------------
-
-
-async def exchanges(customer: Customer) -> None:
-    """Another certificate is on the line before it is paid."""
-    sale = await customer.exchange(await customer.order())
-    await customer.partners.until_published(sale.certificate_id, "issue.ordered")
-    await customer.pay(sale)
-
-
-async def exchanges_while_paying(customer: Customer) -> None:
-    """Money and change cross: one of the two certificates is issued."""
-    sale = await customer.order()
-    sale.line.crossed = True
-    await asyncio.gather(customer.exchange(sale), customer.pay(sale))
-
-
-async def cancels(customer: Customer) -> None:
-    """Nothing was paid."""
-    sale = await customer.order()
-    await customer.withdraw(sale, messages.order_cancelled(sale.order))
-
-
-async def cancels_after_paying(customer: Customer) -> None:
-    """What was paid goes back."""
-    sale = await customer.buy()
-    await customer.withdraw(sale, messages.order_cancelled(sale.order))
-    await customer.refund(sale)
-
-
-async def cancels_while_paying(customer: Customer) -> None:
-    """Money and cancellation cross: the money goes back, whether the certificate was issued or not."""
-    sale = await customer.order()
-    sale.line.crossed = True
-    await asyncio.gather(customer.withdraw(sale, messages.order_cancelled(sale.order)), customer.pay(sale))
-    await customer.partners.until_published(sale.certificate_id, "refund.requested")
-    await customer.refund(sale)
-
-
-async def cancels_and_waits(customer: Customer) -> None:
-    """What was paid has not gone back yet."""
-    sale = await customer.buy()
-    await customer.withdraw(sale, messages.order_cancelled(sale.order))
-
-
-Story: TypeAlias = Callable[[Customer], Awaitable[None]]
-
-STORIES: Mapping[str, Story] = {
-    story.__name__.replace("_", " "): story
-    for story in (
-        *(
-            sends_it_all_again,
-            spends_in_part,
-            spends_all,
-            spends_without_hold,
-            spends_twice_at_once,
-            gives_up,
-        ),
-        *(brings_goods_back, returns, is_refunded_in_halves, is_refunded_in_part, is_refunded_after_spending),
-        *(is_refunded_and_keeps_the_rest, waits_for_support, exchanges, exchanges_while_paying, cancels),
-        *(cancels_after_paying, cancels_while_paying, cancels_and_waits),
-    )
-}

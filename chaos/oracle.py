@@ -21,7 +21,7 @@ _UNEXPECTED = frozenset(
             "alert.orderTooLarge",
         ),
         *("alert.invariantViolated", "issue.blocked"),
-        *("audit.blocked", "audit.expired", "audit.retired"),
+        *("audit.expired", "audit.retired"),
     }
 )
 """What the service says only of partners that err, or of deadlines that are far off here."""
@@ -57,7 +57,8 @@ class Line:
 
     ``certificates`` are all that it has named, the newest last. ``crossed``: its money was on one topic while it was
     changed or cancelled on the other, so that either may be seen first. ``refused``: the number of baskets
-    that the balance did not reach for.
+    that the balance did not reach for. ``blocks`` and ``letters`` count how often support blocked it and had its client
+    written to again.
     """
 
     order_id: str
@@ -71,19 +72,23 @@ class Line:
     decision: Literal["approve", "reject"] | None = None
     purchases: list[Purchase] = field(default_factory=list)
     refused: int = 0
+    is_blocked: bool = False
+    blocks: int = 0
+    letters: int = 0
 
 
 @dataclass(slots=True)
 class Book:
     """Everything that was written down, and what was wrong already in the answers to partners.
 
-    ``imported`` is how many certificates there were to sell.
+    ``imported`` is how many certificates there were to sell; ``given_back`` were reserved and never ordered.
     """
 
     imported: int = 0
     lines: list[Line] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     handed_out: set[str] = field(default_factory=set)
+    given_back: set[str] = field(default_factory=set)
 
     def hand_out(self, certificate_id: str) -> None:
         """Note a reservation: as long as others lie in the pool, no certificate comes twice."""
@@ -99,7 +104,7 @@ class Book:
 class Outcome:
     """How a certificate stands, and the sums of its events: price, spent less restored, and what refunds took.
 
-    ``refused`` is a number: the baskets that it could not pay.
+    ``refused``, ``blocks`` and ``letters`` are numbers: of baskets that it could not pay, of blocks, and of letters.
     """
 
     status: str
@@ -112,6 +117,8 @@ class Outcome:
     taken: int = 0
     uncovered: int = 0
     refused: int = 0
+    blocks: int = 0
+    letters: int = 0
 
 
 Outcomes: TypeAlias = dict[str, Outcome]
@@ -144,7 +151,7 @@ def _outcome_of_sale(line: Line) -> Outcome:
     state, taken, uncovered = _refund(line, spent)
     balance = line.nominal - spent - held - taken
     return Outcome(
-        status=_status(spent, balance + held, taken),
+        status="blocked" if line.is_blocked else _status(spent, balance + held, taken),
         refund_state=state,
         balance=balance,
         held=held,
@@ -154,6 +161,8 @@ def _outcome_of_sale(line: Line) -> Outcome:
         taken=taken,
         uncovered=uncovered,
         refused=line.refused,
+        blocks=line.blocks,
+        letters=1 + line.letters,
     )
 
 
@@ -201,20 +210,33 @@ class Evidence:
 
 def differences(book: Book, evidence: Evidence) -> list[str]:
     """Return the differences of the service from the book, a line each; none if everything is as expected."""
+    found, expected = _compared_with_stream(book, evidence.events)
+    for certificate_id, outcome in expected.items():
+        found += _compared_with_answer(certificate_id, outcome, evidence.certificates.get(certificate_id, {}))
+    found += _redemption_differences(book, evidence.redemptions)
+    return [*found, *_pool_differences(book.imported, expected, evidence.pool)]
+
+
+def stream_differences(book: Book, events: Sequence[Event]) -> list[str]:
+    """Return in what the stream alone differs from the book, beyond what was wrong in answers already."""
+    return _compared_with_stream(book, events)[0][len(book.faults) :]
+
+
+def _compared_with_stream(book: Book, events: Sequence[Event]) -> tuple[list[str], Outcomes]:
+    """Return the differences, faults of the book first, and how each certificate must stand."""
     found = list(book.faults)
-    published = _by_certificate(evidence.events, found)
+    published = _by_certificate(events, found)
     found += _strangers(book, published)
     ordered = {one for one, events in published.items() if _has(events, "issue.ordered")}
     expected: Outcomes = dict.fromkeys(book.handed_out, Outcome("reserved"))
+    expected |= dict.fromkeys(book.given_back, Outcome("available"))
     for line in book.lines:
         outcomes = _nearest(allowed_outcomes(line, ordered), published)
         expected |= outcomes
         found += _conflicts(line, outcomes, published)
     for certificate_id, outcome in expected.items():
         found += _compared(certificate_id, outcome, published.get(certificate_id, []))
-        found += _compared_with_answer(certificate_id, outcome, evidence.certificates.get(certificate_id, {}))
-    found += _redemption_differences(book, evidence.redemptions)
-    return [*found, *_pool_differences(book.imported, expected, evidence.pool)]
+    return found, expected
 
 
 def _has(events: Iterable[Event], event_type: str) -> bool:
@@ -303,6 +325,9 @@ def _shown_by(events: list[Event]) -> Outcome:
     def total(event_type: str, amount: str = "amount") -> int:
         return sum(_amount(one["payload"].get(amount)) for one in events if one["eventType"] == event_type)
 
+    def count(event_type: str) -> int:
+        return sum(one["eventType"] == event_type for one in events)
+
     return Outcome(
         **_standing(last),
         sold=total("issue.completed"),
@@ -310,7 +335,9 @@ def _shown_by(events: list[Event]) -> Outcome:
         refunded=total("refund.completed"),
         taken=total("refund.completed", "taken"),
         uncovered=total("refund.completed", "uncovered"),
-        refused=sum(one["eventType"] == "redemption.rejected" for one in events),
+        refused=count("redemption.rejected"),
+        blocks=count("audit.blocked"),
+        letters=count("notification.requested"),
     )
 
 

@@ -20,8 +20,10 @@ import httpx
 import msgspec
 from aiokafka.errors import KafkaError
 
-from benchmarks.stack import Stack, token_of
+from benchmarks.stack import token_of
+from chaos.history import History
 from chaos.oracle import Book, Evidence
+from chaos.stage import Stage
 from simulators.addresses import Addresses
 from simulators.demo.journal import Bells
 from simulators.messages import OrderMessage, PaymentMessage
@@ -32,6 +34,8 @@ from simulators.topics import Reader, Writer, open_reader
 
 PRODUCT = "GC-5000"
 ROLES = ("channel", "crm", "support", "ops")
+CALL_SECONDS = 10
+_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=50)
 Answer = TypeVar("Answer")
 
 
@@ -40,10 +44,11 @@ class Partners:
     """Every partner's connections, the book they keep together, and what the stream has published so far."""
 
     addresses: Addresses
-    services: dict[str, Service]
+    callers: "Callers"
     writer: Writer
     reader: Reader
     book: Book = field(default_factory=Book)
+    history: History = field(default_factory=History)
     bells: Bells = field(default_factory=Bells)
     published: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     run: str = field(default_factory=number_of_run)
@@ -56,7 +61,7 @@ class Partners:
             RefusedError: it declines for a reason that is none of its own.
         """
         key = str(uuid4())
-        return await until_answered(partial(self.services[role].call, method, path, key=key, **call))
+        return await until_answered(lambda: self.callers.of(role).call(method, path, key=key, **call))
 
     async def write(self, message: OrderMessage | PaymentMessage) -> None:
         """Put a message on its topic, if need be more than once."""
@@ -91,6 +96,27 @@ class Partners:
         return next(dict(one["statuses"]) for one in counts if one["product"] == PRODUCT)
 
 
+@dataclass(slots=True)
+class Callers:
+    """Callers of every role at the API, which take turns at the additional API processes of the stage."""
+
+    stage: Stage
+    tokens: Mapping[str, str]
+    opened: AsyncExitStack
+    clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    turns: "count[int]" = field(default_factory=count)
+
+    def of(self, role: str) -> Service:
+        """Return the caller whose turn it is."""
+        urls = [self.stage.stack.api_url, *self.stage.apis]
+        url = urls[next(self.turns) % len(urls)]
+        if url not in self.clients:
+            client = httpx.AsyncClient(base_url=url, timeout=CALL_SECONDS, limits=_CONNECTIONS)
+            self.clients[url] = client
+            self.opened.push_async_callback(client.aclose)
+        return Service(self.clients[url], self.tokens[role], attempts=1)
+
+
 async def until_answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """Call until there is an answer.
 
@@ -109,20 +135,20 @@ async def until_answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 @asynccontextmanager
-async def open_partners(stack: Stack) -> AsyncIterator[Partners]:
+async def open_partners(stage: Stage) -> AsyncIterator[Partners]:
     """Connect everybody to the stack."""
+    stack = stage.stack
     addresses = Addresses(
         stack.api_url, stack.kafka, "All_SalesOrder", "All_Payments", "GiftCertificates.Stream"
     )
     async with AsyncExitStack() as opened:
-        client = await opened.enter_async_context(httpx.AsyncClient(base_url=stack.api_url, timeout=30))
         # Not idempotent: a message that may have been written is written again.
         producer = await opened.enter_async_context(
             aiokafka.AIOKafkaProducer(bootstrap_servers=stack.kafka, linger_ms=2)
         )
         reader = await opened.enter_async_context(open_reader(addresses, addresses.stream_topic))
-        services = {role: Service(client, token_of(stack.environment, role), attempts=1) for role in ROLES}
-        partners = Partners(addresses, services, Writer(producer), reader)
+        tokens = {role: token_of(stack.environment, role) for role in ROLES}
+        partners = Partners(addresses, Callers(stage, tokens, opened), Writer(producer), reader)
         async with asyncio.TaskGroup() as group:
             following = group.create_task(partners.follow_stream())
             partners.book.imported = sum((await partners.pool()).values())
@@ -130,25 +156,26 @@ async def open_partners(stack: Stack) -> AsyncIterator[Partners]:
             following.cancel()
 
 
-async def gather_evidence(partners: Partners) -> Evidence:
-    """Read the whole stream with a consumer of its own, and ask the API for everything in the book."""
-    certificates = sorted(partners.book.handed_out)
-    purchases = (one.redemption_id for line in partners.book.lines for one in line.purchases)
-    return Evidence(
-        events=await _read_stream(partners.addresses),
-        certificates=await _look_up(partners, "support", "/certificates", certificates),
-        redemptions=await _look_up(partners, "channel", "/redemptions", [one for one in purchases if one]),
-        pool=await partners.pool(),
-    )
-
-
-async def _read_stream(addresses: Addresses) -> list[dict[str, Any]]:
+async def read_stream(addresses: Addresses) -> list[dict[str, Any]]:
+    """Read the whole stream with a consumer of its own."""
     events = []
     async with open_reader(addresses, addresses.stream_topic) as reader:
         end = await reader.end()
         while not await reader.has_read(end):
             events += [json.loads(record.value) for record in await reader.batch()]
     return events
+
+
+async def gather_evidence(partners: Partners) -> Evidence:
+    """Read the whole stream, and ask the API for everything in the book."""
+    certificates = sorted(partners.book.handed_out)
+    purchases = (one.redemption_id for line in partners.book.lines for one in line.purchases)
+    return Evidence(
+        events=await read_stream(partners.addresses),
+        certificates=await _look_up(partners, "support", "/certificates", certificates),
+        redemptions=await _look_up(partners, "channel", "/redemptions", [one for one in purchases if one]),
+        pool=await partners.pool(),
+    )
 
 
 async def _look_up(partners: Partners, role: str, path: str, ids: list[str]) -> dict[str, Any]:

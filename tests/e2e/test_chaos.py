@@ -1,4 +1,4 @@
-"""A short ``python -m chaos``: every story around one fault, and then a service that was tampered with."""
+"""A short ``python -m chaos``: 300 customers around faults that need no further tools, then a service tampered with."""
 
 import os
 import tempfile
@@ -7,23 +7,55 @@ import asyncpg
 import pytest
 
 from benchmarks.stack import running_stack
-from chaos.__main__ import options_of, play, settled_differences, verify
-from chaos.customers import DIRECT_SPENDING
-from chaos.partners import Partners, open_partners
+from chaos.__main__ import judged, options_of, verify
+from chaos.partners import Partners, gather_evidence, open_partners
+from chaos.play import DIRECT_SPENDING, Run
+from chaos.recording import Recording
+from chaos.stage import Stage
 from tests.state_folders import VARIABLE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+FAULTS = (
+    "ingest-killed",
+    "worker-frozen",
+    "api-killed",
+    "dispatch-joins",
+    "temporal-frozen",
+    "postgres-away",
+)
 
 
-async def test_all_comes_out_as_the_book_says_until_somebody_tampers(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_300_sales_come_out_as_the_book_says_until_somebody_tampers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", os.environ[VARIABLE])
-    options = options_of(["--faults", "ingest-killed", "--pace", "20"])
-    with running_stack(pool=0, settings=DIRECT_SPENDING) as stack:
-        async with open_partners(stack) as partners:
-            assert await play(stack, partners, options) == []
-            assert verify(stack) == 0
+    short = [
+        "--rounds",
+        "1",
+        "--pace",
+        "14",
+        "--seconds",
+        "2",
+        "--frozen",
+        "2",
+        "--calm",
+        "0.2",
+        "--imports",
+        "5",
+    ]
+    options = options_of(["--sales", "300", "--seed", "7", *short, "--faults", *FAULTS])
+    with running_stack(pool=500, settings=DIRECT_SPENDING) as stack:
+        stage = Stage(stack, (stack.folder,))
+        async with open_partners(stage) as partners:
+            run = Run(stage, partners, options)
+            recording = await run.play()
+            assert judged(recording) == []
+            assert verify(stack) == []
+            assert set(run.struck) == set(FAULTS)
+            assert len(run.customers) >= 300
             sold = await take_a_kopek(partners, stack.database_url)
-            assert await settled_differences(partners, patience=0) == [
+            tampered = Recording(partners.book, await gather_evidence(partners), [])
+            assert judged(tampered) == [
                 f"certificate {sold}: balance is 499999 over HTTP, 500000 by the book"
             ]
 
