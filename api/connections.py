@@ -119,10 +119,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._refuse(Problem.MALFORMED_REQUEST)
 
     def drain(self) -> None:
-        """Say with the next answer, or the one under way, that the connection closes."""
+        """Say with the next answer, or the one under way if it has not begun, that the connection closes."""
         self._is_draining = True
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
 
     def expire(self) -> None:
         """Give up what was waited for."""

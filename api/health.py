@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["operation"])
 metrics_router = APIRouter(tags=["operation"])
+_NOT_READY = "The database is away, or the process ends"
 _METRIC = 'giftcert_http_request_seconds_count{method="GET",route="/certificates/next",status="200"} 3.0'
 
 
@@ -47,9 +48,15 @@ async def is_alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"model": PartStatus, "description": "The database is away"}})
+@router.get("/readyz", responses={503: {"model": PartStatus, "description": _NOT_READY}})
 async def is_ready(request: Request, response: Response) -> PartStatus:
-    """Say of each part whether it answers. Reservations need the database alone, so that decides."""
+    """Say of each part whether it answers. Reservations need the database alone, so that decides.
+
+    A process that ends is not ready, while it still answers whatever it is asked.
+    """
+    if request.app.state.is_leaving:
+        response.status_code = 503
+        return PartStatus(status="notReady", parts={"process": "ending"})
     services: Services = request.app.state.services
     database, temporal = await asyncio.gather(
         _answers(_reads_products(services)), _answers(services.workflows.check_health())

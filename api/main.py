@@ -1,6 +1,8 @@
 """The HTTP application put together, and the process that serves it."""
 
 import gc
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -45,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: to_camel(route.name),
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours say no secrets
     )
+    app.state.is_leaving = False
     handle_problems(app)
     app.include_router(reservations.next_router)  # the calls that buyers wait for are found first
     app.include_router(redemptions.redeem_router)
@@ -74,7 +77,19 @@ async def serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()  # what is loaded by now stays; looking through it again would hold up requests
         gc.set_threshold(YOUNG_OBJECTS)
-        await serve_until_cancelled(server, settings.api_host, settings.api_port, "API")
+        await serve_until_cancelled(
+            server,
+            settings.api_host,
+            settings.api_port,
+            "API",
+            leave=partial(_leave, app, settings.api_notice),
+        )
+
+
+def _leave(app: FastAPI, notice: timedelta) -> float:
+    """Have ``/readyz`` say no, and return the seconds until balancers have heard it."""
+    app.state.is_leaving = True
+    return notice.total_seconds()
 
 
 def trusted_by(settings: Settings) -> dict[str, Any]:

@@ -101,13 +101,24 @@ def server_of(
     return Server(uvicorn.Config(app, **{**given, **others}), connection, drain)
 
 
-async def serve_until_cancelled(server: Server, host: str, port: int, setting: str) -> None:
-    """Serve at an address that two settings name; requests under way are finished first."""
+async def serve_until_cancelled(
+    server: Server, host: str, port: int, setting: str, *, leave: Callable[[], float] = lambda: 0.0
+) -> None:
+    """Serve at an address that two settings name; requests under way are finished first.
+
+    Args:
+        server: what serves.
+        host: of the address.
+        port: of the address.
+        setting: the part of the names of those two settings that they share.
+        leave: called once cancelled; returns for how many seconds connections are still taken.
+    """
     with _listen(host, port, setting) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
+            await asyncio.wait({serving}, timeout=leave())
             server.should_exit = True
             await serving
             raise

@@ -37,6 +37,9 @@ _REFUNDS_TO_DECIDE = '`RefundState`="pendingDetails" AND `ExecutionStatus`="Runn
 _HOST, _PORT = r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])", r":\d{1,5}"
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
+BALANCER_NOTICE = timedelta(seconds=5)
+"""Balancers look every second or two, and send nobody after one or two failures."""
+
 
 def rate_of(text: str) -> RateLimit:
     """Return how many in which time a text such as ``100/minute`` allows.
@@ -186,8 +189,15 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535)
     api_connections: int = Field(8_000, ge=1, description="Connections at once; more are answered 503")
     api_requests: int = Field(1_000, ge=1, description="Requests at once; more are answered 503")
+    api_grace: Duration | None = Field(
+        None,
+        description="After SIGTERM all is served for so long while /readyz says 503, until balancers send nobody; "
+        "unset: 5 s, on a loopback address none",
+    )
     api_drain: Duration = Field(
-        timedelta(seconds=5), description="After SIGTERM, for clients to hear that their connections close"
+        timedelta(seconds=5),
+        description="After that, for clients to hear that their connections close: "
+        "no less than they keep an idle one, or its next request may be lost",
     )
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], FromJson] = Field(
         (), description="Addresses or networks whose X-Forwarded-For and -Proto are believed"
@@ -326,6 +336,13 @@ class Settings(BaseSettings):
             return self.api_host == "localhost" or ipaddress.ip_address(self.api_host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def api_notice(self) -> timedelta:
+        """How long the API says that it is not ready before it takes no more connections."""
+        if self.api_grace is not None:
+            return self.api_grace
+        return timedelta(0) if self.is_api_local else BALANCER_NOTICE
 
     @property
     def database_address(self) -> str:

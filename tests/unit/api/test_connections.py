@@ -180,6 +180,26 @@ async def test_a_kept_connection_is_answered_once_more_and_told_to_close_when_th
         assert await wire.is_closed()
 
 
+async def test_a_connection_whose_answer_has_begun_is_kept_as_it_says_and_told_with_the_next() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer_in_two(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        begun.set()
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async with served(answer_in_two, drain=30) as api, api.connection() as wire:
+        wire.writer.write(GET)
+        await begun.wait()
+        api.server.should_exit = True
+        await until(lambda: not api.server.servers[0].is_serving())
+        go_on.set()
+        assert "connection" not in (await wire.answer())[1]
+        wire.writer.write(GET)
+        assert (await wire.answer())[1]["connection"] == "close"
+
+
 async def test_a_connection_that_stays_idle_does_not_hold_up_the_end_for_longer_than_the_drain() -> None:
     async with served(drain=0.2) as api, api.connection() as wire:
         wire.writer.write(GET)
