@@ -12,6 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
+from giftcert.health import POSTGRESQL, TEMPORAL, Health, Probe, probing
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.details import wording_of
 from giftcert.logs import configure_logging
@@ -19,7 +20,7 @@ from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
-from giftcert.temporal.client import connect
+from giftcert.temporal.client import answer, connect
 from giftcert.temporal.deployment import build_id, deployment_config, promote
 from giftcert.temporal.runtime import log_and_measure
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
@@ -70,10 +71,12 @@ def make_workers(client: Client, database: Database, settings: Settings) -> Sequ
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[None]:
+async def running(settings: Settings, health: Health | None = None) -> AsyncIterator[None]:
     """Run the workers while the context lasts; leaving it lets running tasks end first."""
     async with Database.of(settings, "giftcert-worker") as database, AsyncExitStack() as stack:
         client = await connect(settings)
+        servers = {POSTGRESQL: Probe(database.answer), TEMPORAL: Probe(partial(answer, client))}
+        await stack.enter_async_context(probing(health or Health(), servers))
         for worker in make_workers(client, database, settings):
             await stack.enter_async_context(worker)
         promotion = asyncio.create_task(promote(client))
@@ -83,7 +86,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
 async def serve(settings: Settings) -> None:
     """Run until cancelled."""
-    async with metrics_server(settings) as health, running(settings):
+    async with metrics_server(settings) as health, running(settings, health):
         health.ready()
         await asyncio.Event().wait()
 

@@ -15,6 +15,7 @@ from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows
 from giftcert.clock import Clock, utc_now
 from giftcert.domain.certificate.messages import Request
+from giftcert.health import Health
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import AnswerOf, Outcome
 from giftcert.security.keys import keyring_of, token_verifier_of
@@ -44,6 +45,7 @@ class Services:
         self, settings: Settings, clock: Clock, database: Database, claims: ClaimRepository, client: Client
     ) -> None:
         self.settings, self.clock, self.database = settings, clock, database
+        self.health = Health()
         self.keyring = keyring_of(settings)
         self.seals = Seals(database, self.keyring)
         self.tokens = token_verifier_of(settings)
@@ -94,6 +96,7 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
             asyncio.create_task(services.tokens.keys.keep_renewing()),
             asyncio.create_task(_record("keys to be unwrapped", services.seals.unwrap_all, once=True)),
         ]
+        services.health.ready()
         try:
             yield services
         finally:

@@ -4,6 +4,7 @@ import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from pydantic import SecretStr
 
+from giftcert.health import Probe
 from giftcert.settings import Settings
 
 _ANSWER_MILLISECONDS = 5_000
@@ -85,6 +87,11 @@ async def reach_kafka(settings: Settings) -> None:
                 raise
         else:
             return
+
+
+def kafka_probe(settings: Settings) -> Probe:
+    """Return what asks for a broker's answer, over a new connection, so less often than of other servers."""
+    return Probe(partial(reach_kafka, settings), every=10, within=5)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

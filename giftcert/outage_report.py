@@ -12,9 +12,9 @@ from prometheus_client import Counter
 
 from giftcert.clock import Clock, utc_now
 from giftcert.contracts.notices import ProcessingFailed, about_input, input_key
+from giftcert.health import Health
 from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.events import EventRepository
-from giftcert.telemetry import Health
 
 PATIENCE_SECONDS = 10.0
 REPORTED_EVERY = timedelta(minutes=1)
@@ -52,7 +52,8 @@ class OutageReport(ABC):
         if since is not None:
             lasted = round(asyncio.get_running_loop().time() - since, 1)
             _log.info("works again", part=part, seconds=lasted, failures=self._failures.pop(part, 0))
-        self._show()
+        self.health.goes_on(part)
+        self.health.ready()
 
     async def goes_on(self, part: str, error: BaseException) -> None:
         """Say that a part failed once more."""
@@ -63,7 +64,8 @@ class OutageReport(ABC):
         if part not in self._since:
             self._since[part] = now
             _log.warning("waits", part=part, error=kind)
-        self._show()
+        self.health.stands_still(part, f"it fails: {kind}")
+        self.health.ready()
         lasts = now - self._since[part] >= PATIENCE_SECONDS
         if lasts and now - self._reported.get(part, -math.inf) >= REPORTED_EVERY.total_seconds():
             self._reported[part] = now
@@ -86,9 +88,3 @@ class OutageReport(ABC):
                 _log.warning("an outage could not be recorded", error=type(failure).__name__)
                 return
             self._unrecorded.pop(part, None)
-
-    def _show(self) -> None:
-        if self._since:
-            self.health.waits_for(", ".join(sorted(self._since)))
-        else:
-            self.health.ready()

@@ -212,7 +212,10 @@ class Settings(BaseSettings):
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(
-        None, ge=0, le=65535, description="/metrics and /healthz of worker, ingest or dispatch; unset: none"
+        None,
+        ge=0,
+        le=65535,
+        description="/livez, /readyz and /metrics of worker, ingest or dispatch; unset: none",
     )
     postgres_port: int = Field(5433, ge=0, le=65535, description="Embedded PostgreSQL")
     temporal_port: int = Field(7233, ge=0, le=65535, description="Embedded Temporal frontend")

@@ -1,14 +1,15 @@
-"""What a process says about itself: metrics, and a health check."""
+"""What a process says about itself: metrics, and its health."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from giftcert.health import Health, Verdict
 from giftcert.settings import Settings
 
 _REQUEST_LIMIT_SECONDS = 5
@@ -26,26 +27,12 @@ async def exposition() -> bytes:
     return b"".join([generate_latest(REGISTRY), *await asyncio.gather(*(source() for source in _sources))])
 
 
-@dataclass(slots=True)
-class Health:
-    """Whether this process does its work; ``waiting_for`` says what it waits for when it does not."""
-
-    waiting_for: str | None = "start"
-
-    def ready(self) -> None:
-        """Say that the work goes on."""
-        self.waiting_for = None
-
-    def waits_for(self, part: str) -> None:
-        """Say that the work stands still until something comes back."""
-        self.waiting_for = part
-
-
 @asynccontextmanager
 async def metrics_server(settings: Settings) -> AsyncIterator[Health]:
-    """Serve ``/healthz`` and ``/metrics`` while the body runs, if ``GIFTCERT_METRICS_PORT`` is set.
+    """Serve ``/livez``, ``/readyz`` and ``/metrics`` while the body runs, if ``GIFTCERT_METRICS_PORT`` is set.
 
-    ``/healthz`` answers 200 as soon as the yielded `Health` is ready, else 503 with what it waits for.
+    The yielded `Health` answers the first two: 200, or 503 with the reasons. ``/healthz`` is ``/readyz`` as it was
+    once, with all that is waited for as one text.
     """
     health = Health()
     if settings.metrics_port is None:
@@ -78,13 +65,26 @@ async def _response(path: bytes, health: Health) -> bytes:
     match path.partition(b"?")[0]:
         case b"/metrics":
             return _http("200 OK", CONTENT_TYPE_LATEST, await exposition())
-        case b"/healthz" if health.waiting_for is None:
-            return _http("200 OK", "application/json", b'{"status": "ok"}')
+        case b"/livez":
+            return _verdict(health.liveness(), "alive", "stuck")
+        case b"/readyz":
+            return _verdict(health.readiness(), "ready", "notReady")
         case b"/healthz":
-            body = f'{{"status": "waiting", "for": "{health.waiting_for}"}}'.encode()
-            return _http("503 Service Unavailable", "application/json", body)
+            waiting_for = health.waiting_for
+            body = {"status": "ok"} if waiting_for is None else {"status": "waiting", "for": waiting_for}
+            return _json(body, is_well=waiting_for is None)
         case _:
-            return _http("404 Not Found", "text/plain", b"/healthz and /metrics are here")
+            return _http("404 Not Found", "text/plain", b"/livez, /readyz, /healthz and /metrics are here")
+
+
+def _verdict(verdict: Verdict, well: str, unwell: str) -> bytes:
+    status = well if verdict.is_well else unwell
+    return _json({"status": status, "reasons": verdict.reasons}, is_well=verdict.is_well)
+
+
+def _json(body: Mapping[str, object], *, is_well: bool) -> bytes:
+    status = "200 OK" if is_well else "503 Service Unavailable"
+    return _http(status, "application/json", json.dumps(body).encode())
 
 
 def _http(status: str, content_type: str, body: bytes) -> bytes:

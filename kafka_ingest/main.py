@@ -7,14 +7,15 @@ from functools import partial
 import structlog
 
 from giftcert.clock import Clock, utc_now
-from giftcert.kafka_connection import connection_options
+from giftcert.health import KAFKA, POSTGRESQL, TEMPORAL, Health, Probe, probing
+from giftcert.kafka_connection import connection_options, kafka_probe
 from giftcert.security.keyring import Keyring
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.day_partitions import make_days
-from giftcert.telemetry import Health, metrics_server
-from giftcert.temporal.client import connect
+from giftcert.telemetry import metrics_server
+from giftcert.temporal.client import answer, connect
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import signal_certificate
 from kafka_ingest import figures, late_match, sweeper
@@ -66,7 +67,12 @@ async def _run(
             rechecks.something_new.set()
 
     _log.info("ingest runs", topics=rules.topics.names, group=settings.ingest_group)
-    async with signaller.running(), asyncio.TaskGroup() as tasks:
+    servers = {
+        POSTGRESQL: Probe(database.answer),
+        TEMPORAL: Probe(partial(answer, temporal)),
+        KAFKA: kafka_probe(settings),
+    }
+    async with probing(health, servers), signaller.running(), asyncio.TaskGroup() as tasks:
         tasks.create_task(outages.watch())
         tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, database, clock)))
         tasks.create_task(outages.repeat(sweeper.PART, sweep.work))

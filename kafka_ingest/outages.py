@@ -10,6 +10,7 @@ from prometheus_client import Counter
 
 from giftcert import outage_report
 from giftcert.contracts.notices import FailureReason, ProcessingFailed
+from giftcert.health import LONGEST_SILENCE
 from giftcert.outage_report import OutageReport
 from giftcert.storage.quarantine import Place
 from kafka_ingest.cancellation import raise_if_cancelled
@@ -57,6 +58,7 @@ class IngestOutages(OutageReport):
     async def repeat(self, part: str, work: Callable[[], Awaitable[float]]) -> NoReturn:
         """Do a part's work for ever; it returns how many seconds to wait, and is tried again soon after a failure."""
         while True:
+            self.health.beat(part)
             try:
                 pause = await work()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next round tries again
@@ -65,16 +67,19 @@ class IngestOutages(OutageReport):
             else:
                 self.over(part)
             raise_if_cancelled()
+            self.health.beat(part, within=pause + LONGEST_SILENCE)
             await asyncio.sleep(pause)
 
     def beat(self) -> None:
         """Say that the consumer goes on, whatever it does; while it waits for something this stops."""
         self._beat = asyncio.get_running_loop().time()
+        self.health.beat("consumer")
         self.over(STANDSTILL)
 
     async def restarts(self, error: BaseException) -> None:
         """Say that the consumer failed and is made anew, whether it did some work before or not."""
         self._restarted_at = asyncio.get_running_loop().time()
+        self.health.beat("consumer")
         await self.goes_on(RESTARTS, error)
 
     def wait_at(self, places: Iterable[Place]) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import typer
+from httpx import codes
 
 from giftcert.cli.connections import (
     Check,
@@ -178,14 +179,16 @@ async def _processes(stack: RunningStack | None, settings: Settings) -> list[Par
 
 
 async def _process(client: httpx.AsyncClient, part: str, address: str) -> Part:
-    path = "/" if part == "web-ui" else "/healthz"
+    path = "/" if part == "web-ui" else "/readyz"
     try:
         answer = await client.get(address.removesuffix("/metrics") + path)
     except httpx.TransportError:
         return Part(part, State.AWAY, address, "it does not answer")
     if answer.is_success:
         return Part(part, State.READY, address)
-    return Part(part, State.WAITING, address, f"waits for {answer.json().get('for', 'another part')}")
+    reasons = answer.json().get("reasons", {}) if answer.status_code == codes.SERVICE_UNAVAILABLE else {}
+    waits = "; ".join(f"waits for {name}: {reason}" for name, reason in reasons.items())
+    return Part(part, State.WAITING, address, waits or "it is not ready")
 
 
 async def _lag(settings: Settings) -> dict[str, int] | None:

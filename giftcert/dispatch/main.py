@@ -7,7 +7,8 @@ import structlog
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import StreamProducer
 from giftcert.dispatch.publisher import DispatchOutages, ShardPublisher
-from giftcert.kafka_connection import connection_options
+from giftcert.health import KAFKA, POSTGRESQL, Probe, probing
+from giftcert.kafka_connection import connection_options, kafka_probe
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
@@ -31,7 +32,9 @@ async def serve(settings: Settings) -> None:
             for _ in range(PUBLISHERS)
         ]
         _log.info("dispatch runs", topic=settings.topic_stream, publishers=PUBLISHERS)
-        await _run(poller, publishers)
+        servers = {POSTGRESQL: Probe(database.answer), KAFKA: kafka_probe(settings)}
+        async with probing(health, servers):
+            await _run(poller, publishers)
 
 
 async def _run(poller: Poller, publishers: list[ShardPublisher]) -> None:

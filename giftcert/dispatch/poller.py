@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Gauge
 
 from giftcert.clock import utc_now
+from giftcert.health import KAFKA, POSTGRESQL
 from giftcert.outage_report import OutageReport
 from giftcert.storage import outbox
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
@@ -19,7 +20,6 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.025
 MEASURED_EVERY_SECONDS = 5.0
 RAISED_EVERY = 1_000
 """Positions after which the bounds of the shards are raised: a look passes over no more deleted rows than these."""
-KAFKA, POSTGRESQL = "Kafka", "PostgreSQL"
 OLDEST = Gauge("giftcert_dispatch_oldest_unpublished_seconds", "Age of the event that waits longest")
 
 
@@ -80,10 +80,12 @@ class Poller:
                         await self._raise_bounds(connection)
                         await self._measure(connection)
             except DATABASE_ERRORS as error:
+                self.outages.health.beat("poller")
                 await self.outages.goes_on(POSTGRESQL, error)
                 await asyncio.sleep(1)
 
     async def _look(self, connection: Connection) -> None:
+        self.outages.health.beat("poller")
         found = await outbox.look(connection, self._empty_at, LOOKS)
         self._watermark.observe(found)
         if found.event_waits:

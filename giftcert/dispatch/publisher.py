@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import ClassVar
 
 from prometheus_client import Counter, Histogram
@@ -11,15 +12,17 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 from giftcert.clock import utc_now
 from giftcert.contracts.notices import Component, FailureReason, ProcessingFailed
 from giftcert.contracts.stream import StoredEvent
-from giftcert.dispatch.poller import KAFKA, POSTGRESQL, Poller
+from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
 from giftcert.domain.certificate.events import Issued
+from giftcert.health import KAFKA, POSTGRESQL
 from giftcert.outage_report import OutageReport
 from giftcert.storage.database import DATABASE_ERRORS, Database
 from giftcert.storage.outbox import OutboxRepository
 
 WINDOW = 500
 ISSUED = Issued.type
+_NUMBERS = count(1)
 SHARDS_AT_ONCE = 8
 """Of 32: what commits at about the same time lies in as many shards as it concerns certificates."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -58,14 +61,17 @@ class ShardPublisher:
     poller: Poller
     outages: OutageReport
     _pause: float = field(default=FIRST_PAUSE, init=False)
+    _name: str = field(default_factory=lambda: f"publisher {next(_NUMBERS)}", init=False)
 
     async def run(self) -> None:
         """Publish what waits, then wait for more, until the poller says that it is over."""
         try:
             while not self.poller.over:
                 async with self.poller.work():
+                    self._beat()
                     while await self._attempt():
-                        pass
+                        self._beat()
+                self.outages.health.rest(self._name)
         finally:
             await self.producer.drop()
 
@@ -83,6 +89,9 @@ class ShardPublisher:
             self._pause = FIRST_PAUSE
             return more
         return True
+
+    def _beat(self) -> None:
+        self.outages.health.beat(self._name)
 
     async def cycle(self) -> bool:
         """Publish the next window of some shards; return whether more may wait, in these or others."""

@@ -119,6 +119,11 @@ class Database:
             CONNECTIONS.dec()
             await pool.release(connection, timeout=POOL_SECONDS)
 
+    async def answer(self) -> None:
+        """Have the server answer over a connection of the pool, as all work does; raises ``DATABASE_ERRORS``."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection within a transaction, which commits where nothing is raised."""

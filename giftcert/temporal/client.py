@@ -128,3 +128,9 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         data_converter=data_converter_of(settings),
         lazy=lazy,
     )
+
+
+async def answer(client: Client) -> None:
+    """Have the server say that it serves; raises ``RPCError`` or ``RuntimeError``."""
+    if not await client.service_client.check_health():
+        raise RuntimeError("Temporal does not serve")

@@ -18,7 +18,7 @@ from specs.generator.input_schemas import DESCRIPTIONS, input_schemas
 
 _EXAMPLES = Path(__file__).parent.parent / "schemas" / "examples"
 # Of the document: the middle number rises with each addition, the first never without a new schemaVersion.
-CONTRACT_VERSION = "1.2.0"
+CONTRACT_VERSION = "1.3.0"
 _TOPICS = {
     "orders": ("All_SalesOrder", "Orders of all channels, written through Orders. Key: the order id."),
     "payments": ("All_Payments", "Payments of all channels, written through Payments. Key: the order id."),

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from giftcert.telemetry import Health
+from giftcert.health import Health
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import (
     CERTIFICATE_WORKFLOW,

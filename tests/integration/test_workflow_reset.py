@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from giftcert.domain.order.messages import OrderMessage
-from giftcert.telemetry import Health
+from giftcert.health import Health
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import signal_certificate, workflow_id
 from kafka_ingest.outages import IngestOutages

@@ -19,14 +19,25 @@ def settings(tmp_path: Path) -> Settings:
 
 async def test_health_says_what_a_process_waits_for_until_it_is_ready(settings: Settings) -> None:
     async with metrics_server(settings) as health, httpx.AsyncClient() as client:
-        url = f"http://127.0.0.1:{settings.metrics_port}/healthz"
-        starting = await client.get(url)
+        url = f"http://127.0.0.1:{settings.metrics_port}"
+        starting = await client.get(f"{url}/readyz")
         health.ready()
-        ready = await client.get(url)
-        health.waits_for("kafka")
-        waiting = await client.get(url)
+        ready = await client.get(f"{url}/readyz")
+        health.stands_still("kafka", "it fails: OSError")
+        waiting = await client.get(f"{url}/readyz")
+        as_before = await client.get(f"{url}/healthz")
+        living = await client.get(f"{url}/livez")
+        health.beat("consumer", within=-1)
+        stuck = await client.get(f"{url}/livez")
     assert (starting.status_code, ready.status_code, waiting.status_code) == (503, 200, 503)
-    assert waiting.json()["for"] == "kafka"
+    assert waiting.json() == {"status": "notReady", "reasons": {"kafka": "it fails: OSError"}}
+    assert (as_before.status_code, as_before.json()) == (503, {"status": "waiting", "for": "kafka"})
+    assert (living.status_code, living.json()) == (200, {"status": "alive", "reasons": {}})
+    assert (stuck.status_code, stuck.json()["status"], list(stuck.json()["reasons"])) == (
+        503,
+        "stuck",
+        ["consumer"],
+    )
 
 
 async def test_metrics_are_served_in_the_text_format(settings: Settings) -> None:

@@ -90,4 +90,5 @@ async def test_a_certificate_without_a_workflow_is_disclosed_from_storage(
     assert ready.json() == {
         "status": "ready",
         "parts": {"database": "ok", "temporal": "ok", "kafka": "not needed here"},
+        "reasons": {},
     }

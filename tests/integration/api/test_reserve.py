@@ -242,10 +242,11 @@ async def test_the_api_starts_and_says_503_while_the_database_is_away(settings: 
     async with open_api(away) as api:
         reply = await api.next()
         ready = await api.client.get("/readyz")
-        alive = await api.client.get("/healthz")
+        alive = await api.client.get("/livez")
     assert reply.status_code == 503
     assert reply.json()["part"] == "database"
     assert int(reply.headers["retry-after"]) > 0
     assert ready.status_code == 503
     assert ready.json()["parts"] == {"database": "away", "temporal": "away", "kafka": "not needed here"}
+    assert ready.json()["reasons"] == {"PostgreSQL": "it does not answer within 1 s"}
     assert alive.status_code == 200

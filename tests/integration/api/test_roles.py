@@ -41,7 +41,16 @@ ALLOWED = {
     ("GET", "/operations/{operationId}"): {"ops"},
 }
 """As the contract has it."""
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/start.js", "/docs/assets"}
+OPEN = {
+    "/livez",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/start.js",
+    "/docs/assets",
+}
 OPEN |= {"/problems/{name}"}
 SETS_OF_ROLES = [frozenset(one) for one in chain.from_iterable(combinations(Role, n) for n in range(5))]
 

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from servers_elsewhere import ISSUER, sell_one, topics_of_others
 from stacks import Stack
+from tests.integration.kafka_ingest.cuttable import cuttable
 
 from giftcert.logs import ORDER
 from tests.integration.command_line.conftest import as_variables
-from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.state_folders import new_state_folder
 from tests.waiting import until
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from giftcert import outage_report
-from giftcert.dispatch.poller import KAFKA, Poller
+from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import PublishError, StreamProducer
 from giftcert.dispatch.publisher import DispatchOutages, ShardPublisher
+from giftcert.health import KAFKA, Health
 from giftcert.storage.database import Database
 from giftcert.storage.outbox import OutboxRepository
-from giftcert.telemetry import Health
 from tests.integration.dispatch.conftest import new_topic
 from tests.integration.dispatch.dispatchers import end, spawn
 from tests.integration.dispatch.recorded import append, event_ids, reserved

@@ -15,7 +15,7 @@ from kafka_ingest.main import make_days_ahead
 from kafka_ingest.records import InputRecord
 from kafka_ingest.writer import BatchWriter, Failure, failure_of
 from tests.conftest import new_database
-from tests.integration.kafka_ingest.cuttable import Cuttable, cuttable
+from tests.cuttable import Cuttable, cuttable
 from tests.integration.kafka_ingest.ingest_store import NOON, TOPICS, Store, add_certificates, keep_unmatched
 from tests.unit.contracts.topic_records import certificate_line, client, goods_line, order, payment
 

@@ -12,13 +12,13 @@ import pytest
 from temporalio.client import Client
 
 from giftcert.clock import utc_now
+from giftcert.health import Health
 from giftcert.lifecycle import order_changes
 from giftcert.security.keyring import Keyring
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.pending import PendingRepository
 from giftcert.storage.sweep import SweepRepository
-from giftcert.telemetry import Health
 from giftcert.temporal import workflow_starts
 from giftcert.temporal.client import connect
 from giftcert.temporal.namespace import ensure_namespace

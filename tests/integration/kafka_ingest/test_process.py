@@ -18,8 +18,8 @@ from kafka_ingest.consumer import KAFKA, POSTGRESQL, BatchLoop
 from kafka_ingest.records import KEPT_OF_TOO_LARGE
 from kafka_ingest.signaller import TEMPORAL
 from kafka_ingest.undecodable_batches import BoundedResult
+from tests.cuttable import cuttable
 from tests.hostile_batches import Written
-from tests.integration.kafka_ingest.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_process import (
     PARTITIONS,
     SOLD,

@@ -20,7 +20,7 @@ from kafka_ingest.replay import Replay
 from kafka_ingest.undecodable_batches import UNDECODABLE
 from kafka_ingest.writer import Failure, failure_of
 from tests.conftest import new_database
-from tests.integration.kafka_ingest.cuttable import cuttable
+from tests.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_store import TOPICS, Store
 from tests.integration.kafka_ingest.twins import Shop, Twins, strict_decoders, twins_at
 from tests.shared_servers import named

@@ -15,9 +15,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert import outage_report
 from giftcert.clock import utc_now
+from giftcert.health import Health
 from giftcert.storage.database import Database
 from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
-from giftcert.telemetry import Health
 from giftcert.temporal import search_attributes
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
@@ -26,7 +26,7 @@ from kafka_ingest import outages as ingest_outages
 from kafka_ingest.outages import IngestOutages
 from kafka_ingest.signaller import TEMPORAL, Signaller
 from kafka_ingest.sweeper import Sweeper
-from tests.integration.kafka_ingest.cuttable import cuttable
+from tests.cuttable import cuttable
 from tests.integration.kafka_ingest.ingest_process import signals_of, until
 from tests.integration.kafka_ingest.ingest_store import Store
 from tests.processes import PATIENCE_SECONDS

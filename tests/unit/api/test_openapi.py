@@ -37,11 +37,12 @@ CONTRACT = {
     ("get", "/pool"),
     ("post", "/pool/retire"),
     ("get", "/operations/{operationId}"),
+    ("get", "/livez"),
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
 }
-OPEN = {"/healthz", "/readyz", "/metrics"}
+OPEN = {"/livez", "/healthz", "/readyz", "/metrics"}
 DOCUMENT: dict[str, Any] = json.loads(render())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 

@@ -87,7 +87,7 @@ def test_every_call_that_documents_name_exists_and_every_call_is_named() -> None
     text = "\n".join(document.read_text() for document in DOCUMENTS)
     named = {(method, _plain(path)) for method, path in _CALL.findall(text)}
     assert named <= known | {("GET", "/problems/*")}
-    public = {one for one in known if one[1] not in {"/healthz", "/readyz", "/metrics"}}
+    public = {one for one in known if one[1] not in {"/livez", "/healthz", "/readyz", "/metrics"}}
     assert public - named == set()
 
 

@@ -20,6 +20,8 @@ class Cuttable:
         self._after_passing = False
         self._deaf = False
         self.was_cut = asyncio.Event()
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     @property
     def port(self) -> int:
@@ -35,6 +37,14 @@ class Cuttable:
     def mend(self) -> None:
         """Let connections through again."""
         self._away = False
+
+    def hang(self) -> None:
+        """Take everything and pass nothing on, as a server that is frozen."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        """Pass on what was taken meanwhile, and what comes."""
+        self._flows.set()
 
     def cut_once_at(self, step: int, *, after_passing: bool) -> None:
         """End all connections once, at the n-th thing a client says from now on.
@@ -74,6 +84,7 @@ class Cuttable:
             await self._pass_on(reader, writer)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._flows.wait()
         there, back = await asyncio.open_connection(*self._target)
         ends = {writer, back}
         self._open |= ends
@@ -93,6 +104,7 @@ class Cuttable:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counts: bool
     ) -> None:
         while data := await reader.read(1 << 16):
+            await self._flows.wait()
             if not counts and self._deaf:
                 self._cut_once()
                 return
