@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check-specs check-telemetry bench mutants fuzz screenshots requirements
+.PHONY: help setup demo up test lint check-specs check-telemetry bench mutants fuzz screenshots requirements check-deploy
 
 BIN := .venv/bin
 PYTHON ?=
@@ -38,6 +38,10 @@ check-specs: setup ## Lint the specifications, make clients of them, sell; ARGS=
 # Prometheus is the machine's, or Debian's package unpacked into .build; nothing is installed on the machine.
 check-telemetry: setup ## Check alert rules and dashboards against a demo; ARGS=--pictures draws the dashboards
 	@$(BIN)/python -m specs.monitoring.check $(ARGS)
+
+# Go builds helm, once; Node.js has the schemas of KEDA and of the operator of Prometheus.
+check-deploy: setup ## Render the chart of deploy/helm and check it by Kubernetes' schemas; ARGS="lint service" for some
+	@$(BIN)/python -m deploy.check $(ARGS)
 
 bench: setup ## Measure against the floors and write docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -24,6 +24,7 @@ RUN_ELSEWHERE = {
     "giftcert bi load": "tests/e2e/test_demo.py",
     "mvn -q -f docs/integration/kafka-connect": "tests/integration/bi/test_topic_reader.py",
     "umask 077": "tests/unit/specs/test_compose.py",
+    "kubectl create namespace": "tests/unit/specs/test_chart.py",
     "alias acls=": "tests/integration/command_line/test_topic_rights.py",
 }
 """Blocks by how they begin, and the tests that run them, or what they do."""
