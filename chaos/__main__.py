@@ -9,6 +9,7 @@ fault at the latest, and all invariants hold; else a line is printed for each di
 import argparse
 import asyncio
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from chaos.oracle import differences
 from chaos.partners import open_partners
 from chaos.play import DIRECT_SPENDING, Run, totals
 from chaos.recording import Recording, load, save
-from chaos.stage import set_up
+from chaos.stage import Stage, set_up
 
 AGREES = "stream and API show what the book says, in order, without a gap or a contradicting repeat"
 
@@ -41,7 +42,18 @@ async def play(options: argparse.Namespace) -> tuple[Recording, list[str]]:
             run = Run(stage, partners, options)
             recording = await run.play()
         Console().print(totals(run))
-        return recording, verify(stage.stack)
+        beside = verify(stage.stack)
+        if beside or differences(recording.book, recording.evidence):
+            print(f"logs of all parts: {keep_logs(stage, options.seed)}")
+        return recording, beside
+
+
+def keep_logs(stage: Stage, seed: int) -> Path:
+    """Copy the logs of all parts to a folder that stays, and return it."""
+    kept = Path(f".build/chaos-logs-{seed}")
+    for folder in stage.folders:
+        shutil.copytree(folder / "logs", kept, dirs_exist_ok=True)
+    return kept
 
 
 def verify(stack: Stack) -> list[str]:

@@ -9,12 +9,13 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 from statistics import quantiles
 from time import perf_counter
 from typing import cast
 
+import msgspec
 import uvloop
 
 MOST_CONNECTIONS = 4_000
@@ -181,4 +182,4 @@ async def put(load: Load) -> Answers:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(uvloop.run(put(Load(**json.load(sys.stdin)))))))
+    print(msgspec.json.encode(uvloop.run(put(Load(**json.load(sys.stdin))))).decode())

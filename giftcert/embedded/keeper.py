@@ -105,7 +105,11 @@ class Keeper:
             except OSError as error:
                 raise StackError(f"{program.name} cannot be started: {error}") from error
         record = PidFile.of(program.name, self.process.pid, program.stop_signal)
-        self._record = record.save(self._state.run) if record else None
+        try:
+            self._record = record.save(self._state.run) if record else None
+        except OSError as error:  # the disk is full: whoever came after us would not find it
+            await self._end(self.process, _SHORT_GRACE_SECONDS)
+            raise StackError(f"{program.name} cannot be recorded: {error.strerror}") from error
         return self.process
 
     async def make_ready(self) -> None:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 from asyncpg import ConnectionDoesNotExistError
 from stand_ins import DEAF, OBEDIENT, MakeProgram, Reports
 
+from giftcert.embedded.guardian import PidFile
 from giftcert.embedded.keeper import Keeper, Program, Report
 from giftcert.embedded.state_folder import StackError, StateFolder
 from tests.processes import PATIENCE_SECONDS, has_ended, holds
@@ -73,6 +75,26 @@ async def test_a_part_that_dies_in_the_middle_of_a_look_is_started_again(
     async with kept(replace(program, is_ready=is_ready), state, reports) as keeper:
         os.kill(pid_of(keeper), signal.SIGKILL)
         await holds(lambda: len(reports.of("ready")) == 2)
+
+
+async def test_a_part_that_dies_while_the_disk_is_full_is_started_once_there_is_room(
+    state: StateFolder, reports: Reports, stand_in: MakeProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, attempts = PidFile.save, 0
+
+    def save_or_not(record: PidFile, folder: Path) -> Path:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise OSError(ENOSPC, "No space left on device")
+        return save(record, folder)
+
+    async with kept(stand_in(OBEDIENT), state, reports) as keeper:
+        monkeypatch.setattr(PidFile, "save", save_or_not)
+        os.kill(pid_of(keeper), signal.SIGKILL)
+        await holds(lambda: len(reports.of("ready")) == 2)
+        assert reports.of("part cannot be recorded: No space left on device")
+        assert len(records(state)) == 1
 
 
 async def test_why_a_look_at_a_part_fails_is_said_when_it_never_gets_ready(
