@@ -24,6 +24,7 @@ WINDOW = 500
 AT_ONCE = 16
 BOUNDS_EVERY = timedelta(seconds=30)
 ENDED_EVERY, ENDED_WITHIN = timedelta(seconds=20), timedelta(minutes=5)
+STALLED_EVERY, STALLED_AT_ONCE = timedelta(seconds=15), 20
 PART = "sweep"
 
 _PENDING = Gauge("giftcert_ingest_pending", "Rows of work that waits for a certificate to decide on it")
@@ -44,10 +45,12 @@ class Sweeper:
     clock: Clock = utc_now
     _bounds_raised: datetime = field(init=False)
     _asked_for_ended: datetime = field(init=False)
+    _asked_for_stalled: datetime = field(init=False)
     _ended: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self._bounds_raised = self._asked_for_ended = self.clock() - ENDED_EVERY
+        self._asked_for_stalled = self.clock()
 
     async def work(self) -> float:
         """Look once; return how many seconds to wait until the next look."""
@@ -73,7 +76,21 @@ class Sweeper:
         if now - self._asked_for_ended >= ENDED_EVERY:
             sent += await self._restart_ended(now)
             self._asked_for_ended = now
+        if now - self._asked_for_stalled >= STALLED_EVERY:
+            sent += await self._restart_stalled(now)
+            self._asked_for_stalled = now
         return sent
+
+    async def _restart_stalled(self, now: datetime) -> int:
+        """Start the runs again that no signal moves, as Temporal has lost the task that they wait for."""
+        async with self.database.transaction() as connection:
+            stalled = await SweepRepository(connection).stalled(now, STALLED_AT_ONCE, self.default_channel)
+        lost = [one for one in stalled if await self.runs.has_lost_its_task(one.wake.certificate_id, now)]
+        for one in lost:
+            await self.runs.end(one.wake.certificate_id, "its task was lost; another run goes on")
+            await self.send(one.wake)
+            await self._report_missing(one.wake, "the task of its workflow was lost; another run was started")
+        return len(lost)
 
     async def _restart_ended(self, now: datetime) -> int:
         """Start the runs again that were terminated or failed although their certificate has something to wait for."""
@@ -108,11 +125,13 @@ class Sweeper:
         for error in errors.values():
             raise error
 
-    async def _report_missing(self, wake: Wake) -> None:
-        _log.warning("a workflow was missing", certificate_id=wake.certificate_id)
+    async def _report_missing(
+        self, wake: Wake, detail: str = "no workflow led this certificate; it was started again"
+    ) -> None:
+        _log.warning("a workflow was missing", certificate_id=wake.certificate_id, detail=detail)
         notice = ProcessingFailed(
             reason=FailureReason.WORKFLOW_MISSING,
-            detail="no workflow led this certificate; it was started again",
+            detail=detail,
             component=Component.WORKFLOW,
         )
         async with self.database.transaction() as connection:

@@ -14,6 +14,7 @@ from giftcert.temporal.signals import Signal, Wake
 UNSIGNALLED = timedelta(seconds=5)  # younger rows are most likely in the memory of who committed them
 UNDECIDED = timedelta(seconds=20)
 OVERDUE = timedelta(seconds=15)
+STALLED = timedelta(seconds=45)  # longer than a time-out of Temporal's takes to hand a task out once more
 LONGEST = timedelta(minutes=10)  # each further signal comes after a wait as long as all before it, up to this
 BOUND_BEHIND = timedelta(minutes=2)  # longer than any transaction
 
@@ -79,6 +80,22 @@ _LED = f"""
     SELECT {_OF_CERTIFICATE} FROM certificates AS c
     WHERE certificate_id = ANY($1::uuid[]) AND next_instant IS NOT NULL AND parked IS NULL
 """  # noqa: S608 - made of constants
+# What was signalled and still is not decided: in order of age, as the oldest has waited longest for help.
+_STALLED = f"""
+    WITH stalled AS (
+        SELECT certificate_id, since FROM pending
+        WHERE since >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'pending')
+            AND since < $1::timestamptz - $3::interval AND signalled_at IS NOT NULL
+        UNION ALL
+        SELECT certificate_id, next_instant FROM certificates
+        WHERE next_instant >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'certificates')
+            AND next_instant < $1 - $3 AND swept_at >= next_instant
+    ), oldest AS (
+        SELECT certificate_id, min(since) AS since FROM stalled GROUP BY certificate_id ORDER BY 2 LIMIT $2
+    )
+    SELECT {_OF_CERTIFICATE} FROM oldest JOIN certificates AS c USING (certificate_id)
+    WHERE parked IS NULL ORDER BY oldest.since
+"""  # noqa: S608 - made of constants
 _COUNT = """
     SELECT count(*) FROM (
         SELECT FROM pending WHERE since >= (SELECT looked_to FROM sweep_bounds WHERE kind = 'pending') LIMIT 10000
@@ -114,6 +131,11 @@ class SweepRepository(Repository):
     async def led_among(self, certificate_ids: list[str], default_channel: str) -> list[Neglected]:
         """Return signals to those of the certificates that still have something to wait for."""
         return [_neglected(row, default_channel) for row in await self._fetch(_LED, certificate_ids)]
+
+    async def stalled(self, now: datetime, limit: int, default_channel: str) -> list[Neglected]:
+        """Return signals to those that were signalled and have decided nothing for long, the oldest first."""
+        rows = await self._fetch(_STALLED, now, limit, STALLED)
+        return [_neglected(row, default_channel) for row in rows]
 
     async def raise_bounds(self, now: datetime) -> None:
         """Move the lower bounds up to what waits longest, and no nearer than transactions last."""

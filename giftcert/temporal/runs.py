@@ -2,15 +2,22 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+from temporalio.api.enums.v1 import PendingWorkflowTaskState, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from giftcert.temporal.workflow_starts import CERTIFICATE_WORKFLOW, certificate_of, workflow_id
+from giftcert.temporal.workflow_starts import CERTIFICATE_WORKFLOW, RPC_LIMIT, certificate_of, workflow_id
 
 PAGE = 1_000
 NAMED_AT_ONCE = 100
+LOST_AFTER = timedelta(
+    seconds=30
+)  # a task that is handed out waits for milliseconds, one in a backlog as long as that
+POLLED_WITHIN = timedelta(minutes=2)  # a poll lasts a minute
 _OF_CERTIFICATES = f'WorkflowType = "{CERTIFICATE_WORKFLOW}" AND ExecutionStatus'
 _OPEN = f'{_OF_CERTIFICATES} = "Running"'
 # A system attribute of Temporal 1.30 and later, set after five tasks in a row have failed.
@@ -61,6 +68,49 @@ class CertificateRuns:
                 return False
             raise
         return found.status == WorkflowExecutionStatus.RUNNING
+
+    async def has_lost_its_task(self, certificate_id: str, now: datetime) -> bool:
+        """Return whether a run waits for a task that no worker will ever get.
+
+        Temporal drops a task where it cannot note that a worker has it, as after a stand-still, and hands out no other
+        while it believes in that one (ADR 9). Such a task was scheduled long ago, and the queue, which is polled,
+        holds none so old.
+        """
+        handle = self._client.get_workflow_handle(workflow_id(certificate_id))
+        try:
+            found = await handle.describe(rpc_timeout=RPC_LIMIT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        task = found.raw_description.pending_workflow_task
+        if task.state != PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
+            return False
+        waits = now - task.scheduled_time.ToDatetime(UTC)
+        return waits > LOST_AFTER and await self._oldest_task(found.task_queue, now) < waits - LOST_AFTER
+
+    async def _oldest_task(self, task_queue: str, now: datetime) -> timedelta:
+        """Return how old the oldest task of a queue is; where nobody polls it, as old as can be."""
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            report_stats=True,
+        )
+        answer = await self._client.workflow_service.describe_task_queue(request, timeout=RPC_LIMIT)
+        polled = (poller.last_access_time.ToDatetime(UTC) for poller in answer.pollers)
+        if not any(now - at < POLLED_WITHIN for at in polled):
+            return timedelta.max
+        return answer.stats.approximate_backlog_age.ToTimedelta()
+
+    async def end(self, certificate_id: str, reason: str) -> None:
+        """Terminate the run of a certificate; one that has ended meanwhile stays ended."""
+        handle = self._client.get_workflow_handle(workflow_id(certificate_id))
+        try:
+            await handle.terminate(reason=reason, rpc_timeout=RPC_LIMIT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
     async def ended_since(self, at: datetime) -> list[tuple[str, str]]:
         """Return the runs that ended otherwise than they should since an instant: certificate id and run id."""

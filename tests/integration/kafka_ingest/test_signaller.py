@@ -17,7 +17,7 @@ from giftcert import outage_report
 from giftcert.clock import utc_now
 from giftcert.health import Health
 from giftcert.storage.database import Database
-from giftcert.storage.sweep import OVERDUE, UNDECIDED, UNSIGNALLED
+from giftcert.storage.sweep import OVERDUE, STALLED, UNDECIDED, UNSIGNALLED
 from giftcert.temporal import search_attributes
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Wake
@@ -48,6 +48,8 @@ class Temporal:
     sent: list[Wake] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     ended: list[tuple[str, str]] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
+    terminated: list[str] = field(default_factory=list)
 
     async def send(self, wake: Wake) -> bool:
         await self.open.wait()
@@ -60,6 +62,12 @@ class Temporal:
 
     async def ended_since(self, _: object) -> list[tuple[str, str]]:
         return self.ended
+
+    async def has_lost_its_task(self, certificate_id: str, _: object) -> bool:
+        return certificate_id in self.lost
+
+    async def end(self, certificate_id: str, _: str) -> None:
+        self.terminated.append(certificate_id)
 
     def of(self, certificate_id: str) -> list[str]:
         return [str(one.signal) for one in self.sent if one.certificate_id == certificate_id]
@@ -379,6 +387,28 @@ async def test_an_outage_of_postgresql_is_told_when_it_is_back(
         await database.close()
     [(_, payload)] = await scene.store.events()
     assert (payload["reason"], payload["partition"], payload["offset"]) == ("postgresqlFails", 2, 5)
+
+
+async def test_a_run_that_no_signal_moves_is_replaced_where_its_task_was_lost(scene: Scene) -> None:
+    await scene.sold([0, 1])
+    await scene.due(2)
+    await scene.due(3)
+    waiting, due = scene.store.certificates[:2], scene.store.certificates[2:4]
+    scene.temporal.lost = {waiting[0], due[0]}
+    scene.clock.ahead = UNSIGNALLED + SECOND
+    await scene.sweeper.round()
+    assert scene.temporal.terminated == [], "they were signalled only now"
+    scene.clock.ahead += STALLED
+    before = {one: len(scene.temporal.of(one)) for one in (*waiting, *due)}
+    await scene.sweeper._restart_stalled(scene.clock())
+    assert sorted(scene.temporal.terminated) == sorted(scene.temporal.lost)
+    after = {one: len(scene.temporal.of(one)) for one in (*waiting, *due)}
+    assert {one for one in after if after[one] > before[one]} == scene.temporal.lost
+    published = [payload for event_type, payload in await scene.store.events() if "reason" in payload]
+    assert {one["reason"] for one in published} == {"workflowMissing"}
+    assert len(published) == 2
+    await scene.sweeper.round()
+    assert len(scene.temporal.terminated) > 2, "the sweep looks by itself"
 
 
 # The real Temporal ----------------------------------------------------------------------------------
