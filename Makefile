@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a finished setup costs a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint check-specs check-telemetry bench mutants fuzz screenshots requirements check-deploy
+.PHONY: help setup demo up test lint check-specs check-telemetry check-image check-deploy bench mutants fuzz screenshots requirements
 
 BIN := .venv/bin
 PYTHON ?=
@@ -42,6 +42,10 @@ check-telemetry: setup ## Check alert rules and dashboards against a demo; ARGS=
 # Go builds helm, once; Node.js has the schemas of KEDA and of the operator of Prometheus.
 check-deploy: setup ## Render the chart of deploy/helm and check it by Kubernetes' schemas; ARGS="lint service" for some
 	@$(BIN)/python -m deploy.check $(ARGS)
+
+# Docker is not needed: the environment is made as the Dockerfile makes it.
+check-image: setup ## Make the image's environment, import all, start each process in it on real servers
+	@$(BIN)/python -m tests.image
 
 bench: setup ## Measure against the floors and write docs/performance.md
 	@$(BIN)/python -m benchmarks $(ARGS)

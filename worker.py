@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
+from giftcert.build import build_id
 from giftcert.health import POSTGRESQL, TEMPORAL, Health, Probe, probing
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.details import wording_of
@@ -21,7 +24,8 @@ from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import answer, connect
-from giftcert.temporal.deployment import build_id, deployment_config, promote
+from giftcert.temporal.deployment import deployment_config, promote
+from giftcert.temporal.replacement import replace_left_behind
 from giftcert.temporal.runtime import log_and_measure
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
 from workflows.certificate import CertificateWorkflow
@@ -29,6 +33,7 @@ from workflows.maintenance import MAINTENANCE_WORKFLOWS
 
 SHUTDOWN = timedelta(seconds=5)
 MAINTENANCE_SLOTS = 2
+_LOG = structlog.get_logger(__name__)
 
 
 def make_workers(client: Client, database: Database, settings: Settings) -> Sequence[Worker]:
@@ -79,9 +84,23 @@ async def running(settings: Settings, health: Health | None = None) -> AsyncIter
         await stack.enter_async_context(probing(health or Health(), servers))
         for worker in make_workers(client, database, settings):
             await stack.enter_async_context(worker)
-        promotion = asyncio.create_task(promote(client))
-        stack.callback(promotion.cancel)
+        if settings.worker_promotes:
+            promotion = asyncio.create_task(_take_over(client))
+            stack.callback(promotion.cancel)
         yield
+
+
+async def _take_over(client: Client) -> None:
+    """Lead with this build if it never has, and start anew what was stuck: Temporal would wait up to ten minutes."""
+    if not await promote(client):
+        return
+    try:
+        replaced = await replace_left_behind(client)
+    except RPCError as error:  # then Temporal tries their tasks again when it is time
+        _LOG.warning("stuck workflows were not started anew", reason=error.message)
+    else:
+        if replaced:
+            _LOG.info("stuck workflows were started anew", count=replaced)
 
 
 async def serve(settings: Settings) -> None:

@@ -34,7 +34,7 @@ from giftcert.storage.products import ProductRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import Reconciliation, send_wakes
-from giftcert.verification.alerts import report, report_stuck
+from giftcert.verification.alerts import report
 from giftcert.verification.verify import Sources, verify
 
 RESERVATIONS_AT_ONCE = 500
@@ -69,7 +69,6 @@ class MaintenanceActivities:
             self.watch_pool,
             self.replenish_pool,
             self.report_unusual_disclosures,
-            self.report_stuck_workflows,
             self.link_events,
             self.record_snapshots,
             self.reseal,
@@ -198,12 +197,6 @@ class MaintenanceActivities:
                     key = self.settings.general_stream_key
                     reported += await disclosures.report(alert, one.hour, now, key)
         return reported
-
-    @activity.defn
-    async def report_stuck_workflows(self) -> int:
-        """Report workflows whose tasks fail again and again, each once; return how many became so."""
-        stuck = await CertificateRuns(self.client).stuck()
-        return await report_stuck(self.database, self.settings, stuck, self.clock())
 
     @activity.defn
     async def reconcile(self, what: Reconciliation) -> Reconciled:

@@ -13,6 +13,7 @@ from api.limits import ReservationCap
 from api.products import Catalogue
 from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows
+from giftcert.build import build_id
 from giftcert.clock import Clock, utc_now
 from giftcert.domain.certificate.messages import Request
 from giftcert.health import Health
@@ -29,7 +30,6 @@ from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.service_policy import record_policy
 from giftcert.temporal.client import connect
-from giftcert.temporal.deployment import build_id
 
 _LOG = structlog.get_logger(__name__)
 CLOSE_SECONDS = 2

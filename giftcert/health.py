@@ -54,6 +54,8 @@ class Health:
         default_factory=lambda: {(START, START): "it has not begun to work yet"}, init=False
     )
     _beat_until: dict[str, float] = field(default_factory=dict, init=False)
+    notes: dict[str, str] = field(default_factory=dict, init=False)
+    """What is wrong elsewhere, as this process sees it: no start of it anew would help."""
 
     def ready(self) -> None:
         """Say that the process has begun to work."""

@@ -228,6 +228,10 @@ class Settings(BaseSettings):
 
     channels: Channels = Field(("im", "pos"), description="Sales channels; one task queue each")
     worker_channels: Channels | None = Field(None, description="Channels one worker serves; unset: all")
+    worker_promotes: bool = Field(
+        default=True,
+        description="A build that never led does once its workers serve all; false: `giftcert deploy promote`",
+    )
     products_file: Path | None = Field(None, description="Products as JSON; unset means the built-in samples")
     default_product: str | None = Field("GC-5000", description="Given where a request names no product")
 
@@ -391,7 +395,11 @@ class Settings(BaseSettings):
 
     def workflow_url(self, certificate_id: str) -> str:
         """Return where support opens the workflow of a certificate."""
-        return f"{self._workflows_url}/certificate-{certificate_id}"
+        return self.url_of_workflow(f"certificate-{certificate_id}")
+
+    def url_of_workflow(self, workflow_id: str) -> str:
+        """Return where the Web UI shows a workflow."""
+        return f"{self._workflows_url}/{workflow_id}"
 
     @property
     def refund_list_url(self) -> str:

@@ -72,7 +72,8 @@ async def _response(path: bytes, health: Health) -> bytes:
         case b"/healthz":
             waiting_for = health.waiting_for
             body = {"status": "ok"} if waiting_for is None else {"status": "waiting", "for": waiting_for}
-            return _json(body, is_well=waiting_for is None)
+            notes = {"notes": health.notes} if health.notes else {}
+            return _json({**body, **notes}, is_well=waiting_for is None)
         case _:
             return _http("404 Not Found", "text/plain", b"/livez, /readyz, /healthz and /metrics are here")
 

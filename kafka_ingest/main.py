@@ -18,12 +18,13 @@ from giftcert.telemetry import metrics_server
 from giftcert.temporal.client import answer, connect
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import signal_certificate
-from kafka_ingest import figures, late_match, sweeper
+from kafka_ingest import figures, late_match, stuck_watch, sweeper
 from kafka_ingest.consumer import consume
 from kafka_ingest.figures import Figures
 from kafka_ingest.late_match import LateMatch
 from kafka_ingest.outages import IngestOutages
 from kafka_ingest.signaller import Signaller
+from kafka_ingest.stuck_watch import StuckWatch
 from kafka_ingest.sweeper import Sweeper
 from kafka_ingest.transaction import Committed, IngestRules
 from kafka_ingest.writer import BatchWriter
@@ -59,7 +60,9 @@ async def _run(
     )
     signaller = Signaller(database, send, outages, clock)
     rechecks = LateMatch(database, rules, signaller.take, clock)
-    sweep = Sweeper(database, send, CertificateRuns(temporal), outages, settings.channels[0], clock)
+    runs = CertificateRuns(temporal)
+    sweep = Sweeper(database, send, runs, outages, settings.channels[0], clock)
+    stuck = StuckWatch(database, settings, runs, health, clock)
 
     def hand_over(committed: Committed) -> None:
         signaller.take(committed.wakes)
@@ -77,6 +80,7 @@ async def _run(
         tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, database, clock)))
         tasks.create_task(outages.repeat(sweeper.PART, sweep.work))
         tasks.create_task(outages.repeat(figures.PART, Figures(database, settings, clock).work))
+        tasks.create_task(outages.repeat(stuck_watch.PART, stuck.work))
         tasks.create_task(outages.repeat(late_match.PART, rechecks.work))
         tasks.create_task(consume(settings, BatchWriter(database, rules, clock), outages, hand_over))
 

@@ -14,6 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports t
     ResourceType,
 )
 
+from giftcert.build import build_id
 from giftcert.cli.connections import (
     check_database,
     check_kafka,
@@ -35,6 +36,7 @@ from giftcert.settings import Settings, load_settings
 from giftcert.storage.migrate import migrate as upgrade
 from giftcert.storage.products import ProductRepository
 from giftcert.temporal.client import connect
+from giftcert.temporal.deployment import make_current
 from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.schedules import ensure_schedules
 from giftcert.verification.stream import STREAM_CONFIGURATION, stream_deviations
@@ -63,13 +65,18 @@ async def setup(as_json: AsJson = False) -> None:
 @app.command(hidden=True)
 @to_its_end
 async def prepare() -> None:
-    """Migrate, check the keyring, set up, fill an empty pool: what `giftcert up` does before it opens the services."""
+    """Migrate, check the keyring, set up, fill an empty pool: what `giftcert up` does before it opens the services.
+
+    The code here leads, also where another has led before: no other worker will come.
+    """
     settings = with_running_stack(load_settings())
     await asyncio.to_thread(_migrate, settings)
     await check_keyring(settings)
     done = await _make_missing(settings, lambda _line: None)
     if settings.database_address == running_addresses(settings).database_url:
         done += await fill_empty_pool(settings)
+    if running_addresses(settings).temporal_embedded:
+        await make_current(await connect(settings), build_id(), before_workers=True)
     for line in (*done, "tables, topics, namespace, schedules and products are in place"):
         typer.echo(line)
 

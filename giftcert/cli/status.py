@@ -27,6 +27,7 @@ from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.output import AsJson, fields, say, say_step, stamp, table
 from giftcert.cli.pool import pool_counts, stock
+from giftcert.clock import utc_now
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import RunningStack, running_stack, started_stack, with_running_stack
 from giftcert.embedded.guardian import running_parts
@@ -34,14 +35,17 @@ from giftcert.embedded.state_folder import StackError, StateFolder
 from giftcert.plurals import counted
 from giftcert.redaction import redact_text
 from giftcert.settings import Settings, load_settings
+from giftcert.storage.known_violations import KnownViolationRepository
 from giftcert.storage.outbox import oldest_waiting
 from giftcert.storage.pool import PoolCount
 from giftcert.storage.quarantine import OpenRecords, QuarantineRepository
 from giftcert.storage.refund_cases import OpenCases, RefundCaseRepository
+from giftcert.verification.alerts import STUCK_LASTS
 from kafka_ingest.lag import consumer_lag
 
 app = typer.Typer()
 _ANSWER_SECONDS = 2
+_NAMED = 3
 _ORDER = ("postgres", "temporal", "web-ui", "kafka", "api", "ingest", "worker", "dispatch")
 _WAITS = {
     "pendingDetails": "for a person",
@@ -72,12 +76,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What there is to do and to sell; ``unpublished_since`` is of the event that waits longest for the stream."""
+    """What there is to do and to sell; ``unpublished_since`` is of the event that waits longest for the stream.
+
+    ``stuck`` are ids of workflows whose tasks fail again and again, as ingest saw them last.
+    """
 
     unpublished_since: datetime | None
     pool: Sequence[PoolCount]
     open_refunds: Sequence[OpenCases]
     quarantine: Sequence[OpenRecords]
+    stuck: Sequence[str]
 
 
 @app.command()
@@ -204,6 +212,7 @@ async def _work(settings: Settings) -> Work:
             await pool_counts(settings),
             await RefundCaseRepository(connection).counts(),
             await QuarantineRepository(connection).counts(),
+            await KnownViolationRepository(connection).stuck(utc_now() - STUCK_LASTS),
         )
 
 
@@ -220,6 +229,7 @@ def _data(
         "pool": [payload_of(one) for one in work.pool] if work else None,
         "openRefunds": [payload_of(one) for one in work.open_refunds] if work else None,
         "quarantine": [payload_of(one) for one in work.quarantine] if work else None,
+        "stuckWorkflows": list(work.stuck) if work else None,
     }
 
 
@@ -263,6 +273,9 @@ def _lines(lag: dict[str, int] | None, work: Work | None) -> Iterator[tuple[str,
     yield "refunds", "; ".join(refunds) or "none open"
     records = [f"{counted(one.count, 'record')} with {one.reason}{_since(one)}" for one in work.quarantine]
     yield "quarantine", "; ".join(records) or "empty"
+    if work.stuck:
+        named = ", ".join(work.stuck[:_NAMED]) + (", …" if len(work.stuck) > _NAMED else "")
+        yield "stuck", f"{counted(len(work.stuck), 'workflow')} ({named}): see `giftcert deploy status`"
 
 
 def _since(counts: OpenCases | OpenRecords) -> str:

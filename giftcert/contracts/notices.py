@@ -273,10 +273,10 @@ class DisclosureUnusual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowStuck:
-    """The tasks of a certificate's workflow fail again and again; until that ends nothing is decided by it.
+    """The tasks of a workflow fail again and again; until that ends nothing is decided by it.
 
-    Operations look at the failure in the Web UI, and deploy a build that mends it: the workflow then goes on by itself.
-    Sent again after a day if it lasts.
+    Mostly it leads a certificate; without one it is of maintenance. Operations look at the failure in the Web UI and
+    roll back, or deploy a build that mends it: the workflow then goes on by itself. Sent again after a day if it lasts.
     """
 
     type: ClassVar[str] = "alert.workflowStuck"

@@ -19,6 +19,8 @@ SEARCH_ATTRIBUTES = {
     ),
     "RefundSince": "Datetime",
 }
+PROBLEMS_REPORTED_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=3"
+"""Failures in a row, some ten seconds, until Temporal lists a workflow as stuck; by default it is a minute."""
 
 
 class Temporal:
@@ -51,6 +53,7 @@ class Temporal:
             *("--namespace", self._namespace, "--log-level", "warn", "--ui-disable-news-fetch"),
             # A person's own Temporal configuration names other servers.
             *("--disable-config-env", "--disable-config-file"),
+            *("--dynamic-config-value", PROBLEMS_REPORTED_AFTER),
         ]
         for name, kind in SEARCH_ATTRIBUTES.items():
             options += ["--search-attribute", f"{name}={kind}"]

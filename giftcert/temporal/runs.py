@@ -3,14 +3,21 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from temporalio.api.enums.v1 import PendingWorkflowTaskState, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from giftcert.temporal.workflow_starts import CERTIFICATE_WORKFLOW, RPC_LIMIT, certificate_of, workflow_id
+from giftcert.temporal.workflow_starts import (
+    CERTIFICATE_WORKFLOW,
+    MAINTENANCE,
+    RPC_LIMIT,
+    certificate_of,
+    workflow_id,
+)
 
 PAGE = 1_000
 NAMED_AT_ONCE = 100
@@ -22,7 +29,11 @@ _OF_CERTIFICATES = f'WorkflowType = "{CERTIFICATE_WORKFLOW}" AND ExecutionStatus
 _OPEN = f'{_OF_CERTIFICATES} = "Running"'
 # A system attribute of Temporal 1.30 and later, set after five tasks in a row have failed.
 _PROBLEMS = "TemporalReportedProblems"
-_STUCK = f"{_OPEN} AND {_PROBLEMS} IS NOT NULL"
+_REPORTED = f"{_PROBLEMS} IS NOT NULL"
+_OURS = ", ".join(f'"{one}"' for one in (CERTIFICATE_WORKFLOW, *MAINTENANCE))
+_STUCK = f'WorkflowType IN ({_OURS}) AND ExecutionStatus = "Running" AND {_REPORTED}'
+FAILS_AGAIN = 5
+"""So many attempts of one task have failed, as the server counts before it says so."""
 _ENDED = f'{_OF_CERTIFICATES} IN ("Terminated", "Failed", "TimedOut", "Canceled") AND CloseTime >= '
 
 
@@ -36,11 +47,28 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class StuckRun:
-    """The open workflow of a certificate whose tasks fail again and again; ``problems`` in Temporal's words."""
+    """An open workflow whose tasks fail again and again; ``problems`` in Temporal's words.
 
-    certificate_id: str
+    It leads a certificate, unless it is one of maintenance.
+    """
+
+    workflow_id: str
     run_id: str
     problems: tuple[str, ...]
+
+    @property
+    def certificate_id(self) -> str | None:
+        """The certificate that it leads."""
+        return certificate_of(self.workflow_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FailingTask:
+    """A task of an open workflow that has failed ``attempt`` - 1 times in a row."""
+
+    run_id: str
+    task: str
+    attempt: int
 
 
 class CertificateRuns:
@@ -61,13 +89,29 @@ class CertificateRuns:
 
     async def is_open(self, certificate_id: str) -> bool:
         """Return whether a certificate has an open workflow now."""
-        try:
-            found = await self._client.get_workflow_handle(workflow_id(certificate_id)).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return found.status == WorkflowExecutionStatus.RUNNING
+        found = await _described(self._client, certificate_id)
+        return found is not None and found.status == WorkflowExecutionStatus.RUNNING
+
+    async def failing(self, certificate_id: str) -> FailingTask | None:
+        """Return the task of a certificate's open workflow that has failed most often, if that is often."""
+        found = await _described(self._client, certificate_id)
+        if found is None or found.status != WorkflowExecutionStatus.RUNNING:
+            return None
+        raw = found.raw_description
+        tasks = [("the workflow task", raw.pending_workflow_task.attempt)]
+        tasks += [(f"activity {one.activity_type.name}", one.attempt) for one in raw.pending_activities]
+        name, attempt = max(tasks, key=itemgetter(1))
+        return FailingTask(found.run_id, name, attempt) if attempt > FAILS_AGAIN else None
+
+    async def left_behind(self, withdrawn: str | None) -> AsyncIterator[Sequence[WorkflowExecution]]:
+        """Yield by pages the open workflows that are stuck, or that a version of the deployment has ever led."""
+        used = f' OR TemporalUsedWorkerDeploymentVersions = "{withdrawn}"' if withdrawn else ""
+        listing = self._client.list_workflows(f"{_OPEN} AND ({_REPORTED}{used})", page_size=PAGE)
+        is_last = False
+        while not is_last:
+            await listing.fetch_next_page()
+            yield [one for one in listing.current_page or () if certificate_of(one.id) is not None]
+            is_last = not listing.next_page_token
 
     async def has_lost_its_task(self, certificate_id: str, now: datetime) -> bool:
         """Return whether a run waits for a task that no worker will ever get.
@@ -76,13 +120,9 @@ class CertificateRuns:
         while it believes in that one (ADR 9). Such a task was scheduled long ago, and the queue, which is polled,
         holds none so old.
         """
-        handle = self._client.get_workflow_handle(workflow_id(certificate_id))
-        try:
-            found = await handle.describe(rpc_timeout=RPC_LIMIT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
+        found = await _described(self._client, certificate_id)
+        if found is None:
+            return False
         task = found.raw_description.pending_workflow_task
         if task.state != PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
             return False
@@ -124,17 +164,31 @@ class CertificateRuns:
     async def stuck(self) -> list[StuckRun]:
         """Return the runs whose tasks fail again and again; none where the server is too old to say so."""
         try:
-            return [run async for one in self._client.list_workflows(_STUCK) if (run := _stuck_run(one))]
+            return [
+                _stuck_run(one)
+                async for one in self._client.list_workflows(_STUCK)
+                if certificate_of(one.id) or one.workflow_type != CERTIFICATE_WORKFLOW
+            ]
         except RPCError as error:
             if error.status is RPCStatusCode.INVALID_ARGUMENT:
                 return []
             raise
 
 
-def _stuck_run(execution: WorkflowExecution) -> StuckRun | None:
-    certificate_id, pairs = certificate_of(execution.id), execution.typed_search_attributes
+async def _described(client: Client, certificate_id: str) -> WorkflowExecutionDescription | None:
+    """Return the newest run of a certificate, unless there is none."""
+    try:
+        return await client.get_workflow_handle(workflow_id(certificate_id)).describe(rpc_timeout=RPC_LIMIT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+def _stuck_run(execution: WorkflowExecution) -> StuckRun:
+    pairs = execution.typed_search_attributes
     problems = (str(text) for pair in pairs if pair.key.name == _PROBLEMS for text in pair.value)
-    return StuckRun(certificate_id, execution.run_id, tuple(problems)) if certificate_id else None
+    return StuckRun(execution.id, execution.run_id, tuple(problems))
 
 
 def _open_of(certificate_ids: Sequence[str]) -> Iterator[str]:

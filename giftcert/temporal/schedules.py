@@ -27,6 +27,8 @@ A_NIGHT_LATE = timedelta(hours=20)
 """A nightly run that was due while Temporal was away is made up for so long, before the next one comes."""
 SOON = timedelta(minutes=1)
 """Frequent runs that were missed are not made up for: the next one does their work too."""
+LONGEST = {"BatchWorkflow": timedelta(hours=1), "ReconciliationWorkflow": timedelta(hours=19)}
+"""A run that another build cannot go on with ends then at the latest, so that the schedule starts the next."""
 RETIREMENT = "retirement"
 RETENTION = "retention"
 RESEALING = "resealing"
@@ -36,7 +38,7 @@ WHOLE_RECONCILIATION = "reconciliation"
 def schedules(settings: Settings) -> Mapping[str, Schedule]:
     """Return all schedules by their ids; while a run still goes on, or waits for a worker, the next is left out."""
     often, retention = settings.reservation_sweep_every, ["forget_idempotency_keys", "drop_days"]
-    audit = ["link_events", "report_unusual_disclosures", "report_stuck_workflows", "record_snapshots"]
+    audit = ["link_events", "report_unusual_disclosures", "record_snapshots"]
     sample, whole = Reconciliation(settings.reconciliation_sample), Reconciliation()
     nightly = ScheduleCalendarSpec(hour=[ScheduleRange(settings.reconciliation_hour)])
     wanted = (
@@ -83,7 +85,13 @@ def _schedule(
     else:
         spec, catchup = ScheduleSpec(calendars=[due]), A_NIGHT_LATE
     return name, Schedule(
-        action=ScheduleActionStartWorkflow(workflow, args=arguments, id=name, task_queue=MAINTENANCE_QUEUE),
+        action=ScheduleActionStartWorkflow(
+            workflow,
+            args=arguments,
+            id=name,
+            task_queue=MAINTENANCE_QUEUE,
+            execution_timeout=LONGEST[workflow],
+        ),
         spec=spec,
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=catchup),
     )

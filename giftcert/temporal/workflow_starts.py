@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from giftcert.temporal.search_attributes import Visibility, pairs
+from giftcert.temporal.search_attributes import ALL, ORDER_ID, PRODUCT, Visibility, pairs
 from giftcert.temporal.signals import Signal, Wake, Woken
 from giftcert.temporal.web_ui import brief, unrevealing
 
 CERTIFICATE_WORKFLOW = "CertificateWorkflow"
+MAINTENANCE = ("BatchWorkflow", "ReconciliationWorkflow")
 MAINTENANCE_QUEUE = "maintenance"
 RPC_LIMIT = timedelta(seconds=10)
 WAKES_LIMIT_SECONDS = 1.0
@@ -81,10 +82,34 @@ async def signal_certificate(client: Client, wake: Wake) -> bool:
         search_attributes=pairs(Visibility(channel=wake.channel, product=wake.product, order_id=order_id)),
         start_signal=wake.signal,
         start_signal_args=[argument],
-        static_summary=" · ".join(filter(None, (wake.product, order_id and brief(order_id)))),
+        static_summary=_summary(wake.product, order_id),
         rpc_timeout=RPC_LIMIT,
     )
     return True
+
+
+async def replace_run(client: Client, execution: WorkflowExecution) -> None:
+    """End a certificate's run and start another in one step: it holds nothing, and the new one looks at once.
+
+    What support filters by is kept; a first look brings it up to date.
+    """
+    certificate_id, attributes = certificate_of(execution.id), execution.typed_search_attributes
+    if certificate_id is None:
+        raise ValueError(f"{execution.id} leads no certificate")
+    await client.start_workflow(
+        CERTIFICATE_WORKFLOW,
+        CertificateInput(certificate_id),
+        id=execution.id,
+        task_queue=execution.task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        search_attributes=TypedSearchAttributes([one for one in attributes if one.key in ALL]),
+        static_summary=_summary(attributes.get(PRODUCT), attributes.get(ORDER_ID)),
+        rpc_timeout=RPC_LIMIT,
+    )
+
+
+def _summary(product: str | None, order_id: str | None) -> str:
+    return " · ".join(filter(None, (product, order_id and brief(order_id))))
 
 
 async def send_wakes(client: Client, wakes: Iterable[Wake]) -> None:

@@ -1,7 +1,7 @@
 """Reports violations and stuck workflows on the stream, each once while it stands, under what it is about."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from giftcert.contracts.notices import (
     InvariantViolated,
@@ -14,13 +14,15 @@ from giftcert.settings import Settings
 from giftcert.storage.certificates import CertificateRepository, UnknownCertificateError
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.events import EventRepository
-from giftcert.storage.known_violations import KnownViolationRepository
+from giftcert.storage.known_violations import STUCK, KnownViolationRepository
 from giftcert.storage.verification.checks import Violation
 from giftcert.temporal.runs import StuckRun
 from giftcert.verification.violations import INVARIANTS, Findings
 
 REPORTED_AT_ONCE = 100
 """Of one invariant in one run; the rest is reported by the runs that follow, if it still stands."""
+STUCK_LASTS = timedelta(minutes=2)
+"""A workflow that no process has seen stuck for so long goes on again."""
 
 
 async def report(
@@ -53,16 +55,21 @@ async def report_stuck(
     database: Database, settings: Settings, runs: Sequence[StuckRun], now: datetime
 ) -> int:
     """Report workflows that have become stuck; return how many there are. The rest of many comes with the next look."""
-    stuck = {f"workflowStuck {one.certificate_id} {one.run_id}": one for one in runs}
+    stuck = {f"{STUCK}{one.workflow_id} {one.run_id}": one for one in runs}
     async with database.transaction() as connection:
-        known = await KnownViolationRepository(connection).seen_again(list(stuck), now)
+        repository = KnownViolationRepository(connection)
+        known = await repository.seen_again(list(stuck), now)
+        await repository.forget_stuck(now - STUCK_LASTS)
     new = [(key, one) for key, one in stuck.items() if key not in known][:REPORTED_AT_ONCE]
     for key, one in new:
-        url = settings.workflow_url(one.certificate_id)
+        alert = WorkflowStuck(problems=one.problems, web_url=settings.url_of_workflow(one.workflow_id))
         async with database.transaction() as connection:
             if await KnownViolationRepository(connection).note(key, now):
-                alert = WorkflowStuck(problems=one.problems, web_url=url)
-                await _append_to_certificate(connection, one.certificate_id, alert, now)
+                certificate_id = one.certificate_id
+                if certificate_id and await _append_to_certificate(connection, certificate_id, alert, now):
+                    continue
+                events = EventRepository(connection)
+                await events.append_keyed(settings.general_stream_key, [about_input(alert, now)])
     return len(new)
 
 

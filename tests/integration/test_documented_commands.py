@@ -23,6 +23,7 @@ RUN_ELSEWHERE = {
     "giftcert refunds resolve ": "tests/integration/command_line/test_support_guide.py",
     "giftcert bi load": "tests/e2e/test_demo.py",
     "mvn -q -f docs/integration/kafka-connect": "tests/integration/bi/test_topic_reader.py",
+    "docker build -f deploy/Dockerfile ": "tests/image/__main__.py",
     "umask 077": "tests/unit/specs/test_compose.py",
     "kubectl create namespace": "tests/unit/specs/test_chart.py",
     "alias acls=": "tests/integration/command_line/test_topic_rights.py",

@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from giftcert.temporal import deployment
-from giftcert.temporal.deployment import deployment_config, promote
+from giftcert.temporal.deployment import deployment_config, make_current, promote
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -126,6 +126,22 @@ async def test_a_new_build_leads_only_once_it_serves_every_task_queue(deployment
                     await until_led_by(run, "two")
     for run in runs:
         await run.terminate()
+
+
+async def test_code_that_has_led_before_can_be_made_to_lead_before_its_workers_come(
+    deployments: Deployments,
+) -> None:
+    """As `giftcert up` does: a developer who goes back to an older commit has no other workers."""
+    run = await deployments.start()
+    for build in ("one", "two"):
+        async with deployments.worker(build):
+            await promote(deployments.client)
+            await until_led_by(run, build)
+    await make_current(deployments.client, "one", before_workers=True)
+    async with deployments.worker("one"):
+        assert await promote(deployments.client) is False
+        await until_led_by(run, "one")
+    await run.terminate()
 
 
 async def described(deployments: Deployments) -> WorkerDeploymentInfo:

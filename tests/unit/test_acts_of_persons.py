@@ -28,6 +28,7 @@ COMMAND_ACTS = {
 }
 NO_ACTS = {
     *("up", "demo", "api", "codec serve", "worker", "ingest", "dispatch", "migrate", "setup"),
+    *("deploy status", "deploy promote", "deploy rollback", "deploy drain"),  # Temporal records who does it
     *("token", "addresses", "keys init", "codec keys", "config"),  # no database is there, or need be
     *(
         "status",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PINS = ["requirements.txt", "requirements-dev.txt"]
 README_FILES = {"README.md", "README.ru.md"}
 SETUP_FILES = {".ci", ".env.example", ".gitignore", "Makefile", "docker-compose.yml", "pyproject.toml"}
-PIN_FILES = {*PINS, "requirements.in", "requirements-bi.in", "requirements-dev.in"}
+PIN_FILES = {*PINS, *(f"requirements{part}.in" for part in ("", "-bi", "-dev", "-embedded"))}
 FOLDERS = {
     *("activities", "api", "benchmarks", "chaos", "deploy", "docs"),
     *("giftcert", "kafka_ingest", "simulators", "specs", "tests", "worker.py", "workflows"),

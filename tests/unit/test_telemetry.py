@@ -40,6 +40,14 @@ async def test_health_says_what_a_process_waits_for_until_it_is_ready(settings: 
     )
 
 
+async def test_health_names_what_is_wrong_elsewhere_and_is_well_all_the_same(settings: Settings) -> None:
+    async with metrics_server(settings) as health, httpx.AsyncClient() as client:
+        health.ready()
+        health.notes["stuckWorkflows"] = "3 workflows: see giftcert status"
+        answer = await client.get(f"http://127.0.0.1:{settings.metrics_port}/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "notes": health.notes})
+
+
 async def test_metrics_are_served_in_the_text_format(settings: Settings) -> None:
     SEEN.inc()
     async with metrics_server(settings), httpx.AsyncClient() as client:

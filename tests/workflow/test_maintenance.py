@@ -5,17 +5,16 @@ from uuid import uuid4
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client, ScheduleOverlapPolicy, WorkflowFailureError
+from temporalio.client import ScheduleOverlapPolicy, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from workflow_support import Deployment, Sale
+from workflow_support import Deployment
 
 from activities.maintenance import MaintenanceActivities
 from activities.payloads import Reconciled
 from giftcert.settings import Settings
 from giftcert.storage.day_partitions import make_days
 from giftcert.storage.unmatched_payments import UnmatchedPaymentRepository
-from giftcert.temporal.runs import CertificateRuns, StuckRun
 from giftcert.temporal.schedules import schedules
 from giftcert.temporal.workflow_starts import Reconciliation
 from tests.sandbox import sandbox
@@ -172,33 +171,16 @@ def test_a_sample_is_due_every_hour_and_everything_every_night() -> None:
     assert due["retention"].spec.intervals[0].every == timedelta(hours=1)
 
 
+def test_a_run_that_no_build_can_go_on_with_ends_in_time_for_the_next() -> None:
+    for schedule in schedules(Settings(_env_file=None)).values():
+        limit = schedule.action.execution_timeout  # type: ignore[union-attr]
+        assert limit is not None
+        assert limit <= timedelta(hours=19)
+
+
 def test_no_run_is_overtaken_and_only_a_missed_night_is_made_up_for() -> None:
     due = schedules(Settings(_env_file=None))
     assert {one.policy.overlap for one in due.values()} == {ScheduleOverlapPolicy.SKIP}
     made_up_for = {name: one.policy.catchup_window for name, one in due.items()}
     assert made_up_for.pop("reconciliation") == timedelta(hours=20)
     assert set(made_up_for.values()) == {timedelta(minutes=1)}
-
-
-async def test_a_workflow_whose_tasks_fail_is_reported_once_while_that_lasts(
-    sale: Sale, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await sale.tell(sale.ordered())
-    problems = ("category=WorkflowTaskFailed", "cause=WorkflowTaskFailedCauseNonDeterministicError")
-    stuck = StuckRun(sale.certificate_id, "run-1", problems)
-
-    async def one_is_stuck(_: CertificateRuns) -> list[StuckRun]:
-        return [stuck]
-
-    monkeypatch.setattr(CertificateRuns, "stuck", one_is_stuck)
-    activities = maintenance(sale.deployment)
-    assert [await activities.report_stuck_workflows() for _ in range(3)] == [1, 0, 0]
-    [alert] = [one for one in await sale.events() if one.event_type == "alert.workflowStuck"]
-    assert alert.payload["problems"] == [*problems]
-    assert alert.payload["webUrl"].endswith(f"certificate-{sale.certificate_id}")
-    assert (alert.status, str(alert.certificate_id)) == ("ordered", sale.certificate_id)
-
-
-async def test_temporal_is_asked_for_stuck_workflows_in_its_own_words(temporal_address: str) -> None:
-    client = await Client.connect(temporal_address)
-    assert await CertificateRuns(client).stuck() == []

@@ -21,6 +21,7 @@ def test_what_waits_is_counted_with_since_when() -> None:
         ],
         open_refunds=[OpenCases("pendingDetails", 2, NOON), OpenCases("requested", 1, None)],
         quarantine=[OpenRecords("invalidJson", 1, NOON)],
+        stuck=["certificate-1", "certificate-2", "certificate-3", "audit"],
     )
     assert _text(None, [], {"All_SalesOrder": 0, "All_Payments": 1_200}, work).splitlines()[2:] == [
         "lag         1,200 records of All_Payments",
@@ -29,6 +30,7 @@ def test_what_waits_is_counted_with_since_when() -> None:
         "            GC-1 0 available",
         "refunds     2 cases waiting for a person, since 2026-11-23 12:00 UTC; 1 case waiting for the money",
         "quarantine  1 record with invalidJson, since 2026-11-23 12:00 UTC",
+        "stuck       4 workflows (certificate-1, certificate-2, certificate-3, …): see `giftcert deploy status`",
     ]
 
 
