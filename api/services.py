@@ -34,7 +34,8 @@ from giftcert.temporal.client import connect
 _LOG = structlog.get_logger(__name__)
 CLOSE_SECONDS = 2
 CLAIM_CONNECTIONS = 4
-"""Claims of one product share a connection: these are for several products, and for claims that wait for a lock."""
+"""Of a process, or half of its connections if those are fewer. Claims of one product share a connection: these are for
+several products, and for claims that wait for a lock."""
 RECORD_SECONDS = 1  # how often is recorded what no request waits for
 
 
@@ -83,9 +84,11 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     Nothing here waits for the database, Temporal or Kafka: the API starts while they are away.
     """
     client = await connect(settings, lazy=True)
+    claiming = min(CLAIM_CONNECTIONS, settings.database_pool_size // 2)
+    others = settings.database_pool_size - claiming
     async with (
-        Database.of(settings, "giftcert-api", index_plans=True) as database,
-        Database.of(settings, "giftcert-claims", pool_size=CLAIM_CONNECTIONS, index_plans=True) as for_claims,
+        Database.of(settings, "giftcert-api", pool_size=others) as database,
+        Database.of(settings, "giftcert-claims", pool_size=claiming) as for_claims,
     ):
         services = Services(settings, clock, database, ClaimRepository(for_claims), client)
         record_new_locks = partial(record_locks, database, services.lifecycle, services.keyring)

@@ -119,7 +119,7 @@ async def _measure(addresses: dict[str, str], rounds: int, events: int) -> Compa
         database_url=SecretStr(url),
         kafka_bootstrap_servers=addresses["kafka_bootstrap_servers"],
     )
-    database = Database(url, index_plans=True)
+    database = Database(url)
     try:
         return await Measurement(settings, database, events).compare(rounds)
     finally:

@@ -39,7 +39,7 @@ class Growth:
 
 async def measure(url: str, published: int) -> Growth:
     """Publish so many events and count."""
-    database = Database(url, index_plans=True)
+    database = Database(url)
     connection = await asyncpg.connect(url)
     await connection.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
     empty = await _pages(database, connection)

@@ -44,7 +44,7 @@ async def serve(settings: Settings, clock: Clock = utc_now) -> None:
     connection_options(settings)  # says at once what is not set
     keyring = keyring_of(settings)
     gc.set_threshold(YOUNG_OBJECTS)
-    opened = Database.of(settings, "giftcert-ingest", index_plans=True)
+    opened = Database.of(settings, "giftcert-ingest")
     async with opened as database, metrics_server(settings) as health:
         await _run(settings, database, keyring, health, clock)
 

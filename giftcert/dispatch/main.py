@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 async def serve(settings: Settings) -> None:
     """Publish recorded events until cancelled; raises `AddressNotSetError`."""
     options = connection_options(settings)
-    opened = Database.of(settings, "giftcert-dispatch", index_plans=True)
+    opened = Database.of(settings, "giftcert-dispatch")
     async with metrics_server(settings) as health, opened as database:
         outages = DispatchOutages(database=database, health=health, topic=settings.topic_stream)
         poller = Poller(database, outages)

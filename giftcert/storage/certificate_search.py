@@ -10,22 +10,23 @@ from giftcert.storage.repository import Repository
 _FOUND = """c.certificate_id, c.product_id, c.currency, nullif(c.nominal, 0) AS nominal, c.last_four, p.number_length,
     CASE WHEN c.blocked THEN 'blocked' ELSE c.status END AS status, c.refund_state, c.balance, c.held, c.order_id,
     l.line_id, c.customer_id"""
+# Ids are looked up first: sorted by them, the server would else walk all certificates to the first that fits.
 _CONDITIONS = {
     "certificate_id": "c.certificate_id = {}",
-    "order_id": """c.certificate_id IN (SELECT unnest(named_certificates) FROM order_lines
-        WHERE order_id = {})""",
-    "refund_id": """c.certificate_id IN (SELECT e.certificate_id FROM events AS e
-        WHERE e.payload ? 'refundId' AND e.payload ->> 'refundId' = {})""",
+    "order_id": """c.certificate_id = ANY(ARRAY(SELECT unnest(named_certificates) FROM order_lines
+        WHERE order_id = {}))""",
+    "refund_id": """c.certificate_id = ANY(ARRAY(SELECT e.certificate_id FROM events AS e
+        WHERE e.payload ? 'refundId' AND e.payload ->> 'refundId' = {}))""",
     "reservation_id": """c.certificate_id = (SELECT r.certificate_id FROM reservations AS r
         WHERE r.reservation_id = {})""",
     # Bought by the client, or by one who was merged into the client, at any remove; UNION ends a ring of merges.
-    "customer_id": """c.customer_id IN (
+    "customer_id": """c.customer_id = ANY(ARRAY(
         WITH RECURSIVE merged (client_id) AS (
             SELECT {}::text
             UNION
             SELECT k.client_id FROM clients AS k JOIN merged ON k.merged_into = merged.client_id
         )
-        SELECT client_id FROM merged)""",
+        SELECT client_id FROM merged))""",
     "last_four": "c.last_four = {} AND c.order_id IS NOT NULL",
 }
 

@@ -19,11 +19,11 @@ CLOSE_SECONDS = 30  # until what is still lent counts as never given back
 COMMAND_SECONDS = 25  # for a server that does not answer at all; its own limits, which say more, come first
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"  # then a process that stops in a transaction loses its locks
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-# For statements that find rows one by one. Else the server expects a tenth of a table from a LIMIT that it does not
-# know, and goes on scanning what was small when it planned.
-_INDEX_PLANS = dict.fromkeys(
-    ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
-)
+# Our statements find rows one by one. Else the server expects a tenth of a table from a LIMIT that it does not know,
+# and goes on scanning what was small when it planned.
+WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
+PLAN_FREELY = "; ".join(f"SET {name} = on" for name in WHOLE_TABLE_PLANS)
+"""For a session that reads whole tables, and closes its connection."""
 
 DATABASE_ERRORS = (
     asyncpg.PostgresError,
@@ -39,7 +39,7 @@ _AWAY_STATES = ("08", "53", "57", "55P03")
 class Database:
     """A pool of connections, which are made as they are needed, and anew where the server has gone.
 
-    With ``index_plans`` every statement reads along indexes, whatever the statistics say.
+    Every statement reads along indexes, whatever the statistics say.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class Database:
         application_name: str = "giftcert",
         *,
         pool_size: int = 5,
-        index_plans: bool = False,
     ) -> None:
         self._pool = asyncpg.create_pool(
             address,
@@ -57,7 +56,7 @@ class Database:
             reset=_keep,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
-            server_settings=_server_settings(application_name, index_plans=index_plans),
+            server_settings=server_settings(application_name),
         )
 
     @classmethod
@@ -67,14 +66,12 @@ class Database:
         application_name: str,
         *,
         pool_size: int | None = None,
-        index_plans: bool = False,
     ) -> "Database":
         """Return the database of the settings; raises `AddressNotSetError`."""
         return cls(
             settings.database_address,
             application_name,
             pool_size=pool_size or settings.database_pool_size,
-            index_plans=index_plans,
         )
 
     async def __aenter__(self) -> Self:
@@ -153,7 +150,8 @@ async def _keep(_: Any) -> None:  # noqa: ANN401 - a connection of asyncpg
     """Spare the trip that clears a session: whoever sets anything beyond a transaction closes the connection."""
 
 
-def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, str]:
+def server_settings(application_name: str) -> dict[str, str]:
+    """Return the settings of a session of ours."""
     return {
         "application_name": application_name,
         "timezone": "UTC",
@@ -162,7 +160,7 @@ def _server_settings(application_name: str, *, index_plans: bool) -> dict[str, s
         "lock_timeout": LOCK_TIMEOUT,
         "statement_timeout": STATEMENT_TIMEOUT,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
-        **(_INDEX_PLANS if index_plans else {}),
+        **dict.fromkeys(WHOLE_TABLE_PLANS, "off"),
     }
 
 

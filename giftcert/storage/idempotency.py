@@ -24,9 +24,9 @@ REMEMBER = """remembered AS (
 _PARAMETERS = {"caller_key": "$1", "parameters": "$2", "kept": "$3", "answer": "$4", "answered_at": "$5"}
 _REMEMBER = f"WITH {REMEMBER.format_map(_PARAMETERS)} SELECT EXISTS (SELECT FROM remembered)"  # noqa: S608 - constants
 _FORGET = """
-    DELETE FROM idempotency_keys WHERE caller_key IN (
-        SELECT caller_key FROM idempotency_keys WHERE NOT kept AND answered_at <= $1
-        ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM idempotency_keys WHERE NOT kept AND answered_at <= $1
+        ORDER BY answered_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 """
 
 

@@ -20,7 +20,7 @@ from giftcert.domain.certificate.state import LineRef, known_lines
 from giftcert.domain.order.order import Order
 from giftcert.storage.audit_chain import Link, links_after
 from giftcert.storage.certificates import CertificateRepository, StoredCertificate
-from giftcert.storage.database import Connection, Database
+from giftcert.storage.database import PLAN_FREELY, Connection, Database
 from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.order_lines import LINE, OrderLineRow, line_of
 from giftcert.storage.verification.checks import Check, Violation
@@ -34,11 +34,12 @@ PAGE, ORDER_PAGE, EVENT_PAGE, LINK_PAGE = 1_000, 200, 2_000, 20
 BEGINNING = str(UUID(int=0))
 
 # A page is folded while its snapshot is open.
-_PATIENCE = """
-    SET idle_in_transaction_session_timeout = '5min'; SET statement_timeout = '10min'; SET lock_timeout = '1min'
+_PATIENCE = f"""
+    SET idle_in_transaction_session_timeout = '5min'; SET statement_timeout = '10min'; SET lock_timeout = '1min';
+    {PLAN_FREELY}
 """
 # An event is found on the stream by its certificate and sequence, one without a certificate by its own id and 0.
-_TABLES = """
+TABLES = """
     CREATE TEMPORARY TABLE stream_events (subject uuid NOT NULL, sequence integer NOT NULL, digest bytea NOT NULL);
     CREATE TEMPORARY TABLE waiting_events (event_id uuid PRIMARY KEY);
     CREATE TEMPORARY TABLE unlinked_before (event_id uuid NOT NULL);
@@ -46,7 +47,7 @@ _TABLES = """
     CREATE TEMPORARY TABLE open_runs (certificate_id uuid NOT NULL);
     CREATE TEMPORARY TABLE sampled (certificate_id uuid PRIMARY KEY);
 """
-_INDEX = """
+INDEX = """
     CREATE INDEX ON stream_events (subject, sequence);
     ANALYZE stream_events;
     CREATE INDEX ON linked_events (event_id);
@@ -249,7 +250,7 @@ class Session:
 
     async def index(self) -> None:
         """Say that all is taken in and will be asked for."""
-        await self._connection.execute(_INDEX, timeout=QUERY_SECONDS)
+        await self._connection.execute(INDEX, timeout=QUERY_SECONDS)
 
     async def count_certificates(self) -> int:
         """Return how many certificates there are to look at."""
@@ -348,7 +349,7 @@ async def verification_session(database: Database, *, sampled: bool) -> AsyncIte
     async with database.connection() as connection:
         try:
             await connection.execute(_PATIENCE)
-            await connection.execute(_TABLES)
+            await connection.execute(TABLES)
             yield Session(connection, sampled=sampled)
         finally:
             await connection.close()

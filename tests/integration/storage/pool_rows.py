@@ -56,7 +56,7 @@ class Tables(Statements):
     @asynccontextmanager
     async def claims(self) -> AsyncIterator[ClaimRepository]:
         """Claims as the API makes them."""
-        async with Database(self.url, index_plans=True) as database:
+        async with Database(self.url) as database:
             yield ClaimRepository(database)
 
     async def until(self, condition: str) -> None:
