@@ -31,10 +31,12 @@ from giftcert.storage.pool import PoolCount, PoolRepository
 from giftcert.storage.pool_changes import PoolChangeRepository
 from giftcert.storage.product_snapshots import record_next
 from giftcert.storage.products import ProductRepository
+from giftcert.storage.quarantine import QuarantineRepository
 from giftcert.storage.reservations import ReservationRepository
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.workflow_starts import Reconciliation, send_wakes
 from giftcert.verification.alerts import report
+from giftcert.verification.pace import BESIDE_SALES
 from giftcert.verification.verify import Sources, verify
 
 RESERVATIONS_AT_ONCE = 500
@@ -149,13 +151,15 @@ class MaintenanceActivities:
     async def drop_days(self) -> int:
         """Drop days of unmatched payments and of originals beyond their horizon; return how many days went.
 
-        Old guesses at numbers go with them. Where a table is too busy Temporal tries again.
+        Old guesses at numbers go with them, and what quarantined records held that were closed so long ago. Where a
+        table is too busy Temporal tries again.
         """
         now = self.clock()
         payments_kept = now.date() - self.settings.payment_horizon
         originals_kept = now.date() - self.settings.inbox_retention
         async with self.database.transaction() as connection:
             await GuessRepository(connection).forget(now - self.settings.guess_policy.remembered)
+            await QuarantineRepository(connection).empty_closed(now - self.settings.inbox_retention)
             payments = await drop_before(connection, "unmatched_payments", payments_kept)
             originals = await drop_before(connection, "inbox", originals_kept)
         return len(payments) + len(originals)
@@ -206,6 +210,7 @@ class MaintenanceActivities:
             settings=self.settings,
             keyring=keyring_of(self.settings),
             runs=CertificateRuns(self.client),
+            rest=BESIDE_SALES,
         )
         findings = await verify(sources, activity.heartbeat, what.sample)
         whole = what.sample is None

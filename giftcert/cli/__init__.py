@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "bi": ("bi", "Figures out of the topics: a file of DuckDB, Parquet, a report."),
     "keys": ("keys", "The keys that seal CVCs and sign tokens."),
     "codec": ("codec", "Encrypted payloads in Temporal's histories."),
+    "archive": ("archive", "Events of past months as files of Parquet."),
+    "erasure": ("erasure", "What is stored of a client, and its erasure."),
     "config": ("config", "Show every setting with its value."),
     "migrate": ("setup", "Bring the tables to the newest revision."),
     "setup": ("setup", "Make topics, namespace, search attributes, schedules and products."),

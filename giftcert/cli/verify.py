@@ -27,6 +27,7 @@ from giftcert.storage.events import EventRepository
 from giftcert.temporal.client import connect
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.verification import repair as repairs
+from giftcert.verification.pace import BESIDE_SALES
 from giftcert.verification.verify import Sources
 from giftcert.verification.verify import verify as look
 from giftcert.verification.violations import INVARIANTS, UNITS, Findings
@@ -41,6 +42,9 @@ async def verify(
     sample: Annotated[int | None, typer.Option(min=1, help="Look at so many certificates only")] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Set off again what got lost on its way, and look once more")
+    ] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Do not rest in between: twice as fast, and sales beside it slower")
     ] = False,
     by: By = None,
     as_json: AsJson = False,
@@ -57,7 +61,11 @@ async def verify(
         with reaching_temporal(settings):
             client = await connect(settings)
         sources = Sources(
-            database=database, settings=settings, keyring=keyring_of(settings), runs=CertificateRuns(client)
+            database=database,
+            settings=settings,
+            keyring=keyring_of(settings),
+            runs=CertificateRuns(client),
+            rest=0 if fast else BESIDE_SALES,
         )
         done: list[str] = []
         await check_kafka(settings)

@@ -34,7 +34,7 @@ _ROWS = """
         FROM quarantine, unnest(ARRAY[record_key, record_value]) AS sealed WHERE sealed IS NOT NULL GROUP BY 1
     ) AS of_tables GROUP BY key
 """
-_ORIGINALS = "SELECT substring(original FROM 2 FOR 4), count(*) FROM inbox GROUP BY 1"
+_ORIGINALS = "SELECT substring(original FROM 2 FOR 4), count(*) FROM inbox WHERE original <> '' GROUP BY 1"
 # Counted last: a workflow holds what was found in a row.
 _RUNS = """
     SELECT substring(int8send(run_key) FROM 5), count(*) FROM certificates WHERE run_key IS NOT NULL GROUP BY 1

@@ -65,6 +65,11 @@ _SHOW = f"""
 """
 _LOCK = f"{_ONE} WHERE quarantine_id = $1 AND closed_at IS NULL FOR NO KEY UPDATE"
 
+_EMPTY = """
+    UPDATE quarantine SET record_key = NULL, record_value = NULL
+    WHERE closed_at < $1 AND (record_key IS NOT NULL OR record_value IS NOT NULL)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedThings:
@@ -202,6 +207,10 @@ class QuarantineRepository(Repository):
         """Remember that the record was applied, or that somebody gave it up: it holds nothing back any more."""
         statement = "UPDATE quarantine SET closed_at = $3, closed_how = $2 WHERE quarantine_id = $1"
         await self._execute(statement, quarantine_id, how, at)
+
+    async def empty_closed(self, before: datetime) -> int:
+        """Erase the content of records that were closed before then: nobody replays them; return of how many."""
+        return await self._execute(_EMPTY, before)
 
     async def restate(self, quarantine_id: int, reason: str, detail: str) -> None:
         """Say why the record still cannot be applied."""

@@ -7,6 +7,7 @@ from giftcert.security.keyring import Keyring
 from giftcert.storage.audit_chain import BEGINNING, Link, event_mac, seal_of
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import RecordedEvent, Session
+from giftcert.verification.pace import Pace
 from giftcert.verification.violations import Findings
 
 EVENT_CHANGED = Rule(10, "changed")
@@ -26,6 +27,7 @@ class ChainCheck:
     session: Session
     keyring: Keyring
     findings: Findings
+    pace: Pace
     is_read: bool = False
 
     async def read(self) -> int:
@@ -35,6 +37,7 @@ class ChainCheck:
             for link in page:
                 self._check(link, number, seal)
                 number, seal = link.number, link.seal
+                await self.pace.pause()
             await self.session.add_linked(page)
         self.is_read = True
         return number

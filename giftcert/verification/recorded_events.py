@@ -1,6 +1,5 @@
 """Invariants 2, 3, 5, 6 and 8 of recorded events: in sequence, as the stream has them, and as the domain folds them."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,11 +17,10 @@ from giftcert.domain.certificate.state import FOR_SALE, CertificateState, Status
 from giftcert.storage.verification.checks import Rule, Violation
 from giftcert.storage.verification.session import CertificateRow, RecordedEvent, Session
 from giftcert.verification.audit_chain import ChainCheck
+from giftcert.verification.pace import Pace
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.violations import Findings
 
-EVENTS_A_BREATH = 100
-"""Folded without a pause; a worker has other things to do besides."""
 LONGEST_TRANSACTION = timedelta(minutes=1)
 """What was recorded longer ago than this is committed or never will be."""
 HELD_TWICE = Rule(2, "heldTwice")
@@ -67,6 +65,7 @@ async def look_at_certificates(
     secrets: SecretWatch,
     chain: ChainCheck,
     findings: Findings,
+    pace: Pace,
 ) -> None:
     """Follow the events of each in sequence, and look for secrets in them."""
     folds = {row.certificate_id: FoldCheck(row) for row in page}
@@ -78,8 +77,7 @@ async def look_at_certificates(
         about = f"the {stored.event_type} of sequence {stored.sequence}"
         secrets.look_for_cvc(stored.payload, certificate_id, about)
         taken += 1
-        if taken % EVENTS_A_BREATH == 0:
-            await asyncio.sleep(0)
+        await pace.pause()
     for fold in folds.values():
         findings.add_all(fold.end())
     findings.check(len(page), 2, 3, 4, 5)

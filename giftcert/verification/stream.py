@@ -21,6 +21,7 @@ from giftcert.kafka_connection import librdkafka_options
 from giftcert.settings import Settings
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import Session, StreamRow
+from giftcert.verification.pace import Pace
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.violations import Findings
 
@@ -137,18 +138,24 @@ class StreamIndex:
     session: Session
     secrets: SecretWatch
     findings: Findings
+    pace: Pace
     wanted: Collection[str] | None
     progress: Callable[[int, int], None]
     done: int = 0
 
     async def take(self, records: Sequence[ConsumerRecord], total: int) -> None:
         """Take in what each record says of whom, and what in it could be a secret."""
-        rows = [row for record in records if (row := self._row(record))]
+        rows = []
+        for record in records:
+            if row := self._row(record):
+                rows.append(row)
+            await self.pace.pause()
         await self.session.add_published(rows)
         await self.secrets.flush()
         self.findings.check(len(records), 7)
         self.done += len(records)
         self.progress(self.done, total)
+        await self.pace.pause()
 
     def _row(self, record: ConsumerRecord) -> StreamRow | None:
         place = f"{record.topic}-{record.partition}"

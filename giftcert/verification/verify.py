@@ -31,6 +31,7 @@ from giftcert.storage.verification.session import (
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.verification.audit_chain import ChainCheck
 from giftcert.verification.order_checks import order_unreadable, violations
+from giftcert.verification.pace import Pace
 from giftcert.verification.recorded_events import Cutoff, look_at_certificates, look_at_event
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.stream import StreamIndex, look_at_topic, read_stream
@@ -47,12 +48,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the truth lies: database, stream, workflows; and the keyring, by which secrets are known."""
+    """Where the truth lies: database, stream, workflows; and the keyring, by which secrets are known.
+
+    ``rest`` is how long to rest, in proportion to the work.
+    """
 
     database: Database
     settings: Settings
     keyring: Keyring
     runs: CertificateRuns
+    rest: float = 0.0
 
 
 async def verify(sources: Sources, progress: Progress, sample: int | None = None) -> Findings:
@@ -75,8 +80,9 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
     async with verification_session(sources.database, sampled=sample is not None) as session:
         seals = Seals(sources.database, sources.keyring)
         secrets = SecretWatch(session, seals, findings, await session.number_lengths())
-        chain = ChainCheck(session, sources.keyring, findings)
-        verification = _Verification(session, sources, progress, policy, secrets, chain, findings)
+        pace = Pace(sources.rest)
+        chain = ChainCheck(session, sources.keyring, findings, pace)
+        verification = _Verification(session, sources, progress, policy, secrets, chain, findings, pace)
         await verification.run(sample)
     return findings
 
@@ -90,6 +96,7 @@ class _Verification:
     secrets: SecretWatch
     chain: ChainCheck
     findings: Findings
+    pace: Pace
     cutoff: Cutoff = field(init=False)
 
     async def run(self, sample: int | None) -> None:
@@ -113,6 +120,7 @@ class _Verification:
             session=self.session,
             secrets=self.secrets,
             findings=self.findings,
+            pace=self.pace,
             wanted=None if wanted is None else set(wanted),
             progress=lambda done, total: self.progress("stream", done, total),
         )
@@ -140,7 +148,9 @@ class _Verification:
         inbox_since = self.cutoff.read_until - self.sources.settings.inbox_retention + timedelta(days=1)
 
         async def look(page: Sequence[CertificateRow]) -> None:
-            await look_at_certificates(session, page, self.cutoff, self.secrets, self.chain, self.findings)
+            await look_at_certificates(
+                session, page, self.cutoff, self.secrets, self.chain, self.findings, self.pace
+            )
             ids = [row.certificate_id for row in page]
             await self.secrets.look_at(STATES, ids, but_ids=True)
             for check in checks.OF_PAGE:
@@ -181,6 +191,7 @@ class _Verification:
             return
         self.findings.check(len(stored.lines), 9)
         self.findings.add_all(violations(stored, self.policy, self.cutoff.read_until))
+        await self.pace.pause()
 
     async def _look_at_rest(self, *, is_sample: bool) -> None:
         """Look at all that belongs to no certificate and came since what was read of the stream; and at counts."""
@@ -239,6 +250,7 @@ class _Verification:
         found, count = await self.session.ask(check, *parameters)
         self.findings.add_all(found)
         self.findings.add_uncounted(check.invariant, count - len(found))
+        await self.pace.pause()
 
     async def _page_by_page(
         self,
@@ -260,3 +272,4 @@ class _Verification:
                 await self.secrets.flush()
             after, done = id_of(page[-1]), done + len(page)
             self.progress(what, done, max(done, total))
+            await self.pace.pause()

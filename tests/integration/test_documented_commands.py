@@ -21,6 +21,8 @@ RUN_HERE = ("README.md", "docs/one-event.md", "docs/integration/README.md")
 RUN_ELSEWHERE = {
     "make demo ": "tests/e2e/test_demo.py",  # the first block of the README
     "giftcert refunds resolve ": "tests/integration/command_line/test_support_guide.py",
+    "giftcert erasure run ": "tests/integration/command_line/test_erasing_and_archiving.py",
+    "giftcert archive write ": "tests/integration/command_line/test_erasing_and_archiving.py",
     "giftcert bi load": "tests/e2e/test_demo.py",
     "mvn -q -f docs/integration/kafka-connect": "tests/integration/bi/test_topic_reader.py",
     "docker build -f deploy/Dockerfile ": "tests/image/__main__.py",

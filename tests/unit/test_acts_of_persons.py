@@ -25,6 +25,7 @@ COMMAND_ACTS = {
     "verify",  # with --repair
     "keys rotate",
     "keys destroy",
+    "erasure run",
 }
 NO_ACTS = {
     *("up", "demo", "api", "codec serve", "worker", "ingest", "dispatch", "migrate", "setup"),
@@ -32,6 +33,9 @@ NO_ACTS = {
     *("token", "addresses", "keys init", "codec keys", "config"),  # no database is there, or need be
     *(
         "status",
+        "archive write",
+        "archive check",
+        "erasure report",
         "bi load",
         "bi report",
         "pool status",

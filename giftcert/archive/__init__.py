@@ -1,0 +1,1 @@
+"""Archive of events: a Parquet file for each month, compared with the audit chain, the stream and the database."""
