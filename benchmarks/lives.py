@@ -25,7 +25,9 @@ from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
 
 DAYS = 88
-"""Over so many days the lives are spread: the inbox has a partition for each."""
+"""Over so many days lives are spread, if nothing else is said."""
+INBOX_DAYS = 90
+"""So long originals are kept: the inbox has a partition for each day."""
 WORTH = 500_000
 
 
@@ -143,11 +145,12 @@ def _payment(model: Model, event_type: str, **given: str) -> dict[str, Any]:
 _PAIRS = (("$1", "lived.id"), ("$2", "lived.order_id"), ("$3", "lived.reservation_id"))
 
 
-def _like_model(row: str) -> str:
+def _like_model(row: str, *, in_binary: bool = False) -> str:
     text = f"{row}::text"
     for old, new in _PAIRS:
         text = f"replace({text}, {old}::text, {new})"
-        text = f"replace({text}, encode({old}::text::bytea, 'hex'), encode({new}::bytea, 'hex'))"
+        if in_binary:
+            text = f"replace({text}, encode({old}::text::bytea, 'hex'), encode({new}::bytea, 'hex'))"
     return f"{text}::jsonb"
 
 
@@ -156,6 +159,8 @@ _OWN = {
     "disclosures": "jsonb_build_object('disclosed_at', lived.at)",
     "inbox": """jsonb_build_object('record_offset', lived.n, 'received_on', lived.at::date, 'received_at', lived.at)""",
 }
+# Originals that would have been dropped by now are not written.
+_KEPT = {"inbox": f"lived.at > now() - interval '{INBOX_DAYS} days'"}
 _WHOSE = {
     "reservations": "reservation_id = $3::text::uuid",
     "orders": "order_id = $2",
@@ -187,15 +192,16 @@ _LIVED = """
 """
 
 
-async def write_lives(connection: Connection, lives: Sequence[tuple[Model, int]]) -> None:
-    """Let so many certificates of the pool have lived each life."""
+async def write_lives(connection: Connection, lives: Sequence[tuple[Model, int]], days: int = DAYS) -> None:
+    """Let so many certificates of the pool have lived each life, within so many days."""
+    await connection.execute("SET session_replication_role = replica")  # what copies refer to is there
     await connection.execute(
         "CREATE TEMPORARY TABLE lived (id text, n bigint, order_id text, reservation_id text, at timestamptz)"
     )
     taken = 0
     for model, quantity in lives:
         await connection.execute("TRUNCATE lived")
-        await connection.execute(_LIVED, taken, quantity, DAYS)
+        await connection.execute(_LIVED, taken, quantity, days)
         ids = (model.certificate_id, model.order_id, model.reservation_id)
         for table in _WHOSE:
             await connection.execute(_copies(table), *ids)
@@ -209,19 +215,19 @@ async def write_lives(connection: Connection, lives: Sequence[tuple[Model, int]]
 
 
 def _copies(table: str) -> str:
-    row = _like_model("to_jsonb(model)") + " || " + _OWN.get(table, "'{}'")
+    row = _like_model("to_jsonb(model)", in_binary=table == "orders") + " || " + _OWN.get(table, "'{}'")
     return f"""
         INSERT INTO {table} OVERRIDING USER VALUE
         SELECT copy.* FROM lived, {table} AS model, jsonb_populate_record(NULL::{table}, {row}) AS copy
-        WHERE model.{_WHOSE[table]}
+        WHERE model.{_WHOSE[table]} AND {_KEPT.get(table, "true")}
     """  # noqa: S608 - made of constants
 
 
 async def make_inbox_days(connection: Connection) -> None:
     """Make the partitions that ingest makes day by day."""
     today = datetime.now(UTC).date()
-    first = today.fromordinal(today.toordinal() - DAYS - 2)
-    await make_days(connection, "inbox", first, DAYS + 4)
+    first = today.fromordinal(today.toordinal() - INBOX_DAYS)
+    await make_days(connection, "inbox", first, INBOX_DAYS + 2)
 
 
 _STORED = f"SELECT {EVENT} FROM events AS e ORDER BY certificate_id, sequence"  # noqa: S608 - made of constants

@@ -96,13 +96,13 @@ def cpu_seconds(stack: Stack) -> dict[str, float]:
     spent: dict[str, float] = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if part := _part(process, stack):
+            if part := part_of(process, stack):
                 times = process.cpu_times()
                 spent[part] = spent.get(part, 0.0) + times.user + times.system
     return spent
 
 
-def _part(process: psutil.Process, stack: Stack) -> str | None:
+def part_of(process: psutil.Process, stack: Stack) -> str | None:
     """Return which part of the stack a process belongs to: its own command line says it, or that of an ancestor."""
     family = [process, *process.parents()]
     for nth, one in enumerate(family):
