@@ -19,6 +19,7 @@ from giftcert.health import POSTGRESQL, TEMPORAL, Health, Probe, probing
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.details import wording_of
 from giftcert.logs import configure_logging
+from giftcert.requirements.watch import of_database, of_temporal, watching
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.database import Database
@@ -81,7 +82,10 @@ async def running(settings: Settings, health: Health | None = None) -> AsyncIter
     async with Database.of(settings, "giftcert-worker") as database, AsyncExitStack() as stack:
         client = await connect(settings)
         servers = {POSTGRESQL: Probe(database.answer), TEMPORAL: Probe(partial(answer, client))}
-        await stack.enter_async_context(probing(health or Health(), servers))
+        health = health or Health()
+        needs = of_database(database) | of_temporal(client, settings)
+        await stack.enter_async_context(probing(health, servers))
+        await stack.enter_async_context(watching(health, needs))
         for worker in make_workers(client, database, settings):
             await stack.enter_async_context(worker)
         if settings.worker_promotes:

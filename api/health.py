@@ -93,7 +93,9 @@ async def is_ready(request: Request, response: Response) -> PartStatus:
     parts = {part: "ok" if is_there else "away" for part, is_there in answers.items()}
     reasons = dict(services.health.readiness().reasons)
     if not database:
-        reasons[POSTGRESQL] = f"it does not answer within {ANSWER_SECONDS} s"
+        reasons[POSTGRESQL] = (
+            f"it does not answer within {ANSWER_SECONDS} s"  # whatever else is not known of it
+        )
     response.status_code = 503 if reasons else 200
     status: Literal["ready", "notReady"] = "notReady" if reasons else "ready"
     return PartStatus(status=status, parts={**parts, "kafka": "not needed here"}, reasons=reasons)

@@ -19,6 +19,7 @@ from giftcert.domain.certificate.messages import Request
 from giftcert.health import Health
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.requests import AnswerOf, Outcome
+from giftcert.requirements.watch import of_database, watching
 from giftcert.security.keys import keyring_of, token_verifier_of
 from giftcert.settings import Settings
 from giftcert.storage.certificates import LoadedCertificate
@@ -101,7 +102,8 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
         ]
         services.health.ready()
         try:
-            yield services
+            async with watching(services.health, of_database(database)):
+                yield services
         finally:
             for task in tasks:
                 task.cancel()

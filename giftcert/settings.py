@@ -318,6 +318,18 @@ class Settings(BaseSettings):
     verification_patience: Duration = Field(
         5 * _MINUTE, description="What waits longer to be published or signalled breaks an invariant"
     )
+    overdue_after: Duration = Field(
+        2 * _MINUTE,
+        ge=timedelta(seconds=1),
+        description="What waits longer to be decided, looked at, published or taken by a worker is "
+        "alert.workOverdue",
+    )
+    refund_overdue_after: Duration = Field(
+        3 * _DAY, ge=timedelta(seconds=1), description="The same for refunds that wait for a person"
+    )
+    overdue_alert_every: Duration = Field(
+        _HOUR, ge=timedelta(seconds=1), description="How often that alert is sent again while it lasts"
+    )
     snapshot_every: Duration = Field(
         _HOUR,
         ge=timedelta(seconds=1),

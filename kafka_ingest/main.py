@@ -6,9 +6,13 @@ from functools import partial
 
 import structlog
 
+from giftcert import overdue_work
 from giftcert.clock import Clock, utc_now
 from giftcert.health import KAFKA, POSTGRESQL, TEMPORAL, Health, Probe, probing
 from giftcert.kafka_connection import connection_options, kafka_probe
+from giftcert.overdue_work import OverdueWatch
+from giftcert.requirements.topics import input_topics
+from giftcert.requirements.watch import of_database, of_topics, watching
 from giftcert.security.keyring import Keyring
 from giftcert.security.keys import keyring_of
 from giftcert.settings import Settings
@@ -64,6 +68,8 @@ async def _run(
     sweep = Sweeper(database, send, runs, outages, settings.channels[0], clock)
     stuck = StuckWatch(database, settings, runs, health, clock)
 
+    overdue = OverdueWatch(database, temporal, settings, clock)
+
     def hand_over(committed: Committed) -> None:
         signaller.take(committed.wakes)
         if committed.recheck:
@@ -75,13 +81,20 @@ async def _run(
         TEMPORAL: Probe(partial(answer, temporal)),
         KAFKA: kafka_probe(settings),
     }
-    async with probing(health, servers), signaller.running(), asyncio.TaskGroup() as tasks:
+    needs = of_database(database) | of_topics(settings, *input_topics(settings))
+    async with (
+        probing(health, servers),
+        watching(health, needs),
+        signaller.running(),
+        asyncio.TaskGroup() as tasks,
+    ):
         tasks.create_task(outages.watch())
         tasks.create_task(outages.repeat(DAYS, partial(make_days_ahead, database, clock)))
         tasks.create_task(outages.repeat(sweeper.PART, sweep.work))
         tasks.create_task(outages.repeat(figures.PART, Figures(database, settings, clock).work))
         tasks.create_task(outages.repeat(stuck_watch.PART, stuck.work))
         tasks.create_task(outages.repeat(late_match.PART, rechecks.work))
+        tasks.create_task(outages.repeat(overdue_work.PART, overdue.work))
         tasks.create_task(consume(settings, BatchWriter(database, rules, clock), outages, hand_over))
 
 

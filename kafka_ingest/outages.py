@@ -8,7 +8,7 @@ from typing import ClassVar, NoReturn
 
 from prometheus_client import Counter
 
-from giftcert import outage_report
+from giftcert import outage_report, overdue_work
 from giftcert.contracts.notices import FailureReason, ProcessingFailed
 from giftcert.health import LONGEST_SILENCE
 from giftcert.outage_report import OutageReport
@@ -32,6 +32,7 @@ _REASONS = {
     "marking of signals": FailureReason.SIGNAL_MARKING_FAILS,
     "sweep": FailureReason.SWEEP_FAILS,
     "late-match recheck": FailureReason.RECHECK_FAILS,
+    overdue_work.PART: FailureReason.WATCH_FAILS,
     "watermarks": FailureReason.WATERMARKS_FAIL,
     "days of payments and originals": FailureReason.DAYS_FAIL,
 }

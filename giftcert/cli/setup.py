@@ -1,7 +1,8 @@
 """``giftcert migrate`` and ``giftcert setup``: tables, products, topics, namespace, search attributes, schedules."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Annotated, Any
 
 import typer
 from confluent_kafka import KafkaError, KafkaException
@@ -26,12 +27,18 @@ from giftcert.cli.connections import (
     reaching_temporal,
 )
 from giftcert.cli.event_loop import to_its_end
-from giftcert.cli.output import AsJson, say
+from giftcert.cli.output import AsJson, say, table
 from giftcert.cli.pool import fill_empty_pool
 from giftcert.cli.services import check_keyring
+from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import check_external, running_addresses, with_running_stack
+from giftcert.health import POSTGRESQL
 from giftcert.kafka_connection import librdkafka_options
 from giftcert.product_file import read_products
+from giftcert.requirements.database import check_database_objects
+from giftcert.requirements.finding import Finding, Maker
+from giftcert.requirements.temporal import check_temporal_objects
+from giftcert.requirements.topics import STREAM_CONFIGURATION, find_topics, input_topics, stream_topic
 from giftcert.settings import Settings, load_settings
 from giftcert.storage.migrate import migrate as upgrade
 from giftcert.storage.products import ProductRepository
@@ -39,7 +46,7 @@ from giftcert.temporal.client import connect
 from giftcert.temporal.deployment import make_current
 from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.schedules import ensure_schedules
-from giftcert.verification.stream import STREAM_CONFIGURATION, stream_deviations
+from giftcert.verification.stream import stream_deviations
 
 app = typer.Typer()
 _ANSWER_SECONDS = 10
@@ -54,12 +61,40 @@ def migrate(as_json: AsJson = False) -> None:
 
 @app.command()
 @to_its_end
-async def setup(as_json: AsJson = False) -> None:
-    """Make topics, namespace, search attributes, schedules and products; may be repeated."""
+async def setup(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Make nothing: name all that is needed and not there, and whose it is"),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Make topics, namespace, search attributes, schedules and products; may be repeated.
+
+    With --check it makes nothing, and exits with 1 where something is not as it is needed.
+    """
     settings = with_running_stack(load_settings())
     await check_external(settings)  # clients of Kafka take long to give up
+    if check:
+        found = await findings(settings)
+        say(_as_data(found), _as_table(found), as_json=as_json)
+        return 1 if found else 0
     done = await _make_missing(settings, lambda line: typer.echo(line, err=as_json))
-    say({"done": done}, "everything is in place", as_json=as_json)
+    found = await findings(settings)
+    text = f"{_as_table(found)}\n\nsetup has done its part" if found else "everything is in place"
+    say({"done": done, **_as_data(found)}, text, as_json=as_json)
+    return 0
+
+
+def _as_data(found: Sequence[Finding]) -> dict[str, Any]:
+    return {"missing": [payload_of(one) for one in found]}
+
+
+def _as_table(found: Sequence[Finding]) -> str:
+    """Return what is wrong, by whose it is."""
+    if not found:
+        return "everything that is needed is in place"
+    rows = sorted((one.maker.value, one.subject, one.wrong) for one in found)
+    return table(("whose", "what", "is wrong"), rows)
 
 
 @app.command(hidden=True)
@@ -86,6 +121,32 @@ def _migrate(settings: Settings) -> None:
         upgrade(settings.database_owner_address)
 
 
+async def findings(settings: Settings) -> list[Finding]:
+    """Compare all that the service needs of its servers."""
+    await asyncio.gather(check_database(settings), check_temporal(settings), check_kafka(settings))
+    topics = [*input_topics(settings), stream_topic(settings)]
+    with reaching_kafka(settings), reaching_temporal(settings):
+        in_kafka, in_temporal, in_database = await asyncio.gather(
+            find_topics(settings, topics),
+            check_temporal_objects(await connect(settings), settings),
+            _of_database(settings),
+        )
+    return [*in_database, *in_kafka, *in_temporal]
+
+
+async def _of_database(settings: Settings) -> list[Finding]:
+    async with connected(settings, "setup") as database, database.connection() as connection:
+        found = await check_database_objects(connection)
+        if any(one.stops for one in found):
+            return found
+        known = await ProductRepository(connection).all()
+    return found + [
+        Finding(POSTGRESQL, f"product {line.id}", "is missing", Maker.SETUP)
+        for line in read_products(settings)
+        if line.id not in known
+    ]
+
+
 async def _make_missing(settings: Settings, report: Callable[[str], None]) -> list[str]:
     """Make what is missing in Kafka, Temporal and PostgreSQL, which needs its tables; return what was done.
 
@@ -96,7 +157,7 @@ async def _make_missing(settings: Settings, report: Callable[[str], None]) -> li
 
     async def made_in(server: str, made: Awaitable[list[str]]) -> list[str]:
         done = await made
-        for line in done or ["everything was there already"]:
+        for line in done or ["nothing was left to make"]:
             report(f"{server}: {line}")
         return done
 

@@ -28,10 +28,12 @@ from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.output import AsJson, fields, say, say_step, stamp, table
 from giftcert.cli.pool import pool_counts, stock
 from giftcert.clock import utc_now
+from giftcert.contracts.notices import OverdueWorkReason
 from giftcert.contracts.payload import payload_of
 from giftcert.embedded.addresses import RunningStack, running_stack, started_stack, with_running_stack
 from giftcert.embedded.guardian import running_parts
 from giftcert.embedded.state_folder import StackError, StateFolder
+from giftcert.overdue_work import Waiting, look
 from giftcert.plurals import counted
 from giftcert.redaction import redact_text
 from giftcert.settings import Settings, load_settings
@@ -40,6 +42,7 @@ from giftcert.storage.outbox import oldest_waiting
 from giftcert.storage.pool import PoolCount
 from giftcert.storage.quarantine import OpenRecords, QuarantineRepository
 from giftcert.storage.refund_cases import OpenCases, RefundCaseRepository
+from giftcert.temporal.client import connect
 from giftcert.verification.alerts import STUCK_LASTS
 from kafka_ingest.lag import consumer_lag
 
@@ -51,6 +54,12 @@ _WAITS = {
     "pendingDetails": "for a person",
     "awaitingCapture": "for a capture",
     "requested": "for the money",
+}
+_OVERDUE = {
+    OverdueWorkReason.PENDING_WORK: "messages about certificates are not decided,",
+    OverdueWorkReason.UNPUBLISHED_EVENT: "events are not on the stream,",
+    OverdueWorkReason.PASSED_DEADLINE: "deadlines of certificates have passed,",
+    OverdueWorkReason.UNDECIDED_REFUND: "refunds are not decided,",
 }
 
 
@@ -79,6 +88,7 @@ class Work:
     """What there is to do and to sell; ``unpublished_since`` is of the event that waits longest for the stream.
 
     ``stuck`` are ids of workflows whose tasks fail again and again, as ingest saw them last.
+    ``overdue``: what waits longer than it may.
     """
 
     unpublished_since: datetime | None
@@ -86,6 +96,7 @@ class Work:
     open_refunds: Sequence[OpenCases]
     quarantine: Sequence[OpenRecords]
     stuck: Sequence[str]
+    overdue: Sequence[Waiting] = ()
 
 
 @app.command()
@@ -105,7 +116,9 @@ async def status(as_json: AsJson = False) -> int:
     is_ready = {one.part: one.state is State.READY for one in parts}
     has_tables = stack is None or stack.is_ready
     lag = await _lag(settings) if is_ready["kafka"] else None
-    work = await _work(settings) if is_ready["postgres"] and has_tables else None
+    work = None
+    if is_ready["postgres"] and has_tables:
+        work = await _work(settings, asks_temporal=is_ready["temporal"])
     say(_data(stack, parts, lag, work), _text(stack, parts, lag, work), as_json=as_json)
     return 0 if all(is_ready.values()) else 1
 
@@ -205,15 +218,19 @@ async def _lag(settings: Settings) -> dict[str, int] | None:
     return None
 
 
-async def _work(settings: Settings) -> Work:
-    async with connected(settings, "status") as database, database.connection() as connection:
-        return Work(
-            await oldest_waiting(connection),
-            await pool_counts(settings),
-            await RefundCaseRepository(connection).counts(),
-            await QuarantineRepository(connection).counts(),
-            await KnownViolationRepository(connection).stuck(utc_now() - STUCK_LASTS),
-        )
+async def _work(settings: Settings, *, asks_temporal: bool) -> Work:
+    client = await connect(settings, lazy=True) if asks_temporal else None
+    async with connected(settings, "status") as database:
+        found = await look(database, client, settings, utc_now())
+        async with database.connection() as connection:
+            return Work(
+                await oldest_waiting(connection),
+                await pool_counts(settings),
+                await RefundCaseRepository(connection).counts(),
+                await QuarantineRepository(connection).counts(),
+                await KnownViolationRepository(connection).stuck(utc_now() - STUCK_LASTS),
+                found.overdue,
+            )
 
 
 def _data(
@@ -230,6 +247,7 @@ def _data(
         "openRefunds": [payload_of(one) for one in work.open_refunds] if work else None,
         "quarantine": [payload_of(one) for one in work.quarantine] if work else None,
         "stuckWorkflows": list(work.stuck) if work else None,
+        "overdue": [payload_of(one) for one in work.overdue] if work else None,
     }
 
 
@@ -276,6 +294,14 @@ def _lines(lag: dict[str, int] | None, work: Work | None) -> Iterator[tuple[str,
     if work.stuck:
         named = ", ".join(work.stuck[:_NAMED]) + (", …" if len(work.stuck) > _NAMED else "")
         yield "stuck", f"{counted(len(work.stuck), 'workflow')} ({named}): see `giftcert deploy status`"
+    overdue = [f"{_overdue(one)} since {_minute(one.since)}" for one in work.overdue]
+    yield from zip(chain(["overdue"], repeat("")), overdue or ["nothing"], strict=False)
+
+
+def _overdue(one: Waiting) -> str:
+    if one.reason is OverdueWorkReason.QUEUE_WITHOUT_WORKER:
+        return f"no worker polls {one.subject}: {counted(one.count or 0, 'task')} waiting"
+    return _OVERDUE[one.reason]
 
 
 def _since(counts: OpenCases | OpenRecords) -> str:

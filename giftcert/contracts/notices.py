@@ -158,6 +158,7 @@ class FailureReason(ExplainedWord):
         "recheckFails",
         "New orders are not looked at again for payments that came at the same instant.",
     )
+    WATCH_FAILS = "watchFails", "Overdue work is not looked for. Look at the log of ingest."
     WATERMARKS_FAIL = (
         "watermarksFail",
         "How far ingest has read is not recorded, so nothing is released on time.",
@@ -284,6 +285,43 @@ class WorkflowStuck:
     web_url: str
 
 
+class OverdueWorkReason(ExplainedWord):
+    """What waits for longer than it may."""
+
+    QUEUE_WITHOUT_WORKER = (
+        "queueWithoutWorker",
+        "Tasks wait on the task queue `subject`, and no worker polls it. Start one of its channel.",
+    )
+    PENDING_WORK = (
+        "pendingWork",
+        "A message about a certificate is stored and not decided. Look at the workers of its channel.",
+    )
+    UNPUBLISHED_EVENT = (
+        "unpublishedEvent",
+        "A committed event is not on the stream yet. Look at dispatch and Kafka.",
+    )
+    PASSED_DEADLINE = (
+        "passedDeadline",
+        "A deadline of a certificate has passed, and nobody has looked at it. Look at the workers.",
+    )
+    UNDECIDED_REFUND = "undecidedRefund", "A refund waits for a person. Support decides it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOverdue:
+    """Work waits for longer than its bound; sent again every hour while it lasts, and once more when it is over.
+
+    Operations look at what `reason` names. Nothing is lost: it goes on when whoever does the work is back.
+    """
+
+    type: ClassVar[str] = "alert.workOverdue"
+    reason: OverdueWorkReason
+    subject: str | None
+    count: int | None
+    since: datetime | None
+    over: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvariantViolated:
     """What must always be true is not; reported once while that lasts.
@@ -307,6 +345,7 @@ InputNotice: TypeAlias = (
     | ProcessingFailed
     | OrderTooLarge
     | DisclosureUnusual
+    | WorkOverdue
 )
 Notice: TypeAlias = ProductNotice | InputNotice | InvariantViolated | WorkflowStuck
 # An event of the domain may be published without its certificate: money for a line whose certificate is unknown.

@@ -9,6 +9,8 @@ from giftcert.dispatch.producer import StreamProducer
 from giftcert.dispatch.publisher import DispatchOutages, ShardPublisher
 from giftcert.health import KAFKA, POSTGRESQL, Probe, probing
 from giftcert.kafka_connection import connection_options, kafka_probe
+from giftcert.requirements.topics import stream_topic
+from giftcert.requirements.watch import of_database, of_topics, watching
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
@@ -33,7 +35,8 @@ async def serve(settings: Settings) -> None:
         ]
         _log.info("dispatch runs", topic=settings.topic_stream, publishers=PUBLISHERS)
         servers = {POSTGRESQL: Probe(database.answer), KAFKA: kafka_probe(settings)}
-        async with probing(health, servers):
+        needs = of_database(database) | of_topics(settings, stream_topic(settings))
+        async with probing(health, servers), watching(health, needs):
             await _run(poller, publishers)
 
 

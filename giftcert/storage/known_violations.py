@@ -7,7 +7,8 @@ from giftcert.storage.repository import Repository
 
 _SEEN_AGAIN = "UPDATE known_violations SET last_seen = $2 WHERE violation = ANY($1) RETURNING violation"
 _NOTE = "INSERT INTO known_violations (violation, last_seen) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_FORGET = "DELETE FROM known_violations WHERE last_seen < $1"
+# Overdue work is forgotten by who watches it.
+_FORGET = "DELETE FROM known_violations WHERE last_seen < $1 AND NOT starts_with(violation, 'workOverdue ')"
 _FORGET_STUCK = "DELETE FROM known_violations WHERE last_seen < $1 AND starts_with(violation, $2)"
 _STUCK = (
     "SELECT violation FROM known_violations WHERE last_seen >= $1 AND starts_with(violation, $2) ORDER BY 1"

@@ -10,14 +10,11 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # it exports them without saying so
-    AdminClient,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
 
 from giftcert.contracts.stream import StoredEvent, decode_event, digest_of
 from giftcert.kafka_connection import librdkafka_options
+from giftcert.requirements.topics import STREAM_CONFIGURATION, configuration_of, deviations
 from giftcert.settings import Settings
 from giftcert.storage.verification.checks import Rule
 from giftcert.storage.verification.session import Session, StreamRow
@@ -25,8 +22,6 @@ from giftcert.verification.pace import Pace
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.violations import Findings
 
-STREAM_CONFIGURATION = {"cleanup.policy": "delete", "retention.ms": "-1"}
-"""BI grows by reading the stream from its beginning, so it is kept for ever."""
 STREAM_FORGETS = Rule(5, "streamForgets", "topic")
 NO_EVENT = Rule(6, "noEvent", "event")
 AT_ONCE = 4_000
@@ -49,14 +44,7 @@ def stream_deviations(admin: AdminClient, stream: str) -> dict[str, str]:
     Raises:
         KafkaException: Kafka does not answer, or has no such topic.
     """
-    resource = ConfigResource(ResourceType.TOPIC, stream)
-    answer = admin.describe_configs([resource], request_timeout=_ANSWER_SECONDS)
-    values = next(iter(answer.values())).result()
-    return {
-        name: values[name].value
-        for name, wanted in STREAM_CONFIGURATION.items()
-        if values[name].value != wanted
-    }
+    return deviations(configuration_of(admin, stream), STREAM_CONFIGURATION)
 
 
 async def look_at_topic(settings: Settings, findings: Findings) -> None:

@@ -248,5 +248,5 @@ async def test_the_api_starts_and_says_503_while_the_database_is_away(settings: 
     assert int(reply.headers["retry-after"]) > 0
     assert ready.status_code == 503
     assert ready.json()["parts"] == {"database": "away", "temporal": "away", "kafka": "not needed here"}
-    assert ready.json()["reasons"] == {"PostgreSQL": "it does not answer within 1 s"}
+    assert "it does not answer within 1 s" in ready.json()["reasons"]["PostgreSQL"]
     assert alive.status_code == 200

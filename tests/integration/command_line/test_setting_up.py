@@ -8,7 +8,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from command_runs import RunCommand
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined] # exported all the same
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # exported all the same
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from temporalio.client import Client
 
 from giftcert.cli.demo import sells_for_demo
@@ -19,6 +26,7 @@ from tests.shared_servers import as_owner
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
+INPUTS = ("orders", "payments", "clients")
 REPEATS = 6
 RECONCILIATIONS = ("reconciliation", "reconciliation-of-a-sample")
 
@@ -32,7 +40,49 @@ def addresses(fresh_database_url: str, kafka: str, temporal_address: str) -> dic
         "temporal_address": temporal_address,
         "temporal_namespace": f"test-{name}",
         "topic_stream": f"Stream-{name}",
+        **{f"topic_{one}": f"{one}-{name}" for one in INPUTS},
     }
+
+
+def test_what_is_missing_is_named_with_whose_it_is_until_nothing_is(
+    giftcert: RunCommand, addresses: dict[str, str]
+) -> None:
+    before = giftcert("setup", "--check", "--json", **addresses)
+    missing = {one["subject"]: one["maker"] for one in json.loads(before.stdout)["missing"]}
+    assert before.returncode == 1
+    assert missing == {
+        f"topic {addresses['topic_orders']}": "Orders",
+        f"topic {addresses['topic_payments']}": "Payments",
+        f"topic {addresses['topic_clients']}": "CRM",
+        f"topic {addresses['topic_stream']}": "giftcert setup",
+        f"namespace {addresses['temporal_namespace']}": "giftcert setup",
+        **{f"product {one}": "giftcert setup" for one in ("GC-1000", "GC-3000", "GC-5000", "GC-OPEN")},
+    }
+    made = giftcert("setup", **addresses)
+    assert made.returncode == 0
+    assert "everything is in place" not in made.stdout, "others have not made theirs"
+    assert made.stdout.splitlines()[-1] == "setup has done its part"
+
+    kafka = AdminClient({"bootstrap.servers": addresses["kafka_bootstrap_servers"]})
+    topics = [
+        NewTopic(addresses["topic_orders"], 4),
+        NewTopic(addresses["topic_payments"], 2),
+        NewTopic(addresses["topic_clients"], 1, config={"retention.ms": "3600000"}),
+    ]
+    for one in kafka.create_topics(topics).values():
+        one.result()
+    lines = giftcert("setup", "--check", **addresses).stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["CRM", "Payments"]
+    assert "keeps records for 1:00:00, less than 7 days" in lines[1]
+    assert f"has 2 partitions, and {addresses['topic_orders']} has 4" in lines[2]
+
+    mended = {
+        **addresses,
+        "topic_payments": addresses["topic_orders"],
+        "topic_clients": addresses["topic_orders"],
+    }
+    after = giftcert("setup", "--check", **mended)
+    assert (after.returncode, after.stdout) == (0, "everything that is needed is in place\n")
 
 
 def test_setup_makes_what_is_missing_and_nothing_twice(
@@ -60,7 +110,7 @@ def test_topics_of_others_are_not_made_where_kafka_is_not_ours(
     giftcert: RunCommand, addresses: dict[str, str]
 ) -> None:
     done = json.loads(giftcert("setup", "--json", **addresses).stdout)["done"]
-    assert not [line for line in done if "All_" in line]
+    assert not [line for line in done if addresses["topic_orders"] in line]
 
 
 def test_setup_says_what_it_has_come_to_while_it_goes_on(
@@ -68,11 +118,11 @@ def test_setup_says_what_it_has_come_to_while_it_goes_on(
 ) -> None:
     lines = giftcert("setup", **addresses).stdout.splitlines()
     assert lines[0] == "PostgreSQL, Temporal and Kafka answer"
-    assert {line.partition(":")[0] for line in lines[1:-1]} == {"PostgreSQL", "Temporal", "Kafka"}
-    assert lines[-1] == "everything is in place"
+    assert {line.partition(":")[0] for line in lines if ": " in line} == {"PostgreSQL", "Temporal", "Kafka"}
+    assert lines[-1] == "setup has done its part"
     done = giftcert("setup", "--json", **addresses)
-    assert json.loads(done.stdout) == {"done": []}
-    assert "Kafka: everything was there already\n" in done.stderr
+    assert json.loads(done.stdout)["done"] == []
+    assert "Kafka: nothing was left to make\n" in done.stderr
 
 
 async def test_the_stream_is_kept_for_ever_even_if_somebody_changed_it(

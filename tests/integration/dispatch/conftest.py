@@ -22,8 +22,8 @@ async def database(fresh_database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def new_topic(bootstrap: str) -> str:
-    topic = f"stream-{uuid4().hex[:12]}"
+async def new_topic(bootstrap: str, name: str | None = None) -> str:
+    topic = name or f"stream-{uuid4().hex[:12]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 from giftcert.cli.status import Part, State, Work, _text
+from giftcert.contracts.notices import OverdueWorkReason
+from giftcert.overdue_work import Waiting
 from giftcert.storage.pool import PoolCount
 from giftcert.storage.quarantine import OpenRecords
 from giftcert.storage.refund_cases import OpenCases
@@ -22,6 +24,10 @@ def test_what_waits_is_counted_with_since_when() -> None:
         open_refunds=[OpenCases("pendingDetails", 2, NOON), OpenCases("requested", 1, None)],
         quarantine=[OpenRecords("invalidJson", 1, NOON)],
         stuck=["certificate-1", "certificate-2", "certificate-3", "audit"],
+        overdue=[
+            Waiting(OverdueWorkReason.QUEUE_WITHOUT_WORKER, NOON, True, "certificates-pos", 3),
+            Waiting(OverdueWorkReason.PENDING_WORK, NOON, True),
+        ],
     )
     assert _text(None, [], {"All_SalesOrder": 0, "All_Payments": 1_200}, work).splitlines()[2:] == [
         "lag         1,200 records of All_Payments",
@@ -31,6 +37,8 @@ def test_what_waits_is_counted_with_since_when() -> None:
         "refunds     2 cases waiting for a person, since 2026-11-23 12:00 UTC; 1 case waiting for the money",
         "quarantine  1 record with invalidJson, since 2026-11-23 12:00 UTC",
         "stuck       4 workflows (certificate-1, certificate-2, certificate-3, …): see `giftcert deploy status`",
+        "overdue     no worker polls certificates-pos: 3 tasks waiting since 2026-11-23 12:00 UTC",
+        "            messages about certificates are not decided, since 2026-11-23 12:00 UTC",
     ]
 
 

@@ -1,9 +1,10 @@
+from giftcert import overdue_work
 from kafka_ingest import consumer, late_match, main, outages, signaller, sweeper, watermarks
 
 PARTS = (
     *(consumer.POSTGRESQL, consumer.KAFKA, consumer.INGEST),
     *(signaller.TEMPORAL, signaller.ONE_SIGNAL, signaller.PART),
-    *(sweeper.PART, late_match.PART, watermarks.PART, main.DAYS),
+    *(sweeper.PART, late_match.PART, watermarks.PART, main.DAYS, overdue_work.PART),
     *(outages.STANDSTILL, outages.STUCK, outages.RESTARTS),
 )
 
