@@ -3,10 +3,16 @@
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined] # exported all the same
+from confluent_kafka.admin import ClusterMetadata, TopicMetadata  # type: ignore[attr-defined] # exported all the same
 
 from giftcert.requirements.finding import Maker
-from giftcert.requirements.topics import STREAM_CONFIGURATION, _compare, input_topics, stream_topic
+from giftcert.requirements.topics import (
+    STREAM_CONFIGURATION,
+    _compare,
+    input_topics,
+    is_in_memory,
+    stream_topic,
+)
 from giftcert.settings import Settings
 
 SETTINGS = Settings(_env_file=None, topic_partitions=4)
@@ -58,3 +64,12 @@ def test_the_stream_is_kept_for_ever_and_has_the_partitions_of_the_setting() -> 
 
 def test_of_a_topic_whose_configuration_is_hidden_nothing_is_said() -> None:
     assert _compare(STREAM, {SETTINGS.topic_stream: partitioned(x=1)["x"]}, {}) == []
+
+
+def test_a_broker_in_memory_is_known_by_the_id_of_its_cluster() -> None:
+    """It answers no question about configurations, and who asks waits for ten seconds."""
+    cluster = ClusterMetadata()
+    cluster.cluster_id = "mockCluster1556d43d016c"
+    assert is_in_memory(cluster)
+    cluster.cluster_id = "Z2lmdGNlcnQtbG9jYWwtMQ"
+    assert not is_in_memory(cluster)
