@@ -212,11 +212,7 @@ PROCESSES = Dashboard(
         Panel(
             "PostgreSQL: failures",
             "per second",
-            (
-                Query(
-                    f"sum by (job, kind) (rate(giftcert_database_failures_total{_RATE}))", "{{job}} {{kind}}"
-                ),
-            ),
+            (Query(f"sum by (kind) (rate(giftcert_database_failures_total{_RATE}))", "{{kind}}"),),
             "serialization, deadlock, lock and unique are races that are tried again; away is an outage.",
         ),
         Panel(
@@ -224,6 +220,25 @@ PROCESSES = Dashboard(
             "connections",
             (Query("sum by (job) (giftcert_database_connections)", "{{job}}"),),
             "Of each process GIFTCERT_DATABASE_POOL_SIZE at most.",
+        ),
+        Panel(
+            "Oldest work that waits",
+            "seconds",
+            (Query("max by (work) (giftcert_oldest_work_seconds)", "{{work}}"),),
+            "Work for certificates, events for the stream, deadlines, refunds: beyond its bound it is overdue.",
+        ),
+        Panel(
+            "What processes wait for",
+            "parts",
+            (Query("max by (job, part) (giftcert_stands_still) > 0", "{{job}}: {{part}}"),),
+            "1 while a process cannot do its work; /readyz has the reason.",
+        ),
+        Panel(
+            "Delay of event loops",
+            "seconds",
+            (Query("max by (job) (giftcert_event_loop_delay_seconds)", "{{job}}"),),
+            "How late a process looks at what has come: above 1 s it has too much to do.",
+            limit=1,
         ),
         Panel(
             "Processors",
@@ -245,7 +260,7 @@ TEMPORAL = Dashboard(
     "Gift certificates: Temporal",
     (
         Panel(
-            "Workflows begun and ended",
+            "Workflows that end",
             "per second",
             (
                 Query(f"sum(rate(temporal_workflow_completed_total{_RATE}))", "completed"),
@@ -276,6 +291,24 @@ TEMPORAL = Dashboard(
                 ),
             ),
             "A code that does not fit the history, or a bug. The certificates concerned stand still.",
+        ),
+        Panel(
+            "Backlog of task queues",
+            "tasks",
+            (Query("max by (task_queue) (giftcert_task_queue_backlog)", "{{task_queue}}"),),
+            "Tasks that wait for a worker.",
+        ),
+        Panel(
+            "Pollers of task queues",
+            "pollers",
+            (Query("max by (task_queue) (giftcert_task_queue_pollers)", "{{task_queue}}"),),
+            "0: the channel has no worker, and nothing of it is issued.",
+        ),
+        Panel(
+            "Workflows that are stuck",
+            "workflows",
+            (Query("max(giftcert_stuck_workflows)", "stuck"),),
+            "Their tasks fail again and again; alert.workflowStuck names each.",
         ),
         Panel(
             "Free slots of workers",

@@ -18,6 +18,10 @@ _UNITS = {
     "records": "short",
     "connections": "short",
     "slots": "short",
+    "parts": "short",
+    "tasks": "short",
+    "pollers": "short",
+    "workflows": "short",
     "cores": "short",
     "bytes": "bytes",
 }

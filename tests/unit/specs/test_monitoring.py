@@ -37,6 +37,7 @@ def test_each_alert_has_its_paragraph_with_its_severity() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text("utf-8")
     alerts = [(rule["alert"], rule["labels"]["severity"]) for rule in rules() if "alert" in rule]
     assert PARAGRAPH.findall(guide) == alerts, "in the same order"
+    assert len(set(alerts)) == len(alerts)
 
 
 def test_each_recorded_series_that_is_used_is_recorded() -> None:
