@@ -31,6 +31,7 @@ _REASONS = {
     "a signal": FailureReason.SIGNAL_FAILS,
     "marking of signals": FailureReason.SIGNAL_MARKING_FAILS,
     "sweep": FailureReason.SWEEP_FAILS,
+    "watch for stuck workflows": FailureReason.STUCK_WATCH_FAILS,
     "late-match recheck": FailureReason.RECHECK_FAILS,
     overdue_work.PART: FailureReason.WATCH_FAILS,
     "watermarks": FailureReason.WATERMARKS_FAIL,

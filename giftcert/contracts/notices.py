@@ -140,6 +140,10 @@ class FailureReason(ExplainedWord):
         "workflowMissing",
         "No workflow led the certificate; one was started. Nothing need be done.",
     )
+    WORKFLOW_STUCK = (
+        "workflowStuck",
+        "Tasks of a workflow that leads no certificate, as of maintenance, fail again and again; `detail` names it.",
+    )
     PUBLISHING_FAILS = "publishingFails", "Committed events cannot be published; they wait. Look at Kafka."
     INGEST_STANDS_STILL = "ingestStandsStill", "Ingest has read nothing for 10 s. Look at its process."
     PARTITION_STANDS_STILL = "partitionStandsStill", "A partition waits at this record while others go on."
@@ -154,6 +158,7 @@ class FailureReason(ExplainedWord):
     SIGNAL_FAILS = "signalFails", "A workflow cannot be signalled. Look at it in the Web UI."
     SIGNAL_MARKING_FAILS = "signalMarkingFails", "Sent signals cannot be marked as sent; they are sent again."
     SWEEP_FAILS = "sweepFails", "What is overdue is not looked for. Look at the log of ingest."
+    STUCK_WATCH_FAILS = "stuckWatchFails", "Stuck workflows are not looked for. Look at the log of ingest."
     RECHECK_FAILS = (
         "recheckFails",
         "New orders are not looked at again for payments that came at the same instant.",
@@ -274,10 +279,10 @@ class DisclosureUnusual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowStuck:
-    """The tasks of a workflow fail again and again; until that ends nothing is decided by it.
+    """The tasks of a certificate's workflow fail again and again; until that ends nothing is decided by it.
 
-    Mostly it leads a certificate; without one it is of maintenance. Operations look at the failure in the Web UI and
-    roll back, or deploy a build that mends it: the workflow then goes on by itself. Sent again after a day if it lasts.
+    Operations look at the failure in the Web UI, and roll back or deploy a build that mends it: the workflow then goes
+    on by itself. Sent again after a day if it lasts.
     """
 
     type: ClassVar[str] = "alert.workflowStuck"

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from giftcert.contracts.notices import (
+    Component,
+    FailureReason,
     InvariantViolated,
+    ProcessingFailed,
     WorkflowStuck,
     about_certificate,
     about_input,
@@ -62,15 +65,22 @@ async def report_stuck(
         await repository.forget_stuck(now - STUCK_LASTS)
     new = [(key, one) for key, one in stuck.items() if key not in known][:REPORTED_AT_ONCE]
     for key, one in new:
-        alert = WorkflowStuck(problems=one.problems, web_url=settings.url_of_workflow(one.workflow_id))
         async with database.transaction() as connection:
             if await KnownViolationRepository(connection).note(key, now):
-                certificate_id = one.certificate_id
-                if certificate_id and await _append_to_certificate(connection, certificate_id, alert, now):
-                    continue
-                events = EventRepository(connection)
-                await events.append_keyed(settings.general_stream_key, [about_input(alert, now)])
+                await _append_stuck(connection, settings, one, now)
     return len(new)
+
+
+async def _append_stuck(connection: Connection, settings: Settings, run: StuckRun, now: datetime) -> None:
+    alert = WorkflowStuck(problems=run.problems, web_url=settings.url_of_workflow(run.workflow_id))
+    if run.certificate_id and await _append_to_certificate(connection, run.certificate_id, alert, now):
+        return
+    failed = ProcessingFailed(
+        reason=FailureReason.WORKFLOW_STUCK,
+        detail=f"{run.workflow_id}: {', '.join(run.problems)}",
+        component=Component.WORKFLOW,
+    )
+    await EventRepository(connection).append_keyed(settings.general_stream_key, [about_input(failed, now)])
 
 
 async def _append(connection: Connection, settings: Settings, violation: Violation, now: datetime) -> None:

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 
+from giftcert.security.tokens import create_signing_keys
 from tests.embedded_environment import ROOT, embedded_environment
 from tests.image.dockerfile import copied, names_of
 from tests.processes import free_port
@@ -138,8 +139,7 @@ def processes() -> str:
 def settings_for(addresses: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of the service on these servers."""
     jwks = STATE / "jwks.json"
-    jwks.write_text('{"keys": []}')
-    jwks.chmod(0o600)
+    create_signing_keys(STATE / "private.json", jwks, embedded=False)
     return {
         "GIFTCERT_DATABASE_URL": addresses["database_url"],
         "GIFTCERT_TEMPORAL_ADDRESS": addresses["temporal_address"],

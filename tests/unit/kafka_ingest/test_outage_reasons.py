@@ -1,10 +1,10 @@
 from giftcert import overdue_work
-from kafka_ingest import consumer, late_match, main, outages, signaller, sweeper, watermarks
+from kafka_ingest import consumer, late_match, main, outages, signaller, stuck_watch, sweeper, watermarks
 
 PARTS = (
     *(consumer.POSTGRESQL, consumer.KAFKA, consumer.INGEST),
     *(signaller.TEMPORAL, signaller.ONE_SIGNAL, signaller.PART),
-    *(sweeper.PART, late_match.PART, watermarks.PART, main.DAYS, overdue_work.PART),
+    *(sweeper.PART, stuck_watch.PART, late_match.PART, watermarks.PART, main.DAYS, overdue_work.PART),
     *(outages.STANDSTILL, outages.STUCK, outages.RESTARTS),
 )
 
