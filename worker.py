@@ -15,6 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.certificate import CertificateActivities
 from activities.maintenance import MaintenanceActivities
 from giftcert.build import build_id
+from giftcert.dispatch.stream_guard import guarding
 from giftcert.health import POSTGRESQL, TEMPORAL, Health, Probe, probing
 from giftcert.lifecycle.change import Lifecycle
 from giftcert.lifecycle.details import wording_of
@@ -79,7 +80,10 @@ def make_workers(client: Client, database: Database, settings: Settings) -> Sequ
 @asynccontextmanager
 async def running(settings: Settings, health: Health | None = None) -> AsyncIterator[None]:
     """Run the workers while the context lasts; leaving it lets running tasks end first."""
-    async with Database.of(settings, "giftcert-worker") as database, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        standstill = await stack.enter_async_context(guarding(settings))
+        opened = Database.of(settings, "giftcert-worker", standstill=standstill)
+        database = await stack.enter_async_context(opened)
         client = await connect(settings)
         servers = {POSTGRESQL: Probe(database.answer), TEMPORAL: Probe(partial(answer, client))}
         health = health or Health()

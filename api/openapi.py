@@ -24,6 +24,7 @@ _ALWAYS = (
     Problem.INVALID_REQUEST,
     Problem.HEADERS_TOO_LARGE,
     Problem.PART_UNAVAILABLE,
+    Problem.STANDSTILL,
     Problem.OVERLOADED,
 )
 _WITH_BODY = (Problem.REQUEST_TIMEOUT, Problem.BODY_TOO_LARGE)

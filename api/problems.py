@@ -16,7 +16,7 @@ from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security.tokens import TokenError
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.database import DATABASE_ERRORS, is_database_away
+from giftcert.storage.database import DATABASE_ERRORS, StandstillError, is_database_away
 from giftcert.storage.idempotency import IdempotencyMismatchError
 from giftcert.storage.operations import UnknownBatchError
 
@@ -102,6 +102,10 @@ class Problem(Enum):
     HEADERS_TOO_LARGE = 431, "All headers together hold at most 16 KB; send fewer."
     INTERNAL_ERROR = 500, "The service failed; the call may be repeated with its key."
     PART_UNAVAILABLE = 503, "A part of the service is away; repeat after Retry-After."
+    STANDSTILL = (
+        503,
+        "Database and stream do not belong together, as after a restore; repeat once operations have recovered.",
+    )
     OVERLOADED = 503, "More is asked of the service at this moment than it answers; repeat after Retry-After."
     REQUEST_IN_PROGRESS = (
         503,
@@ -228,11 +232,17 @@ def _problem_of(error: Exception) -> ProblemError:
                 problem, {"detail": error.detail} if problem is Problem.BODY_TOO_LARGE else {}
             )
         case _ if is_database_away(error):
-            # Nobody's mistake: one line in the log, without the trace that a mistake gets.
-            _LOG.warning("database away", error=type(error).__name__)
-            return ProblemError(Problem.PART_UNAVAILABLE, {"part": "database"}, RETRY_AFTER)
+            return _away(error)
         case _:
             raise error
+
+
+def _away(error: Exception) -> ProblemError:
+    if isinstance(error, StandstillError):  # the guard has logged it
+        return ProblemError(Problem.STANDSTILL, {"reason": str(error)}, RETRY_AFTER)
+    # Nobody's mistake: one line in the log, without the trace that a mistake gets.
+    _LOG.warning("database away", error=type(error).__name__)
+    return ProblemError(Problem.PART_UNAVAILABLE, {"part": "database"}, RETRY_AFTER)
 
 
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> ProblemError:

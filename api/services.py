@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -15,6 +15,7 @@ from api.verification import CredentialCheck, record_locks
 from api.workflows import CertificateWorkflows
 from giftcert.build import build_id
 from giftcert.clock import Clock, utc_now
+from giftcert.dispatch.stream_guard import guarding
 from giftcert.domain.certificate.messages import Request
 from giftcert.health import Health
 from giftcert.lifecycle.change import Lifecycle
@@ -26,7 +27,7 @@ from giftcert.storage.certificates import LoadedCertificate
 from giftcert.storage.claim_batching import ClaimQueue
 from giftcert.storage.claims import ClaimRepository
 from giftcert.storage.data_keys import Seals
-from giftcert.storage.database import DATABASE_ERRORS, Database
+from giftcert.storage.database import DATABASE_ERRORS, Database, StandstillError
 from giftcert.storage.idempotency import IdempotencyKey
 from giftcert.storage.refused_claims import RefusedClaimRepository
 from giftcert.storage.service_policy import record_policy
@@ -87,10 +88,11 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     client = await connect(settings, lazy=True)
     claiming = min(CLAIM_CONNECTIONS, settings.database_pool_size // 2)
     others = settings.database_pool_size - claiming
-    async with (
-        Database.of(settings, "giftcert-api", pool_size=others) as database,
-        Database.of(settings, "giftcert-claims", pool_size=claiming) as for_claims,
-    ):
+    async with AsyncExitStack() as stack:
+        standstill = await stack.enter_async_context(guarding(settings))
+        open_pool = partial(Database.of, settings, standstill=standstill)
+        database = await stack.enter_async_context(open_pool("giftcert-api", pool_size=others))
+        for_claims = await stack.enter_async_context(open_pool("giftcert-claims", pool_size=claiming))
         services = Services(settings, clock, database, ClaimRepository(for_claims), client)
         record_new_locks = partial(record_locks, database, services.lifecycle, services.keyring)
         tasks = [
@@ -118,6 +120,8 @@ async def _record(subject: str, record: Callable[[], Awaitable[None]], *, once: 
             await record()
             if once:
                 return
+        except StandstillError:
+            pass  # the guard has logged it
         except DATABASE_ERRORS as error:
             _LOG.warning("wait to be recorded", subject=subject, error=type(error).__name__)
         await asyncio.sleep(RECORD_SECONDS)

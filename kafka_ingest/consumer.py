@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -12,6 +13,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter, Histogram
 
+from giftcert.dispatch.comparison import topic_id
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
 from kafka_ingest import watermarks
@@ -71,7 +73,8 @@ async def _consume_until_failure(
     consumer = make_consumer(settings)
     loop = BatchLoop(consumer, writer, outages, hand_over)
     topics = writer.rules.topics.names
-    marks = Watermarks(consumer, writer.database, topics, loop.reached, outages.wait_at, writer.clock)
+    id_of = partial(topic_id, settings)
+    marks = Watermarks(consumer, writer.database, topics, loop.reached, outages.wait_at, id_of, writer.clock)
     consumer.subscribe(topics=topics, listener=loop)
     try:
         try:

@@ -8,6 +8,7 @@ import structlog
 
 from giftcert import overdue_work
 from giftcert.clock import Clock, utc_now
+from giftcert.dispatch.stream_guard import guarded_database
 from giftcert.health import KAFKA, POSTGRESQL, TEMPORAL, Health, Probe, probing
 from giftcert.kafka_connection import connection_options, kafka_probe
 from giftcert.overdue_work import OverdueWatch
@@ -48,8 +49,8 @@ async def serve(settings: Settings, clock: Clock = utc_now) -> None:
     connection_options(settings)  # says at once what is not set
     keyring = keyring_of(settings)
     gc.set_threshold(YOUNG_OBJECTS)
-    opened = Database.of(settings, "giftcert-ingest")
-    async with opened as database, metrics_server(settings) as health:
+    opened = guarded_database(settings, "giftcert-ingest")
+    async with metrics_server(settings) as health, opened as database:
         await _run(settings, database, keyring, health, clock)
 
 

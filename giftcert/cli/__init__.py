@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pool": ("pool", "What there is to sell."),
     "verify": ("verify", "Check the ten invariants over database, stream and workflows."),
     "deploy": ("deploy", "Builds of the workers: which one leads the certificates."),
+    "recover": ("recover", "Bring database, stream and workflows together after a restore or a loss."),
     "bi": ("bi", "Figures out of the topics: a file of DuckDB, Parquet, a report."),
     "keys": ("keys", "The keys that seal CVCs and sign tokens."),
     "codec": ("codec", "Encrypted payloads in Temporal's histories."),

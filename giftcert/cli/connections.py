@@ -30,8 +30,15 @@ from giftcert.logs import configure_logging
 from giftcert.security.keys import keyring_of
 from giftcert.security.vault import KmsUnavailableError
 from giftcert.settings import Settings, load_settings
-from giftcert.storage.database import Database, is_database_away
+from giftcert.storage.database import (
+    Connection,
+    Database,
+    Standstill,
+    StandstillError,
+    is_database_away,
+)
 from giftcert.storage.service_policy import recorded_policy
+from giftcert.storage.stream_comparison import StreamComparisonRepository
 from giftcert.temporal.client import connect, temporal_configuration
 from giftcert.temporal.signals import Wake
 from giftcert.temporal.workflow_starts import send_wakes
@@ -55,11 +62,16 @@ def database_settings() -> Settings:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, command: str) -> AsyncIterator[Database]:
-    """Lend connections to the database."""
+async def connected(settings: Settings, command: str, *, decides: bool = False) -> AsyncIterator[Database]:
+    """Lend connections to the database; a command that ``decides`` does not while the service stands still."""
+    standstill = Standstill(_standstill) if decides else None
     with reaching_database(settings):
-        async with Database.of(settings, f"giftcert-{command}") as database:
+        async with Database.of(settings, f"giftcert-{command}", standstill=standstill) as database:
             yield database
+
+
+async def _standstill(connection: Connection) -> str | None:
+    return (await StreamComparisonRepository(connection).state()).standstill
 
 
 @contextmanager
@@ -82,6 +94,10 @@ def reaching_database_as_owner(settings: Settings) -> Iterator[None]:
 def _reaching_postgresql(url: str, setting: str) -> Iterator[None]:
     try:
         yield
+    except StandstillError as error:
+        raise CommandError(
+            f"database and stream do not belong together ({error}), so nothing is decided: run `giftcert recover`"
+        ) from error
     except Exception as error:
         is_other = isinstance(error, KmsUnavailableError)
         if is_other or not (refuses_database_user(error) or is_database_away(error)):
@@ -164,7 +180,7 @@ async def opened_lifecycle(command: str) -> AsyncIterator[Lifecycle]:
     refuse_embedded_keys(settings)
     # Standard output is the command's.
     configure_logging(settings.model_copy(update={"log_level": "WARNING"}))
-    async with connected(settings, command) as database:
+    async with connected(settings, command, decides=True) as database:
         yield await lifecycle_of(settings, database)
 
 

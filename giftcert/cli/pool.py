@@ -72,7 +72,7 @@ async def import_(
     refuse_embedded_keys(settings)
     source, who = PoolFile.open(file), operator(by)
     progress = lambda what, done, total: say_progress(what, done, total, as_json=as_json)  # noqa: E731
-    async with connected(settings, "pool") as database:
+    async with connected(settings, "pool", decides=True) as database:
         async with database.connection() as connection:
             wanted = await _known_product(connection, product)
             await PoolRepository(connection).check_keyring(keyring_of(settings))

@@ -173,7 +173,7 @@ async def _opened() -> AsyncIterator[tuple[Database, IngestRules]]:
     """Open the database, and the keyring that seals what lies there."""
     settings = database_settings()
     refuse_embedded_keys(settings)
-    async with connected(settings, "quarantine") as database:
+    async with connected(settings, "quarantine", decides=True) as database:
         yield database, IngestRules.of(settings, keyring_of(settings))
 
 

@@ -42,6 +42,7 @@ from giftcert.storage.outbox import oldest_waiting
 from giftcert.storage.pool import PoolCount
 from giftcert.storage.quarantine import OpenRecords, QuarantineRepository
 from giftcert.storage.refund_cases import OpenCases, RefundCaseRepository
+from giftcert.storage.stream_comparison import StreamComparisonRepository, StreamState
 from giftcert.temporal.client import connect
 from giftcert.verification.alerts import STUCK_LASTS
 from kafka_ingest.lag import consumer_lag
@@ -97,6 +98,7 @@ class Work:
     quarantine: Sequence[OpenRecords]
     stuck: Sequence[str]
     overdue: Sequence[Waiting] = ()
+    standstill: str | None = None  # why nothing is decided
 
 
 @app.command()
@@ -120,7 +122,7 @@ async def status(as_json: AsJson = False) -> int:
     if is_ready["postgres"] and has_tables:
         work = await _work(settings, asks_temporal=is_ready["temporal"])
     say(_data(stack, parts, lag, work), _text(stack, parts, lag, work), as_json=as_json)
-    return 0 if all(is_ready.values()) else 1
+    return 0 if all(is_ready.values()) and not (work and work.standstill) else 1
 
 
 @app.command()
@@ -230,7 +232,14 @@ async def _work(settings: Settings, *, asks_temporal: bool) -> Work:
                 await QuarantineRepository(connection).counts(),
                 await KnownViolationRepository(connection).stuck(utc_now() - STUCK_LASTS),
                 found.overdue,
+                _standstill(await StreamComparisonRepository(connection).state()),
             )
+
+
+def _standstill(state: StreamState) -> str | None:
+    if state.standstill is None:
+        return None
+    return f"{state.standstill} since {_minute(state.standstill_since)}: {state.detail}"
 
 
 def _data(
@@ -242,6 +251,7 @@ def _data(
         "since": stamp(stack.since) if stack else None,
         "parts": [payload_of(one) for one in parts],
         "lag": lag,
+        "standstill": work.standstill if work else None,
         "unpublishedSince": stamp(work.unpublished_since) if work else None,
         "pool": [payload_of(one) for one in work.pool] if work else None,
         "openRefunds": [payload_of(one) for one in work.open_refunds] if work else None,
@@ -278,6 +288,8 @@ def _lines(lag: dict[str, int] | None, work: Work | None) -> Iterator[tuple[str,
     if work is None:
         yield "work", "not known: PostgreSQL does not say"
         return
+    if work.standstill:
+        yield "standstill", f"NOTHING IS DECIDED before `giftcert recover`: {work.standstill}"
     since = work.unpublished_since
     yield "stream", f"events wait since {_minute(since)}" if since else "every event is published"
     yield from zip(
@@ -308,5 +320,5 @@ def _since(counts: OpenCases | OpenRecords) -> str:
     return f", since {_minute(counts.since)}" if counts.since else ""
 
 
-def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "an unknown time"

@@ -15,7 +15,7 @@ from giftcert.cli.connections import (
 from giftcert.cli.errors import CommandError
 from giftcert.cli.event_loop import to_its_end
 from giftcert.cli.operators import By, operator
-from giftcert.cli.output import AsJson, say, say_progress
+from giftcert.cli.output import AsJson, say, say_progress, say_step
 from giftcert.clock import utc_now
 from giftcert.embedded.addresses import with_running_stack
 from giftcert.plurals import counted
@@ -30,7 +30,7 @@ from giftcert.verification import repair as repairs
 from giftcert.verification.pace import BESIDE_SALES
 from giftcert.verification.verify import Sources
 from giftcert.verification.verify import verify as look
-from giftcert.verification.violations import INVARIANTS, UNITS, Findings
+from giftcert.verification.violations import INVARIANTS, KEPT, MOST_REPAIRED, UNITS, Findings
 
 app = typer.Typer()
 SHOWN = 20  # violations of one invariant; ``--json`` has more
@@ -67,27 +67,36 @@ async def verify(
             runs=CertificateRuns(client),
             rest=0 if fast else BESIDE_SALES,
         )
-        done: list[str] = []
+        repaired = repairs.Repair()
         await check_kafka(settings)
         with reaching_kafka(settings):
-            found = findings = await look(sources, progress, sample)
+            named = MOST_REPAIRED if repair else KEPT
+            found = findings = await look(sources, progress, sample, named=named)
             if repair:
-                done = await repairs.repair(sources, client, await lifecycle_of(settings, database), found)
-            if done:
-                await _record(database, settings.general_stream_key, operator(by), done)
-                await repairs.until_effective(database, found)
-                findings = await look(sources, progress)
+                lifecycle = await lifecycle_of(settings, database)
+                try:
+                    await repairs.repair(sources, client, lifecycle, found, progress, repaired)
+                finally:  # also of one that is cut short, where the database still takes it
+                    await _record(database, settings.general_stream_key, operator(by), repaired)
+            if repaired.lines:
+                await repairs.until_effective(database, found, progress)
+                findings = await look(sources, progress, named=named)
     data, lines = _as_data(findings), _as_lines(findings)
     if repair:
-        data |= {"repaired": done, "found": [asdict(one) for one in found.violations]}
-        lines += _about_repair(found, findings, done)
+        data |= {"repaired": repaired.lines, "left": repaired.left}
+        data |= {"found": [asdict(one) for one in found.violations]}
+        lines += _about_repair(found, findings, repaired)
     say(data, "\n".join(lines), as_json=as_json)
     return 0 if findings.hold else 1
 
 
-async def _record(database: Database, stream_key: str, who: str, done: list[str]) -> None:
+async def _record(database: Database, stream_key: str, who: str, repaired: repairs.Repair) -> None:
+    """Say on the stream, and at once to whoever looks, what was done."""
+    if not repaired.lines:
+        return
+    say_step("\n".join(f"repaired: {one}" for one in repaired.lines))
     async with database.transaction() as connection:
-        what = f"verify --repair: {'; '.join(done)}"
+        what = f"verify --repair: {'; '.join(repaired.lines)}"
         await EventRepository(connection).append_act(stream_key, who, what, utc_now())
 
 
@@ -119,12 +128,15 @@ def _as_lines(findings: Findings) -> list[str]:
     return [*lines, "All invariants hold." if findings.hold else "Not all invariants hold."]
 
 
-def _about_repair(found: Findings, now: Findings, done: list[str]) -> list[str]:
+def _about_repair(found: Findings, now: Findings, repaired: repairs.Repair) -> list[str]:
     if found.hold:
         return ["Nothing to repair."]
-    if not done:
+    lines = [f"repaired: {one}" for one in repaired.lines]
+    if repaired.left:
+        signals = counted(repaired.left, "workflow")
+        return [*lines, f"Temporal took no signal for {signals}: repair again when it answers."]
+    if not lines:
         return ["Nothing of it can be set off again: a person has to look."]
-    lines = [f"repaired: {one}" for one in done]
     if repairs.still_waits(now):
         lines.append("Some of it has not come about yet: do worker, ingest and dispatch run?")
     elif not now.hold:

@@ -7,12 +7,12 @@ import structlog
 from giftcert.dispatch.poller import Poller
 from giftcert.dispatch.producer import StreamProducer
 from giftcert.dispatch.publisher import DispatchOutages, ShardPublisher
+from giftcert.dispatch.stream_guard import guarded_database
 from giftcert.health import KAFKA, POSTGRESQL, Probe, probing
 from giftcert.kafka_connection import connection_options, kafka_probe
 from giftcert.requirements.topics import stream_topic
 from giftcert.requirements.watch import of_database, of_topics, watching
 from giftcert.settings import Settings
-from giftcert.storage.database import Database
 from giftcert.telemetry import metrics_server
 
 PUBLISHERS = 4
@@ -25,8 +25,10 @@ _log = structlog.get_logger(__name__)
 async def serve(settings: Settings) -> None:
     """Publish recorded events until cancelled; raises `AddressNotSetError`."""
     options = connection_options(settings)
-    opened = Database.of(settings, "giftcert-dispatch")
-    async with metrics_server(settings) as health, opened as database:
+    async with (
+        metrics_server(settings) as health,
+        guarded_database(settings, "giftcert-dispatch", keeps_comparing=True) as database,
+    ):
         outages = DispatchOutages(database=database, health=health, topic=settings.topic_stream)
         poller = Poller(database, outages)
         publishers = [

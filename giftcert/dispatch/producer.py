@@ -35,15 +35,15 @@ class StreamProducer:
     limit: timedelta = PUBLISH_LIMIT
     _producer: AIOKafkaProducer | None = field(default=None, init=False)
 
-    async def publish(self, events: Sequence[StoredEvent]) -> None:
-        """Publish in order and await every acknowledgement.
+    async def publish(self, events: Sequence[StoredEvent]) -> dict[int, int]:
+        """Publish in order and await every acknowledgement; return the offset behind the last, by partition.
 
         Raises:
             PublishError: not all were acknowledged in time; the producer is gone with all that it still held.
         """
         try:
             async with asyncio.timeout(self.limit.total_seconds()):
-                await self._send(await self._started(), events)
+                return await self._send(await self._started(), events)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.drop()
             raise PublishError(f"{type(error).__name__}: {error}") from error
@@ -79,7 +79,7 @@ class StreamProducer:
             await self._producer.start()
         return self._producer
 
-    async def _send(self, producer: AIOKafkaProducer, events: Iterable[StoredEvent]) -> None:
+    async def _send(self, producer: AIOKafkaProducer, events: Iterable[StoredEvent]) -> dict[int, int]:
         """Send batches made here: handed over one by one, each event costs aiokafka a future and a task's turn."""
         partitions = sorted(await producer.partitions_for(self.topic))
         batches: dict[int, list[BatchBuilder]] = {}
@@ -91,13 +91,19 @@ class StreamProducer:
             if not ours or ours[-1].append(**record) is None:
                 ours.append(producer.create_batch())
                 ours[-1].append(**record)  # an empty batch takes any record
-        await asyncio.gather(*(self._send_all(producer, *one) for one in batches.items()))
+        ends = await asyncio.gather(*(self._send_all(producer, *one) for one in batches.items()))
+        return dict(zip(batches, ends, strict=True))
 
-    async def _send_all(
-        self, producer: AIOKafkaProducer, partition: int, batches: list[BatchBuilder]
-    ) -> None:
+    async def _send_all(self, producer: AIOKafkaProducer, partition: int, batches: list[BatchBuilder]) -> int:
+        """Send batches of one partition; return the offset behind the last, 0 where the broker names none."""
         acknowledgements = []
         for batch in batches:
             batch.close()
             acknowledgements.append(await producer.send_batch(batch, self.topic, partition=partition))
-        await asyncio.gather(*acknowledgements)
+        written = await asyncio.gather(*acknowledgements)  # a batch that was there already has the offset -1
+        ends = (
+            one.offset + batch.record_count()
+            for one, batch in zip(written, batches, strict=True)
+            if one.offset >= 0
+        )
+        return max(ends, default=0)

@@ -105,8 +105,7 @@ class ShardPublisher:
             if window.more_wait:
                 self.poller.offer_work()
             bind_contextvars(event_id=str(window.events[0].event_id))  # where it stands still, should it
-            await self.producer.publish(window.events)
-            await outbox.delete(window)
+            await outbox.delete(window, await self.producer.publish(window.events))
             unbind_contextvars("event_id")
         self.outages.over(KAFKA)
         self.outages.over(POSTGRESQL)

@@ -1,8 +1,9 @@
 """The connections of one process to PostgreSQL: asyncpg's pool with the time-outs that we rely on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 import asyncpg
@@ -36,10 +37,37 @@ DATABASE_ERRORS = (
 _AWAY_STATES = ("08", "53", "57", "55P03")
 
 
+class StandstillError(OSError):
+    """Nothing may be decided now: database and stream do not belong together, or were not compared yet."""
+
+
+@dataclass(slots=True)
+class Standstill:
+    """Whether a process may use its connections; all its databases share one.
+
+    ``reason``: why not. ``look`` says why a new connection may not be used: it may lead to another database than those
+    before it, as after a restore or a failover.
+    """
+
+    look: Callable[[Connection], Awaitable[str | None]]
+    reason: str | None = None
+
+    def check(self) -> None:
+        """Raise `StandstillError` while nothing may be decided."""
+        if self.reason is not None:
+            raise StandstillError(self.reason)
+
+    async def check_new(self, connection: Connection) -> None:
+        """Do the same with a connection that was made just now."""
+        self.reason = await self.look(connection)
+        self.check()
+
+
 class Database:
     """A pool of connections, which are made as they are needed, and anew where the server has gone.
 
-    Every statement reads along indexes, whatever the statistics say.
+    Every statement reads along indexes, whatever the statistics say. With ``standstill`` no connection is lent while
+    that says so.
     """
 
     def __init__(
@@ -48,11 +76,14 @@ class Database:
         application_name: str = "giftcert",
         *,
         pool_size: int = 5,
+        standstill: Standstill | None = None,
     ) -> None:
+        self._standstill = standstill
         self._pool = asyncpg.create_pool(
             address,
             min_size=0,
             max_size=pool_size,
+            init=standstill.check_new if standstill else None,
             reset=_keep,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
@@ -66,12 +97,14 @@ class Database:
         application_name: str,
         *,
         pool_size: int | None = None,
+        standstill: Standstill | None = None,
     ) -> "Database":
         """Return the database of the settings; raises `AddressNotSetError`."""
         return cls(
             settings.database_address,
             application_name,
             pool_size=pool_size or settings.database_pool_size,
+            standstill=standstill,
         )
 
     async def __aenter__(self) -> Self:
@@ -89,7 +122,12 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection, each statement on which is a transaction of its own; raises ``DATABASE_ERRORS``."""
+        """Lend a connection, each statement on which is a transaction of its own; raises ``DATABASE_ERRORS``.
+
+        `StandstillError`, where nothing may be decided, is one of them.
+        """
+        if self._standstill is not None:
+            self._standstill.check()
         pool = await self._pool  # puts itself together at first, without a trip
         try:
             if pool.get_idle_size():

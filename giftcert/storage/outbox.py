@@ -4,15 +4,17 @@ A look begins behind ``emptied_to`` of each shard, where no row lies below or ca
 a position up to which everyone who drew one has ended, ``raise_bounds`` moves the bounds behind what is published.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from asyncpg import Record
 
 from giftcert.contracts.stream import StoredEvent
-from giftcert.storage.database import Connection
+from giftcert.storage.database import Connection, StandstillError
 from giftcert.storage.events import EVENT, stored_event
 from giftcert.storage.repository import Repository
+from giftcert.storage.stream_comparison import PUBLISHED
 
 _LOOK_SECONDS = 5.0  # then the server is taken for gone
 # The probe of a shard is ordered and limited, so that it is one descent of the index whatever the statistics say.
@@ -39,7 +41,8 @@ _LOCK_SHARDS = f"""
     )
     UPDATE outbox_shards AS s SET last_run = clock_timestamp() FROM next WHERE s.shard = next.shard
     RETURNING s.shard, s.emptied_to, (SELECT count(*) FROM waiting) > $1 AS others_wait,
-        set_config('synchronous_commit', 'off', true)
+        set_config('synchronous_commit', 'off', true),
+        (SELECT topic IS NULL OR compared_in = database_life() FROM stream_comparison) AS may_publish
 """  # noqa: S608 - made of constants
 # A statement of its own, after the lock: it sees what the last holders of the shards have deleted. Cut by position, it
 # has of each shard the first events.
@@ -53,10 +56,13 @@ WITH window_of_shards AS (
 SELECT o.shard, o.position, {EVENT} FROM window_of_shards AS o JOIN events AS e USING (event_id) ORDER BY o.position
 """  # noqa: S608 - made of constants
 # One by one: a row between them may have become visible since the window was read.
-_DELETE = """
-DELETE FROM outbox USING unnest($1::smallint[], $2::bigint[]) AS published (shard, position)
-WHERE outbox.shard = published.shard AND outbox.position = published.position
-"""
+_DELETE = f"""
+WITH deleted AS (
+    DELETE FROM outbox USING unnest($1::smallint[], $2::bigint[]) AS published (shard, position)
+    WHERE outbox.shard = published.shard AND outbox.position = published.position
+)
+{PUBLISHED.replace("$2", "$4").replace("$1", "$3")}
+"""  # noqa: S608 - made of constants
 _OLDEST = f"""
 SELECT min(e.recorded_at) FROM outbox_shards AS s, {_FIRST} JOIN events AS e USING (event_id)
 """  # noqa: S608 - made of constants
@@ -133,12 +139,15 @@ class OutboxRepository(Repository):
     async def lock_window(self, limit: int, shards: int = 1) -> Window | None:
         """Lock so many shards with waiting events that ran longest ago, and return the next; ``None`` if none is free.
 
-        Positions of a certificate's events rise with their sequence, as they are drawn under its lock.
+        Positions of a certificate's events rise with their sequence, as they are drawn under its lock. Raises
+        `StandstillError` where this database was not compared with the stream.
         """
         locked = await self._lock(shards)
         if not locked:
             return None
-        numbers, bounds, others_wait, _ = zip(*locked, strict=True)
+        numbers, bounds, others_wait, _, may_publish = zip(*locked, strict=True)
+        if not may_publish[0]:  # an older copy was put in the database's place under this connection
+            raise StandstillError("notCompared")
         rows = await self._fetch(_WINDOW, numbers, bounds, limit)
         places = tuple((row["shard"], row["position"]) for row in rows)
         return Window(places, tuple(map(stored_event, rows)), others_wait[0] or len(rows) == limit)
@@ -146,7 +155,9 @@ class OutboxRepository(Repository):
     async def _lock(self, shards: int) -> list[Record]:
         return await self._fetch(_LOCK_SHARDS, shards)
 
-    async def delete(self, window: Window) -> None:
-        """Forget what is on the stream."""
+    async def delete(self, window: Window, positions: Mapping[int, int] | None = None) -> None:
+        """Forget what is on the stream; ``positions``: the offset behind it, by partition."""
         if window.places:
-            await self._execute(_DELETE, *zip(*window.places, strict=True))
+            partitions = positions or {}
+            values = (*zip(*window.places, strict=True), list(partitions), list(partitions.values()))
+            await self._execute(_DELETE, *values)

@@ -21,6 +21,7 @@ DELAY = timedelta(seconds=1)
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LOOKS, _LOOK_SECONDS = 20, 0.1
 _ADDING_SECONDS = 50.0  # an hour of millions of events
+_ADDING_ALL_SECONDS = 3_600.0
 
 # $1 how often, $2 the delay. Where no snapshot was recorded yet the last such instant is due, else the next one.
 _DUE = """
@@ -108,6 +109,17 @@ class SnapshotRepository(Repository):
         await self._connection.execute(_ADD_UP, since, as_of, *ids, timeout=_ADDING_SECONDS)
         await self._execute("UPDATE snapshot_mark SET as_of = $1", as_of)
         return await self._tell(as_of)
+
+    async def count_anew(self, as_of: datetime) -> None:
+        """Have the next snapshot add to all that was recorded before an instant, of which there is one already."""
+        await self._execute(_LOCK)
+        if await self._fetchval("SELECT as_of >= $1 FROM snapshot_mark", as_of):
+            return
+        ids = (uuid7(EARLIEST - ID_SKEW, 0), uuid7(as_of + ID_SKEW, 0))
+        await self._connection.execute("SET LOCAL statement_timeout = 0")
+        await self._execute("DELETE FROM product_figures")
+        await self._connection.execute(_ADD_UP, None, as_of, *ids, timeout=_ADDING_ALL_SECONDS)
+        await self._execute("UPDATE snapshot_mark SET as_of = $1", as_of)
 
     async def _tell(self, as_of: datetime) -> int:
         totals: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)

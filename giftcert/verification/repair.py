@@ -1,9 +1,19 @@
-"""Sets off again what verification found missing. Twice does no more than once: all that follows knows repeats."""
+"""Sets off again what verification found missing. Twice does no more than once: all that follows knows repeats.
+
+Each step is a short transaction or a signal of its own, so that a repair which is cut short leaves nothing half done:
+the next one finds what is left.
+"""
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from giftcert.clock import utc_now
 from giftcert.lifecycle.change import Lifecycle
@@ -13,11 +23,15 @@ from giftcert.storage.verification.checks import Violation
 from giftcert.storage.verification.repairs import RepairRepository
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import send_wakes, signal_certificate
-from giftcert.verification.verify import Sources
+from giftcert.verification.verify import Progress, Sources
 from giftcert.verification.violations import Findings
 
-WAIT_SECONDS = 30.0
-"""How long what was set off may take; the sweep needs at most half of it."""
+ROWS_AT_ONCE = 500
+"""Of one transaction: locks of the orders and certificates concerned are held for milliseconds."""
+AT_ONCE = 16
+"""Signals and decisions that are under way together."""
+PATIENCE_SECONDS = 30.0
+"""How long nothing of what was set off may come about before it is waited for no longer; the sweep needs half of it."""
 _POLL_SECONDS = 0.1
 _TO_DECIDE = ("undecided", "spendingLost")
 _TO_WAKE = (*_TO_DECIDE, "parked", "runMissing", "overdue", "asleep", "pending")
@@ -25,61 +39,151 @@ _TO_PUBLISH = ("missingOnStream", "unpublished")
 REPAIRABLE = (*_TO_WAKE, *_TO_PUBLISH, "paymentLeftBehind", "shardMissing", "keptCountDiffers")
 """Rules whose violations are over once the parts of the service have done again what is set off here."""
 
+ORDERS = "orders looked at again by ingest, which folds their payments"
+SHARDS = "shards given their row again, so that their events are published"
+EVENTS = "events that the stream lacks put into the outbox again"
+DECISIONS = "lines and spendings made pending again"
+PRODUCTS = "products whose certificates were counted anew"
+PARKED = "certificates tried again what could not be decided"
+WOKEN = "workflows woken, or started where none ran"
+_T = TypeVar("_T")
 
-async def repair(sources: Sources, client: Client, lifecycle: Lifecycle, findings: Findings) -> list[str]:
-    """Set off again what can be.
 
-    Returns:
-        What was done, a line each.
+@dataclass(slots=True)
+class Repair:
+    """What a repair has done so far, by what it was; ``left``: certificates that Temporal did not take a signal for."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, a line each."""
+        return [f"{what}: {count:,}" for what, count in self.done.items() if count]
+
+
+async def repair(
+    sources: Sources,
+    client: Client,
+    lifecycle: Lifecycle,
+    findings: Findings,
+    progress: Progress,
+    repaired: Repair,
+) -> None:
+    """Set off again what can be, and enter it in ``repaired`` as it is done.
+
+    Raises:
+        PostgresError, OSError: PostgreSQL does not answer; what was done by then stays done.
     """
-    channel, now = sources.settings.channels[0], utc_now()
-    lost = msgspec.json.encode([_lost(one) for one in _broken(findings, *_TO_DECIDE)]).decode()
-    async with sources.database.transaction() as connection:
-        repairs = RepairRepository(connection)
-        # Orders first, as every transaction locks.
-        orders = await repairs.fold_again(_subjects(findings, "paymentLeftBehind"))
-        shards = await repairs.add_shards()
-        events = await repairs.publish_again([one.about for one in _broken(findings, "missingOnStream")])
-        decisions = await repairs.decide_again(lost, channel, now)
+    database, channel, now = sources.database, sources.settings.channels[0], utc_now()
+    orders = _subjects(findings, "paymentLeftBehind")
+    events = [one.about for one in _broken(findings, "missingOnStream")]
+    lost = [_lost(one) for one in _broken(findings, *_TO_DECIDE)]
+    async with database.transaction() as connection:
+        repaired.done[SHARDS] += await RepairRepository(connection).add_shards()
+    for some in _some(orders):
+        async with database.transaction() as connection:
+            repaired.done[ORDERS] += await RepairRepository(connection).fold_again(some)
+    for some in _some(events):
+        async with database.transaction() as connection:
+            repaired.done[EVENTS] += await RepairRepository(connection).publish_again(some)
+    for rows in _some(lost):
+        async with database.transaction() as connection:
+            as_json = msgspec.json.encode(rows).decode()
+            repaired.done[DECISIONS] += await RepairRepository(connection).decide_again(as_json, channel, now)
     miscounted = _subjects(findings, "keptCountDiffers")
     if miscounted:
-        async with sources.database.transaction() as connection:
+        async with database.transaction() as connection:
             await PoolChangeRepository(connection).recount()
-    parked = _subjects(findings, "parked")
-    for certificate_id in parked:
+        repaired.done[PRODUCTS] += len(miscounted)
+
+    async def try_again(certificate_id: str) -> None:
         seen = await lifecycle.advance(certificate_id, now, retry_parked=True)
         await send_wakes(client, seen.wakes)
-    async with sources.database.connection() as connection:
-        to_wake = await RepairRepository(connection).to_wake(_subjects(findings, *_TO_WAKE))
-    for row in to_wake:
-        wake = {"signal": Signal.REQUEST_DECIDED, "cause": "verify --repair", **row}
-        await signal_certificate(client, Wake(**wake | {"channel": row["channel"] or channel}))
-    done = {
-        "orders looked at again by ingest, which folds their payments": orders,
-        "shards given their row again, so that their events are published": shards,
-        "events that the stream lacks put into the outbox again": events,
-        "lines and spendings made pending again": decisions,
-        "products whose certificates were counted anew": len(miscounted),
-        "certificates tried again what could not be decided": len(parked),
-        "workflows woken, or started where none ran": len(to_wake),
-    }
-    return [f"{what}: {count:,}" for what, count in done.items() if count]
+        repaired.done[PARKED] += 1
+
+    await in_parallel("tried again", _subjects(findings, "parked"), try_again, progress)
+    async with database.connection() as connection:
+        rows = await RepairRepository(connection).to_wake(_subjects(findings, *_TO_WAKE))
+    common = {"signal": Signal.REQUEST_DECIDED, "cause": "verify --repair"}
+    wakes = [Wake(**{**common, **row, "channel": row["channel"] or channel}) for row in rows]
+    await wake_all(partial(signal_certificate, client), wakes, progress, repaired)
 
 
-async def until_effective(database: Database, findings: Findings) -> bool:
-    """Wait until the parts of the service have done what was set off; return whether they have, in reasonable time."""
+async def wake_all(
+    send: Callable[[Wake], Awaitable[object]], wakes: Sequence[Wake], progress: Progress, repaired: Repair
+) -> None:
+    """Signal all, a few at a time; what Temporal does not take is left, and all further where it took none of many."""
+
+    async def wake(one: Wake) -> None:
+        try:
+            await send(one)
+        except RPCError:
+            repaired.left += 1
+        else:
+            repaired.done[WOKEN] += 1
+
+    for some in _some(wakes):
+        before = repaired.left
+        await in_parallel("woken", some, wake, progress, of=len(wakes), behind=repaired.done[WOKEN] + before)
+        if repaired.left - before == len(some):  # Temporal is away: each further signal would wait for it too
+            repaired.left = len(wakes) - repaired.done[WOKEN]
+            return
+
+
+async def in_parallel(
+    what: str,
+    things: Sequence[_T],
+    do: Callable[[_T], Awaitable[None]],
+    progress: Progress,
+    *,
+    of: int | None = None,
+    behind: int = 0,
+) -> None:
+    """Do something to each, a few at a time, and show how many of ``of`` are done, ``behind`` of them before."""
+    waiting, done = iter(things), behind
+
+    async def work() -> None:
+        nonlocal done
+        for one in waiting:
+            await do(one)
+            done += 1
+            progress(what, done, of or len(things))
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(AT_ONCE):
+            tasks.create_task(work())
+
+
+async def until_effective(database: Database, findings: Findings, progress: Progress) -> bool:
+    """Wait until the parts of the service have done what was set off; return whether they have.
+
+    It goes on as long as less and less is left.
+    """
     waiting = {
         "certificate_ids": _subjects(findings, *_TO_WAKE),
         "event_ids": [one.about for one in _broken(findings, *_TO_PUBLISH)],
         "order_ids": _subjects(findings, "paymentLeftBehind"),
     }
-    try:
-        async with asyncio.timeout(WAIT_SECONDS), database.connection() as connection:
-            while await RepairRepository(connection).any_left(**waiting):  # noqa: ASYNC110 - it comes about in other processes
-                await asyncio.sleep(_POLL_SECONDS)
-    except TimeoutError:
-        return False
+    loop = asyncio.get_running_loop()
+    first, least, since = None, None, loop.time()
+    async with database.connection() as connection:
+        while left := await RepairRepository(connection).count_left(**waiting):
+            first = first or left
+            if least is None or left < least:
+                least, since = left, loop.time()
+                progress("came about", max(0, first - left), first)
+            if loop.time() - since > PATIENCE_SECONDS:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+    if first:
+        progress("came about", first, first)
     return True
+
+
+def _some(things: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(things), ROWS_AT_ONCE):
+        yield things[start : start + ROWS_AT_ONCE]
 
 
 def still_waits(findings: Findings) -> bool:

@@ -35,7 +35,7 @@ from giftcert.verification.pace import Pace
 from giftcert.verification.recorded_events import Cutoff, look_at_certificates, look_at_event
 from giftcert.verification.secrets import SecretWatch
 from giftcert.verification.stream import StreamIndex, look_at_topic, read_stream
-from giftcert.verification.violations import Findings
+from giftcert.verification.violations import KEPT, Findings
 
 SAMPLE_RECORDS = 200_000
 """Of a sample's verification at most about so many records of the stream are read, the latest."""
@@ -60,8 +60,12 @@ class Sources:
     rest: float = 0.0
 
 
-async def verify(sources: Sources, progress: Progress, sample: int | None = None) -> Findings:
+async def verify(
+    sources: Sources, progress: Progress, sample: int | None = None, *, named: int = KEPT
+) -> Findings:
     """Check the ten invariants of everything, or of a sample of so many certificates.
+
+    At most ``named`` violations of an invariant are named; of one question about all rows at most 1,000.
 
     What goes on meanwhile does no harm: each page is looked at as of one moment after the stream was read, and what
     the stream has by then but not before is not missed.
@@ -76,7 +80,7 @@ async def verify(sources: Sources, progress: Progress, sample: int | None = None
         # By another keyring no secret would be known, and every quarantined record would seem to lie open.
         await PoolRepository(connection).check_keyring(sources.keyring)
         policy = await recorded_policy(connection) or sources.settings.policy
-    findings = Findings()
+    findings = Findings(named)
     async with verification_session(sources.database, sampled=sample is not None) as session:
         seals = Seals(sources.database, sources.keyring)
         secrets = SecretWatch(session, seals, findings, await session.number_lengths())

@@ -8,6 +8,9 @@ from giftcert.storage.verification.checks import Violation
 KEPT = 1_000
 """Violations of one invariant that are named; more are counted."""
 
+MOST_REPAIRED = 100_000
+"""The same where they are to be repaired: some hundred bytes each."""
+
 INVARIANTS: dict[int, str] = {
     1: "Certificates over all statuses are those that were made, per product",
     2: "A certificate has at most one live reservation or order; a reservation is resolved once",
@@ -33,8 +36,9 @@ UNITS = {
 
 @dataclass(slots=True)
 class Findings:
-    """What was checked, and what was found: at most ``KEPT`` violations of an invariant by name, all by count."""
+    """What was checked, and what was found: at most ``named`` violations of an invariant by name, all by count."""
 
+    named: int = KEPT
     checked: dict[int, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
     counts: dict[int, int] = field(default_factory=lambda: dict.fromkeys(INVARIANTS, 0))
     unchecked: list[str] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Findings:
         if violation.key in self._kept:
             return
         self.counts[violation.invariant] += 1
-        if self.counts[violation.invariant] <= KEPT:
+        if self.counts[violation.invariant] <= self.named:
             self._kept[violation.key] = violation
 
     def add_all(self, violations: Iterable[Violation]) -> None:

@@ -23,6 +23,7 @@ COMMAND_ACTS = {
     "quarantine replay",
     "quarantine dismiss",
     "verify",  # with --repair
+    "recover",
     "keys rotate",
     "keys destroy",
     "erasure run",

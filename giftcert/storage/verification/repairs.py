@@ -42,12 +42,12 @@ _TO_WAKE = """
     FROM certificates WHERE certificate_id = ANY($1::uuid[])
 """
 # A certificate that is due and looked at has an instant in the future, or none because nothing is open any more.
-_ANY_LEFT = """
-    SELECT EXISTS (SELECT FROM pending WHERE certificate_id = ANY($1::uuid[]))
-        OR EXISTS (SELECT FROM certificates WHERE certificate_id = ANY($1::uuid[])
+_COUNT_LEFT = """
+    SELECT (SELECT count(*) FROM pending WHERE certificate_id = ANY($1::uuid[]))
+        + (SELECT count(*) FROM certificates WHERE certificate_id = ANY($1::uuid[])
             AND next_instant < clock_timestamp() AND parked IS NULL)
-        OR EXISTS (SELECT FROM outbox WHERE event_id = ANY($2::uuid[]))
-        OR EXISTS (SELECT FROM orders WHERE order_id = ANY($3) AND recheck)
+        + (SELECT count(*) FROM outbox WHERE event_id = ANY($2::uuid[]))
+        + (SELECT count(*) FROM orders WHERE order_id = ANY($3) AND recheck)
 """
 
 
@@ -79,8 +79,8 @@ class RepairRepository(Repository):
         """Return what has to be known to signal the workflows of these certificates."""
         return [dict(row) for row in await self._fetch(_TO_WAKE, certificate_ids)]
 
-    async def any_left(
+    async def count_left(
         self, *, certificate_ids: Sequence[str], event_ids: Sequence[str], order_ids: Sequence[str]
-    ) -> bool:
-        """Return whether any of these still waits to be decided, published or folded."""
-        return bool(await self._fetchval(_ANY_LEFT, certificate_ids, event_ids, order_ids))
+    ) -> int:
+        """Return how many of these still wait to be decided, published or folded."""
+        return int(await self._fetchval(_COUNT_LEFT, certificate_ids, event_ids, order_ids))

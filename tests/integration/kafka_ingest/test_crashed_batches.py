@@ -126,7 +126,7 @@ async def marked(_: Store, database: Database) -> None:
     async with database.transaction() as connection:
         marks = MarkRepository(connection)
         await marks.register([(TOPICS.orders, 0), (TOPICS.payments, 0)])
-        await marks.advance([(TOPICS.orders, 0, datetime(2030, 1, 1, tzinfo=UTC))])
+        await marks.advance([(TOPICS.orders, 0, datetime(2030, 1, 1, tzinfo=UTC), 0)])
 
 
 async def what_is_left(store: Store) -> list[object]:

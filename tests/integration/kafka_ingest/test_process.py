@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any, NoReturn
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
 from pydantic import SecretStr
 from temporalio.client import Client
@@ -264,3 +264,23 @@ async def place_told(neighbours: Neighbours, reason: str) -> tuple[Any, ...]:
 
 def _unknown(_: memoryview) -> NoReturn:
     raise UnsupportedCodecError
+
+
+async def test_topics_that_were_made_anew_are_read_from_their_beginning(neighbours: Neighbours) -> None:
+    """Wherever the group had been in those before them, as after a move to another Kafka with its offsets."""
+    settings, store = neighbours.settings, neighbours.store
+    async with neighbours.process():
+        await neighbours.caught_up()
+    await neighbours.sell(0, "IM-1")
+    options = {"bootstrap_servers": settings.kafka_bootstrap_servers, "group_id": settings.ingest_group}
+    async with AIOKafkaConsumer(**options, enable_auto_commit=False) as consumer:
+        places = [
+            TopicPartition(topic, partition)
+            for topic in (settings.topic_orders, settings.topic_payments)
+            for partition in range(PARTITIONS)
+        ]
+        consumer.assign(places)
+        await consumer.commit(await consumer.end_offsets(places))
+    await store.rows_changed("UPDATE ingest_marks SET topic_id = 'of the old'")
+    async with neighbours.process():
+        await neighbours.paid("IM-1")

@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 async def advance(store: Store, at: datetime, partition: int = 0) -> None:
     async with store.database.transaction() as connection:
-        await MarkRepository(connection).advance([(TOPICS.orders, partition, at)])
+        await MarkRepository(connection).advance([(TOPICS.orders, partition, at, 0)])
 
 
 async def least(store: Store) -> datetime | None:
@@ -52,3 +52,16 @@ async def test_an_order_that_may_still_have_unseen_payments_holds_the_marks(stor
     await store.settled()
     await advance(store, mapped_at + timedelta(minutes=1))
     assert await least(store) == mapped_at + timedelta(minutes=1)
+
+
+async def test_a_topic_that_was_made_anew_is_not_committed_however_far_the_old_one_was(store: Store) -> None:
+    async with store.database.transaction() as connection:
+        marks = MarkRepository(connection)
+        await marks.register([(TOPICS.orders, 0), (TOPICS.orders, 1)])
+        assert await marks.identify([(TOPICS.orders, 0, "old"), (TOPICS.orders, 1, "old")]) == []
+        await marks.advance([(TOPICS.orders, 0, NOON, 7), (TOPICS.orders, 1, NOON, 8)])
+        assert await marks.identify([(TOPICS.orders, 0, "old")]) == []
+        assert await marks.identify([(TOPICS.orders, 0, "new")]) == [(TOPICS.orders, 0)]
+        found = await marks.all()
+    assert [(one.caught_up_to, one.reached) for _, one in sorted(found.items())] == [(None, None), (NOON, 8)]
+    assert await least(store) is None

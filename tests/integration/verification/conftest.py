@@ -28,7 +28,7 @@ from giftcert.temporal.namespace import ensure_namespace
 from giftcert.temporal.runs import CertificateRuns
 from giftcert.temporal.signals import Signal, Wake
 from giftcert.temporal.workflow_starts import signal_certificate
-from giftcert.verification.repair import repair
+from giftcert.verification.repair import Repair, repair
 from giftcert.verification.stream import STREAM_CONFIGURATION, read_stream
 from giftcert.verification.verify import Sources, verify
 from giftcert.verification.violations import Findings
@@ -157,7 +157,10 @@ class World:
         return await verify(self.sources, lambda what, _done, _total: self.shown.append(what), sample)
 
     async def repair(self) -> list[str]:
-        return await repair(self.sources, self.client, self.lifecycle, await self.verify())
+        done, found = Repair(), await self.verify()
+        await repair(self.sources, self.client, self.lifecycle, found, lambda *_: None, done)
+        assert done.left == 0
+        return done.lines
 
     async def broken(self, sample: int | None = None) -> dict[int, set[str]]:
         """Which rules of which invariants are broken."""
@@ -223,6 +226,9 @@ class World:
                 for key, value in changed(record):
                     await producer.send(topic, value, key, partition=record.partition)
         self.settings = self.settings.model_copy(update={"topic_stream": topic})
+        await self.spoil("UPDATE stream_comparison SET topic = NULL, topic_id = NULL")
+        async with owning(self.database) as owner:
+            await owner.execute("DELETE FROM stream_positions")
 
     async def records(self) -> list[ConsumerRecord]:
         options = {"bootstrap_servers": self.settings.kafka_bootstrap_servers}

@@ -122,15 +122,17 @@ async def test_what_waits_for_a_part_that_stands_still_is_said(
         lambda record: () if is_of(record, world.ids[ISSUED], "audit.cvcDisclosed") else as_it_was(record)
     )
     await unpublish(world, "audit.cvcDisclosed")
-    monkeypatch.setattr("giftcert.verification.repair.WAIT_SECONDS", 0.3)
+    monkeypatch.setattr("giftcert.verification.repair.PATIENCE_SECONDS", 0.3)
 
     found = await world.verify()
     assert {one.rule for one in found.violations} == {"unpublished"}
     assert await world.repair() == []
     assert still_waits(found)
-    assert not await until_effective(world.database, found)
+    shown: list[int] = []
+    assert not await until_effective(world.database, found, lambda _what, done, _of: shown.append(done))
     await publish_all(world.database, world.settings)
-    assert await until_effective(world.database, found)
+    assert await until_effective(world.database, found, lambda *_: None)
+    assert shown == [0]
 
 
 async def test_what_only_a_person_can_mend_is_left(world: World) -> None:

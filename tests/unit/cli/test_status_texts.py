@@ -42,6 +42,15 @@ def test_what_waits_is_counted_with_since_when() -> None:
     ]
 
 
+def test_a_standstill_is_named_first() -> None:
+    detail = (
+        "databaseBehind since 2026-11-23 12:00 UTC: the stream has 2 events or more that this database lacks"
+    )
+    work = Work(None, [], [], [], standstill=detail)
+    lines = _text(None, [], {}, work).splitlines()
+    assert f"standstill  NOTHING IS DECIDED before `giftcert recover`: {detail}" in lines
+
+
 def test_of_a_server_that_is_away_it_is_said_and_what_it_keeps_is_not_known() -> None:
     lines = _text(None, [AWAY], None, None).splitlines()
     assert lines == [
