@@ -39,6 +39,7 @@ async def test_a_stream_and_runs_that_were_lost_are_made_again(
         one: (row, before[one]) for one, row in (await service.certificates()).items() if row != before[one]
     } == {}
 
+    await service.is_in_service()
     assert await service.sell() not in sold
     checked = await service.command("recover")
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -76,6 +76,7 @@ async def recovers(service: Service, before: dict[str, tuple[object, ...]]) -> N
 
 async def goes_on(service: Service, trade: Trade, sold: set[str]) -> None:
     """New ones are sold; those of before are spent, ordered and refunded as if nothing had been."""
+    await service.is_in_service()
     assert await service.sell() not in sold
     await service.spend(trade.later[1], trade.hold, 100_000)
     await service.becomes(trade.later[1], "partiallyRedeemed")

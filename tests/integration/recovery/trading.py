@@ -195,6 +195,15 @@ class Service:
 
         await within_patience(does)
 
+    async def is_in_service(self) -> None:
+        """Wait until the API has noticed that all goes on, which takes it a second."""
+
+        async def answers() -> bool:
+            answer = await self.api.as_role("ops", "/pool")
+            return bool(answer.status_code == 200)
+
+        await within_patience(answers)
+
     # Operations -------------------------------------------------------------------------------------------------
 
     async def back_up(self) -> Path:
