@@ -1,10 +1,12 @@
 """Database and stream are compared, and no connection is lent while they do not belong together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from confluent_kafka import Producer
 
 from giftcert.dispatch.comparison import Mismatch, compare
 from giftcert.dispatch.producer import StreamProducer
@@ -183,3 +185,17 @@ async def another_life(database: Database) -> None:
                 DROP TABLE stream_comparison; ALTER TABLE restored RENAME TO stream_comparison;
                 GRANT SELECT, UPDATE ON stream_comparison TO giftcert_service"""
         )
+
+
+async def test_a_broker_in_memory_names_no_ids_and_may_lose_the_stream(
+    database: Database, settings: Settings
+) -> None:
+    broker = Producer({"test.mock.num.brokers": 1})
+    [address] = (await asyncio.to_thread(broker.list_topics, timeout=5)).brokers.values()
+    await asyncio.to_thread(broker.list_topics, settings.topic_stream, timeout=5)  # makes it
+    bootstrap = f"{address.host}:{address.port}"
+    in_memory = settings.model_copy(update={"kafka_bootstrap_servers": bootstrap})
+    assert await compared(in_memory, database) is None
+    async with database.transaction() as connection:
+        await StreamComparisonRepository(connection).published({0: 1_000})
+    assert await compared(in_memory, database) is None
