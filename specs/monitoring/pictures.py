@@ -136,7 +136,10 @@ def _lines(panel: Panel, shown: list[str], peak: float) -> dict[str, Any]:
             "type": "quantitative",
             "title": panel.unit,
             "axis": {"tickCount": 5, "format": _format(panel)},
-            "scale": {"domain": [0, 1.05 * peak if peak else panel.limit or 1], "nice": True},
+            "scale": {
+                "domain": [0, 1.05 * (max(peak, _limit_near(panel, peak)) or panel.limit or 1)],
+                "nice": True,
+            },
         },
     }
     if shown:
@@ -159,9 +162,13 @@ def _format(panel: Panel) -> str:
     return {"share": ".2%", "bytes": ".3s"}.get(panel.unit, ",.3~r")
 
 
+def _limit_near(panel: Panel, peak: float) -> float:
+    """Return the limit where values come near it, else 0: far above them it would flatten the lines."""
+    return panel.limit if panel.limit is not None and peak * 4 >= panel.limit else 0.0
+
+
 def _limit(panel: Panel, peak: float) -> Iterator[dict[str, Any]]:
-    """Draw the limit where values come near it; far above them it would flatten the lines."""
-    if panel.limit is not None and peak * 4 >= panel.limit:
+    if _limit_near(panel, peak):
         yield {
             "mark": {"type": "rule", "color": _RED, "strokeDash": [4, 3]},
             "encoding": {"y": {"datum": panel.limit}},
