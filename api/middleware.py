@@ -13,9 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import RETRY_AFTER, Problem, ProblemError, answer
 from giftcert.clock import utc_now
 from giftcert.security.tokens import Caller
+from giftcert.storage.database import begin_request
 
 BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
+ALWAYS_ANSWERED = frozenset({"/healthz", "/livez", "/readyz", "/metrics"})
+"""What tells others how the process is: one that works to capacity must not look like one that hangs."""
 HEADER_EXTRA = 4  # bytes that stand around a header's name and value
 BODY_SECONDS = 10.0  # after the headers, where the connection gives no deadline
 _SECONDS = Histogram(
@@ -59,6 +62,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        begin_request()
         status = 500
 
         async def send_on(message: Message) -> None:
@@ -89,7 +93,7 @@ class RequestMiddleware:
     def _refusal(self, scope: Scope) -> ProblemError | None:
         if sum(len(name) + len(value) + HEADER_EXTRA for name, value in scope["headers"]) > HEADER_BYTES:
             return ProblemError(Problem.HEADERS_TOO_LARGE)
-        if self._under_way > self._most:
+        if self._under_way > self._most and scope["path"] not in ALWAYS_ANSWERED:
             return ProblemError(Problem.OVERLOADED, retry_after=RETRY_AFTER)
         return None
 

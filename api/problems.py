@@ -16,7 +16,12 @@ from giftcert.lifecycle.idempotency import IdempotencyBusyError
 from giftcert.lifecycle.requests import Outcome
 from giftcert.security.tokens import TokenError
 from giftcert.storage.certificates import UnknownCertificateError
-from giftcert.storage.database import DATABASE_ERRORS, StandstillError, is_database_away
+from giftcert.storage.database import (
+    DATABASE_ERRORS,
+    OverloadedError,
+    StandstillError,
+    is_database_away,
+)
 from giftcert.storage.idempotency import IdempotencyMismatchError
 from giftcert.storage.operations import UnknownBatchError
 
@@ -194,6 +199,7 @@ _FIXED: Mapping[type[Exception], ProblemError] = {
     UnknownCertificateError: ProblemError(Problem.UNKNOWN_CERTIFICATE),
     IdempotencyMismatchError: ProblemError(Problem.IDEMPOTENCY_MISMATCH),
     IdempotencyBusyError: ProblemError(Problem.REQUEST_IN_PROGRESS, retry_after=RETRY_AFTER),
+    OverloadedError: ProblemError(Problem.OVERLOADED, retry_after=RETRY_AFTER),
 }
 
 

@@ -18,6 +18,8 @@ from api.middleware import BODY_BYTES
 
 SHUTDOWN_SECONDS = 5
 DRAIN_LOOK_SECONDS = 0.05
+MOST_TAKEN = 200  # connections at a time, so that those that are there go on
+NO_FILES_SECONDS = 1.0
 TICKS_PER_SECOND = 10  # of uvicorn
 OTHER_FILES = MOST_LINGERING + 500
 """Open files beside the connections that are served: those that are being refused, the database, libraries."""
@@ -33,11 +35,41 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._connection = connection
         self._drain = drain.total_seconds()
+        self.takes_connections = False
+        self._opening: set[asyncio.Task[None]] = set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections ourselves: uvloop takes one in each round of the loop, and under load a round takes long."""
+        await super().startup([])
+        self.takes_connections = True
+        for listener in sockets or []:
+            listener.settimeout(0)
+            self._listen_to(listener)
+
+    def _listen_to(self, listener: socket.socket) -> None:
+        if self.takes_connections:
+            asyncio.get_running_loop().add_reader(listener, self._take_all, listener)
+
+    def _take_all(self, listener: socket.socket) -> None:
+        try:
+            for _ in range(MOST_TAKEN):
+                self._opening.add(taken := asyncio.create_task(self._take(listener.accept()[0])))
+                taken.add_done_callback(self._opening.discard)
+        except (BlockingIOError, ConnectionAbortedError):
+            pass
+        except OSError:  # no file is left for another: when some have closed
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(NO_FILES_SECONDS, self._listen_to, listener)
+
+    async def _take(self, accepted: socket.socket) -> None:
+        make = partial(self._connection, self.config, self.server_state, self.lifespan.state)
+        await asyncio.get_running_loop().connect_accepted_socket(make, accepted)
 
     async def on_tick(self, counter: int) -> bool:
         """Give up, once a second, the connections whose time is over: cheaper than a timer for each request."""
@@ -53,9 +85,10 @@ class Server(uvicorn.Server):
         uvicorn closes the idle ones at once, and loses the request that is on its way on one of them.
         """
         for listener in sockets or []:
+            asyncio.get_running_loop().remove_reader(listener)
             await self._take_waiting(listener)
-        for server in self.servers:
-            server.close()
+        await asyncio.gather(*self._opening)
+        self.takes_connections = False
         for connection in self._connections():
             connection.drain()
         with suppress(TimeoutError):
@@ -66,12 +99,9 @@ class Server(uvicorn.Server):
 
     async def _take_waiting(self, listener: socket.socket) -> None:
         """Take the connections that the kernel has accepted; it resets what waits when the listener closes."""
-        make = partial(self._connection, self.config, self.server_state, self.lifespan.state)
-        loop = asyncio.get_running_loop()
-        listener.settimeout(0)
         with suppress(BlockingIOError):
             while True:
-                await loop.connect_accepted_socket(make, listener.accept()[0])
+                await self._take(listener.accept()[0])
 
     def _connections(self) -> list[BoundedConnection]:
         return list(self.server_state.connections)  # type: ignore[arg-type] # the protocol of our options

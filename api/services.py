@@ -38,6 +38,8 @@ CLOSE_SECONDS = 2
 CLAIM_CONNECTIONS = 4
 """Of a process, or half of its connections if those are fewer. Claims of one product share a connection: these are for
 several products, and for claims that wait for a lock."""
+WAITING_PER_CONNECTION = 8
+"""So many requests may wait for one: what they ask takes milliseconds, so all are served within a second."""
 RECORD_SECONDS = 1  # how often is recorded what no request waits for
 
 
@@ -88,10 +90,13 @@ async def open_services(settings: Settings, clock: Clock = utc_now) -> AsyncIter
     client = await connect(settings, lazy=True)
     claiming = min(CLAIM_CONNECTIONS, settings.database_pool_size // 2)
     others = settings.database_pool_size - claiming
+    most_waiting = others * WAITING_PER_CONNECTION
     async with AsyncExitStack() as stack:
         standstill = await stack.enter_async_context(guarding(settings))
         open_pool = partial(Database.of, settings, standstill=standstill)
-        database = await stack.enter_async_context(open_pool("giftcert-api", pool_size=others))
+        database = await stack.enter_async_context(
+            open_pool("giftcert-api", pool_size=others, most_waiting=most_waiting)
+        )
         for_claims = await stack.enter_async_context(open_pool("giftcert-claims", pool_size=claiming))
         services = Services(settings, clock, database, ClaimRepository(for_claims), client)
         record_new_locks = partial(record_locks, database, services.lifecycle, services.keyring)

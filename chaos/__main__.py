@@ -148,4 +148,7 @@ def ended(found: Sequence[str], well: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; all that was started has ended")

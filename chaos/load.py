@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from statistics import quantiles
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
-import msgspec
 import uvloop
 
 MOST_CONNECTIONS = 4_000
@@ -45,6 +44,16 @@ class Answers:
     shed: list[float] = field(default_factory=list)
     unsent: int = 0
     broken: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """Return all of it in a few figures."""
+        return {
+            "statuses": dict(self.statuses),
+            "served": milliseconds(self.served),
+            "shed": milliseconds(self.shed),
+            "unsent": self.unsent,
+            "broken": self.broken,
+        }
 
 
 class _Connection(asyncio.Protocol):
@@ -182,4 +191,4 @@ async def put(load: Load) -> Answers:
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(uvloop.run(put(Load(**json.load(sys.stdin))))).decode())
+    print(json.dumps(uvloop.run(put(Load(**json.load(sys.stdin)))).summary()))

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from benchmarks.stack import token_of
 from chaos.customers import Customer, Sale
-from chaos.load import Load, milliseconds
+from chaos.load import Load
 from chaos.partners import PRODUCT, Partners, open_partners
 from chaos.stage import Stage, set_up
 from simulators.service import Disclosure
@@ -112,8 +112,8 @@ async def _window(stage: Stage, requests: Sequence[str], seconds: float, rate: f
     return Window(
         rate=sum(number for status, number in statuses.items() if status.startswith("2")) / seconds,
         statuses=dict(statuses),
-        served=milliseconds(said["served"]),
-        shed=milliseconds(said["shed"]),
+        served=said["served"],
+        shed=said["shed"],
         unsent=said["unsent"],
         broken=said["broken"],
     )

@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8080, ge=0, le=65535)
     api_connections: int = Field(8_000, ge=1, description="Connections at once; more are answered 503")
-    api_requests: int = Field(1_000, ge=1, description="Requests at once; more are answered 503")
+    api_requests: int = Field(200, ge=1, description="Requests at once; more are answered 503")
     api_grace: Duration | None = Field(
         None,
         description="After SIGTERM all is served for so long while /readyz says 503, until balancers send nobody; "

@@ -7,10 +7,11 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest
-from giftcert.storage.database import is_database_away
+from giftcert.storage.database import OverloadedError, is_database_away
 
 LARGEST_BATCH = 200  # certificates, some 20 ms of the server; a single claim is at most half of it
 STATEMENTS_AT_ONCE = 2  # while one waits for the disk the next runs; with more each would serve fewer claims
+MOST_WAITING = 400  # claims; they are served within half a second
 WORTH_SHARING = 8  # claims; fewer go in one statement
 _Waiting: TypeAlias = tuple[ClaimRequest, "asyncio.Future[Claimed]"]
 
@@ -48,9 +49,11 @@ class ClaimQueue:
         """Reserve as many certificates as asked, or none; a repeat under the same key is answered as at first.
 
         One call at a time may come under a key: no statement serves it twice. After an error of the database nothing
-        was claimed, or the same key returns what was.
+        was claimed, or the same key returns what was; `OverloadedError` where too many wait already.
         """
         queue = self._queues[request.product.id]
+        if len(queue.waiting) >= MOST_WAITING:
+            raise OverloadedError(f"{len(queue.waiting)} claims wait")
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
         queue.waiting.append((request, answer))
         if len(queue.statements) < STATEMENTS_AT_ONCE:

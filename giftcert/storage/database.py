@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -20,11 +21,32 @@ CLOSE_SECONDS = 30  # until what is still lent counts as never given back
 COMMAND_SECONDS = 25  # for a server that does not answer at all; its own limits, which say more, come first
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"  # then a process that stops in a transaction loses its locks
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 # Our statements find rows one by one. Else the server expects a tenth of a table from a LIMIT that it does not know,
 # and goes on scanning what was small when it planned.
 WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
 PLAN_FREELY = "; ".join(f"SET {name} = on" for name in WHOLE_TABLE_PLANS)
 """For a session that reads whole tables, and closes its connection."""
+
+
+class OverloadedError(OSError):
+    """So many wait for the database already that whoever comes now had better ask again later."""
+
+
+@dataclass(slots=True)
+class _Request:
+    """What somebody waits for; whether it has been lent a connection yet."""
+
+    has_had_one: bool = False
+
+
+_REQUEST: ContextVar[_Request | None] = ContextVar("_REQUEST", default=None)
+
+
+def begin_request() -> None:
+    """Say that what this task does from now on is for somebody who can ask again, and may be refused."""
+    _REQUEST.set(_Request())
+
 
 DATABASE_ERRORS = (
     asyncpg.PostgresError,
@@ -67,7 +89,9 @@ class Database:
     """A pool of connections, which are made as they are needed, and anew where the server has gone.
 
     Every statement reads along indexes, whatever the statistics say. With ``standstill`` no connection is lent while
-    that says so.
+    that says so. ``most_waiting`` bounds how many may wait for a connection: beyond it whatever began with
+    `begin_request` and has had none yet is refused with `OverloadedError` at once. One that has is let through, as what
+    it has done would be done once more (ADR 107).
     """
 
     def __init__(
@@ -77,8 +101,11 @@ class Database:
         *,
         pool_size: int = 5,
         standstill: Standstill | None = None,
+        most_waiting: int | None = None,
     ) -> None:
         self._standstill = standstill
+        self._most_waiting = most_waiting
+        self._waiting = 0
         self._pool = asyncpg.create_pool(
             address,
             min_size=0,
@@ -98,6 +125,7 @@ class Database:
         *,
         pool_size: int | None = None,
         standstill: Standstill | None = None,
+        most_waiting: int | None = None,
     ) -> "Database":
         """Return the database of the settings; raises `AddressNotSetError`."""
         return cls(
@@ -105,6 +133,7 @@ class Database:
             application_name,
             pool_size=pool_size or settings.database_pool_size,
             standstill=standstill,
+            most_waiting=most_waiting,
         )
 
     async def __aenter__(self) -> Self:
@@ -130,16 +159,15 @@ class Database:
             self._standstill.check()
         pool = await self._pool  # puts itself together at first, without a trip
         try:
-            if pool.get_idle_size():
-                # No wait beyond CONNECT_SECONDS; a timeout costs as much as the rest of lending.
-                connection = await pool.acquire()
-            else:
-                async with asyncio.timeout(POOL_SECONDS):  # the pool's own limit would make a task each time
-                    connection = await pool.acquire()
+            # An idle one is lent within CONNECT_SECONDS; a timeout costs as much as the rest of lending.
+            connection = await (pool.acquire() if pool.get_idle_size() else self._wait_for_connection(pool))
         except DATABASE_ERRORS as error:
             count_failure(error)
             raise
         CONNECTIONS.inc()
+        request = _REQUEST.get()
+        if request is not None:
+            request.has_had_one = True
         try:
             yield connection
         except asyncio.CancelledError:
@@ -158,6 +186,18 @@ class Database:
         """Have the server answer over a connection of the pool, as all work does; raises ``DATABASE_ERRORS``."""
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
+
+    async def _wait_for_connection(self, pool: Pool) -> "PoolConnectionProxy[asyncpg.Record]":
+        is_full = self._most_waiting is not None and self._waiting >= self._most_waiting
+        request = _REQUEST.get()
+        if is_full and request is not None and not request.has_had_one:
+            raise OverloadedError(f"{self._waiting} wait for a connection")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(POOL_SECONDS):  # the pool's own limit would make a task each time
+                return await pool.acquire()
+        finally:
+            self._waiting -= 1
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -6,7 +6,8 @@ import pytest
 
 from api import middleware
 from api.problems import PROBLEMS
-from tests.integration.api.api_client import Api, Stock
+from giftcert.settings import Settings
+from tests.integration.api.api_client import Api, Stock, open_api
 
 pytestmark = pytest.mark.integration
 SECRET = "4000000000000002"
@@ -108,6 +109,21 @@ async def test_metrics_tell_of_requests_by_route(api: Api) -> None:
     await api.client.get("/healthz")
     metrics = (await api.client.get("/metrics")).text
     assert 'giftcert_http_request_seconds_count{method="GET",route="/healthz",status="200"}' in metrics
+
+
+async def test_more_than_the_database_serves_at_once_is_asked_to_come_again(
+    settings: Settings, stock: Stock
+) -> None:
+    await stock.fill(1)
+    async with open_api(settings.model_copy(update={"database_pool_size": 2})) as api:
+        paths = [f"/certificates?orderId={number}" for number in range(60)]
+        replies = await asyncio.gather(*(api.as_role("support", path) for path in paths))
+        shed = [reply for reply in replies if reply.status_code != 200]
+        assert 20 <= len(shed) < 60
+        for reply in shed:
+            assert_problem(reply, 503, "overloaded")
+            assert int(reply.headers["retry-after"]) > 0
+        assert (await api.client.get("/readyz")).status_code == 200
 
 
 # Limits of a request --------------------------------------------------------------------------------

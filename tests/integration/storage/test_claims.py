@@ -12,6 +12,7 @@ from giftcert.domain.products import Product
 from giftcert.storage import claim_batching
 from giftcert.storage.claim_batching import ClaimQueue
 from giftcert.storage.claims import Claimed, ClaimRepository, ClaimRequest, ClaimResult
+from giftcert.storage.database import OverloadedError
 from giftcert.storage.idempotency import REMEMBERED_FOR, IdempotencyKey
 from tests.integration.storage.pool_rows import GIFT, Tables
 
@@ -176,6 +177,17 @@ async def test_claims_that_wait_are_served_by_one_statement_or_two_halves(
     answers = await asyncio.gather(*(queue.claim(wanted(2)) for _ in range(waiting)))
     assert len({each for answer in answers for each in ids(answer)}) == 2 * waiting
     assert batches == statements
+
+
+async def test_a_claim_that_comes_when_too_many_wait_is_refused_at_once(
+    tables: Tables, claims: ClaimRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tables.fill(10)
+    monkeypatch.setattr(claim_batching, "MOST_WAITING", 3)
+    queue = ClaimQueue(claims)
+    answers = await asyncio.gather(*(queue.claim(wanted()) for _ in range(5)), return_exceptions=True)
+    assert [isinstance(answer, OverloadedError) for answer in answers] == [False] * 3 + [True] * 2
+    assert (await queue.claim(wanted())).result is ClaimResult.GIVEN
 
 
 async def test_products_are_served_apart(tables: Tables, claims: ClaimRepository) -> None:

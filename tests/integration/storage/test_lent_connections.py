@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from giftcert.storage.database import DATABASE_ERRORS, LOCK_TIMEOUT, Database
+from giftcert.storage.database import DATABASE_ERRORS, LOCK_TIMEOUT, Database, OverloadedError, begin_request
 from giftcert.storage.verification.session import verification_session
 from tests.shared_servers import as_owner, named
 
@@ -87,6 +87,32 @@ async def test_a_connection_whose_task_is_cancelled_is_closed(fresh_database_url
         async with database.connection() as connection:
             assert not connection.is_in_transaction()
             assert await connection.fetchval("SELECT pg_backend_pid()") not in used
+
+
+async def test_who_comes_when_too_many_wait_for_a_connection_is_refused_at_once(
+    fresh_database_url: str,
+) -> None:
+    async with Database(fresh_database_url, pool_size=1, most_waiting=2) as database:
+        done: list[str] = []
+
+        async def work(name: str) -> None:
+            begin_request()
+            for _ in range(2):  # who has had a connection is let through with what follows
+                async with database.connection() as connection:
+                    await connection.execute("SELECT 1")
+                    done.append(name)
+
+        begin_request()  # whatever this task has had is no matter to those that it makes
+        async with database.connection():
+            waiting = [asyncio.create_task(work(name)) for name in ("first", "second")]
+            await asyncio.sleep(0)
+            async with asyncio.timeout(1):
+                for _ in range(3):
+                    with pytest.raises(OverloadedError):
+                        await asyncio.create_task(work("third"))
+        await asyncio.gather(*waiting)
+        assert sorted(done) == ["first", "first", "second", "second"]
+        await asyncio.create_task(work("third"))
 
 
 async def test_a_connection_that_is_never_given_back_holds_up_no_end(
