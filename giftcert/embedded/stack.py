@@ -229,7 +229,7 @@ def _service_programs(
             name,
             (*command, name),
             address=_url(port) if name == "api" else f"{_url(port)}/metrics",
-            is_ready=partial(answers_ok, port, "/healthz"),
+            is_ready=partial(answers_ok, port, "/readyz"),
             environment={**environment, **own},
             lifeline=True,
         )

@@ -89,11 +89,9 @@ class _Watch:
         for subject in {one.subject for one in self._found if one.stops} - stopping.keys():
             self.health.goes_on(subject, source=SOURCE)
         for one in sorted(found - self._found, key=lambda one: one.subject):
-            _log.error(
-                "what is needed is not there", subject=one.subject, wrong=one.wrong, maker=one.maker.value
-            )
+            _log.error(f"what is needed is not as it must be: {one.line}", server=one.server)
         for one in sorted(self._found - found, key=lambda one: one.subject):
-            _log.info("what was needed is there now", subject=one.subject, was=one.wrong)
+            _log.info(f"what was needed is there now: {one.subject}", server=one.server)
         for maker in {one.maker for one in found | self._found}:
             MISSING.labels(maker).set(sum(one.maker is maker for one in found))
         self._found = found
