@@ -76,7 +76,9 @@ async def fill(stack: Stack, pool: int, sold: int, live: int) -> tuple[int, int,
     """Fill the tables, the audit chain, the stream and Temporal; return events, open workflows, megabytes."""
     settings = Settings(_env_file=None, state_dir=stack.folder)
     keyring, owner_url = keyring_of(settings), running_addresses(settings).database_owner_url or ""
-    await fill_year(stack.database_url, owner_url, keyring, pool, sold, live, sealed=sold + TO_SELL)
+    await fill_year(
+        stack.database_url, owner_url, keyring, pool, sold, live, sealed=min(sold + TO_SELL, pool + sold - 1)
+    )
     owner = await asyncpg.connect(owner_url)
     try:
         while await owner.fetchval("SELECT count(*) FROM events") > await _linked(owner):

@@ -187,7 +187,9 @@ _LIVED = """
         now() - interval '2 days' - interval '1 day' * (n % $3)
     FROM (
         SELECT certificate_id, $1 + row_number() OVER () AS n FROM certificates
-        WHERE status = 'available' ORDER BY certificate_id LIMIT $2
+        WHERE status = 'available' AND product_id = (
+            SELECT product_id FROM certificates WHERE certificate_id = $4::text::uuid)
+        ORDER BY certificate_id LIMIT $2
     ) AS taken
 """
 
@@ -201,7 +203,7 @@ async def write_lives(connection: Connection, lives: Sequence[tuple[Model, int]]
     taken = 0
     for model, quantity in lives:
         await connection.execute("TRUNCATE lived")
-        await connection.execute(_LIVED, taken, quantity, days)
+        await connection.execute(_LIVED, taken, quantity, days, model.certificate_id)
         ids = (model.certificate_id, model.order_id, model.reservation_id)
         for table in _WHOSE:
             await connection.execute(_copies(table), *ids)

@@ -70,6 +70,15 @@ _SCATTERED = (  # lives are copies, also of who bought
         SELECT holder, order_id, line_key, 'order_changed', 'im' FROM order_lines WHERE holder IS NOT NULL LIMIT 50""",
     "INSERT INTO outbox (shard, event_id) SELECT hashtext(event_id::text) & 31, event_id FROM events LIMIT 200",
     "INSERT INTO unlinked_events SELECT event_id FROM events LIMIT 2000",
+    """WITH reserved AS (
+            UPDATE certificates SET status = 'reserved', reservation_ended = false, reservation_id = uuidv7(),
+                reservation_channel = 'im', reserved_at = now(), reserved_until = now() + interval '30 minutes'
+            WHERE certificate_id IN (SELECT certificate_id FROM certificates WHERE status = 'available' LIMIT 5000)
+            RETURNING *
+        )
+        INSERT INTO reservations (reservation_id, certificate_id, channel, reserved_by, reserved_at, reserved_until)
+        SELECT reservation_id, certificate_id, 'im', 'shop-' || hashtext(certificate_id::text) & 15, reserved_at,
+            reserved_until FROM reserved""",
 )
 
 

@@ -23,7 +23,7 @@ IDLE_IN_TRANSACTION_TIMEOUT = "10s"  # then a process that stops in a transactio
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 # Our statements find rows one by one. Else the server expects a tenth of a table from a LIMIT that it does not know,
-# and goes on scanning what was small when it planned.
+# and goes on scanning what was small when it planned (ADR 103).
 WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
 PLAN_FREELY = "; ".join(f"SET {name} = on" for name in WHOLE_TABLE_PLANS)
 """For a session that reads whole tables, and closes its connection."""

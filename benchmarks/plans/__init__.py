@@ -1,0 +1,1 @@
+"""Plans of the product's statements on a database of a million certificates: ``specs/plans``."""
