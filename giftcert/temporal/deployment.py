@@ -26,6 +26,8 @@ from giftcert.clock import utc_now
 
 DEPLOYMENT = "giftcert"
 LOOK_AGAIN_SECONDS = 1.0
+ROUTED_WITHIN_LOOKS = 15
+IN_PROGRESS = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
 POLLS_WITHIN = timedelta(seconds=75)
 """A worker polls anew after a minute at most."""
 _PINNED = 'TemporalWorkflowVersioningBehavior = "Pinned"'
@@ -99,10 +101,10 @@ async def make_current(client: Client, build: str, *, before_workers: bool = Fal
 
 
 async def until_routed(client: Client) -> None:
-    """Wait until every task queue has heard which build leads."""
-    while info := await _described(client):
-        state = info.routing_config_update_state
-        if state != RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS:
+    """Wait until every task queue has heard which build leads, or so long that it will hear of it anyway."""
+    for _ in range(ROUTED_WITHIN_LOOKS):
+        info = await _described(client)
+        if info is None or info.routing_config_update_state != IN_PROGRESS:
             return
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
