@@ -245,7 +245,7 @@ def _problem_of(error: Exception) -> ProblemError:
 
 def _away(error: Exception) -> ProblemError:
     if isinstance(error, StandstillError):  # the guard has logged it
-        return ProblemError(Problem.STANDSTILL, {"reason": str(error)}, RETRY_AFTER)
+        return ProblemError(Problem.STANDSTILL, {"reason": error.reason}, RETRY_AFTER)
     # Nobody's mistake: one line in the log, without the trace that a mistake gets.
     _LOG.warning("database away", error=type(error).__name__)
     return ProblemError(Problem.PART_UNAVAILABLE, {"part": "database"}, RETRY_AFTER)

@@ -21,6 +21,10 @@ LOOP_DELAY = Gauge("giftcert_event_loop_delay_seconds", "How late the event loop
 _log = structlog.get_logger(__name__)
 
 
+class ObstacleError(OSError):
+    """A server is there and may not be used now; ``str`` says why, in words that may be shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Asks a server for something small, every so many seconds; ``ask`` raises where the server does not serve us."""
@@ -144,6 +148,8 @@ async def _why_not(probe: Probe) -> str | None:
             await probe.ask()
     except TimeoutError:
         return f"it does not answer within {probe.within:g} s"
+    except ObstacleError as error:
+        return str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it does not serve us; its text may quote anything
         return f"it cannot be used: {type(error).__name__}"
     return None

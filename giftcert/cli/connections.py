@@ -96,7 +96,7 @@ def _reaching_postgresql(url: str, setting: str) -> Iterator[None]:
         yield
     except StandstillError as error:
         raise CommandError(
-            f"database and stream do not belong together ({error}), so nothing is decided: run `giftcert recover`"
+            f"database and stream are not of one life ({error.reason}): run `giftcert recover`"
         ) from error
     except Exception as error:
         is_other = isinstance(error, KmsUnavailableError)

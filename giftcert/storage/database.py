@@ -10,6 +10,7 @@ from typing import Any, Self, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from giftcert.health import ObstacleError
 from giftcert.settings import Settings
 from giftcert.storage.database_figures import CONNECTIONS, TRANSACTION_SECONDS, count_failure
 
@@ -59,8 +60,12 @@ DATABASE_ERRORS = (
 _AWAY_STATES = ("08", "53", "57", "55P03")
 
 
-class StandstillError(OSError):
+class StandstillError(ObstacleError):
     """Nothing may be decided now: database and stream do not belong together, or were not compared yet."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"database and stream do not belong together or were not compared yet: {reason}")
+        self.reason = reason
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import pytest
 
 from giftcert.health import STANDS_STILL, Health, Probe, probing
+from giftcert.storage.database import StandstillError
 from tests.processes import holds
 
 
@@ -84,6 +85,16 @@ async def test_a_server_that_refuses_is_named_without_what_it_said() -> None:
     async with probing(health, {"Temporal": Probe(refuse)}):
         await holds(lambda: not health.readiness().is_well)
     assert health.readiness().reasons == {"Temporal": "it cannot be used: ValueError"}
+
+
+async def test_a_server_that_may_not_be_used_says_why() -> None:
+    async def refuse() -> None:
+        raise StandstillError("databaseBehind")
+
+    health = ready_health()
+    async with probing(health, {"PostgreSQL": Probe(refuse)}):
+        await holds(lambda: not health.readiness().is_well)
+    assert health.readiness().reasons["PostgreSQL"].endswith("were not compared yet: databaseBehind")
 
 
 @pytest.mark.parametrize("part", ["Kafka", "PostgreSQL"])
