@@ -30,6 +30,7 @@ from giftcert.temporal.deployment import deployment_config, promote
 from giftcert.temporal.replacement import replace_left_behind
 from giftcert.temporal.runtime import log_and_measure
 from giftcert.temporal.workflow_starts import MAINTENANCE_QUEUE, task_queue
+from giftcert.tracing import start_tracing
 from workflows.certificate import CertificateWorkflow
 from workflows.maintenance import MAINTENANCE_WORKFLOWS
 
@@ -122,6 +123,7 @@ def main() -> None:
     """Start one worker with the settings of the environment."""
     settings = load_settings()
     configure_logging(settings, "worker")
+    start_tracing("worker")
     log_and_measure(figures=settings.metrics_port is not None)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(settings))

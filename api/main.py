@@ -14,8 +14,10 @@ from api.documentation import serve_documentation
 from api.middleware import RequestMiddleware
 from api.openapi import TAGS, document
 from api.problems import handle_problems
+from api.request_spans import SpanMiddleware
 from api.server import serve_until_cancelled, server_of
 from api.services import open_services
+from giftcert import tracing
 from giftcert.settings import Settings
 
 _CROSS_ORIGIN: dict[str, Any] = {
@@ -61,6 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **_CROSS_ORIGIN)
     app.add_middleware(RequestMiddleware, log=settings.access_log, most=settings.api_requests)
+    if tracing.is_on():
+        app.add_middleware(SpanMiddleware)
     return app
 
 

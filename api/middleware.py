@@ -14,6 +14,7 @@ from api.problems import RETRY_AFTER, Problem, ProblemError, answer
 from giftcert.clock import utc_now
 from giftcert.security.tokens import Caller
 from giftcert.storage.database import begin_request
+from giftcert.tracing import trace_id
 
 BODY_BYTES = 64 * 1024
 HEADER_BYTES = 16 * 1024
@@ -120,6 +121,8 @@ class RequestMiddleware:
             }
             if refusal is not None:
                 line |= {"refusal": refusal, "client": (scope.get("client") or (None,))[0]}
+            if found := trace_id():
+                line["trace_id"] = found
             # Not by logging: its processors take as long as the request, and nothing here has to be redacted.
             sys.stderr.write(_ENCODER.encode(line).decode() + "\n")
 

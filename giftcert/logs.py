@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor
 from giftcert.redaction import redact
 from giftcert.repeated_logs import LEFT_OUT, CountingHandler
 from giftcert.settings import Settings
+from giftcert.tracing import trace_id
 
 COMMAND = "command"
 """The process of a line that no service wrote."""
@@ -48,6 +49,7 @@ def configure_logging(settings: Settings, process: str = COMMAND) -> None:
                 _add_of_record,
                 ProcessorFormatter.remove_processors_meta,
                 redact,
+                _add_trace,
                 *_rendering(process, as_json=as_json),
             ],
         )
@@ -84,6 +86,12 @@ def _add_of_record(_logger: Any, _method: str, event: EventDict) -> EventDict:  
     workflow_id = about.get("workflow_id") or ""
     if workflow_id.startswith(_CERTIFICATE):
         event["certificate_id"] = workflow_id.removeprefix(_CERTIFICATE)
+    return event
+
+
+def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:  # noqa: ANN401 - structlog's shape
+    if found := trace_id():
+        event["trace_id"] = found
     return event
 
 

@@ -11,8 +11,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 
+from giftcert import tracing
 from giftcert.dispatch.comparison import topic_id
 from giftcert.kafka_connection import connection_options
 from giftcert.settings import Settings
@@ -256,7 +258,7 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self.outages.place = place_of(batch.records[0])
         began = asyncio.get_running_loop().time()
         try:
-            committed = await self.writer.commit(batch.records, batch.decoded)
+            committed = await self._commit_traced(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is lost: the batch comes again
             await self._failed(error)
             return
@@ -264,13 +266,24 @@ class BatchLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         BATCH_RECORDS.observe(len(batch.records))
         for (topic, outcome), count in committed.counts.items():
             _RECORDS.labels(topic, outcome).inc(count)
-        self.hand_over(committed)
         self._pause = FIRST_PAUSE
         self.outages.over(POSTGRESQL)
         self.outages.over(INGEST)
         if batch in self._outstanding:
             self._outstanding.remove(batch)
             self._uncommitted |= batch.after
+
+    async def _commit_traced(self, batch: Batch) -> Committed:
+        """Commit a batch and have its signals sent, as part of the traces that its records say."""
+        about: tracing.Attributes = {
+            "messaging.system": "kafka",
+            "messaging.batch.message_count": len(batch.records),
+        }
+        causes = tracing.causes_of(record.headers for record in batch.records)
+        with tracing.span("ingest", SpanKind.CONSUMER, causes=causes, attributes=about):
+            committed = await self.writer.commit(batch.records, batch.decoded)
+            self.hand_over(committed)
+        return committed
 
     async def _failed(self, error: Exception) -> None:
         """Have all that is not committed come again, a little later."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from structlog.contextvars import bind_contextvars
 from temporalio.service import RPCError, RPCStatusCode
 
+from giftcert import tracing
 from giftcert.clock import Clock, utc_now
 from giftcert.storage.database import Database
 from giftcert.storage.pending import PendingRepository
@@ -83,7 +85,8 @@ class Signaller:
         pause = FIRST_PAUSE
         while True:
             try:
-                await self.send(wake)
+                with tracing.span(f"signal {wake.signal.value}", SpanKind.CLIENT, attributes=about(wake)):
+                    await self.send(wake)
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
                 if _is_its_own_fault(error):
                     await self.outages.goes_on(ONE_SIGNAL, error)
@@ -105,6 +108,13 @@ class Signaller:
                 await PendingRepository(connection).mark_signalled(sent)
             self._sent = dict(self._sent.items() - sent.items())
         return MARK_SECONDS / 2
+
+
+def about(wake: Wake) -> dict[str, str]:
+    """Return what a span says of a signal."""
+    return {"giftcert.certificate_id": wake.certificate_id} | (
+        {"giftcert.order_id": wake.order_id} if wake.order_id else {}
+    )
 
 
 def _is_its_own_fault(error: Exception) -> bool:

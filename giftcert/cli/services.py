@@ -28,6 +28,7 @@ from giftcert.storage.audit_chain import may_change_events
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database
 from giftcert.storage.pool import PoolRepository
 from giftcert.temporal.runtime import log_and_measure
+from giftcert.tracing import start_tracing
 
 app = typer.Typer()
 _LOG = structlog.get_logger(__name__)
@@ -89,6 +90,7 @@ def _serve(
         refuse_embedded_keys(settings)
         settings = settings.model_copy(update={"log_json": as_json or settings.log_json})
         configure_logging(settings, process)
+        start_tracing(process)
         log_and_measure(figures=process == "api" or settings.metrics_port is not None)
         for sentence in unknown_settings():
             _LOG.warning(sentence)
