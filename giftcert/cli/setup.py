@@ -75,6 +75,7 @@ async def setup(
     settings = with_running_stack(load_settings())
     await check_external(settings)  # clients of Kafka take long to give up
     if check:
+        await asyncio.gather(check_database(settings), check_temporal(settings), check_kafka(settings))
         found = await findings(settings)
         say(_as_data(found), _as_table(found), as_json=as_json)
         return 1 if found else 0
@@ -122,8 +123,7 @@ def _migrate(settings: Settings) -> None:
 
 
 async def findings(settings: Settings) -> list[Finding]:
-    """Compare all that the service needs of its servers."""
-    await asyncio.gather(check_database(settings), check_temporal(settings), check_kafka(settings))
+    """Compare all that the service needs of its servers, which answer."""
     topics = [*input_topics(settings), stream_topic(settings)]
     with reaching_kafka(settings), reaching_temporal(settings):
         in_kafka, in_temporal, in_database = await asyncio.gather(

@@ -67,7 +67,7 @@ def check_topics(settings: Settings, wanted: Sequence[TopicRequirement]) -> list
     """
     admin = AdminClient(librdkafka_options(settings))
     cluster = admin.list_topics(timeout=ANSWER_SECONDS)  # all: to name one that does not exist may make it
-    there = [one.name for one in wanted if one.name in cluster.topics]
+    there = sorted({one.name for one in wanted} & cluster.topics.keys())  # Kafka refuses to hear a name twice
     configurations = {} if is_in_memory(cluster) else _visible_configurations(admin, there)
     return [
         finding for one in wanted for finding in _check(one, cluster.topics, configurations.get(one.name, {}))
