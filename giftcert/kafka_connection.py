@@ -2,12 +2,13 @@
 
 import logging
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
@@ -65,6 +66,21 @@ def librdkafka_options(settings: Settings) -> dict[str, Any]:
         options["sasl.username"] = settings.kafka_sasl_username
         options["sasl.password"] = _value(settings.kafka_sasl_password)
     return options
+
+
+@asynccontextmanager
+async def started_consumer(*topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:  # noqa: ANN401 - aiokafka's
+    """Start a consumer and stop it in the end: aiokafka's own context leaves one open that was cancelled as it started.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+    """
+    consumer = AIOKafkaConsumer(*topics, **options)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def reach_kafka(settings: Settings) -> None:

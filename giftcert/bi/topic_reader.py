@@ -52,8 +52,8 @@ async def load(
         KafkaError: Kafka does not answer.
     """
     consumer = AIOKafkaConsumer(**options, **_READING)
-    await consumer.start()
-    try:
+    try:  # also where it is interrupted as it starts
+        await consumer.start()
         await _subscribe(consumer, sources)
         read_until = clock()
         spans, gone = await _spans(consumer, warehouse)

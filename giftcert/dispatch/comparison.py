@@ -16,7 +16,7 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from giftcert.contracts.stream import decode_event
-from giftcert.kafka_connection import connection_options, librdkafka_options, reach_kafka
+from giftcert.kafka_connection import connection_options, librdkafka_options, reach_kafka, started_consumer
 from giftcert.plurals import counted
 from giftcert.requirements.topics import is_in_memory
 from giftcert.settings import Settings
@@ -86,7 +86,7 @@ async def compare(settings: Settings, connection: Connection, state: StreamState
     if state.was_ever_compared and not _is_same(state, topic, found_id):
         return Mismatch(Reason.STREAM_REPLACED, _replaced(state, topic))
     positions = await repository.positions()
-    async with AIOKafkaConsumer(topic, **connection_options(settings), **READING) as consumer:
+    async with started_consumer(topic, **connection_options(settings), **READING) as consumer:
         stream = await _stream(consumer, topic, found_id)
         behind = {one: at for one, at in positions.items() if stream.ends.get(one, 0) < at}
         if behind and found_id is not None:

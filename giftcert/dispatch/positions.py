@@ -12,6 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
+from giftcert.kafka_connection import started_consumer
+
 SKEW = timedelta(seconds=30)
 """How far the clocks of PostgreSQL and of the dispatchers may lie apart."""
 LONGEST_WAIT = timedelta(minutes=10)
@@ -52,7 +54,7 @@ async def find_positions(
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             partition = await _partition(options, topic, key)
-            async with AIOKafkaConsumer(**options, enable_auto_commit=False) as consumer:
+            async with started_consumer(**options, enable_auto_commit=False) as consumer:
                 await _search(consumer, partition, key.encode(), sought, found)
     except TimeoutError:
         if not found:

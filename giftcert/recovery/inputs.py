@@ -11,7 +11,7 @@ from datetime import timedelta
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from giftcert.dispatch.comparison import READING, topic_id
-from giftcert.kafka_connection import connection_options
+from giftcert.kafka_connection import connection_options, started_consumer
 from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.marks import Mark, MarkRepository
@@ -48,7 +48,7 @@ async def read_inputs(
     if not topics:
         return InputsRead(0, ())
     ids = {one: await topic_id(settings, one) for one in topics}
-    async with AIOKafkaConsumer(*topics, **connection_options(settings), **READING) as consumer:
+    async with started_consumer(*topics, **connection_options(settings), **READING) as consumer:
         places = sorted(consumer.assignment())
         begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         left, missing = dict[TopicPartition, int](), list[str]()
@@ -67,7 +67,7 @@ async def read_inputs(
 
 async def _existing(settings: Settings, topics: Sequence[str]) -> list[str]:
     """Return those of the topics that there are: to name another may make it."""
-    async with AIOKafkaConsumer(**connection_options(settings)) as consumer:
+    async with started_consumer(**connection_options(settings)) as consumer:
         return sorted(set(topics) & await consumer.topics())
 
 

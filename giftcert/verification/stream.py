@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from giftcert.contracts.stream import StoredEvent, decode_event, digest_of
-from giftcert.kafka_connection import librdkafka_options
+from giftcert.kafka_connection import librdkafka_options, started_consumer
 from giftcert.requirements.topics import STREAM_CONFIGURATION, configuration_of, deviations, is_in_memory
 from giftcert.settings import Settings
 from giftcert.storage.verification.checks import Rule
@@ -80,9 +80,7 @@ async def read_stream(
     Raises:
         KafkaError: Kafka does not answer.
     """
-    consumer = AIOKafkaConsumer(topic, **options, **_READING)
-    await consumer.start()
-    try:
+    async with started_consumer(topic, **options, **_READING) as consumer:
         partitions = sorted(consumer.assignment())
         begins = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
@@ -92,8 +90,6 @@ async def read_stream(
         for one in skipped:
             consumer.seek(one, spans[one].start)
         latest_first = await _read(consumer, spans, take)
-    finally:
-        await consumer.stop()
     return datetime.fromtimestamp(latest_first / 1000, UTC) + SKEW if skipped else None
 
 
