@@ -36,7 +36,7 @@ WAIT_MILLISECONDS = 200
 SEVERAL, GATHER_SECONDS = 3, 0.05
 """After a batch of so many records more are soon to come: they are waited for, to share a transaction."""
 OFFSETS_EVERY_SECONDS, OFFSETS_SECONDS = 0.2, 5.0
-FINISH_SECONDS, STOP_SECONDS = 3.0, 3.0
+START_SECONDS, FINISH_SECONDS, STOP_SECONDS = 30.0, 3.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 POSTGRESQL, KAFKA, INGEST = "PostgreSQL", "Kafka", "ingest"
 
@@ -80,7 +80,7 @@ async def _consume_until_failure(
     consumer.subscribe(topics=topics, listener=loop)
     try:
         try:
-            await consumer.start()
+            await _within(START_SECONDS, consumer.start)
         except (KafkaError, OSError) as error:
             await outages.goes_on(KAFKA, error)
             return
@@ -117,10 +117,25 @@ def make_consumer(settings: Settings) -> AIOKafkaConsumer:
 
 async def _try_briefly(farewell: Callable[[], Awaitable[object]]) -> None:
     try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await farewell()
+        await _within(STOP_SECONDS, farewell)
     except (KafkaError, OSError) as error:
         _log.warning("left the group without a word", error=type(error).__name__)
+
+
+async def _within(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Wait for work in a task of its own, and give it up after so long; raises ``TimeoutError`` and what it raises.
+
+    aiokafka swallows cancellations where it starts and stops: neither a timeout nor who ends us would end the wait.
+    """
+    task = asyncio.ensure_future(work())
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+    if not task.done():
+        raise TimeoutError
+    await task
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from servers_elsewhere import ISSUER, sell_one, topics_of_others
 from stacks import Stack
-from tests.integration.kafka_ingest.cuttable import cuttable
 
 from giftcert.logs import ORDER
+from tests.cuttable import cuttable
 from tests.integration.command_line.conftest import as_variables
 from tests.state_folders import new_state_folder
 from tests.waiting import until

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import aiokafka
 import httpx
@@ -32,6 +33,7 @@ class Member:
     kind: str
     port: int
     process: asyncio.subprocess.Process
+    log: Path
 
     @property
     def url(self) -> str:
@@ -81,10 +83,12 @@ class Market:
 async def joined(stack: Stack, kind: str, **settings: str) -> AsyncIterator[Member]:
     port = free_port()
     own = {f"GIFTCERT_{'API' if kind == 'api' else 'METRICS'}_PORT": str(port), **settings}
-    process = await asyncio.create_subprocess_exec(
-        *GIFTCERT, kind, env={**stack.environment, **own}, stdout=DEVNULL, stderr=DEVNULL
-    )
-    member = Member(kind, port, process)
+    log = stack.folder / f"{kind}-{port}.log"
+    with await asyncio.to_thread(log.open, "wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *GIFTCERT, kind, env={**stack.environment, **own}, stdout=DEVNULL, stderr=output
+        )
+    member = Member(kind, port, process, log)
     try:
         await until(member.is_ready)
         yield member
@@ -95,6 +99,7 @@ async def joined(stack: Stack, kind: str, **settings: str) -> AsyncIterator[Memb
 
 
 async def leaves(member: Member) -> None:
+    assert member.process.returncode is None, member.log.read_text("utf-8")[-2_000:]
     member.process.terminate()
     assert await member.process.wait() == 0
 

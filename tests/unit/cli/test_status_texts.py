@@ -46,7 +46,7 @@ def test_a_standstill_is_named_first() -> None:
     detail = (
         "databaseBehind since 2026-11-23 12:00 UTC: the stream has 2 events or more that this database lacks"
     )
-    work = Work(None, [], [], [], standstill=detail)
+    work = Work(None, [], [], [], [], standstill=detail)
     lines = _text(None, [], {}, work).splitlines()
     assert f"standstill  NOTHING IS DECIDED before `giftcert recover`: {detail}" in lines
 

@@ -20,6 +20,7 @@ from kafka_ingest.outages import IngestOutages
 from kafka_ingest.transaction import IngestRules
 from kafka_ingest.writer import BatchWriter
 from tests.unit.kafka_ingest.ingest_memory import TOPICS
+from tests.waiting import until
 
 
 class Stopping:
@@ -76,6 +77,29 @@ async def test_a_consumer_that_swallows_its_cancellation_is_not_made_anew(
     writer = BatchWriter(Database("postgresql://nobody.invalid/none"), IngestRules(TOPICS, keyring, Policy()))
     settings = Settings(_env_file=None, kafka_bootstrap_servers="nobody.invalid:9092")
     task = await ended(consume(settings, writer, outages, lambda _: None), stopping)
+    assert task.cancelled()
+
+
+async def test_a_consumer_that_never_stops_is_given_up(
+    outages: IngestOutages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(consumer, "STOP_SECONDS", 0.01)
+    made = list[Consumer]()
+
+    def make(_: Settings) -> Consumer:
+        made.append(Consumer())
+        return made[-1]
+
+    monkeypatch.setattr(consumer, "make_consumer", make)
+    writer = BatchWriter(
+        Database("postgresql://nobody.invalid/none"),
+        IngestRules(TOPICS, Keyring.create(tmp_path / "keyring.json"), Policy()),
+    )
+    settings = Settings(_env_file=None, kafka_bootstrap_servers="nobody.invalid:9092")
+    task = asyncio.create_task(consume(settings, writer, outages, lambda _: None))
+    await until(lambda: len(made) == 2)
+    task.cancel()
+    await asyncio.wait({task})
     assert task.cancelled()
 
 
