@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from aiokafka.consumer import fetcher
 from hypothesis import HealthCheck, settings
 
 from tests import run_guardian
@@ -74,6 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _time_given(item: pytest.Item) -> float:
     limit = item.get_closest_marker("timeout")
     return float(limit.args[0]) if limit else 0
+
+
+@pytest.fixture(autouse=True)
+def whole_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each test begin with aiokafka's own readers: an ingest in this process exchanges them (ADR 64)."""
+    monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)
+    monkeypatch.setattr(fetcher, "FetchResult", fetcher.FetchResult)
 
 
 @pytest.fixture(scope="session")

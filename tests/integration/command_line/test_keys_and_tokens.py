@@ -58,7 +58,7 @@ def test_the_state_of_the_keys_shows_ids_and_no_key(giftcert: RunCommand, tmp_pa
 def test_settings_are_shown_without_secrets(giftcert: RunCommand) -> None:
     done = giftcert("config", database_url="postgresql://me:hunter2@db/x", kafka_sasl_password="hunter3")
     assert done.returncode == 0
-    assert "postgresql://me:***@db/x  (set)" in done.stdout
+    assert "postgresql://me:***@db/x  (environment)" in done.stdout
     assert "hunter" not in done.stdout
 
 
