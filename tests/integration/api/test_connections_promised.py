@@ -21,8 +21,8 @@ async def test_an_api_opens_no_more_connections_than_its_setting_promises(
     await stock.fill(40)
     few = settings.model_copy(update={"database_pool_size": PROMISED})
     async with open_api(few) as api:
-        # As many as may wait for them.
-        calls = [api.next() for _ in range(12)] + [api.as_role("ops", "/pool") for _ in range(12)]
+        # As many as may wait at once: claims for theirs, all else for what is left of them.
+        calls = [api.next() for _ in range(20)] + [api.as_role("ops", "/pool") for _ in range(8)]
         answers = await asyncio.gather(*calls)
         assert {one.status_code for one in answers} == {200}
         [row] = await stock.rows(_OPENED)
