@@ -1,6 +1,8 @@
 """The Temporal namespace and its search attributes."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
@@ -11,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from giftcert.temporal import search_attributes
 
+T = TypeVar("T")
 # How long finished runs stay visible; the state of a certificate is in PostgreSQL, not in them.
 _RETENTION = Duration(seconds=30 * 86_400)
 _PATIENCE_SECONDS = 30
@@ -19,20 +22,19 @@ _PATIENCE_SECONDS = 30
 async def ensure_namespace(client: Client) -> list[str]:
     """Make the client's namespace and the search attributes where they are missing; return what was done."""
     done = [f"namespace {client.namespace} made"] if await _register(client) else []
-    listed = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    listed = await _once_known(lambda: client.operator_service.list_search_attributes(request))
     missing = {
         key.name: IndexedValueType.ValueType(key.indexed_value_type.value)
         for key in search_attributes.ALL
         if key.name not in listed.custom_attributes
     }
     if missing:
-        await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
-        )
+        added = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        await _once_known(lambda: client.operator_service.add_search_attributes(added))
         done.append(f"search attributes {', '.join(missing)} made")
-    await _until_known(client)
+    query = " OR ".join(f"{key.name} IS NULL" for key in search_attributes.ALL)
+    await _once_known(lambda: client.count_workflows(query))
     return done
 
 
@@ -51,16 +53,16 @@ async def _register(client: Client) -> bool:
     return True
 
 
-async def _until_known(client: Client) -> None:
-    """Wait until the frontend has taken note of a namespace and of attributes that were just made."""
-    query = " OR ".join(f"{key.name} IS NULL" for key in search_attributes.ALL)
+async def _once_known(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the frontend has taken note of a namespace and of attributes that were just made.
+
+    For some seconds it also remembers that it was asked for a namespace that there was not, as by ``setup --check``.
+    """
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while True:
             try:
-                await client.count_workflows(query)
+                return await ask()
             except RPCError as error:
                 if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                     raise
-                await asyncio.sleep(0.2)
-            else:
-                return
+            await asyncio.sleep(0.2)

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,12 @@ def test_every_decision_stands_in_the_index() -> None:
     decisions = [path.name for path in tracked_files() if path.parent.name == "adr"]
     assert decisions
     assert [name for name in decisions if f"(adr/{name})" not in index] == []
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest would import the first of them for both."""
+    names = Counter(path.name for path in tracked_files() if path.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_what_partners_and_people_read_has_the_words_of_the_field() -> None:
