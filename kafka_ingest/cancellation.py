@@ -6,8 +6,8 @@ import asyncio
 def raise_if_cancelled() -> None:
     """Raise ``CancelledError`` where this task was cancelled and goes on all the same.
 
-    aiokafka's stop swallows a cancellation that comes while it waits for its own tasks, and so does a ``TaskGroup``
-    before Python 3.13 that fails at the same time. A loop that goes on afterwards would never end.
+    aiokafka swallows one that comes while it waits for its own tasks. A loop that goes on afterwards would never end.
+    Not for a task that has had a ``TaskGroup``: before Python 3.13 a failure of its parts leaves the same mark.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -1,10 +1,10 @@
 """Member of the consumer group: takes batches from Kafka and has them committed in PostgreSQL, then the offsets."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -85,13 +85,14 @@ async def _consume_until_failure(
             await outages.goes_on(KAFKA, error)
             return
         outages.over(KAFKA)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(loop.run())
-            tasks.create_task(outages.repeat(KAFKA, loop.commit_offsets))
-            tasks.create_task(outages.repeat(watermarks.PART, marks.work))
-    except* Exception as errors:  # noqa: BLE001 - a new consumer may do what the old one could not
+        await _until_one_fails(
+            loop.run(),
+            outages.repeat(KAFKA, loop.commit_offsets),
+            outages.repeat(watermarks.PART, marks.work),
+        )
+    except Exception as error:  # noqa: BLE001 - a new consumer may do what the old one could not
         _log.exception("the consumer is made anew")
-        await outages.restarts(errors.exceptions[0])
+        await outages.restarts(error)
     finally:
         try:
             await _try_briefly(loop.commit_offsets)
@@ -120,6 +121,23 @@ async def _try_briefly(farewell: Callable[[], Awaitable[object]]) -> None:
         await _within(STOP_SECONDS, farewell)
     except (KafkaError, OSError) as error:
         _log.warning("left the group without a word", error=type(error).__name__)
+
+
+async def _until_one_fails(*works: Coroutine[Any, Any, NoReturn]) -> None:
+    """Do all of it until one part fails, and raise that failure.
+
+    A ``TaskGroup`` before Python 3.13 leaves its task marked as cancelled where a part fails, and loses a cancellation
+    that comes at the same time.
+    """
+    tasks = [asyncio.create_task(one) for one in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
 
 
 async def _within(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
