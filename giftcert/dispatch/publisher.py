@@ -104,7 +104,8 @@ class ShardPublisher:
                 return False
             if window.more_wait:
                 self.poller.offer_work()
-            bind_contextvars(event_id=str(window.events[0].event_id))  # where it stands still, should it
+            for event in window.events[:1]:  # others may have published all of it meanwhile
+                bind_contextvars(event_id=str(event.event_id))  # where it stands still, should it
             await outbox.delete(window, await self.producer.publish(window.events))
             unbind_contextvars("event_id")
         self.outages.over(KAFKA)
