@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 from api.problems import Problem, ProblemError
 from giftcert.contracts.notices import DisclosureAlertReason, DisclosureUnusual
 from giftcert.domain.rate_limits import Counted, RateLimit
-from giftcert.settings import Settings, rate_of
+from giftcert.setting_types import rate_of
+from giftcert.settings import Settings
 from giftcert.storage.database import Database
 from giftcert.storage.disclosures import DisclosureRepository
 

@@ -1,20 +1,16 @@
 """The one settings class: environment variables prefixed ``GIFTCERT_``; nothing set means embedded."""
 
 import ipaddress
-import json
 import logging
 import re
 from dataclasses import fields
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     IPvAnyNetwork,
     ModelWrapValidatorHandler,
@@ -28,60 +24,25 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from giftcert.domain.guessing import GuessPolicy
 from giftcert.domain.policy import Policy
-from giftcert.domain.rate_limits import RateLimit
 from giftcert.setting_rules import contradictions
+from giftcert.setting_types import (
+    Brokers,
+    Channels,
+    Duration,
+    FromJson,
+    HostWithPort,
+    Rate,
+    TimeZone,
+    rate_of,
+)
 from giftcert.texts import Language
 
 # As the Web UI writes it, so that it knows its own filters. A run that was terminated or reset keeps its attributes.
 _REFUNDS_TO_DECIDE = '`RefundState`="pendingDetails" AND `ExecutionStatus`="Running"'
-_HOST, _PORT = r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])", r":\d{1,5}"
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 BALANCER_NOTICE = timedelta(seconds=5)
 """Balancers look every second or two, and send nobody after one or two failures."""
-
-
-def rate_of(text: str) -> RateLimit:
-    """Return how many in which time a text such as ``100/minute`` allows.
-
-    Raises:
-        ValueError: it is no such text.
-    """
-    from limits import parse  # noqa: PLC0415 - loaded only where it is needed
-
-    try:
-        parsed = parse(text)
-    except ValueError:
-        raise ValueError("must be a number per time, such as 100/minute") from None
-    return RateLimit(parsed.amount, timedelta(seconds=parsed.get_expiry()))
-
-
-def _checked_rate(text: str) -> str:
-    rate_of(text)
-    return text
-
-
-Rate: TypeAlias = Annotated[str, AfterValidator(_checked_rate)]
-
-
-def _seconds_or_text(given: object) -> object:
-    """Return plain seconds as a number, which pydantic takes; in a variable of the environment they are a text."""
-    return float(given) if isinstance(given, str) and re.fullmatch(r"\d{1,12}(\.\d+)?", given) else given
-
-
-Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds_or_text)]
-
-
-def _from_json(given: object) -> object:
-    """Return what a text holds as JSON; a validator, so that it is reported together with all else that is wrong."""
-    try:
-        return json.loads(given) if isinstance(given, str) else given
-    except ValueError:
-        raise ValueError("must be JSON, as in .env.example") from None
-
-
-FromJson = BeforeValidator(_from_json)
-Channels: TypeAlias = Annotated[tuple[str, ...], FromJson]
 
 
 class AddressNotSetError(Exception):
@@ -119,7 +80,7 @@ class Settings(BaseSettings):
         description="The same as the owner of the tables, for `giftcert migrate` alone; unset: as the service",
     )
     database_pool_size: int = Field(16, ge=2, description="Connections of one process")
-    temporal_address: str | None = Field(None, description="host:port of the Temporal frontend")
+    temporal_address: HostWithPort | None = Field(None, description="host:port of the Temporal frontend")
     temporal_namespace: str = Field(
         "default",
         description="Namespace of the workflows; unset means that of Temporal's own configuration, if any",
@@ -140,7 +101,7 @@ class Settings(BaseSettings):
         None,
         description="Page where people decide a refund, with {refundCaseId} in it; unset: the call in the API's /docs",
     )
-    kafka_bootstrap_servers: str | None = Field(None, description="host:port[,host:port]")
+    kafka_bootstrap_servers: Brokers | None = Field(None, description="host:port[,host:port]")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; beyond one host SSL or SASL_SSL"
     )
@@ -171,7 +132,9 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, description="Partitions of a topic that `giftcert setup` makes")
     topic_replication: int = Field(-1, ge=-1, description="Copies of those; -1: as the broker is set")
     ingest_group: str = Field("giftcert-ingest", description="Consumer group of ingest")
-    bi_time_zone: str = Field("UTC", description="Whose midnight ends a day of BI, such as Europe/Moscow")
+    bi_time_zone: TimeZone = Field(
+        "UTC", description="Whose midnight ends a day of BI, such as Europe/Moscow"
+    )
 
     keyring: Path | None = Field(None, description="Keyring file; unset means that of the embedded stack")
     master_key: SecretStr | None = Field(
@@ -447,36 +410,12 @@ class Settings(BaseSettings):
             raise ValidationError.from_exception_data(cls.__name__, refused, hide_input=True)
         return settings
 
-    @field_validator("bi_time_zone")
-    @classmethod
-    def _is_time_zone(cls, name: str) -> str:
-        try:
-            return ZoneInfo(name).key
-        except (OSError, ValueError, ZoneInfoNotFoundError):
-            raise ValueError("must be a time zone of IANA, such as Europe/Moscow") from None
-
     @field_validator("refund_page_url")
     @classmethod
     def _has_place_for_the_case(cls, url: str | None) -> str | None:
         if url is not None and "{refundCaseId}" not in url:
             raise ValueError("must have {refundCaseId} in it")
         return url
-
-    @field_validator("temporal_address")
-    @classmethod
-    def _is_host_with_port(cls, address: str | None) -> str | None:
-        if address is not None and not re.fullmatch(_HOST + _PORT, address):
-            raise ValueError("must be host:port")
-        return address
-
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _are_brokers(cls, addresses: str | None) -> str | None:
-        if addresses is not None and not all(
-            re.fullmatch(f"{_HOST}({_PORT})?", one.strip()) for one in addresses.split(",")
-        ):
-            raise ValueError("must be host:port[,host:port]")
-        return addresses
 
     @field_validator("log_level")
     @classmethod

@@ -11,7 +11,8 @@ import pytest
 from giftcert.contracts.acquirer_payments import AcquirerPayments
 from giftcert.contracts.clients import decode_client
 from giftcert.contracts.payments import decode_payment
-from giftcert.settings import Settings, rate_of
+from giftcert.setting_types import rate_of
+from giftcert.settings import Settings
 from specs.generator.__main__ import CONTRACT_VERSION
 from specs.generator.event_schemas import catalogue
 from specs.generator.guide_pages import PAGES as MADE
