@@ -11,6 +11,8 @@ from typing import NoReturn
 import structlog
 from prometheus_client import Gauge
 
+from giftcert.background import in_background
+
 LONGEST_SILENCE = 600.0
 """Seconds that a loop may take for one round: longer than all its waits for servers that are away, which end."""
 START, POSTGRESQL, TEMPORAL, KAFKA = "start", "PostgreSQL", "Temporal", "Kafka"
@@ -116,14 +118,9 @@ class Health:
 @asynccontextmanager
 async def probing(health: Health, probes: Mapping[str, Probe]) -> AsyncIterator[None]:
     """Ask servers again and again while the context lasts: one that hangs is an obstacle within seconds."""
-    tasks = [asyncio.create_task(_probe(health, part, probe)) for part, probe in probes.items()]
-    tasks.append(asyncio.create_task(_measure_delay()))
-    try:
+    asking = (_probe(health, part, probe) for part, probe in probes.items())
+    async with in_background(*asking, _measure_delay()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _probe(health: Health, part: str, probe: Probe) -> NoReturn:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from prometheus_client import Gauge
 
+from giftcert.background import in_background
 from giftcert.dispatch.comparison import Mismatch, compare
 from giftcert.settings import Settings
 from giftcert.storage.database import DATABASE_ERRORS, Connection, Database, Standstill
@@ -147,9 +148,5 @@ async def guarding(settings: Settings, *, keeps_comparing: bool = False) -> Asyn
                 await guard.look(may_compare=False)
                 if guard.standstill.reason is not None:
                     await guard.look()
-        watching = asyncio.create_task(guard.watch())
-        try:
+        async with in_background(guard.watch()):
             yield guard.standstill
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)

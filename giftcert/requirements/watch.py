@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Gauge
 from temporalio.client import Client
 
+from giftcert.background import in_background
 from giftcert.health import KAFKA, POSTGRESQL, TEMPORAL, Health
 from giftcert.requirements.database import check_database_objects
 from giftcert.requirements.finding import Finding
@@ -51,13 +52,8 @@ def of_topics(settings: Settings, *topics: TopicRequirement) -> dict[str, Check]
 @asynccontextmanager
 async def watching(health: Health, checks: Mapping[str, Check]) -> AsyncIterator[None]:
     """Look while the context lasts. Until a server has been looked at for once, the process is not ready."""
-    tasks = [asyncio.create_task(_Watch(health, server, check).run()) for server, check in checks.items()]
-    try:
+    async with in_background(*(_Watch(health, server, check).run() for server, check in checks.items())):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)
